@@ -1,0 +1,1 @@
+"""From records to batches: sources, formats, splits, encoding, packing, the loader."""

@@ -1,0 +1,185 @@
+"""The contract with guests: what each part of a run is given, and what it gives back.
+
+A recipe answers nine questions; each answer is a part. Positional parameters of a part's constructor are other
+parts, handed over by `assemble`; keyword-only parameters are settings, written in the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+Example = dict[str, Any]
+"""One record of a data set. Which of these keys it has depends on its format:
+
+- `messages`: a conversation in OpenAI's form, `[{"role", "content", "weight"?, "tool_calls"?, "name"?}, …]`;
+- `text`: plain text; `chosen` and `rejected`: two lists of messages that continue `messages`;
+- `label`: the class, where the task is classification (the last message then says it); `tools`: tool definitions;
+- `where`: file:line of the record, always there; `split`: where the source itself says which split it belongs to;
+- any further column of the source, under its own name.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Token ids (int32, [n]) and the weight (float32, [n]) of predicting each of them from those before it.
+
+    Weight 0 is context only; the first token has nothing before it and always weighs 0.
+    """
+
+    ids: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One encoded example: sequences that stay together in one block, and numbers that the loss needs beside them.
+
+    Most methods have one sequence; a preference pair has two, chosen first.
+    """
+
+    sequences: tuple[Sequence, ...]
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(len(sequence) for sequence in self.sequences)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Blocks of tokens, B rows of T: sequences packed one after another, padding last.
+
+    input_ids int64 [B, T]; positions int64 [B, T], restarting with each sequence; weights float32 [B, T], aligned
+    with the token that is predicted; segments int32 [B, T], 0 for padding, else 1, 2, … for the sequences of a block.
+    `boundaries` are the cumulative sequence lengths over the flattened batch (0 … B·T, padding a sequence of its
+    own): plain integers, so that reading them never waits for a device. `examples` holds the index of each row of
+    data, `values` what `Row.values` held, float32 [rows], in the same order.
+    """
+
+    input_ids: Tensor
+    weights: Tensor
+    positions: Tensor
+    segments: Tensor
+    boundaries: tuple[int, ...]
+    examples: tuple[int, ...]
+    values: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are not padding; waits for the device."""
+        return int((self.segments > 0).sum())
+
+    def to(self, device: torch.device | str) -> Batch:
+        """A copy with every tensor on the device; Lightning calls it."""
+        ahead = torch.device(device).type == "cuda"  # elsewhere the values may be read before they have arrived
+        return self._with(lambda tensor: tensor.to(device, non_blocking=ahead))
+
+    def pin_memory(self) -> Batch:
+        """A copy whose tensors can travel to a device while the host goes on."""
+        return self._with(Tensor.pin_memory)
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return replace(
+            self,
+            input_ids=change(self.input_ids),
+            weights=change(self.weights),
+            positions=change(self.positions),
+            segments=change(self.segments),
+            values={name: change(value) for name, value in self.values.items()},
+        )
+
+
+@dataclass(slots=True)
+class Loss:
+    """The sum of a loss over a batch and the weight to divide it by, both scalars; `metrics` are pairs like it.
+
+    The core divides by the weight of the whole optimizer step, over micro-batches and ranks, so that the update
+    does not depend on how a batch was cut.
+    """
+
+    sum: Tensor
+    weight: Tensor
+    metrics: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """Where a network comes from. Nothing is loaded before it is asked for."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The architecture, without its weights."""
+
+    def network(self) -> nn.Module:
+        """A fresh network on the CPU (or on meta inside a sharding strategy), in its own dtype."""
+
+    def lineage(self) -> dict[str, Any]:
+        """What it is made of, for the manifest: the kind, the name, the revision, hashes."""
+
+
+class Adaptation(Protocol):
+    """Which weights may move. `luthier.adaptation` has the defaults that most adaptations keep."""
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        """The network with only the chosen weights trainable, new ones inserted where the method needs them."""
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        """Write what moved, and nothing else, as safetensors."""
+
+    def load(self, network: nn.Module, folder: Path) -> nn.Module:
+        """A plain network with what `save` wrote put back."""
+
+    def merge(self, network: nn.Module) -> nn.Module:
+        """A plain network with the same logits; RecipeError where mathematics does not allow it."""
+
+
+class Source(Protocol):
+    """From which examples? Iterating gives them in a fixed order, one at a time."""
+
+    def __iter__(self) -> Iterable[Example]: ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What happened to the records while reading: read, skipped, quarantined, …"""
+
+
+class Prompt(Protocol):
+    """How does an example become text?"""
+
+    def learn(self, examples: Iterable[Example]) -> None:
+        """See the training split, and nothing but it, before anything is encoded."""
+
+    def __call__(self, example: Example) -> Example:
+        """The example with the `messages` that the model shall see; the given one stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A measured number with its 95 % bootstrap interval and the number of examples behind it."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+    better: str = "higher"
+
+
+Optimizer = Callable[[Iterable[tuple[str, nn.Parameter]], int], Any]
+"""`optimizer(named_parameters, total_steps)` gives what Lightning's `configure_optimizers` returns."""
+
+Device = torch.device
