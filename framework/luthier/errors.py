@@ -1,0 +1,77 @@
+"""What can go wrong, one class for each exit code.
+
+A message is one sentence that names who, what and where; `hint` is the way out. People see the sentence,
+scripts see `as_json`, and a traceback appears only with `--debug`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class LuthierError(Exception):
+    """Something that luthier can say in a sentence; `where` is file:line[:column] or the setting's path."""
+
+    code = 1
+    kind = "bug"
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", resumable: bool = False) -> None:
+        super().__init__(message)
+        self.message, self.where, self.hint, self.resumable = message, where, hint, resumable
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        way_out = f" {self.hint}" if self.hint else ""
+        return f"{place}{self.message}{way_out}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "kind": self.kind,
+            "message": self.message,
+            "where": self.where,
+            "hint": self.hint,
+            "resumable": self.resumable,
+        }
+
+
+class RecipeError(LuthierError):
+    """The command line or the recipe asks for something that does not exist or cannot work."""
+
+    code = 2
+    kind = "recipe"
+
+
+class DataError(LuthierError):
+    """A record cannot be read, understood or trained on; `where` is its file and line."""
+
+    code = 3
+    kind = "data"
+
+
+class NumericsError(LuthierError):
+    """A loss or gradient is not finite; the last good checkpoint stays."""
+
+    code = 4
+    kind = "numerics"
+
+
+class ResourceError(LuthierError):
+    """Memory, disk, a download or a device is not to be had."""
+
+    code = 5
+    kind = "resources"
+
+
+class Refused(LuthierError):
+    """The recipe or a file asks for something that could run code or leave its folder."""
+
+    code = 6
+    kind = "safety"
+
+
+class PluginError(LuthierError):
+    """A plugin failed, or two plugins claim the same name."""
+
+    code = 7
+    kind = "plugin"

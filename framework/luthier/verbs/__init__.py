@@ -1,0 +1,56 @@
+"""`luthier <verb> …` does one thing; each verb is a file of this folder, or comes from a plugin's `luthier_verbs`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luthier.console import Console
+    from luthier.plugins import Plugins
+
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "demo": "Customise a tiny model on packaged data, offline, in seconds",
+        "init": "Write a commented starter recipe for your own data file",
+        "recipes": "List the recipes, or the answers to a question",
+        "plugins": "List the plugins and what each brings",
+        "explain": "Say what an answer is: settings, types, defaults, paper, an example",
+        "plan": "Check a recipe and estimate memory, time and disk; load and write nothing",
+        "preview": "Show each token of your examples with its message, mask and weight",
+        "chat": "Talk to the model that a run made",
+        "evaluate": "Score one or several runs on the same examples",
+        "schema": "Print the JSON Schema of a recipe, for editors",
+        "completion": "Print or install completion for bash, zsh or fish",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a verb is given: its parsed arguments, the console to speak through, and the plugins."""
+
+    arguments: argparse.Namespace
+    console: Console
+    plugins: Plugins
+    flags: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A name, a line of help, a function that declares the arguments and one that acts and gives the exit code."""
+
+    name: str
+    help: str
+    declare: Callable[[argparse.ArgumentParser], None]
+    act: Callable[[Call], int]
+
+
+def built_in(name: str) -> Verb:
+    """Import the file of a verb; it has `declare` and `act`."""
+    module = import_module(f"luthier.verbs.{name}")
+    return Verb(name, BUILT_IN[name], module.declare, module.act)
