@@ -141,8 +141,8 @@ class Adaptation(Protocol):
     def save(self, network: nn.Module, folder: Path) -> None:
         """Write what moved, and nothing else, as safetensors."""
 
-    def load(self, network: nn.Module, folder: Path) -> nn.Module:
-        """A plain network with what `save` wrote put back."""
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        """An adapted network with what `save` wrote put back; `model` loads only where its weights are needed."""
 
     def merge(self, network: nn.Module) -> nn.Module:
         """A plain network with the same logits; RecipeError where mathematics does not allow it."""

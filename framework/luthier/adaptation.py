@@ -1,0 +1,57 @@
+"""Which weights may move: what adaptations share, and the smallest answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+    from luthier.parts import Model
+
+
+class Full:
+    """Every weight may move; what is saved is the whole network, as transformers writes it."""
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        return network.requires_grad_(True)
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        network.save_pretrained(folder)  # type: ignore[operator]
+
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        from luthier.models.folder import Folder
+
+        return Folder(path=str(folder)).network()
+
+    def merge(self, network: nn.Module) -> nn.Module:
+        return network
+
+
+class PeftAdaptation:
+    """An adaptation that PEFT knows: subclasses say which with `peft_config`. Artifacts load with plain PEFT.
+
+    New weights are kept in float32, also beside a network in bfloat16.
+    """
+
+    def peft_config(self, network: nn.Module) -> PeftConfig:
+        raise TypeError(f"{type(self).__name__} does not say its peft_config")
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        from peft import get_peft_model
+
+        return get_peft_model(network, self.peft_config(network))  # type: ignore[arg-type]
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        network.save_pretrained(folder)  # type: ignore[operator]
+
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        from peft import PeftModel
+
+        return cast(nn.Module, PeftModel.from_pretrained(model.network(), str(folder)))  # type: ignore[arg-type]
+
+    def merge(self, network: nn.Module) -> nn.Module:
+        return cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]

@@ -1,0 +1,46 @@
+"""What methods share whose network is a causal language model: a forward over packed rows, cross-entropy, log-probs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from luthier.attention import network_inputs
+from luthier.head import Head, bare, find_head, last_hidden_state
+from luthier.method import Method
+from luthier.parts import Batch, Loss
+
+
+class LanguageModelMethod(Method):
+    """A method on a causal language model, which never holds the logits of a whole batch."""
+
+    @cached_property
+    def head(self) -> Head:
+        return find_head(self.network)
+
+    def hidden_states(self, batch: Batch) -> Tensor:
+        """The last hidden states of a packed batch, [B, T, H]."""
+        return last_hidden_state(self.network, network_inputs(batch, bare(self.network).config))
+
+    def cross_entropy(self, batch: Batch) -> Loss:
+        """The weighted sum of -log p(token) over the batch and the sum of the weights."""
+        targets, weights = shifted(batch)
+        total, weight = self.head.cross_entropy(self.hidden_states(batch).flatten(0, 1), targets, weights)
+        return Loss(total, weight)
+
+    def token_log_probs(self, batch: Batch) -> Tensor:
+        """log p(next token) at each position, float32 [B, T]; meaningless where a sequence ends."""
+        targets, _ = shifted(batch)
+        flat = self.head.log_probs(self.hidden_states(batch).flatten(0, 1), targets)
+        return flat.view(batch.input_ids.shape)
+
+
+def shifted(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; the first of a sequence is nobody's."""
+    targets = torch.zeros_like(batch.input_ids)
+    weights = torch.zeros_like(batch.weights)
+    targets[:, :-1] = batch.input_ids[:, 1:]
+    weights[:, :-1] = batch.weights[:, 1:] * (batch.positions[:, 1:] > 0)
+    return targets.flatten(), weights.flatten()

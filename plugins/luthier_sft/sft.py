@@ -1,0 +1,32 @@
+"""Supervised fine-tuning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luthier.data import encode
+from luthier.language_model import LanguageModelMethod
+from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier_sft.neftune import noisy_embeddings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class SupervisedFineTuning(LanguageModelMethod):
+    """Raise the likelihood of the assistant's turns, given all that was said before them.
+
+    The loss is the weighted sum of -log p(token | tokens before it) over the trained tokens, in nats.
+    `neftune_alpha` adds uniform noise of that scale to the embeddings while training (NEFTune, Jain et al., 2023).
+    """
+
+    def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, neftune_alpha: float = 0.0) -> None:
+        super().__init__(model, adaptation, optimizer)
+        self.neftune_alpha = neftune_alpha
+
+    def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+        return Row((encode.conversation(example, tokenizer),))
+
+    def loss(self, batch: Batch) -> Loss:
+        with noisy_embeddings(self.network, batch, self.neftune_alpha if self.training else 0.0):
+            return self.cross_entropy(batch)
