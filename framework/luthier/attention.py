@@ -1,0 +1,236 @@
+"""Attention over packed rows that never crosses from one sequence to the next, and never builds a mask to say so.
+
+`register` makes "luthier_packed" known to transformers; a network built or switched to it (`attn_implementation`)
+then runs causal attention for each sequence alone when `network_inputs` told it where sequences end, and is plain
+SDPA otherwise, for instance while it generates with a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from luthier.errors import RecipeError
+from luthier.parts import Batch
+
+NAME = "luthier_packed"
+
+KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
+"""Kinds of layers whose tokens meet only in attention, over all of the past or over a window of it."""
+
+
+class Packing:
+    """Where the sequences of a batch end: plain integers, so that reading them never waits for a device.
+
+    `boundaries` are cumulative over the flattened batch; `padding` holds the numbers of the sequences to skip, whose
+    outputs are zero. It travels through the network as one opaque object, on which no compiled code depends.
+    """
+
+    def __init__(self, boundaries: tuple[int, ...], padding: frozenset[int] = frozenset()) -> None:
+        self.boundaries, self.padding = boundaries, padding
+        self._tensors: dict[torch.device, Tensor] = {}
+
+    @property
+    def lengths(self) -> list[int]:
+        return [end - start for start, end in zip(self.boundaries, self.boundaries[1:], strict=False)]
+
+    def on(self, device: torch.device) -> Tensor:
+        """The boundaries as int32 on a device, copied there once."""
+        if device not in self._tensors:
+            host = torch.tensor(self.boundaries, dtype=torch.int32)
+            self._tensors[device] = host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host
+        return self._tensors[device]
+
+
+def network_inputs(batch: Batch, config: Any) -> dict[str, Any]:
+    """What to call a network with, so that no sequence of the batch sees another; `config` is the network's.
+
+    Under "luthier_packed" the mask is a single True of four dimensions, which transformers hands on untouched: no
+    mask is built, and a network that loses the packing on the way to its attention is found out there. Under any
+    other implementation transformers makes the mask from the restarting positions, which needs that neither a mask
+    nor a cache is given. Raises RecipeError for networks whose layers carry a state from token to token.
+    """
+    inputs: dict[str, Any] = {
+        "input_ids": batch.input_ids,
+        "position_ids": batch.positions,
+        "attention_mask": None,
+        "use_cache": False,
+    }
+    text = config.get_text_config()
+    if len(batch.boundaries) - 1 > len(batch.input_ids):
+        _refuse_state(text)
+    if text._attn_implementation == NAME:
+        inputs["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device)
+        inputs["packing"] = Packing(batch.boundaries, _padding(batch))
+    return inputs
+
+
+def _refuse_state(config: Any) -> None:
+    unknown = set(getattr(config, "layer_types", None) or KNOWN_LAYERS) - KNOWN_LAYERS
+    if unknown:
+        raise RecipeError(
+            f"Packing would let examples leak into each other through the {', '.join(sorted(unknown))} layers "
+            f"of {config.model_type}.",
+            where="batch.packing",
+            hint="Set batch.packing=false.",
+        )
+
+
+def _padding(batch: Batch) -> frozenset[int]:
+    """Known at no cost on a CPU only; elsewhere padding is computed like any other sequence."""
+    if batch.segments.device.type != "cpu":
+        return frozenset()
+    first = batch.segments.flatten()[torch.tensor(batch.boundaries[:-1])]
+    return frozenset((first == 0).nonzero().flatten().tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one attention layer asks for, beside its queries, keys and values."""
+
+    scaling: float | None
+    dropout: float
+    window: int | None
+    softcap: float | None
+    causal: bool
+
+
+Kernel = Callable[[Tensor, Tensor, Tensor, Packing, Layer], Tensor]
+"""(query [B, Hq, T, D], key and value [B, Hkv, T, D], packing, layer) -> [B, T, Hq, D]"""
+
+
+def choose(device: str, dtype: torch.dtype, head_dim: int, layer: Layer) -> Kernel:
+    """The fastest kernel that computes exactly what the layer asks for."""
+    flash = device == "cuda" and dtype in (torch.float16, torch.bfloat16) and head_dim <= 256
+    if flash and not layer.dropout and layer.softcap is None and layer.causal:
+        return varlen
+    return per_sequence
+
+
+def varlen(query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer) -> Tensor:
+    """One flash-attention call over all sequences of the batch, on CUDA (torch.nn.attention.varlen)."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    boundaries, longest = packing.on(query.device), max(packing.lengths)
+    q, k, v = (t.transpose(1, 2).flatten(0, 1) for t in (query, key, value))
+    window = (-1 if layer.window is None else layer.window - 1, 0)
+    out = varlen_attn(
+        q, k, v, boundaries, boundaries, longest, longest,
+        scale=layer.scaling, window_size=window, enable_gqa=query.shape[1] != key.shape[1],
+    )  # fmt: skip
+    return cast(Tensor, out).reshape(query.shape[0], query.shape[2], *q.shape[1:])
+
+
+def per_sequence(query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer) -> Tensor:
+    """One causal SDPA call for each sequence; padding is skipped."""
+    batch, _, length, _ = query.shape
+    rows: list[list[int]] = [[] for _ in range(batch)]
+    for start, size in zip(packing.boundaries, packing.lengths, strict=False):
+        rows[start // length].append(size)
+    outputs, number = [], 0
+    for row, sizes in enumerate(rows):
+        parts = [t[row : row + 1].split_with_sizes(sizes, dim=2) for t in (query, key, value)]
+        for q, k, v in zip(*parts, strict=True):
+            skipped = number in packing.padding
+            outputs.append(q.new_zeros(*q.shape[:3], v.shape[-1]) if skipped else _attend(q, k, v, layer))
+            number += 1
+    joined = torch.cat([output.transpose(1, 2) for output in outputs], dim=1)
+    return joined.reshape(batch, length, *joined.shape[2:])
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, layer: Layer) -> Tensor:
+    length, grouped = query.shape[2], query.shape[1] != key.shape[1]
+    mask = None
+    if layer.window is not None and length > layer.window:
+        ones = torch.ones(length, length, dtype=torch.bool, device=query.device)
+        mask = ones.triu(1 - layer.window)
+        mask = mask.tril() if layer.causal else mask & mask.t()
+    if layer.softcap is None:
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=layer.dropout,
+            is_causal=layer.causal and mask is None, scale=layer.scaling, enable_gqa=grouped,
+        )  # fmt: skip
+    return _softcapped(query, key, value, mask, layer)
+
+
+def _softcapped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: Layer) -> Tensor:
+    """Scores pass `c · tanh(scores / c)` before the softmax (Gemma 2), which no SDPA kernel does."""
+    assert layer.softcap is not None
+    repeats = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
+    scaling = query.shape[-1] ** -0.5 if layer.scaling is None else layer.scaling
+    scores = torch.tanh(query @ key.transpose(2, 3) * (scaling / layer.softcap)) * layer.softcap
+    if mask is None and layer.causal:
+        new, seen = scores.shape[-2:]
+        mask = torch.ones(new, seen, dtype=torch.bool, device=scores.device).tril(seen - new)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    chances = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
+    return torch.dropout(chances, layer.dropout, train=layer.dropout > 0) @ value
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def packed_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    packing: Packing | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    is_causal: bool | None = None,
+    **unused: Any,
+) -> tuple[Tensor, None]:
+    """The function behind "luthier_packed"; gives [B, T, Hq, D]. Stays outside whatever is compiled around it."""
+    causal = bool(getattr(module, "is_causal", True)) if is_causal is None else is_causal
+    layer = Layer(scaling, dropout, sliding_window, softcap, causal)
+    if packing is None:
+        return _plain(module, query, key, value, attention_mask, layer, unused), None
+    for name in ("s_aux", "position_bias"):
+        if unused.get(name) is not None:
+            raise RecipeError(f"{type(module).__name__} needs {name} in its attention, which {NAME} does not compute.")
+    if key.shape[2] != query.shape[2] or packing.boundaries[-1] != query.shape[0] * query.shape[2]:
+        raise RecipeError(
+            "Tokens were put before packed sequences: virtual tokens or a cache would serve the first one only.",
+            where="batch.packing",
+            hint="Set batch.packing=false.",
+        )
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):
+        query, key, value = (t.to(torch.get_autocast_dtype(kind)) for t in (query, key, value))
+    return choose(kind, query.dtype, query.shape[-1], layer)(query, key, value, packing, layer), None
+
+
+def _plain(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: Layer, rest: Any
+) -> Tensor:
+    """What transformers' own SDPA would do, and soft caps besides."""
+    if mask is not None and mask.shape == (1, 1, 1, 1) and key.shape[2] > 1:
+        raise RecipeError(
+            f"{type(module).__name__} was not told where the sequences of its batch end.",
+            hint="Choose another attention implementation for this architecture, such as eager.",
+        )
+    if layer.softcap is not None:
+        return _softcapped(query, key, value, mask, layer).transpose(1, 2).contiguous()
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    out, _ = sdpa_attention_forward(
+        module, query, key, value, mask, dropout=layer.dropout, scaling=layer.scaling, is_causal=layer.causal, **rest
+    )
+    return out
+
+
+def register() -> None:
+    """Make "luthier_packed" known to transformers; doing so twice changes nothing."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(NAME, packed_attention)
+    AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,0 +1,191 @@
+"""Packed sequences give the losses and gradients that each gives alone, for every attention that runs here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch import Tensor, nn
+
+from luthier import attention
+from luthier.errors import RecipeError
+from luthier.head import find_head, last_hidden_state
+from luthier.parts import Batch
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1,
+    "eos_token_id": 2,
+}  # fmt: skip
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("Llama", SIZES),
+    "qwen2": ("Qwen2", SIZES),
+    "qwen2 with windows": ("Qwen2", SIZES | {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}),
+    "mistral": ("Mistral", SIZES | {"sliding_window": 3}),
+    "gemma2": ("Gemma2", SIZES | {"sliding_window": 4, "attn_logit_softcapping": 0.7}),
+    "gemma2 uncapped": ("Gemma2", SIZES | {"sliding_window": 4, "attn_logit_softcapping": None}),
+    "gpt2": ("GPT2", {"vocab_size": 67, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
+    "gptneox": ("GPTNeoX", {k: v for k, v in SIZES.items() if k not in ("num_key_value_heads", "head_dim")}),
+}
+LENGTHS = ((9, 2, 5), (7, 8))
+WIDTH = 18
+
+
+def build(name: str, implementation: str, **more: Any) -> nn.Module:
+    attention.register()
+    torch.manual_seed(0)
+    architecture, settings = NETWORKS[name]
+    config = getattr(transformers, f"{architecture}Config")(**settings | more)
+    network = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=implementation)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return network.eval()
+
+
+def sequences() -> list[list[Tensor]]:
+    random = torch.Generator().manual_seed(1)
+    return [[torch.randint(3, 67, (n,), generator=random) for n in row] for row in LENGTHS]
+
+
+def packed() -> Batch:
+    ids = torch.zeros(len(LENGTHS), WIDTH, dtype=torch.long)
+    positions, segments, weights = ids.clone(), ids.int(), ids.float()
+    boundaries = [0]
+    for row, parts in enumerate(sequences()):
+        start = 0
+        for number, part in enumerate(parts, 1):
+            stop = start + len(part)
+            ids[row, start:stop], segments[row, start:stop] = part, number
+            positions[row, start:stop], weights[row, start + 1 : stop] = torch.arange(len(part)), 1.0
+            boundaries.append(row * WIDTH + stop)
+            start = stop
+        positions[row, start:] = torch.arange(WIDTH - start)
+        boundaries.append((row + 1) * WIDTH)
+    return Batch(ids, weights, positions, segments, tuple(boundaries), (0, 1))
+
+
+def gradients(network: nn.Module, loss: Tensor) -> dict[str, Tensor]:
+    network.zero_grad()
+    loss.backward()
+    return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+
+def alone(network: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    """One plain call for each sequence: full logits, no packing, nothing of ours."""
+    total = torch.zeros(())
+    for part in (part for row in sequences() for part in row):
+        logits = network(input_ids=part[None], use_cache=False).logits[0, :-1]
+        total = total + nn.functional.cross_entropy(logits, part[1:], reduction="sum")
+    return total, gradients(network, total)
+
+
+def together(network: nn.Module, **changed: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    batch = packed()
+    hidden = last_hidden_state(network, attention.network_inputs(batch, network.config) | changed)
+    total, weight = find_head(network).cross_entropy(
+        hidden[:, :-1].flatten(0, 1), batch.input_ids[:, 1:].flatten(), batch.weights[:, 1:].flatten()
+    )
+    assert weight == sum(n - 1 for row in LENGTHS for n in row)
+    return total, gradients(network, total)
+
+
+def assert_same(ours: tuple[Tensor, dict[str, Tensor]], theirs: tuple[Tensor, dict[str, Tensor]]) -> None:
+    torch.testing.assert_close(ours[0], theirs[0], rtol=1e-5, atol=1e-5)
+    assert ours[1].keys() == theirs[1].keys()
+    for name, gradient in ours[1].items():
+        scale = theirs[1][name].abs().max().clamp(min=1.0)
+        torch.testing.assert_close(
+            gradient / scale, theirs[1][name] / scale, rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def dense_mask() -> Tensor:
+    batch = packed()
+    same = batch.segments[:, None, :, None] == batch.segments[:, None, None, :]
+    return same & torch.ones(WIDTH, WIDTH, dtype=torch.bool).tril()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("implementation", ["luthier_packed", "sdpa", "eager"])
+def test_packed_equals_alone(name: str, implementation: str) -> None:
+    if implementation == "sdpa" and name.startswith("gemma2"):
+        with pytest.raises(ValueError, match="does not support an attention implementation through torch"):
+            build(name, "sdpa")
+        return
+    assert_same(together(build(name, implementation)), alone(build(name, "eager")))
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2", "gptneox", "gpt2"])
+def test_packed_equals_alone_by_an_explicit_mask_of_four_dimensions(name: str) -> None:
+    assert_same(together(build(name, "sdpa"), attention_mask=dense_mask()), alone(build(name, "sdpa")))
+    additive = torch.zeros(dense_mask().shape).masked_fill(~dense_mask(), torch.finfo(torch.float32).min)
+    assert_same(together(build(name, "eager"), attention_mask=additive), alone(build(name, "eager")))
+
+
+def test_packed_equals_alone_with_gradient_checkpointing() -> None:
+    network = build("llama", "luthier_packed").train()
+    network.gradient_checkpointing_enable({"use_reentrant": False})
+    assert_same(together(network), alone(build("llama", "eager")))
+
+
+def test_packed_equals_alone_with_each_layer_compiled() -> None:
+    network = build("llama", "luthier_packed")
+    for layer in network.model.layers:
+        layer.compile(backend="aot_eager")
+    assert_same(together(network), alone(build("llama", "eager")))
+
+
+def test_under_autocast_only_the_rounding_differs() -> None:
+    network, plain = build("llama", "luthier_packed"), build("llama", "eager")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, _ = together(network)
+    assert loss.item() == pytest.approx(alone(plain)[0].item(), rel=0.01)
+
+
+@pytest.mark.parametrize("wrong", [{"use_cache": True}, {"attention_mask": torch.ones(2, WIDTH)}])
+def test_the_trap_of_plain_transformers_is_there_and_network_inputs_avoids_it(wrong: dict[str, Any]) -> None:
+    """With a cache or a mask given, transformers lets packed sequences see each other and says nothing."""
+    network = build("llama", "sdpa")
+    right = together(network)[0]
+    assert abs(together(network, **wrong)[0] - right) > 1e-2
+    assert attention.network_inputs(packed(), network.config)["use_cache"] is False
+    assert attention.network_inputs(packed(), network.config)["attention_mask"] is None
+
+
+def test_changing_one_sequence_changes_no_other() -> None:
+    network, batch = build("llama", "luthier_packed"), packed()
+    before = last_hidden_state(network, attention.network_inputs(batch, network.config))
+    batch.input_ids[0, 3] = 66
+    after = last_hidden_state(network, attention.network_inputs(batch, network.config))
+    changed = (before != after).any(-1)
+    assert changed[0, 3:9].all()
+    assert not changed[0, :3].any()
+    assert not changed[0, 9:16].any()
+    assert not changed[1].any()
+
+
+def test_a_network_that_loses_the_boundaries_is_found_out() -> None:
+    network = build("llama", "luthier_packed")
+    with pytest.raises(RecipeError, match="was not told where the sequences"):
+        together(network, packing=None)
+
+
+def test_tokens_put_before_packed_sequences_are_refused() -> None:
+    network, batch = build("llama", "luthier_packed"), packed()
+    inputs = attention.network_inputs(batch, network.config)
+    cache = network(input_ids=torch.tensor([[5, 6], [5, 6]]), use_cache=True).past_key_values
+    with pytest.raises(RecipeError, match="virtual tokens or a cache"):
+        network(**inputs | {"past_key_values": cache})
+
+
+def test_layers_that_carry_a_state_refuse_packed_rows_and_take_single_ones() -> None:
+    config = transformers.Qwen3NextConfig(
+        num_hidden_layers=4, layer_types=["linear_attention"] * 3 + ["full_attention"]
+    )
+    batch = packed()
+    with pytest.raises(RecipeError, match="linear_attention layers of qwen3_next"):
+        attention.network_inputs(batch, config)
+    batch.boundaries = (0, WIDTH, 2 * WIDTH)
+    assert attention.network_inputs(batch, config)["input_ids"] is batch.input_ids
