@@ -6,7 +6,7 @@ parts, handed over by `assemble`; keyword-only parameters are settings, written 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -151,7 +151,7 @@ class Adaptation(Protocol):
 class Source(Protocol):
     """From which examples? Iterating gives them in a fixed order, one at a time."""
 
-    def __iter__(self) -> Iterable[Example]: ...
+    def __iter__(self) -> Iterator[Example]: ...
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -1,0 +1,46 @@
+"""General text, whose loss shows what a model forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from luthier.errors import DataError
+from luthier.evaluate.bootstrap import Floats
+from luthier.evaluate.subject import Subject
+from luthier.parts import Example
+from luthier.parts import Sequence as TokenSequence
+
+
+def texts(examples: Iterable[Example], most: int) -> list[str]:
+    """The first `most` texts of a source; DataError where it has none."""
+    found: list[str] = []
+    for example in examples:
+        if len(found) == most:
+            break
+        if text := example.get("text"):
+            found.append(str(text))
+    if most and not found:
+        raise DataError(
+            "The general text that forgetting is measured on holds no record with `text`.",
+            hint="Name another set with data@evaluation.general=…, or set evaluation.general_examples=0.",
+        )
+    return found
+
+
+def text_losses(subject: Subject, written: Sequence[str], length: int) -> tuple[Floats, int]:
+    """(-log p, tokens) of each text, [texts, 2], and how many were cut to `length` tokens."""
+    encoded = [np.asarray(subject.tokenizer(text).input_ids, dtype=np.int32) for text in written]
+    sequences = [TokenSequence(ids[:length], _predicted(min(len(ids), length))) for ids in encoded]
+    log_probs = subject.log_probs(sequences)
+    sums = [-(found * sequence.weights).sum() for found, sequence in zip(log_probs, sequences, strict=True)]
+    weights = [sequence.weights.sum() for sequence in sequences]
+    return np.stack([sums, weights], axis=1).astype(np.float64), sum(len(ids) > length for ids in encoded)
+
+
+def _predicted(length: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Weight 1 for every token but the first, which nothing stands before."""
+    weights = np.ones(length, dtype=np.float32)
+    weights[:1] = 0
+    return weights

@@ -1,0 +1,33 @@
+"""What a metric is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from luthier.evaluate.bootstrap import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was asked (the last user message), what the model said, and what it should have said."""
+
+    question: str
+    output: str
+    reference: str
+
+
+class Metric(Protocol):
+    """Sufficient statistics for each attempt, and their reduction.
+
+    Averages need nothing more than `bootstrap.means` and `bootstrap.ratio`; corpus measures keep their counts.
+    """
+
+    better: str
+
+    def statistics(self, attempts: Sequence[Attempt]) -> Floats:
+        """[attempts, s], float64."""
+
+    def reduce(self, totals: Floats) -> Floats:
+        """Sums of the statistics over examples, [..., s], to values [...]."""

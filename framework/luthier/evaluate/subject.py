@@ -1,0 +1,46 @@
+"""What is evaluated: any model that can be asked, freshly built, in training or loaded from an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luthier.parts import Example, Prompt
+from luthier.parts import Sequence as TokenSequence
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+    from luthier.generate import Sampling
+
+Message = dict[str, Any]
+Conversation = Sequence[Message]
+
+
+class Subject(Protocol):
+    """A network with its tokenizer and prompt. It brings the examples of a call into batches as it sees fit."""
+
+    @property
+    def network(self) -> nn.Module: ...
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+
+    @property
+    def prompt(self) -> Prompt: ...
+
+    def generate(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[str]:
+        """The text of the next assistant turn of each conversation."""
+
+    def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
+        """log p(label as the next assistant turn) [conversations, labels], from one forward pass each."""
+
+    def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.floating[Any]]]:
+        """log p(token | those before it) for each token of each sequence, [n]; 0 for the first."""
+
+    def losses(self, examples: Sequence[Example]) -> NDArray[np.floating[Any]]:
+        """The method's own loss for each example as (sum, weight), [examples, 2]."""

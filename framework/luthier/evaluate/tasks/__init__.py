@@ -1,0 +1,1 @@
+"""What is a model asked to do? One task a file."""

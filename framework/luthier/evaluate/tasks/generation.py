@@ -1,0 +1,26 @@
+"""Write an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from luthier.evaluate.metrics.metric import Metric
+from luthier.evaluate.subject import Subject
+from luthier.evaluate.tasks.task import Attempts
+from luthier.evaluate.turns import Turn
+from luthier.generate import Sampling
+
+
+class Generation:
+    """Answer with what the model writes when it always takes the most probable token, up to `max_new_tokens`."""
+
+    writes = True
+
+    def __init__(self, *, metrics: Mapping[str, Metric], max_new_tokens: int = 256) -> None:
+        self.metrics, self.max_new_tokens = metrics, max_new_tokens
+
+    def __call__(self, subject: Subject, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+        greedy = Sampling(max_new_tokens=self.max_new_tokens, temperature=0.0)
+        outputs = subject.generate([turn.conversation for turn in turns], greedy)
+        made = [turn.attempt(output.strip()) for turn, output in zip(turns, outputs, strict=True)]
+        return Attempts(made, {"empty answers": sum(not attempt.output for attempt in made)})

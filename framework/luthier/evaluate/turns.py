@@ -1,0 +1,49 @@
+"""An example as a question and the answer it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluate.subject import Conversation
+from luthier.parts import Example, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The conversation that the model sees up to its answer, and the answer that the data gives."""
+
+    conversation: Conversation
+    reference: str
+    where: str = ""
+
+    @property
+    def question(self) -> str:
+        """What the user said last."""
+        said = (text_of(message) for message in reversed(self.conversation) if message.get("role") == "user")
+        return next(said, "")
+
+    def attempt(self, output: str) -> Attempt:
+        return Attempt(self.question, output, self.reference)
+
+
+def turns(examples: Iterable[Example], prompt: Prompt) -> list[Turn]:
+    """The examples that end with an assistant's text, as the prompt shows them; others have nothing to compare with."""
+    return [turn for example in examples if (turn := _turn(prompt(example), example)) is not None]
+
+
+def _turn(shown: Example, example: Example) -> Turn | None:
+    messages = shown.get("messages") or []
+    if not messages or messages[-1].get("role") != "assistant" or not text_of(messages[-1]):
+        return None
+    return Turn(messages[:-1], text_of(messages[-1]), str(example.get("where", "")))
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """A message's text; the text parts one after another where the content is a list of parts."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content if isinstance(part, dict))
