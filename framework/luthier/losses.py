@@ -8,6 +8,7 @@ beforehand, makes the logits of each chunk a second time. Softmax is taken in fl
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,8 @@ def chunked_cross_entropy(
     """
     wants_gradients = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (hidden, head, bias))
     logits = _Logits(scale, softcap, chunk, _matmul_dtype(hidden, head), wants_gradients)
-    total: Tensor = _CrossEntropy.apply(hidden, head, bias, targets, weights, logits)
-    return total, weights.sum()
+    apply: Callable[..., Tensor] = _CrossEntropy.apply
+    return apply(hidden, head, bias, targets, weights, logits), weights.sum()
 
 
 def token_log_probs(
@@ -54,8 +55,8 @@ def token_log_probs(
 ) -> Tensor:
     """log p(target) of each token, float32 [N], differentiable; the arguments are those of `chunked_cross_entropy`."""
     logits = _Logits(scale, softcap, chunk, _matmul_dtype(hidden, head), torch.is_grad_enabled())
-    result: Tensor = _TokenLogProbs.apply(hidden, head, bias, targets, logits)
-    return result
+    apply: Callable[..., Tensor] = _TokenLogProbs.apply
+    return apply(hidden, head, bias, targets, logits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class _Logits:
 class _Gradients:
     """Collects the gradients of hidden states, head and bias, chunk by chunk, for those that want one."""
 
-    def __init__(self, wanted: tuple[bool, bool, bool], hidden: Tensor, head: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, wanted: Sequence[bool], hidden: Tensor, head: Tensor, bias: Tensor | None) -> None:
         wide = torch.promote_types(head.dtype, torch.float32)
         self.hidden = torch.zeros_like(hidden) if wanted[0] else None
         self.head = torch.zeros_like(head, dtype=wide, memory_format=torch.contiguous_format) if wanted[1] else None
@@ -130,7 +131,7 @@ class _CrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         wide = torch.promote_types(logits.dtype, torch.float32)
         total = torch.zeros((), dtype=wide, device=hidden.device)
-        wanted = tuple(logits.wants_gradients and needed for needed in ctx.needs_input_grad[:3])
+        wanted = [logits.wants_gradients and needed for needed in ctx.needs_input_grad[:3]]
         gradients = _Gradients(wanted, hidden, head, bias)
         weight = head.to(logits.dtype)
         for where in torch.split(weights.nonzero().flatten(), logits.rows(head)):
