@@ -39,11 +39,8 @@ class Muon:
         rest = [weight for name, weight in named if not is_hidden_matrix(name, weight)]
         optimizers: list[torch.optim.Optimizer] = []
         if matrices:
-            scaled: dict[str, Any] = {
-                "adjust_lr_fn": "match_rms_adamw",
-                "ns_steps": self.ns_steps,
-                "momentum": self.momentum,
-            }
+            scaled: dict[str, Any] = {"adjust_lr_fn": "match_rms_adamw", "momentum": self.momentum}
+            scaled["ns_steps"] = self.ns_steps
             optimizers.append(torch.optim.Muon(matrices, lr=self.lr, weight_decay=self.weight_decay, **scaled))
         if rest:
             optimizers.append(
