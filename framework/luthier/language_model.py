@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from luthier.attention import network_inputs
 from luthier.head import Head, bare, find_head, last_hidden_state
 from luthier.method import Method
-from luthier.parts import Batch, Loss
+from luthier.parts import Batch, Loss, Row
+from luthier.scoring import weighted_losses
 
 
 class LanguageModelMethod(Method):
@@ -29,6 +33,10 @@ class LanguageModelMethod(Method):
         targets, weights = shifted(batch)
         total, weight = self.head.cross_entropy(self.hidden_states(batch).flatten(0, 1), targets, weights)
         return Loss(total, weight)
+
+    def cross_entropies(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """`cross_entropy` of each row by itself, (sum, weight), from packed forward passes without gradients."""
+        return weighted_losses(self.network, rows)
 
     def token_log_probs(self, batch: Batch) -> Tensor:
         """log p(next token) at each position, float32 [B, T]; meaningless where a sequence ends."""

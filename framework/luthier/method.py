@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from luthier.data.collate import collate
 from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
 
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ class Method(pl.LightningModule, ABC):
         self.steps = 0
         self._step_sum: Tensor | None = None
         self._step_weight: Tensor | None = None
+        self._held_out: list[Tensor] = []
+        self.step_loss = torch.zeros(())
+        self.gradient_norm = torch.zeros(())
 
     @abstractmethod
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
@@ -38,6 +45,15 @@ class Method(pl.LightningModule, ABC):
     @abstractmethod
     def loss(self, batch: Batch) -> Loss:
         """The sum of the loss over a batch, and the weight to divide it by."""
+
+    def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """The loss of each row as (sum, weight), [rows, 2], without gradients; one forward pass each."""
+        found = np.zeros((len(rows), 2))
+        with torch.no_grad():
+            for number, row in enumerate(rows):
+                loss = self.loss(collate([[row]]).to(next(self.network.parameters()).device))
+                found[number] = float(loss.sum), float(loss.weight)
+        return found
 
     def configure_model(self) -> None:
         """Load and adapt inside the strategy's context, so that sharding composes with every adaptation."""
@@ -65,7 +81,20 @@ class Method(pl.LightningModule, ABC):
             total = self.trainer.strategy.reduce(total, reduce_op="sum")
         weight = total[1].clamp_min(torch.finfo(torch.float32).tiny)
         scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / weight
-        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
+        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         torch._foreach_mul_(gradients, scale)
-        self.step_loss = total[0] / weight
+        self.step_loss, self.gradient_norm = total[0] / weight, torch.nn.utils.get_total_norm(gradients)
         self._step_sum = self._step_weight = None
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        loss = self.loss(batch)
+        self._held_out.append(torch.stack([loss.sum.detach().float(), loss.weight.detach().float()]))
+
+    def on_validation_epoch_end(self) -> None:
+        if not self._held_out:
+            return
+        total = torch.stack(self._held_out).sum(0)
+        self._held_out.clear()
+        if self.trainer.world_size > 1:
+            total = self.trainer.strategy.reduce(total, reduce_op="sum")
+        self.log("validation_loss", total[0] / total[1], rank_zero_only=True)

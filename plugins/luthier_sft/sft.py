@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from luthier.data import encode
 from luthier.language_model import LanguageModelMethod
@@ -30,3 +34,6 @@ class SupervisedFineTuning(LanguageModelMethod):
     def loss(self, batch: Batch) -> Loss:
         with noisy_embeddings(self.network, batch, self.neftune_alpha if self.training else 0.0):
             return self.cross_entropy(batch)
+
+    def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        return self.cross_entropies(rows)

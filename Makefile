@@ -1,0 +1,42 @@
+# Two commands for newcomers: `make quickstart` and `make test`. The rest is for those who work on luthier.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: quickstart test check docs bench clean
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+quickstart: $(VENV)/.core   ## customise SmolLM2-135M-Instruct on real reviews and show before and after
+	$(BIN)/luthier recipe=quickstart
+
+test: $(VENV)/.dev          ## install what the tests need and run them all
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.docs        ## lint, types, import rules, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/architecture
+	$(BIN)/mkdocs build --strict --quiet
+
+docs: $(VENV)/.docs         ## read the docs at http://localhost:8000
+	$(BIN)/mkdocs serve
+
+bench: $(VENV)/.dev         ## speed of SFT against a plain loop and TRL, one interleaved run
+	$(BIN)/python tests/benchmarks/sft.py
+
+clean:
+	rm -rf $(VENV) .venv-bench dist build site

@@ -1,0 +1,139 @@
+"""The customised model on disk, and back.
+
+Whatever did the customising, a run leaves the same thing: a folder with what moved (an adapter or a whole network, as
+PEFT or transformers write it), the tokenizer with the chat template that was trained, the resolved recipe and a
+manifest. `luthier.load(path)` gives an object that can generate and score.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from luthier import trust
+from luthier.build import build
+from luthier.catalog import Catalog
+from luthier.errors import RecipeError, ResourceError
+from luthier.plugins import Plugins
+from luthier.subject import Subject
+from luthier.training.checkpoint_files import digest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from luthier.parts import Adaptation, Model
+
+FORMAT = 1
+MANIFEST, RECIPE, FOLDER = "manifest.json", "resolved.yaml", "artifact"
+
+
+@dataclass
+class Artifact(Subject):
+    """A customised model: a subject that knows what it is made of."""
+
+    folder: Path = field(default_factory=Path)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    adaptation: Adaptation | None = None
+
+    def merged(self) -> nn.Module:
+        """A plain network with the same logits, which no longer needs PEFT; the artifact's own is used up."""
+        assert self.adaptation is not None
+        return self.adaptation.merge(self.network)
+
+    def export(self, folder: Path) -> None:
+        """Write the merged network and the tokenizer as plain transformers load them; RecipeError where it exists."""
+        if folder.exists() and any(folder.iterdir()):
+            raise RecipeError(f"{folder} is not empty.", hint="Name a new folder.")
+        self.merged().save_pretrained(folder)  # type: ignore[operator]
+        self.tokenizer.save_pretrained(folder)
+
+
+def save(subject: Subject, adaptation: Adaptation, folder: Path, *, recipe: Any, facts: Mapping[str, Any]) -> Path:
+    """Write an artifact whole or not at all: into a folder beside its place, flushed, sealed, then renamed."""
+    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        adaptation.save(subject.network, temporary)
+        subject.tokenizer.save_pretrained(temporary)
+        (temporary / RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
+        files = {path.relative_to(temporary).as_posix(): digest(path) for path in temporary.rglob("*") if path.is_file()}
+        manifest = {"format": FORMAT, **facts, "files": files}
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError as error:
+        raise ResourceError(f"The artifact cannot be written: {error}.", where=str(folder)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def find(path: str | Path) -> Path:
+    """The artifact's folder in a run's folder, or the folder itself; RecipeError where there is none."""
+    path = Path(path).expanduser()
+    for folder in (path / FOLDER, path):
+        if (folder / MANIFEST).is_file():
+            return folder
+    raise RecipeError(
+        f"{path} holds no artifact: it is neither the folder of a finished run nor an artifact itself.",
+        hint="Finished runs are under runs/; `luthier recipe=… resume=auto` finishes one that was cut off.",
+    )
+
+
+def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str, ...] = ()) -> Artifact:
+    """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
+    folder = find(path)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    _verify(folder, manifest)
+    recipe = OmegaConf.load(folder / RECIPE)
+    plugins = plugins or Plugins.from_flags([])
+    trust.refuse_untrusted(recipe, trust.trusted_targets(Catalog.of(plugins), plugins, vouched))
+    model: Model = build(recipe.model)
+    adaptation: Adaptation = build(recipe.adaptation)
+    _refuse_another_base(model, manifest, folder)
+    network = adaptation.load(model, folder)
+    return Artifact(
+        network=network.eval(),
+        tokenizer=_tokenizer(folder),
+        prompt=build(recipe.prompt),
+        folder=folder,
+        manifest=manifest,
+        adaptation=adaptation,
+    )
+
+
+def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+    for name, expected in manifest["files"].items():
+        file = folder / name
+        if not file.is_file() or digest(file) != expected:
+            raise ResourceError(
+                f"{name} of the artifact is {'missing' if not file.is_file() else 'not what the run wrote'}.",
+                where=str(folder),
+                hint="Copy the artifact again or run its recipe again.",
+            )
+
+
+def _refuse_another_base(model: Model, manifest: Mapping[str, Any], folder: Path) -> None:
+    """An adapter on other weights than its own is silently wrong."""
+    then, now = manifest["model"].get("sha256"), None
+    if manifest.get("needs_base") and then:
+        now = model.lineage().get("sha256")
+        if now != then:
+            raise RecipeError(
+                f"The adapter was made for weights {then[:12]}…, but the recipe's model now has {str(now)[:12]}….",
+                where=str(folder),
+            )
+
+
+def _tokenizer(folder: Path) -> Any:
+    from luthier.models.loading import load_tokenizer
+
+    return load_tokenizer(folder, owner=str(folder), trusted=False)

@@ -1,0 +1,36 @@
+"""The composition root: the checked configuration of a recipe becomes a run. All parts meet here and nowhere else."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from luthier.build import build
+from luthier.compose import PARTS, Composition
+from luthier.run import Run
+
+if TYPE_CHECKING:
+    from luthier.console import Console
+    from luthier.plugins import Plugins
+
+
+def assemble(composition: Composition, folder: Path, plugins: Plugins, console: Console) -> Run:
+    """Build the parts and hand each what it is made of; the first error of a part ends it."""
+    config = composition.config
+    make = {part: partial(build, config[part]) for part in PARTS}
+    model, adaptation, prompt = make["model"](), make["adaptation"](), make["prompt"]()
+    method = make["method"](model, adaptation, make["optimizer"]())
+    data = make["batch"](make["data"](), prompt, method.encode, model.tokenizer, int(config.seed), folder)
+    return Run(
+        composition, folder, plugins, console, model, adaptation, prompt, method, data,
+        make["trainer"](), make["tracking"](), make["evaluation"](),
+    )  # fmt: skip
+
+
+def carry_out(
+    composition: Composition, folder: str, plugins: Plugins, console: Console, flags: list[str]
+) -> float | None:
+    """Assemble and carry out, plugins wrapped around it; gives the score that the recipe names."""
+    run = assemble(composition, Path(folder), plugins, console)
+    return plugins.run(run)
