@@ -34,6 +34,20 @@ def extract(archive: Path, inner: str, folder: Path) -> None:
         raise ResourceError(f"{archive.name} cannot be unpacked: {error}.", hint="Fetch it again.") from error
 
 
+def inside(archive: Path, folder: str) -> list[str]:
+    """The paths of what lies directly in a folder of an archive, its sub-folders aside; RecipeError if nothing does."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as file:
+            names = [name for name in file.namelist() if not name.endswith("/")]
+    else:
+        with tarfile.open(archive) as tar:
+            names = [info.name for info in tar.getmembers() if not info.isdir()]
+    found = [name for name in names if name.rpartition("/")[0] == folder.rstrip("/")]
+    if not found:
+        raise _missing(archive, f"{folder}/", {name.rpartition("/")[0] for name in names})
+    return found
+
+
 def _inside(inner: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(inner)
     hostile = path.is_absolute() or ".." in path.parts or "\\" in inner or "\0" in inner or ":" in inner

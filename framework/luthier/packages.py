@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from luthier import cache, simple_index
-from luthier.archives import extract
+from luthier.archives import extract, inside
 from luthier.errors import RecipeError, ResourceError
 from luthier.once import once
 
@@ -67,6 +67,17 @@ def member(archive: Path, inner: str) -> Path:
     folder = once(cache.folder("members") / name, lambda folder: extract(archive, outer, folder))
     (found,) = folder.iterdir()
     return member(found, rest) if rest else found
+
+
+def tree(archive: Path, inner: str) -> Path:
+    """The plain files that lie directly in one folder of an archive, extracted into the cache like `member`."""
+    name = hashlib.sha256(f"{digest(archive)}/{inner}/".encode()).hexdigest()
+
+    def make(folder: Path) -> None:
+        for file in inside(archive, inner):
+            extract(archive, file, folder)
+
+    return once(cache.folder("members") / name, make)
 
 
 def digest(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""Where networks come from and how they load."""

@@ -1,0 +1,45 @@
+"""A model in a folder of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from luthier.errors import RecipeError
+from luthier.models.loading import Loading
+from luthier.models.stored import Stored
+
+
+class Folder(Stored):
+    """Start from the safetensors, configuration and tokenizer in a folder."""
+
+    kind = "folder"
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
+        attn_implementation: str = "luthier_packed",
+        gradient_checkpointing: bool = False,
+        compile: bool = False,
+        chat_template: str | None = None,
+    ) -> None:
+        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template))
+        self.path = Path(path).expanduser()
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def plans(self) -> Path:
+        return self.folder()
+
+    def folder(self) -> Path:
+        if not self.path.is_dir():
+            raise RecipeError(
+                f"There is no folder {self.path}.",
+                where="model.path",
+                hint="A model of a hub is model=hub model.id=…, an earlier run is model=run model.path=… .",
+            )
+        return self.path

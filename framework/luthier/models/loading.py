@@ -1,0 +1,135 @@
+"""Load a network from a folder of safetensors, and dress any network as the recipe asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from luthier import attention
+from luthier.errors import RecipeError, ResourceError
+from luthier.models.safety import shards
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How a network loads; the settings that every answer of `model` shares.
+
+    dtype: of the weights. float32 keeps small updates from rounding away, whatever the trainer computes in; `auto`
+        is what the file says.
+    attn_implementation: luthier_packed never lets packed examples see each other and builds no mask; sdpa, eager,
+        flex_attention and flash_attention_2 are those of transformers.
+    gradient_checkpointing: keep the input of each layer alone and compute the rest again in the backward pass.
+    compile: torch.compile for each decoder layer.
+    chat_template: in place of the model's own: chatml, plain, or a .jinja file.
+    """
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    attn_implementation: str = attention.NAME
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    chat_template: str | None = None
+
+    def torch_dtype(self, config: PretrainedConfig) -> torch.dtype:
+        if self.dtype == "auto":
+            return config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32
+        dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+        return dtypes[self.dtype]
+
+
+def load_config(folder: Path, *, owner: str, trusted: bool = False) -> PretrainedConfig:
+    """The architecture that a folder states; RecipeError if transformers does not know it."""
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=trusted)
+        return config
+    except (OSError, ValueError, KeyError) as error:
+        raise RecipeError(
+            f"{owner} has no architecture that can be loaded: {_first_line(error)}", hint="Is it a language model?"
+        ) from error
+
+
+def load_tokenizer(folder: Path, *, owner: str, trusted: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer that lies beside a model."""
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
+    except (OSError, ValueError, KeyError) as error:
+        raise RecipeError(
+            f"{owner} has no tokenizer that can be loaded: {_first_line(error)}",
+            hint="Put tokenizer.json and tokenizer_config.json beside its weights.",
+        ) from error
+
+
+def load_network(
+    folder: Path, loading: Loading, config: PretrainedConfig, *, owner: str, trusted: bool = False
+) -> PreTrainedModel:
+    """The network of a folder, each weight read once and only then in memory (built on meta, filled from safetensors).
+
+    ResourceError if a file is damaged; RecipeError if weights are missing, so that no part starts from random ones.
+    """
+    for file in shards(folder, owner=owner):
+        _check_readable(file, owner)
+    attention.register()
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder, config=config, dtype=loading.torch_dtype(config), attn_implementation=loading.attn_implementation,
+            use_safetensors=True, output_loading_info=True, trust_remote_code=trusted,
+        )  # fmt: skip
+    except (ValueError, ImportError) as error:
+        raise RecipeError(f"{owner} cannot be loaded: {_first_line(error)}", where="model") from error
+    network, report = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
+    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if absent:
+        raise RecipeError(
+            f"The weights of {owner} do not fill the network: {len(absent)} are missing, {absent[0]} for one.",
+            hint="Is it a language model with a head, complete, and of the architecture that its config.json states?",
+        )
+    return dress(network, loading)
+
+
+def dress(network: PreTrainedModel, loading: Loading) -> PreTrainedModel:
+    """Switch on gradient checkpointing and compiling: the one place where they happen.
+
+    Compiling marks the layers and happens at their first use, so that adapters put in later are compiled as well,
+    and names in the state dict stay as they are.
+    """
+    if loading.gradient_checkpointing:
+        if not network.supports_gradient_checkpointing:
+            raise RecipeError(f"{type(network).__name__} does not support gradient checkpointing.", where="model")
+        network.gradient_checkpointing_enable(
+            gradient_checkpointing_kwargs={"use_reentrant": False}  # type: ignore[no-untyped-call]
+        )
+    if loading.compile:
+        for layer in decoder_layers(network):
+            layer.compile()
+    return network
+
+
+def decoder_layers(network: PreTrainedModel) -> list[nn.Module]:
+    """The repeated blocks of a network, as its architecture names them."""
+    names = set(network._no_split_modules or ())
+    layers = [module for module in network.modules() if type(module).__name__ in names]
+    if not layers:
+        raise RecipeError(f"{type(network).__name__} names no layers to compile.", where="model.compile")
+    return layers
+
+
+def _check_readable(file: Path, owner: str) -> None:
+    try:
+        with safe_open(file, framework="pt") as weights:
+            weights.keys()
+    except (SafetensorError, OSError) as error:
+        raise ResourceError(
+            f"{file.name} of {owner} is damaged: {error}", where=str(file), hint="Fetch the model again."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,107 @@
+"""A network with random weights, of any architecture that transformers knows and of any size."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM
+
+from luthier import attention
+from luthier.errors import RecipeError
+from luthier.models.bpe import byte_level_bpe
+from luthier.models.loading import Loading, dress
+from luthier.models.tokenizers import settle
+from luthier.nearest import nearest
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from luthier.parts import Model
+
+
+class Random:
+    """Start from random weights, drawn from a seed: for tests, for dry runs, and for training from nothing.
+
+    `architecture` is a model type of transformers (llama, qwen2, gpt2, …); `config` overrides any field of its
+    configuration, and so chooses the size. Without `tokenizer` a byte-level BPE of at most `vocabulary` tokens is
+    trained in the process; else it is another model, whose tokenizer is used (`/model@model.tokenizer: smollm2`
+    in a defaults list). The same settings give the same weights in every process.
+    """
+
+    def __init__(
+        self,
+        *,
+        architecture: str = "llama",
+        config: dict[str, Any] | None = None,
+        seed: int = 0,
+        vocabulary: int = 1024,
+        tokenizer: Any = None,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
+        attn_implementation: str = "luthier_packed",
+        gradient_checkpointing: bool = False,
+        compile: bool = False,
+        chat_template: str | None = None,
+    ) -> None:
+        self.architecture, self.overrides = architecture, dict(config or {})
+        self.seed, self.vocabulary = seed, vocabulary
+        self.lender: Model | None = tokenizer
+        self.loading = Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        tokenizer = self._tokenizer
+        settle(tokenizer, self.config, chat_template=self.loading.chat_template)
+        return tokenizer
+
+    @cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        return byte_level_bpe(self.vocabulary) if self.lender is None else deepcopy(self.lender.tokenizer)
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        tokenizer = self._tokenizer
+        facts = {
+            "vocab_size": max(tokenizer.get_vocab().values()) + 1,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        }
+        try:
+            return AutoConfig.for_model(self.architecture, **(facts | self.overrides))
+        except ValueError as error:
+            raise RecipeError(
+                f"transformers knows no architecture {self.architecture!r}.",
+                where="model.architecture",
+                hint=nearest(self.architecture, CONFIG_MAPPING.keys(), "It knows"),
+            ) from error
+
+    def network(self) -> nn.Module:
+        attention.register()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            try:
+                network: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                    deepcopy(self.config), attn_implementation=self.loading.attn_implementation
+                )
+            except (ValueError, ImportError) as error:
+                raise RecipeError(
+                    f"No {self.architecture} network can be made: {str(error).splitlines()[0]}", where="model"
+                ) from error
+        # drawn in float32 and rounded after, so that the seed means the same weights in each dtype
+        module: nn.Module = network
+        module.eval().to(self.loading.torch_dtype(self.config))
+        return dress(network, self.loading)
+
+    def lineage(self) -> dict[str, Any]:
+        return {
+            "kind": "random",
+            "name": self.architecture,
+            "config": self.overrides,
+            "seed": self.seed,
+            "tokenizer": f"bpe-{self.vocabulary}" if self.lender is None else self.lender.lineage(),
+            "dtype": self.loading.dtype,
+        }

@@ -1,0 +1,83 @@
+"""What an earlier run left, as the start of another."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from torch import nn
+
+from luthier import artifact
+from luthier.models.digests import weights_digest
+from luthier.models.loading import Loading, dress, load_config, load_tokenizer
+from luthier.models.tokenizers import settle
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Run:
+    """Start from the artifact of an earlier run: its network with what it learned, and its tokenizer and template.
+
+    With `merge` the adapter is folded into the weights and the network is a plain one, which any adaptation can
+    take up. Where mathematics does not allow that, or to keep training beside it, `merge: false` gives the adapted
+    network as it is. `dtype` is that of the result.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        merge: bool = True,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
+        attn_implementation: str = "luthier_packed",
+        gradient_checkpointing: bool = False,
+        compile: bool = False,
+        chat_template: str | None = None,
+    ) -> None:
+        self.path, self.merge = path, merge
+        self.loading = Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+
+    @cached_property
+    def folder(self) -> Path:
+        return artifact.find(self.path)
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        tokenizer = load_tokenizer(self.folder, owner=self.path)
+        settle(tokenizer, self.config, chat_template=self.loading.chat_template)
+        return tokenizer
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        if (self.folder / "config.json").is_file():
+            return load_config(self.folder, owner=self.path)
+        return cast("PretrainedConfig", artifact.load(self.path).network.config)
+
+    def network(self) -> nn.Module:
+        loaded = artifact.load(self.path)
+        if not self.merge:
+            return self._dressed(loaded.network)
+        merged = loaded.merged()
+        if self.loading.dtype != "auto":
+            merged.to(self.loading.torch_dtype(self.config))
+        return self._dressed(merged)
+
+    def _dressed(self, network: nn.Module) -> nn.Module:
+        plain = cast("PreTrainedModel", network)  # or one that PEFT wraps, which answers as it would
+        plain.set_attn_implementation(self.loading.attn_implementation)
+        return dress(plain, self.loading)
+
+    def lineage(self) -> dict[str, Any]:
+        """With the lineage of the model that the earlier run started from, under `parent`."""
+        manifest = json.loads((self.folder / artifact.MANIFEST).read_text(encoding="utf-8"))
+        return {
+            "kind": "run",
+            "name": self.path,
+            "sha256": weights_digest(self.folder.rglob("*.safetensors")),
+            "merged": self.merge,
+            "dtype": self.loading.dtype,
+            "parent": manifest["model"],
+        }

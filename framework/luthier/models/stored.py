@@ -1,0 +1,73 @@
+"""What all models share whose weights lie in files."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from luthier.models.digests import weights_digest
+from luthier.models.loading import Loading, load_config, load_network, load_tokenizer
+from luthier.models.safety import refuse_code, refuse_pickles, shards
+from luthier.models.tokenizers import settle
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+
+class Stored(ABC):
+    """A model in a folder of safetensors, with its configuration and tokenizer beside them.
+
+    `trusted` is set from the command line alone, for models that the user vouched for by name; without it a model
+    that brings code of its own is refused.
+    """
+
+    kind: str
+    trusted: bool = False
+
+    def __init__(self, loading: Loading) -> None:
+        self.loading = loading
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What error messages and `--trust` call it."""
+
+    @abstractmethod
+    def plans(self) -> Path:
+        """A folder with its configuration and tokenizer; fetching it touches no weights."""
+
+    @abstractmethod
+    def folder(self) -> Path:
+        """The folder with everything."""
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        folder = self.plans()
+        refuse_code(folder, owner=self.name, trusted=self.trusted)
+        return load_config(folder, owner=self.name, trusted=self.trusted)
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        config = self.config  # checked for code before the tokenizer is touched
+        tokenizer = load_tokenizer(self.plans(), owner=self.name, trusted=self.trusted)
+        self.settled = settle(tokenizer, config, chat_template=self.loading.chat_template)
+        return tokenizer
+
+    def network(self) -> nn.Module:
+        config = self.config
+        folder = self.folder()
+        refuse_pickles((file.name for file in folder.iterdir()), owner=self.name)
+        return load_network(folder, self.loading, config, owner=self.name, trusted=self.trusted)
+
+    def lineage(self) -> dict[str, Any]:
+        """The kind, the name and the sha256 of the weights."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "sha256": weights_digest(shards(self.folder(), owner=self.name)),
+            "dtype": self.loading.dtype,
+        }

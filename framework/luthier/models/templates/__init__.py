@@ -1,0 +1,23 @@
+"""Chat templates that mark what the assistant says with `{% generation %}`, so that a mask can be read off them."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from luthier.errors import RecipeError
+
+
+def template(name: str) -> str:
+    """The text of a template: one of this package's (`chatml`, `plain`), or a .jinja file; RecipeError if neither."""
+    shipped = {file.name.removesuffix(".jinja"): file for file in files(__package__).iterdir()}
+    if name in shipped and name.isidentifier():
+        return shipped[name].read_text(encoding="utf-8")
+    if name.endswith(".jinja") and Path(name).expanduser().is_file():
+        return Path(name).expanduser().read_text(encoding="utf-8")
+    names = ", ".join(sorted(key for key, file in shipped.items() if file.name.endswith(".jinja")))
+    raise RecipeError(
+        f"There is no chat template {name!r}.",
+        where="model.chat_template",
+        hint=f"Name one that luthier ships ({names}) or a file that ends in .jinja.",
+    )

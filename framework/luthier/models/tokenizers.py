@@ -1,0 +1,83 @@
+"""Settle what a tokenizer leaves open, and refuse what cannot be settled, before anything is encoded."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from luthier.errors import RecipeError
+from luthier.models.templates import template
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+log = logging.getLogger("luthier")
+_PADS = ("<|pad|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|vision_pad|>", "<|endoftext|>")
+_UNLIMITED = 10**9
+
+
+def settle(
+    tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, *, chat_template: str | None = None
+) -> list[str]:
+    """Fix length, padding and template in place; gives a sentence for each thing that was changed.
+
+    The longest input is what both the tokenizer and the network's positions allow. Where there is no pad token, an
+    unused special token takes its place, else EOS, which is safe because nothing here masks by id. RecipeError if
+    there is no EOS, if the tokenizer knows more ids than the network has embeddings, or if the template needs
+    tokens that are not in the vocabulary.
+    """
+    changes = [*_settle_length(tokenizer, config), *_settle_padding(tokenizer)]
+    _check_vocabulary(tokenizer, config)
+    if chat_template is not None:
+        tokenizer.chat_template = template(chat_template)
+        changes.append(f"The chat template is {chat_template!r}.")
+        _check_template(tokenizer, chat_template)
+    for change in changes:
+        log.info(change)
+    return changes
+
+
+def _settle_length(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> list[str]:
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if positions is None or tokenizer.model_max_length <= positions:
+        return []
+    stated = tokenizer.model_max_length
+    tokenizer.model_max_length = positions
+    found = "no limit" if stated > _UNLIMITED else str(stated)
+    return [f"The longest input is {positions} tokens, as the network's positions allow (the tokenizer said {found})."]
+
+
+def _settle_padding(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    if tokenizer.eos_token_id is None:
+        raise RecipeError(
+            "The tokenizer has no end-of-sequence token, so no answer could ever end.",
+            hint="Set eos_token in its tokenizer_config.json.",
+        )
+    if tokenizer.pad_token_id is not None:
+        return []
+    known = tokenizer.get_vocab()
+    tokenizer.pad_token = next((token for token in _PADS if token in known), tokenizer.eos_token)
+    return [f"The tokenizer had no pad token; {tokenizer.pad_token} is used, and padding is never told by its id."]
+
+
+def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
+    rows = config.get_text_config().vocab_size
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= rows:
+        token = tokenizer.convert_ids_to_tokens(highest)
+        raise RecipeError(
+            f"The tokenizer knows the id {highest} ({token!r}), but the network has {rows} embeddings.",
+            hint="Use the tokenizer that belongs to this network.",
+        )
+
+
+def _check_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """A turn token that is cut into pieces would be learned as ordinary text, and never end a turn."""
+    missing = [token for token in ("<|im_start|>", "<|im_end|>") if token in str(tokenizer.chat_template)]
+    missing = [token for token in missing if token not in tokenizer.get_vocab()]
+    if missing:
+        raise RecipeError(
+            f"The chat template {name!r} needs {' and '.join(missing)}, which the tokenizer does not know.",
+            where="model.chat_template",
+            hint="Choose chat_template=plain, which needs no tokens of its own.",
+        )

