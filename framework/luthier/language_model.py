@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,9 +19,14 @@ from luthier.scoring import weighted_losses
 class LanguageModelMethod(Method):
     """A method on a causal language model, which never holds the logits of a whole batch."""
 
-    @cached_property
+    _head: tuple[int, Head] | None = None
+
+    @property
     def head(self) -> Head:
-        return find_head(self.network)
+        """The head of the network as it is now, looked for once."""
+        if self._head is None or self._head[0] != id(self.network):
+            self._head = id(self.network), find_head(self.network)
+        return self._head[1]
 
     def hidden_states(self, batch: Batch) -> Tensor:
         """The last hidden states of a packed batch, [B, T, H]."""

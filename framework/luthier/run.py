@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
-import torch
 
+from luthier import artifact
 from luthier.errors import RecipeError
+from luthier.hookspecs import hookimpl
 from luthier.nearest import nearest
+from luthier.run_folder import RunFolder
 from luthier.subject import Subject
 
 if TYPE_CHECKING:
@@ -28,10 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """The parts of a run and what it has found so far."""
+    """The parts of a run and what it has found so far; `stages` are carried out in the recipe's order."""
 
     composition: Composition
-    folder: Path
+    folder: RunFolder
     plugins: Plugins
     console: Console
     model: Model
@@ -44,4 +47,28 @@ class Run:
     evaluation: Evaluation
     before: Scores | None = None
     after: Scores | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
+
+    @property
+    def subject(self) -> Subject:
+        """The network as it is now."""
+        network = self.method.network.to(self.trainer.device)
+        return Subject(network, self.model.tokenizer, self.prompt, self.method, self.trainer.autocast)
+
+    def baseline(self) -> None:
+        """Measure the model as it comes."""
+        self.method.load()
+        self.before = self._measured()
+
+    def fit(self) -> None:
+        """Train what the adaptation lets move."""
+        pl.seed_everything(int(self.composition.config.seed), verbose=False)
+        self.fitted = self.trainer.fit(self)
+
+    def evaluate(self) -> None:
+        """Measure the customised model on the same examples."""
+        self.method.configure_model()
+        self.after = self._measured()
+
+    def _measured(self) -> Scores:
+        return self.evaluation(self.subject, {"test": self.data.examples("test")})
