@@ -1,0 +1,1 @@
+"""How a run trains, and how it survives: checkpoints, signals, guards, records."""

@@ -1,0 +1,47 @@
+"""The callbacks that every training has, in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+
+from luthier.events import EventLog
+from luthier.run_folder import RunFolder
+from luthier.training.checkpoints import Checkpoints
+from luthier.training.finite import Finite
+from luthier.training.frozen import WithoutFrozen
+from luthier.training.heartbeat import Heartbeat, Listener
+from luthier.training.memory import OutOfMemory
+from luthier.training.metrics_log import MetricsLog
+from luthier.training.random_state import RandomState
+from luthier.training.signals import Signals
+
+
+def reliable(
+    folder: RunFolder,
+    signals: Signals,
+    listeners: Sequence[Listener] = (),
+    *,
+    every: int = 100,
+    keep: int = 2,
+    micro: int = 1,
+    length: int = 1024,
+    checkpointing: bool = False,
+) -> list[pl.Callback]:
+    """Measure, guard and save a training in `folder`; `listeners` hear of each step, after metrics.jsonl.
+
+    `every` and `keep` are those of `Checkpoints`; `micro`, `length` and `checkpointing` (of gradients) are what the
+    advice on memory starts from. The trainer needs `SealedCheckpoints` among its plugins, or checkpoints are pickles.
+    """
+    metrics, events = MetricsLog(folder.metrics), EventLog(folder.events)
+    heartbeat = Heartbeat(signals, [metrics.write, *listeners])
+    random_state = RandomState()
+    return [
+        heartbeat,
+        Finite(events),
+        random_state,
+        WithoutFrozen(),
+        Checkpoints(folder.checkpoints, heartbeat, random_state, metrics, events, every=every, keep=keep),
+        OutOfMemory(micro=micro, length=length, checkpointing=checkpointing),
+    ]

@@ -1,0 +1,292 @@
+"""Checkpoints on disk that survive a kill, a full disk and a flipped bit.
+
+A checkpoint is a folder `step-00000012` whose MANIFEST.json names each file with its size and sha256. It is written
+under a temporary name beside its final place, flushed to the disk, and only then renamed: a folder under a final
+name is whole, and `newest` trusts nothing that its manifest does not verify.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+from luthier.errors import ResourceError
+
+MANIFEST = "MANIFEST.json"
+FORMAT = 1
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+PASSING = {errno.EIO, errno.EROFS, errno.EACCES, errno.EBUSY, errno.ESTALE}
+FINAL_NAME = re.compile(r"step-(\d{8,})")
+TEMPORARY_NAME = re.compile(r"\.tmp-(\d+)-.*")
+
+log = logging.getLogger(__name__)
+
+
+class Invalid(Exception):  # noqa: N818 - read as `except Invalid`
+    """A checkpoint that its manifest does not verify; says which file, and why."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file, self.reason = file, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What dead processes left behind and `sweep` removed."""
+
+    folders: int
+    bytes: int
+
+
+def folder_name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def step_of(path: Path) -> int | None:
+    """The optimizer step that a checkpoint's name says; None for what is no checkpoint."""
+    match = FINAL_NAME.fullmatch(path.name)
+    return int(match[1]) if match else None
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """All folders under a final name, the highest step first, valid or not."""
+    if not folder.is_dir():
+        return []
+    found = [(step, path) for path in folder.iterdir() if (step := step_of(path)) is not None]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def write(
+    folder: Path,
+    step: int,
+    fill: Callable[[Path], None],
+    *,
+    size: int = 0,
+    pauses: tuple[float, ...] = (0.2, 1.0),
+) -> Path:
+    """Let `fill` write the files of a checkpoint and make them durable under its final name.
+
+    An intact checkpoint of that step stays as it is. `size` is what the files will need in bytes, so that a full disk
+    is noticed before anything is written. Errors that may pass (EIO, EROFS, EACCES) are tried again after each of
+    `pauses` seconds; then it is a ResourceError.
+    """
+    for pause in (*pauses, None):
+        try:
+            return _write_once(folder, step, fill, size)
+        except OSError as error:
+            if pause is None or error.errno not in PASSING:
+                raise _unwritable(folder, step, size, error) from error
+            log.warning("Checkpoint of step %d: %s; trying again in %.1f s.", step, error, pause)
+            time.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _write_once(folder: Path, step: int, fill: Callable[[Path], None], size: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    final, temporary = folder / folder_name(step), _temporary(folder, folder_name(step))
+    if final.exists():
+        if _intact(final):
+            return final
+        _put_away(final)
+    if size > shutil.disk_usage(folder).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        fill(temporary)
+        files = {path.relative_to(temporary).as_posix(): path for path in _files(temporary)}
+        for path in files.values():
+            _flush(path)
+        described = {name: {"bytes": path.stat().st_size, "sha256": digest(path)} for name, path in files.items()}
+        (temporary / MANIFEST).write_text(_manifest_text(step, described), encoding="utf-8")
+        _flush(temporary / MANIFEST)
+        for path in [*(path for path in temporary.rglob("*") if path.is_dir()), temporary]:
+            _flush_folder(path)
+        temporary.rename(final)
+        _flush_folder(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return final
+
+
+def verify(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint of which every byte is as it was written; else Invalid."""
+    manifest = _manifest(path)
+    for name, described in manifest["files"].items():
+        file = path / name
+        if not file.is_file():
+            raise Invalid(file, "is missing")
+        if (size := file.stat().st_size) != described["bytes"]:
+            raise Invalid(file, f"has {size} bytes instead of {described['bytes']}")
+        if digest(file) != described["sha256"]:
+            raise Invalid(file, "does not have the sha256 that it was written with")
+    return manifest
+
+
+def newest(folder: Path) -> Path | None:
+    """The checkpoint to resume from: the highest step that verifies; None where there was never one.
+
+    What does not verify is passed over with a warning. If nothing is left, that is a ResourceError and not a fresh
+    start: somebody's hours are at stake.
+    """
+    found = checkpoints(folder)
+    for path in found:
+        try:
+            verify(path)
+        except (Invalid, OSError) as error:
+            log.warning("Checkpoint %s is not used: %s", path.name, error)
+        else:
+            return path
+    if found:
+        raise ResourceError(
+            f"None of the {len(found)} checkpoints in {folder} is intact.",
+            where=str(found[0]),
+            hint="Put one back from a copy, or start from the beginning with resume=never.",
+        )
+    return None
+
+
+def prune(folder: Path, keep: int) -> list[Path]:
+    """Remove all but the newest `keep` checkpoints (0 keeps all); damaged ones do not count as kept."""
+    kept, removed = 0, []
+    for path in checkpoints(folder):
+        if keep and kept >= keep:
+            _put_away(path)
+            removed.append(path)
+        else:
+            kept += _complete(path)
+    return removed
+
+
+def cut(folder: Path, step: int) -> list[Path]:
+    """Remove the checkpoints after `step`: a run that starts again from there leaves their path."""
+    abandoned = [path for path in checkpoints(folder) if (step_of(path) or 0) > step]
+    for path in abandoned:
+        _put_away(path)
+    return abandoned
+
+
+def sweep(folder: Path) -> Swept:
+    """Remove what killed processes were writing; call it when no save of this process is under way."""
+    folders = size = 0
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = TEMPORARY_NAME.fullmatch(path.name)
+        if match and (int(match[1]) == os.getpid() or not psutil.pid_exists(int(match[1]))):
+            size += sum(file.stat().st_size for file in _files(path))
+            folders += 1
+            shutil.rmtree(path, ignore_errors=True)
+    return Swept(folders, size)
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    sha = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def _temporary(folder: Path, name: str) -> Path:
+    return folder / f".tmp-{os.getpid()}-{name}"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _put_away(path: Path) -> None:
+    """Remove a checkpoint; what a kill leaves of it is no checkpoint any more."""
+    aside = _temporary(path.parent, path.name + "-removed")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _intact(path: Path) -> bool:
+    try:
+        verify(path)
+    except (Invalid, OSError):
+        return False
+    return True
+
+
+def _complete(path: Path) -> bool:
+    """Whether the manifest holds and all sizes are right: what can be said without reading everything."""
+    try:
+        files = _manifest(path)["files"]
+        return all((path / name).stat().st_size == described["bytes"] for name, described in files.items())
+    except (Invalid, OSError):
+        return False
+
+
+def _manifest_text(step: int, files: dict[str, dict[str, Any]]) -> str:
+    body = {"format": FORMAT, "step": step, "files": files}
+    seal = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**body, "seal": seal}, indent=1, sort_keys=True) + "\n"
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    file = path / MANIFEST
+    try:
+        text = file.read_text(encoding="utf-8")
+        manifest = json.loads(text)
+        step, files = manifest["step"], manifest["files"]
+    except FileNotFoundError:
+        raise Invalid(file, "is missing") from None
+    except (ValueError, KeyError, TypeError):
+        raise Invalid(file, "cannot be read") from None
+    if manifest.get("format") != FORMAT:
+        raise Invalid(file, f"is of format {manifest.get('format')!r}, this luthier reads {FORMAT}")
+    if text != _manifest_text(step, files):
+        raise Invalid(file, "was changed after it was written")
+    if step != step_of(path):
+        raise Invalid(file, f"says step {step}")
+    result: dict[str, Any] = manifest
+    return result
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _flush_folder(path: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unwritable(folder: Path, step: int, size: int, error: OSError) -> ResourceError:
+    free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.is_dir())).free
+    if error.errno in FULL:
+        need = f"needs {size / 1e6:.1f} MB" if size else "does not fit"
+        return ResourceError(
+            f"The checkpoint of step {step} {need}, and {free / 1e6:.1f} MB are free; earlier checkpoints are intact.",
+            where=str(folder),
+            hint="Free some space, keep fewer checkpoints, or put the run on another disk, and go on with resume=auto.",
+            resumable=True,
+        )
+    return ResourceError(
+        f"The checkpoint of step {step} cannot be written: {error.strerror or error}; earlier ones are intact.",
+        where=str(error.filename or folder),
+        hint="Make the folder writable, and go on with resume=auto.",
+        resumable=True,
+    )

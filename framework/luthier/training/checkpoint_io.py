@@ -1,0 +1,87 @@
+"""Lightning's checkpoints as safetensors and JSON, in folders that a manifest seals; pickle never comes in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins import CheckpointIO
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from luthier.errors import RecipeError, ResourceError
+from luthier.training import checkpoint_files
+from luthier.training.plain_state import dismantle, rebuild
+
+TENSORS, STATE = "state.safetensors", "state.json"
+
+
+class SealedCheckpoints(CheckpointIO):
+    """Hands Lightning's checkpoint dictionary to `checkpoint_files`; a path is `<checkpoints>/step-<number>`."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint durably; ResourceError where the disk does not take it, TypeError for unwritable state."""
+        place = Path(path)
+        step = checkpoint_files.step_of(place)
+        if step is None:
+            raise RecipeError(f"A checkpoint's folder is named step-<number>, not {place.name!r}.", where=str(place))
+        state, tensors = dismantle(checkpoint)
+        text = json.dumps(state, allow_nan=False)
+        owned = {name: tensor.to("cpu").contiguous() for name, tensor in _without_overlaps(tensors).items()}
+        size = len(text) + sum(tensor.nbytes for tensor in owned.values())
+
+        def fill(folder: Path) -> None:
+            with _system_errors(folder):
+                save_file(owned, folder / TENSORS)
+            (folder / STATE).write_text(text, encoding="utf-8")
+
+        checkpoint_files.write(place.parent, step, fill, size=size)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """The checkpoint as it was saved, on the CPU; nothing in it can run code, whatever `weights_only` says."""
+        place = Path(path)
+        try:
+            checkpoint_files.verify(place)
+            tensors = load_file(place / TENSORS)
+            state = rebuild(json.loads((place / STATE).read_text(encoding="utf-8")), tensors)
+        except (checkpoint_files.Invalid, SafetensorError, ValueError, KeyError) as error:
+            raise ResourceError(
+                f"The checkpoint is not intact: {error}.",
+                where=str(place),
+                hint="resume=auto takes the newest that is.",
+            ) from error
+        result: dict[str, Any] = state
+        return result
+
+    def remove_checkpoint(self, path: Any) -> None:
+        shutil.rmtree(path)
+
+
+def _without_overlaps(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors, copied where two of them look at one memory in different ways: safetensors refuses those."""
+    seen: set[tuple[torch.device, int]] = set()
+    result = {}
+    for name, tensor in tensors.items():
+        memory = (tensor.device, tensor.untyped_storage().data_ptr())
+        result[name] = tensor.clone() if memory in seen and tensor.numel() else tensor
+        seen.add(memory)
+    return result
+
+
+@contextmanager
+def _system_errors(folder: Path) -> Iterator[None]:
+    """Turn safetensors' own error, which carries the system's number in its text, back into an OSError."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"code: (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder / TENSORS)) from error

@@ -1,0 +1,127 @@
+"""When a run saves: every few optimizer steps, at its end, and when a signal asks."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from luthier.events import EventLog
+from luthier.training import checkpoint_files
+from luthier.training.heartbeat import Heartbeat
+from luthier.training.metrics_log import MetricsLog
+from luthier.training.random_state import RandomState
+from luthier.training.signals import Interrupted, Signals
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoints(pl.Callback):
+    """Saves after every `every` optimizer steps (0: only at the end) and keeps the newest `keep` (0: all).
+
+    A checkpoint is always of the last completed optimizer step. Between two steps the weights stand still, so the
+    counters of the loops, the position in the data and the random generators are remembered at each step, and a save
+    in the middle of an accumulation, a validation or a wait for data writes those.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        heartbeat: Heartbeat,
+        random_state: RandomState,
+        metrics: MetricsLog,
+        events: EventLog,
+        *,
+        every: int = 100,
+        keep: int = 2,
+    ) -> None:
+        self.folder, self.heartbeat, self.random_state = folder, heartbeat, random_state
+        self.metrics, self.events = metrics, events
+        self.every, self.keep = every, keep
+        self._loops: dict[str, Any] | None = None
+        self._saved = -1
+
+    @property
+    def signals(self) -> Signals:
+        return self.heartbeat.signals
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.signals.install()
+        self.signals.training, self.signals.waiting = True, trainer.world_size == 1
+        self._saved = trainer.global_step if trainer.ckpt_path else -1
+        if trainer.is_global_zero:
+            went = self.metrics.start_after(trainer.global_step)
+            self.events.tell("training", step=trainer.global_step, resumed=bool(trainer.ckpt_path), lines_cut=went)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.signals.waiting = False
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.heartbeat.stepped:
+            self._loops = copy.deepcopy(trainer.fit_loop.state_dict())
+            self.random_state.remember()
+            if self.heartbeat.stop:
+                raise Interrupted(self.heartbeat.stop)
+            if self.heartbeat.save or (self.every and trainer.global_step % self.every == 0):
+                self.save(trainer)
+        self._stop_if_alone(trainer)
+        self.signals.waiting = trainer.world_size == 1
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.signals.waiting = False
+        self._stop_if_alone(trainer)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        self._stop_if_alone(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.signals.waiting = False
+        self.save(trainer)
+        self.signals.training = False
+        self.metrics.close()
+        if self.signals.stop:
+            raise Interrupted(self.signals.stop)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.signals.waiting = False
+        if isinstance(exception, Interrupted):
+            self.save(trainer)
+            self.events.tell("interrupted", code=exception.code, step=trainer.global_step)
+        self.signals.training = False
+        self.metrics.close()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if self._loops is not None:
+            checkpoint["loops"]["fit_loop"] = self._loops
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Save the last completed step, unless it is saved or there is none; all ranks must come here together."""
+        step = trainer.global_step
+        if step in (0, self._saved) or self._loops is None:
+            return
+        with self.heartbeat.paused():
+            at = time.perf_counter()
+            self.metrics.sync()
+            path = self.folder / checkpoint_files.folder_name(step)
+            trainer.save_checkpoint(path)
+            self._saved = step
+            if trainer.is_global_zero:
+                removed = checkpoint_files.prune(self.folder, self.keep)
+                seconds = round(time.perf_counter() - at, 3)
+                self.events.tell("checkpoint", step=step, seconds=seconds, removed=[old.name for old in removed])
+                log.info("Saved step %d in %.2f s.", step, seconds)
+
+    def _stop_if_alone(self, trainer: pl.Trainer) -> None:
+        """End between two steps; several ranks can only do so together, after a step."""
+        if trainer.world_size == 1 and self.signals.training and self.signals.stop:
+            raise Interrupted(self.signals.stop)

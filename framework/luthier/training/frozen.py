@@ -1,0 +1,77 @@
+"""Checkpoints hold what moves; what is frozen is recognised by its fingerprint when a run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from luthier.errors import RecipeError
+
+KEY = "luthier_frozen"
+
+
+class WithoutFrozen(pl.Callback):
+    """Leaves frozen weights out of checkpoints and checks, when one is loaded, that the same ones are there.
+
+    RecipeError when the checkpoint is of other weights: another model, another adaptation, another set of names.
+    """
+
+    def __init__(self) -> None:
+        self._print = ""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        pl_module.strict_loading = False
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        frozen = _frozen(pl_module)
+        self._print = self._print or fingerprint(frozen)
+        checkpoint["state_dict"] = {
+            name: value for name, value in checkpoint["state_dict"].items() if name not in frozen
+        }
+        checkpoint[KEY] = self._print
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        frozen = _frozen(pl_module)
+        here = set(pl_module.state_dict()) - frozen.keys()
+        there = set(checkpoint["state_dict"])
+        if here != there:
+            raise RecipeError(
+                "The checkpoint holds other weights than this run moves: "
+                + "; ".join(_few(word, names) for word, names in (("missing", here - there), ("unknown", there - here)))
+                + ".",
+                hint="Continue with the model and the adaptation that it was started with.",
+            )
+        self._print = fingerprint(frozen)
+        if checkpoint.get(KEY, self._print) != self._print:
+            raise RecipeError(
+                "The frozen weights are not those that the checkpoint was trained with.",
+                hint="Continue with the same model, at the same revision.",
+            )
+
+
+def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
+    """Names, shapes, types and the exact sum of each tensor's bits: the same on every device, one pass."""
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        whole = tensor.detach().contiguous().view(-1)
+        bits = whole.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[whole.element_size()])
+        sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {int(bits.sum(dtype=torch.int64))}\n".encode())
+    return sha.hexdigest()
+
+
+def _frozen(module: pl.LightningModule) -> dict[str, torch.Tensor]:
+    moving = {weight for weight in module.parameters() if weight.requires_grad}
+    named = module.named_parameters(remove_duplicate=False)
+    return {name: weight for name, weight in named if weight not in moving}
+
+
+def _few(word: str, names: set[str]) -> str:
+    shown = ", ".join(sorted(names)[:3])
+    return f"{len(names)} {word}{f' ({shown}, …)' if len(names) > 3 else f' ({shown})' if names else ''}"

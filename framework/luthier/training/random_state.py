@@ -1,0 +1,91 @@
+"""The random generators of every rank, so that a resumed run draws what the uninterrupted one would have drawn."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+
+log = logging.getLogger(__name__)
+
+State = dict[str, Any]
+
+
+def capture() -> State:
+    """Python's, numpy's, torch's and the current CUDA device's generators; holds tensors and plain values only."""
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,  # type: ignore[no-untyped-call]
+    }
+
+
+def restore(state: State) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+class RandomState(pl.Callback):
+    """Keeps the generators as they were after the last optimizer step, and restores them when the first batch starts.
+
+    Validation draws from the same generators; they are put back afterwards, so that looking at held-out data more or
+    less often changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._boundary: State | None = None
+        self._ranks: list[State] | None = None
+        self._to_restore: State | None = None
+        self._before_validation: State | None = None
+
+    def remember(self) -> None:
+        """An optimizer step is over: this is what a checkpoint holds until the next one is."""
+        self._boundary = capture()
+
+    def state_dict(self) -> dict[str, Any]:
+        own = self._boundary or capture()
+        ranks = [own]
+        if dist.is_available() and dist.is_initialized():
+            ranks = [own] * dist.get_world_size()
+            dist.all_gather_object(ranks, own)
+        return {"ranks": ranks}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._ranks = state_dict["ranks"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        ranks = self._ranks
+        if ranks is None:
+            return
+        if len(ranks) != trainer.world_size:
+            log.warning(
+                "The checkpoint is of %d processes and goes on with %d: the data keeps its order, dropout draws anew.",
+                len(ranks),
+                trainer.world_size,
+            )
+        if trainer.global_rank < len(ranks):
+            self._to_restore = ranks[trainer.global_rank]
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self._to_restore is not None:
+            restore(self._to_restore)
+            self._to_restore = None
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._before_validation = capture()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._before_validation is not None:
+            restore(self._before_validation)
+            self._before_validation = None
