@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Full:
     """Every weight may move; what is saved is the whole network, as transformers writes it."""
 
+    needs_base = False
+
     def __call__(self, network: nn.Module) -> nn.Module:
         return network.requires_grad_(True)
 
@@ -36,6 +38,8 @@ class PeftAdaptation:
 
     New weights are kept in float32, also beside a network in bfloat16.
     """
+
+    needs_base = True
 
     def peft_config(self, network: nn.Module) -> PeftConfig:
         raise TypeError(f"{type(self).__name__} does not say its peft_config")

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 
 from luthier.build import build
 from luthier.compose import PARTS, Composition
-from luthier.run import Run
+from luthier.run import Core, Run
+from luthier.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from luthier.console import Console
     from luthier.plugins import Plugins
 
 
-def assemble(composition: Composition, folder: Path, plugins: Plugins, console: Console) -> Run:
+def assemble(composition: Composition, folder: RunFolder, plugins: Plugins, console: Console) -> Run:
     """Build the parts and hand each what it is made of; the first error of a part ends it."""
     config = composition.config
     make = {part: partial(build, config[part]) for part in PARTS}
     model, adaptation, prompt = make["model"](), make["adaptation"](), make["prompt"]()
     method = make["method"](model, adaptation, make["optimizer"]())
-    data = make["batch"](make["data"](), prompt, method.encode, model.tokenizer, int(config.seed), folder)
+    data = make["batch"](make["data"](), prompt, method.encode, model.tokenizer, int(config.seed))
     return Run(
         composition, folder, plugins, console, model, adaptation, prompt, method, data,
         make["trainer"](), make["tracking"](), make["evaluation"](),
@@ -32,5 +33,6 @@ def carry_out(
     composition: Composition, folder: str, plugins: Plugins, console: Console, flags: list[str]
 ) -> float | None:
     """Assemble and carry out, plugins wrapped around it; gives the score that the recipe names."""
-    run = assemble(composition, Path(folder), plugins, console)
+    plugins.register(Core(), "luthier")
+    run = assemble(composition, RunFolder(Path(folder)), plugins, console)
     return plugins.run(run)

@@ -6,6 +6,8 @@ loaded. The result is a plain, resolved copy: what was checked is what will be b
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +61,9 @@ class Composer:
         reasons = [sentence for _, sentences in self.plugins.ask("luthier_check", config=config) for sentence in sentences]
         if reasons:
             raise RecipeError("\n".join(reasons))
-        return Composition(config, choices, list(overrides), dropped)
+        answer = self.catalog.answers.get(("recipe", str(choices.get("recipe"))))
+        given = answer.text if answer else ""
+        return Composition(config, choices, list(overrides), dropped, given, answer.headline if answer else "")
 
     def _compose_raw(self, overrides: list[str]) -> DictConfig:
         from hydra import compose, initialize_config_module
@@ -124,6 +128,14 @@ class Composition:
     choices: dict[str, str]
     overrides: list[str]
     dropped: list[str] = field(default_factory=list)
+    given: str = ""
+    purpose: str = ""
+
+    @property
+    def hash(self) -> str:
+        """sha256 of all settings but the run's name and whether it resumes: equal recipes have equal hashes."""
+        said = {key: value for key, value in OmegaConf.to_container(self.config).items() if key not in {"name", "resume"}}  # type: ignore[union-attr]
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
     @property
     def recipe(self) -> str:

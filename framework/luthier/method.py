@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.data.collate import collate
-from luthier.errors import RecipeError
 from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ class Method(pl.LightningModule, ABC):
         super().__init__()
         self.model, self.adaptation, self.optimizer = model, adaptation, optimizer
         self.steps = 0
-        self.strict_loading = False
         self._step_sum: Tensor | None = None
         self._step_weight: Tensor | None = None
         self._held_out: list[Tensor] = []
@@ -69,23 +67,6 @@ class Method(pl.LightningModule, ABC):
         if not self.adapted:
             self.network, self.adapted = self.adaptation(self.network), True
             self.network.train()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep only what moves: frozen weights come from where the model comes from."""
-        moving = self._moving()
-        checkpoint["state_dict"] = {name: weight for name, weight in checkpoint["state_dict"].items() if name in moving}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        missing = self._moving() - set(checkpoint["state_dict"])
-        if missing:
-            raise RecipeError(
-                f"The checkpoint lacks {len(missing)} of the weights that this recipe trains, such as {min(missing)}.",
-                hint="It was written by another recipe; continue that one, or start anew without resume.",
-            )
-
-    def _moving(self) -> set[str]:
-        buffers = {name for name, _ in self.named_buffers()}
-        return buffers & set(self.state_dict()) | {name for name, weight in self.named_parameters() if weight.requires_grad}
 
     def configure_optimizers(self) -> Any:
         trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]

@@ -135,6 +135,9 @@ class Model(Protocol):
 class Adaptation(Protocol):
     """Which weights may move. `luthier.adaptation` has the defaults that most adaptations keep."""
 
+    needs_base: bool
+    """Whether what `save` writes is of use only beside the weights that it was made for."""
+
     def __call__(self, network: nn.Module) -> nn.Module:
         """The network with only the chosen weights trainable, new ones inserted where the method needs them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,13 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
+from omegaconf import OmegaConf
 
-from luthier import artifact
+from luthier import artifact, recording, surroundings
 from luthier.errors import RecipeError
+from luthier.events import EventLog
 from luthier.hookspecs import hookimpl
 from luthier.nearest import nearest
-from luthier.run_folder import RunFolder
+from luthier.report import terminal
+from luthier.report.page import page
+from luthier.report.card import card
+from luthier.run_folder import RunFolder, write_text
 from luthier.subject import Subject
+from luthier.training.resume import starting_point
+from luthier.training.signals import Signals
 
 if TYPE_CHECKING:
     from luthier.compose import Composition
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """The parts of a run and what it has found so far; `stages` are carried out in the recipe's order."""
+    """The parts of a run and what it has found so far."""
 
     composition: Composition
     folder: RunFolder
@@ -43,32 +51,133 @@ class Run:
     method: Method
     data: Data
     trainer: Trainer
-    tracking: Callable[[], list[Any]]
+    tracking: Callable[[RunFolder], list[Any]]
     evaluation: Evaluation
+    signals: Signals = field(default_factory=Signals)
     before: Scores | None = None
     after: Scores | None = None
+    trained: bool = False
+    fit_seconds: float = 0.0
+    resumed_from: str = ""
+    warnings: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)
 
     @property
+    def name(self) -> str:
+        return self.folder.path.name
+
+    @property
     def subject(self) -> Subject:
-        """The network as it is now."""
+        """The network as it is now, where it computes."""
         network = self.method.network.to(self.trainer.device)
         return Subject(network, self.model.tokenizer, self.prompt, self.method, self.trainer.autocast)
 
+    def carry_out(self) -> float | None:
+        """Go through the stages, write what is left, and give the score that the recipe names."""
+        with self.folder.lock(), self.signals:
+            self._begin()
+            for stage in self._stages():
+                stage()
+            return self._finish() if first_rank() else None
+
     def baseline(self) -> None:
         """Measure the model as it comes."""
-        self.method.load()
-        self.before = self._measured()
+        if first_rank():
+            self.method.load()
+            self.before = self._measured("before")
 
     def fit(self) -> None:
         """Train what the adaptation lets move."""
+        events = EventLog(self.folder.events)
+        start = starting_point(self.folder.checkpoints, self.composition.config.resume, events)
+        self.resumed_from = start.name if start else ""
         pl.seed_everything(int(self.composition.config.seed), verbose=False)
-        self.fitted = self.trainer.fit(self)
+        at = time.perf_counter()
+        self.trainer.fit(self, start)
+        self.fit_seconds, self.trained = time.perf_counter() - at, True
 
     def evaluate(self) -> None:
         """Measure the customised model on the same examples."""
-        self.method.configure_model()
-        self.after = self._measured()
+        if first_rank():
+            self.method.configure_model()
+            self.after = self._measured("after")
 
-    def _measured(self) -> Scores:
-        return self.evaluation(self.subject, {"test": self.data.examples("test")})
+    def _stages(self) -> list[Callable[[], None]]:
+        known = {"baseline": self.baseline, "fit": self.fit, "evaluate": self.evaluate}
+        names = list(self.composition.config.stages)
+        for name in names:
+            if name not in known:
+                raise RecipeError(f"There is no stage {name!r}.", where="stages", hint=nearest(name, known, "There are"))
+        return [known[name] for name in names]
+
+    def _begin(self) -> None:
+        self.environment = surroundings.describe(seed=int(self.composition.config.seed))
+        if not first_rank():
+            return
+        self.folder.write_recipe(self.composition.given)
+        self.folder.write_resolved(OmegaConf.to_container(self.composition.config))  # type: ignore[arg-type]
+        self.folder.write_environment(self.environment)
+        for _, lines in self.plugins.ask("luthier_report", config=self.composition.config):
+            for line in lines:
+                self.console.say(line)
+
+    def _measured(self, name: str) -> Scores:
+        scores = self.evaluation(self.subject, {"test": self.data.examples("test")})
+        scores.save(self.folder.path / "scores" / name)
+        return scores
+
+    def _finish(self) -> float | None:
+        config = self.composition.config
+        facts = {
+            "run": self.name,
+            "recipe": self.composition.recipe,
+            "recipe_hash": self.composition.hash,
+            "seed": int(config.seed),
+            "commit": self.environment["commit"],
+            "packages": self.environment["packages"],
+            "model": self.model.lineage(),
+            "needs_base": self.adaptation.needs_base,
+            "data": self.data.fingerprint(),
+            "scores": {name: score.value for name, score in self.after.items()} if self.after else {},
+        }
+        artifact.save(self.subject, self.adaptation, self.folder.artifact, recipe=config, facts=facts)
+        self._say()
+        return self._score()
+
+    def _say(self) -> None:
+        """Write the record and its views: report, model card, the table of the terminal."""
+        record = recording.record(self, self.environment)
+        record.save(self.folder.path / "record.json")
+        write_text(self.folder.report, page(record))
+        write_text(self.folder.card, card(record))
+        write_text(self.folder.artifact / "README.md", card(record))
+        self.console.data(terminal.table(record), record)
+
+    def _score(self) -> float | None:
+        name, scores = str(self.composition.config.score), self.after or self.before
+        if scores is None:
+            return None
+        if name not in scores.measurements:
+            raise RecipeError(
+                f"The recipe's score is {name!r}, which was not measured.",
+                where="score",
+                hint=nearest(name, scores.measurements, "Measured were"),
+            )
+        value = scores[name].value
+        self.folder.write_score(value, name)
+        return value
+
+
+class Core:
+    """The core's own word on `luthier_run`, the last one."""
+
+    @hookimpl(trylast=True)
+    def luthier_run(self, run: Run) -> float | None:
+        return run.carry_out()
+
+
+def first_rank() -> bool:
+    """Whether this process speaks for the run; the others of a distributed run only train."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
+
+

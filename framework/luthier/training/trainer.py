@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 import torch
 
+from luthier.training.callbacks import reliable
+from luthier.training.checkpoint_io import SealedCheckpoints
+
 if TYPE_CHECKING:
     from luthier.data.module import Data
-    from luthier.method import Method
+    from luthier.run import Run
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -49,16 +52,18 @@ class Trainer:
         """The dtype that forward passes compute in, None for that of the weights."""
         return torch.bfloat16 if self.precision == "bf16" else None
 
-    def fit(
-        self,
-        method: Method,
-        data: Data,
-        folder: Path,
-        loggers: Sequence[Any],
-        callbacks: Sequence[Any],
-        resume: str | None,
-    ) -> pl.Trainer:
-        """Train; the accumulation follows from the batch and the number of devices, so that the update does not."""
+    @property
+    def device(self) -> torch.device:
+        """Where a network computes that this process holds whole."""
+        if self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available()):
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        return torch.device("cpu")
+
+    def fit(self, run: Run, start: Path | None) -> None:
+        """Train, from a checkpoint where `start` names one.
+
+        The accumulation follows from the batch and the number of devices, so that the update does not.
+        """
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
@@ -68,20 +73,31 @@ class Trainer:
             max_steps=self.max_steps or -1,
             gradient_clip_val=self.clip,
             log_every_n_steps=self.log_every,
-            default_root_dir=folder,
-            logger=list(loggers),
-            callbacks=list(callbacks),
+            val_check_interval=None,
+            default_root_dir=run.folder.path,
+            logger=run.tracking(run.folder),
+            callbacks=self._callbacks(run),
+            plugins=[SealedCheckpoints()],
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
         )
-        accumulation = data.accumulation(lightning.world_size)
-        lightning.accumulate_grad_batches = accumulation
-        method.steps = self.steps(data, lightning.world_size)
-        lightning.fit(method, datamodule=data, ckpt_path=resume)
-        return lightning
+        lightning.accumulate_grad_batches = run.data.accumulation(lightning.world_size)
+        run.method.steps = self.steps(run.data, lightning.world_size)
+        lightning.fit(run.method, datamodule=run.data, ckpt_path=start)
+
+    def _callbacks(self, run: Run) -> list[Any]:
+        own = reliable(
+            run.folder,
+            run.signals,
+            every=self.checkpoint_every,
+            keep=self.keep,
+            micro=run.data.micro,
+            length=run.data.length,
+        )
+        return [*own, *(each for _, found in run.plugins.ask("luthier_callbacks", config=run.composition.config) for each in found)]
 
     def steps(self, data: Data, world: int) -> int:
         """Optimizer steps of the whole run."""

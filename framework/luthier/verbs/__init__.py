@@ -23,6 +23,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "plan": "Check a recipe and estimate memory, time and disk; load and write nothing",
         "preview": "Show each token of your examples with its message, mask and weight",
         "chat": "Talk to the model that a run made",
+        "export": "Write a run's model as plain transformers load it",
         "evaluate": "Score one or several runs on the same examples",
         "schema": "Print the JSON Schema of a recipe, for editors",
         "completion": "Print or install completion for bash, zsh or fish",

@@ -1,0 +1,22 @@
+"""`luthier export RUN FOLDER`: the adapter merged into the weights, for tools that know nothing of adapters."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from luthier.verbs import Call
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of a finished run, or an artifact")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder for config, weights and tokenizer")
+
+
+def act(call: Call) -> int:
+    from luthier.artifact import load
+
+    artifact = load(call.arguments.run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
+    artifact.export(call.arguments.folder)
+    call.console.data(str(call.arguments.folder), {"folder": str(call.arguments.folder)})
+    return 0
