@@ -1,0 +1,38 @@
+"""Text that is no conversation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from luthier.data.encode.codec import Codec
+from luthier.parts import Example, Sequence
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def text(example: Example, tokenizer: PreTrainedTokenizerBase, *, end: bool = True) -> Sequence:
+    """The `text` of an example, every token of it trained but the first.
+
+    It begins with what the tokenizer puts before any text (BOS or nothing) and, unless `end` is off, stops with EOS,
+    once. The text of special tokens inside it is plain text.
+    """
+    before, after = _frame(tokenizer)
+    if not end:
+        after = []
+    elif tokenizer.eos_token_id not in after and tokenizer.eos_token_id is not None:
+        after = [*after, tokenizer.eos_token_id]
+    ids = np.array([*before, *Codec.of(tokenizer).text(example["text"]), *after], dtype=np.int32)
+    weights = np.ones(len(ids), dtype=np.float32)
+    weights[: max(1, len(before))] = 0
+    return Sequence(ids, weights)
+
+
+def _frame(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """The ids that the tokenizer adds before and after a text."""
+    encode = tokenizer.backend_tokenizer.encode
+    bare, framed = encode("a", add_special_tokens=False).ids, encode("a", add_special_tokens=True).ids
+    begin = next(place for place in range(len(framed)) if framed[place : place + len(bare)] == bare)
+    return framed[:begin], framed[begin + len(bare) :]
