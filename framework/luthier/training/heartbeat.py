@@ -100,8 +100,8 @@ class Heartbeat(pl.Callback):
         return int(tokens)
 
     def _record(self, trainer: pl.Trainer, module: pl.LightningModule, tokens: int, seconds: float) -> dict[str, Any]:
-        measured = torch.stack([module.step_loss.detach().float(), module.gradient_norm.detach().float()])
-        loss, norm = measured.tolist()
+        left: Any = module
+        loss, norm = torch.stack([left.step_loss.detach().float(), left.gradient_norm.detach().float()]).tolist()
         return {
             "step": trainer.global_step,
             "epoch": trainer.current_epoch,

@@ -1,0 +1,39 @@
+"""How to start a job of luthier in another process: the ranks of a device mesh, the jobs of a sweep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from luthier.errors import RecipeError
+
+_this_job: list[str] | None = None
+
+
+def command(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> list[str]:
+    """The command line that carries out one job in `folder`: luthier's own flags, a recipe's overrides."""
+    where = f"hydra.run.dir={quoted(str(folder))}"
+    return [sys.executable, "-m", "luthier", *flags, *overrides, where, "hydra.output_subdir=null"]
+
+
+def remember(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> None:
+    """Say which job this process carries out; the command line calls it before the run starts."""
+    global _this_job
+    _this_job = command(flags, overrides, folder)
+
+
+def this_job() -> list[str]:
+    """The command that starts this process's own job once more, for another rank."""
+    if _this_job is None:
+        raise RecipeError(
+            "Several devices need the command line: luthier starts a process for each of them.",
+            hint="Run `luthier recipe=… trainer=ddp`, or start the processes with torchrun.",
+        )
+    return list(_this_job)
+
+
+def quoted(text: str) -> str:
+    """A string as Hydra's override grammar reads it back, whatever is in it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"') if '"' in text or text.endswith("\\") else text
+    return f'"{escaped}"'

@@ -1,0 +1,78 @@
+"""One process for each job of a multirun, so that a job that fails, leaks or spawns ranks touches no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from luthier import again
+from luthier.errors import (
+    DataError,
+    LuthierError,
+    NumericsError,
+    PluginError,
+    RecipeError,
+    Refused,
+    ResourceError,
+)
+from luthier.run_folder import RunFolder
+
+KINDS = (RecipeError, DataError, NumericsError, ResourceError, Refused, PluginError)
+BY_CODE: dict[int, type[LuthierError]] = {kind.code: kind for kind in KINDS}
+RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "LUTHIER_PARENT")
+
+
+def run_job(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> float | None:
+    """Carry out one job in its own process and give the score that it left in its folder; None if it leaves none.
+
+    A job that fails raises an error of the kind that its exit code says, which Hydra notes as a failed job. When this
+    process itself is asked to end, the job is asked first and waited for.
+    """
+    place = RunFolder(Path(folder))
+    place.score.unlink(missing_ok=True)
+    clean = {name: value for name, value in os.environ.items() if name not in RANK_VARIABLES}
+    child = subprocess.Popen(again.command(flags, overrides, folder), env=clean)  # noqa: S603
+    with _forwarding(child) as asked:
+        code = child.wait()
+    if asked:
+        raise SystemExit(128 + asked[0])
+    if code:
+        raise failure(f"The job {' '.join(overrides)}", code, where=str(folder))
+    return place.read_score()
+
+
+def failure(who: str, code: int, *, where: str) -> LuthierError:
+    """An error of the kind that a process's exit code stands for; negative codes are signals that killed it."""
+    if code < 0:
+        return ResourceError(f"{who} was killed by {signal.Signals(-code).name}.", where=where)
+    kind = BY_CODE.get(code, LuthierError)
+    return kind(f"{who} ended with exit code {code} ({kind.kind}).", where=where, hint="Its own message is above.")
+
+
+@contextmanager
+def _forwarding(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Hand SIGTERM on to the job; a terminal's Ctrl+C reaches it by itself. A second signal kills it."""
+    asked: list[int] = []
+
+    def arrived(number: int, frame: FrameType | None) -> None:
+        if asked:
+            child.kill()
+        elif number == signal.SIGTERM:
+            child.terminate()
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    former = {number: signal.signal(number, arrived) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

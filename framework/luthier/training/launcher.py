@@ -1,0 +1,160 @@
+"""Several ranks on one machine: a process for each, started by the command line of the job and ended together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch.distributed as dist
+from lightning_fabric.utilities.distributed import _set_num_threads_if_needed
+from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
+
+from luthier import again
+from luthier.errors import LuthierError
+from luthier.sweep import RANK_VARIABLES, failure
+
+POLL = 0.2
+GRACE = 5.0
+GOODBYE = 30.0
+
+
+class Ddp(DDPStrategy):
+    """Distributed data parallel whose ranks are jobs of luthier; leaves neither process group nor variables behind."""
+
+    def __init__(self, *, command: Callable[[], list[str]] = again.this_job, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._command = command
+
+    def _configure_launcher(self) -> None:
+        assert self.cluster_environment is not None
+        self._launcher = Ranks(self.cluster_environment, self.num_processes, self.num_nodes)
+        self._launcher.command = self._command
+
+    def teardown(self) -> None:
+        super().teardown()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+class Ranks(_SubprocessScriptLauncher):
+    """Starts the other ranks and watches them: one that dies takes all down within seconds, with its own exit code."""
+
+    command: Callable[[], list[str]] = staticmethod(again.this_job)
+
+    def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **settings: Any) -> Any:
+        """Call `function` beside the other ranks; the error of a rank that died replaces what its death caused here."""
+        _set_num_threads_if_needed(num_processes=self.num_processes)
+        if self.cluster_environment.creates_processes_externally:
+            follow_parent()
+            return function(*args, **settings)
+        self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
+        self._call_children_scripts()
+        watch = Watch(self.procs)
+        watch.start()
+        try:
+            result = function(*args, **settings)
+            watch.over.set()
+            self._wait(GOODBYE)
+            return result
+        except Exception as error:
+            died = None if isinstance(error, LuthierError) else watch.first_failure(GRACE)
+            if died is None:
+                raise
+            raise died from error
+        finally:
+            watch.over.set()
+            self._wait(GRACE)
+            self._end()
+
+    def _call_children_scripts(self) -> None:
+        self._check_can_spawn_children()
+        self.procs = []
+        environment = self.cluster_environment
+        os.environ.update(
+            MASTER_ADDR=environment.main_address,
+            MASTER_PORT=str(environment.main_port),
+            NODE_RANK=str(environment.node_rank()),
+            LOCAL_RANK="0",
+            WORLD_SIZE=str(self.num_processes * self.num_nodes),
+        )
+        for rank in range(1, self.num_processes):
+            own = {**os.environ, "LOCAL_RANK": str(rank), "LUTHIER_PARENT": str(os.getpid())}
+            self.procs.append(subprocess.Popen(self.command(), env=own, stdout=sys.stderr.fileno()))  # noqa: S603
+
+    def _wait(self, seconds: float) -> None:
+        """Let the ranks end by themselves for a while."""
+        until = time.monotonic() + seconds
+        while any(process.poll() is None for process in self.procs) and time.monotonic() < until:
+            time.sleep(POLL / 4)
+
+    def _end(self) -> None:
+        for process in self.procs:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        self.procs = []
+        for name in RANK_VARIABLES:
+            os.environ.pop(name, None)
+
+
+class Watch(threading.Thread):
+    """Looks after the other ranks; when one fails and this process does not end by itself, ends all of them.
+
+    A rank that waits in a collective for one that is gone may wait for half an hour, deaf to exceptions.
+    """
+
+    def __init__(self, ranks: list[subprocess.Popen[bytes]]) -> None:
+        super().__init__(daemon=True, name="luthier-ranks")
+        self.ranks, self.over = ranks, threading.Event()
+        self.failed: tuple[int, int] | None = None
+
+    def run(self) -> None:
+        while not self.over.wait(POLL):
+            if self._look():
+                if not self.over.wait(GRACE):
+                    self._end_all()
+                return
+
+    def first_failure(self, seconds: float) -> LuthierError | None:
+        """The error of the rank that failed first, waiting a while for one to show; None if all are well."""
+        until = time.monotonic() + seconds
+        while not self._look() and time.monotonic() < until:
+            time.sleep(POLL / 4)
+        if self.failed is None:
+            return None
+        rank, code = self.failed
+        return failure(f"Rank {rank}", code, where="trainer.devices")
+
+    def _look(self) -> bool:
+        for rank, process in enumerate(self.ranks, 1):
+            if self.failed is None and process.poll():
+                self.failed = rank, int(process.returncode)
+        return self.failed is not None
+
+    def _end_all(self) -> None:
+        error = self.first_failure(0)
+        assert error is not None
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        for process in self.ranks:
+            process.kill()
+        os._exit(error.code)
+
+
+def follow_parent() -> None:
+    """In a rank that another one started: end when that one is gone, however it went."""
+    parent = os.environ.get("LUTHIER_PARENT")
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(POLL)
+        os._exit(143)
+
+    threading.Thread(target=watch, daemon=True, name="luthier-parent").start()
