@@ -19,14 +19,12 @@ from luthier.scoring import weighted_losses
 class LanguageModelMethod(Method):
     """A method on a causal language model, which never holds the logits of a whole batch."""
 
-    _head: tuple[int, Head] | None = None
+    head: Head
 
-    @property
-    def head(self) -> Head:
-        """The head of the network as it is now, looked for once."""
-        if self._head is None or self._head[0] != id(self.network):
-            self._head = id(self.network), find_head(self.network)
-        return self._head[1]
+    def configure_model(self) -> None:
+        """Load and adapt, and find where the adapted network's head begins."""
+        super().configure_model()
+        self.head = find_head(self.network)
 
     def hidden_states(self, batch: Batch) -> Tensor:
         """The last hidden states of a packed batch, [B, T, H]."""
