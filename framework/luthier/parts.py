@@ -23,9 +23,10 @@ Example = dict[str, Any]
 """One record of a data set. Which of these keys it has depends on its format:
 
 - `messages`: a conversation in OpenAI's form, `[{"role", "content", "weight"?, "tool_calls"?, "name"?}, …]`;
-- `text`: plain text; `chosen` and `rejected`: two lists of messages that continue `messages`;
+- `text`: plain text; `chosen` and `rejected`: two lists of messages that continue `messages`, in place of its last
+  answer where it has one (`luthier.data.examples.prompt_of`);
 - `label`: the class, where the task is classification (the last message then says it); `tools`: tool definitions;
-- `where`: file:line of the record, always there; `split`: where the source itself says which split it belongs to;
+- `where`: file:line of the record, and `split`: train, validation or test, always there; `source`: in a mixture;
 - any further column of the source, under its own name.
 """
 
@@ -158,7 +159,17 @@ class Source(Protocol):
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What happened to the records while reading: read, skipped, quarantined, …"""
+        """What happened to the records in the latest reading: read, skipped, quarantined, …"""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody should see of the latest reading, a sentence each."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What was read, for the manifest: names, sha256, rows."""
+
+    def quarantine_into(self, folder: Path) -> None:
+        """Let records that cannot be used be kept in `folder`, where the recipe wants them kept and names no place."""
 
 
 class Prompt(Protocol):

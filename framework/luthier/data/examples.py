@@ -1,0 +1,59 @@
+"""Look at an example: its prompt, its answer, and keys by which equal ones are known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+
+def prompt_of(example: Example) -> list[dict[str, Any]]:
+    """The messages up to the last answer: what a model is shown that shall answer itself."""
+    messages = list(example.get("messages", ()))
+    while messages and messages[-1]["role"] == "assistant":
+        messages.pop()
+    return messages
+
+
+def answer_of(example: Example) -> str:
+    """The text of the last message where that is an answer, else an empty string."""
+    messages = example.get("messages", ())
+    return str(messages[-1]["content"]) if messages and messages[-1]["role"] == "assistant" else ""
+
+
+def content_key(example: Example) -> bytes:
+    """16 bytes that two examples share if they say the same: conversation, answers, text, label and tools.
+
+    White space and the form of Unicode do not count; further columns (an id, a date) and weights do not either.
+    """
+    said = [_turns(example.get(key, ())) for key in ("messages", "chosen", "rejected")]
+    return _digest([*said, *(_plain(str(example.get(key, ""))) for key in ("text", "label")), example.get("tools")])
+
+
+def prompt_key(example: Example) -> bytes:
+    """16 bytes that two examples share if they ask the same, whatever they answer and whatever the system turn says.
+
+    It is the text where there is one (so that a classification's instruction may change), else what the user and the
+    tools say before the last answer.
+    """
+    if "text" in example:
+        return _digest(_plain(str(example["text"])))
+    asked = [turn for turn in prompt_of(example) if turn["role"] != "system"]
+    return _digest(_turns(asked)) if asked else content_key(example)
+
+
+def _turns(messages: Any) -> list[Any]:
+    return [[turn["role"], _plain(turn["content"]), turn.get("tool_calls")] for turn in messages]
+
+
+def _plain(said: str) -> str:
+    return " ".join((said if said.isascii() else unicodedata.normalize("NFC", said)).split())
+
+
+def _digest(value: Any) -> bytes:
+    written = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.blake2b(written.encode("utf-8", "surrogatepass"), digest_size=16).digest()

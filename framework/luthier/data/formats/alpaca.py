@@ -1,0 +1,57 @@
+"""Alpaca's instruction format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.conversation import conversation
+from luthier.data.formats.fields import further, kind, text
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+
+@dataclass(frozen=True)
+class Alpaca:
+    """Instructions as Alpaca writes them: `instruction`, `output` and an `input` that may be empty.
+
+    The user's turn is the instruction, and after a blank line the input. `system` is the system turn, `history` (a
+    list of pairs) the turns before.
+    """
+
+    name = "alpaca"
+    expects = "`instruction` and `output`, and perhaps `input`"
+    keys = (("instruction", "output"),)
+    synonyms = {  # noqa: RUF012
+        "instruction": ("prompt", "task", "question"),
+        "input": ("context",),
+        "output": ("response", "answer", "completion"),
+    }
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Alpaca:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        return "`instruction` and `output` stand side by side" if {"instruction", "output"} <= row.keys() else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        question = text(row, "instruction")
+        if row.get("input") is not None and (more := text(row, "input", blank=True)).strip():
+            question = f"{question}\n\n{more}"
+        turns = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+        for pair in _pairs(row.get("history") or []):
+            turns += [{"role": role, "content": said} for role, said in zip(("user", "assistant"), pair, strict=True)]
+        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text(row, "output")}]
+        example = further(row, ("instruction", "input", "output", "system", "history"), counts)
+        example["messages"] = conversation(turns, counts, at="history, instruction and output")
+        return example
+
+
+def _pairs(history: Any) -> list[Sequence[Any]]:
+    if not isinstance(history, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in history):
+        raise DataError(f"`history` is {kind(history)}, where a list of pairs is expected.")
+    return history

@@ -1,0 +1,39 @@
+"""The format that the rows themselves show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.detect import detect, no_format
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.data.formats import Format
+    from luthier.parts import Example
+
+
+@dataclass(frozen=True)
+class Auto:
+    """Find the format out from the first 64 rows, and say why it is that one; then every row must be of it."""
+
+    name = "auto"
+    expects = "rows of any known format"
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Format:
+        found = detect(rows)
+        if found.format is None:
+            raise no_format(rows)
+        return found.format
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        found = detect([row])
+        return found.reason if found.name else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
+        found = detect([row])
+        if found.format is None:
+            raise DataError(found.reason)
+        return found.format(row, counts)

@@ -1,0 +1,125 @@
+"""Amazon Bedrock's conversation format."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.conversation import Message, conversation
+from luthier.data.formats.fields import further, kind
+from luthier.data.formats.reserved import count_reserved
+from luthier.data.formats.tools import tools
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+VERSION = "bedrock-conversation-2024"
+MEDIA = ("image", "video", "document", "audio")
+
+
+@dataclass(frozen=True)
+class BedrockConversation:
+    """Conversations as Amazon Bedrock takes them, `schemaVersion` bedrock-conversation-2024.
+
+    Blocks of text, reasoning, tool use and tool results are read, `toolConfig` gives the tool definitions; a tool
+    result becomes a turn of the role tool. Images, videos and documents are refused: only text is trained on. Strings
+    that would fail a job on Bedrock ("User:", "[EOS]", …) are counted as `reserved_strings`. The turns then obey the
+    rules of `luthier.data.formats.conversation.conversation`.
+    """
+
+    name = "bedrock_conversation"
+    expects = "`schemaVersion`, and `messages` whose content is a list of blocks"
+    keys = (("schemaVersion", "messages"),)
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> BedrockConversation:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        version = row.get("schemaVersion")
+        return f"`schemaVersion` is {version}" if isinstance(version, str) and version.startswith("bedrock-") else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        if row.get("schemaVersion") != VERSION:
+            raise DataError(f"`schemaVersion` is {row.get('schemaVersion')!r}, where {VERSION!r} is expected.")
+        example = further(row, ("schemaVersion", "system", "messages", "toolConfig"), counts)
+        system = [{"role": "system", "content": _text(block, "system")} for block in _list(row.get("system"), "system")]
+        turns = [
+            made
+            for index, turn in enumerate(_list(row.get("messages"), "messages"))
+            for made in _turns(turn, f"messages[{index}]")
+        ]
+        example["messages"] = conversation([*system, *turns], counts)
+        if row.get("toolConfig"):
+            example["tools"] = tools([_definition(tool) for tool in row["toolConfig"].get("tools", [])])
+        count_reserved(example["messages"], counts)
+        return example
+
+
+def _list(value: Any, at: str) -> list[Any]:
+    if value is None and at == "system":
+        return []
+    if not isinstance(value, list):
+        raise DataError(f"`{at}` is {kind(value)}, where a list is expected.")
+    return value
+
+
+def _text(block: Any, at: str) -> str:
+    if not isinstance(block, dict) or not isinstance(block.get("text"), str):
+        raise DataError(f"`{at}` has a block without `text`.")
+    return str(block["text"])
+
+
+def _turns(turn: Any, at: str) -> list[Message]:
+    """One turn of Bedrock as one of ours; tool results come before it, each as a turn of its own."""
+    if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
+        found = turn.get("role") if isinstance(turn, dict) else kind(turn)
+        raise DataError(f"`{at}` has the role {found!r}; Bedrock's roles are user and assistant.")
+    message: Message = {"role": turn["role"]}
+    said: list[str] = []
+    calls: list[Message] = []
+    results: list[Message] = []
+    for index, block in enumerate(_list(turn.get("content"), f"{at}.content")):
+        _read_block(block, f"{at}.content[{index}]", message, said, calls, results)
+    if calls:
+        message["tool_calls"] = calls
+    message["content"] = "".join(said) if said else None
+    return [*results, message] if said or calls or not results else results
+
+
+def _read_block(
+    block: Any, at: str, message: Message, said: list[str], calls: list[Message], results: list[Message]
+) -> None:
+    names = list(block) if isinstance(block, dict) else [kind(block)]
+    media = next((name for name in names if name in MEDIA), None)
+    if media:
+        raise DataError(f"`{at}` is a block of the kind {media}; only text can be trained on.")
+    if names == ["text"]:
+        said.append(_text(block, at))
+    elif names == ["reasoningContent"]:
+        message["reasoning_content"] = _text(block["reasoningContent"].get("reasoningText"), f"{at}.reasoningContent")
+    elif names == ["toolUse"]:
+        use = block["toolUse"]
+        function = {"name": use.get("name"), "arguments": use.get("input", {})}
+        calls.append({"id": use.get("toolUseId"), "type": "function", "function": function})
+    elif names == ["toolResult"]:
+        result = block["toolResult"]
+        pieces = [_result(piece, at) for piece in _list(result.get("content"), f"{at}.toolResult.content")]
+        results.append({"role": "tool", "tool_call_id": result.get("toolUseId"), "content": "\n".join(pieces)})
+    else:
+        raise DataError(f"`{at}` is a block of the kind {', '.join(names)}, which is not known.")
+
+
+def _result(piece: Any, at: str) -> str:
+    if isinstance(piece, dict) and "json" in piece:
+        return json.dumps(piece["json"], ensure_ascii=False)
+    return _text(piece, f"{at}.toolResult")
+
+
+def _definition(tool: Any) -> dict[str, Any]:
+    spec = tool.get("toolSpec", {}) if isinstance(tool, dict) else {}
+    made = {"name": spec.get("name"), "description": spec.get("description", "")}
+    return {**made, "parameters": spec.get("inputSchema", {}).get("json", {})}

@@ -1,0 +1,47 @@
+"""Amazon Bedrock's prompt and completion format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.conversation import conversation
+from luthier.data.formats.fields import text
+from luthier.data.formats.reserved import count_reserved
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+FIELDS = ("prompt", "completion", "system")
+
+
+@dataclass(frozen=True)
+class BedrockPrompt:
+    """Rows as Amazon Bedrock takes them for its text models: the texts `prompt` and `completion`, perhaps `system`.
+
+    Stricter than prompt_completion: any other field is refused, as Bedrock would; strings that would fail a job there
+    ("User:", "[EOS]", …) are counted as `reserved_strings`.
+    """
+
+    name = "bedrock_prompt"
+    expects = "`prompt` and `completion`, both texts, and nothing else but `system`"
+    keys = (("prompt", "completion"),)
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> BedrockPrompt:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        return ""  # its rows are prompt_completion too, which reads more; this one is chosen by name
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        if other := [key for key in row if key not in FIELDS]:
+            raise DataError(f"The row has the field {other[0]!r}, which Bedrock does not take.")
+        turns = [{"role": "system", "content": text(row, "system")}] if row.get("system") else []
+        turns += [{"role": "user", "content": text(row, "prompt")}]
+        turns += [{"role": "assistant", "content": text(row, "completion")}]
+        messages = conversation(turns, counts)
+        count_reserved(messages, counts)
+        return {"messages": messages}

@@ -1,0 +1,48 @@
+"""Examples in luthier's own form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.conversation import conversation
+from luthier.data.formats.fields import further, text
+from luthier.data.formats.tools import tools
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+OWN = ("messages", "chosen", "rejected", "text", "label", "tools")
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """Rows that are examples already: any of `messages`, `chosen` and `rejected`, `text`, `label`, `tools` at once.
+
+    So one row can serve several methods. `chosen` and `rejected` stand in place of the last answer of `messages`.
+    """
+
+    name = "canonical"
+    expects = "one of `messages` and `text`, and perhaps `chosen` and `rejected`, `label`, `tools`"
+    keys = (("messages",), ("text",))
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Canonical:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        return "the row holds `messages` and `text` at once" if {"messages", "text", "chosen"} <= row.keys() else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        if not row.keys() & {"messages", "text"}:
+            raise DataError(f"The row has the keys {', '.join(row)}, where {self.expects} are expected.")
+        example = further(row, OWN, counts)
+        for key in ("messages", "chosen", "rejected"):
+            if key in row:
+                example[key] = conversation(row[key], Counter() if key != "messages" else counts, at=key)
+        if ("chosen" in row) != ("rejected" in row):
+            raise DataError("The row has only one of `chosen` and `rejected`.")
+        example.update({key: text(row, key) for key in ("text", "label") if key in row})
+        return {**example, "tools": tools(row["tools"])} if row.get("tools") else example

@@ -1,0 +1,80 @@
+"""A text and its class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.fields import further, kind, text
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+INSTRUCTION = "Classify the text. Answer with its class and nothing else."
+
+
+def asked(instruction: str, said: str) -> str:
+    """The user's turn: the text in place of `{text}`, or after the instruction and a blank line."""
+    if "{text}" in instruction:
+        return instruction.replace("{text}", said)
+    return f"{instruction}\n\n{said}" if instruction else said
+
+
+def labelled(example: Example, instruction: str, said: str, label: str) -> Example:
+    """The example with its text, its label, and the conversation in which the assistant answers with the label."""
+    messages = [{"role": "user", "content": asked(instruction, said)}, {"role": "assistant", "content": label}]
+    return {**example, "messages": messages, "text": said, "label": label}
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A column of texts and a column of labels, which the assistant answers with.
+
+    `text` and `label` name the columns. `instruction` is the user's turn, `{text}` in it the text; without it the
+    text follows after a blank line. `names` gives labels that are numbers their names, in order from 0. Labels may be
+    texts, whole numbers or truth values; white space around them is dropped.
+    """
+
+    text: str = "text"
+    label: str = "label"
+    instruction: str = INSTRUCTION
+    names: list[str] | None = None
+
+    name = "classification"
+    expects = "a column of texts and a column of labels (`text` and `label`, unless the format names others)"
+    synonyms = {  # noqa: RUF012
+        "text": ("sentence", "review", "content", "tweet", "query", "question", "utterance", "message", "title"),
+        "label": ("category", "class", "intent", "sentiment", "target", "labels", "topic"),
+    }
+
+    @property
+    def keys(self) -> tuple[tuple[str, str]]:
+        return ((self.text, self.label),)
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Classification:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        fits = isinstance(row.get(self.text), str) and isinstance(row.get(self.label), (str, int))
+        return f"`{self.text}` holds text and `{self.label}` a class" if fits else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        example = further(row, (self.text, self.label), counts)
+        return labelled(example, self.instruction, text(row, self.text), self._named(row))
+
+    def _named(self, row: dict[str, Any]) -> str:
+        label = row.get(self.label)
+        if isinstance(label, (bool, int)) or (self.names and isinstance(label, str) and label.strip().isdigit()):
+            if self.names is None:
+                return str(label).lower()
+            if not 0 <= int(label) < len(self.names):
+                raise DataError(f"`{self.label}` is {label}, where names are given for 0 to {len(self.names) - 1}.")
+            return self.names[int(label)]
+        if isinstance(label, str) and label.strip():
+            return label.strip()
+        hint = "Cut a column of numbers into classes with data/format=rated." if isinstance(label, float) else ""
+        found = f"{kind(label)}, where a label is expected" if self.label in row else "missing"
+        raise DataError(f"`{self.label}` is {found}.", hint=hint)

@@ -1,0 +1,173 @@
+"""A conversation in OpenAI's form, made regular: the one place that says what a turn may look like."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from difflib import get_close_matches
+from typing import Any
+
+from luthier.data.formats.fields import kind
+from luthier.errors import DataError
+
+Message = dict[str, Any]
+ROLES = ("system", "user", "assistant", "tool")
+OTHER_ROLES = {"developer": "system", "function": "tool"}
+REASONING = {"reasoning", "thinking"}  # other names of reasoning_content
+KNOWN = ("role", "content", "weight", "name", "tool_calls", "tool_call_id", "reasoning_content", "function_call")
+
+
+def conversation(turns: Any, counts: Counter[str], *, at: str = "messages", answered: bool = True) -> list[Message]:
+    """Regular messages; DataError for what cannot be one.
+
+    Refused: a role that is none of system, user, assistant and tool; content that is a number, an object, blank, or
+    null without tool calls; content parts that are no text; a system turn after the first other turn; two assistant
+    turns in a row whose weights differ; a tool turn that answers no call; a weight that is negative or not finite; no
+    assistant turn, or none with a weight above 0, unless `answered` is false.
+
+    Normalised, and counted by these names: `role_developer` and `role_function` (become system and tool),
+    `content_parts_joined`, `empty_system_dropped`, `system_turns_merged`, `user_turns_merged` and
+    `assistant_turns_merged` (joined by a blank line), `trailing_turns_dropped` (turns after the last assistant turn,
+    from which nothing can be learned), `function_call_converted`, `message_keys_dropped` (keys that mean nothing
+    here). `starts_with_assistant` is only counted. White space inside turns stays.
+    """
+    if not isinstance(turns, (list, tuple)):
+        raise DataError(f"`{at}` is {kind(turns)}, where a list of turns is expected.")
+    if not turns:
+        raise DataError(f"`{at}` is an empty list.")
+    messages: list[Message] = []
+    for index, turn in enumerate(turns):
+        message = _message(turn, f"{at}[{index}]", counts)
+        if message["role"] == "system" and not message["content"].strip():
+            counts["empty_system_dropped"] += 1
+        else:
+            _append(messages, message, f"{at}[{index}]", counts)
+    _check_tools(messages, at)
+    spoken = [message for message in messages if message["role"] == "assistant"]
+    if answered:
+        if not spoken:
+            raise DataError(
+                f"`{at}` has no assistant turn, so there is nothing to learn from.",
+                hint="For prompts without answers choose data/format=messages data.format.answered=false.",
+            )
+        if all(message.get("weight") == 0 for message in spoken):
+            raise DataError(f"Every assistant turn of `{at}` has the weight 0, so there is nothing to learn from.")
+        while messages[-1]["role"] != "assistant":
+            messages.pop()
+            counts["trailing_turns_dropped"] += 1
+    if not any(message["role"] != "system" for message in messages):
+        raise DataError(f"`{at}` has nothing but a system turn.")
+    counts["starts_with_assistant"] += next(m["role"] for m in messages if m["role"] != "system") == "assistant"
+    return messages
+
+
+def _message(turn: Any, at: str, counts: Counter[str]) -> Message:
+    if not isinstance(turn, dict):
+        raise DataError(f"`{at}` is {kind(turn)}, where a turn with role and content is expected.")
+    given = {key: value for key, value in turn.items() if value is not None or key in ("role", "content")}
+    message: Message = {"role": _role(given, at, counts)}
+    if "function_call" in given:
+        given["tool_calls"] = [{"function": given.pop("function_call")}]
+        counts["function_call_converted"] += 1
+    if given.get("tool_calls"):
+        message["tool_calls"] = _tool_calls(given["tool_calls"], message["role"], at)
+    message["content"] = _content(given, message, at, counts)
+    if "weight" in given:
+        message["weight"] = _weight(given["weight"], at)
+    for key in REASONING & given.keys():
+        given["reasoning_content"] = given.pop(key)
+    message.update({key: given[key] for key in ("name", "tool_call_id", "reasoning_content") if key in given})
+    for key in given.keys() - set(KNOWN):
+        if near := get_close_matches(key, KNOWN, n=1, cutoff=0.8):
+            raise DataError(f"`{at}` has the key {key!r}; did you mean {near[0]!r}?")
+        counts["message_keys_dropped"] += 1
+    return message
+
+
+def _role(given: Message, at: str, counts: Counter[str]) -> str:
+    role = given.get("role")
+    if role in OTHER_ROLES:
+        counts[f"role_{role}"] += 1
+        return OTHER_ROLES[str(role)]
+    if role not in ROLES:
+        found = f"the role {role!r}" if role is not None else "no role"
+        near = get_close_matches(str(role).lower(), ROLES, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"`{at}` has {found}; the roles are {', '.join(ROLES)}.", hint=hint)
+    return str(role)
+
+
+def _content(given: Message, message: Message, at: str, counts: Counter[str]) -> str:
+    content, role = given.get("content"), message["role"]
+    if isinstance(content, list):
+        for part in content:
+            if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
+                what = part.get("type", "unknown") if isinstance(part, dict) else kind(part)
+                raise DataError(f"`{at}` has a content part of the type {what}; only text can be read.")
+        content = "".join(part["text"] for part in content)
+        counts["content_parts_joined"] += 1
+    if content is None and "tool_calls" in message:
+        return ""
+    may_be_blank = role in ("system", "tool") or "tool_calls" in message
+    if not isinstance(content, str) or not (content.strip() or may_be_blank):
+        found = "missing" if "content" not in given else kind(content)
+        raise DataError(f"The content of `{at}` ({role}) is {found}, where text is expected.")
+    return content
+
+
+def _weight(weight: Any, at: str) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
+        raise DataError(f"The weight of `{at}` is {weight!r}, where a number of 0 or more is expected.")
+    return float(weight)
+
+
+def _tool_calls(calls: Any, role: str, at: str) -> list[Message]:
+    if role != "assistant" or not isinstance(calls, list):
+        raise DataError(f"`{at}` has tool calls that are {kind(calls)}, in a turn of the role {role}.")
+    made = []
+    for index, call in enumerate(calls):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise DataError(f"`{at}.tool_calls[{index}]` names no function.")
+        arguments = function.get("arguments", {})
+        if isinstance(arguments, str):
+            try:
+                arguments = json.loads(arguments or "{}")
+            except ValueError:
+                raise DataError(f"The arguments of `{at}.tool_calls[{index}]` are not JSON: {arguments!r}.") from None
+        if not isinstance(arguments, dict):
+            raise DataError(f"The arguments of `{at}.tool_calls[{index}]` are {kind(arguments)}, not an object.")
+        made.append({"type": "function", "function": {"name": function["name"], "arguments": arguments}})
+        if call.get("id") is not None:
+            made[-1]["id"] = str(call["id"])
+    return made
+
+
+def _append(messages: list[Message], message: Message, at: str, counts: Counter[str]) -> None:
+    """Add a turn, or join it to the one before where two of a kind follow each other."""
+    role, before = message["role"], messages[-1] if messages else None
+    if role == "system" and any(other["role"] != "system" for other in messages):
+        raise DataError(f"`{at}` is a system turn in the middle of the conversation; only the first turn may be one.")
+    if before is None or before["role"] != role or role == "tool":
+        messages.append(message)
+        return
+    rest, rest_before = ({k: v for k, v in m.items() if k not in ("role", "content")} for m in (message, before))
+    if rest != rest_before or "tool_calls" in rest:
+        raise DataError(f"`{at}` is a second {role} turn in a row that differs from the first in more than its text.")
+    before["content"] += f"\n\n{message['content']}"
+    counts[f"{role}_turns_merged"] += 1
+
+
+def _check_tools(messages: list[Message], at: str) -> None:
+    """Each tool turn answers a call of the assistant turn before it."""
+    open_calls: set[str | None] | None = None
+    for message in messages:
+        if message["role"] == "assistant":
+            open_calls = {call.get("id") for call in message["tool_calls"]} if "tool_calls" in message else None
+        elif message["role"] == "user":
+            open_calls = None
+        elif message["role"] == "tool":
+            wanted = message.get("tool_call_id")
+            if open_calls is None or (wanted is not None and None not in open_calls and wanted not in open_calls):
+                raise DataError(f"`{at}` has a tool turn that answers no tool call of the turn before ({wanted!r}).")

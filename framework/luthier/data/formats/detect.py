@@ -1,0 +1,144 @@
+"""Find out which format rows have, and say why; or what to do where they have none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from luthier.data.formats.alpaca import Alpaca
+from luthier.data.formats.bedrock_conversation import BedrockConversation
+from luthier.data.formats.bedrock_prompt import BedrockPrompt
+from luthier.data.formats.canonical import Canonical
+from luthier.data.formats.classification import Classification
+from luthier.data.formats.messages import Messages
+from luthier.data.formats.preference import Preference
+from luthier.data.formats.prompt_completion import PromptCompletion
+from luthier.data.formats.rated import Rated
+from luthier.data.formats.sharegpt import ShareGPT
+from luthier.data.formats.text import Text
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.data.formats import Format
+
+
+class Detectable(Protocol):
+    """What a format says beside `settle` and `__call__`, so that it can be suggested.
+
+    `keys` are sets of columns of which one must be there whole; `synonyms` are other names of those columns.
+    """
+
+    @property
+    def keys(self) -> Sequence[Sequence[str]]:
+        """For example `(("prompt", "completion"),)`."""
+
+    @property
+    def synonyms(self) -> Mapping[str, Sequence[str]]:
+        """For example `{"completion": ("answer", "response")}`."""
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        """As in `Format`."""
+
+
+KNOWN: tuple[Any, ...] = (  # the more particular first: where several recognise a row, the first is meant
+    Canonical(),
+    BedrockConversation(),
+    Preference(),
+    Messages(),
+    ShareGPT(),
+    PromptCompletion(),
+    Alpaca(),
+    Classification(),
+    Text(),
+    BedrockPrompt(),
+    Rated(),
+)
+LOOK_AT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """The format `name`, a sentence that says why, and the share of the rows that are of it.
+
+    `name` is empty where none fits; `rename` then maps columns so that the nearest one, `nearest`, would.
+    """
+
+    name: str
+    reason: str
+    confidence: float
+    nearest: str = ""
+    rename: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def format(self) -> Format | None:
+        """The format itself, with its own defaults."""
+        return next((known for known in KNOWN if known.name == self.name), None)
+
+
+def detect(rows: Iterable[dict[str, Any]]) -> Detected:
+    """Look at the first 64 rows; the format that most of them have wins, the more particular one where two do."""
+    sample = list(islice(rows, LOOK_AT))
+    if not sample:
+        return Detected("", "There is no row to look at.", 0.0)
+    tries = [(known, [why for row in sample if (why := known.recognises(row))]) for known in KNOWN]
+    best, reasons = max(tries, key=lambda found: len(found[1]))  # the first of equals
+    if not reasons:
+        return _none_fits(sample[0])
+    share = len(reasons) / len(sample)
+    among = "every row" if share == 1 else f"{len(reasons)} of the first {len(sample)} rows"
+    return Detected(best.name, f"It is {best.name}, because in {among} {reasons[0]}.", share)
+
+
+def unfit(row: dict[str, Any], wanted: Format, fault: DataError) -> DataError:
+    """The fault of a row that `wanted` cannot read, with the format or the renaming that would, if one is near."""
+    other = detect([row])
+    found = f"The row has {'the keys ' + ', '.join(map(repr, row)) if row else 'no keys'}"
+    if wanted.recognises(row) or any(set(keys) <= row.keys() for keys in getattr(wanted, "keys", ((),))):
+        return fault
+    if other.name:
+        said = f"{found}; {wanted.name} expects {wanted.expects}."
+        return DataError(said, hint=f"It looks like {other.name}; a file must keep to one format.")
+    return DataError(f"{found}; {wanted.name} expects {wanted.expects}.", hint=fault.hint or _way_out(other))
+
+
+def no_format(rows: Sequence[dict[str, Any]]) -> DataError:
+    """Why rows are of no known format, and what would make them one."""
+    found = detect(rows)
+    return DataError(f"The rows are of no known format. {found.reason}", hint=_way_out(found))
+
+
+def _way_out(found: Detected) -> str:
+    if not found.rename:
+        return f"Known are {', '.join(known.name for known in KNOWN)}; data.rename={{yours: expected}} maps columns."
+    pairs = ", ".join(f"{yours}: {expected}" for yours, expected in found.rename.items())
+    return f"Nearest is {found.nearest}: data.rename={{{pairs}}} makes it fit."
+
+
+def _none_fits(row: dict[str, Any]) -> Detected:
+    reason = f"They have the columns {', '.join(map(repr, row)) or 'none'}."
+    suggestible = [known for known in KNOWN if hasattr(known, "synonyms")]
+    tries = [(known.name, renaming) for known in suggestible if (renaming := _renaming(row, known))]
+    if not tries:
+        return Detected("", reason, 0.0)
+    name, rename = min(tries, key=lambda tried: len(tried[1]))
+    return Detected("", reason, 0.0, name, rename)
+
+
+def _renaming(row: dict[str, Any], known: Detectable) -> dict[str, str]:
+    """Which columns to rename so that the format recognises the row; empty if that cannot be."""
+    for wanted in known.keys:
+        rename: dict[str, str] = {}
+        for key in [key for key in wanted if key not in row]:
+            free = {str(column).lower(): column for column in row if column not in rename and column not in wanted}
+            near = [word for word in (key, *known.synonyms.get(key, ())) if word in free]
+            near = near or get_close_matches(key, free, n=1, cutoff=0.75)
+            if not near:
+                break
+            rename[free[near[0]]] = key
+        else:
+            if known.recognises({rename.get(column, column): value for column, value in row.items()}):
+                return rename
+    return {}

@@ -1,0 +1,23 @@
+"""The formats by name, as `format: messages` in a recipe names them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luthier.data.formats.auto import Auto
+from luthier.data.formats.detect import KNOWN
+from luthier.errors import RecipeError
+from luthier.nearest import nearest
+
+if TYPE_CHECKING:
+    from luthier.data.formats import Format
+
+FORMATS: dict[str, Format] = {known.name: known for known in (Auto(), *KNOWN)}
+
+
+def named(name: str) -> Format:
+    """The format of that name with its own defaults; RecipeError with the nearest names if there is none."""
+    if name not in FORMATS:
+        hint = nearest(name, FORMATS, "There are")
+        raise RecipeError(f"There is no format {name!r}.", where="data.format", hint=hint)
+    return FORMATS[name]

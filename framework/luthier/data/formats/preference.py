@@ -1,0 +1,79 @@
+"""Two answers to one prompt, of which one is preferred."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.conversation import Message, conversation
+from luthier.data.formats.fields import further
+from luthier.data.formats.preference_layouts import LAYOUTS, Layout
+from luthier.data.formats.tools import tools
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Pairs of a chosen and a rejected answer; `messages` of the example is the prompt that both continue.
+
+    These layouts are read: `prompt` (or question, instruction, input; and perhaps system) with `chosen` and
+    `rejected`, texts or lists of turns; `chosen` and `rejected` alone, as two whole conversations whose common
+    beginning is the prompt; the same as texts with "Human:" and "Assistant:" marks (HH-RLHF); `conversations` with
+    `chosen` and `rejected` turns (ShareGPT); `input`, `preferred_output` and `non_preferred_output` (OpenAI). Two
+    equal answers are refused.
+    """
+
+    name = "preference"
+    expects = "`chosen` and `rejected`, and perhaps `prompt`"
+    keys = (("prompt", "chosen", "rejected"), ("chosen", "rejected"), ("preferred_output", "non_preferred_output"))
+    synonyms = {  # noqa: RUF012
+        "chosen": ("preferred", "accepted", "better", "positive", "winner", "response_chosen"),
+        "rejected": ("dispreferred", "refused", "worse", "negative", "loser", "response_rejected"),
+    }
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Preference:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        layout = _layout(row)
+        return f"the row holds {layout.holds}" if layout else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        layout = _layout(row)
+        if layout is None:
+            raise DataError(f"The row has the keys {', '.join(row)}, where {self.expects} are expected.")
+        prompt, chosen, rejected = layout.read(row)
+        example = further(row, (*layout.uses, "tools"), counts)
+        example["messages"] = conversation(prompt, counts, at="the prompt", answered=False)
+        for key, answer in (("chosen", chosen), ("rejected", rejected)):
+            example[key] = _continuation(example["messages"], answer, key, counts)
+        if _essence(example["chosen"]) == _essence(example["rejected"]):
+            raise DataError("The chosen and the rejected answer are the same, so the pair says nothing.")
+        if row.get("tools"):
+            example["tools"] = tools(row["tools"])
+        return example
+
+
+def _layout(row: dict[str, Any]) -> Layout | None:
+    return next((layout for layout in LAYOUTS if layout.fits(row)), None)
+
+
+def _continuation(prompt: list[Message], answer: list[Message], key: str, counts: Counter[str]) -> list[Message]:
+    """The answer's turns behind the prompt, made regular together with it."""
+    if not answer or not isinstance(answer[0], dict) or answer[0].get("role") != "assistant":
+        raise DataError(f"The {key} answer does not start with an assistant turn.")
+    if prompt[-1]["role"] == "assistant":
+        raise DataError("The prompt ends with an assistant turn, so there is nothing to answer.")
+    own: Counter[str] = Counter()
+    whole = conversation([*(dict(message) for message in prompt), *answer], own, at=key)
+    counts.update({name: count for name, count in own.items() if name != "starts_with_assistant"})
+    return whole[len(prompt) :]
+
+
+def _essence(turns: list[Message]) -> list[tuple[Any, ...]]:
+    return [(turn["role"], turn["content"].strip(), turn.get("tool_calls")) for turn in turns]

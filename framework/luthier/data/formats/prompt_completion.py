@@ -1,0 +1,45 @@
+"""A prompt and its completion."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.conversation import conversation
+from luthier.data.formats.fields import further, text
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+
+@dataclass(frozen=True)
+class PromptCompletion:
+    """`prompt` and `completion`: two texts, or two lists of turns with `role` and `content`.
+
+    Texts become the user's and the assistant's turn; `system`, where there is one, the system turn.
+    """
+
+    name = "prompt_completion"
+    expects = "`prompt` and `completion`"
+    keys = (("prompt", "completion"),)
+    synonyms = {  # noqa: RUF012
+        "prompt": ("question", "query", "input", "instruction", "source", "document", "dialogue", "article", "context"),
+        "completion": ("answer", "response", "output", "target", "summary", "reply", "section_text", "highlights"),
+    }
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> PromptCompletion:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        return "`prompt` and `completion` stand side by side" if {"prompt", "completion"} <= row.keys() else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        example = further(row, ("prompt", "completion", "system"), counts)
+        turns = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+        for key, role in (("prompt", "user"), ("completion", "assistant")):
+            given = row.get(key)
+            turns += given if isinstance(given, list) else [{"role": role, "content": text(row, key)}]
+        example["messages"] = conversation(turns, counts, at="prompt and completion")
+        return example

@@ -1,0 +1,78 @@
+"""A text and a number, cut into classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.classification import INSTRUCTION, labelled
+from luthier.data.formats.fields import further, number, text
+from luthier.errors import RecipeError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A column of texts and a column of ratings, cut into named intervals that become the labels.
+
+    `text` and `rating` name the columns. `intervals` maps each label to its [low, high]: it holds the ratings
+    low ≤ rating < high, null is no bound. Ratings between the intervals are left out and counted as
+    `between_intervals`. `instruction` is the user's turn, as in classification. The rating stays as a column.
+    """
+
+    text: str = "text"
+    rating: str = "rating"
+    intervals: dict[str, list[float | None]] = field(default_factory=dict)
+    instruction: str = INSTRUCTION
+
+    name = "rated"
+    expects = "a column of texts and a column of numbers (`text` and `rating`, unless the format names others)"
+    synonyms = {"text": ("review", "sentence", "content"), "rating": ("score", "stars", "grade")}  # noqa: RUF012
+
+    @property
+    def keys(self) -> tuple[tuple[str, str]]:
+        return ((self.text, self.rating),)
+
+    def __post_init__(self) -> None:
+        bounds = sorted(
+            (float("-inf") if low is None else low, float("inf") if high is None else high, label)
+            for label, (low, high) in ((label, self._pair(label)) for label in self.intervals)
+        )
+        empty = next((label for low, high, label in bounds if low >= high), None)
+        if empty is not None:
+            raise RecipeError(f"The interval {empty!r} holds no number.", hint="Write it as [low, high].")
+        for (_, high, one), (low, _, other) in pairwise(bounds):
+            if low < high:
+                raise RecipeError(f"The intervals {one!r} and {other!r} overlap.")
+
+    def _pair(self, label: str) -> list[float | None]:
+        pair = self.intervals[label]
+        if len(pair) != 2:
+            raise RecipeError(f"The interval {label!r} is {pair}, where [low, high] is expected.")
+        return pair
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Rated:
+        if len(self.intervals) < 2:
+            raise RecipeError(
+                "The format rated needs two intervals or more to cut the ratings into.",
+                hint="For example data.format.intervals={low: [null, 3], high: [3, null]}.",
+            )
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        fits = isinstance(row.get(self.text), str) and isinstance(row.get(self.rating), float)
+        return f"`{self.text}` holds text and `{self.rating}` a number" if fits and self.intervals else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
+        said, rating = text(row, self.text), number(row, self.rating)
+        example = further(row, (self.text,), counts)
+        for label, (low, high) in self.intervals.items():
+            if (low is None or low <= rating) and (high is None or rating < high):
+                return labelled({**example, self.rating: rating}, self.instruction, said, label)
+        counts["between_intervals"] += 1
+        return None

@@ -1,0 +1,88 @@
+"""ShareGPT's chat format."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.conversation import conversation
+from luthier.data.formats.fields import further, kind
+from luthier.data.formats.tools import tools
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+ROLES = {
+    "system": "system",
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "function_call": "call",
+    "observation": "tool",
+    "tool": "tool",
+}
+
+
+@dataclass(frozen=True)
+class ShareGPT:
+    """Conversations as ShareGPT wrote them: `conversations`, a list of turns with `from` and `value`.
+
+    `from` is system, human, gpt (user, assistant, chatgpt, bing, bard too), function_call (its value is the call in
+    JSON: name and arguments) or observation (a tool's result). Columns `system` and `tools` are read; a turn may have
+    a `weight`. The turns then obey the rules of `luthier.data.formats.conversation.conversation`.
+    """
+
+    answered: bool = True
+
+    name = "sharegpt"
+    expects = "`conversations`, a list of turns with `from` and `value`"
+    keys = (("conversations",),)
+    synonyms = {"conversations": ("conversation", "dialog", "dialogue", "turns", "chat")}  # noqa: RUF012
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> ShareGPT:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        turns = row.get("conversations")
+        if isinstance(turns, (list, tuple)) and turns and isinstance(turns[0], dict) and "from" in turns[0]:
+            return "`conversations` is a list of turns with `from` and `value`"
+        return ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        turns = row.get("conversations")
+        if not isinstance(turns, (list, tuple)):
+            raise DataError(f"`conversations` is {kind(turns)}, where a list of turns is expected.")
+        example = further(row, ("conversations", "system", "tools"), counts)
+        system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+        messages = [*system, *(turn_in_openai_form(turn, f"conversations[{i}]") for i, turn in enumerate(turns))]
+        example["messages"] = conversation(messages, counts, at="conversations", answered=self.answered)
+        if row.get("tools"):
+            example["tools"] = tools(row["tools"])
+        return example
+
+
+def turn_in_openai_form(turn: Any, at: str) -> dict[str, Any]:
+    """One turn with `role` and `content`; DataError for a speaker that is not known."""
+    speaker = turn.get("from") if isinstance(turn, dict) else None
+    if not isinstance(speaker, str) or speaker not in ROLES:
+        found = f"`from` {speaker!r}" if isinstance(turn, dict) else f"no `from`: it is {kind(turn)}"
+        raise DataError(f"`{at}` has {found}; known are {', '.join(ROLES)}.")
+    rest = {key: value for key, value in turn.items() if key not in ("from", "value")}
+    if ROLES[speaker] == "call":
+        return {"role": "assistant", "content": None, "function_call": _call(turn.get("value"), at), **rest}
+    return {"role": ROLES[speaker], "content": turn.get("value"), **rest}
+
+
+def _call(value: Any, at: str) -> Any:
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError):
+        raise DataError(f"`{at}` is a function call whose value is not JSON.") from None

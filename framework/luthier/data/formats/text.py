@@ -1,0 +1,37 @@
+"""Plain text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.fields import further, text
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+CLASSES = {"label", "labels", "category", "class", "intent", "sentiment"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """`text`, as continued pre-training reads it; further columns stay under their own names.
+
+    Texts beside a column of classes are not taken for plain text: choose the format by name.
+    """
+
+    name = "text"
+    expects = "`text`"
+    keys = (("text",),)
+    synonyms = {"text": ("content", "body", "document", "passage", "article", "sentence")}  # noqa: RUF012
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Text:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        return "`text` holds text" if isinstance(row.get("text"), str) and not row.keys() & CLASSES else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        return {**further(row, ("text",), counts), "text": text(row, "text")}

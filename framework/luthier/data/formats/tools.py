@@ -1,0 +1,31 @@
+"""Definitions of the tools that a conversation may call, in OpenAI's form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from luthier.data.formats.fields import kind
+from luthier.errors import DataError
+
+
+def tools(given: Any) -> list[dict[str, Any]]:
+    """A list of `{"type": "function", "function": {"name", "description"?, "parameters"?}}`.
+
+    The list may be JSON text, and bare functions are wrapped. DataError for anything else.
+    """
+    if isinstance(given, str):
+        try:
+            given = json.loads(given or "[]")
+        except ValueError:
+            raise DataError("`tools` is text that is not JSON.") from None
+    if not isinstance(given, list):
+        raise DataError(f"`tools` is {kind(given)}, where a list of definitions is expected.")
+    return [_definition(tool, index) for index, tool in enumerate(given)]
+
+
+def _definition(tool: Any, index: int) -> dict[str, Any]:
+    function = tool.get("function", tool) if isinstance(tool, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise DataError(f"`tools[{index}]` names no function.")
+    return {"type": "function", "function": {key: value for key, value in function.items() if key != "type"}}

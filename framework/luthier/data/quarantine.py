@@ -1,0 +1,33 @@
+"""Keep the rows that could not be used, each with its reason, for somebody to look at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from luthier.data.records import Record
+from luthier.errors import DataError, ResourceError
+
+FILE = "quarantine.jsonl"
+
+
+class Quarantine:
+    """Write `quarantine.jsonl` into a folder: `where`, `reason` and the `raw` row of each line.
+
+    A new reading starts the file anew with its first row; each row is on the disk before the next is read.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self.file = Path(folder or ".") / FILE
+        self.mode = "w"
+
+    def add(self, record: Record, fault: DataError) -> None:
+        raw = record.raw if record.raw is not None else json.dumps(record.row, ensure_ascii=False, default=str)
+        entry = {"where": fault.where or record.where, "reason": fault.message, "raw": raw.rstrip("\r\n")}
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open(self.mode, encoding="ascii") as file:
+                file.write(json.dumps(entry) + "\n")  # ASCII: bytes that are no UTF-8 survive as escapes
+        except OSError as error:
+            raise ResourceError(f"{self.file} cannot be written: {error.strerror or error}.") from error
+        self.mode = "a"

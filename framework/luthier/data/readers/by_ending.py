@@ -1,0 +1,73 @@
+"""A folder of data files, each read as its ending says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.data.readers import Reader
+from luthier.data.readers.csv_table import CsvTable
+from luthier.data.readers.json_document import JsonDocument
+from luthier.data.readers.json_lines import JsonLines
+from luthier.data.readers.opening import one_file
+from luthier.data.readers.parquet import Parquet
+from luthier.data.readers.plain_text import PlainText
+from luthier.data.records import Record
+from luthier.errors import DataError
+
+TABLES: dict[str, tuple[str, Reader]] = {
+    ".jsonl": ("jsonl", JsonLines()),
+    ".ndjson": ("jsonl", JsonLines()),
+    ".json": ("json", JsonDocument()),
+    ".csv": ("csv", CsvTable()),
+    ".tsv": ("csv", CsvTable()),
+    ".parquet": ("parquet", Parquet()),
+}
+TEXTS: dict[str, tuple[str, Reader]] = {ending: ("text", PlainText()) for ending in (".txt", ".md", ".rst", ".text")}
+
+
+def reader_of(path: Path) -> tuple[str, Reader] | None:
+    """The `data` answer and the reader for a file of this name (.gz and .zst aside), None if it is none of ours."""
+    plain = path.with_suffix("") if path.suffix.lower() in {".gz", ".zst"} else path
+    return (TABLES | TEXTS).get(plain.suffix.lower())
+
+
+@dataclass(frozen=True)
+class ByEnding:
+    """Read all JSONL, JSON, CSV, TSV and Parquet files below a folder, in the order of their names; or one such file.
+
+    Only where there is none of these are text files read, by paragraphs. `glob` narrows the choice. Files and folders
+    whose name starts with a dot are passed over.
+    """
+
+    glob: str = "**/*"
+
+    def files(self, path: Path) -> list[Path]:
+        if reader_of(path) and not path.is_dir():
+            return one_file(path)
+        if not path.is_dir():
+            raise DataError(
+                f"{path} is neither a folder nor a file of a known kind." if path.exists() else f"There is no {path}.",
+                where=str(path),
+                hint="Read a file of another name with data=jsonl, csv, json, parquet or text.",
+            )
+        visible = [
+            file
+            for file in sorted(path.glob(self.glob))
+            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        ]
+        known = {file: found[0] for file in visible if (found := reader_of(file))}
+        chosen = [file for file in known if known[file] != "text"] or list(known)
+        if not chosen:
+            raise DataError(
+                f"The folder {path} holds no file to read: {len(visible)} files match {self.glob!r}.",
+                where=str(path),
+                hint=f"These endings are known: {', '.join([*TABLES, *TEXTS])}, and .gz or .zst behind them.",
+            )
+        return chosen
+
+    def records(self, path: Path, name: str) -> Iterator[Record]:
+        found = reader_of(path)
+        assert found is not None  # `files` gave the path
+        return found[1].records(path, name)

@@ -1,0 +1,42 @@
+"""The lines of a text file with their numbers and byte offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.data.readers.characters import not_utf8
+from luthier.data.readers.opening import opened
+from luthier.errors import DataError
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(slots=True)
+class Line:
+    """`text` ends as the line does in the file; where `fault` is set, bytes that are not UTF-8 are lone surrogates.
+
+    `offset` counts bytes of the unpacked file.
+    """
+
+    number: int
+    offset: int
+    text: str
+    fault: DataError | None = None
+
+
+def lines(path: Path, name: str) -> Iterator[Line]:
+    """Read lazily; a byte order mark is dropped, CRLF is left to the caller, bad UTF-8 is a fault of its line."""
+    offset = 0
+    with opened(path, name) as stream:
+        for number, raw in enumerate(stream, start=1):
+            start = offset
+            offset += len(raw)
+            if number == 1 and raw.startswith(BYTE_ORDER_MARK):
+                raw, start = raw[3:], 3
+            try:
+                yield Line(number, start, raw.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                text = raw.decode("utf-8", "surrogateescape")
+                yield Line(number, start, text, not_utf8(error, name, number, start))

@@ -1,0 +1,1 @@
+"""Where examples come from: files, folders, hubs, packages, luthier itself, and mixtures of these."""

@@ -1,0 +1,88 @@
+"""Data sets of the Hugging Face hub, through the `datasets` library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from luthier import cache
+from luthier.data.formats import Format
+from luthier.data.formats.auto import Auto
+from luthier.data.readers.characters import bad_character
+from luthier.data.records import Record
+from luthier.data.sources.records_source import RecordsSource
+from luthier.data.splits import HELD_OUT_FIRST, NAMES, ByHash, Splits
+from luthier.errors import DataError, ResourceError
+
+
+@dataclass(kw_only=True)
+class Hub(RecordsSource):
+    """A data set of the hub, or a local folder in the hub's layout, downloaded whole into luthier's cache.
+
+    Name a `revision` (a commit): without one the set may change under a recipe, which is warned about. `subset` is
+    its configuration. `split` chooses one of its splits (all of that one is then split anew); null takes all, with the
+    splits that they are. Class labels become their names. The code that a set may carry is never run.
+    """
+
+    name: str
+    revision: str | None = None
+    subset: str | None = None
+    split: str | None = None
+    format: Format | str = field(default_factory=Auto)
+    splits: Splits = field(default_factory=ByHash)
+    rename: dict[str, str] = field(default_factory=dict)
+    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
+    bad_budget: int = 100
+    quarantine: str | None = None
+    shuffle: int | None = None
+    limit: int | None = None
+
+    def records(self) -> Iterator[Record]:
+        import datasets
+
+        parts = self._load()
+        if not self.revision and not Path(self.name).exists():
+            self.tally.warn(f"{self.name} is not pinned: name the commit in data.revision")
+        several = len(parts) > 1
+        for part in sorted(parts, key=lambda part: HELD_OUT_FIRST.index(NAMES.get(part))):
+            labels = {key: kind for key, kind in parts[part].features.items() if isinstance(kind, datasets.ClassLabel)}
+            for number, row in enumerate(parts[part], start=1):
+                for key, kind in labels.items():
+                    if isinstance(row[key], int) and row[key] >= 0:
+                        row[key] = kind.int2str(row[key])
+                yield _record(row, f"{self.name}/{part}", number, part if several else None)
+
+    def origin(self) -> dict[str, Any]:
+        parts = self._load()
+        files = [{"name": f"{self.name}/{part}", "fingerprint": data._fingerprint} for part, data in parts.items()]
+        return {"name": self.name, "subset": self.subset, "revision": self.revision, "files": files}
+
+    def _load(self) -> dict[str, Any]:
+        import datasets
+
+        try:
+            loaded = datasets.load_dataset(
+                self.name,
+                self.subset,
+                split=self.split,
+                revision=self.revision,
+                streaming=False,
+                cache_dir=str(cache.folder("hub")),
+            )
+        except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError, ConnectionError) as error:
+            raise ResourceError(
+                f"The data set {self.name} cannot be had: {str(error).splitlines()[0]}",
+                hint="Is its name right, and is the hub reachable? A private set needs `hf auth login`.",
+            ) from error
+        except (datasets.exceptions.DatasetsError, ValueError, RuntimeError) as error:
+            raise DataError(f"The data set {self.name} cannot be read: {error}", where=self.name) from error
+        return dict(loaded) if self.split is None else {self.split: loaded}
+
+
+def _record(row: dict[str, Any], name: str, number: int, split: str | None) -> Record:
+    if bad := bad_character(row):
+        fault = DataError(f"The text has a bad character: {bad}.", where=f"{name}:{number}")
+        return Record(name, number, fault=fault, split=split)
+    return Record(name, number, row, split=split)

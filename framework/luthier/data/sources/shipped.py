@@ -1,0 +1,48 @@
+"""The small sets inside luthier itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from luthier.data.formats import Format
+from luthier.data.formats.auto import Auto
+from luthier.data.readers.json_lines import JsonLines
+from luthier.data.records import Record
+from luthier.data.sources.records_source import RecordsSource
+from luthier.data.splits import ByHash, Splits
+from luthier.packages import digest
+
+FILES = {"tiny": "tiny.jsonl", "demo": "demo.jsonl", "general": "general/passages.jsonl"}
+HERE = Path(__file__).parents[1]
+
+
+@dataclass(kw_only=True)
+class Shipped(RecordsSource):
+    """A set that comes with luthier, so that it is there offline.
+
+    `tiny`: 16 examples that any method can train on; `demo`: 600 made-up reviews of instruments, happy or unhappy;
+    `general`: 98 passages of prose, whose loss shows what a model forgets.
+    """
+
+    name: Literal["tiny", "demo", "general"]
+    format: Format | str = field(default_factory=Auto)
+    splits: Splits = field(default_factory=ByHash)
+    rename: dict[str, str] = field(default_factory=dict)
+    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
+    bad_budget: int = 100
+    quarantine: str | None = None
+    shuffle: int | None = None
+    limit: int | None = None
+
+    def records(self) -> Iterator[Record]:
+        return JsonLines().records(HERE / FILES[self.name], self._name())
+
+    def origin(self) -> dict[str, Any]:
+        path = HERE / FILES[self.name]
+        return {"files": [{"name": self._name(), "sha256": digest(path), "bytes": path.stat().st_size}]}
+
+    def _name(self) -> str:
+        return f"luthier/{FILES[self.name]}"
