@@ -69,6 +69,7 @@ class Checkpoints(pl.Callback):
             self._loops = copy.deepcopy(trainer.fit_loop.state_dict())
             self.random_state.remember()
             if self.heartbeat.stop:
+                self.save(trainer)  # here, where all ranks are: an exception ends them one by one
                 raise Interrupted(self.heartbeat.stop)
             if self.heartbeat.save or (self.every and trainer.global_step % self.every == 0):
                 self.save(trainer)
@@ -93,7 +94,8 @@ class Checkpoints(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.signals.waiting = False
         if isinstance(exception, Interrupted):
-            self.save(trainer)
+            if trainer.world_size == 1:
+                self.save(trainer)
             self.events.tell("interrupted", code=exception.code, step=trainer.global_step)
         self.signals.training = False
         self.metrics.close()

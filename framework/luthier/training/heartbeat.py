@@ -17,7 +17,7 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 class Heartbeat(pl.Callback):
-    """Tells `listeners` of each optimizer step, on the first rank; must be the first of the callbacks.
+    """Tells `listeners` and the trackers of each optimizer step, on the first rank; is the first of the callbacks.
 
     A record holds step, epoch, loss, gradient_norm (before clipping), learning_rate, tokens (no padding, all ranks),
     seconds (validation and checkpoints left out), tokens_per_second and memory_bytes (peak of this process or its
@@ -71,10 +71,13 @@ class Heartbeat(pl.Callback):
         tokens = self._agree(trainer)
         now = time.perf_counter()
         seconds, self._started, self._tokens = now - self._started, now, 0
-        if trainer.is_global_zero and self.listeners:
-            record = self._record(trainer, pl_module, tokens, seconds)
-            for tell in self.listeners:
-                tell(record)
+        if not trainer.is_global_zero:
+            return
+        record = self._record(trainer, pl_module, tokens, seconds)
+        for tell in self.listeners:
+            tell(record)
+        for logger in trainer.loggers:
+            logger.log_metrics({name: value for name, value in record.items() if name != "step"}, trainer.global_step)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._validation_started = time.perf_counter()

@@ -22,6 +22,7 @@ from luthier.sweep import RANK_VARIABLES, failure
 POLL = 0.2
 GRACE = 5.0
 GOODBYE = 30.0
+STDERR = 2
 
 
 class Ddp(DDPStrategy):
@@ -85,7 +86,7 @@ class Ranks(_SubprocessScriptLauncher):
         )
         for rank in range(1, self.num_processes):
             own = {**os.environ, "LOCAL_RANK": str(rank), "LUTHIER_PARENT": str(os.getpid())}
-            self.procs.append(subprocess.Popen(self.command(), env=own, stdout=sys.stderr.fileno()))  # noqa: S603
+            self.procs.append(subprocess.Popen(self.command(), env=own, stdout=STDERR))  # noqa: S603
 
     def _wait(self, seconds: float) -> None:
         """Let the ranks end by themselves for a while."""

@@ -1,0 +1,112 @@
+"""A tracker must never stop a run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning_utilities.core.rank_zero import rank_zero_only
+from pytorch_lightning.loggers import Logger
+
+PATIENCE = 3
+
+log = logging.getLogger(__name__)
+
+
+class Guarded(Logger):
+    """Makes a tracker when it is first told something and hands on what it is told, whatever happens to it.
+
+    A tracker that is not ready after `deadline` seconds, or fails `PATIENCE` times, is left alone for the rest of the
+    run, with a warning that says so; metrics.jsonl has everything. Only the first rank talks to it.
+    """
+
+    def __init__(self, title: str, make: Callable[[], Logger], *, deadline: float = 10.0) -> None:
+        super().__init__()
+        self.title, self.deadline = title, deadline
+        self.failures = 0
+        self._make = make
+        self._logger: Logger | None = None
+
+    @property
+    def name(self) -> str:
+        return self.title
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether the tracker was given up."""
+        return self.failures >= PATIENCE
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self._try("log_metrics", metrics, step)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *more: Any, **named: Any) -> None:
+        """Nothing: trackers take the redacted configuration from the run's folder."""
+
+    @rank_zero_only
+    def log_samples(self, samples: Sequence[dict[str, Any]], step: int | None = None) -> None:
+        """A table of texts that the model wrote, one dictionary for each, all with the same keys."""
+        self._try("log_samples", samples, step)
+
+    @rank_zero_only
+    def log_artifact(self, folder: Path) -> None:
+        """The customised model's folder, where the tracker was told to keep models."""
+        self._try("log_artifact", folder)
+
+    @rank_zero_only
+    def save(self) -> None:
+        if self._logger is not None:
+            self._try("save")
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        if self._logger is not None:
+            self._try("finalize", status)
+
+    @rank_zero_only
+    def close(self) -> None:
+        """The run is over, evaluation included."""
+        if self._logger is not None:
+            self._try("close")
+
+    def _try(self, act: str, *arguments: Any) -> None:
+        if self.silent:
+            return
+        try:
+            if self._logger is None:
+                self._logger = _within(self.deadline, self._make)
+            if hasattr(self._logger, act):
+                _within(self.deadline, lambda: getattr(self._logger, act)(*arguments))
+        except Exception as error:
+            self.failures = PATIENCE if self._logger is None or isinstance(error, TimeoutError) else self.failures + 1
+            last = "it is told nothing more" if self.silent else "the run goes on"
+            log.warning("Tracker %s failed in %s: %s; %s, metrics.jsonl has everything.", self.title, act, error, last)
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """What `call` gives; TimeoutError if it takes longer, with the call left behind in its thread."""
+    result: list[Any] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(call())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="luthier-tracker")
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise RuntimeError(f"{type(failed[0]).__name__}: {failed[0]}") from failed[0]
+    if not result:
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
+    return result[0]

@@ -1,0 +1,27 @@
+"""Metrics as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luthier.training.guarded_logger import Guarded
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from luthier.run_folder import RunFolder
+
+
+class Csv:
+    """Write metrics.csv into `csv/version_N` of the run's folder, a new version each time that the run is continued."""
+
+    def __init__(self, *, flush_every: int = 10) -> None:
+        self.flush_every = flush_every
+
+    def __call__(self, folder: RunFolder) -> list[Logger]:
+        def make() -> Logger:
+            from pytorch_lightning.loggers import CSVLogger
+
+            return CSVLogger(folder.path, name="csv", flush_logs_every_n_steps=self.flush_every)
+
+        return [Guarded("csv", make)]

@@ -1,0 +1,23 @@
+"""Several trackers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from luthier.run_folder import RunFolder
+
+Tracker = Callable[["RunFolder"], list["Logger"]]
+
+
+class Several:
+    """Tell csv, TensorBoard and Weights & Biases; each is a nested question and can be answered with `none`."""
+
+    def __init__(self, csv: Tracker, tensorboard: Tracker, wandb: Tracker) -> None:
+        self.trackers = [csv, tensorboard, wandb]
+
+    def __call__(self, folder: RunFolder) -> list[Logger]:
+        return [logger for tracker in self.trackers for logger in tracker(folder)]

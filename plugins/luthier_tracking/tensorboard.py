@@ -1,0 +1,35 @@
+"""Metrics as TensorBoard's event files."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from luthier.errors import RecipeError
+from luthier.training.guarded_logger import Guarded
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from luthier.run_folder import RunFolder
+
+
+class TensorBoard:
+    """Write event files into `tensorboard/` of the run's folder; look at them with `tensorboard --logdir runs`."""
+
+    def __init__(self, *, flush_seconds: int = 30) -> None:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise RecipeError(
+                "tracking=tensorboard needs the package tensorboard.",
+                where="tracking",
+                hint="pip install 'luthier[tensorboard]', or choose tracking=csv.",
+            )
+        self.flush_seconds = flush_seconds
+
+    def __call__(self, folder: RunFolder) -> list[Logger]:
+        def make() -> Logger:
+            from pytorch_lightning.loggers import TensorBoardLogger
+
+            return TensorBoardLogger(folder.path, name="tensorboard", version="", flush_secs=self.flush_seconds)
+
+        return [Guarded("tensorboard", make)]

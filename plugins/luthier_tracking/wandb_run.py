@@ -1,0 +1,99 @@
+"""One run in Weights & Biases; imported only when it is chosen."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import wandb
+import yaml
+from pytorch_lightning.loggers import Logger
+
+from luthier.redaction import redact
+
+if TYPE_CHECKING:
+    from luthier.run_folder import RunFolder
+    from luthier_tracking.wandb import Wandb
+
+log = logging.getLogger(__name__)
+
+
+class WandbRun(Logger):
+    """Opens a run of Weights & Biases for a run of luthier and writes everything below the run's own folder."""
+
+    def __init__(self, folder: RunFolder, settings: Wandb) -> None:
+        super().__init__()
+        self.folder, self.settings = folder, settings
+        self.run = self._open(settings.mode)
+        if folder.resolved.exists():
+            self.run.save(str(folder.resolved), base_path=str(folder.path), policy="now")
+
+    @property
+    def name(self) -> str:
+        return self.settings.project
+
+    @property
+    def version(self) -> str:
+        return str(self.run.id)
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.run.log(dict(metrics) if step is None else {**metrics, "step": step})
+
+    def log_hyperparams(self, params: Any, *more: Any, **named: Any) -> None:
+        self.run.config.update(redact(dict(params)), allow_val_change=True)
+
+    def log_samples(self, samples: Sequence[dict[str, Any]], step: int | None = None) -> None:
+        columns: list[str | int] = list(samples[0]) if samples else ["prompt", "answer"]
+        table = wandb.Table(
+            columns=columns, data=[[str(redact(row.get(key, ""))) for key in columns] for row in samples]
+        )
+        self.log_metrics({"samples": table}, step)  # type: ignore[dict-item]
+
+    def log_artifact(self, folder: Path) -> None:
+        if not self.settings.log_model:
+            return
+        model = wandb.Artifact(f"{self.folder.path.name}-model", type="model")
+        model.add_dir(str(folder), policy="immutable", skip_cache=True)
+        self.run.log_artifact(model)
+
+    def close(self) -> None:
+        self.run.finish()
+
+    def _open(self, mode: str) -> Any:
+        if mode != "online":
+            return self._init(mode)
+        try:
+            if not wandb.Api(timeout=int(self.settings.deadline)).api_key:
+                raise RuntimeError("no API key is known")
+            return self._init(mode)
+        except Exception as error:
+            log.warning("W&B cannot be reached (%s); the run is kept offline, `wandb sync` sends it later.", error)
+            return self._init("offline")
+
+    def _init(self, mode: str) -> Any:
+        choice = self.settings
+        os.environ.setdefault("WANDB_SILENT", "true")
+        config = (
+            yaml.safe_load(self.folder.resolved.read_text(encoding="utf-8")) if self.folder.resolved.exists() else {}
+        )
+        return wandb.init(
+            mode=mode,  # type: ignore[arg-type]
+            dir=str(self.folder.path),
+            project=choice.project,
+            entity=choice.entity,
+            group=choice.group,
+            name=choice.name or self.folder.path.name,
+            tags=choice.tags,
+            config=redact(config),
+            settings=wandb.Settings(
+                init_timeout=choice.deadline,
+                console="off",
+                silent=True,
+                disable_git=True,
+                save_code=False,
+                x_disable_meta=True,
+            ),
+        )
