@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -95,11 +96,17 @@ def load_network(
 
 
 def dress(network: PreTrainedModel, loading: Loading) -> PreTrainedModel:
-    """Switch on gradient checkpointing and compiling: the one place where they happen.
+    """Check the attention, switch on gradient checkpointing and compiling: the one place where they happen.
 
     Compiling marks the layers and happens at their first use, so that adapters put in later are compiled as well,
     and names in the state dict stay as they are.
     """
+    if loading.attn_implementation == attention.NAME and not asks_the_registry(network):
+        raise RecipeError(
+            f"{type(network).__name__} has attention of its own, so luthier_packed would not be used.",
+            where="model.attn_implementation",
+            hint="Set model.attn_implementation=eager.",
+        )
     if loading.gradient_checkpointing:
         if not network.supports_gradient_checkpointing:
             raise RecipeError(f"{type(network).__name__} does not support gradient checkpointing.", where="model")
@@ -110,6 +117,15 @@ def dress(network: PreTrainedModel, loading: Loading) -> PreTrainedModel:
         for layer in decoder_layers(network):
             layer.compile()
     return network
+
+
+def asks_the_registry(network: nn.Module) -> bool:
+    """Whether any layer looks its attention up among the functions that transformers knows.
+
+    Other architectures accept any name for it, and then compute something else with its mask.
+    """
+    modules = {type(module).__module__ for module in network.modules()}
+    return any(hasattr(sys.modules.get(name), "ALL_ATTENTION_FUNCTIONS") for name in modules)
 
 
 def decoder_layers(network: PreTrainedModel) -> list[nn.Module]:

@@ -9,15 +9,19 @@ import pytest
 
 from luthier.models.random import Random
 
-TINY: dict[str, Any] = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "tie_word_embeddings": True,
-}
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """The configuration of a Llama that computes in no time."""
+    return {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "tie_word_embeddings": True,
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +32,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Path:
+def saved(tmp_path: Path, tiny: dict[str, Any]) -> Path:
     """A folder as transformers saves a model."""
-    model = Random(config=TINY, vocabulary=400)
+    model = Random(config=tiny, vocabulary=400)
     model.network().save_pretrained(tmp_path / "saved")  # type: ignore[operator]
     model.tokenizer.save_pretrained(tmp_path / "saved")
     return tmp_path / "saved"

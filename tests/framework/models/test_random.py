@@ -91,3 +91,10 @@ def test_a_network_can_borrow_the_tokenizer_of_another_model() -> None:
     model = Random(config=TINY, tokenizer=lender)
     assert model.tokenizer.get_vocab() == lender.tokenizer.get_vocab()
     assert model.network().get_input_embeddings().num_embeddings == len(lender.tokenizer)  # type: ignore[operator]
+
+
+def test_an_architecture_with_attention_of_its_own_is_refused_under_ours_and_told_the_way_out() -> None:
+    config = {"hidden_size": 32, "n_layer": 2, "n_head": 4}
+    with pytest.raises(RecipeError, match="attn_implementation=eager"):
+        Random(architecture="bloom", config=config).network()
+    assert Random(architecture="bloom", config=config, attn_implementation="eager").network() is not None

@@ -1,0 +1,9 @@
+"""One interface to make text, and to score the texts that could have been made."""
+
+from __future__ import annotations
+
+from luthier.generate.answers import Answer, generate
+from luthier.generate.labels import score_labels
+from luthier.generate.sampling import Sampling
+
+__all__ = ["Answer", "Sampling", "generate", "score_labels"]
