@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from luthier.console import Console
 from luthier.errors import LuthierError, RecipeError
+from luthier.nearest import nearest
 
-HYDRA_ONLY = ("--info", "-i", "--cfg", "-c", "--hydra-help", "--shell-completion", "-sc")
+if TYPE_CHECKING:
+    from luthier.compose import Composer
+    from luthier.plugins import Plugins
+    from luthier.verbs import Verb
 
 
 @dataclass
@@ -96,42 +100,44 @@ def _act(flags: Flags, console: Console) -> int:
 def _run_verb(name: str, flags: Flags, console: Console) -> int:
     from luthier.verbs import built_in
 
-    return _call(built_in(name), flags, console)
+    return _call(built_in(name), flags, console, load_plugins(flags, console))
 
 
 def _run_foreign_verb(name: str, flags: Flags, console: Console) -> int:
-    from luthier.nearest import nearest
     from luthier.verbs import BUILT_IN
 
     plugins = load_plugins(flags, console)
-    foreign = {verb.name: verb for _, verbs in plugins.ask("luthier_verbs") for verb in verbs}
+    foreign: dict[str, Verb] = {verb.name: verb for _, verbs in plugins.ask("luthier_verbs") for verb in verbs}
     if name not in foreign:
-        raise RecipeError(f"There is no verb {name!r}.", hint=nearest(name, {*BUILT_IN, *foreign}, "There are"))
-    return _call(foreign[name], flags, console)
+        raise RecipeError(
+            f"There is no verb {name!r}.", where=name, hint=nearest(name, {*BUILT_IN, *foreign}, "There are")
+        )
+    return _call(foreign[name], flags, console, plugins)
 
 
-def _call(verb: object, flags: Flags, console: Console) -> int:
-    from luthier.verbs import Call, Verb
+def _call(verb: Verb, flags: Flags, console: Console, plugins: Plugins) -> int:
+    from luthier.verbs import Call
 
-    assert isinstance(verb, Verb)
-    parser = argparse.ArgumentParser(prog=f"luthier {verb.name}", description=verb.help, allow_abbrev=False)
+    parser = _Parser(prog=f"luthier {verb.name}", description=verb.help, allow_abbrev=False, add_help=False)
     verb.declare(parser)
-    parser.error = _usage(verb.name)  # type: ignore[method-assign]
     if flags.help:
         console.data(parser.format_help().rstrip())
         return 0
-    arguments = parser.parse_args(flags.rest[1:])
-    return verb.act(Call(arguments, console, load_plugins(flags, console), flags))
+    arguments, unknown = parser.parse_known_args(flags.rest[1:])
+    if unknown:
+        hint = nearest(unknown[0], parser._option_string_actions, "There are") or f"See `luthier {verb.name} --help`."
+        raise RecipeError(f"luthier {verb.name} does not know {unknown[0]!r}.", where=unknown[0], hint=hint)
+    return verb.act(Call(arguments, console, plugins, flags))
 
 
-def _usage(verb: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    def refuse(message: str) -> NoReturn:
-        raise RecipeError(f"luthier {verb}: {message}.", hint=f"See `luthier {verb} --help`.")
+class _Parser(argparse.ArgumentParser):
+    """argparse, whose complaints are ours."""
 
-    return refuse
+    def error(self, message: str) -> NoReturn:
+        raise RecipeError(f"{self.prog}: {message}.", hint=f"See `{self.prog} --help`.")
 
 
-def load_plugins(flags: Flags, console: Console):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def load_plugins(flags: Flags, console: Console) -> Plugins:
     """The installed plugins; those that are broken are named and left out."""
     from luthier.plugins import Plugins
 
@@ -141,21 +147,30 @@ def load_plugins(flags: Flags, console: Console):  # type: ignore[no-untyped-def
     return plugins
 
 
-def composer(flags: Flags, console: Console, config_dir: str | None = None):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def composer(
+    flags: Flags, console: Console, *, config_dir: str | None = None, plugins: Plugins | None = None
+) -> Composer:
     """What composes a recipe in this working folder: its own `recipes/` folder joins the installed ones."""
     from luthier.catalog import Catalog
     from luthier.compose import Composer
 
-    plugins = load_plugins(flags, console)
-    folders = [Path("recipes")] if Path("recipes", "__init__.py").exists() or _answers_in(Path("recipes")) else []
-    extra = [Path(config_dir)] if config_dir else []
+    if config_dir and not Path(config_dir).is_dir():
+        around = Path(config_dir).absolute().parent
+        folders = [folder.name for folder in around.iterdir() if folder.is_dir()] if around.is_dir() else []
+        hint = nearest(Path(config_dir).name, folders, f"In {around} there are")
+        raise RecipeError(f"There is no folder {config_dir!r}.", where="--config-dir", hint=hint)
+    plugins = plugins or load_plugins(flags, console)
     if flags.trusted and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    return Composer(plugins, Catalog.of(plugins, *folders, *extra), tuple(flags.trusted), config_dir)
+        sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
+    extra = [Path(config_dir)] if config_dir else []
+    return Composer(plugins, Catalog.of(plugins, *own_recipes(), *extra), tuple(flags.trusted))
 
 
-def _answers_in(folder: Path) -> bool:
-    return any(folder.glob("*/*.yaml")) and not (folder / "luthier_recipes").is_dir()
+def own_recipes() -> list[Path]:
+    """The `recipes` folder of the working folder, where it holds answers (and is not luthier's own source)."""
+    folder = Path("recipes")
+    holds = folder.is_dir() and any(folder.glob("*/*.yaml")) and not (folder / "luthier_recipes").is_dir()
+    return [folder] if holds else []
 
 
 def _run_recipe(flags: Flags, console: Console) -> int:

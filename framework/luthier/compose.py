@@ -1,128 +1,42 @@
 """From a command line to a checked configuration: compose, say what is wrong in our own words, check names and trust.
 
-Hydra composes; here its errors become sentences with the nearest names, also behind `+` and `++`, before anything is
-loaded. The result is a plain, resolved copy: what was checked is what will be built.
+Everything here happens before anything is loaded. The result is a plain, resolved copy: what was checked is what will
+be built.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException, UnsupportedInterpolationType
+from hydra import version
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
-from luthier import signatures, trust
-from luthier.catalog import Catalog
+from luthier import checks, command_line, trust, wording
+from luthier.catalog import Answer, Catalog
 from luthier.errors import LuthierError, RecipeError, Refused
-from luthier.nearest import nearest
-from luthier.plugins import CORE_RECIPES, Plugins
+from luthier.fingerprint import recipe_hash
+from luthier.gate import Gate
+from luthier.origins import Origins
+from luthier.plugins import Plugins
 
 ROOT_FILE = "config"
-PARTS = ("model", "adaptation", "method", "data", "prompt", "optimizer", "trainer", "tracking", "evaluation", "batch")
-
-
-@dataclass(frozen=True)
-class Composer:
-    """All that composing needs to know: the installed plugins, their answers, what the user vouched for."""
-
-    plugins: Plugins
-    catalog: Catalog
-    vouched: tuple[str, ...] = ()
-    config_dir: str | None = None
-
-    def trusted(self) -> frozenset[str]:
-        return trust.trusted_targets(self.catalog, self.plugins, self.vouched)
-
-    def compose(self, overrides: list[str]) -> Composition:
-        """Compose, check and resolve; RecipeError (2), Refused (6) or PluginError (7) where that cannot be."""
-        raw = self._compose_raw(overrides)
-        trust.refuse_hydra_code(raw.hydra)
-        choices = dict(raw.hydra.runtime.choices)
-        with _plain(raw):
-            del raw["hydra"]
-        return self.check(raw, choices, overrides)
-
-    def check(self, raw: DictConfig, choices: dict[str, str], overrides: list[str]) -> Composition:
-        """Refuse untrusted code and unknown or mistyped settings, then drop what a recipe says to an answer it lost."""
-        resolved = _resolve(raw)
-        trust.refuse_untrusted(resolved, self.trusted())
-        dropped = _drop_stale(resolved, self._recipe(choices), choices)
-        complaints = [str(error) for error in _complaints(resolved, self._root_keys())]
-        if complaints:
-            raise RecipeError("\n".join(complaints))
-        config = OmegaConf.create(resolved)
-        reasons = [sentence for _, sentences in self.plugins.ask("luthier_check", config=config) for sentence in sentences]
-        if reasons:
-            raise RecipeError("\n".join(reasons))
-        answer = self.catalog.answers.get(("recipe", str(choices.get("recipe"))))
-        given = answer.text if answer else ""
-        return Composition(config, choices, list(overrides), dropped, given, answer.headline if answer else "")
-
-    def _compose_raw(self, overrides: list[str]) -> DictConfig:
-        from hydra import compose, initialize_config_module
-        from hydra.core.global_hydra import GlobalHydra
-        from hydra.errors import HydraException
-
-        prepare_hydra(self.catalog)
-        GlobalHydra.instance().clear()
-        try:
-            with initialize_config_module(CORE_RECIPES.removeprefix("pkg://"), version_base="1.3"):
-                return compose(ROOT_FILE, overrides=[*overrides, *self._config_dir()], return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise self._in_our_words(error, overrides) from error
-
-    def _config_dir(self) -> list[str]:
-        return [f"hydra.searchpath=[file://{Path(self.config_dir).resolve()}]"] if self.config_dir else []
-
-    def _in_our_words(self, error: Exception, overrides: list[str]) -> LuthierError:
-        text = "\n".join(filter(None, (str(error), str(error.__cause__ or ""))))
-        if found := re.search(r"Could not find '([^']+)'|Could not load '([^']+)'|In '[^']*': Could not find '([^']+)'", text):
-            question, _, name = next(filter(None, found.groups())).rpartition("/")
-            return self._no_such_answer(question, name)
-        if found := re.search(r"Could not override '([^']+)'.*No match in the defaults list", text, re.DOTALL):
-            question = found.group(1)
-            return RecipeError(f"There is no question {question!r}.", hint=nearest(question, self.catalog.questions(), "There are"))
-        if found := re.search(r"Could not (?:override|append to|delete from) '?([\w./@]+)'?|Key '([^']+)' (?:is )?not in", text):
-            return self._no_such_key(next(filter(None, found.groups())), overrides)
-        return RecipeError(" ".join(text.split()) or type(error).__name__, hint="See `luthier --help`.")
-
-    def _no_such_answer(self, question: str, name: str) -> RecipeError:
-        names = self.catalog.names(question)
-        if not names:
-            return RecipeError(f"There is no question {question!r}.", hint=nearest(question, self.catalog.questions(), "There are"))
-        return RecipeError(f"There is no answer {name!r} to {question}.", where=question, hint=nearest(name, names, "There are"))
-
-    def _no_such_key(self, key: str, overrides: list[str]) -> RecipeError:
-        """Compare with the keys of the same composition without its value overrides."""
-        questions = self.catalog.questions()
-        groups = [item for item in overrides if item.lstrip("+~").partition("=")[0].partition("@")[0] in questions]
-        try:
-            keys = list(_keys(OmegaConf.to_container(self._compose_raw(groups), resolve=False)))
-        except (LuthierError, RecursionError):
-            keys = []
-        known = [path for path in keys if not path.startswith("hydra.")]
-        return RecipeError(f"There is no setting {key!r}.", where=key, hint=nearest(key, [*known, *questions], "There are"))
-
-    def _recipe(self, choices: dict[str, str]) -> dict[str, Any]:
-        """The recipe's own file, as it stands; empty without one."""
-        answer = self.catalog.answers.get(("recipe", str(choices.get("recipe"))))
-        return dict(OmegaConf.to_container(OmegaConf.load(answer.file), resolve=False)) if answer else {}  # type: ignore[arg-type]
-
-    def _root_keys(self) -> set[str]:
-        root = OmegaConf.load(self.catalog.answers[(".", ROOT_FILE)].file)
-        return {*(str(key) for key in root if key not in {"defaults", "hydra"}), *PARTS}
+PARTS = checks.PARTS
 
 
 @dataclass(frozen=True)
 class Composition:
-    """A checked configuration with the answers that were chosen and what was left out of the recipe."""
+    """A checked configuration with the answers that were chosen and what was left out of the recipe.
+
+    `given` is the recipe's file as it stands, `purpose` its first line.
+    """
 
     config: DictConfig
     choices: dict[str, str]
@@ -132,102 +46,128 @@ class Composition:
     purpose: str = ""
 
     @property
-    def hash(self) -> str:
-        """sha256 of all settings but the run's name and whether it resumes: equal recipes have equal hashes."""
-        said = {key: value for key, value in OmegaConf.to_container(self.config).items() if key not in {"name", "resume"}}  # type: ignore[union-attr]
-        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
-
-    @property
     def recipe(self) -> str:
         chosen = self.choices.get("recipe")
         return chosen if chosen and chosen != "null" else "luthier"
 
-
-def prepare_hydra(catalog: Catalog) -> None:
-    """Put the recipe folders on Hydra's search path and switch `oc.env` off: a recipe must not read secrets."""
-    from hydra.core.config_search_path import ConfigSearchPath
-    from hydra.core.plugins import Plugins as HydraPlugins
-    from hydra.plugins.search_path_plugin import SearchPathPlugin
-
-    class LuthierSearchPath(SearchPathPlugin):
-        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-            for place, owner in catalog.search_path.items():
-                if place != CORE_RECIPES:
-                    search_path.append(provider=owner, path=place)
-
-    plugins = HydraPlugins.instance()
-    registered = plugins.class_name_to_class
-    if (old := registered.pop(f"{__name__}.LuthierSearchPath", None)) is not None:
-        plugins.plugin_type_to_subclass_list[SearchPathPlugin].remove(old)
-    LuthierSearchPath.__qualname__ = "LuthierSearchPath"
-    plugins.register(LuthierSearchPath)
-    OmegaConf.clear_resolver("oc.env")
+    @property
+    def hash(self) -> str:
+        return recipe_hash(self.config)
 
 
-@contextmanager
-def _plain(config: DictConfig) -> Iterator[None]:
-    OmegaConf.set_readonly(config, False)
-    OmegaConf.set_struct(config, False)
-    yield
+@dataclass(frozen=True)
+class Composer:
+    """All that composing needs to know: the installed plugins, their answers, what the user vouched for."""
 
+    plugins: Plugins
+    catalog: Catalog
+    vouched: tuple[str, ...] = ()
 
-def _resolve(config: DictConfig) -> dict[str, Any]:
-    try:
-        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
-    except UnsupportedInterpolationType as error:
-        if "oc.env" in str(error):
+    @cached_property
+    def gate(self) -> Gate:
+        version.setbase("1.3")
+        setup_globals()
+        JobRuntime.instance().set("name", "luthier")
+        return Gate(self.catalog)
+
+    def compose(self, overrides: Sequence[str], *, complete: bool = True) -> Composition:
+        """Compose, check and resolve; RecipeError (2), Refused (6) or PluginError (7) where that cannot be.
+
+        With `complete` false, settings that must be given may still be missing.
+        """
+        words = command_line.read(overrides)
+        command_line.refuse_unknown_answers(words, self.catalog)
+        raw = self._load(list(overrides))
+        choices = {question: str(answer) for question, answer in raw.hydra.runtime.choices.items()}
+        _pretend_to_run(raw)
+        with read_write(raw), open_dict(raw):
+            del raw["hydra"]
+        return self.check(raw, choices, overrides, complete=complete)
+
+    def check(
+        self, raw: DictConfig, choices: dict[str, str], overrides: Sequence[str], *, complete: bool = True
+    ) -> Composition:
+        """Refuse untrusted code and unknown or mistyped settings, then drop what a recipe says to an answer it lost."""
+        resolved = self._resolve(raw)
+        trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
+        recipe = self.catalog.answers.get(("recipe", str(choices.get("recipe"))))
+        dropped = checks.drop_stale(resolved, _as_written(recipe), choices)
+        found = list(checks.complaints(resolved, self.root_keys, complete=complete))
+        if found:
+            raise self._together(found, overrides)
+        config = OmegaConf.create(_escaped(resolved))
+        reasons = [sentence for _, said in self.plugins.ask("luthier_check", config=config) for sentence in said]
+        if reasons:
+            raise RecipeError("\n".join(reasons))
+        given, purpose = (recipe.text, recipe.headline) if recipe else ("", "")
+        return Composition(config, choices, list(overrides), dropped, given, purpose)
+
+    def origins(self, overrides: Sequence[str]) -> Origins:
+        return Origins(self.gate, self.catalog, ROOT_FILE, overrides)
+
+    @cached_property
+    def root_keys(self) -> set[str]:
+        """What may stand at the top of a recipe: what config.yaml has there, and the parts."""
+        root = OmegaConf.load(self.catalog.answers[(".", ROOT_FILE)].file)
+        return {*(str(key) for key in root if key not in {"defaults", "hydra"}), *checks.PARTS}
+
+    def _load(self, overrides: list[str]) -> DictConfig:
+        try:
+            return self.gate.load_configuration(ROOT_FILE, overrides, RunMode.RUN)
+        except Exception as error:  # Hydra raises ValueError, KeyError, … for what stands in a file
+            raise wording.in_our_words(error, self.catalog, lambda: self._keys_without_values(overrides)) from error
+
+    def _keys_without_values(self, overrides: list[str]) -> list[str]:
+        """The settings of the same composition without the values that the command line gives."""
+        questions = self.catalog.questions()
+        answers = [word.text for word in command_line.read(overrides) if word.key in questions]
+        try:
+            plain: Any = OmegaConf.to_container(self.gate.load_configuration(ROOT_FILE, answers, RunMode.RUN))
+        except Exception:  # the first error is the one to tell
+            return []
+        return [path for path in checks.settings_of(plain) if not path.startswith("hydra")]
+
+    def _resolve(self, raw: DictConfig) -> dict[str, Any]:
+        try:
+            return OmegaConf.to_container(raw, resolve=True)  # type: ignore[return-value]
+        except UnsupportedInterpolationType as error:
+            if "oc.env" not in str(error):
+                raise wording.in_our_words(error, self.catalog, list) from error
             raise Refused(
                 "The recipe reads an environment variable.",
                 where=str(getattr(error, "full_key", "") or ""),
                 hint="Secrets come from the environment where they are used, never through a recipe.",
             ) from error
-        raise RecipeError(" ".join(str(error).split())) from error
-    except (InterpolationKeyError, OmegaConfBaseException) as error:
-        raise RecipeError(" ".join(str(error).split())) from error
+        except OmegaConfBaseException as error:
+            raise wording.in_our_words(error, self.catalog, lambda: list(checks.settings_of(raw))) from error
+
+    def _together(self, found: Sequence[LuthierError], overrides: Sequence[str]) -> RecipeError:
+        """All complaints as one, each with the line of the file, or the word, that says it."""
+        origins = self.origins(overrides)
+        for error in found:
+            origin = origins.find(error.where)
+            error.where = str(origin) if origin else error.where
+        if len(found) == 1:
+            return RecipeError(found[0].message, where=found[0].where, hint=found[0].hint)
+        return RecipeError("\n".join(map(str, found)), where="")
 
 
-def _drop_stale(config: dict[str, Any], recipe: dict[str, Any], choices: dict[str, str]) -> list[str]:
-    """Remove what the recipe says to an answer that was replaced and that the new answer does not know."""
-    meant = {}
-    for entry in recipe.get("defaults", []):
-        if isinstance(entry, dict):
-            for key, name in entry.items():
-                meant[str(key).replace("override ", "").strip().lstrip("/")] = str(name)
-    dropped = []
-    for question, name in meant.items():
-        node, said = config.get(question), recipe.get(question)
-        if choices.get(question) == name or not isinstance(node, dict) or not isinstance(said, dict):
-            continue
-        known = signatures.signature(node["_target_"]).settings if "_target_" in node else {}
-        for key in [key for key in said if key in node and key not in known]:
-            del node[key]
-            dropped.append(f"{question}.{key}: the recipe says it to {question}={name}, but {choices[question]} was chosen.")
-    return dropped
+def _as_written(recipe: Answer | None) -> dict[str, Any]:
+    """The recipe's own file, nothing resolved; empty without one."""
+    return dict(OmegaConf.to_container(OmegaConf.load(recipe.file), resolve=False)) if recipe else {}  # type: ignore[arg-type]
 
 
-def _complaints(config: dict[str, Any], root_keys: set[str]) -> Iterator[LuthierError]:
-    for key in config:
-        if key not in root_keys:
-            yield RecipeError(f"There is no setting {key!r}.", where=key, hint=nearest(key, [*root_keys, *_keys(config)], "There are"))
-    for path, node in _nodes(config, ""):
-        if "_target_" in node:
-            yield from signatures.signature(node["_target_"]).check(node, at=path)
+def _pretend_to_run(raw: DictConfig) -> None:
+    """Let `${hydra:…}` mean in a composition ahead of the run what it will mean in the run."""
+    with read_write(raw.hydra), open_dict(raw.hydra):
+        raw.hydra.runtime.output_dir = os.path.abspath(str(raw.hydra.run.dir))
+    HydraConfig.instance().set_config(raw.copy())
 
 
-def _nodes(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _escaped(node: Any) -> Any:
+    """What was resolved stays text: a `${` that is left was escaped, and must not be looked up a second time."""
     if isinstance(node, dict):
-        if path:
-            yield path, node
-        for key, value in node.items():
-            yield from _nodes(value, f"{path}.{key}".lstrip("."))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _nodes(value, f"{path}[{index}]")
-
-
-def _keys(node: Any, path: str = "") -> Iterator[str]:
-    for key, value in node.items() if isinstance(node, dict) else ():
-        here = f"{path}.{key}".lstrip(".")
-        if not here.split(".")[-1].startswith("_"):
-            yield here
-        yield from _keys(value, here)
+        return {key: _escaped(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_escaped(value) for value in node]
+    return node.replace("${", "\\${") if isinstance(node, str) else node

@@ -140,7 +140,7 @@ def _installed() -> list[Plugin]:
 
 def _named(modules: Iterable[str]) -> list[Plugin]:
     if modules and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
     return [Plugin(name=module, module=module) for module in modules]
 
 

@@ -2,103 +2,143 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from luthier import cli, command_line, wording
+from luthier.compose import ROOT_FILE
 from luthier.console import Console
-from luthier.errors import LuthierError, RecipeError
+from luthier.errors import LuthierError, RecipeError, Refused
+from luthier.nearest import nearest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from luthier.cli import Flags
     from luthier.compose import Composer
 
+ELSEWHERE = ("--experimental-rerun", "--config-path", "--config-name")
 
-def run_recipe(flags: Flags, console: Console) -> int:
+
+def run_recipe(flags: cli.Flags, console: Console) -> int:
     """Run the recipe of this command line in this process, or its sweep with a process for each job."""
-    from hydra import version
-    from hydra._internal.utils import _run_hydra, get_args_parser
-
-    from luthier import cli
-    from luthier.compose import CORE_RECIPES, ROOT_FILE, prepare_hydra
-
     version.setbase("1.3")
     parser = get_args_parser()
-    words, unknown = parser.parse_known_args(flags.rest)
-    if unknown:
-        raise RecipeError(f"There is no flag {unknown[0]!r}.", hint="See `luthier --help`.")
-    composer = cli.composer(flags, console, words.config_dir)
-    asks_hydra = words.shell_completion or words.info is not None or words.hydra_help
-    if not asks_hydra:
-        _add_name(words.overrides)
-        composition = _compose_ahead(composer, words)
-        for line in composition.dropped:
-            console.say(f"note: {line}")
-    prepare_hydra(composer.catalog)
-    _run_hydra(
-        args=words,
-        args_parser=parser,
-        task_function=_Job(flags, console, composer),
-        config_path=CORE_RECIPES,
-        config_name=ROOT_FILE,
-    )
+    asked = _parsed(parser, flags.rest)
+    composer = cli.composer(flags, console, config_dir=asked.config_dir)
+    if asked.shell_completion:
+        return _complete(asked, composer, console)
+    looks = asked.info is not None or asked.hydra_help
+    if not looks:
+        _compose_ahead(asked, composer, console)
+    if asked.cfg and console.as_json:
+        return _show_as_json(asked, composer, console)
+    try:
+        _hand_to_hydra(asked, parser, composer, _Job(flags, console, composer))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise wording.in_our_words(error, composer.catalog, list) from error
     return 0
 
 
 class _Job:
     """What Hydra calls for each job; ends the process with luthier's own exit code where the job fails."""
 
-    def __init__(self, flags: Flags, console: Console, composer: Composer) -> None:
+    def __init__(self, flags: cli.Flags, console: Console, composer: Composer) -> None:
         self.flags, self.console, self.composer = flags, console, composer
 
     def __call__(self, raw: DictConfig) -> Any:
-        from hydra.core.hydra_config import HydraConfig
-        from hydra.types import RunMode
-
         hydra = HydraConfig.get()
         if hydra.mode == RunMode.MULTIRUN:
             from luthier.sweep import run_job
 
             return run_job(self.flags.again(), list(hydra.overrides.task), hydra.runtime.output_dir)
         try:
-            composition = self.composer.check(raw, dict(hydra.runtime.choices), list(hydra.overrides.task))
+            choices = {question: str(answer) for question, answer in hydra.runtime.choices.items()}
+            composition = self.composer.check(raw, choices, list(hydra.overrides.task))
             from luthier.assemble import carry_out
 
-            return carry_out(composition, hydra.runtime.output_dir, self.composer.plugins, self.console, self.flags.again())
+            folder = hydra.runtime.output_dir
+            return carry_out(composition, folder, self.composer.plugins, self.console, self.flags.again())
         except LuthierError as error:
             raise SystemExit(self.console.error(error)) from error
         except KeyboardInterrupt as error:
             raise SystemExit(130) from error
 
 
-def _compose_ahead(composer: Composer, words: Any) -> Any:
-    """The composition of this command line; of a sweep, that of the first value of each swept setting."""
-    return composer.compose(_first_of_sweep(words.overrides) if words.multirun else list(words.overrides))
+def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
+    """Hydra's flags and the overrides; RecipeError with the nearest flag for one that is not known."""
+    known = [*parser._option_string_actions, "--json", "--debug", "--trust", "-p"]
+    parser.allow_abbrev = False
+
+    def refuse(message: str) -> NoReturn:
+        raise RecipeError(f"{message[:1].upper()}{message[1:]}.", hint="See `luthier --help`.")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    asked, unknown = parser.parse_known_args(words)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        raise RecipeError(f"There is no flag {flag!r}.", where=unknown[0], hint=nearest(flag, known, "There are"))
+    for flag in ELSEWHERE:
+        if getattr(asked, flag[2:].replace("-", "_")) is not None:
+            hint = "Say --config-dir DIR and recipe=NAME."
+            raise Refused(f"{flag} would take the recipe from elsewhere.", where=flag, hint=hint)
+    shows = [asked.cfg is not None, asked.multirun, asked.run, asked.info is not None, asked.shell_completion]
+    if sum(shows) > 1:
+        raise RecipeError("Only one of --run, --multirun, --cfg, --info and --shell-completion can be asked for.")
+    if asked.resolve and not asked.cfg:
+        raise RecipeError("--resolve goes with --cfg.", where="--resolve")
+    return asked
 
 
-def _first_of_sweep(overrides: list[str]) -> list[str]:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    kept = []
-    for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
-        if not override.is_sweep_override():
-            kept.append(text)
-            continue
-        if override.is_choice_sweep() or override.is_discrete_sweep():
-            first = next(iter(override.sweep_string_iterator()))
-            kept.append(f"{text.partition('=')[0]}={first}")
-    return kept
+def _compose_ahead(asked: Namespace, composer: Composer, console: Console) -> None:
+    """Compose before Hydra does, of a sweep each value that it lists; say what a recipe lost and name the run."""
+    words = command_line.read(asked.overrides)
+    jobs = command_line.first_jobs(words) if asked.multirun else [list(asked.overrides)]
+    compositions = [composer.compose(overrides, complete=asked.cfg is None) for overrides in jobs]
+    for line in compositions[0].dropped:
+        console.say(f"note: {line}")
+    if asked.cfg is None and not {"name", "hydra.run.dir"} & {word.key for word in words}:
+        asked.overrides.append(f"name={cli.run_name(compositions[0].recipe.replace('/', '-'))}")
 
 
-def _add_name(overrides: list[str]) -> None:
-    from luthier.cli import run_name
+def _hand_to_hydra(asked: Namespace, parser: ArgumentParser, composer: Composer, job: _Job) -> None:
+    hydra = Hydra(task_name="luthier", config_loader=composer.gate)
+    GlobalHydra.instance().initialize(hydra)
+    try:
+        if asked.hydra_help:
+            hydra.hydra_help(config_name=ROOT_FILE, args_parser=parser, args=asked)
+        elif asked.info is not None:
+            hydra.show_info(asked.info, config_name=ROOT_FILE, overrides=asked.overrides)
+        elif asked.cfg:
+            hydra.show_cfg(ROOT_FILE, asked.overrides, asked.cfg, package=asked.package, resolve=asked.resolve)
+        elif asked.multirun:
+            hydra.multirun(ROOT_FILE, job, [*asked.overrides, "hydra.mode=MULTIRUN"])
+        else:
+            hydra.run(ROOT_FILE, job, [*asked.overrides, "hydra.mode=RUN"])
+    finally:
+        GlobalHydra.instance().clear()
 
-    named = any(item.lstrip("+").startswith(("name=", "hydra.run.dir=")) for item in overrides)
-    if not named and not _is_child():
-        recipe = next((item.partition("=")[2] for item in overrides if item.startswith("recipe=")), "luthier")
-        overrides.append(f"name={run_name(recipe.replace('/', '-'))}")
+
+def _show_as_json(asked: Namespace, composer: Composer, console: Console) -> int:
+    """The checked, resolved configuration, or the part of it that --package names."""
+    composition = composer.compose(asked.overrides, complete=False)
+    node = OmegaConf.select(composition.config, asked.package) if asked.package else composition.config
+    if node is None:
+        raise RecipeError(f"The recipe has nothing at {asked.package!r}.", where="--package")
+    console.data("", OmegaConf.to_container(node) if OmegaConf.is_config(node) else node)
+    return 0
 
 
-def _is_child() -> bool:
-    return "hydra.output_subdir=null" in sys.argv
+def _complete(asked: Namespace, composer: Composer, console: Console) -> int:
+    from luthier import completer
+
+    return completer.answer(asked.overrides, composer, console)

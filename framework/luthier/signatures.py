@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any
 
+from luthier.annotations import Part, allowed, fits, readable
 from luthier.errors import PluginError, RecipeError
 from luthier.nearest import nearest
 
 REQUIRED = "???"
-_PLAIN: dict[str, Any] = {
-    "int": int, "float": float, "str": str, "bool": bool, "None": None, "Any": Any, "Path": str,
-    "list": list, "dict": dict, "tuple": tuple, "Mapping": dict, "Sequence": list, "Iterable": list,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,10 @@ class Setting:
     annotation: str
     default: Any
     type: Any
+
+    @property
+    def words(self) -> str:
+        return readable(self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,160 +47,148 @@ class Signature:
     file: Path = Path()
     line: int = 0
 
-    def check(self, given: dict[str, Any], *, at: str) -> list[RecipeError]:
-        """What is wrong with the settings in `given`: unknown names, values of the wrong type, required ones missing."""
-        return [
-            *(self._unknown(key, at) for key in given if not _is_special(key) and key not in self.settings),
-            *filter(None, (self._mistyped(key, value, at) for key, value in given.items() if key in self.settings)),
+    @property
+    def name(self) -> str:
+        return self.target.rsplit(".", 1)[-1]
+
+    def check(self, given: dict[str, Any], *, at: str, complete: bool = True) -> list[RecipeError]:
+        """What is wrong with the settings in `given`: unknown names, wrong types, if `complete` what is missing."""
+        said = {str(key): value for key, value in given.items() if not _is_special(str(key))}
+        parts = [key for key in self.parts if fits(said.get(key), Part)]  # a nested question may answer one
+        unknown = [self._unknown(key, at) for key in said if key not in self.settings and key not in parts]
+        wrong = [
+            self._mistyped(key, value, at)
+            for key, value in said.items()
+            if key in self.settings and value != REQUIRED and not fits(value, self.settings[key].type)
         ]
+        missing = [name for name, setting in self.settings.items() if said.get(name, setting.default) == REQUIRED]
+        return [*unknown, *wrong, *(_missing(f"{at}.{name}") for name in missing if complete)]
 
     def _unknown(self, key: str, at: str) -> RecipeError:
-        way_out = nearest(key, self.settings, f"{self.target.rsplit('.', 1)[-1]} can be told")
-        return RecipeError(f"There is no setting {f'{at}.{key}'!r}.", where=f"{at}.{key}", hint=way_out)
+        hint = nearest(key, self.settings, f"{self.name} can be told")
+        return RecipeError(f"There is no setting {f'{at}.{key}'!r}.", where=f"{at}.{key}", hint=hint)
 
-    def _mistyped(self, key: str, value: Any, at: str) -> RecipeError | None:
-        setting = self.settings[key]
-        if value == REQUIRED:
-            return RecipeError(f"{at}.{key} must be given.", where=f"{at}.{key}", hint=f"Add {at}.{key}=… .")
-        if setting.type is Any or _is_part(value) or fits(value, setting.type):
-            return None
-        return RecipeError(
-            f"{at}.{key} is {value!r}, but must be {_readable(setting.annotation)}.", where=f"{at}.{key}"
-        )
+    def _mistyped(self, key: str, value: Any, at: str) -> RecipeError:
+        words = self.settings[key].words
+        shown = {name: one for name, one in value.items() if name != "_target_"} if isinstance(value, dict) else value
+        hint = f"Quote it to have text: {at}.{key}=\"'{value}'\"." if words.startswith("text") else ""
+        return RecipeError(f"{at}.{key} is {shown!r}, but must be {words}.", where=f"{at}.{key}", hint=hint)
 
 
-def fits(value: Any, annotation: Any) -> bool:
-    """Whether pydantic accepts the value for the type; a whole number is a float, a number is no string."""
-    if annotation in (int, float, str, bool):  # the common case, without importing pydantic
-        if annotation is float:
-            return isinstance(value, (int, float)) and not isinstance(value, bool)
-        return isinstance(value, annotation) and (annotation is bool or not isinstance(value, bool))
-    return bool(_pydantic_accepts(value, annotation))
-
-
-def _pydantic_accepts(value: Any, annotation: Any) -> bool:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        TypeAdapter(annotation).validate_python(value, strict=True)
-    except ValidationError:
-        return False
-    return True
+def _missing(path: str) -> RecipeError:
+    return RecipeError(f"{path} must be given.", where=path, hint=f"Add {path}=… .")
 
 
 @cache
 def signature(target: str) -> Signature:
-    """Read the signature of a class (its `__init__`, inherited ones too) or function; PluginError where there is none."""
+    """Read the signature of a function, or of a class (its `__init__`, inherited ones too); PluginError without one."""
     module, _, name = target.rpartition(".")
     file = _source(module, target)
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    found = next((node for node in tree.body if getattr(node, "name", None) == name), None)
+    source = _Module(module, ast.parse(file.read_text(encoding="utf-8")))
+    found = next((node for node in source.tree.body if getattr(node, "name", None) == name), None)
     if isinstance(found, ast.FunctionDef):
-        parts, settings = _parameters(found)
+        parts, settings = source.parameters(found)
     elif isinstance(found, ast.ClassDef):
-        parts, settings = _constructor(found, tree, module)
+        parts, settings = source.constructor(found)
     else:
         raise PluginError(f"{target!r} is named by an option file, but {file} defines no {name!r}.")
     return Signature(target, parts, settings, ast.get_docstring(found) or "", file, found.lineno)
 
 
 def _source(module: str, target: str) -> Path:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
-        raise PluginError(f"The module of {target!r} cannot be found: {error}.") from error
+    """The file of a module. Nothing is imported, packages around it neither."""
+    top, *inner = module.split(".")
+    spec = importlib.util.find_spec(top) if top else None
+    for word in inner:
+        inside = list(spec.submodule_search_locations or ()) if spec else []
+        spec = PathFinder.find_spec(word, inside) if inside else None
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise PluginError(f"The module of {target!r} cannot be found.", hint="Is its plugin installed?")
     return Path(spec.origin)
 
 
-def _constructor(node: ast.ClassDef, tree: ast.Module, module: str) -> tuple[tuple[str, ...], dict[str, Setting]]:
-    own = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
-    if own is not None:
-        return _parameters(own, skip=1)
-    if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
-        fields = [item for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)]
-        return (), dict(_setting(item.target.id, item.annotation, item.value) for item in fields)  # type: ignore[union-attr]
-    for parent in node.bases:
-        target = _where_from(ast.unparse(parent), tree, module)
-        if target:
-            inherited = signature(target)
-            return inherited.parts, inherited.settings
-    return (), {}
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """The source of a module, as far as signatures need it."""
+
+    name: str
+    tree: ast.Module
+
+    def constructor(self, node: ast.ClassDef) -> tuple[tuple[str, ...], dict[str, Setting]]:
+        own = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
+        if own is not None:
+            return self.parameters(own, skip=1)
+        inherited = next(self._parents(node), None)
+        parts, settings = (inherited.parts, inherited.settings) if inherited else ((), {})
+        if not any(_is_dataclass(decorator) for decorator in node.decorator_list):
+            return parts, settings
+        return parts, {**settings, **dict(self._fields(node))}
+
+    def _fields(self, node: ast.ClassDef) -> Iterator[tuple[str, Setting]]:
+        for item in node.body:
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+                hidden = "ClassVar" in ast.unparse(item.annotation) or "init=False" in ast.unparse(item)
+                if not hidden:
+                    yield self._setting(item.target.id, item.annotation, item.value)
+
+    def _parents(self, node: ast.ClassDef) -> Iterator[Signature]:
+        for parent in node.bases:
+            if target := self._where_from(ast.unparse(parent).partition("[")[0]):
+                yield signature(target)
+
+    def _where_from(self, name: str) -> str | None:
+        """The dotted name of a base class that this module defines, or imports from luthier or a plugin."""
+        if any(isinstance(node, ast.ClassDef) and node.name == name for node in self.tree.body):
+            return f"{self.name}.{name}"
+        for node in self.tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module and "luthier" in node.module:
+                for alias in node.names:
+                    if (alias.asname or alias.name) == name:
+                        return f"{node.module}.{alias.name}"
+        return None
+
+    def parameters(self, function: ast.FunctionDef, skip: int = 0) -> tuple[tuple[str, ...], dict[str, Setting]]:
+        arguments = function.args
+        parts = tuple(argument.arg for argument in [*arguments.posonlyargs, *arguments.args][skip:])
+        pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        return parts, dict(self._setting(argument.arg, argument.annotation, default) for argument, default in pairs)
+
+    def _setting(self, name: str, annotation: ast.expr | None, default: ast.expr | None) -> tuple[str, Setting]:
+        written = ast.unparse(annotation) if annotation else "Any"
+        return name, Setting(name, written, self._value(default), allowed(annotation, self._aliases()))
+
+    def _aliases(self) -> dict[str, ast.expr]:
+        """The names that this module gives to types and values: `Mode = Literal[…]`, `LENGTH = 512`."""
+        plain = [node for node in self.tree.body if isinstance(node, ast.Assign) and len(node.targets) == 1]
+        annotated = [node for node in self.tree.body if isinstance(node, ast.AnnAssign) and node.value is not None]
+        return {
+            **{ast.unparse(node.targets[0]): node.value for node in plain},
+            **{ast.unparse(node.target): node.value for node in annotated if node.value is not None},
+        }
+
+    def _value(self, node: ast.expr | None) -> Any:
+        if node is None:
+            return REQUIRED
+        if isinstance(node, ast.Name) and node.id in self._aliases():
+            return self._value(self._aliases()[node.id])
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "field":
+            return self._of_field({word.arg: word.value for word in node.keywords})
+        try:
+            value = ast.literal_eval(node)
+        except ValueError:
+            return ast.unparse(node)
+        return list(value) if isinstance(value, (tuple, set)) else value
+
+    def _of_field(self, words: dict[str | None, ast.expr]) -> Any:
+        if "default_factory" in words:
+            factory = ast.unparse(words["default_factory"])
+            return {"dict": {}, "list": []}.get(factory, factory)
+        return self._value(words.get("default"))
 
 
-def _where_from(name: str, tree: ast.Module, module: str) -> str | None:
-    """The dotted name of a base class that this module defines or imports from luthier or a plugin."""
-    name = name.partition("[")[0]
-    if any(isinstance(node, ast.ClassDef) and node.name == name for node in tree.body):
-        return f"{module}.{name}"
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module and "luthier" in node.module:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return f"{node.module}.{alias.name}"
-    return None
-
-
-def _parameters(function: ast.FunctionDef, skip: int = 0) -> tuple[tuple[str, ...], dict[str, Setting]]:
-    arguments = function.args
-    parts = tuple(argument.arg for argument in [*arguments.posonlyargs, *arguments.args][skip:])
-    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return parts, dict(_setting(argument.arg, argument.annotation, default) for argument, default in pairs)
-
-
-def _setting(name: str, annotation: ast.expr | None, default: ast.expr | None) -> tuple[str, Setting]:
-    written = ast.unparse(annotation) if annotation else "Any"
-    return name, Setting(name, written, _value(default), _type(annotation))
-
-
-def _value(node: ast.expr | None) -> Any:
-    if node is None:
-        return REQUIRED
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == "field":  # a dataclass's default_factory
-        factory = next((ast.unparse(word.value) for word in node.keywords if word.arg == "default_factory"), "")
-        return {"dict": {}, "list": []}.get(factory, REQUIRED)
-    try:
-        value = ast.literal_eval(node)
-        return list(value) if isinstance(value, tuple) else value
-    except ValueError:
-        return ast.unparse(node)
-
-
-def _type(node: ast.expr | None) -> Any:
-    """The type that an annotation means, as far as plain types go; Any for parts."""
-    if isinstance(node, ast.Constant):
-        return _type(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node.value
-    if isinstance(node, ast.Name):
-        return _PLAIN.get(node.id, Any)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        left, right = _type(node.left), _type(node.right)
-        return Any if Any in (left, right) else Union[left, right]  # noqa: UP007 - built at run time
-    if isinstance(node, ast.Subscript):
-        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        name = ast.unparse(node.value).rsplit(".", 1)[-1]
-        if name == "Literal":
-            return Literal[tuple(ast.literal_eval(item) for item in inner)]
-        container = _PLAIN.get(name, Any)
-        if container in (list, dict):
-            return container[tuple(_type(item) for item in inner)] if inner else container
-        return list if container is tuple else Any
-    return Any
-
-
-def _readable(annotation: str) -> str:
-    if annotation.startswith("Literal["):
-        return "one of " + ", ".join(str(item) for item in ast.literal_eval(f"({annotation[8:-1]},)"))
-    return {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}.get(
-        annotation, annotation
-    )
-
-
-def _is_part(value: Any) -> bool:
-    return isinstance(value, dict) and "_target_" in value
+def _is_dataclass(decorator: ast.expr) -> bool:
+    return "dataclass" in ast.unparse(decorator)
 
 
 def _is_special(key: str) -> bool:
     return key.startswith("_") and key.endswith("_")
-
-

@@ -7,6 +7,7 @@ resolved and before anything is imported, and what is built is the checked, plai
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from luthier.catalog import Catalog
@@ -14,8 +15,15 @@ from luthier.errors import Refused
 from luthier.plugins import Plugins
 
 ALLOWED_KEYS = {"_target_", "_partial_"}
-LOG_HANDLERS = {"logging.StreamHandler", "logging.FileHandler", "logging.NullHandler"}
-LOG_FORMATTERS = {"logging.Formatter", "colorlog.ColoredFormatter"}
+LOG_CLASSES = {
+    "logging.StreamHandler",
+    "logging.FileHandler",
+    "logging.NullHandler",
+    "logging.Formatter",
+    "colorlog.ColoredFormatter",
+}
+LOG_STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
+WHOLE = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging")
 
 
 def trusted_targets(catalog: Catalog, plugins: Plugins, vouched: Iterable[str] = ()) -> frozenset[str]:
@@ -27,7 +35,7 @@ def trusted_targets(catalog: Catalog, plugins: Plugins, vouched: Iterable[str] =
 def refuse_untrusted(config: Any, trusted: frozenset[str], *, at: str = "") -> None:
     """Refuse (exit 6) any target not in `trusted` and any underscore key that could steer Hydra's instantiate."""
     for path, key, value in _walk(config, at):
-        if key == "_target_" and value not in trusted:
+        if key == "_target_" and not (isinstance(value, str) and value in trusted):
             raise Refused(
                 f"The recipe names {value!r} as code to call, which no installed option file names.",
                 where=path,
@@ -38,35 +46,62 @@ def refuse_untrusted(config: Any, trusted: frozenset[str], *, at: str = "") -> N
 
 
 def refuse_hydra_code(hydra: Any) -> None:
-    """Refuse what Hydra's own section could run: foreign targets, log handler factories, environment variables."""
-    refuse_untrusted(hydra, frozenset(_hydra_targets()), at="hydra")
+    """Refuse what Hydra's own section could run: foreign targets, log factories, environment variables."""
+    refuse_untrusted(hydra, _hydra_targets(), at="hydra")
     for path, key, value in _walk(hydra, "hydra"):
-        in_logging = path.startswith(("hydra.job_logging.", "hydra.hydra_logging."))
-        if in_logging and (key == "()" or (key in {"class", "factory"} and value not in LOG_HANDLERS | LOG_FORMATTERS)):
-            if key == "()" and value in LOG_FORMATTERS:
-                continue
-            raise Refused(f"The recipe names {value!r} as code to call for logging.", where=path)
-        if path.startswith("hydra.job.env_set."):
-            raise Refused("The recipe sets an environment variable, which can load code into later processes.", where=path)
+        section, _, rest = path.partition(".")[2].partition(".")
+        if not rest and section in WHOLE and isinstance(value, str):
+            raise Refused(f"The recipe fills {path} with {value!r}, which is known only when it is called.", where=path)
+        if section in {"job_logging", "hydra_logging"} and _is_log_code(key, value):
+            raise Refused(f"The recipe names {value!r} as code for logging.", where=path)
+        if section == "job" and rest in {"env_set", "env_copy"} and value:
+            raise Refused(
+                "The recipe sets an environment variable, which can load code into later processes.", where=path
+            )
 
 
-def _hydra_targets() -> Iterator[str]:
+def _is_log_code(key: str, value: Any) -> bool:
+    if key in {"()", "class", "factory"}:
+        return not (isinstance(value, str) and value in LOG_CLASSES)
+    return isinstance(value, str) and value.startswith(("ext://", "cfg://")) and value not in LOG_STREAMS
+
+
+def refuse_hydra_settings(config: Any, *, where: str) -> None:
+    """Refuse what a recipe outside an installed package may not say to Hydra: all but how to sweep over settings."""
+    said = _plain(config).get("hydra")
+    if said is None:
+        return
+    other = [key for key in said if key != "sweeper"] if isinstance(said, dict) else [str(said)]
+    if other:
+        raise Refused(
+            f"The recipe tells Hydra {', '.join(other)}; a recipe may only say how to sweep (hydra.sweeper).",
+            where=where,
+            hint="Say it on the command line.",
+        )
+    for path, key, value in _walk(said, "hydra"):
+        steers = key.lstrip("+~ ").startswith(("hydra", "-"))
+        if steers or "${" in key or (isinstance(value, str) and "${" in value):
+            raise Refused(f"The recipe sweeps over {key!r}, which is no setting of a recipe.", where=f"{where}: {path}")
+
+
+@cache
+def _hydra_targets() -> frozenset[str]:
+    """The launchers and sweepers that are installed, as they name themselves to Hydra."""
     from hydra.core.config_store import ConfigStore
 
-    for _, key, value in _walk(ConfigStore.instance().repo.get("hydra", {}), ""):
-        if key == "_target_":
-            yield value
+    store = ConfigStore.instance().repo.get("hydra", {})
+    return frozenset(str(value) for _, key, value in _walk(store, "") if key == "_target_")
+
+
+def _plain(node: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
 
 
 def _walk(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
     """(path, key, value) of every mapping entry below `node`, lists included; the path ends with the key."""
-    from hydra.core.config_store import ConfigNode
-    from omegaconf import OmegaConf
-
-    if isinstance(node, ConfigNode):
-        node = node.node
-    if OmegaConf.is_config(node):
-        node = OmegaConf.to_container(node, resolve=False)
+    node = _plain(getattr(node, "node", node) if type(node).__name__ == "ConfigNode" else node)
     if isinstance(node, dict):
         for key, value in node.items():
             here = f"{path}.{key}".lstrip(".")

@@ -1,0 +1,83 @@
+"""What is wrong with a composed recipe: unanswered questions, settings that nobody knows, values of the wrong type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from luthier import signatures
+from luthier.errors import RecipeError
+from luthier.nearest import nearest
+
+PARTS = ("model", "adaptation", "method", "data", "prompt", "optimizer", "trainer", "tracking", "evaluation", "batch")
+
+
+def complaints(config: dict[str, Any], root_keys: set[str], *, complete: bool = True) -> Iterator[RecipeError]:
+    """Each with the path of the setting in `where`; with `complete` false, settings may be missing.
+
+    Every target in `config` must be trusted by now: its module is looked for.
+    """
+    for part in PARTS:
+        if not isinstance(config.get(part), dict) or "_target_" not in config[part]:
+            yield RecipeError(
+                f"Nothing answers {part!r}.",
+                where=part,
+                hint=f"Add {part}=… ; `luthier explain {part}` lists the answers.",
+            )
+    for key in config:
+        if key not in root_keys:
+            hint = nearest(key, [*root_keys, *settings_of(config)], "There are")
+            yield RecipeError(f"There is no setting {key!r}.", where=key, hint=hint)
+    for path, node in targets_in(config):
+        yield from signatures.signature(node["_target_"]).check(node, at=path, complete=complete)
+
+
+def targets_in(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """(path, mapping) of everything that will be built, outermost first."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield path, node
+        for key, value in node.items():
+            yield from targets_in(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from targets_in(value, f"{path}[{index}]")
+
+
+def settings_of(node: Any, path: str = "") -> Iterator[str]:
+    """The dotted path of every setting."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        here = f"{path}.{key}".lstrip(".")
+        if not str(key).startswith("_"):
+            yield here
+        yield from settings_of(value, here)
+
+
+def drop_stale(config: dict[str, Any], recipe: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
+    """Remove what the recipe says to an answer that was replaced and that the new answer does not know; say so."""
+    dropped = []
+    for question, meant in _answers(recipe).items():
+        path = (question.partition("@")[2] or question).replace("/", ".")
+        node, said = at(config, path), at(recipe, path)
+        if choices.get(question) == meant or not isinstance(node, dict) or not isinstance(said, dict):
+            continue
+        known = signatures.signature(node["_target_"]).settings if "_target_" in node else {}
+        for key in [key for key in said if key in node and key not in known]:
+            del node[key]
+            dropped.append(
+                f"{path}.{key}: the recipe says it to {question}={meant}, but {choices.get(question)} was chosen."
+            )
+    return dropped
+
+
+def _answers(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """question (with its package) -> the answer that the recipe's defaults list gives."""
+    entries = [entry for entry in recipe.get("defaults") or [] if isinstance(entry, dict)]
+    return {str(key).split()[-1].lstrip("/"): str(name) for entry in entries for key, name in entry.items()}
+
+
+def at(config: Any, path: str) -> Any:
+    """The value at a dotted path; None where there is nothing."""
+    for word in path.split("."):
+        config = config.get(word) if isinstance(config, Mapping) else None
+    return config

@@ -1,0 +1,93 @@
+"""The one gate between recipe files and Hydra: whatever Hydra composes, here or in a sweep, has passed it.
+
+Hydra composes more than once (ahead of a run, for the run, for each job of a sweep), and before luthier's own code sees
+the result it has set up logging, callbacks, launcher and sweeper from it. So what concerns Hydra's own section is
+checked where all of these come by: in the loader.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.utils import create_config_search_path
+from hydra.core.object_type import ObjectType
+from omegaconf import DictConfig, OmegaConf
+
+from luthier import bounds, trust
+from luthier.catalog import USER, Catalog
+from luthier.errors import Refused
+from luthier.names import refuse_bad_name
+from luthier.plugins import CORE_RECIPES
+
+if TYPE_CHECKING:
+    from hydra._internal.config_repository import IConfigRepository
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.core.default_element import ResultDefault
+    from hydra.plugins.config_source import ConfigResult, ConfigSource
+    from hydra.types import RunMode
+
+
+class Gate(ConfigLoaderImpl):
+    """Hydra's loader over the recipe folders of a catalog; Refused (exit 6) where a recipe reaches for code."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__(_search_path(catalog))
+        self.repository = _GuardedRepository(self.config_search_path)
+        OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        for override in overrides:
+            if override.lstrip("+~").partition("=")[0].strip() == "hydra.searchpath":
+                raise Refused(
+                    "hydra.searchpath would take recipes from anywhere.", where=override, hint="Say --config-dir DIR."
+                )
+        config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        trust.refuse_hydra_code(config.hydra)
+        plain: Any = OmegaConf.to_container(config, resolve=False)
+        bounds.refuse_growing({key: value for key, value in plain.items() if key != "hydra"})
+        if "name" in plain:
+            refuse_bad_name(str(config.name), where="name")
+        return config
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        loaded = super()._load_single_config(default, repo)
+        if loaded.provider == USER and isinstance(loaded.config, DictConfig):
+            trust.refuse_hydra_settings(loaded.config, where=str(default.config_path))
+        return loaded
+
+
+class _GuardedRepository(ConfigRepository):
+    """Hydra's files by name: each name is looked at first, and so is each file of a folder that is the user's own."""
+
+    def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
+        if config_path:
+            refuse_bad_name(config_path)
+        return super()._find_object_source(config_path, object_type)
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        if source is not None and source.provider == USER:
+            bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
+        return super().load_config(config_path)
+
+
+def _search_path(catalog: Catalog) -> ConfigSearchPath:
+    path = create_config_search_path(CORE_RECIPES)
+    for place, owner in catalog.search_path.items():
+        if place != CORE_RECIPES:
+            path.append(provider=owner, path=place)
+    entries = path.get_path()
+    entries[:] = sorted(
+        entries, key=lambda entry: entry.provider == "schema"
+    )  # Hydra wants its structured configs last
+    return path
