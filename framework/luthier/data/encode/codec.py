@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, ref
 from luthier.data.encode.habits import Habits
 from luthier.data.encode.plain import PlainText
 from luthier.data.encode.template import Message, Template
-from luthier.data.encode.turns import Turns, exact
+from luthier.data.encode.turns import Borders, Turns, borders, exact
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ class Codec:
         if self.plain.touches_tokens(messages) or self.plain.touches_tokens(tools):
             messages, tools = self._shielded(messages, tools)
         return self.plain.encode(template.render(messages, tools, answer=True, where=where))
+
+    def borders(self, messages: Sequence[Message], tools: Any) -> Borders:
+        """The ids of a conversation, and how many of them each message and those before it make."""
+        if self.plain.touches_tokens(messages) or self.plain.touches_tokens(tools):
+            (messages, tools), _ = self.plain.shield([messages, tools])
+        return borders(self._template(tools)[0], self.plain, messages, tools)
 
     def text(self, text: str) -> list[int]:
         """The ids of plain text, without any that the tokenizer would add by itself."""

@@ -30,6 +30,29 @@ class Turns:
     moved: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """The ids of a conversation, and for each message how many tokens it and those before make, where that is clear."""
+
+    ids: list[int]
+    ends: list[int | None]
+
+
+def borders(template: Template, plain: PlainText, messages: Sequence[Message], tools: Any) -> Borders:
+    """Render message by message; an end is None where what was said before then reads differently."""
+    wanted = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
+    ids = exact(template, plain, messages, tools, wanted, "").ids
+    text = template.render(messages, tools)
+    ends: list[int | None] = []
+    for number in range(1, len(messages)):
+        try:
+            upto = template.render(messages[:number], tools)
+        except DataError:
+            upto = "\0"
+        ends.append(_common(ids, plain.encode(upto)) if text.startswith(upto) else None)
+    return Borders(ids, [*ends, len(ids)])
+
+
 def exact(
     template: Template, plain: PlainText, messages: Sequence[Message], tools: Any, wanted: Collection[int], where: str
 ) -> Turns:

@@ -1,0 +1,162 @@
+"""Encoded rows on the disk, memory-mapped, and which of them share a block."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luthier.data.packing import Groups
+from luthier.parts import Row, Sequence
+
+_BUFFER = 1 << 20  # bytes of an array that are kept before they are written
+_KINDS = {
+    "ids": "<i4",  # [tokens]
+    "weights": "<f4",  # [tokens]
+    "sequences": "<i8",  # [sequences + 1], where each begins in the tokens
+    "rows": "<i8",  # [rows + 1], where each begins in the sequences
+    "examples": "<i8",  # [rows], the index of the example that each row came from
+    "values": "<f4",  # [rows · names], what the loss needs beside the tokens
+    "blocks": "<i8",  # [blocks + 1], where each begins in `order`
+    "order": "<i8",  # [rows], the rows block by block
+}
+
+
+class Blocks:
+    """The rows of a split, in blocks; reading one touches only its own pages, and a worker process opens it anew.
+
+    `facts` is what was counted while it was made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        described = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))
+        self.facts: dict[str, Any] = described["facts"]
+        self._names: list[str] = described["values"]
+        self._arrays = {name: _open(folder / name, kind) for name, kind in _KINDS.items()}
+
+    def __reduce__(self) -> tuple[type[Blocks], tuple[Path]]:
+        return Blocks, (self.folder,)
+
+    def __len__(self) -> int:
+        return len(self._arrays["blocks"]) - 1
+
+    @property
+    def row_count(self) -> int:
+        return len(self._arrays["rows"]) - 1
+
+    def row(self, number: int) -> Row:
+        """The row number `number`, in the order in which rows were encoded."""
+        first, last = self._arrays["rows"][number : number + 2].tolist()
+        borders = self._arrays["sequences"][first : last + 1].tolist()
+        ids, weights = self._arrays["ids"], self._arrays["weights"]
+        spans = pairwise(borders)
+        sequences = tuple(Sequence(ids[begin:end], weights[begin:end]) for begin, end in spans)
+        width = len(self._names)
+        values = self._arrays["values"][number * width : (number + 1) * width].tolist()
+        return Row(sequences, dict(zip(self._names, values, strict=True)))
+
+    def rows(self, block: int) -> list[Row]:
+        return [self.row(number) for number in self._members(block)]
+
+    def examples(self, block: int) -> list[int]:
+        """The index of the example behind each row of a block."""
+        return [int(self._arrays["examples"][number]) for number in self._members(block)]
+
+    def example(self, row: int) -> int:
+        """The index of the example behind a row."""
+        return int(self._arrays["examples"][row])
+
+    def _members(self, block: int) -> list[int]:
+        begin, end = self._arrays["blocks"][block : block + 2].tolist()
+        members: list[int] = self._arrays["order"][begin:end].tolist()
+        return members
+
+    @classmethod
+    def intact(cls, folder: Path) -> bool:
+        """Whether every byte is as it was written."""
+        try:
+            sums = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))["sha256"]
+            return all(_sha256(folder / name) == sums[name] for name in _KINDS)
+        except (OSError, ValueError, KeyError):
+            return False
+
+
+class Writer:
+    """Writes rows one after another into an empty folder, holding next to nothing of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lengths: list[int] = []
+        self._names: list[str] | None = None
+        self._files = {name: _File(folder / name, kind) for name, kind in _KINDS.items()}
+        self._tokens = self._sequences = 0
+        for name in ("sequences", "rows"):
+            self._files[name].add([0])
+
+    def add(self, row: Row, example: int) -> None:
+        names = sorted(row.values)
+        assert self._names in (None, names), "rows of one method have the same values"
+        self._names = names
+        for sequence in row.sequences:
+            self._files["ids"].add(sequence.ids)
+            self._files["weights"].add(sequence.weights)
+            self._tokens += len(sequence)
+            self._files["sequences"].add([self._tokens])
+        self._sequences += len(row.sequences)
+        self._files["rows"].add([self._sequences])
+        self._files["examples"].add([example])
+        self._files["values"].add([row.values[name] for name in names])
+        self.lengths.append(len(row))
+
+    def close(self, groups: Groups, facts: dict[str, Any]) -> None:
+        """Write the blocks, and what makes the folder whole."""
+        self._files["order"].add([row for group in groups for row in group])
+        self._files["blocks"].add(np.cumsum([0, *map(len, groups)]))
+        described = {
+            "facts": facts,
+            "values": self._names or [],
+            "sha256": {name: file.close() for name, file in self._files.items()},
+        }
+        (self.folder / "blocks.json").write_text(json.dumps(described), encoding="utf-8")
+
+
+class _File:
+    def __init__(self, path: Path, kind: str) -> None:
+        self._file, self._kind = path.open("wb"), kind
+        self._sum, self._held = hashlib.sha256(), bytearray()
+
+    def add(self, values: Iterable[Any] | NDArray[Any]) -> None:
+        self._held += np.asarray(values, dtype=self._kind).tobytes()
+        if len(self._held) > _BUFFER:
+            self._flush()
+
+    def close(self) -> str:
+        self._flush()
+        self._file.close()
+        return self._sum.hexdigest()
+
+    def _flush(self) -> None:
+        self._sum.update(self._held)
+        self._file.write(self._held)
+        self._held.clear()
+
+
+def _open(path: Path, kind: str) -> NDArray[Any]:
+    if path.stat().st_size == 0:
+        return np.empty(0, dtype=kind)
+    return np.memmap(path, dtype=kind, mode="r")
+
+
+def _sha256(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(_BUFFER):
+            found.update(part)
+    return found.hexdigest()

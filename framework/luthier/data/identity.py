@@ -1,0 +1,83 @@
+"""Names for content: the same examples, tokenizer and settings always have the same hash."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import luthier
+from luthier.parts import Example
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def of_examples(examples: Iterable[Example]) -> str:
+    """The sha256 of what the examples say, in order; where they were read does not count."""
+    found = hashlib.sha256()
+    for example in examples:
+        said = {key: value for key, value in example.items() if key != "where"}
+        found.update(json.dumps(said, sort_keys=True, default=str).encode())
+        found.update(b"\n")
+    return found.hexdigest()
+
+
+def of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The sha256 of a tokenizer: its vocabulary, rules and special tokens."""
+    named = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    return of([tokenizer.backend_tokenizer.to_str(), named])
+
+
+def of_template(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The sha256 of the chat template, or of its absence."""
+    return of(tokenizer.chat_template)
+
+
+def of_function(function: Any) -> str:
+    """The sha256 of what an encoding function is: its name, its source file, and its owner's settings.
+
+    An `encode` may depend on these, on the example and on the tokenizer, and on nothing else.
+    """
+    owner = getattr(function, "__self__", None)
+    classes = type(owner).__mro__ if owner is not None else ()
+    sources = {_source(each) for each in (*classes, function)} - {""}
+    encoding = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("encode/*.py"))]
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    return of([luthier.__version__, name, sorted(sources), encoding, _settings(owner)])
+
+
+def of(value: Any) -> str:
+    """The sha256 of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _source(thing: Any) -> str:
+    """The source code of the file in which a class or function of luthier or a plugin is written."""
+    if str(getattr(thing, "__module__", "")).partition(".")[0] in {"torch", "pytorch_lightning", "builtins", "abc"}:
+        return ""
+    try:
+        file = inspect.getsourcefile(thing)
+        return Path(file).read_text(encoding="utf-8") if file else ""
+    except (TypeError, OSError):
+        return ""
+
+
+def _settings(owner: Any) -> Any:
+    """The keyword-only parameters of a part, by the attributes of the same names; all it knows where one has none."""
+    if owner is None or isinstance(owner, (str, int, float, bool)):
+        return owner
+    if isinstance(owner, (list, tuple)):
+        return [_settings(inner) for inner in owner]
+    if isinstance(owner, Mapping):
+        return {str(key): _settings(inner) for key, inner in owner.items()}
+    kind = type(owner)
+    named = [name for name, each in inspect.signature(kind).parameters.items() if each.kind is each.KEYWORD_ONLY]
+    told = {name: _settings(getattr(owner, name)) for name in named if hasattr(owner, name)}
+    if len(told) < len(named):
+        simple = (str, int, float, bool, type(None))
+        told = {name: value for name, value in vars(owner).items() if isinstance(value, simple)}
+    return {"": f"{kind.__module__}.{kind.__qualname__}", **told}

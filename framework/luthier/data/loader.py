@@ -1,0 +1,144 @@
+"""Batches, in an order that one number describes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from luthier.data.blocks import Blocks
+from luthier.data.collate import collate
+from luthier.data.order import Order
+from luthier.errors import RecipeError, ResourceError
+from luthier.parts import Batch
+
+log = logging.getLogger("luthier")
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Makes the micro-batches of one rank: `batch(epoch, index)` is a pure function.
+
+    With `length` every batch has the shape [share, length], with fillers where a step has fewer blocks; without it a
+    batch is as long as its longest row. `workers` processes make batches ahead; what comes out does not depend on it.
+    """
+
+    blocks: Blocks
+    order: Order
+    rank: int = 0
+    length: int | None = None
+    pad: int = 0
+    workers: int = 0
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        numbers = self.order.blocks_of(epoch, index, self.rank).tolist()
+        missing = (self.order.share if self.length else 1) - len(numbers)
+        examples = [example for number in numbers for example in self.blocks.examples(number)]
+        laid = [self.blocks.rows(number) for number in numbers] + [[]] * max(0, missing)
+        return collate(laid, self.length, pad=self.pad, examples=examples)
+
+    def of(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The micro-batches of an epoch from number `start` on.
+
+        A worker that dies is replaced once; ResourceError when another one dies.
+        """
+        if self.workers == 0:
+            for index in range(start, self.order.micro_batches):
+                batch = self.batch(epoch, index)
+                yield batch.pin_memory() if torch.cuda.is_available() else batch
+            return
+        for again in (True, False):
+            try:
+                for batch in self._by_workers(epoch, start):
+                    yield batch
+                    start += 1
+                return
+            except RuntimeError as error:
+                if not str(error).startswith("DataLoader worker"):
+                    raise
+                place = f"micro-batch {start} of epoch {epoch} (from block {self.order.place(start)} of its order)"
+                lost = f"A data worker died while making {place}: {error}"
+                if not again:
+                    raise ResourceError(
+                        lost, hint="Set batch.workers=0, or find what kills it.", resumable=True
+                    ) from error
+                log.warning("%s It is replaced once.", lost)
+
+    def _by_workers(self, epoch: int, start: int) -> Iterator[Batch]:
+        loader = DataLoader(
+            _Epoch(self, epoch),
+            batch_size=None,
+            sampler=range(start, self.order.micro_batches),
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # its own, as it would draw from the one that dropout uses
+        )
+        return cast("Iterator[Batch]", iter(loader))
+
+
+class Loader:
+    """The training batches, epoch after epoch; Lightning saves and restores its place.
+
+    Its place moves on with each batch that is handed out, over the end of an epoch too; another `iter` goes on from
+    there. The place is kept in blocks, so that a run may continue on another number of devices.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches, self.epoch, self.index = batches, 0, 0
+
+    def __len__(self) -> int:
+        """Micro-batches of an epoch."""
+        return self.batches.order.micro_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.batches.of(self.epoch, self.index):
+            self.index += 1
+            if self.index == len(self):
+                self.epoch, self.index = self.epoch + 1, 0
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        order = self.batches.order
+        place = {"epoch": self.epoch, "place": order.place(self.index)}
+        return {**place, "blocks": order.blocks, "size": order.size, "seed": order.seed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a saved place; RecipeError if it belongs to other data, another batch size or another seed."""
+        order = self.batches.order
+        for name, now in (("blocks", order.blocks), ("size", order.size), ("seed", order.seed)):
+            if state[name] != now:
+                raise RecipeError(
+                    f"The checkpoint was made with {state[name]} as its {_MEANT[name]}, which is now {now}.",
+                    where="resume",
+                    hint="Continue with the data and settings of before, or start anew with resume=null.",
+                )
+        self.epoch, self.index = int(state["epoch"]), order.index(int(state["place"]))
+
+
+class Pass:
+    """The batches of a held-out split, from the first to the last whenever it is asked."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return self.batches.order.micro_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.batches.of(0)
+
+
+_MEANT = {"blocks": "number of training blocks", "size": "batch.size", "seed": "seed"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch(Dataset[Batch]):
+    batches: Batches
+    epoch: int
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batches.batch(self.epoch, index)

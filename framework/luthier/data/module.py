@@ -1,0 +1,241 @@
+"""The data of a run: examples from a source, prompted, encoded, packed and dealt out to devices."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytorch_lightning as pl
+
+from luthier import cache
+from luthier.data import identity, ledger
+from luthier.data.blocks import Blocks
+from luthier.data.building import Encode, Recipe, build
+from luthier.data.loader import Batches, Loader, Pass
+from luthier.data.order import Order
+from luthier.errors import DataError, RecipeError
+from luthier.once import once
+from luthier.parts import Example, Prompt, Source
+from luthier.report.record import Ledger as ReportedLedger
+from luthier.report.record import LedgerToken
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from luthier.run_folder import RunFolder
+
+log = logging.getLogger("luthier")
+SPLITS = ("train", "validation", "test")
+
+
+class Data(pl.LightningDataModule):
+    """Reads the source once, lets the prompt learn from the training split, and makes batches of what is encoded.
+
+    size: blocks (packed) or examples of one optimizer step, over all devices; micro: of one forward on one device.
+    length: tokens of a block, and the most that an example may have; packing: whether examples share blocks, or each
+    has its own, padded to the longest of its batch. overlong: what happens to a longer example. workers: processes
+    that make batches ahead. allow: names of token-ledger errors that this recipe means as they are.
+
+    Encoded blocks are kept in the cache under the hash of all that they are made from.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        prompt: Prompt,
+        encode: Encode,
+        tokenizer: PreTrainedTokenizerBase,
+        seed: int = 0,
+        folder: RunFolder | None = None,
+        *,
+        size: int = 8,
+        micro: int = 2,
+        length: int = 1024,
+        packing: bool = True,
+        overlong: Literal["error", "truncate", "drop"] = "error",
+        workers: int = 0,
+        allow: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.source, self.prompt, self.seed = source, prompt, seed
+        self.recipe = Recipe(encode, tokenizer, length, packing, overlong)
+        self.size, self.micro, self.length, self.workers = size, micro, length, workers
+        self.allow = frozenset(allow or ())
+        self._blocks: dict[str, Blocks | None] = {}
+        if folder is not None:
+            source.quarantine_into(folder.path)
+        if length < 2:
+            raise RecipeError(f"batch.length is {length}.", where="batch.length", hint="Use 2 or more.")
+        if length > tokenizer.model_max_length:
+            raise RecipeError(
+                f"batch.length={length} is more than the model's {tokenizer.model_max_length} positions.",
+                where="batch.length",
+                hint=f"Set batch.length={tokenizer.model_max_length} or less.",
+            )
+
+    def examples(self, split: str) -> list[Example]:
+        """The examples of a split as the source gives them, before the prompt; none where there is no such split."""
+        return self._read.get(split, [])
+
+    @cached_property
+    def _read(self) -> dict[str, list[Example]]:
+        found: dict[str, list[Example]] = {}
+        for example in self.source:
+            found.setdefault(example.get("split", "train"), []).append(example)
+        strangers = set(found) - set(SPLITS)
+        if strangers:
+            raise DataError(f"The source names the split {min(strangers)!r}.", hint=f"There are {', '.join(SPLITS)}.")
+        if not found.get("train"):
+            raise DataError(
+                f"No example is left to train on; there are { ({name: len(each) for name, each in found.items()}) }.",
+                hint="Hold out less of the data.",
+            )
+        self.prompt.learn(found["train"])
+        return found
+
+    def setup(self, stage: str | None = None) -> None:
+        """Encode what a fit needs, unless it is in the cache; Lightning calls it on every rank."""
+        if stage in (None, "fit"):
+            self.blocks("train")
+            self.blocks("validation")
+
+    def blocks(self, split: str) -> Blocks | None:
+        """The encoded blocks of a split, None where it has no examples."""
+        if split not in self._blocks:
+            self._blocks[split] = self._made(split) if self.examples(split) else None
+        return self._blocks[split]
+
+    def _made(self, split: str) -> Blocks:
+        examples = [self.prompt(example) for example in self.examples(split)]
+        recipe = self.recipe
+        name = identity.of(
+            [
+                identity.of_examples(examples),
+                identity.of_tokenizer(recipe.tokenizer),
+                identity.of_template(recipe.tokenizer),
+                identity.of_function(recipe.encode),
+                [recipe.length, recipe.packing, recipe.overlong],
+            ]
+        )
+        folder = cache.folder("blocks") / name[:32]
+        if folder.is_dir() and not Blocks.intact(folder):
+            log.warning("The encoded data in %s is damaged and is made again.", folder)
+            shutil.rmtree(folder)
+        made = Blocks(once(folder, lambda place: build(place, examples, recipe, split=split)))
+        self._check(made)
+        return made
+
+    def _check(self, blocks: Blocks) -> None:
+        """DataError where every example that was looked at has the same error."""
+        looked = blocks.facts["findings"]
+        for finding in looked[0]["found"] if looked else ():
+            same = all(any(other["name"] == finding["name"] for other in each["found"]) for each in looked)
+            if finding["severity"] == "error" and same and finding["name"] not in self.allow:
+                template = getattr(self.recipe.tokenizer, "name_or_path", "")
+                raise DataError(
+                    f"With the chat template of {template}, each of {len(looked)} examples looked at has this error: "
+                    f"{finding['message']}",
+                    where=looked[0]["where"],
+                    hint=f"{finding['hint']} See it with `luthier preview`; batch.allow=[{finding['name']}] means it.",
+                )
+
+    def accumulation(self, world: int) -> int:
+        """Micro-batches of one optimizer step on each of `world` devices."""
+        return Order(0, self.size, self.micro, world).accumulation
+
+    def steps(self, epochs: int, world: int) -> int:
+        """Optimizer steps of `epochs` epochs, the same for any number of devices."""
+        return epochs * self._order(world).steps
+
+    def train_dataloader(self) -> Loader:
+        blocks = self.blocks("train")
+        assert blocks is not None, "a run without training examples ends when they are read"
+        world, rank = self._place()
+        return Loader(self._batches(blocks, self._order(world), rank))
+
+    def val_dataloader(self) -> list[Pass]:
+        """One loader over the validation split, or none."""
+        blocks = self.blocks("validation")
+        if blocks is None:
+            return []
+        world, rank = self._place()
+        order = Order(len(blocks), self.micro * world, self.micro, world, shuffle=False)
+        return [Pass(self._batches(blocks, order, rank))]
+
+    def _order(self, world: int) -> Order:
+        return Order(len(self.blocks("train") or ()), self.size, self.micro, world, self.seed)
+
+    def _batches(self, blocks: Blocks, order: Order, rank: int) -> Batches:
+        tokenizer, length = self.recipe.tokenizer, self.length if self.recipe.packing else None
+        pad = next((each for each in (tokenizer.pad_token_id, tokenizer.eos_token_id) if each is not None), 0)
+        return Batches(blocks, order, rank, length, int(pad), self.workers)
+
+    def _place(self) -> tuple[int, int]:
+        """How many different streams of data the devices read, and which of them is ours."""
+        known = (self.trainer.distributed_sampler_kwargs if self.trainer else None) or {}
+        return int(known.get("num_replicas", 1)), int(known.get("rank", 0))
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of all examples, in order, whatever file they stand in."""
+        return identity.of({split: identity.of_examples(self.examples(split)) for split in SPLITS})
+
+    def report(self) -> dict[str, int]:
+        """Counts of the reading and of the encoding, by name; those of validation say so."""
+        found = dict(self.source.counts)
+        for split, blocks in self._blocks.items():
+            before = "" if split == "train" else f"{split} "
+            found |= {f"{before}{name}": count for name, count in (blocks.facts["counts"] if blocks else {}).items()}
+        return found
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the data was, for the manifest: hashes of the examples and of what made tokens of them, and counts."""
+        tokenizer = self.recipe.tokenizer
+        return {
+            "sha256": self.digest,
+            "source": self.source.fingerprint(),
+            "splits": {split: len(self.examples(split)) for split in SPLITS},
+            "tokenizer": identity.of_tokenizer(tokenizer),
+            "chat_template": identity.of_template(tokenizer),
+            "encode": identity.of_function(self.recipe.encode),
+            "blocks": {split: each.folder.name for split, each in self._blocks.items() if each},
+            "counts": self.report(),
+        }
+
+    def inspected(self, number: int = 0, split: str = "train") -> ledger.Ledger:
+        """The token ledger of an example, as its encoding gives it."""
+        example = self.prompt(self.examples(split)[number])
+        row = self.recipe.encode(example, self.recipe.tokenizer)
+        return ledger.inspect(example, row, self.recipe.tokenizer)
+
+    def ledger(self) -> ReportedLedger:
+        """The first training example as the run's record keeps it."""
+        seen = self.inspected()
+        tokens = [LedgerToken(text=entry.text, role=entry.role, weight=entry.weight) for entry in seen.tokens]
+        return ReportedLedger(where=seen.where, tokens=tokens)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody should see: of the source, and of rows that were cut, left out or found wanting."""
+        found = list(self.source.warnings)
+        for split, blocks in self._blocks.items():
+            if blocks is None:
+                continue
+            counts, places = blocks.facts["counts"], blocks.facts["places"]
+            for what, sentence in _SENTENCES.items():
+                if counts.get(what):
+                    named = f" ({', '.join(places[what][:3])})" if places.get(what) else ""
+                    found.append(f"{counts[what]} {split} examples {sentence}{named}.")
+        return found
+
+
+_SENTENCES = {
+    "truncated": "are longer than a block and were cut",
+    "truncated_answers": "lost the end of an answer",
+    "dropped": "are longer than a block and were dropped",
+    "untrainable": "have nothing to train on and were left out",
+    "special_text": "hold the text of special tokens, which was encoded as plain text",
+    "moved_boundaries": "have an answer that begins in the middle of a token, where the text was cut",
+}
