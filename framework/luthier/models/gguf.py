@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from luthier import cache
 from luthier.errors import ResourceError
 from luthier.models.digests import remembered_digest
+from luthier.models.loading import without_bars
 from luthier.models.tokenizers import settle
 from luthier.once import once
 
@@ -37,13 +39,18 @@ def converted(file: Path) -> Path:
 
 def convert(file: Path, target: Path) -> None:
     """Write safetensors, configuration and tokenizer; ResourceError if the file is damaged or not understood."""
+    with without_bars():
+        _convert(file, target)
+
+
+def _convert(file: Path, target: Path) -> None:
     log.info("Converting %s to safetensors; this happens once.", file.name)
     try:
         network = AutoModelForCausalLM.from_pretrained(
             file.parent, gguf_file=file.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
         )
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
+    except (ValueError, KeyError, IndexError, OSError, RuntimeError, struct.error) as error:
         raise ResourceError(f"{file.name} cannot be converted: {error}", where=str(file)) from error
     restore_pre_tokenizer(tokenizer, _kind_of_pre_tokenizer(file), file.name)
     settle(tokenizer, network.config)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -11,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from luthier import attention
 from luthier.errors import RecipeError, ResourceError
@@ -46,6 +49,18 @@ class Loading:
         return dtypes[self.dtype]
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """transformers draws a progress bar for each file it reads; a run has one bar of its own."""
+    enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if enabled:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 def load_config(folder: Path, *, owner: str, trusted: bool = False) -> PretrainedConfig:
     """The architecture that a folder states; RecipeError if transformers does not know it."""
     try:
@@ -79,10 +94,11 @@ def load_network(
         _check_readable(file, owner)
     attention.register()
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=loading.torch_dtype(config), attn_implementation=loading.attn_implementation,
-            use_safetensors=True, output_loading_info=True, trust_remote_code=trusted,
-        )  # fmt: skip
+        with without_bars():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
+                attn_implementation=loading.attn_implementation, output_loading_info=True, trust_remote_code=trusted,
+            )  # fmt: skip
     except (ValueError, ImportError) as error:
         raise RecipeError(f"{owner} cannot be loaded: {_first_line(error)}", where="model") from error
     network, report = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)

@@ -25,8 +25,10 @@ def tiny() -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own."""
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A cache of the test's own, but for tests of the real model, which is converted once for all."""
+    if request.node.get_closest_marker("real"):
+        return Path()
     monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
