@@ -22,7 +22,7 @@ def assemble(composition: Composition, folder: RunFolder, plugins: Plugins, cons
     make = {part: partial(build, config[part]) for part in PARTS}
     model, adaptation, prompt = make["model"](), make["adaptation"](), make["prompt"]()
     method = make["method"](model, adaptation, make["optimizer"]())
-    data = make["batch"](make["data"](), prompt, method.encode, model.tokenizer, int(config.seed))
+    data = make["batch"](make["data"](), prompt, method.encode, model.tokenizer, int(config.seed), folder)
     return Run(
         composition, folder, plugins, console, model, adaptation, prompt, method, data,
         make["trainer"](), make["tracking"](), make["evaluation"](),

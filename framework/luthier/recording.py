@@ -51,7 +51,7 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
             "platform": environment["platform"],
             **{name: packages[name] for name in REPORTED_VERSIONS if name in packages},
         },
-        warnings=[*composition.dropped, *run.warnings],
+        warnings=[*composition.dropped, *run.data.warnings],
         artifact="artifact" if run.folder.artifact.is_dir() else "",
         artifact_kind=run.artifact_kind,
         next_commands=_next(run),

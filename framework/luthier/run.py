@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
 from luthier import artifact, recording, surroundings
+from luthier.console import coloured
 from luthier.errors import RecipeError
 from luthier.events import EventLog
 from luthier.hookspecs import hookimpl
@@ -59,12 +61,15 @@ class Run:
     trained: bool = False
     fit_seconds: float = 0.0
     resumed_from: str = ""
-    warnings: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)
 
     @property
     def name(self) -> str:
         return self.folder.path.name
+
+    @property
+    def artifact_kind(self) -> str:
+        return "adapter" if self.adaptation.needs_base else "weights"
 
     @property
     def subject(self) -> Subject:
@@ -151,7 +156,7 @@ class Run:
         write_text(self.folder.report, page(record))
         write_text(self.folder.card, card(record))
         write_text(self.folder.artifact / "README.md", card(record))
-        self.console.data(terminal.table(record), record)
+        self.console.data(terminal.table(record, colour=coloured(sys.stdout)), asdict(record))
 
     def _score(self) -> float | None:
         name, scores = str(self.composition.config.score), self.after or self.before

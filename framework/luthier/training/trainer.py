@@ -12,6 +12,9 @@ import torch
 
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
+from luthier.training.heartbeat import Listener
+from luthier.training.progress import Progress
+from luthier.training.strategies import Strategy
 
 if TYPE_CHECKING:
     from luthier.data.module import Data
@@ -25,14 +28,16 @@ class Trainer:
 
     `precision` bf16 computes in bfloat16 over float32 weights, fp32 is exact. `clip` is the largest gradient norm.
     A checkpoint is written every `checkpoint_every` optimizer steps and at the end, and the newest `keep` stay.
+    Trackers hear of every `log_every`th step; metrics.jsonl has them all. The validation split is looked at every
+    `validate_every` steps, or after each epoch.
     """
 
     def __init__(
         self,
+        strategy: Strategy,
         *,
         accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
         devices: int | str = 1,
-        strategy: str = "auto",
         precision: Literal["fp32", "bf16"] = "bf16",
         epochs: int = 1,
         max_steps: int | None = None,
@@ -64,19 +69,24 @@ class Trainer:
 
         The accumulation follows from the batch and the number of devices, so that the update does not.
         """
+        loggers = run.tracking(run.folder)
+
+        def tell(record: dict[str, Any]) -> None:
+            if record["step"] % self.log_every == 0:
+                for logger in loggers:
+                    logger.log_metrics({name: value for name, value in record.items() if name != "step"}, record["step"])
+
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy=self.strategy,
+            strategy=self.strategy(),
             precision=LIGHTNING_PRECISION[self.precision],  # type: ignore[arg-type]
             max_epochs=self.epochs,
             max_steps=self.max_steps or -1,
             gradient_clip_val=self.clip,
-            log_every_n_steps=self.log_every,
-            val_check_interval=None,
             default_root_dir=run.folder.path,
-            logger=run.tracking(run.folder),
-            callbacks=self._callbacks(run),
+            logger=loggers,
+            callbacks=self._callbacks(run, tell),
             plugins=[SealedCheckpoints()],
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -85,19 +95,25 @@ class Trainer:
             num_sanity_val_steps=0,
         )
         lightning.accumulate_grad_batches = run.data.accumulation(lightning.world_size)
+        if self.validate_every:
+            lightning.check_val_every_n_epoch = None
+            lightning.val_check_interval = self.validate_every * lightning.accumulate_grad_batches
         run.method.steps = self.steps(run.data, lightning.world_size)
         lightning.fit(run.method, datamodule=run.data, ckpt_path=start)
 
-    def _callbacks(self, run: Run) -> list[Any]:
+    def _callbacks(self, run: Run, tell: Listener) -> list[Any]:
+        progress = Progress()
         own = reliable(
             run.folder,
             run.signals,
+            [progress.tell, tell],
             every=self.checkpoint_every,
             keep=self.keep,
             micro=run.data.micro,
             length=run.data.length,
         )
-        return [*own, *(each for _, found in run.plugins.ask("luthier_callbacks", config=run.composition.config) for each in found)]
+        foreign = run.plugins.ask("luthier_callbacks", config=run.composition.config)
+        return [*own, progress, *(callback for _, found in foreign for callback in found)]
 
     def steps(self, data: Data, world: int) -> int:
         """Optimizer steps of the whole run."""
