@@ -87,9 +87,9 @@ class Evaluation:
         scores.counts[f"{name}: examples evaluated"] = len(chosen)
         scores.counts[f"{name}: examples left out"] = len(examples) - len(chosen)
         losses = _finite(subject.losses(chosen), [str(example.get("where", "")) for example in chosen])
-        digest = _digest(chosen)
-        scores.measurements[f"{before}loss"] = Measurement(losses, ratio, "lower", digest)
-        scores.measurements[f"{before}perplexity"] = Measurement(losses, exponential_ratio, "lower", digest)
+        digest, tokens = _digest(chosen), _digest_of_tokens(chosen, losses)
+        scores.measurements[f"{before}loss"] = Measurement(losses, ratio, "lower", tokens)
+        scores.measurements[f"{before}perplexity"] = Measurement(losses, exponential_ratio, "lower", tokens)
         asked = turns(chosen, subject.prompt)
         attempts = self._attempt(subject, name, examples, chosen, asked, scores)
         for metric_name, metric in self.task.metrics.items():
@@ -123,9 +123,8 @@ class Evaluation:
         written = general_text.texts(self.general, self.general_examples)
         losses, cut = general_text.text_losses(subject, written, self.general_length)
         losses = _finite(losses, [f"general text {number}" for number in range(1, len(written) + 1)])
-        scores.measurements["general_loss"] = Measurement(
-            losses, ratio, "lower", _digest([{"text": t} for t in written])
-        )
+        digest = _digest_of_tokens([{"text": text} for text in written], losses)
+        scores.measurements["general_loss"] = Measurement(losses, ratio, "lower", digest)
         scores.counts |= {"general: texts evaluated": len(written), "general: texts cut": cut}
 
     def _choose(self, examples: Sequence[Example]) -> list[Example]:
@@ -163,3 +162,8 @@ def _digest(examples: Sequence[Example]) -> str:
     """A digest of what the examples say, in order; where they come from does not count."""
     said = [{key: value for key, value in example.items() if key not in ("where", "split")} for example in examples]
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _digest_of_tokens(examples: Sequence[Example], losses: Floats) -> str:
+    """A digest also of how many tokens each loss is of: a mean over other tokens is no pair of it."""
+    return hashlib.sha256(_digest(examples).encode() + losses[:, 1].tobytes()).hexdigest()[:16]

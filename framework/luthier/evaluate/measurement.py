@@ -25,7 +25,8 @@ class Bootstrap:
 class Measurement:
     """Sufficient statistics [examples, s], float64, and the function from their totals to the value.
 
-    `examples` says on which examples, as a digest of them in order: only equal digests can be paired.
+    `examples` says on what, as a digest of the examples in order (and of their tokens, for a loss): only equal
+    digests can be paired.
     """
 
     statistics: Floats
@@ -57,7 +58,7 @@ class Difference:
         """
         if before.examples != after.examples:
             raise RecipeError(
-                f"{name or 'A score'} was measured on different examples before and after, so it cannot be compared.",
+                f"{name or 'A score'} was measured on different examples or tokens, so it cannot be compared.",
                 hint="Evaluate both anew on the same examples: luthier evaluate RUN RUN.",
             )
         drawn = resampled([before.statistics, after.statistics], resamples=bootstrap.resamples, seed=bootstrap.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,15 @@ class Scores:
     def items(self) -> Iterator[tuple[str, Score]]:
         return ((name, self[name]) for name in self)
 
-    def compare(self, after: Scores) -> dict[str, Difference]:
-        """What changed from this evaluation to a later one of the same examples, for each score that both have."""
+    def compare(self, after: Scores, *, only: Container[str] | None = None) -> dict[str, Difference]:
+        """What changed from this evaluation to a later one of the same examples, for each score that both have.
+
+        Raises RecipeError where a score was measured on other examples; `only` names those that are wanted.
+        """
         return {
             name: Difference.between(self.measurements[name], after.measurements[name], self.bootstrap, name=name)
             for name in after
-            if name in self.measurements
+            if name in self.measurements and (only is None or name in only)
         }
 
     def as_json(self) -> dict[str, Any]:

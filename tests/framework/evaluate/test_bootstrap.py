@@ -82,5 +82,5 @@ def test_five_unanimous_pairs_are_too_few_and_six_are_enough():
 
 
 def test_scores_of_different_examples_are_not_compared():
-    with pytest.raises(RecipeError, match="accuracy was measured on different examples"):
+    with pytest.raises(RecipeError, match="accuracy was measured on different examples or tokens"):
         Difference.between(measured([1, 0], "these"), measured([1, 0], "those"), Bootstrap(), name="accuracy")

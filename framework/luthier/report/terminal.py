@@ -1,0 +1,100 @@
+"""The end of a run on the terminal: what changed, what it cost, where it is, what to do next."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+from rich.box import Box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from luthier.parts import Score
+from luthier.report import story
+from luthier.report.facts import facts
+from luthier.report.figures import duration, interval, number, signed, title
+from luthier.report.inert import one_line
+from luthier.report.record import Comparison, RunRecord
+
+SHOWN = ("Weights trained", "Optimizer steps", "Speed", "Training time", "Peak memory", "Artifact")
+WORDS = {"better": "better", "worse": "worse", "not distinguishable": "~"}
+STYLES = {"better": "green", "worse": "red"}
+RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+"""A rule below the heading, of characters that every code page has."""
+
+
+def table(record: RunRecord, *, width: int = 80, colour: bool = False) -> str:
+    """The end of a run in at most `width` columns; ANSI only with `colour`, never from what the run's data say."""
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=colour,
+        no_color=not colour,
+        highlight=False,
+        legacy_windows=False,
+    )
+    if record.comparisons:
+        console.print(_scores(record.comparisons))
+        console.print(Text(_legend(record)), soft_wrap=False)
+    if told := story.forgetting(record):
+        console.print(_plain(told))
+    console.print()
+    _print_pairs(console, _facts(record))
+    for warning in record.warnings:
+        console.print(Text.assemble(("warning: ", "yellow"), _plain(warning)))
+    for place, (what, command) in enumerate(record.next_commands.items()):
+        console.print(Text.assemble("" if place else "\n", (f"{_ascii(one_line(what))}:", "dim")))
+        console.print(Text("  ") + _plain(command), soft_wrap=True)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().strip("\n").splitlines())
+
+
+def _scores(comparisons: Iterable[Comparison]) -> Table:
+    grid = Table(box=RULE, pad_edge=False, show_edge=False)
+    grid.add_column("score", overflow="fold")
+    for heading in ("before", "after", "change"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column("", no_wrap=True)
+    for c in comparisons:
+        change = _cell(c.change, sign=True) if c.change else Text("")
+        verdict = Text(WORDS.get(c.verdict, one_line(c.verdict)), style=STYLES.get(c.verdict, ""))
+        grid.add_row(_plain(title(c.name)), _cell(c.before), _cell(c.after), change, verdict)
+    return grid
+
+
+def _cell(score: Score | None, *, sign: bool = False) -> Text:
+    if score is None:
+        return Text("-")
+    value = signed(score.value) if sign else number(score.value)
+    return Text.assemble(_ascii(value), "\n", (_ascii(interval(score, sign=sign)), "dim"))
+
+
+def _legend(record: RunRecord) -> str:
+    legend = f"below each figure: its {story.percent(record.confidence)} bootstrap interval over examples"
+    unclear = any(c.verdict == "not distinguishable" for c in record.comparisons)
+    return legend + ("\n~ not distinguishable: the interval of the change holds 0" if unclear else "")
+
+
+def _facts(record: RunRecord) -> list[tuple[str, str]]:
+    known = facts(record)
+    whole = [("Run", record.name), ("Whole run", duration(record.seconds) if record.seconds is not None else "")]
+    return [pair for pair in [*whole, *((name, known.get(name, "")) for name in SHOWN)] if pair[1]]
+
+
+def _print_pairs(console: Console, pairs: Iterable[tuple[str, str]]) -> None:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=False)
+    grid.add_column(overflow="fold")
+    for name, text in pairs:
+        grid.add_row(Text.assemble((_ascii(one_line(name)), "dim")), _plain(text))
+    console.print(grid)
+
+
+def _plain(text: str) -> Text:
+    return Text(_ascii(one_line(text)))
+
+
+def _ascii(text: str) -> str:
+    """The true minus sign is not in every code page."""
+    return text.replace("−", "-")
