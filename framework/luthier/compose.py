@@ -26,6 +26,7 @@ from luthier.fingerprint import recipe_hash
 from luthier.gate import Gate
 from luthier.origins import Origins
 from luthier.plugins import Plugins
+from luthier.signatures import Missing
 
 ROOT_FILE = "config"
 PARTS = checks.PARTS
@@ -48,7 +49,7 @@ class Composition:
     @property
     def recipe(self) -> str:
         chosen = self.choices.get("recipe")
-        return chosen if chosen and chosen != "null" else "luthier"
+        return chosen if chosen and chosen != "None" else "luthier"
 
     @property
     def hash(self) -> str:
@@ -78,7 +79,7 @@ class Composer:
         words = command_line.read(overrides)
         command_line.refuse_unknown_answers(words, self.catalog)
         raw = self._load(list(overrides))
-        choices = {question: str(answer) for question, answer in raw.hydra.runtime.choices.items()}
+        choices = answered(raw.hydra)
         _pretend_to_run(raw)
         with read_write(raw), open_dict(raw):
             del raw["hydra"]
@@ -92,7 +93,8 @@ class Composer:
         trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
         recipe = self.catalog.answers.get(("recipe", str(choices.get("recipe"))))
         dropped = checks.drop_stale(resolved, _as_written(recipe), choices)
-        found = list(checks.complaints(resolved, self.root_keys, complete=complete))
+        found = checks.complaints(resolved, self.root)
+        found = [error for error in found if complete or not isinstance(error, Missing)]
         if found:
             raise self._together(found, overrides)
         config = OmegaConf.create(_escaped(resolved))
@@ -106,10 +108,10 @@ class Composer:
         return Origins(self.gate, self.catalog, ROOT_FILE, overrides)
 
     @cached_property
-    def root_keys(self) -> set[str]:
-        """What may stand at the top of a recipe: what config.yaml has there, and the parts."""
-        root = OmegaConf.load(self.catalog.answers[(".", ROOT_FILE)].file)
-        return {*(str(key) for key in root if key not in {"defaults", "hydra"}), *checks.PARTS}
+    def root(self) -> dict[str, Any]:
+        """config.yaml as it stands: what may be said at the top of a recipe."""
+        root: Any = OmegaConf.to_container(OmegaConf.load(self.catalog.answers[".", ROOT_FILE].file), resolve=False)
+        return {str(key): value for key, value in root.items() if key not in {"defaults", "hydra"}}
 
     def _load(self, overrides: list[str]) -> DictConfig:
         try:
@@ -145,7 +147,7 @@ class Composer:
         """All complaints as one, each with the line of the file, or the word, that says it."""
         origins = self.origins(overrides)
         for error in found:
-            origin = origins.find(error.where)
+            origin = None if isinstance(error, Missing) else origins.find(error.where)
             error.where = str(origin) if origin else error.where
         if len(found) == 1:
             return RecipeError(found[0].message, where=found[0].where, hint=found[0].hint)
@@ -155,6 +157,11 @@ class Composer:
 def _as_written(recipe: Answer | None) -> dict[str, Any]:
     """The recipe's own file, nothing resolved; empty without one."""
     return dict(OmegaConf.to_container(OmegaConf.load(recipe.file), resolve=False)) if recipe else {}  # type: ignore[arg-type]
+
+
+def answered(hydra: Any) -> dict[str, str]:
+    """Question -> answer, as Hydra chose them; a question that is left open is not there."""
+    return {str(question): str(answer) for question, answer in hydra.runtime.choices.items() if answer is not None}
 
 
 def _pretend_to_run(raw: DictConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from typing import TYPE_CHECKING, Any
@@ -148,7 +149,7 @@ def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
 
 
 def _next(run: Run) -> dict[str, str]:
-    folder = shlex.quote(str(run.folder.path))
+    folder = shlex.quote(os.path.relpath(run.folder.path))
     return {
         "talk to it": f"luthier chat {folder}",
         "measure it again": f"luthier evaluate {folder}",

@@ -13,7 +13,6 @@ import torch
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.heartbeat import Listener
-from luthier.training.progress import Progress
 from luthier.training.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -102,18 +101,17 @@ class Trainer:
         lightning.fit(run.method, datamodule=run.data, ckpt_path=start)
 
     def _callbacks(self, run: Run, tell: Listener) -> list[Any]:
-        progress = Progress()
         own = reliable(
             run.folder,
             run.signals,
-            [progress.tell, tell],
+            [tell],
             every=self.checkpoint_every,
             keep=self.keep,
             micro=run.data.micro,
             length=run.data.length,
         )
         foreign = run.plugins.ask("luthier_callbacks", config=run.composition.config)
-        return [*own, progress, *(callback for _, found in foreign for callback in found)]
+        return [*own, *(callback for _, found in foreign for callback in found)]
 
     def steps(self, data: Data, world: int) -> int:
         """Optimizer steps of the whole run."""
