@@ -76,6 +76,27 @@ def fits(value: Any, expected: Any) -> bool:
     return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))
 
 
+def misfit(value: Any, expected: Any, path: str) -> tuple[str, Any, Any] | None:
+    """(path, value, expected) of the innermost value that does not fit; None where all do."""
+    if fits(value, expected):
+        return None
+    origin, arguments = get_origin(expected), get_args(expected)
+    if origin in (Union, UnionType):
+        tried = [found for one in arguments if (found := misfit(value, one, path))]
+        return (
+            max(tried, key=lambda found: len(found[0]))
+            if len({found[0] for found in tried}) > 1
+            else (path, value, expected)
+        )
+    inner: list[tuple[str, Any]] = []
+    if origin is dict and isinstance(value, dict):
+        inner = [(f"{path}.{key}", one) for key, one in value.items()]
+    elif origin is list and isinstance(value, list):
+        inner = [(f"{path}[{index}]", one) for index, one in enumerate(value)]
+    found = (misfit(one, arguments[-1], where) for where, one in inner)
+    return next((one for one in found if one), (path, value, expected))
+
+
 def readable(expected: Any) -> str:
     """The type as a person says it."""
     origin, arguments = get_origin(expected), get_args(expected)

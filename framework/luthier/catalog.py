@@ -33,7 +33,19 @@ class Answer:
     @property
     def headline(self) -> str:
         """What it is: the first comment of its file, `# @package` aside."""
-        comments = (line.lstrip("# ").rstrip() for line in self.text.splitlines() if line.startswith("#"))
+        return self._first_comment.partition("   ")[0].rstrip()
+
+    @property
+    def how_to_run(self) -> str:
+        """The command that the first comment gives behind three spaces."""
+        command = self._first_comment.partition("   ")[2].strip()
+        return command or (f"luthier recipe={self.name}" if self.question == "recipe" else "")
+
+    @property
+    def _first_comment(self) -> str:
+        with self.file.open(encoding="utf-8", errors="replace") as file:
+            lines = file.read(4096).splitlines()
+        comments = (line.lstrip("# ").rstrip() for line in lines if line.startswith("#"))
         return next((comment for comment in comments if not comment.startswith("@package")), "")
 
     @property

@@ -5,31 +5,55 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from luthier import signatures
+from luthier import annotations, signatures
 from luthier.errors import RecipeError
 from luthier.nearest import nearest
 
 PARTS = ("model", "adaptation", "method", "data", "prompt", "optimizer", "trainer", "tracking", "evaluation", "batch")
 
 
-def complaints(config: dict[str, Any], root_keys: set[str], *, complete: bool = True) -> Iterator[RecipeError]:
-    """Each with the path of the setting in `where`; with `complete` false, settings may be missing.
+STAGES = ("baseline", "fit", "evaluate")
+
+
+def complaints(config: dict[str, Any], root: dict[str, Any]) -> list[RecipeError]:
+    """Each with the path of the setting in `where`; `root` is config.yaml.
 
     Every target in `config` must be trusted by now: its module is looked for.
     """
+    found = [*_unanswered(config), *_unknown(config, root), *_mistyped(config, root)]
+    for path, node in targets_in(config):
+        unknown = [error.where for error in found]
+        if not any(path == where or path.startswith(f"{where}.") for where in unknown):
+            found += signatures.signature(node["_target_"]).check(node, at=path)
+    return found
+
+
+def _unanswered(config: dict[str, Any]) -> Iterator[RecipeError]:
     for part in PARTS:
         if not isinstance(config.get(part), dict) or "_target_" not in config[part]:
-            yield RecipeError(
-                f"Nothing answers {part!r}.",
-                where=part,
-                hint=f"Add {part}=… ; `luthier explain {part}` lists the answers.",
-            )
+            hint = f"Add {part}=… ; `luthier explain {part}` lists the answers."
+            yield RecipeError(f"Nothing answers {part!r}.", where=part, hint=hint)
+
+
+def _unknown(config: dict[str, Any], root: dict[str, Any]) -> Iterator[RecipeError]:
     for key in config:
-        if key not in root_keys:
-            hint = nearest(key, [*root_keys, *settings_of(config)], "There are")
-            yield RecipeError(f"There is no setting {key!r}.", where=key, hint=hint)
-    for path, node in targets_in(config):
-        yield from signatures.signature(node["_target_"]).check(node, at=path, complete=complete)
+        if key not in root and key not in PARTS:
+            known = [path for path in (*root, *settings_of(config)) if path.partition(".")[0] != key]
+            yield RecipeError(f"There is no setting {key!r}.", where=key, hint=nearest(key, known, "There are"))
+
+
+def _mistyped(config: dict[str, Any], root: dict[str, Any]) -> Iterator[RecipeError]:
+    """What stands at the top of a recipe is of the type that config.yaml has there; null there allows anything."""
+    for key, value in config.items():
+        expected = type(root.get(key))
+        if key in PARTS or expected in (type(None), dict) or key not in root:
+            continue
+        if not annotations.fits(value, {list: list[str]}.get(expected, expected)):
+            words = annotations.readable({list: list[str]}.get(expected, expected))
+            yield RecipeError(f"{key} is {value!r}, but must be {words}.", where=key)
+        elif key == "stages" and (wrong := [stage for stage in value if stage not in STAGES]):
+            hint = nearest(wrong[0], STAGES, "There are")
+            yield RecipeError(f"There is no stage {wrong[0]!r}.", where=key, hint=hint)
 
 
 def targets_in(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

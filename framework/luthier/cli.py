@@ -16,6 +16,7 @@ from luthier.errors import LuthierError, RecipeError
 from luthier.nearest import nearest
 
 if TYPE_CHECKING:
+    from luthier.catalog import Catalog
     from luthier.compose import Composer
     from luthier.plugins import Plugins
     from luthier.verbs import Verb
@@ -86,7 +87,7 @@ def _act(flags: Flags, console: Console) -> int:
     if flags.version:
         console.data(f"luthier {__version__}", {"luthier": __version__})
         return 0
-    verb = next((word for word in flags.rest[:1] if not word.startswith("-") and "=" not in word), None)
+    verb = next((word for word in flags.rest[:1] if not word.startswith(("-", "~", "+")) and "=" not in word), None)
     if verb is None and flags.help:
         console.data(helptext.overview(flags))
         return 0
@@ -151,19 +152,24 @@ def composer(
     flags: Flags, console: Console, *, config_dir: str | None = None, plugins: Plugins | None = None
 ) -> Composer:
     """What composes a recipe in this working folder: its own `recipes/` folder joins the installed ones."""
-    from luthier.catalog import Catalog
     from luthier.compose import Composer
+
+    plugins = plugins or load_plugins(flags, console)
+    if flags.trusted and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
+    return Composer(plugins, catalog(plugins, config_dir), tuple(flags.trusted))
+
+
+def catalog(plugins: Plugins, config_dir: str | None = None) -> Catalog:
+    """The answers of the plugins, of this working folder and of `--config-dir`; RecipeError where that is no folder."""
+    from luthier.catalog import Catalog
 
     if config_dir and not Path(config_dir).is_dir():
         around = Path(config_dir).absolute().parent
         folders = [folder.name for folder in around.iterdir() if folder.is_dir()] if around.is_dir() else []
         hint = nearest(Path(config_dir).name, folders, f"In {around} there are")
         raise RecipeError(f"There is no folder {config_dir!r}.", where="--config-dir", hint=hint)
-    plugins = plugins or load_plugins(flags, console)
-    if flags.trusted and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
-    extra = [Path(config_dir)] if config_dir else []
-    return Composer(plugins, Catalog.of(plugins, *own_recipes(), *extra), tuple(flags.trusted))
+    return Catalog.of(plugins, *own_recipes(), *([Path(config_dir)] if config_dir else []))
 
 
 def own_recipes() -> list[Path]:

@@ -88,8 +88,13 @@ def refuse_unknown_answers(words: Sequence[Word], catalog: Catalog) -> None:
 
 
 def _refuse_unknown_answer(word: Word, value: str, catalog: Catalog) -> None:
-    if value in {"None", "null", ""} or isinstance(word.override.value(), (dict, list)):
+    if isinstance(word.override.value(), (dict, list)):
         return
+    if value == "None":
+        hint = f"Leave it out, or take the question away with ~{word.key}."
+        raise RecipeError(f"{word.text!r} is no answer.", where=word.text, hint=hint)
+    if not value:
+        raise no_such_answer(word.key, value, catalog, where=word.text)
     refuse_bad_name(value, where=word.text)
     if value not in catalog.names(word.key):
         raise no_such_answer(word.key, value, catalog, where=word.text)

@@ -26,7 +26,7 @@ from luthier.fingerprint import recipe_hash
 from luthier.gate import Gate
 from luthier.origins import Origins
 from luthier.plugins import Plugins
-from luthier.signatures import Missing
+from luthier.signatures import MissingSettingError
 
 ROOT_FILE = "config"
 PARTS = checks.PARTS
@@ -94,7 +94,7 @@ class Composer:
         recipe = self.catalog.answers.get(("recipe", str(choices.get("recipe"))))
         dropped = checks.drop_stale(resolved, _as_written(recipe), choices)
         found = checks.complaints(resolved, self.root)
-        found = [error for error in found if complete or not isinstance(error, Missing)]
+        found = [error for error in found if complete or not isinstance(error, MissingSettingError)]
         if found:
             raise self._together(found, overrides)
         config = OmegaConf.create(_escaped(resolved))
@@ -147,7 +147,7 @@ class Composer:
         """All complaints as one, each with the line of the file, or the word, that says it."""
         origins = self.origins(overrides)
         for error in found:
-            origin = None if isinstance(error, Missing) else origins.find(error.where)
+            origin = None if isinstance(error, MissingSettingError) else origins.find(error.where)
             error.where = str(origin) if origin else error.where
         if len(found) == 1:
             return RecipeError(found[0].message, where=found[0].where, hint=found[0].hint)

@@ -20,7 +20,7 @@ class LuthierError(Exception):
         self.message, self.where, self.hint, self.resumable = message, where, hint, resumable
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
+        place = f"{self.where}: " if self.where and self.where not in self.message else ""
         way_out = f" {self.hint}" if self.hint else ""
         return f"{place}{self.message}{way_out}"
 

@@ -7,6 +7,7 @@ checked where all of these come by: in the loader.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,8 @@ class Gate(ConfigLoaderImpl):
                 raise Refused(
                     "hydra.searchpath would take recipes from anywhere.", where=override, hint="Say --config-dir DIR."
                 )
-        config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        said = [_open(override) for override in overrides]
+        config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
         trust.refuse_hydra_code(config.hydra)
         plain: Any = OmegaConf.to_container(config, resolve=False)
         bounds.refuse_growing({key: value for key, value in plain.items() if key != "hydra"})
@@ -79,6 +81,11 @@ class _GuardedRepository(ConfigRepository):
         if source is not None and source.provider == USER:
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
         return super().load_config(config_path)
+
+
+def _open(override: str) -> str:
+    """A mapping may be given new keys without a sign in front; the check of its names comes later."""
+    return f"++{override}" if re.match(r"[\w.]+=\{", override) else override
 
 
 def _search_path(catalog: Catalog) -> ConfigSearchPath:

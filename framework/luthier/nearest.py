@@ -7,11 +7,12 @@ from difflib import get_close_matches
 
 
 def nearest(word: str, known: Iterable[str], otherwise: str, *, most: int = 12) -> str:
-    """A hint: the known names like `word`, or after `otherwise` the first of them all. Names may be dotted paths."""
-    names = sorted(set(known))
-    if close := _like(word, names) or _within(word, names):
-        return f"Did you mean {' or '.join(close)}?"
-    around = _siblings(word, names)
+    """A hint: the known names like `word`, or after `otherwise` the first of them. Names may be paths, with . or /."""
+    names = {name.replace("/", "."): name for name in sorted(set(known))}
+    path = word.replace("/", ".")
+    if close := _like(path, list(names)) or _within(path, list(names)):
+        return f"Did you mean {' or '.join(names[name] for name in close)}?"
+    around = [names[name] for name in _siblings(path, list(names))]
     listed = ", ".join(around[:most]) + (f" and {len(around) - most} more" if len(around) > most else "")
     return f"{otherwise} {listed}." if around else ""
 
@@ -19,7 +20,7 @@ def nearest(word: str, known: Iterable[str], otherwise: str, *, most: int = 12) 
 def _like(word: str, names: list[str]) -> list[str]:
     """Names that differ little from the word as a whole, in what is left after the parts that are right."""
     around, _, last = word.rpartition(".")
-    if around and around not in names:
+    if around and not any(name.startswith(f"{around}.") for name in names):
         return get_close_matches(word, [name for name in names if name.count(".") == word.count(".")], n=3, cutoff=0.7)
     start = f"{around}." if around else ""
     beside = [name[len(start) :] for name in _siblings(word, names) if name.startswith(start)]

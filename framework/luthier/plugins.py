@@ -14,7 +14,7 @@ from typing import Any
 import pluggy
 
 from luthier import hookspecs
-from luthier.errors import PluginError
+from luthier.errors import LuthierError, PluginError, RecipeError
 
 CORE_RECIPES = "pkg://luthier_recipes"
 
@@ -91,6 +91,12 @@ class Plugins:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
         self._manager.register(module, name)
 
+    def hooks_of(self, name: str) -> list[str]:
+        """The hooks that a plugin implements."""
+        plugin = self._manager.get_plugin(name)
+        callers = self._manager.get_hookcallers(plugin) if plugin is not None else None
+        return sorted(caller.name for caller in callers or ())
+
     def recipe_folders(self) -> dict[str, tuple[str, Path]]:
         """Owner -> (Hydra search path, folder), the core first."""
         places = [("luthier", CORE_RECIPES), *self.ask("luthier_recipes")]
@@ -119,7 +125,10 @@ class Plugins:
         except BaseException as error:  # a plugin may raise anything, SystemExit too
             if self._manager.has_plugin(plugin.name):
                 self._manager.unregister(name=plugin.name)
-            return _with(plugin, problem=f"{type(error).__name__}: {' '.join(str(error).split())}")
+            problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            if not plugin.distribution:
+                raise _cannot_use(plugin, error, problem) from error
+            return _with(plugin, problem=problem)
         return plugin
 
     def _refuse_unknown_names(self) -> None:
@@ -127,7 +136,17 @@ class Plugins:
         for name in sorted((self._without | (self._only or set())) - names):
             from luthier.nearest import nearest
 
-            raise PluginError(f"There is no plugin {name!r}.", hint=nearest(name, names, "Installed are"))
+            raise RecipeError(f"There is no plugin {name!r}.", where=name, hint=nearest(name, names, "Installed are"))
+
+
+def _cannot_use(plugin: Plugin, error: BaseException, problem: str) -> LuthierError:
+    """A module that was named with `-p` and is not there (2), or does not load (7)."""
+    if isinstance(error, ModuleNotFoundError) and error.name == plugin.module.partition(".")[0]:
+        hint = f"-p takes a module that Python can import here; {os.getcwd()} is searched too."
+        return RecipeError(f"There is no module {plugin.module!r}.", where=f"-p {plugin.module}", hint=hint)
+    return PluginError(
+        f"The module {plugin.module!r} does not load as a plugin: {problem}.", where=f"-p {plugin.module}"
+    )
 
 
 def _installed() -> list[Plugin]:

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from luthier import cli, command_line, wording
-from luthier.compose import ROOT_FILE
+from luthier.compose import ROOT_FILE, answered
 from luthier.console import Console
 from luthier.errors import LuthierError, RecipeError, Refused
 from luthier.nearest import nearest
@@ -62,8 +62,7 @@ class _Job:
 
             return run_job(self.flags.again(), list(hydra.overrides.task), hydra.runtime.output_dir)
         try:
-            choices = {question: str(answer) for question, answer in hydra.runtime.choices.items()}
-            composition = self.composer.check(raw, choices, list(hydra.overrides.task))
+            composition = self.composer.check(raw, answered(hydra), list(hydra.overrides.task))
             from luthier.assemble import carry_out
 
             folder = hydra.runtime.output_dir

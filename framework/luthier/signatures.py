@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from luthier.annotations import Part, allowed, fits, readable
+from luthier.annotations import Part, allowed, fits, misfit, readable
 from luthier.errors import PluginError, RecipeError
 from luthier.nearest import nearest
 
@@ -51,32 +51,38 @@ class Signature:
     def name(self) -> str:
         return self.target.rsplit(".", 1)[-1]
 
-    def check(self, given: dict[str, Any], *, at: str, complete: bool = True) -> list[RecipeError]:
-        """What is wrong with the settings in `given`: unknown names, wrong types, if `complete` what is missing."""
+    def check(self, given: dict[str, Any], *, at: str) -> list[RecipeError]:
+        """What is wrong with the settings in `given`: unknown names, values of the wrong type, what is missing."""
         said = {str(key): value for key, value in given.items() if not _is_special(str(key))}
         parts = [key for key in self.parts if fits(said.get(key), Part)]  # a nested question may answer one
         unknown = [self._unknown(key, at) for key in said if key not in self.settings and key not in parts]
-        wrong = [
-            self._mistyped(key, value, at)
-            for key, value in said.items()
-            if key in self.settings and value != REQUIRED and not fits(value, self.settings[key].type)
-        ]
+        told = {key: value for key, value in said.items() if key in self.settings and value != REQUIRED}
+        wrong = [misfit(value, self.settings[key].type, f"{at}.{key}") for key, value in told.items()]
         missing = [name for name, setting in self.settings.items() if said.get(name, setting.default) == REQUIRED]
-        return [*unknown, *wrong, *(_missing(f"{at}.{name}") for name in missing if complete)]
+        return [
+            *unknown,
+            *(_mistyped(*one) for one in wrong if one),
+            *(MissingSettingError.at(f"{at}.{name}") for name in missing),
+        ]
 
     def _unknown(self, key: str, at: str) -> RecipeError:
-        hint = nearest(key, self.settings, f"{self.name} can be told")
+        hint = nearest(f"{at}.{key}", [f"{at}.{name}" for name in self.settings], f"{self.name} can be told")
         return RecipeError(f"There is no setting {f'{at}.{key}'!r}.", where=f"{at}.{key}", hint=hint)
 
-    def _mistyped(self, key: str, value: Any, at: str) -> RecipeError:
-        words = self.settings[key].words
-        shown = {name: one for name, one in value.items() if name != "_target_"} if isinstance(value, dict) else value
-        hint = f"Quote it to have text: {at}.{key}=\"'{value}'\"." if words.startswith("text") else ""
-        return RecipeError(f"{at}.{key} is {shown!r}, but must be {words}.", where=f"{at}.{key}", hint=hint)
+
+class MissingSettingError(RecipeError):
+    """A setting without a default that nobody has given."""
+
+    @classmethod
+    def at(cls, path: str) -> MissingSettingError:
+        return cls(f"{path} must be given.", where=path, hint=f"Add {path}=… .")
 
 
-def _missing(path: str) -> RecipeError:
-    return RecipeError(f"{path} must be given.", where=path, hint=f"Add {path}=… .")
+def _mistyped(path: str, value: Any, expected: Any) -> RecipeError:
+    words = readable(expected)
+    hint = f"Quote it to have text: {path}=\"'{value}'\"." if words.startswith("text") else ""
+    hint = f"Choose an answer for it: +QUESTION@{path}=… ." if expected is Part else hint
+    return RecipeError(f"{path} is {value!r}, but must be {words}.", where=path, hint=hint)
 
 
 @cache

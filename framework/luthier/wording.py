@@ -32,16 +32,27 @@ def in_our_words(error: Exception, catalog: Catalog, keys: Callable[[], list[str
     text = "\n".join(filter(None, (str(error), str(error.__cause__ or ""))))
     for pattern in _LOOKUPS:
         if found := re.search(pattern, text, re.DOTALL):
-            return _not_found({name: value for name, value in found.groupdict().items() if value}, catalog, keys)
+            options = re.findall(
+                r"^\t(\S+)$", text.partition("Available options in")[2].partition("Config search")[0], re.M
+            )
+            return _not_found(
+                {name: value for name, value in found.groupdict().items() if value}, catalog, keys, options
+            )
     said = " ".join(text.partition("Set the environment")[0].split())
     where = str(getattr(error.__cause__ or error, "full_key", "") or "")
     return RecipeError(said or type(error).__name__, where=where, hint="See `luthier --help`.")
 
 
-def _not_found(found: dict[str, str], catalog: Catalog, keys: Callable[[], list[str]]) -> RecipeError:
+def _not_found(
+    found: dict[str, str], catalog: Catalog, keys: Callable[[], list[str]], options: list[str]
+) -> RecipeError:
     where = _file(found.get("file"), catalog)
     if answer := found.get("answer"):
         question, _, name = answer.rpartition("/")
+        if question.startswith("hydra/"):
+            return RecipeError(
+                f"Hydra has no {name!r} for {question}.", where=question, hint=nearest(name, options, "It has")
+            )
         return command_line.no_such_answer(question, name, catalog, where=where or question)
     if question := found.get("question"):
         return _not_asked(question, catalog, where=where)

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from luthier.catalog import Catalog
+    from luthier.compose import Composer
     from luthier.console import Console
     from luthier.plugins import Plugins
 
@@ -39,6 +41,18 @@ class Call:
     console: Console
     plugins: Plugins
     flags: Any
+
+    def catalog(self, config_dir: str | None = None) -> Catalog:
+        """The answers that can be given in this working folder."""
+        from luthier import cli
+
+        return cli.catalog(self.plugins, config_dir)
+
+    def composer(self, config_dir: str | None = None) -> Composer:
+        """What composes a recipe in this working folder."""
+        from luthier import cli
+
+        return cli.composer(self.flags, self.console, config_dir=config_dir, plugins=self.plugins)
 
 
 @dataclass(frozen=True, slots=True)
