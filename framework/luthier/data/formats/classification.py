@@ -13,8 +13,6 @@ from luthier.errors import DataError
 if TYPE_CHECKING:
     from luthier.parts import Example
 
-INSTRUCTION = "Classify the text. Answer with its class and nothing else."
-
 
 def asked(instruction: str, said: str) -> str:
     """The user's turn: the text in place of `{text}`, or after the instruction and a blank line."""
@@ -40,7 +38,7 @@ class Classification:
 
     text: str = "text"
     label: str = "label"
-    instruction: str = INSTRUCTION
+    instruction: str = "Classify the text. Answer with its class and nothing else."
     names: list[str] | None = None
 
     name = "classification"

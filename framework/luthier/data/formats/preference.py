@@ -41,7 +41,7 @@ class Preference:
 
     def recognises(self, row: dict[str, Any]) -> str:
         layout = _layout(row)
-        return f"the row holds {layout.holds}" if layout else ""
+        return f"there are {layout.holds}" if layout else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         layout = _layout(row)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.classification import INSTRUCTION, labelled
+from luthier.data.formats.classification import labelled
 from luthier.data.formats.fields import further, number, text
 from luthier.errors import RecipeError
 
@@ -27,8 +27,8 @@ class Rated:
 
     text: str = "text"
     rating: str = "rating"
-    intervals: dict[str, list[float | None]] = field(default_factory=dict)
-    instruction: str = INSTRUCTION
+    intervals: dict[str, list[float | None]] | None = None
+    instruction: str = "Classify the text. Answer with its class and nothing else."
 
     name = "rated"
     expects = "a column of texts and a column of numbers (`text` and `rating`, unless the format names others)"
@@ -41,7 +41,7 @@ class Rated:
     def __post_init__(self) -> None:
         bounds = sorted(
             (float("-inf") if low is None else low, float("inf") if high is None else high, label)
-            for label, (low, high) in ((label, self._pair(label)) for label in self.intervals)
+            for label, (low, high) in self._pairs()
         )
         empty = next((label for low, high, label in bounds if low >= high), None)
         if empty is not None:
@@ -50,14 +50,15 @@ class Rated:
             if low < high:
                 raise RecipeError(f"The intervals {one!r} and {other!r} overlap.")
 
-    def _pair(self, label: str) -> list[float | None]:
-        pair = self.intervals[label]
-        if len(pair) != 2:
-            raise RecipeError(f"The interval {label!r} is {pair}, where [low, high] is expected.")
-        return pair
+    def _pairs(self) -> list[tuple[str, list[float | None]]]:
+        pairs = list((self.intervals or {}).items())
+        for label, pair in pairs:
+            if len(pair) != 2:
+                raise RecipeError(f"The interval {label!r} is {pair}, where [low, high] is expected.")
+        return pairs
 
     def settle(self, rows: Sequence[dict[str, Any]]) -> Rated:
-        if len(self.intervals) < 2:
+        if len(self._pairs()) < 2:
             raise RecipeError(
                 "The format rated needs two intervals or more to cut the ratings into.",
                 hint="For example data.format.intervals={low: [null, 3], high: [3, null]}.",
@@ -71,7 +72,7 @@ class Rated:
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
         said, rating = text(row, self.text), number(row, self.rating)
         example = further(row, (self.text,), counts)
-        for label, (low, high) in self.intervals.items():
+        for label, (low, high) in self._pairs():
             if (low is None or low <= rating) and (high is None or rating < high):
                 return labelled({**example, self.rating: rating}, self.instruction, said, label)
         counts["between_intervals"] += 1

@@ -53,11 +53,11 @@ class CsvTable:
             except csv.Error as error:
                 yield _record(None, source, name, REASONS.get(str(error), f"The row cannot be read: {error}"))
                 continue
-            if fields:
+            if not _blank(fields):
                 yield _record(fields, source, name, _misfit(fields, header), header)
 
     def _header(self, rows: Iterator[list[str]], source: _Remembered, name: str, delimiter: str) -> list[str] | None:
-        header = [column.strip() for column in next(filter(None, rows), [])]
+        header = [column.strip() for column in next((fields for fields in rows if not _blank(fields)), [])]
         if not header:
             return None
         fault = next((line.fault for line in source.taken if line.fault), None)
@@ -89,6 +89,10 @@ class _Remembered:
         for line in self.source:
             self.taken.append(line)
             yield line.text
+
+
+def _blank(fields: list[str]) -> bool:
+    return not fields or (len(fields) == 1 and not fields[0].strip())
 
 
 def _misfit(fields: list[str], header: list[str]) -> str:

@@ -31,7 +31,7 @@ class Mixture:
     """
 
     sources: dict[str, Source] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] | None = None
     seed: int = 0
     ends: Literal["first", "last"] = "first"
     limit: int | None = None
@@ -45,12 +45,13 @@ class Mixture:
                 where="data.sources",
                 hint="Add each to the recipe's defaults: /data@data.sources.NAME: jsonl.",
             )
-        for name in self.weights:
+        weights = self.weights or {}
+        for name in weights:
             if name not in self.sources:
                 way_out = nearest(name, self.sources, "The sources are")
                 raise RecipeError(f"There is no source {name!r} to weigh.", where=f"data.weights.{name}", hint=way_out)
-        for name in self.sources if self.weights else ():
-            if not self.weights.get(name, 0) > 0:
+        for name in self.sources if weights else ():
+            if not weights.get(name, 0) > 0:
                 raise RecipeError(f"The source {name!r} has no weight above 0.", where=f"data.weights.{name}")
 
     def __iter__(self) -> Iterator[Example]:
@@ -100,19 +101,21 @@ class _Interleaving:
         self.trained: set[str] = set()
 
     def __iter__(self) -> Iterator[Example]:
+        weights = self.mixture.weights or {}
         streams = {name: self._first_pass(name) for name in self.mixture.sources}
         while streams:
             names = list(streams)
-            (name,) = self.chance.choices(names, [self.mixture.weights.get(name, 1.0) for name in names])
+            (name,) = self.chance.choices(names, [weights.get(name, 1.0) for name in names])
             for example in streams[name]:
+                trained_on = example["split"] == "train"
                 yield example
-                if example["split"] == "train":
+                if trained_on:
                     self.trained.add(name)
                     break
             else:
                 self.done.add(name)
                 del streams[name]
-                if self.mixture.weights and name in self.trained:
+                if weights and name in self.trained:
                     ended = {"first": self._end_here, "last": self._start_again}[self.mixture.ends]
                     yield from ended(name, streams)
 

@@ -31,7 +31,7 @@ class Package(RecordsSource):
     reader: Reader = field(default_factory=ByEnding)
     format: Format | str = field(default_factory=Auto)
     splits: Splits = field(default_factory=ByHash)
-    rename: dict[str, str] = field(default_factory=dict)
+    rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
     quarantine: str | None = None

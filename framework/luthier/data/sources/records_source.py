@@ -35,7 +35,7 @@ class RecordsSource(ABC):
 
     format: Format | str
     splits: Splits
-    rename: dict[str, str]
+    rename: dict[str, str] | None
     on_bad_row: Literal["error", "skip", "quarantine"]
     bad_budget: int
     quarantine: str | None
@@ -114,8 +114,8 @@ class RecordsSource(ABC):
             return asked
         rows = [record.row or {} for record in first]
         try:
-            check_renaming(rows, self.rename)
-            rows = [renamed(row, self.rename) for row in rows]
+            check_renaming(rows, self.rename or {})
+            rows = [renamed(row, self.rename or {}) for row in rows]
             read = asked.settle(rows)
         except DataError as fault:
             fault.where = fault.where or first[0].where
@@ -127,7 +127,7 @@ class RecordsSource(ABC):
     def _example(self, record: Record, read: Format, columns: Columns, tally: Tally) -> Example | None:
         if record.row is None:
             raise record.fault or DataError("The row cannot be read.")
-        row, own = renamed(record.row, self.rename), Counter[str]()
+        row, own = renamed(record.row, self.rename or {}), Counter[str]()
         try:
             example = read(row, own)
         except DataError as fault:

@@ -30,7 +30,7 @@ class Shipped(RecordsSource):
     name: Literal["tiny", "demo", "general"]
     format: Format | str = field(default_factory=Auto)
     splits: Splits = field(default_factory=ByHash)
-    rename: dict[str, str] = field(default_factory=dict)
+    rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
     quarantine: str | None = None

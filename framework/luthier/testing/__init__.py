@@ -1,0 +1,1 @@
+"""Contract suites that authors of plugins inherit."""
