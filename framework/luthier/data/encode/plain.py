@@ -40,6 +40,7 @@ class PlainText:
             token.content: number for number, token in self._added.items() if token.special or token.content in named
         }
         self.special_ids = frozenset(self.special.values())
+        self._forgeable = self.special_ids - {tokenizer.unk_token_id}
         self._special = _any_of(self.special)
         self._any_added = _any_of(token.content for token in self._added.values())
         self._copy: Tokenizer | None = None
@@ -73,7 +74,7 @@ class PlainText:
         renamed = self._special.sub(lambda found: self._names[found[0]], text)
         renamed = renamed.replace(MARK, "").replace(_ESCAPED, "")
         found = copy.encode_batch_fast([renamed], add_special_tokens=False)[0].ids
-        if not self.special_ids.isdisjoint(found):
+        if not self._forgeable.isdisjoint(found):
             raise DataError("The tokenizer takes plain text for a special token, so content could forge a turn.")
         return [self._originals.get(number, number) for number in found]
 

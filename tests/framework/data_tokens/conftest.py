@@ -1,0 +1,38 @@
+"""Tokenizers for the tests of encoding, and a cache of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from tiny_tokens import byte_level
+from tokenizers import AddedToken
+from transformers import PreTrainedTokenizerFast
+
+from luthier.models.templates import template
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUTHIER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def tokenizer() -> PreTrainedTokenizerFast:
+    """pad = EOS = the end of a turn, and BOS begins each turn: as SmolLM2 has it."""
+    return byte_level()
+
+
+@pytest.fixture
+def marked() -> PreTrainedTokenizerFast:
+    return byte_level(template("chatml"))
+
+
+@pytest.fixture
+def add_token() -> Callable[..., None]:
+    def add(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
+        tokenizer.add_tokens([AddedToken(text, special=False, normalized=False)])
+
+    return add

@@ -1,0 +1,47 @@
+"""Templates from strangers."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tiny_tokens import SMOLLM2
+
+from luthier import cache
+from luthier.data.encode import vetting
+from luthier.errors import Refused
+from luthier.models.templates import template
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ ('a' * 2 * 10**9) | length }}",
+        "{{ 'a' * 3000000 }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ cycler.__init__.__globals__.os.system('touch marker') }}",
+        "a" * 10_000_000,
+    ],
+)
+def test_a_hostile_template_is_refused_within_its_limits(bomb, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun = time.process_time()
+    with pytest.raises(Refused):
+        vetting.vet(bomb, "The chat template of a stranger")
+    assert time.process_time() - begun < 1  # the work is the child's
+    assert not (tmp_path / "marker").exists()
+
+
+def test_a_template_is_tried_once_and_luthiers_own_never(monkeypatch):
+    vetting.vet(SMOLLM2, "The chat template of SmolLM2")
+    assert any(cache.folder("templates").iterdir())
+    monkeypatch.setattr(vetting, "_try", lambda source: pytest.fail("tried again"))
+    vetting.vet(SMOLLM2, "The chat template of SmolLM2")
+    vetting.vet(template("chatml"), "The chat template of luthier")
+
+
+def test_a_refused_template_stays_refused():
+    for _ in range(2):
+        with pytest.raises(Refused):
+            vetting.vet("{{ 'b' * 3000000 }}", "The chat template of a stranger")
