@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from luthier.errors import LuthierError, RecipeError, Refused, ResourceError
+from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.models.loading import Loading
 from luthier.models.safety import refuse_pickles
 from luthier.models.stored import Stored
@@ -72,20 +73,23 @@ class Hub(Stored):
     @cached_property
     def _folder(self) -> Path:
         commit = self._plans.name  # the hub's cache keeps each commit in a folder of that name
+        folder = self._download([*PLANS, "*.safetensors"], commit)
+        if not any(folder.glob("*.safetensors")):
+            refuse_pickles(self._names(commit), owner=self.id)
+        return folder
+
+    def _names(self, commit: str) -> list[str]:
         try:
-            refuse_pickles(HfApi().list_repo_files(self.id, revision=commit), owner=self.id)
-        except LuthierError:
-            raise
-        except (HfHubHTTPError, OSError):
-            pass  # offline: what is in the cache is looked at before it is loaded
-        return self._download([*PLANS, "*.safetensors"], commit)
+            return HfApi(endpoint=_endpoint()).list_repo_files(self.id, revision=commit)
+        except Exception as error:  # whatever the client is built on raises its own
+            raise ResourceError(f"{self.id} holds no .safetensors file, and the hub does not say why.") from error
 
     def lineage(self) -> dict[str, Any]:
         return super().lineage() | {"revision": self._plans.name}
 
     def _download(self, patterns: list[str], revision: str | None) -> Path:
         try:
-            return Path(snapshot_download(self.id, revision=revision, allow_patterns=patterns))
+            return Path(snapshot_download(self.id, revision=revision, allow_patterns=patterns, endpoint=_endpoint()))
         except GatedRepoError as error:
             raise ResourceError(
                 f"{self.id} is gated: its owner wants to know who you are.",
@@ -104,3 +108,7 @@ class Hub(Stored):
                 f"{self.id} could not be fetched from the hub: {str(error).strip().splitlines()[0]}",
                 hint="Without a network use model=folder, or model=smollm2, which a package carries.",
             ) from error
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("HF_ENDPOINT") or None
