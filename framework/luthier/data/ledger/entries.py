@@ -10,7 +10,10 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One token: `message` is the number of its message, None for what the template says itself or for plain text."""
+    """One token: `message` is the number of its message from 0, None for what the template says itself or for text.
+
+    `text` is empty where a token is only the beginning of a character; the token that completes it says it.
+    """
 
     id: int
     text: str

@@ -34,7 +34,7 @@ def findings(example: Example, entries: list[Entry], tokenizer: PreTrainedTokeni
         found["special_text"] = Finding(
             "note",
             "special_text",
-            f"The content holds the text of special tokens {hits} times; it is encoded as plain text.",
+            f"The content holds the text of special tokens ({hits} found); it is encoded as plain text.",
         )
     order = ("error", "warning", "note")
     return sorted(found.values(), key=lambda finding: order.index(finding.severity))

@@ -13,6 +13,8 @@ from luthier.parts import Example, Row
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_MOST_BYTES = 4  # of a character in UTF-8
+
 
 def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, lost: int = 0) -> Ledger:
     """The ledger of an example and the row that a method's `encode` made of it.
@@ -23,12 +25,19 @@ def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, l
     entries: list[Entry] = []
     for number, sequence in enumerate(row.sequences):
         ids, weights = sequence.ids.tolist(), sequence.weights.tolist()
-        for token, weight, (message, role) in zip(ids, weights, owners(ids, example, tokenizer), strict=True):
-            entries.append(Entry(token, _text(token, tokenizer), message, role, weight, token in special, number))
+        known = zip(ids, texts(ids, tokenizer), weights, owners(ids, example, tokenizer), strict=True)
+        for token, text, weight, (message, role) in known:
+            entries.append(Entry(token, text, message, role, weight, token in special, number))
     return Ledger(str(example.get("where", "")), entries, findings(example, entries, tokenizer, lost))
 
 
-def _text(token: int, tokenizer: PreTrainedTokenizerBase) -> str:
-    """What the token says; its name in the vocabulary where it is only a part of a character."""
-    text: str = tokenizer.backend_tokenizer.decode([token], skip_special_tokens=False)
-    return text if text and "\ufffd" not in text else str(tokenizer.convert_ids_to_tokens(token))
+def texts(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What each token says. Of tokens that make one character together the last says it, the others nothing."""
+    found: list[str] = []
+    begun = 0
+    for place in range(len(ids)):
+        text = tokenizer.backend_tokenizer.decode(ids[begun : place + 1], skip_special_tokens=False)
+        whole = not text.endswith("\ufffd") or place - begun == _MOST_BYTES - 1
+        found.append(text if whole else "")
+        begun = place + 1 if whole else begun
+    return found

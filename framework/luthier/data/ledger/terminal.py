@@ -79,7 +79,7 @@ def _number(entry: Entry) -> str:
 
 
 def _one_line(text: str, console: Console) -> str:
-    return _safe(visible(text).replace("\n", "\\n").replace("\t", "\\t"), console)
+    return _safe(visible(text).replace("\n", "\\n").replace("\t", "\\t") or "...", console)
 
 
 def _safe(text: str, console: Console) -> str:

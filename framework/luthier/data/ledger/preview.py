@@ -1,0 +1,33 @@
+"""What `luthier preview` says of some examples: on stdout, as JSON, or as a page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console as Terminal
+
+from luthier.data.ledger.entries import Ledger
+from luthier.data.ledger.page import page
+from luthier.data.ledger.terminal import show
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.console import Console
+
+
+def say(ledgers: Sequence[Ledger], console: Console, *, every_token: bool = False, html: Path | None = None) -> int:
+    """Write the ledgers and give the exit code: 3 if any has an error, else 0."""
+    if html is not None:
+        html.write_text(page(ledgers), encoding="utf-8")
+        console.say(f"The page is {html}.")
+    if console.as_json:
+        console.data("", [ledger.as_json() for ledger in ledgers])
+    else:
+        terminal = Terminal(file=sys.stdout)
+        for ledger in ledgers:
+            show(ledger, terminal, every_token=every_token)
+            terminal.print()
+    return DataError.code if any(ledger.errors for ledger in ledgers) else 0
