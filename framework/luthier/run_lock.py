@@ -27,14 +27,17 @@ class RunLock:
     """Holds a lock file while inside a `with`: the system's own lock, and pid and host for people to read.
 
     The system lets go when the process ends, however it ends. Where a file system has no locks, pid and host decide:
-    a lock is stale when no such process runs on this host.
+    a lock is stale when no such process runs on this host. Ranks other than the first share the lock of the first.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file.resolve()
         self._handle = -1
+        self._of_another_rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) > 0
 
     def __enter__(self) -> RunLock:
+        if self._of_another_rank:
+            return self
         if self.file in _held:
             raise self._taken(_me())
         self._handle = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o644)
@@ -52,6 +55,8 @@ class RunLock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._of_another_rank:
+            return
         self._write("")
         os.close(self._handle)
         _held.discard(self.file)

@@ -46,7 +46,7 @@ class WandbRun(Logger):
         self.run.config.update(redact(dict(params)), allow_val_change=True)
 
     def log_samples(self, samples: Sequence[dict[str, Any]], step: int | None = None) -> None:
-        columns: list[str | int] = list(samples[0]) if samples else ["prompt", "answer"]
+        columns = list(samples[0]) if samples else ["prompt", "answer"]
         table = wandb.Table(
             columns=columns, data=[[str(redact(row.get(key, ""))) for key in columns] for row in samples]
         )

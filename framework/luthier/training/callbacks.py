@@ -14,6 +14,7 @@ from luthier.training.frozen import WithoutFrozen
 from luthier.training.heartbeat import Heartbeat, Listener
 from luthier.training.memory import OutOfMemory
 from luthier.training.metrics_log import MetricsLog
+from luthier.training.progress import Progress
 from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
 
@@ -29,19 +30,21 @@ def reliable(
     length: int = 1024,
     checkpointing: bool = False,
 ) -> list[pl.Callback]:
-    """Measure, guard and save a training in `folder`; `listeners` hear of each step, after metrics.jsonl.
+    """Measure, show, guard and save a training in `folder`; `listeners` hear of each step, after metrics.jsonl
+    and the progress on stderr.
 
     `every` and `keep` are those of `Checkpoints`; `micro`, `length` and `checkpointing` (of gradients) are what the
     advice on memory starts from. The trainer needs `SealedCheckpoints` among its plugins, or checkpoints are pickles.
     """
     metrics, events = MetricsLog(folder.metrics), EventLog(folder.events)
-    heartbeat = Heartbeat(signals, [metrics.write, *listeners])
-    random_state = RandomState()
+    random_state, progress = RandomState(), Progress()
+    heartbeat = Heartbeat(signals, [metrics.write, progress.tell, *listeners])
     return [
         heartbeat,
         Finite(events),
         random_state,
         WithoutFrozen(),
         Checkpoints(folder.checkpoints, heartbeat, random_state, metrics, events, every=every, keep=keep),
+        progress,
         OutOfMemory(micro=micro, length=length, checkpointing=checkpointing),
     ]

@@ -245,7 +245,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         manifest = json.loads(text)
         step, files = manifest["step"], manifest["files"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise Invalid(file, "is missing") from None
     except (ValueError, KeyError, TypeError):
         raise Invalid(file, "cannot be read") from None

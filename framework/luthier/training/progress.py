@@ -109,7 +109,8 @@ class Progress(pl.Callback):
         return row
 
     def _left(self, step: int) -> str:
-        return str(timedelta(seconds=round(self._pace * max(0, self.steps - step))))
+        left = timedelta(seconds=round(self._pace * max(0, self.steps - step)))
+        return f"{left.days} d {left.seconds // 3600} h" if left.days else str(left)
 
     def _characters(self) -> str:
         try:

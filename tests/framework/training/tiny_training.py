@@ -77,7 +77,14 @@ class Loader:
 def rows(numbers: Any) -> Batch:
     ids = torch.stack([(torch.arange(LENGTH) * int(number + 1)) % WORDS for number in numbers])
     ones = torch.ones_like(ids)
-    return Batch(ids, ones.float(), torch.arange(LENGTH).expand_as(ids), ones.int(), (0, LENGTH, 2 * LENGTH), tuple(map(int, numbers)))
+    return Batch(
+        ids,
+        ones.float(),
+        torch.arange(LENGTH).expand_as(ids),
+        ones.int(),
+        (0, LENGTH, 2 * LENGTH),
+        tuple(map(int, numbers)),
+    )
 
 
 class Net(pl.LightningModule):
@@ -116,7 +123,9 @@ class Net(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW([p for p in self.parameters() if p.requires_grad], lr=1e-2)
-        return [optimizer], [{"scheduler": torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 20), "interval": "step"}]
+        return [optimizer], [
+            {"scheduler": torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 20), "interval": "step"}
+        ]
 
 
 class Faults(pl.Callback):
