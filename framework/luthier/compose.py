@@ -17,11 +17,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
+from omegaconf.errors import OmegaConfBaseException
 
 from luthier import checks, command_line, trust, wording
 from luthier.catalog import Answer, Catalog
-from luthier.errors import LuthierError, RecipeError, Refused
+from luthier.errors import LuthierError, RecipeError
 from luthier.fingerprint import recipe_hash
 from luthier.gate import Gate
 from luthier.origins import Origins
@@ -132,14 +132,6 @@ class Composer:
     def _resolve(self, raw: DictConfig) -> dict[str, Any]:
         try:
             return OmegaConf.to_container(raw, resolve=True)  # type: ignore[return-value]
-        except UnsupportedInterpolationType as error:
-            if "oc.env" not in str(error):
-                raise wording.in_our_words(error, self.catalog, list) from error
-            raise Refused(
-                "The recipe reads an environment variable.",
-                where=str(getattr(error, "full_key", "") or ""),
-                hint="Secrets come from the environment where they are used, never through a recipe.",
-            ) from error
         except OmegaConfBaseException as error:
             raise wording.in_our_words(error, self.catalog, lambda: list(checks.settings_of(raw))) from error
 

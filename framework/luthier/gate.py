@@ -56,6 +56,7 @@ class Gate(ConfigLoaderImpl):
         config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
         trust.refuse_hydra_code(config.hydra)
         plain: Any = OmegaConf.to_container(config, resolve=False)
+        trust.refuse_secrets(plain)
         bounds.refuse_growing({key: value for key, value in plain.items() if key != "hydra"})
         if "name" in plain:
             refuse_bad_name(str(config.name), where="name")

@@ -114,6 +114,7 @@ def _hand_to_hydra(asked: Namespace, parser: ArgumentParser, composer: Composer,
     GlobalHydra.instance().initialize(hydra)
     try:
         if asked.hydra_help:
+            asked.overrides = []
             hydra.hydra_help(config_name=ROOT_FILE, args_parser=parser, args=asked)
         elif asked.info is not None:
             hydra.show_info(asked.info, config_name=ROOT_FILE, overrides=asked.overrides)
@@ -133,7 +134,7 @@ def _show_as_json(asked: Namespace, composer: Composer, console: Console) -> int
     node = OmegaConf.select(composition.config, asked.package) if asked.package else composition.config
     if node is None:
         raise RecipeError(f"The recipe has nothing at {asked.package!r}.", where="--package")
-    console.data("", OmegaConf.to_container(node) if OmegaConf.is_config(node) else node)
+    console.data("", OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node)
     return 0
 
 

@@ -6,6 +6,7 @@ resolved and before anything is imported, and what is built is the checked, plai
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -82,6 +83,25 @@ def refuse_hydra_settings(config: Any, *, where: str) -> None:
         steers = key.lstrip("+~ ").startswith(("hydra", "-"))
         if steers or "${" in key or (isinstance(value, str) and "${" in value):
             raise Refused(f"The recipe sweeps over {key!r}, which is no setting of a recipe.", where=f"{where}: {path}")
+
+
+def refuse_secrets(config: Any) -> None:
+    """Refuse a look into the environment: what a recipe resolves to is written down, and secrets live there."""
+    for path, text in _texts(config, ""):
+        if re.search(r"\$\{\s*oc\.env\b", text):
+            raise Refused(
+                "The recipe reads an environment variable.",
+                where=path,
+                hint="Secrets come from the environment where they are used, never through a recipe.",
+            )
+
+
+def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, str):
+        yield path, node
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in children:
+        yield from _texts(value, f"{path}.{key}".lstrip("."))
 
 
 @cache

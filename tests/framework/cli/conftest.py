@@ -1,0 +1,65 @@
+"""The command line in this process: as fast as a call, with its exit code and what it said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> dict:
+        """The error as scripts read it: the last line of stderr."""
+        return json.loads(self.err.strip().splitlines()[-1])
+
+    @property
+    def record(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LUTHIER_PLUGINS", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def luthier(here, capsys) -> Callable[..., Ended]:
+    """`luthier("plan", "recipe=demo")` in the empty working folder."""
+
+    def call(*argv: str) -> Ended:
+        from luthier.cli import main
+
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main(list(argv))
+        said = capsys.readouterr()
+        return Ended(int(end.value.code or 0), said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def write(here) -> Callable[[str, str], Path]:
+    """Put a file into the working folder."""
+
+    def put(name: str, text: str) -> Path:
+        file = here / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return put
