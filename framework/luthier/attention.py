@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from luthier import attention_blocks
 from luthier.errors import RecipeError
 from luthier.parts import Batch
 
@@ -33,10 +34,17 @@ class Packing:
     def __init__(self, boundaries: tuple[int, ...], padding: frozenset[int] = frozenset()) -> None:
         self.boundaries, self.padding = boundaries, padding
         self._tensors: dict[torch.device, Tensor] = {}
+        self._blocks: dict[tuple[int, int | None], list[attention_blocks.Block]] = {}
 
     @property
     def lengths(self) -> list[int]:
         return [end - start for start, end in zip(self.boundaries, self.boundaries[1:], strict=False)]
+
+    def blocks(self, length: int, window: int | None) -> list[attention_blocks.Block]:
+        """How to go through rows of `length` tokens on a CPU, planned once for all layers alike."""
+        if (length, window) not in self._blocks:
+            self._blocks[length, window] = attention_blocks.plan(self.boundaries, self.padding, length, window)
+        return self._blocks[length, window]
 
     def on(self, device: torch.device) -> Tensor:
         """The boundaries as int32 on a device, copied there once."""
@@ -108,6 +116,8 @@ def choose(device: str, dtype: torch.dtype, head_dim: int, layer: Layer) -> Kern
     flash = device == "cuda" and dtype in (torch.float16, torch.bfloat16) and head_dim <= 256
     if flash and not layer.dropout and layer.softcap is None and layer.causal:
         return varlen
+    if device == "cpu" and dtype == torch.bfloat16 and not layer.dropout and layer.softcap is None and layer.causal:
+        return blockwise
     return per_sequence
 
 
@@ -123,6 +133,12 @@ def varlen(query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: L
         scale=layer.scaling, window_size=window, enable_gqa=query.shape[1] != key.shape[1],
     )  # fmt: skip
     return cast(Tensor, out).reshape(query.shape[0], query.shape[2], *q.shape[1:])
+
+
+def blockwise(query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer) -> Tensor:
+    """Block after block through all sequences of a row, on a CPU in bfloat16, where SDPA's backward is slow."""
+    scaling = query.shape[-1] ** -0.5 if layer.scaling is None else layer.scaling
+    return attention_blocks.attend(query, key, value, packing.blocks(query.shape[2], layer.window), scaling)
 
 
 def per_sequence(query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer) -> Tensor:

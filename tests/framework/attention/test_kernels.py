@@ -5,7 +5,17 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from luthier.attention import Layer, Packing, choose, network_inputs, packed_attention, per_sequence, register, varlen
+from luthier.attention import (
+    Layer,
+    Packing,
+    blockwise,
+    choose,
+    network_inputs,
+    packed_attention,
+    per_sequence,
+    register,
+    varlen,
+)  # fmt: skip
 from luthier.parts import Batch
 
 PLAIN = Layer(scaling=None, dropout=0.0, window=None, softcap=None, causal=True)
@@ -25,10 +35,14 @@ class Causal(nn.Module):
         ("cuda", torch.bfloat16, 64, Layer(None, 0.1, None, None, True), per_sequence),
         ("cuda", torch.bfloat16, 64, Layer(None, 0.0, None, 50.0, True), per_sequence),
         ("cuda", torch.bfloat16, 64, Layer(None, 0.0, None, None, False), per_sequence),
-        ("cpu", torch.bfloat16, 64, PLAIN, per_sequence),
+        ("cpu", torch.float32, 64, PLAIN, per_sequence),
+        ("cpu", torch.bfloat16, 64, PLAIN, blockwise),
+        ("cpu", torch.bfloat16, 64, Layer(None, 0.1, None, None, True), per_sequence),
+        ("cpu", torch.bfloat16, 64, Layer(None, 0.0, None, 50.0, True), per_sequence),
+        ("cpu", torch.bfloat16, 64, Layer(None, 0.0, None, None, False), per_sequence),
     ],
 )
-def test_flash_attention_runs_only_what_it_computes_exactly(
+def test_a_kernel_runs_only_what_it_computes_exactly(
     device: str, dtype: torch.dtype, head_dim: int, layer: Layer, expected: object
 ) -> None:
     assert choose(device, dtype, head_dim, layer) is expected
