@@ -44,7 +44,6 @@ class Order:
     validate: bool = True
     frozen: bool = False
     fault: tuple[str, int, str] | None = None
-    devices: int = 1
     trainer: dict[str, Any] = field(default_factory=dict)
 
 
@@ -168,18 +167,19 @@ def train(order: Order) -> Net:
         start = starting_point(folder.checkpoints, order.resume, events)
         callbacks = reliable(folder, signals, every=order.every, keep=order.keep)
         trainer = pl.Trainer(
-            accelerator="cpu", devices=1, max_epochs=order.epochs, accumulate_grad_batches=order.accumulate,
+            accelerator="cpu", max_epochs=order.epochs, accumulate_grad_batches=order.accumulate,
             callbacks=[*callbacks, Faults(order)], plugins=[SealedCheckpoints()], logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
             limit_val_batches=2 if order.validate else 0, default_root_dir=order.folder,
-            **order.trainer,
+            **{"devices": 1, **order.trainer},
         )  # fmt: skip
         net = Net(order)
         torch.manual_seed(3)
         slow = 0.5 if order.fault and order.fault[0] == "waiting" else 0.0
         trainer.fit(net, Loader(slow), Loader() if order.validate else None, ckpt_path=str(start) if start else None)
-    (order.folder / "weights").write_text(weights(net))
-    (order.folder / "optimizer").write_text(repr(trainer.optimizers[0].state_dict()["param_groups"]))
+    if trainer.is_global_zero:
+        (order.folder / "weights").write_text(weights(net))
+        (order.folder / "optimizer").write_text(repr(trainer.optimizers[0].state_dict()["param_groups"]))
     return net
 
 
