@@ -63,6 +63,7 @@ def save(subject: Subject, adaptation: Adaptation, folder: Path, *, recipe: Any,
     try:
         adaptation.save(subject.network, temporary)
         subject.tokenizer.save_pretrained(temporary)
+        (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
         (temporary / RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
         files = {path.relative_to(temporary).as_posix(): digest(path) for path in temporary.rglob("*") if path.is_file()}
         manifest = {"format": FORMAT, **facts, "files": files}

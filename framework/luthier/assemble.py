@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from luthier.build import build
 from luthier.compose import PARTS, Composition
+from luthier.noise import hush
 from luthier.run import Core, Run
 from luthier.run_folder import RunFolder
 
@@ -33,6 +34,7 @@ def carry_out(
     composition: Composition, folder: str, plugins: Plugins, console: Console, flags: list[str]
 ) -> float | None:
     """Assemble and carry out, plugins wrapped around it; gives the score that the recipe names."""
+    hush()
     plugins.register(Core(), "luthier")
     run = assemble(composition, RunFolder(Path(folder)), plugins, console)
     return plugins.run(run)

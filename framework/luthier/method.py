@@ -93,6 +93,16 @@ class Method(pl.LightningModule, ABC):
         self.step_loss, self.gradient_norm = total[0] / weight, torch.nn.utils.get_total_norm(gradients)
         self._step_sum = self._step_weight = None
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by the norm that is known already; Lightning's own refuses fused optimizers under autocast."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grads_with_norm_(self.network.parameters(), gradient_clip_val, self.gradient_norm)
+
     def validation_step(self, batch: Batch, index: int) -> None:
         loss = self.loss(batch)
         self._held_out.append(torch.stack([loss.sum.detach().float(), loss.weight.detach().float()]))

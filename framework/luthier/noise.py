@@ -1,0 +1,28 @@
+"""What libraries say that helps nobody: named here one by one, so that nothing else is silenced."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+SAYINGS = (
+    r".*LeafSpec.*is deprecated",
+    r".*is_gradient_checkpointing.*is deprecated",
+    r".*Total length of `list` across ranks is zero",
+    r".*does not have many workers",
+    r".*`tensorboardX` has been removed",
+    r".*Starting from v1\.9\.0",
+    r".*Checkpoint directory .* exists and is not empty",
+    r".*Found \d+ module\(s\) in eval mode at the start of training",
+)
+
+
+def hush() -> None:
+    """Quiet the sayings above, the bars of transformers, and Lightning's notes below warnings."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    for saying in SAYINGS:
+        warnings.filterwarnings("ignore", message=saying)
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
