@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from luthier.data.chunks import Chunk
 from luthier.data.packing import Groups
 from luthier.parts import Row, Sequence
 
@@ -93,27 +94,33 @@ class Writer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.lengths: list[int] = []
+        self._lengths: list[NDArray[np.int64]] = []
         self._names: list[str] | None = None
         self._files = {name: _File(folder / name, kind) for name, kind in _KINDS.items()}
         self._tokens = self._sequences = 0
         for name in ("sequences", "rows"):
             self._files[name].add([0])
 
-    def add(self, row: Row, example: int) -> None:
-        names = sorted(row.values)
+    def add(self, chunk: Chunk, examples: NDArray[np.int64]) -> None:
+        """Write rows, and the index of the example that each came from."""
+        names = sorted(chunk.rows[0].values) if chunk.rows else self._names
         assert self._names in (None, names), "rows of one method have the same values"
         self._names = names
-        for sequence in row.sequences:
-            self._files["ids"].add(sequence.ids)
-            self._files["weights"].add(sequence.weights)
-            self._tokens += len(sequence)
-            self._files["sequences"].add([self._tokens])
-        self._sequences += len(row.sequences)
-        self._files["rows"].add([self._sequences])
-        self._files["examples"].add([example])
-        self._files["values"].add([row.values[name] for name in names])
-        self.lengths.append(len(row))
+        self._files["ids"].add(chunk.ids)
+        self._files["weights"].add(chunk.weights)
+        self._files["sequences"].add(self._tokens + np.cumsum(chunk.sequence_lengths))
+        self._files["rows"].add(self._sequences + np.cumsum(chunk.sequences))
+        self._files["examples"].add(examples)
+        if names:
+            self._files["values"].add([row.values[name] for row in chunk.rows for name in names])
+        self._tokens += int(chunk.sequence_lengths.sum())
+        self._sequences += int(chunk.sequences.sum())
+        self._lengths.append(chunk.lengths)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each row so far."""
+        return np.concatenate(self._lengths) if self._lengths else np.empty(0, dtype=np.int64)
 
     def close(self, groups: Groups, facts: dict[str, Any]) -> None:
         """Write the blocks, and what makes the folder whole."""

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
+from numpy.typing import NDArray
 
 from luthier.data import ledger
 from luthier.data.blocks import Writer
+from luthier.data.chunks import Chunk
 from luthier.data.encode.codec import Codec
-from luthier.data.overlong import trainable, trained, truncated
+from luthier.data.overlong import truncated
 from luthier.data.packing import best_fit, one_each
-from luthier.errors import DataError, LuthierError, PluginError
+from luthier.data.rows import Encode, encoded
+from luthier.errors import DataError
 from luthier.parts import Example, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Encode = Callable[[Example, Any], Row]
 Overlong = Literal["error", "truncate", "drop"]
 
-_CHUNK = 64  # examples that a thread encodes before it hands them over
 _NAMED = 100  # places that are kept of each kind of event
 _SAMPLE = 16  # rows whose tokens are looked at one by one
 
@@ -73,30 +68,51 @@ def build(folder: Path, examples: Sequence[Example], recipe: Recipe, *, split: s
     nothing is left.
     """
     facts, writer = Facts(), Writer(folder)
-    unusual, before = Codec.of(recipe.tokenizer).counts, Counter(Codec.of(recipe.tokenizer).counts)
-    longest = 0
+    codec = Codec.of(recipe.tokenizer)
+    before = Counter(codec.counts)
+    longest, number = 0, 0
     every = max(1, len(examples) // _SAMPLE)
-    for number, row in enumerate(_encoded(examples, recipe, split)):
-        where = str(examples[number].get("where", f"{split} example {number + 1}"))
-        longest = max(longest, len(row))
-        kept = _settled(row, recipe, facts, where)
-        if kept is None:
-            continue
-        writer.add(kept, number)
-        facts.counts.update(rows=1, tokens=len(kept), trained=trained(kept))
-        if number % every == 0:
-            seen = ledger.inspect(examples[number], kept, recipe.tokenizer, lost=trained(row) - trained(kept))
-            facts.findings.append({"where": where, "found": [finding.as_json() for finding in seen.findings]})
-    facts.counts.update({name: count - before[name] for name, count in unusual.items()})
+    for chunk in encoded(examples, recipe.encode, recipe.tokenizer, split=split):
+        numbers = np.arange(number, number + len(chunk.rows))
+        longest = max(longest, int(chunk.lengths.max()))
+        for at in range(-number % every, len(chunk.rows), every):
+            _look_at(examples[number + at], chunk.rows[at], recipe, facts)
+        number += len(chunk.rows)
+        chunk, numbers = _settled(chunk, numbers, examples, recipe, facts)
+        writer.add(chunk, numbers)
+        facts.counts.update(rows=len(numbers), tokens=int(chunk.lengths.sum()), trained=int(chunk.trained.sum()))
+    facts.counts.update({name: count - before[name] for name, count in codec.counts.items()})
     _check(facts, recipe, longest, split)
-    groups = (best_fit if recipe.packing else one_each)(np.asarray(writer.lengths, dtype=np.int64), recipe.length)
+    groups = (best_fit if recipe.packing else one_each)(writer.lengths, recipe.length)
     facts.counts["blocks"] = len(groups)
     writer.close(groups, facts.as_json())
 
 
-def _settled(row: Row, recipe: Recipe, facts: Facts, where: str) -> Row | None:
+def _look_at(example: Example, row: Row, recipe: Recipe, facts: Facts) -> None:
+    """Keep what the token ledger finds in an example as it will be trained on."""
+    kept = truncated(row, recipe.length) if recipe.overlong == "truncate" else row
+    if recipe.overlong == "drop" and len(row) > recipe.length:
+        return
+    lost = int(Chunk([row]).trained.sum() - Chunk([kept]).trained.sum())
+    seen = ledger.inspect(example, kept, recipe.tokenizer, lost=lost)
+    facts.findings.append({"where": seen.where, "found": [finding.as_json() for finding in seen.findings]})
+
+
+def _settled(
+    chunk: Chunk, numbers: NDArray[np.int64], examples: Sequence[Example], recipe: Recipe, facts: Facts
+) -> tuple[Chunk, NDArray[np.int64]]:
+    """The rows that will be trained on, and the numbers of their examples."""
+    if chunk.trainable.all() and int(chunk.lengths.max()) <= recipe.length:
+        return chunk, numbers
+    places = [str(examples[number].get("where", f"example {number + 1}")) for number in numbers]
+    kept = [_settled_row(row, recipe, facts, where) for row, where in zip(chunk.rows, places, strict=True)]
+    stays = np.array([row is not None for row in kept])
+    return Chunk([row for row in kept if row is not None]), numbers[stays]
+
+
+def _settled_row(row: Row, recipe: Recipe, facts: Facts, where: str) -> Row | None:
     """The row as it will be trained on, or None where it is left out."""
-    if not trainable(row):
+    if not Chunk([row]).trainable[0]:
         facts.note("untrainable", where)
         return None
     if len(row) <= recipe.length:
@@ -107,9 +123,10 @@ def _settled(row: Row, recipe: Recipe, facts: Facts, where: str) -> Row | None:
         return None
     kept = truncated(row, recipe.length)
     facts.note("truncated", where)
-    if trained(kept) < trained(row):
+    after = Chunk([kept])
+    if after.trained.sum() < Chunk([row]).trained.sum():
         facts.note("truncated_answers", where)
-    if not trainable(kept):
+    if not after.trainable[0]:
         facts.note("untrainable", where)
         return None
     return kept
@@ -145,57 +162,3 @@ def _template(recipe: Recipe) -> str:
         return "the method's encoding"
     name = Codec.of(recipe.tokenizer).template.name
     return name[:1].lower() + name[1:]
-
-
-def _encoded(examples: Sequence[Example], recipe: Recipe, split: str) -> Iterator[Row]:
-    """The rows in order. Threads encode ahead of the reader by a few chunks, as the tokenizer works outside the GIL."""
-    threads = min(8, os.cpu_count() or 1)
-    chunks = iter(range(0, len(examples), _CHUNK))
-    console = Console(stderr=True)
-    with (
-        ThreadPoolExecutor(threads, thread_name_prefix="encode") as pool,
-        Progress(
-            console=console, transient=True, disable=not console.is_terminal or not sys.stderr.isatty()
-        ) as progress,
-    ):
-        bar = progress.add_task(f"encoding {split}", total=len(examples))
-
-        def started(begin: int) -> Future[list[Row]]:
-            return pool.submit(lambda: [_row(example, recipe) for example in examples[begin : begin + _CHUNK]])
-
-        waiting = deque(started(begin) for begin in islice(chunks, 2 * threads))
-        try:
-            while waiting:
-                rows = waiting.popleft().result()
-                waiting.extend(started(begin) for begin in islice(chunks, 1))
-                yield from rows
-                progress.advance(bar, len(rows))
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _row(example: Example, recipe: Recipe) -> Row:
-    """One example encoded and checked; DataError names the example where encoding fails."""
-    where = str(example.get("where", ""))
-    name = getattr(recipe.encode, "__qualname__", type(recipe.encode).__qualname__)
-    try:
-        row = recipe.encode(example, recipe.tokenizer)
-    except LuthierError as error:
-        error.where = error.where or where
-        raise
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{name} cannot encode this example: {type(error).__name__}: {error}.",
-            where=where,
-            hint=f"It has {', '.join(key for key in example if key != 'where')}; does the method fit the data?",
-        ) from error
-    for sequence in row.sequences:
-        ids, weights = sequence.ids, sequence.weights
-        if not len(ids) or ids.shape != weights.shape or weights[0] or not np.isfinite(weights).all():
-            raise PluginError(
-                f"{name} gave a sequence that is empty, has ids and weights of different lengths, weighs its first "
-                "token, or has a weight that is not finite.",
-                where=where,
-            )
-    return row

@@ -12,9 +12,10 @@ import pytorch_lightning as pl
 from luthier import cache
 from luthier.data import identity, ledger
 from luthier.data.blocks import Blocks
-from luthier.data.building import Encode, Recipe, build
+from luthier.data.building import Recipe, build
 from luthier.data.loader import Batches, Loader, Pass
 from luthier.data.order import Order
+from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
 from luthier.once import once
 from luthier.parts import Example, Prompt, Source

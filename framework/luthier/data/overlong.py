@@ -18,16 +18,6 @@ def truncated(row: Row, length: int) -> Row:
     return Row(tuple(kept), row.values)
 
 
-def trained(row: Row) -> int:
-    """How many tokens of a row weigh something."""
-    return sum(int((sequence.weights > 0).sum()) for sequence in row.sequences)
-
-
-def trainable(row: Row) -> bool:
-    """Whether every sequence of a row has something to predict."""
-    return all((sequence.weights > 0).any() for sequence in row.sequences)
-
-
 def _limit(lengths: list[int], total: int) -> int:
     """The greatest length at which all can be cut so that together they are no longer than `total`."""
     left = len(lengths)

@@ -14,6 +14,7 @@ import torch
 from test_packing import sequence
 
 from luthier.data.blocks import Blocks, Writer
+from luthier.data.chunks import Chunk
 from luthier.data.loader import Batches, Loader, Pass
 from luthier.data.order import Order
 from luthier.data.packing import best_fit, one_each
@@ -25,9 +26,12 @@ from luthier.parts import Batch, Row
 def blocks(tmp_path: Path) -> Blocks:
     lengths = np.random.default_rng(0).integers(2, 30, 40)
     writer = Writer(tmp_path)
-    for number, length in enumerate(lengths):
-        writer.add(Row((sequence(int(length), 100 * number),), {"margin": float(number)}), number)
-    writer.close(best_fit(np.array(writer.lengths), 32), {})
+    rows = [
+        Row((sequence(int(length), 100 * number),), {"margin": float(number)}) for number, length in enumerate(lengths)
+    ]
+    for begin in range(0, 40, 16):
+        writer.add(Chunk(rows[begin : begin + 16]), np.arange(40)[begin : begin + 16])
+    writer.close(best_fit(writer.lengths, 32), {})
     return Blocks(tmp_path)
 
 
@@ -165,9 +169,8 @@ def test_held_out_batches_are_the_same_each_time(blocks):
 
 def test_without_packing_a_batch_is_as_long_as_its_longest_row(tmp_path):
     writer = Writer(tmp_path)
-    for number, length in enumerate([3, 9, 5, 4]):
-        writer.add(Row((sequence(length),)), number)
-    writer.close(one_each(np.array(writer.lengths), 32), {})
+    writer.add(Chunk([Row((sequence(length),)) for length in (3, 9, 5, 4)]), np.arange(4))
+    writer.close(one_each(writer.lengths, 32), {})
     batches = list(Pass(Batches(Blocks(tmp_path), Order(4, 2, 2, shuffle=False))))
     assert [tuple(batch.input_ids.shape) for batch in batches] == [(2, 9), (2, 5)]
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning_fabric.utilities import move_data_to_device
 
+from luthier.data.chunks import Chunk
 from luthier.data.collate import collate
-from luthier.data.overlong import trained, truncated
+from luthier.data.overlong import truncated
 from luthier.data.packing import best_fit
 from luthier.parts import Batch, Row, Sequence
 
@@ -107,4 +108,4 @@ def test_truncating_cuts_the_longest_first_and_fills_the_block(lengths, length):
     shortened = [after for after, before in zip(kept, lengths, strict=True) if after < before]
     assert max(kept) - min(shortened, default=max(kept)) <= 1
     assert cut.values == row.values
-    assert trained(cut) == sum(max(0, each - 1) for each in kept)
+    assert Chunk([cut]).trained.tolist() == [max(0, each - 1) for each in kept]

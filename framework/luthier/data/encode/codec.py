@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ from luthier.data.encode.habits import Habits
 from luthier.data.encode.plain import PlainText
 from luthier.data.encode.template import Message, Template
 from luthier.data.encode.turns import Borders, Turns, borders, exact
-from luthier.errors import DataError
+from luthier.errors import DataError, LuthierError
+from luthier.parts import Example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,6 +36,7 @@ class Codec:
         self._counting = Lock()
         self._tokenizer = ref(tokenizer)
         self._templates: dict[str, tuple[Template, Habits]] = {}
+        self._ahead: dict[int, tuple[Sequence[Message], list[int]]] = {}
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Codec:
@@ -46,20 +48,36 @@ class Codec:
                 _codecs[tokenizer] = codec
         return codec
 
+    def ahead(self, examples: Sequence[Example]) -> Callable[[], int]:
+        """Render and tokenise the conversations of examples in one go, which is faster than one by one.
+
+        Whoever then asks for the turns of one of these very lists of messages is given what was found. Call what is
+        returned in the end: it forgets the rest and says how many were asked for.
+        """
+        said = [(example["messages"], example.get("tools")) for example in examples if "messages" in example]
+        said = [(messages, tools) for messages, tools in said if not self.plain.touches_tokens([messages, tools])]
+        try:
+            texts = [self._template(tools)[0].render(messages, tools) for messages, tools in said]
+        except LuthierError:
+            return lambda: 0  # it is said again, with its place, when this example's turn comes
+        for (messages, _), ids in zip(said, self.plain.encode_all(texts), strict=True):
+            self._ahead[id(messages)] = messages, ids
+        return lambda: sum(self._ahead.pop(id(messages), None) is None for messages, _ in said)
+
     def turns(self, messages: Sequence[Message], tools: Any, weights: Sequence[float], where: str) -> Turns:
         """The ids of a conversation, and where the turns stand whose weight is not 0."""
         template, habits = self._template(tools)
         wanted = frozenset(number for number, weight in enumerate(weights) if weight)
-        if self.plain.touches_tokens(messages) or self.plain.touches_tokens(tools):
+        asked, ids = self._ahead.pop(id(messages), (None, []))
+        ready = asked is messages
+        if not ready and (self.plain.touches_tokens(messages) or self.plain.touches_tokens(tools)):
             truth = exact(template, self.plain, *self._shielded(messages, tools), wanted, where)
         else:
-            shape = (
-                bool(tools),
-                wanted,
-                tuple((message["role"], *filter(message.get, message)) for message in messages),
-            )
+            kinds = tuple((message["role"], *filter(message.get, message)) for message in messages)
+            shape = (bool(tools), wanted, kinds)
             if habits.trusted(shape):
-                found = habits.find(self.plain.encode(template.render(messages, tools, where=where)), messages, wanted)
+                ids = ids if ready else self.plain.encode(template.render(messages, tools, where=where))
+                found = habits.find(ids, messages, wanted)
                 if found is not None:
                     return found
             truth = exact(template, self.plain, messages, tools, wanted, where)

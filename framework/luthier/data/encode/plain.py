@@ -68,8 +68,7 @@ class PlainText:
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text, without any that the tokenizer would add by itself."""
         if MARK not in text and _ESCAPED not in text:
-            ids: list[int] = self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
-            return ids
+            return self.encode_all([text])[0]
         copy = self._copy_of_backend()
         renamed = self._special.sub(lambda found: self._names[found[0]], text)
         renamed = renamed.replace(MARK, "").replace(_ESCAPED, "")
@@ -77,6 +76,10 @@ class PlainText:
         if not self._forgeable.isdisjoint(found):
             raise DataError("The tokenizer takes plain text for a special token, so content could forge a turn.")
         return [self._originals.get(number, number) for number in found]
+
+    def encode_all(self, texts: list[str]) -> list[list[int]]:
+        """The same for several texts without marks."""
+        return [found.ids for found in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, special tokens included."""
