@@ -86,15 +86,15 @@ class Evaluation:
         chosen = self._choose(examples)
         scores.counts[f"{name}: examples evaluated"] = len(chosen)
         scores.counts[f"{name}: examples left out"] = len(examples) - len(chosen)
-        losses = _finite(subject.losses(chosen), [str(example.get("where", "")) for example in chosen])
-        digest, tokens = _digest(chosen), _digest_of_tokens(chosen, losses)
-        scores.measurements[f"{before}loss"] = Measurement(losses, ratio, "lower", tokens)
-        scores.measurements[f"{before}perplexity"] = Measurement(losses, exponential_ratio, "lower", tokens)
         asked = turns(chosen, subject.prompt)
         attempts = self._attempt(subject, name, examples, chosen, asked, scores)
         for metric_name, metric in self.task.metrics.items():
-            statistics = metric.statistics(attempts.made)
+            statistics, digest = metric.statistics(attempts.made), _digest(chosen)
             scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
+        losses = _finite(subject.losses(chosen), [str(example.get("where", "")) for example in chosen])
+        digest = _digest_of_tokens(chosen, losses)
+        scores.measurements[f"{before}loss"] = Measurement(losses, ratio, "lower", digest)
+        scores.measurements[f"{before}perplexity"] = Measurement(losses, exponential_ratio, "lower", digest)
         if first:
             scores.samples = self._samples(subject, asked, attempts)
 
@@ -139,7 +139,8 @@ class Evaluation:
             outputs = [attempt.output for attempt in attempts.made[: self.samples]]
         elif shown:
             greedy = Sampling(max_new_tokens=self.sample_tokens, temperature=0.0)
-            outputs = subject.generate([turn.conversation for turn in shown], greedy)
+            answers = subject.answers([turn.conversation for turn in shown], greedy)
+            outputs = [answer.text + (" …" if answer.finish == "length" else "") for answer in answers]
         else:
             outputs = []
         return [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from luthier.data import encode
 from luthier.errors import DataError
 from luthier.evaluate.bootstrap import Floats
 from luthier.evaluate.subject import Subject
@@ -31,16 +32,9 @@ def texts(examples: Iterable[Example], most: int) -> list[str]:
 
 def text_losses(subject: Subject, written: Sequence[str], length: int) -> tuple[Floats, int]:
     """(-log p, tokens) of each text, [texts, 2], and how many were cut to `length` tokens."""
-    encoded = [np.asarray(subject.tokenizer(text).input_ids, dtype=np.int32) for text in written]
-    sequences = [TokenSequence(ids[:length], _predicted(min(len(ids), length))) for ids in encoded]
+    encoded = [encode.text({"text": text}, subject.tokenizer, end=False) for text in written]
+    sequences = [TokenSequence(whole.ids[:length], whole.weights[:length]) for whole in encoded]
     log_probs = subject.log_probs(sequences)
     sums = [-(found * sequence.weights).sum() for found, sequence in zip(log_probs, sequences, strict=True)]
     weights = [sequence.weights.sum() for sequence in sequences]
-    return np.stack([sums, weights], axis=1).astype(np.float64), sum(len(ids) > length for ids in encoded)
-
-
-def _predicted(length: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Weight 1 for every token but the first, which nothing stands before."""
-    weights = np.ones(length, dtype=np.float32)
-    weights[:1] = 0
-    return weights
+    return np.stack([sums, weights], axis=1).astype(np.float64), sum(len(whole) > length for whole in encoded)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.generate import Sampling
+    from luthier.generate import Answer, Sampling
 
 Message = dict[str, Any]
 Conversation = Sequence[Message]
@@ -33,8 +33,8 @@ class Subject(Protocol):
     @property
     def prompt(self) -> Prompt: ...
 
-    def generate(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[str]:
-        """The text of the next assistant turn of each conversation."""
+    def answers(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Answer]:
+        """The next assistant turn of each conversation."""
 
     def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
         """log p(label as the next assistant turn) [conversations, labels], from one forward pass each."""

@@ -46,7 +46,7 @@ def _page(record: RunRecord, length: int) -> str:
     environment.filters |= {
         "number": figures.number, "signed": figures.signed, "interval": figures.interval, "count": figures.count,
         "title": figures.title, "percent": story.percent, "whiskers": whiskers.whiskers,
-        "short": partial(clipped, most=length), "long": partial(clipped, most=10 * length),
+        "said": _said, "short": partial(clipped, most=length), "long": partial(clipped, most=10 * length),
     }  # fmt: skip
     style = resources.files("luthier.report").joinpath("templates/page.css").read_text("utf-8")
     return environment.get_template("page.html.j2").render(
@@ -57,6 +57,7 @@ def _page(record: RunRecord, length: int) -> str:
         took=figures.duration(record.seconds) if record.seconds is not None else "",
         headlines=story.headlines(record),
         forgetting=story.forgetting(record),
+        without_spread=any(s and s.low == s.high for c in record.comparisons for s in (c.before, c.after)),
         facts=facts(record),
         charts=chart.charts(record.curves),
         chart=chart,
@@ -66,6 +67,11 @@ def _page(record: RunRecord, length: int) -> str:
         most=MOST,
         first=_first,
     )
+
+
+def _said(text: str) -> str:
+    """What a model wrote, without white space around it; that there is nothing else is said."""
+    return text.strip() or ("(nothing but white space)" if text else "(nothing)")
 
 
 def _shown(value: Any) -> Any:

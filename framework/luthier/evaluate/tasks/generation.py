@@ -21,6 +21,7 @@ class Generation:
 
     def __call__(self, subject: Subject, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
         greedy = Sampling(max_new_tokens=self.max_new_tokens, temperature=0.0)
-        outputs = subject.generate([turn.conversation for turn in turns], greedy)
-        made = [turn.attempt(output.strip()) for turn, output in zip(turns, outputs, strict=True)]
-        return Attempts(made, {"empty answers": sum(not attempt.output for attempt in made)})
+        answers = subject.answers([turn.conversation for turn in turns], greedy)
+        made = [turn.attempt(answer.text.strip()) for turn, answer in zip(turns, answers, strict=True)]
+        empty, cut = sum(not attempt.output for attempt in made), sum(answer.finish == "length" for answer in answers)
+        return Attempts(made, {"empty answers": empty, f"answers cut after {self.max_new_tokens} tokens": cut})
