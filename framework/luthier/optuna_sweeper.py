@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import optuna
 
 NAME = "optuna"
+TARGET = "hydra_plugins.luthier.OptunaSweeper"  # Hydra takes plugins by names of this form alone
 SAMPLERS = {"tpe": "TPESampler", "random": "RandomSampler", "cmaes": "CmaEsSampler"}
 JOURNAL = "optuna.journal"
 RESULTS = "optimization_results.yaml"
@@ -150,13 +151,12 @@ class OptunaSweeper(Sweeper):
 
 def register() -> None:
     """Make `hydra/sweeper=optuna` known to Hydra; may be called again."""
-    OptunaSweeper.__module__ = "hydra_plugins.luthier"  # Hydra takes plugins from this name space alone
-    target = f"{OptunaSweeper.__module__}.{OptunaSweeper.__qualname__}"
-    Plugins.instance().register(OptunaSweeper)
+    plugins = Plugins.instance()
+    plugins.register(OptunaSweeper)
+    plugins.class_name_to_class[TARGET] = OptunaSweeper
     settings = {"direction": "minimize", "n_trials": 20, "n_jobs": 1, "sampler": "tpe", "seed": 0, "params": None}
-    ConfigStore.instance().store(
-        group="hydra/sweeper", name=NAME, node={"_target_": target, **settings}, provider="luthier"
-    )
+    node = {"_target_": TARGET, **settings}
+    ConfigStore.instance().store(group="hydra/sweeper", name=NAME, node=node, provider="luthier")
 
 
 def _trials(study: optuna.Study, states: tuple[Any, ...]) -> list[Any]:

@@ -17,7 +17,7 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 class Heartbeat(pl.Callback):
-    """Tells `listeners` and the trackers of each optimizer step, on the first rank; is the first of the callbacks.
+    """Tells `listeners` of each optimizer step, on the first rank; is the first of the callbacks.
 
     A record holds step, epoch, loss, gradient_norm (before clipping), learning_rate, tokens (no padding, all ranks),
     seconds (validation and checkpoints left out), tokens_per_second and memory_bytes (peak of this process or its
@@ -76,8 +76,6 @@ class Heartbeat(pl.Callback):
         record = self._record(trainer, pl_module, tokens, seconds)
         for tell in self.listeners:
             tell(record)
-        for logger in trainer.loggers:
-            logger.log_metrics({name: value for name, value in record.items() if name != "step"}, trainer.global_step)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._validation_started = time.perf_counter()
