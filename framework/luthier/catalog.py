@@ -11,6 +11,7 @@ from luthier.errors import PluginError
 from luthier.plugins import Plugins
 
 USER = "this folder"
+_NOT_WORDS = ("@package", "yaml-language-server")
 _TARGET = re.compile(r"^[^#\n]*?\b_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
 
 
@@ -46,7 +47,7 @@ class Answer:
         with self.file.open(encoding="utf-8", errors="replace") as file:
             lines = file.read(4096).splitlines()
         comments = (line.lstrip("# ").rstrip() for line in lines if line.startswith("#"))
-        return next((comment for comment in comments if not comment.startswith("@package")), "")
+        return next((comment for comment in comments if not comment.startswith(_NOT_WORDS)), "")
 
     @property
     def targets(self) -> list[str]:

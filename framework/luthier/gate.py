@@ -17,7 +17,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
-from luthier import bounds, trust
+from luthier import bounds, optuna_sweeper, trust
 from luthier.catalog import USER, Catalog
 from luthier.errors import Refused
 from luthier.names import refuse_bad_name
@@ -35,6 +35,7 @@ class Gate(ConfigLoaderImpl):
     """Hydra's loader over the recipe folders of a catalog; Refused (exit 6) where a recipe reaches for code."""
 
     def __init__(self, catalog: Catalog) -> None:
+        optuna_sweeper.register()
         super().__init__(_search_path(catalog))
         self.repository = _GuardedRepository(self.config_search_path)
         OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets

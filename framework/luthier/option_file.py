@@ -69,7 +69,8 @@ class Option:
             self._take(other, catalog)
         for key, name in entry.items() if isinstance(entry, dict) else ():
             words, _, package = str(key).split()[-1].partition("@")
-            question = words.lstrip("/") if words.startswith("/") else f"{answer.question}/{words}"
+            absolute = words.startswith("/") or answer.question == "."
+            question = words.lstrip("/") if absolute else f"{answer.question}/{words}"
             self.asks[package or words.rpartition("/")[2]] = (question, str(name))
 
 

@@ -139,6 +139,12 @@ def _show_as_json(asked: Namespace, composer: Composer, console: Console) -> int
 
 
 def _complete(asked: Namespace, composer: Composer, console: Console) -> int:
-    from luthier import completer
+    """Answer a shell's query; Hydra's own install=SHELL is `luthier completion SHELL`."""
+    from luthier.completer import from_environment
 
-    return completer.answer(asked.overrides, composer, console)
+    if [word for word in asked.overrides if word.startswith("query=")] != asked.overrides:
+        raise RecipeError("-sc answers query=SHELL.", where="-sc", hint="`luthier completion bash` prints the script.")
+    found = from_environment(composer)
+    if found:
+        console.data("\n".join(found))
+    return 0
