@@ -2,7 +2,7 @@
 
 Whatever is measured is written as per-example sufficient statistics, an array [examples, statistics], and a function
 from their totals to a value: accuracy is (right, 1) and a division, macro-F1 three counts for each class. A resample
-of the examples is then a row of multinomial counts, and all resamples together one matrix product.
+of the examples is then a row of counts, and all resamples together one matrix product.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ def resampled(statistics: list[Floats], *, resamples: int, seed: int) -> list[Fl
     """
     count = len(statistics[0])
     generator = np.random.default_rng(seed)
-    even = np.full(count, 1 / count)
     blocks: list[list[Floats]] = [[] for _ in statistics]
     for start in range(0, resamples, rows := max(1, BLOCK // count)):
-        counts = generator.multinomial(count, even, size=min(rows, resamples - start)).astype(np.float64)
+        counts = _counts(generator, min(rows, resamples - start), count)
         for totals, array in zip(blocks, statistics, strict=True):
             totals.append(counts @ array)
     return [np.concatenate(totals) for totals in blocks]
+
+
+def _counts(generator: np.random.Generator, rows: int, count: int) -> Floats:
+    """How often each example is in each resample, [rows, count]."""
+    drawn = generator.integers(count, size=(rows, count))
+    drawn += np.arange(rows)[:, None] * count
+    return np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
 
 
 def interval(values: Floats, *, confidence: float) -> tuple[float, float]:
