@@ -79,8 +79,16 @@ def test_whiskers_share_one_scale():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.8571, "0.857"), (-0.5, "−0.500"), (67.61, "67.61"), (875.53, "875.5"), (34377.2, "34,377"), (0.00012, "0.00012"), (0, "0.000")],
-)  # fmt: skip
+    [
+        (0.8571, "0.857"),
+        (-0.5, "−0.500"),
+        (67.61, "67.61"),
+        (875.53, "875.5"),
+        (34377.2, "34,377"),
+        (0.00012, "0.00012"),
+        (0, "0.000"),
+    ],
+)
 def test_numbers_keep_three_digits(value, text):
     assert figures.number(value) == text
 
