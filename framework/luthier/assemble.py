@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier import again
 from luthier.build import build
 from luthier.compose import PARTS, Composition
 from luthier.noise import hush
@@ -35,6 +36,7 @@ def carry_out(
 ) -> float | None:
     """Assemble and carry out, plugins wrapped around it; gives the score that the recipe names."""
     hush()
+    again.remember(flags, composition.overrides, folder)
     plugins.register(Core(), "luthier")
     run = assemble(composition, RunFolder(Path(folder)), plugins, console)
     return plugins.run(run)

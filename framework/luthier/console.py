@@ -10,9 +10,12 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from luthier.errors import LuthierError
+
+if TYPE_CHECKING:
+    from luthier.training.signals import Interrupted
 
 NARROWEST = 80
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -61,7 +64,7 @@ class Console:
             rich.print(table)
         return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").splitlines())
 
-    def error(self, error: LuthierError) -> int:
+    def error(self, error: LuthierError | Interrupted) -> int:
         """Say what went wrong and give the exit code."""
         if self.debug:
             traceback.print_exception(error)

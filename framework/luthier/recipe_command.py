@@ -20,6 +20,7 @@ from luthier.compose import ROOT_FILE, answered
 from luthier.console import Console
 from luthier.errors import LuthierError, RecipeError, Refused
 from luthier.nearest import nearest
+from luthier.training.signals import Interrupted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -67,7 +68,7 @@ class _Job:
 
             folder = hydra.runtime.output_dir
             return carry_out(composition, folder, self.composer.plugins, self.console, self.flags.again())
-        except LuthierError as error:
+        except (LuthierError, Interrupted) as error:
             raise SystemExit(self.console.error(error)) from error
         except KeyboardInterrupt as error:
             raise SystemExit(130) from error

@@ -19,6 +19,7 @@ class Interrupted(SystemExit):
     """
 
     kind = "interrupted"
+    code: int
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
