@@ -147,11 +147,14 @@ dataset_info:
     assert labels == ["bad", "good"] * 3
 
 
-def test_a_folder_with_code_is_read_without_running_it(compose_source, write, pairs, tmp_path, monkeypatch):
+def test_a_folder_with_code_of_its_own_is_refused_and_the_code_not_run(
+    compose_source, write, pairs, tmp_path, monkeypatch
+):
     monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "cache"))
     folder = write(pairs(3), "set/train.jsonl").parent
     write(f"open({str(tmp_path / 'ran')!r}, 'w')\n", "set/set.py")
-    assert len(list(compose_source(f"data.name={folder}", defaults=["data: hub"]))) == 3
+    with pytest.raises(DataError, match="scripts are no longer supported"):
+        list(compose_source(f"data.name={folder}", defaults=["data: hub"]))
     assert not (tmp_path / "ran").exists()
 
 

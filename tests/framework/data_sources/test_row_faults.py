@@ -96,6 +96,7 @@ def test_bytes_that_are_not_utf8_are_named_by_their_offset(write, pairs):
         ("\\ud83d", "half of a surrogate"),
         ("\\udE00", "half of a surrogate"),
         ("\\ud83dx", "half"),
+        ("\\ud83d \\ude00", "\\ud83d, half"),
         ("\x00", "U+0000"),
     ],
 )

@@ -54,7 +54,8 @@ class BedrockConversation:
         ]
         example["messages"] = conversation([*system, *turns], counts)
         if row.get("toolConfig"):
-            example["tools"] = tools([_definition(tool) for tool in row["toolConfig"].get("tools", [])])
+            given = _object(row["toolConfig"], "toolConfig").get("tools")
+            example["tools"] = tools([_definition(tool) for tool in _list(given, "toolConfig.tools")])
         count_reserved(example["messages"], counts)
         return example
 
@@ -64,6 +65,12 @@ def _list(value: Any, at: str) -> list[Any]:
         return []
     if not isinstance(value, list):
         raise DataError(f"`{at}` is {kind(value)}, where a list is expected.")
+    return value
+
+
+def _object(value: Any, at: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise DataError(f"`{at}` is {kind(value)}, where an object is expected.")
     return value
 
 
@@ -100,13 +107,14 @@ def _read_block(
     if names == ["text"]:
         said.append(_text(block, at))
     elif names == ["reasoningContent"]:
-        message["reasoning_content"] = _text(block["reasoningContent"].get("reasoningText"), f"{at}.reasoningContent")
+        reasoning = _object(block["reasoningContent"], f"{at}.reasoningContent").get("reasoningText")
+        message["reasoning_content"] = _text(reasoning, f"{at}.reasoningContent")
     elif names == ["toolUse"]:
-        use = block["toolUse"]
+        use = _object(block["toolUse"], f"{at}.toolUse")
         function = {"name": use.get("name"), "arguments": use.get("input", {})}
         calls.append({"id": use.get("toolUseId"), "type": "function", "function": function})
     elif names == ["toolResult"]:
-        result = block["toolResult"]
+        result = _object(block["toolResult"], f"{at}.toolResult")
         pieces = [_result(piece, at) for piece in _list(result.get("content"), f"{at}.toolResult.content")]
         results.append({"role": "tool", "tool_call_id": result.get("toolUseId"), "content": "\n".join(pieces)})
     else:
@@ -120,6 +128,7 @@ def _result(piece: Any, at: str) -> str:
 
 
 def _definition(tool: Any) -> dict[str, Any]:
-    spec = tool.get("toolSpec", {}) if isinstance(tool, dict) else {}
+    spec = _object(_object(tool, "toolConfig.tools").get("toolSpec"), "toolConfig.tools.toolSpec")
+    schema = _object(spec.get("inputSchema", {}), "toolConfig.tools.toolSpec.inputSchema")
     made = {"name": spec.get("name"), "description": spec.get("description", "")}
-    return {**made, "parameters": spec.get("inputSchema", {}).get("json", {})}
+    return {**made, "parameters": schema.get("json", {})}

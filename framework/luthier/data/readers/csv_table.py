@@ -41,7 +41,10 @@ class CsvTable:
         quoting = {"quotechar": self.quote, "strict": True} if self.quote else {"quoting": csv.QUOTE_NONE}
         csv.field_size_limit(LONGEST_FIELD)
         rows = csv.reader(source, delimiter=delimiter, **quoting)
-        header = self.columns or self._header(rows, source, name, delimiter)
+        try:
+            header = self.columns or self._header(rows, source, name, delimiter)
+        except csv.Error as error:
+            raise DataError(f"The header cannot be read: {error}.", where=f"{name}:1") from None
         if header is None:
             return
         while True:
