@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+
+_read_only = ContextVar("luthier_cache_read_only", default=False)
 
 
 def folder(kind: str) -> Path:
     """The cache folder of one kind of thing (`packages`, `models`, `tokens`, …), made if need be."""
     root = Path(os.environ.get("LUTHIER_CACHE") or Path.home() / ".cache" / "luthier")
     place = root.expanduser().absolute() / kind
-    place.mkdir(parents=True, exist_ok=True)
+    if not is_read_only():
+        place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """While this lasts, the cache gives what it has: nothing is fetched, made or written (ResourceError instead)."""
+    token = _read_only.set(True)
+    try:
+        yield
+    finally:
+        _read_only.reset(token)
+
+
+def is_read_only() -> bool:
+    return _read_only.get()

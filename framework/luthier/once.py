@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from luthier import cache
 from luthier.errors import ResourceError
 
 
@@ -22,6 +23,8 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
     """
     if folder.is_dir():
         return folder
+    if cache.is_read_only():
+        raise ResourceError(f"{folder.name} is not in the cache yet.", where=str(folder))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".lock-{folder.name}"):

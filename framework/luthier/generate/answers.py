@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.data import encode
-from luthier.errors import DataError
+from luthier.errors import DataError, RecipeError
 from luthier.generate.kv import roomy_cache
 from luthier.generate.sampling import Sampling
 from luthier.generate.stops import cut, stop_tokens
@@ -89,6 +89,12 @@ class Writer:
     """Writes the answers of one batch at a time."""
 
     def __init__(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, settings: Sampling) -> None:
+        if getattr(getattr(network, "active_peft_config", None), "is_prompt_learning", False):
+            raise RecipeError(
+                "The network puts virtual tokens before its text, which answering token by token would repeat.",
+                where="adaptation",
+                hint="Choose an adaptation that changes weights.",
+            )
         self.network, self.tokenizer, self.settings = network, tokenizer, settings
         self.stops = stop_tokens(network, tokenizer)
         self.device = next(network.parameters()).device

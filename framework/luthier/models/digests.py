@@ -32,6 +32,8 @@ def remembered_digest(file: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # nothing remembered, or not by us: hash it
     found = digest(real)
+    if cache.is_read_only():
+        return found
     with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False, encoding="utf-8") as temporary:
         json.dump({"stamp": stamp, "sha256": found}, temporary)
     os.replace(temporary.name, note)

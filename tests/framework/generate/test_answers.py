@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
 from luthier.data import encode
-from luthier.errors import DataError
+from luthier.errors import DataError, RecipeError
 from luthier.generate import Sampling, answers, generate
 from luthier.generate.stops import stop_tokens
 from luthier.head import bare
@@ -165,3 +165,10 @@ def test_a_network_in_training_is_asked_in_evaluation_mode_and_put_back(made, qu
 
 def test_nothing_asked_is_nothing_answered(made) -> None:
     assert generate(*made(), []) == []
+
+
+def test_a_network_with_virtual_tokens_is_refused_and_not_answered_for_wrongly(made, questions) -> None:
+    network, tokenizer = made()
+    config = PromptTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM")
+    with pytest.raises(RecipeError, match="virtual tokens"):
+        generate(get_peft_model(deepcopy(network), config), tokenizer, questions)

@@ -98,8 +98,9 @@ def test_the_converted_network_can_be_saved_and_trained(file: Path, tmp_path: Pa
 
 
 def test_digits_are_split_one_by_one_as_the_file_says(file: Path) -> None:
-    tokenizer = Folder(path=str(converted(file))).tokenizer
-    assert tokenizer.convert_ids_to_tokens(tokenizer("in 1999").input_ids)[-4:] == ["1", "9", "9", "9"]
+    tokenizer: Any = Folder(path=str(converted(file))).tokenizer
+    pieces = [piece for piece, _ in tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str("in 1999")]
+    assert pieces[-4:] == ["1", "9", "9", "9"]
 
 
 def test_the_longest_input_is_that_of_the_network(file: Path) -> None:
