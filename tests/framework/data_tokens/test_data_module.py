@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +149,30 @@ def test_a_build_that_fails_leaves_nothing_behind():
     with pytest.raises(DataError):
         data([said("Hello", "long " * 500)]).setup("fit")
     assert {path for path in cache.folder("blocks").iterdir() if not path.name.startswith(".lock")} <= before
+
+
+def killed_while_encoding(examples) -> None:
+    def deadly(example, tokenizer):
+        if example["messages"] == examples[100]["messages"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return chat_row(example, tokenizer)
+
+    data(examples, encode=deadly).setup("fit")
+
+
+def test_a_process_that_is_killed_while_it_encodes_leaves_nothing_under_a_final_name(monkeypatch):
+    monkeypatch.setattr("luthier.data.identity.of_function", lambda function: "killed")
+    examples = [said(f"Hello {number}", "well") for number in range(200)]
+    before = {path for path in cache.folder("blocks").iterdir() if not path.name.startswith(".")}
+    child = multiprocessing.get_context("fork").Process(target=killed_while_encoding, args=(examples,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert {path for path in cache.folder("blocks").iterdir() if not path.name.startswith(".")} == before
+    made = data(examples)
+    made.setup("fit")
+    assert made.report()["rows"] == 200
+    assert not any(path.name.startswith(".tmp") for path in cache.folder("blocks").iterdir())
 
 
 LONG = [said("Hello", "well"), said("Hello", "long " * 200), said("Hi", "longer " * 300)]

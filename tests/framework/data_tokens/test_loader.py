@@ -64,6 +64,17 @@ def test_every_batch_has_the_same_shape(blocks):
     assert {tuple(batch.input_ids.shape) for batch in loader(blocks, size=5, micro=2)} == {(2, 32)}
 
 
+def test_a_rank_without_blocks_gets_fillers_so_that_all_ranks_compute_as_often(blocks):
+    ranks = [list(loader(blocks, size=4, micro=1, world=4, rank=rank)) for rank in range(4)]
+    assert len({len(batches) for batches in ranks}) == 1
+    last = [batches[-1] for batches in ranks]
+    assert [len(batch.examples) > 0 for batch in last] == [at < len(blocks) % 4 for at in range(4)]
+    filler = last[-1]
+    assert not filler.segments.any()
+    assert not filler.weights.any()
+    assert tuple(filler.input_ids.shape) == (1, 32)
+
+
 def test_rows_come_out_as_they_went_in(blocks):
     for batch in loader(blocks):
         first = batch.segments.numpy()

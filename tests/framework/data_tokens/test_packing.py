@@ -51,15 +51,12 @@ def test_packing_is_best_fit_decreasing():
     assert sorted(128 - int(lengths[group].sum()) for group in groups) == sorted(rooms)
 
 
-def test_packing_a_hundred_thousand_rows_takes_about_ten_times_as_long_as_ten_thousand():
+def test_packing_a_hundred_thousand_rows_takes_moments():
+    """Comparing each row with each block would take minutes."""
     lengths = np.clip(np.random.default_rng(0).lognormal(5, 0.8, 100_000).astype(np.int64), 1, 2048)
-
-    def seconds(count: int) -> float:
-        begun = time.process_time()
-        best_fit(lengths[:count], 2048)
-        return time.process_time() - begun
-
-    assert seconds(100_000) < 40 * max(seconds(10_000), 0.005)
+    begun = time.process_time()
+    best_fit(lengths, 2048)
+    assert time.process_time() - begun < 5
 
 
 def test_a_row_that_does_not_fit_is_refused():
