@@ -14,6 +14,10 @@ from luthier import cache
 from luthier.errors import ResourceError
 
 
+class NotYetError(ResourceError):
+    """Something would have to be fetched or made, which `cache.read_only` does not allow."""
+
+
 def once(folder: Path, make: Callable[[Path], None]) -> Path:
     """`folder`, filled by `make` if it is not there yet.
 
@@ -24,7 +28,7 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
     if folder.is_dir():
         return folder
     if cache.is_read_only():
-        raise ResourceError(f"{folder.name} is not in the cache yet.", where=str(folder))
+        raise NotYetError(f"{folder.name} is not in the cache yet.", where=str(folder))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".lock-{folder.name}"):

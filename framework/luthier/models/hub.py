@@ -17,10 +17,12 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from luthier import cache
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.models.loading import Loading
 from luthier.models.safety import refuse_pickles
 from luthier.models.stored import Stored
+from luthier.once import NotYetError
 
 PLANS = ["*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt"]
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -88,8 +90,12 @@ class Hub(Stored):
         return super().lineage() | {"revision": self._plans.name}
 
     def _download(self, patterns: list[str], revision: str | None) -> Path:
+        offline = cache.is_read_only()
         try:
-            return Path(snapshot_download(self.id, revision=revision, allow_patterns=patterns, endpoint=_endpoint()))
+            found = snapshot_download(
+                self.id, revision=revision, allow_patterns=patterns, endpoint=_endpoint(), local_files_only=offline
+            )
+            return Path(found)
         except GatedRepoError as error:
             raise ResourceError(
                 f"{self.id} is gated: its owner wants to know who you are.",
@@ -104,6 +110,8 @@ class Hub(Stored):
         except RevisionNotFoundError as error:
             raise RecipeError(f"{self.id} has no revision {revision!r}.", where="model.revision") from error
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+            if offline:
+                raise NotYetError(f"{self.id} is not in the cache yet.", where="model.id") from error
             raise ResourceError(
                 f"{self.id} could not be fetched from the hub: {str(error).strip().splitlines()[0]}",
                 hint="Without a network use model=folder, or model=smollm2, which a package carries.",

@@ -54,7 +54,7 @@ class Stored(ABC):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         config = self.config  # checked for code before the tokenizer is touched
         tokenizer = load_tokenizer(self.plans(), owner=self.name, trusted=self.trusted)
-        self.settled = settle(tokenizer, config, chat_template=self.loading.chat_template)
+        settle(tokenizer, config, chat_template=self.loading.chat_template)
         return tokenizer
 
     def network(self) -> nn.Module:

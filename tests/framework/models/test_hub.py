@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 import torch
 
+from luthier import cache
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.models.hub import Hub
+from luthier.once import NotYetError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -153,3 +155,14 @@ def test_code_of_the_hub_is_refused_and_vouching_for_it_needs_a_commit(hub: Tiny
     with pytest.raises(Refused, match="not pinned"):
         _ = vouched.config
     assert not [path for path in hub.asked if path.endswith(".py")]
+
+
+def test_a_plan_asks_the_hub_for_nothing(hub: TinyHub) -> None:
+    with cache.read_only(), pytest.raises(NotYetError, match="org/tiny"):
+        _ = Hub(id="org/tiny").config
+    assert hub.asked == []
+    Hub(id="org/tiny").network()
+    asked = len(hub.asked)
+    with cache.read_only():
+        assert Hub(id="org/tiny").config.hidden_size == 32
+    assert len(hub.asked) == asked

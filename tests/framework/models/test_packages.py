@@ -265,6 +265,21 @@ def test_of_two_processes_that_make_a_folder_one_waits_for_the_other(tmp_path: P
     assert all(process.returncode == 0 for process in both)
 
 
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    def make(folder: Path) -> None:
+        for number in range(300):
+            (folder / str(number)).touch()
+
+    seen: set[int] = set()
+    writer = threading.Thread(target=once, args=(tmp_path / "it", make))
+    writer.start()
+    while writer.is_alive():
+        if (tmp_path / "it").exists():
+            seen.add(len(list((tmp_path / "it").iterdir())))
+    assert seen <= {300}
+    assert len(list((tmp_path / "it").iterdir())) == 300
+
+
 def test_a_cache_that_cannot_be_written_is_a_resource_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ResourceError, match="LUTHIER_CACHE"):
@@ -276,6 +291,7 @@ def test_a_folder_called_pip_in_the_working_folder_is_not_run(
 ) -> None:
     put_wheel(shelf)
     (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__init__.py").touch()
     (tmp_path / "pip" / "__main__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()")
     monkeypatch.chdir(tmp_path)
     packages.fetch("carrier==1.0")
