@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from luthier import trust
+from luthier import step_metrics, trust
 from luthier.build import build
 from luthier.catalog import Catalog
 from luthier.errors import RecipeError, ResourceError
@@ -27,8 +27,10 @@ from luthier.training.checkpoint_files import digest
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedTokenizerBase
 
     from luthier.parts import Adaptation, Model
+    from luthier.run_folder import RunFolder
 
 FORMAT = 1
 MANIFEST, RECIPE, FOLDER = "manifest.json", "resolved.yaml", "artifact"
@@ -45,7 +47,7 @@ class Artifact(Subject):
     def merged(self) -> nn.Module:
         """A plain network with the same logits, which no longer needs PEFT; the artifact's own is used up."""
         assert self.adaptation is not None
-        return self.adaptation.merge(self.network)
+        return self.adaptation.merge(self.network) if self.manifest["trained"] else self.network
 
     def export(self, folder: Path) -> None:
         """Write the merged network and the tokenizer as plain transformers load them; RecipeError where it exists."""
@@ -55,14 +57,28 @@ class Artifact(Subject):
         self.tokenizer.save_pretrained(folder)
 
 
-def save(subject: Subject, adaptation: Adaptation, folder: Path, *, recipe: Any, facts: Mapping[str, Any]) -> Path:
-    """Write an artifact whole or not at all: into a folder beside its place, flushed, sealed, then renamed."""
+def save(
+    tokenizer: PreTrainedTokenizerBase,
+    moved: Subject | None,
+    adaptation: Adaptation,
+    run: RunFolder,
+    *,
+    recipe: Any,
+    facts: Mapping[str, Any],
+) -> Path:
+    """Write an artifact whole or not at all: into a folder beside its place, sealed, then renamed.
+
+    `moved` is None for a run that moved no weight, whose artifact is the recipe and the tokenizer.
+    """
+    folder = run.artifact
     temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        adaptation.save(subject.network, temporary)
-        subject.tokenizer.save_pretrained(temporary)
+        if moved is not None:
+            adaptation.save(moved.network, temporary)
+            step_metrics.write(run.metrics, temporary)
+        tokenizer.save_pretrained(temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
         (temporary / RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
         files = {path.relative_to(temporary).as_posix(): digest(path) for path in temporary.rglob("*") if path.is_file()}
@@ -100,7 +116,7 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str
     model: Model = build(recipe.model)
     adaptation: Adaptation = build(recipe.adaptation)
     _refuse_another_base(model, manifest, folder)
-    network = adaptation.load(model, folder)
+    network = adaptation.load(model, folder) if manifest["trained"] else model.network()
     return Artifact(
         network=network.eval(),
         tokenizer=_tokenizer(folder),

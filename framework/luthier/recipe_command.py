@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra import version
@@ -15,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from luthier import cli, command_line, wording
+from luthier import cli, command_line, unfinished, wording
 from luthier.compose import ROOT_FILE, answered
 from luthier.console import Console
 from luthier.errors import LuthierError, RecipeError, Refused
@@ -25,7 +26,7 @@ from luthier.training.signals import Interrupted
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from luthier.compose import Composer
+    from luthier.compose import Composer, Composition
 
 ELSEWHERE = ("--experimental-rerun", "--config-path", "--config-name")
 
@@ -107,7 +108,13 @@ def _compose_ahead(asked: Namespace, composer: Composer, console: Console) -> No
     for line in compositions[0].dropped:
         console.say(f"note: {line}")
     if asked.cfg is None and not {"name", "hydra.run.dir"} & {word.key for word in words}:
-        asked.overrides.append(f"name={cli.run_name(compositions[0].recipe.replace('/', '-'))}")
+        asked.overrides.append(f"name={_name(compositions[0])}")
+
+
+def _name(composition: Composition) -> str:
+    """A new name, or that of the run that `resume=auto` goes on with."""
+    again = unfinished.newest(Path("runs"), composition.hash) if composition.config.resume == "auto" else None
+    return again or cli.run_name(composition.recipe.replace("/", "-"))
 
 
 def _hand_to_hydra(asked: Namespace, parser: ArgumentParser, composer: Composer, job: _Job) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,16 +78,16 @@ def comparisons(before: Scores | None, after: Scores | None) -> list[Comparison]
 
 def _model(run: Run) -> ModelFacts:
     lineage = run.model.lineage()
-    weights = list(run.method.network.parameters())
+    weights = list(run.method.network.parameters()) if hasattr(run.method, "network") else []
     return ModelFacts(
-        name=str(lineage.get("name", "")),
+        name=Path(str(lineage.get("name", ""))).name,
         base=str(lineage.get("id", "")),
         architecture=next(iter(run.model.config.architectures or []), run.model.config.model_type),
-        parameters=sum(weight.numel() for weight in weights),
+        parameters=sum(weight.numel() for weight in weights) or None,
         trained=sum(weight.numel() for weight in weights if weight.requires_grad) if run.trained else None,
         licence=str(lineage.get("licence", "")),
         note=str(lineage.get("note", "")),
-        lineage={key: str(value) for key, value in lineage.items() if value not in (None, "")},
+        lineage={key: str(value) for key, value in lineage.items() if value and not isinstance(value, dict)},
     )
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from luthier import artifact, recording, surroundings
 from luthier.console import coloured
 from luthier.errors import RecipeError
+from luthier.evaluate.scores import Scores
 from luthier.events import EventLog
 from luthier.hookspecs import hookimpl
 from luthier.nearest import nearest
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from luthier.console import Console
     from luthier.data.module import Data
     from luthier.evaluate.evaluation import Evaluation
-    from luthier.evaluate.scores import Scores
     from luthier.method import Method
     from luthier.parts import Adaptation, Model, Prompt
     from luthier.plugins import Plugins
@@ -69,6 +69,8 @@ class Run:
 
     @property
     def artifact_kind(self) -> str:
+        if not self.trained:
+            return ""
         return "adapter" if self.adaptation.needs_base else "weights"
 
     @property
@@ -86,14 +88,19 @@ class Run:
             return self._finish() if first_rank() else None
 
     def baseline(self) -> None:
-        """Measure the model as it comes."""
-        if first_rank():
-            self.method.load()
-            self.before = self._measured("before")
+        """Measure the model as it comes, unless the run that goes on has done so."""
+        done = self.folder.scores / "before"
+        if not first_rank():
+            return
+        if self.composition.config.resume and (done / "scores.json").is_file():
+            self.before = Scores.load(done, self.evaluation.reductions)
+            return
+        self.method.load()
+        self.before = self._measured("before")
 
     def fit(self) -> None:
         """Train what the adaptation lets move."""
-        events = EventLog(self.folder.events)
+        events = EventLog(self.folder.events if first_rank() else None)
         start = starting_point(self.folder.checkpoints, self.composition.config.resume, events)
         self.resumed_from = start.name if start else ""
         pl.seed_everything(int(self.composition.config.seed), verbose=False)
@@ -102,9 +109,10 @@ class Run:
         self.fit_seconds, self.trained = time.perf_counter() - at, True
 
     def evaluate(self) -> None:
-        """Measure the customised model on the same examples."""
+        """Measure the model as it is now on the same examples."""
         if first_rank():
-            self.method.configure_model()
+            if not hasattr(self.method, "network"):
+                self.method.load()
             self.after = self._measured("after")
 
     def _stages(self) -> list[Callable[[], None]]:
@@ -128,7 +136,7 @@ class Run:
 
     def _measured(self, name: str) -> Scores:
         scores = self.evaluation(self.subject, {"test": self.data.examples("test")})
-        scores.save(self.folder.path / "scores" / name)
+        scores.save(self.folder.scores / name)
         return scores
 
     def _finish(self) -> float | None:
@@ -141,22 +149,24 @@ class Run:
             "commit": self.environment["commit"],
             "packages": self.environment["packages"],
             "model": self.model.lineage(),
-            "needs_base": self.adaptation.needs_base,
+            "trained": self.trained,
+            "needs_base": self.adaptation.needs_base or not self.trained,
             "data": self.data.fingerprint(),
             "scores": {name: score.value for name, score in self.after.items()} if self.after else {},
         }
-        artifact.save(self.subject, self.adaptation, self.folder.artifact, recipe=config, facts=facts)
+        moved = self.subject if self.trained else None
+        artifact.save(self.model.tokenizer, moved, self.adaptation, self.folder, recipe=config, facts=facts)
         self._say()
         return self._score()
 
     def _say(self) -> None:
         """Write the record and its views: report, model card, the table of the terminal."""
         record = recording.record(self, self.environment)
-        record.save(self.folder.path / "record.json")
         write_text(self.folder.report, page(record))
-        write_text(self.folder.card, card(record))
-        write_text(self.folder.artifact / "README.md", card(record))
-        self.console.data(terminal.table(record, colour=coloured(sys.stdout)), asdict(record))
+        for place in (self.folder.card, self.folder.artifact / "README.md"):
+            write_text(place, card(record))
+        record.save(self.folder.record)
+        self.console.data(terminal.table(record, colour=coloured(sys.stdout)), record.as_json())
 
     def _score(self) -> float | None:
         name, scores = str(self.composition.config.score), self.after or self.before

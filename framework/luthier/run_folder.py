@@ -1,7 +1,7 @@
 """The folder of one run: where everything lies, who owns it, and what is known about its surroundings.
 
 recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   events.jsonl   report.html   MODEL_CARD.md
-checkpoints/step-*/MANIFEST.json   artifact/   score.json   lock
+checkpoints/step-*/MANIFEST.json   artifact/   scores/   record.json   score.json   lock
 """
 
 from __future__ import annotations
@@ -61,6 +61,14 @@ class RunFolder:
     @property
     def artifact(self) -> Path:
         return self.path / "artifact"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record.json"
+
+    @property
+    def scores(self) -> Path:
+        return self.path / "scores"
 
     @property
     def score(self) -> Path:
