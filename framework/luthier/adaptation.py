@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
+from luthier.errors import RecipeError
+from luthier.nearest import nearest
+
 if TYPE_CHECKING:
     from peft import PeftConfig
 
@@ -47,7 +50,11 @@ class PeftAdaptation:
     def __call__(self, network: nn.Module) -> nn.Module:
         from peft import get_peft_model
 
-        return get_peft_model(network, self.peft_config(network))  # type: ignore[arg-type]
+        config = self.peft_config(network)
+        try:
+            return get_peft_model(network, config)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise _refused(error, network, config) from error
 
     def save(self, network: nn.Module, folder: Path) -> None:
         network.save_pretrained(folder)  # type: ignore[operator]
@@ -59,3 +66,13 @@ class PeftAdaptation:
 
     def merge(self, network: nn.Module) -> nn.Module:
         return cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]
+
+
+def _refused(error: ValueError, network: nn.Module, config: PeftConfig) -> RecipeError:
+    """PEFT's complaint, with the nearest module names where it found none of those that it was given."""
+    names = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+    asked = getattr(config, "target_modules", None) or []
+    unknown = sorted(set(asked) - names) if not isinstance(asked, str) else []
+    hint = nearest(unknown[0], names, "It has") if unknown else ""
+    said = f"The network has no module {unknown[0]!r}." if unknown else str(error).strip()
+    return RecipeError(said, where="adaptation", hint=hint)

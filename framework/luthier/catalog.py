@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,8 +25,18 @@ class Answer:
     file: Path
     owner: str
 
+    place: str = ""
+
     def __str__(self) -> str:
         return f"{self.question}={self.name}"
+
+    @property
+    def shown(self) -> str:
+        """Its file, as short as it can be said: from the working folder, or from the package that ships it."""
+        if self.place.startswith("pkg://"):
+            inside = "" if self.question == "." else f"{self.question}/"
+            return f"{self.place.removeprefix('pkg://').replace('.', '/')}/{inside}{self.file.name}"
+        return os.path.relpath(self.file) if self.file.is_relative_to(Path.cwd()) else str(self.file)
 
     @property
     def text(self) -> str:
@@ -75,7 +86,7 @@ class Catalog:
         self.search_path[place] = owner
         for file in sorted(folder.rglob("*.yaml")):
             question = file.parent.relative_to(folder).as_posix()
-            answer = Answer(question, file.stem, file, owner)
+            answer = Answer(question, file.stem, file, owner, place)
             twin = self.answers.setdefault((question, file.stem), answer)
             if twin is not answer and question != ".":
                 raise PluginError(

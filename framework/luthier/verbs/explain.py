@@ -15,7 +15,6 @@ from luthier.errors import RecipeError
 from luthier.exit_codes import MEANINGS
 from luthier.nearest import nearest
 from luthier.option_file import Option
-from luthier.origins import shown
 from luthier.verbs import Call, recipes
 
 EXIT_CODES = "exit-codes"
@@ -66,7 +65,7 @@ def _exit_codes(call: Call) -> int:
 def _recipe(call: Call, answer: Answer) -> int:
     text = answer.text.strip()
     record = {"recipe": answer.name, "what": answer.headline, "run": answer.how_to_run, "file": str(answer.file)}
-    said = f"{text}\n\n{shown(answer.file)}\nluthier plan recipe={answer.name} says what it comes to."
+    said = f"{text}\n\n{answer.shown}\nluthier plan recipe={answer.name} says what it comes to."
     call.console.data(said, {**record, "text": text})
     return 0
 
@@ -80,7 +79,12 @@ def _say(call: Call, option: Option, path: str) -> int:
         lines.append(f"asks {one['question']} in turn; {one['answer']} answers, as {path}.{one['setting']}")
     if record["parts"]:
         lines.append(f"is handed {', '.join(record['parts'])} by luthier")
-    lines += [*_paragraph(record["doc"]), "", f"code     {record['code']}", f"file     {record['file']}"]
+    lines += [
+        *_paragraph(record["doc"]),
+        "",
+        f"code     {record['code']}   {record['source']}",
+        f"file     {record['file']}",
+    ]
     call.console.data("\n".join([*lines, f"example  {record['example']}"]), record)
     return 0
 
@@ -97,8 +101,9 @@ def _record(option: Option, path: str) -> dict[str, Any]:
         "asks": [{"setting": key, "question": asked, "answer": name} for key, (asked, name) in option.asks.items()],
         "parts": [part for part in (signature.parts if signature else ()) if part not in option.asks],
         "doc": signature.doc if signature else "",
-        "code": f"{option.target}   {shown(signature.file)}:{signature.line}" if signature else "",
-        "file": shown(option.answer.file),
+        "code": option.target,
+        "source": f"{signature.file}:{signature.line}" if signature else "",
+        "file": option.answer.shown,
         "example": _example(option, settings, name),
     }
 

@@ -1,0 +1,85 @@
+"""The first examples of a recipe's data: formats, counts, splits, how many tokens there will be."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luthier.parts import Example, Prompt, Row, Source
+
+MOST_EXAMPLES = 20_000
+MOST_SECONDS = 5.0
+ENCODED = 48
+CHARACTERS_PER_TOKEN = 3.7  # of English; only where no tokenizer is at hand
+
+
+@dataclass(slots=True)
+class DataHead:
+    """What was seen: `complete` if that was everything. `tokens` are those of the training split, estimated."""
+
+    splits: dict[str, int]
+    counts: dict[str, int]
+    warnings: list[str]
+    format: str
+    complete: bool
+    tokens: float
+    longest: int
+    encoded: int
+    overlong: list[str] = field(default_factory=list)
+
+    @property
+    def examples(self) -> int:
+        return sum(self.splits.values())
+
+
+def without_side_effects(config: Any) -> Any:
+    """The configuration of a source that writes nothing: rows to be quarantined are passed over."""
+    if isinstance(config, Mapping):
+        plain = {key: without_side_effects(value) for key, value in config.items()}
+        return {**plain, **({"on_bad_row": "skip"} if plain.get("on_bad_row") == "quarantine" else {})}
+    return [without_side_effects(one) for one in config] if isinstance(config, (list, tuple)) else config
+
+
+def look(source: Source, prompt: Prompt, encode: Callable[[Example], Row] | None, length: int) -> DataHead:
+    """Read until the end, 20,000 examples or 5 seconds; DataError as in a run. `encode` is None without a tokenizer."""
+    began, complete = time.monotonic(), True
+    examples: list[Example] = []
+    for example in source:
+        examples.append(example)
+        if len(examples) >= MOST_EXAMPLES or time.monotonic() - began > MOST_SECONDS:
+            complete = False
+            break
+    train = [example for example in examples if example.get("split", "train") == "train"]
+    prompt.learn(train)
+    sample = [prompt(example) for example in _spread(train, ENCODED)]
+    rows = [len(encode(example)) for example in sample] if encode else []
+    characters = sum(map(_characters, train))
+    seen = sum(map(_characters, sample))
+    per_character = sum(rows) / seen if rows and seen else 1 / CHARACTERS_PER_TOKEN
+    return DataHead(
+        splits=dict(Counter(str(example.get("split", "train")) for example in examples)),
+        counts=dict(source.counts),
+        warnings=list(getattr(source, "warnings", [])),
+        format=getattr(getattr(source, "detected", None), "reason", ""),
+        complete=complete,
+        tokens=characters * per_character,
+        longest=max(rows, default=0),
+        encoded=len(rows),
+        overlong=[str(one["where"]) for one, size in zip(sample, rows, strict=False) if size > length],
+    )
+
+
+def _spread(examples: Sequence[Example], most: int) -> list[Example]:
+    step = max(1, len(examples) // most)
+    return list(examples[::step][:most])
+
+
+def _characters(example: Example) -> int:
+    said = example.get("messages") or example.get("text") or ""
+    said = [*said, *example.get("chosen", ()), *example.get("rejected", ())] if isinstance(said, list) else said
+    return len(said) if isinstance(said, str) else len(json.dumps(said, ensure_ascii=False, default=str))

@@ -1,0 +1,81 @@
+"""Steps, memory, time and disk of a recipe, in arithmetic. Estimates: right within a factor of two or so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from luthier.planning.weights import Weights
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 4}
+STATES = 2  # numbers that Adam keeps for each trained weight, in float32; others keep fewer
+RUNTIME = 700_000_000  # Python, torch and transformers themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a recipe asks for: rows of one forward, tokens of a row, rows of a step; in which bytes it computes."""
+
+    micro: int
+    length: int
+    size: int
+    packing: bool
+    epochs: int
+    max_steps: int | None
+    computes_in: int
+    stored_in: int
+    checkpointing: bool
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Optimizer steps, and the tokens that they see."""
+
+    count: int
+    tokens: float
+
+
+def steps(work: Work, *, tokens: float, examples: int) -> Steps:
+    """How many optimizer steps the training split makes."""
+    rows = math.ceil(tokens / work.length * 1.02) if work.packing else examples  # blocks are seldom quite full
+    each = max(1, math.ceil(rows / work.size))
+    every = each * work.epochs
+    count = min(every, work.max_steps) if work.max_steps else every
+    return Steps(count, tokens / each * count)
+
+
+def memory(weights: Weights, work: Work) -> dict[str, int]:
+    """Bytes of the weights, their gradients, the optimizer's state and what is kept for the backward pass.
+
+    Activations after Korthikanti et al. (2022), equation 1, without attention scores, which are never whole here.
+    """
+    tokens = work.micro * work.length
+    layer = tokens * (10 * weights.width + 3 * weights.inner) * work.computes_in
+    kept = (
+        weights.layers * tokens * weights.width * work.computes_in + layer
+        if work.checkpointing
+        else weights.layers * layer
+    )
+    copies = weights.total * work.computes_in if work.computes_in < work.stored_in else 0  # autocast casts weights
+    return {
+        "weights": weights.total * work.stored_in,
+        "copies": copies,
+        "gradients": weights.trained * 4,
+        "optimizer": weights.trained * 4 * STATES,
+        "activations": kept + 2 * min(tokens, 1024) * weights.vocabulary * 4,
+        "runtime": RUNTIME,
+    }
+
+
+def disk(weights: Weights, work: Work) -> dict[str, int]:
+    """Bytes of the checkpoints that are kept (one more while it is written) and of the artifact."""
+    checkpoint = weights.trained * 4 * (1 + STATES)
+    return {"checkpoints": checkpoint * (work.keep + 1), "artifact": weights.trained * 4}
+
+
+def seconds(weights: Weights, tokens: float, *, flops: float) -> float:
+    """Of training: for each weight and token 2 operations forwards, 2 for what flows back, 2 more where it trains."""
+    return tokens * (4 * weights.total + 2 * weights.trained) / flops

@@ -1,0 +1,47 @@
+"""What will train: the network is laid out without weights, and the adaptation chooses among them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+if TYPE_CHECKING:
+    from luthier.parts import Adaptation, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Numbers of weights, and what an estimate needs to know of the architecture."""
+
+    total: int
+    trained: int
+    layers: int
+    width: int
+    inner: int
+    vocabulary: int
+
+    @property
+    def share(self) -> float:
+        return self.trained / self.total if self.total else 0.0
+
+
+def weights(model: Model, adaptation: Adaptation) -> Weights:
+    """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
+    config: Any = deepcopy(model.config)
+    with torch.device("meta"):
+        network = adaptation(AutoModelForCausalLM.from_config(config))  # type: ignore[no-untyped-call]
+    parameters = list(network.parameters())
+    text = config.get_text_config()
+    width = int(text.hidden_size)
+    return Weights(
+        total=sum(each.numel() for each in parameters),
+        trained=sum(each.numel() for each in parameters if each.requires_grad),
+        layers=int(text.num_hidden_layers),
+        width=width,
+        inner=int(getattr(text, "intermediate_size", None) or 4 * width),
+        vocabulary=int(text.vocab_size),
+    )

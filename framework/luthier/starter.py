@@ -1,0 +1,140 @@
+"""A first recipe for somebody's own data: what its rows show is filled in, what is worth changing is commented."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.data.formats import Detected
+
+LOOK_AT = 64
+MOST_LABELS = 20
+CHARACTERS_PER_TOKEN = 3.5  # of English, roughly; only the length of a block is chosen with it
+COMMENTS_AT = 48
+LENGTHS = (256, 512, 1024, 2048, 4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the first rows of a file show: the `data` answer that reads it, the format, the task, how long a row is."""
+
+    file: Path
+    answer: str
+    format: Detected
+    task: str
+    why: str
+    length: int
+
+    @classmethod
+    def at(cls, path: Path) -> Look:
+        """DataError where the file is not there, cannot be read, or has rows of no known format."""
+        from luthier.data.formats.detect import detect, no_format
+
+        answer, rows = _rows(path)
+        found = detect(rows)
+        if not found.name and not found.rename:
+            raise _at(no_format(rows), path)
+        task, why = _task(found.name or found.nearest, [_renamed(row, found.rename) for row in rows])
+        longest = max(len(json.dumps(row, ensure_ascii=False)) for row in rows) / CHARACTERS_PER_TOKEN
+        length = next((length for length in LENGTHS if length >= longest), LENGTHS[-1])
+        return cls(path, answer, found, task, why, length)
+
+
+def _rows(path: Path) -> tuple[str, list[dict[str, Any]]]:
+    from luthier.data.readers.by_ending import ByEnding, reader_of
+
+    known = reader_of(path)
+    answer, reader = known if known and not path.is_dir() else ("folder", ByEnding())
+    rows: list[dict[str, Any]] = []
+    for file in reader.files(path):
+        for record in islice(reader.records(file, str(file)), LOOK_AT):
+            if record.row is None:
+                raise record.fault or DataError("The row cannot be read.", where=record.where)
+            rows.append(record.row)
+    if not rows:
+        raise DataError("There is no row in it.", where=str(path))
+    return answer, rows[:LOOK_AT]
+
+
+def _at(error: DataError, path: Path) -> DataError:
+    error.where = error.where or str(path)
+    return error
+
+
+def _renamed(row: dict[str, Any], rename: dict[str, str]) -> dict[str, Any]:
+    return {rename.get(key, key): value for key, value in row.items()}
+
+
+def _task(form: str, rows: list[dict[str, Any]]) -> tuple[str, str]:
+    """How to measure what was learned, and why so."""
+    if form in {"classification", "rated"}:
+        return "classification", "each row has its class"
+    if form in {"text", "preference"}:
+        return "none", "there is no answer to compare with"
+    answers = Counter(answer for row in rows if (answer := _last_answer(row)))
+    if answers and len(answers) <= min(MOST_LABELS, len(rows) // 2):
+        return "classification", f"the first {len(rows)} rows have {len(answers)} different answers"
+    return "generation", "answers are written freely"
+
+
+def _last_answer(row: dict[str, Any]) -> str:
+    """What the row's last turn, or its field of answers, says; empty where that is no text."""
+    turns = row.get("messages") or row.get("conversations")
+    last = turns[-1] if isinstance(turns, list) and turns and isinstance(turns[-1], dict) else row
+    said = next((last[key] for key in ("content", "value", "completion", "output") if key in last), "")
+    if isinstance(said, list) and said and isinstance(said[0], dict):
+        said = said[0].get("text", "")
+    return said if isinstance(said, str) else ""
+
+
+def slug(path: Path) -> str:
+    """A recipe's name from a file's: `My Data.v2.jsonl.gz` -> `my_data`."""
+    words = re.sub(r"[^a-z0-9]+", "_", path.name.partition(".")[0].lower()).strip("_")
+    return words or "mine"
+
+
+def recipe(look: Look, name: str, schema: str) -> str:
+    """The recipe's text."""
+    form = look.format
+    rename = [f"  rename: {json.dumps(form.rename)}   # your columns, as the format calls them"] if form.rename else []
+    reason = form.reason if form.name else f"once its columns are renamed below; {form.reason}"
+    score = {"classification": "accuracy", "generation": "rouge_l"}.get(look.task, "loss")
+    lines = [
+        "# @package _global_",
+        f"# Customise SmolLM2-135M-Instruct with {look.file.name}.   luthier recipe={name}",
+        f"# yaml-language-server: $schema={schema}",
+        "defaults:",
+        "  - override /model: smollm2   # or hub (model: {id: organisation/name}), folder, run, …",
+        "  - override /adaptation: lora   # or full, to move every weight",
+        f"  - override /data: {look.answer}",
+        f"  - override /data/format: {form.name or form.nearest}   # {reason}",
+        f"  - override /evaluation/task: {look.task}   # {look.why}",
+        "",
+        "data:",
+        f"  file: {json.dumps(look.file.as_posix(), ensure_ascii=False)}",
+        *rename,
+        "  limit: null   # 200, for a first try",
+        "adaptation: {rank: 16}   # more for harder tasks",
+        "optimizer: {lr: 2.0e-4}   # what LoRA likes; 2.0e-5 with adaptation full",
+        "batch:",
+        "  size: 8   # blocks of one step, whatever the machine",
+        "  micro: 1   # of one forward: more is faster, and needs more memory",
+        f"  length: {look.length}   # tokens of a block",
+        "  overlong: error   # truncate or drop: what happens to a longer example",
+        "trainer: {epochs: 2, max_steps: null}   # max_steps: 40, for a first try",
+        f"score: {score}",
+    ]
+    return "\n".join(map(_aligned, lines)) + "\n"
+
+
+def _aligned(line: str) -> str:
+    said, sign, comment = line.partition("   # ")
+    return f"{said:<{COMMENTS_AT}}  # {comment}" if sign and not line.startswith("#") else line
