@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 NAME = "optuna"
 TARGET = "hydra_plugins.luthier.OptunaSweeper"  # Hydra takes plugins by names of this form alone
 SAMPLERS = {"tpe": "TPESampler", "random": "RandomSampler", "cmaes": "CmaEsSampler"}
+NEEDS = {"cmaes": "cmaes"}
 JOURNAL = "optuna.journal"
 RESULTS = "optimization_results.yaml"
 
@@ -117,12 +119,14 @@ class OptunaSweeper(Sweeper):
                 f"The sweep in {folder} was started with direction={known[NAME]}.",
                 hint="Keep it, or choose another hydra.sweep.dir.",
             )
-        try:
-            sampler = getattr(optuna.samplers, SAMPLERS[self.sampler])(seed=self._seed(known, journal))
-        except ImportError as error:
+        needed = NEEDS.get(self.sampler)
+        if needed and importlib.util.find_spec(needed) is None:
             raise RecipeError(
-                f"The sampler {self.sampler} needs a package: {error}.", hint="pip install cmaes"
-            ) from error
+                f"The sampler {self.sampler} needs the package {needed}.",
+                where="hydra.sweeper.sampler",
+                hint=f"pip install {needed}, or choose tpe.",
+            )
+        sampler = getattr(optuna.samplers, SAMPLERS[self.sampler])(seed=self._seed(known, journal))
         return optuna.create_study(
             storage=journal, study_name=NAME, direction=self.direction, sampler=sampler, load_if_exists=True
         )

@@ -48,7 +48,7 @@ class WandbRun(Logger):
     def log_samples(self, samples: Sequence[dict[str, Any]], step: int | None = None) -> None:
         columns = list(samples[0]) if samples else ["prompt", "answer"]
         table = wandb.Table(
-            columns=columns, data=[[str(redact(row.get(key, ""))) for key in columns] for row in samples]
+            columns=list(columns), data=[[str(redact(row.get(key, ""))) for key in columns] for row in samples]
         )
         self.log_metrics({"samples": table}, step)  # type: ignore[dict-item]
 

@@ -39,8 +39,19 @@ def luthier(folder, *overrides, kill=("", 0), again=False):
     folder.mkdir(exist_ok=True)
     (folder / "killer.py").write_text(KILLER)
     variables = {**os.environ, "KILL_WITH": kill[0], "KILL_AT": str(kill[1]), "PYTHONPATH": str(folder)}
-    command = [sys.executable, "-m", "luthier", "-p", "killer", *RECIPE, *overrides, *(["resume=auto"] if again else [])]
-    return subprocess.run(command, cwd=folder, env={**variables, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "luthier",
+        "-p",
+        "killer",
+        *RECIPE,
+        *overrides,
+        *(["resume=auto"] if again else []),
+    ]
+    return subprocess.run(
+        command, cwd=folder, env={**variables, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
 
 
 def model(folder):

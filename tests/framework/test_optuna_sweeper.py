@@ -1,0 +1,170 @@
+"""Sweeps by Optuna's ask and tell, through Hydra's own command line."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from luthier.errors import RecipeError
+from luthier.search_space import distribution
+
+APP = Path(__file__).with_name("sweep_app.py")
+
+
+def sweep(folder, *words, ok=True):
+    done = subprocess.run(
+        [sys.executable, str(APP), "-m", "hydra/sweeper=optuna", *words], cwd=folder, capture_output=True, text=True
+    )
+    assert not ok or done.returncode == 0, done.stderr
+    jobs = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("job ")]
+    file = folder / "sweep" / "optimization_results.yaml"
+    return done, jobs, yaml.safe_load(file.read_text()) if file.exists() else None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x=interval(-5,5)", FloatDistribution(-5, 5)),
+        ("x=int(interval(1,5))", IntDistribution(1, 5)),
+        ("x=tag(log,interval(1e-5,1e-3))", FloatDistribution(1e-5, 1e-3, log=True)),
+        ("x=tag(log,int(interval(1,100)))", IntDistribution(1, 100, log=True)),
+        ("x=range(0,6)", IntDistribution(0, 5)),
+        ("x=range(0,7,3)", IntDistribution(0, 6, step=3)),
+        ("x=range(0,1,0.25)", FloatDistribution(0, 0.75, step=0.25)),
+        ("x=choice(a,b,3)", CategoricalDistribution(["a", "b", "3"])),
+        ("x=a,'b c'", CategoricalDistribution(["a", "'b c'"])),
+        ("+x=[1,2],[3]", CategoricalDistribution(["[1,2]", "[3]"])),
+        ("x=shuffle(range(1,4))", CategoricalDistribution(["1", "2", "3"])),
+    ],
+)
+def test_hydras_syntax_becomes_a_distribution(text, expected):
+    found = distribution(OverridesParser.create().parse_override(text))
+    if text.startswith("x=shuffle"):
+        assert set(found.choices) == set(expected.choices)
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["x=tag(log,interval(0,1))", "x=tag(lgo,interval(1,2))", "x=interval(5,1)", "x=range(0,0)"]
+)
+def test_a_space_that_makes_no_sense_is_refused(text):
+    with pytest.raises(RecipeError):
+        distribution(OverridesParser.create().parse_override(text))
+
+
+def test_a_sweep_finds_a_low_score_and_writes_what_it_found(tmp_path):
+    _, jobs, results = sweep(tmp_path, "hydra.sweeper.n_trials=15", "x=interval(-5,5)", "y=range(0,3)", "kind=c")
+    assert len(jobs) == 15
+    assert {kind for *_, kind in jobs} == {"c"}
+    assert {int(y) for _, _, y, _ in jobs} <= {0, 1, 2}
+    assert results["complete"] == 15
+    best = min((float(x) - 2) ** 2 + int(y) for _, x, y, _ in jobs)
+    assert results["best_value"] == pytest.approx(best)
+    assert results["best_params"].keys() == {"x", "y"}
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_the_seed_decides_what_is_tried(tmp_path, sampler):
+    tried = []
+    for seed in (1, 1, 2):
+        folder = tmp_path / str(len(tried))
+        folder.mkdir()
+        tried.append(
+            sweep(
+                folder,
+                f"hydra.sweeper.sampler={sampler}",
+                f"hydra.sweeper.seed={seed}",
+                "hydra.sweeper.n_trials=3",
+                "x=interval(0,1)",
+            )[1]
+        )
+    assert tried[0] == tried[1] != tried[2]
+
+
+def test_cmaes_searches_or_says_what_it_needs(tmp_path):
+    here = importlib.util.find_spec("cmaes") is not None
+    done, jobs, _ = sweep(
+        tmp_path, "hydra.sweeper.sampler=cmaes", "hydra.sweeper.n_trials=3", "x=interval(0,1)", "y=range(1,9)", ok=here
+    )
+    assert len(jobs) == (3 if here else 0)
+    assert here or "pip install cmaes" in done.stderr
+
+
+def test_maximize_looks_the_other_way(tmp_path):
+    results = sweep(tmp_path, "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=4", "x=choice(2,7)")[2]
+    assert results["best_params"] == {"x": "7"}
+    assert results["best_value"] == 26
+
+
+def test_a_job_that_fails_is_a_failed_trial_and_not_the_end(tmp_path):
+    done, jobs, results = sweep(
+        tmp_path, "hydra.sweeper.n_trials=12", "kind=choice(a,broken,endless)", "hydra.sweeper.sampler=random"
+    )
+    assert len(jobs) == 12
+    assert results["complete"] + results["failed"] == 12
+    assert results["failed"] == sum(kind != "a" for *_, kind in jobs) > 0
+    assert results["best_params"] == {"kind": "a"}
+    assert "The loss is nan in step 3." in done.stdout + done.stderr
+
+
+def test_when_every_job_fails_the_sweep_fails(tmp_path):
+    done, jobs, results = sweep(tmp_path, "hydra.sweeper.n_trials=2", "kind=broken", "x=interval(0,1)", ok=False)
+    assert done.returncode != 0
+    assert len(jobs) == 2
+    assert "All 2 jobs of the sweep failed" in done.stderr
+    assert results == {"name": "optuna", "complete": 0, "failed": 2}
+
+
+def test_a_killed_sweep_goes_on_and_tries_again_what_was_under_way(tmp_path):
+    words = ("hydra.sweeper.n_trials=6", "x=interval(-5,5)")
+    killed, before, _ = sweep(tmp_path, *words, "kill_at=3", ok=False)
+    assert killed.returncode == -9
+    assert len(before) == 4
+    _, after, results = sweep(tmp_path, *words)
+    assert [number for number, *_ in after] == ["4", "5", "6"]
+    assert after[0][1] == before[3][1], "the trial that was under way comes first"
+    assert results["complete"] == 6
+    assert results["failed"] == 0
+    assert len({x for _, x, *_ in before[:3] + after}) == 6, "nothing is drawn twice"
+    _, nothing, again = sweep(tmp_path, *words)
+    assert nothing == []
+    assert again == results
+
+
+def test_a_search_space_can_stand_in_the_recipe_and_the_command_line_wins(tmp_path):
+    _, jobs, results = sweep(
+        tmp_path, "hydra.sweeper.n_trials=3", "++hydra.sweeper.params={x: 'choice(1,2)', y: 'choice(3)'}", "x=choice(9)"
+    )
+    assert {(float(x), y) for _, x, y, _ in jobs} == {(9.0, "3")}
+    assert results["best_params"] == {"x": "9", "y": "3"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["x=1"], "searches nothing"),
+        (["x=interval(0,1)", "hydra.sweeper.sampler=genetic"], "no sampler 'genetic'"),
+        (["x=interval(0,1)", "hydra.sweeper.direction=up"], "direction is 'up'"),
+    ],
+)
+def test_what_cannot_be_swept_is_said_before_any_job(tmp_path, words, said):
+    done, jobs, _ = sweep(tmp_path, *words, ok=False)
+    assert done.returncode != 0
+    assert jobs == []
+    assert re.search(said, done.stderr)
+
+
+def test_a_sweep_keeps_its_direction(tmp_path):
+    sweep(tmp_path, "hydra.sweeper.n_trials=1", "x=interval(0,1)")
+    done, jobs, _ = sweep(tmp_path, "hydra.sweeper.direction=maximize", "x=interval(0,1)", ok=False)
+    assert jobs == []
+    assert "started with direction=minimize" in done.stderr
