@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,9 +48,12 @@ def generate(
     tokenizer: PreTrainedTokenizerBase,
     conversations: Sequence[Conversation],
     settings: Sampling | None = None,
+    *,
+    heard: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
     """`num_samples` answers to each conversation, all of the first one first.
 
+    `heard` is called with an answer after each of its tokens, for who wants to read along.
     Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
     longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all.
     """
@@ -63,7 +66,7 @@ def generate(
                 hint="Shorten it; the model needs room to answer.",
             )
     answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
-    writer = Writer(network, tokenizer, settings)
+    writer = Writer(network, tokenizer, settings, heard)
     training = network.training
     network.eval()
     try:
@@ -88,14 +91,20 @@ def _batches(prompts: Sequence[NDArray[np.int32]], settings: Sampling) -> Iterat
 class Writer:
     """Writes the answers of one batch at a time."""
 
-    def __init__(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, settings: Sampling) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        settings: Sampling,
+        heard: Callable[[Answer], None] | None = None,
+    ) -> None:
         if getattr(getattr(network, "active_peft_config", None), "is_prompt_learning", False):
             raise RecipeError(
                 "The network puts virtual tokens before its text, which answering token by token would repeat.",
                 where="adaptation",
                 hint="Choose an adaptation that changes weights.",
             )
-        self.network, self.tokenizer, self.settings = network, tokenizer, settings
+        self.network, self.tokenizer, self.settings, self.heard = network, tokenizer, settings, heard
         self.stops = stop_tokens(network, tokenizer)
         self.device = next(network.parameters()).device
         self.takes_positions = "position_ids" in inspect.signature(bare(network).forward).parameters
@@ -120,6 +129,8 @@ class Writer:
             for answer, token, logprob in zip(live, tokens.tolist(), chosen.tolist(), strict=True):
                 answer.ids.append(token)
                 answer.logprobs.append(logprob)
+                if self.heard is not None:
+                    self.heard(answer)
             keep = [row for row, answer in enumerate(live) if not self._ends(answer, room[row])]
             if not keep:
                 return

@@ -73,10 +73,11 @@ class Run:
     def lineage(self) -> dict[str, Any]:
         """With the lineage of the model that the earlier run started from, under `parent`."""
         manifest = json.loads((self.folder / artifact.MANIFEST).read_text(encoding="utf-8"))
+        moved = sorted(self.folder.rglob("*.safetensors"))  # none where the run moved no weight
         return {
             "kind": "run",
             "name": self.path,
-            "sha256": weights_digest(self.folder.rglob("*.safetensors")),
+            "sha256": weights_digest(moved) if moved else manifest["model"].get("sha256"),
             "merged": self.merge,
             "dtype": self.loading.dtype,
             "parent": manifest["model"],

@@ -13,13 +13,16 @@ from luthier import artifact
 from luthier.build import build
 from luthier.errors import RecipeError
 from luthier.models.run import Run
+from luthier.run_folder import RunFolder
 from luthier.subject import Subject
 
 FULL = {"_target_": "luthier.adaptation.Full"}
 LORA = {"_target_": "luthier_adapters.lora.Lora", "rank": 4}
 
 
-def leave(folder: Path, tiny: dict[str, Any], adaptation: dict[str, Any]) -> tuple[Path, torch.Tensor]:
+def leave(
+    folder: Path, tiny: dict[str, Any], adaptation: dict[str, Any], trained: bool = True
+) -> tuple[Path, torch.Tensor]:
     """The artifact of a run that changed its weights, and the logits it had."""
     recipe = OmegaConf.create(
         {
@@ -33,14 +36,13 @@ def leave(folder: Path, tiny: dict[str, Any], adaptation: dict[str, Any]) -> tup
     torch.manual_seed(1)
     with torch.no_grad():
         for weight in network.parameters():
-            if weight.requires_grad:
+            if weight.requires_grad and trained:
                 weight.add_(torch.randn_like(weight) * 0.1)
     tokenizer = model.tokenizer
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}trained"
-    facts = {"model": model.lineage(), "needs_base": how.needs_base}
-    artifact.save(
-        Subject(network, tokenizer, build(recipe.prompt)), how, folder / "artifact", recipe=recipe, facts=facts
-    )
+    facts = {"model": model.lineage(), "needs_base": how.needs_base or not trained, "trained": trained}
+    moved = Subject(network, tokenizer, build(recipe.prompt)) if trained else None
+    artifact.save(tokenizer, moved, how, RunFolder(folder), recipe=recipe, facts=facts)
     return folder, logits(network.eval())
 
 
@@ -56,6 +58,14 @@ def test_a_run_goes_on_from_what_the_earlier_one_learned(tmp_path, tiny, adaptat
     network = Run(path=str(folder), merge=merge).network()
     torch.testing.assert_close(logits(network), expected, rtol=1e-4, atol=1e-5)
     assert hasattr(network, "peft_config") == (adaptation is LORA and not merge)
+
+
+@pytest.mark.parametrize("adaptation", [FULL, LORA], ids=["full", "lora"])
+def test_a_run_that_moved_no_weight_is_the_model_it_started_from(tmp_path, tiny, adaptation: dict) -> None:
+    folder, expected = leave(tmp_path / "first", tiny, adaptation, trained=False)
+    model = Run(path=str(folder))
+    torch.testing.assert_close(logits(model.network()), expected, rtol=1e-4, atol=1e-5)
+    assert model.lineage()["sha256"] == model.lineage()["parent"].get("sha256")
 
 
 def test_the_tokenizer_is_the_one_that_was_trained_with(tmp_path, tiny) -> None:
