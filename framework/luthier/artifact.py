@@ -21,6 +21,7 @@ from luthier import step_metrics, trust
 from luthier.build import build
 from luthier.catalog import Catalog
 from luthier.errors import RecipeError, ResourceError
+from luthier.models.safety import refuse_code, refuse_pickles, vouch
 from luthier.plugins import Plugins
 from luthier.subject import Subject
 from luthier.training.checkpoint_files import digest
@@ -110,12 +111,16 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str
     folder = find(path)
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     _verify(folder, manifest)
+    refuse_code(folder, owner=str(folder))
     recipe = OmegaConf.load(folder / RECIPE)
     plugins = plugins or Plugins.from_flags([])
     trust.refuse_untrusted(recipe, trust.trusted_targets(Catalog.of(plugins), plugins, vouched))
     model: Model = build(recipe.model)
+    vouch(model, vouched)
     adaptation: Adaptation = build(recipe.adaptation)
     _refuse_another_base(model, manifest, folder)
+    if manifest["trained"]:
+        refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
     return Artifact(
         network=network.eval(),

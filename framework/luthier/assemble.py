@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from luthier import again
 from luthier.build import build
 from luthier.compose import PARTS, Composition
+from luthier.models.safety import vouch
 from luthier.noise import hush
 from luthier.run import Core, Run
 from luthier.run_folder import RunFolder
@@ -23,6 +24,7 @@ def assemble(composition: Composition, folder: RunFolder, plugins: Plugins, cons
     config = composition.config
     make = {part: partial(build, config[part]) for part in PARTS}
     model, adaptation, prompt = make["model"](), make["adaptation"](), make["prompt"]()
+    vouch(model, composition.vouched)
     method = make["method"](model, adaptation, make["optimizer"]())
     data = make["batch"](make["data"](), prompt, method.encode, model.tokenizer, int(config.seed), folder)
     return Run(

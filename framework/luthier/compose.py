@@ -36,7 +36,7 @@ PARTS = checks.PARTS
 class Composition:
     """A checked configuration with the answers that were chosen and what was left out of the recipe.
 
-    `given` is the recipe's file as it stands, `purpose` its first line.
+    `given` is the recipe's file as it stands, `purpose` its first line, `vouched` what `--trust` named.
     """
 
     config: DictConfig
@@ -45,6 +45,7 @@ class Composition:
     dropped: list[str] = field(default_factory=list)
     given: str = ""
     purpose: str = ""
+    vouched: tuple[str, ...] = ()
 
     @property
     def recipe(self) -> str:
@@ -102,7 +103,7 @@ class Composer:
         if reasons:
             raise RecipeError("\n".join(reasons))
         given, purpose = (recipe.text, recipe.headline) if recipe else ("", "")
-        return Composition(config, choices, list(overrides), dropped, given, purpose)
+        return Composition(config, choices, list(overrides), dropped, given, purpose, self.vouched)
 
     def origins(self, overrides: Sequence[str]) -> Origins:
         return Origins(self.gate, self.catalog, ROOT_FILE, overrides)

@@ -43,6 +43,13 @@ def refuse_code(folder: Path, *, owner: str, trusted: bool = False) -> None:
                     )
 
 
+def vouch(model: Any, names: Iterable[str]) -> None:
+    """Trust a model's own code where the command line names it: `--trust <id>@<commit>`, or the path of a folder."""
+    name, revision = getattr(model, "name", ""), getattr(model, "revision", None)
+    if (f"{name}@{revision}" if revision else name) in set(names):
+        model.trusted = True
+
+
 def shards(folder: Path, *, owner: str) -> list[Path]:
     """The files of weights in a folder; Refused if the index leads out of it, ResourceError if one is missing."""
     index = folder / INDEX
