@@ -62,7 +62,7 @@ class PeftAdaptation:
     def load(self, model: Model, folder: Path) -> nn.Module:
         from peft import PeftModel
 
-        return cast(nn.Module, PeftModel.from_pretrained(model.network(), str(folder)))  # type: ignore[arg-type]
+        return cast(nn.Module, PeftModel.from_pretrained(model.network(), str(folder)))
 
     def merge(self, network: nn.Module) -> nn.Module:
         return cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]

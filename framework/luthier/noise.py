@@ -21,7 +21,7 @@ def hush() -> None:
     """Quiet the sayings above, the bars of transformers, and Lightning's notes below warnings."""
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     for saying in SAYINGS:
         warnings.filterwarnings("ignore", message=saying)
     for name in ("pytorch_lightning", "lightning_fabric", "lightning"):

@@ -25,6 +25,7 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
     """Everything that the report, the table and the model card show."""
     composition = run.composition
     packages = environment["packages"]
+    measured = run.after if run.after is not None else run.before
     return RunRecord(
         name=run.name,
         recipe=composition.recipe,
@@ -45,7 +46,7 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
         curves=_curves(run),
         comparisons=comparisons(run.before, run.after),
         confidence=run.evaluation.bootstrap.confidence,
-        evaluated=dict((run.after or run.before).counts) if run.after or run.before else {},
+        evaluated=dict(measured.counts) if measured is not None else {},
         samples=_samples(run.before, run.after),
         ledger=run.data.ledger(),
         versions={
