@@ -25,6 +25,7 @@ from luthier.report.page import page
 from luthier.report.card import card
 from luthier.run_folder import RunFolder, write_text
 from luthier.subject import Subject
+from luthier.training.allocator import keep_freed_memory
 from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
 
@@ -124,6 +125,8 @@ class Run:
         return [known[name] for name in names]
 
     def _begin(self) -> None:
+        if self.trainer.device.type == "cpu":
+            keep_freed_memory()
         self.environment = surroundings.describe(seed=int(self.composition.config.seed))
         if not first_rank():
             return
