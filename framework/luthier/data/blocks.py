@@ -32,7 +32,7 @@ _KINDS = {
 class Blocks:
     """The rows of a split, in blocks; reading one touches only its own pages, and a worker process opens it anew.
 
-    `facts` is what was counted while it was made.
+    `facts` is what was counted while it was made, `digest` the sha256 of all tokens, weights and blocks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,6 +40,7 @@ class Blocks:
         described = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))
         self.facts: dict[str, Any] = described["facts"]
         self._names: list[str] = described["values"]
+        self.digest = hashlib.sha256(json.dumps(described["sha256"], sort_keys=True).encode()).hexdigest()
         self._arrays = {name: _open(folder / name, kind) for name, kind in _KINDS.items()}
 
     def __reduce__(self) -> tuple[type[Blocks], tuple[Path]]:

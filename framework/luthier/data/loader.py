@@ -102,21 +102,27 @@ class Loader:
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        order = self.batches.order
-        place = {"epoch": self.epoch, "place": order.place(self.index)}
-        return {**place, "blocks": order.blocks, "size": order.size, "seed": order.seed}
+        return {"epoch": self.epoch, "place": self.batches.order.place(self.index), **self._belongs_to()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to a saved place; RecipeError if it belongs to other data, another batch size or another seed."""
-        order = self.batches.order
-        for name, now in (("blocks", order.blocks), ("size", order.size), ("seed", order.seed)):
+        for name, now in self._belongs_to().items():
             if state[name] != now:
                 raise RecipeError(
-                    f"The checkpoint was made with {state[name]} as its {_MEANT[name]}, which is now {now}.",
+                    f"The checkpoint was made with {state[name]} as {name}, which is {now} now.",
                     where="resume",
                     hint="Continue with the data and settings of before, or start anew with resume=null.",
                 )
-        self.epoch, self.index = int(state["epoch"]), order.index(int(state["place"]))
+        self.epoch, self.index = int(state["epoch"]), self.batches.order.index(int(state["place"]))
+
+    def _belongs_to(self) -> dict[str, Any]:
+        order = self.batches.order
+        return {
+            "data": self.batches.blocks.digest,
+            "blocks": order.blocks,
+            "batch.size": order.size,
+            "seed": order.seed,
+        }
 
 
 class Pass:
@@ -130,9 +136,6 @@ class Pass:
 
     def __iter__(self) -> Iterator[Batch]:
         return self.batches.of(0)
-
-
-_MEANT = {"blocks": "number of training blocks", "size": "batch.size", "seed": "seed"}
 
 
 @dataclass(frozen=True, slots=True)

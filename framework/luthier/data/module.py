@@ -37,7 +37,8 @@ class Data(pl.LightningDataModule):
     size: blocks (packed) or examples of one optimizer step, over all devices; micro: of one forward on one device.
     length: tokens of a block, and the most that an example may have; packing: whether examples share blocks, or each
     has its own, padded to the longest of its batch. overlong: what happens to a longer example. workers: processes
-    that make batches ahead. allow: names of token-ledger errors that this recipe means as they are.
+    that make batches ahead. allow: errors that the token ledger finds in every example and that this recipe means
+    (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn, endless_answer, double_bos, truncated_answer).
 
     Encoded blocks are kept in the cache under the hash of all that they are made from.
     """
@@ -114,7 +115,7 @@ class Data(pl.LightningDataModule):
         name = identity.of(
             [
                 identity.of_examples(examples),
-                identity.of_tokenizer(recipe.tokenizer),
+                self._tokenizer_identity,
                 identity.of_template(recipe.tokenizer),
                 identity.of_function(recipe.encode),
                 [recipe.length, recipe.packing, recipe.overlong],
@@ -179,6 +180,10 @@ class Data(pl.LightningDataModule):
         return int(known.get("num_replicas", 1)), int(known.get("rank", 0))
 
     @cached_property
+    def _tokenizer_identity(self) -> str:
+        return identity.of_tokenizer(self.recipe.tokenizer)
+
+    @cached_property
     def digest(self) -> str:
         """The sha256 of all examples, in order, whatever file they stand in."""
         return identity.of({split: identity.of_examples(self.examples(split)) for split in SPLITS})
@@ -198,7 +203,7 @@ class Data(pl.LightningDataModule):
             "sha256": self.digest,
             "source": self.source.fingerprint(),
             "splits": {split: len(self.examples(split)) for split in SPLITS},
-            "tokenizer": identity.of_tokenizer(tokenizer),
+            "tokenizer": self._tokenizer_identity,
             "chat_template": identity.of_template(tokenizer),
             "encode": identity.of_function(self.recipe.encode),
             "blocks": {split: each.folder.name for split, each in self._blocks.items() if each},

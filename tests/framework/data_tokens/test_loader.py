@@ -119,9 +119,9 @@ def test_a_run_continues_on_another_number_of_devices_with_nothing_repeated_or_l
 
 def test_a_state_of_other_data_is_refused(blocks):
     state = loader(blocks).state_dict()
-    for name in ("blocks", "size", "seed"):
-        with pytest.raises(RecipeError, match=str(state[name] + 1)):
-            loader(blocks).load_state_dict({**state, name: state[name] + 1})
+    for name, other in (("data", "0" * 64), ("blocks", 99), ("batch.size", 7), ("seed", 2)):
+        with pytest.raises(RecipeError, match=str(other)):
+            loader(blocks).load_state_dict({**state, name: other})
 
 
 def test_worker_processes_give_what_no_worker_gives(blocks):

@@ -19,20 +19,13 @@ def text(example: Example, tokenizer: PreTrainedTokenizerBase, *, end: bool = Tr
     It begins with what the tokenizer puts before any text (BOS or nothing) and, unless `end` is off, stops with EOS,
     once. The text of special tokens inside it is plain text.
     """
-    before, after = _frame(tokenizer)
+    codec = Codec.of(tokenizer)
+    before, after = codec.plain.frame
     if not end:
         after = []
     elif tokenizer.eos_token_id not in after and tokenizer.eos_token_id is not None:
         after = [*after, tokenizer.eos_token_id]
-    ids = np.array([*before, *Codec.of(tokenizer).text(example["text"]), *after], dtype=np.int32)
+    ids = np.array([*before, *codec.text(example["text"]), *after], dtype=np.int32)
     weights = np.ones(len(ids), dtype=np.float32)
     weights[: max(1, len(before))] = 0
     return Sequence(ids, weights)
-
-
-def _frame(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
-    """The ids that the tokenizer adds before and after a text."""
-    encode = tokenizer.backend_tokenizer.encode
-    bare, framed = encode("a", add_special_tokens=False).ids, encode("a", add_special_tokens=True).ids
-    begin = next(place for place in range(len(framed)) if framed[place : place + len(bare)] == bare)
-    return framed[:begin], framed[begin + len(bare) :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Tokenizer
@@ -80,6 +81,14 @@ class PlainText:
     def encode_all(self, texts: list[str]) -> list[list[int]]:
         """The same for several texts without marks."""
         return [found.ids for found in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+    @cached_property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The ids that the tokenizer puts before and after any text."""
+        bare = self._backend.encode("a", add_special_tokens=False).ids
+        framed = self._backend.encode("a", add_special_tokens=True).ids
+        begin = next(place for place in range(len(framed)) if framed[place : place + len(bare)] == bare)
+        return framed[:begin], framed[begin + len(bare) :]
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, special tokens included."""
