@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from torch import nn
 
 from luthier import generate, scoring
 from luthier.data import encode
-from luthier.generate import Sampling
+from luthier.generate import Answer, Sampling
 from luthier.parts import Example, Prompt
 from luthier.parts import Sequence as TokenSequence
 
@@ -44,10 +44,19 @@ class Subject:
         """The text of the next assistant turn of each conversation."""
         return [answer.text for answer in self.answers(conversations, sampling)]
 
-    def answers(self, conversations: Sequence[Conversation], sampling: Sampling | None = None) -> list[generate.Answer]:
-        """The next assistant turn of each conversation, with its tokens, their log-probabilities and why it ended."""
+    def answers(
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | None = None,
+        *,
+        heard: Callable[[Answer], None] | None = None,
+    ) -> list[Answer]:
+        """The next assistant turn of each conversation, with its tokens, their log-probabilities and why it ended.
+
+        `heard` is called after each token with the answer so far.
+        """
         with self._asked():
-            return generate.generate(self.network, self.tokenizer, conversations, sampling or Sampling())
+            return generate.generate(self.network, self.tokenizer, conversations, sampling or Sampling(), heard=heard)
 
     def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
         """log p(label as the next assistant turn), [conversations, labels]."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 4}
 STATES = 2  # numbers that Adam keeps for each trained weight, in float32; others keep fewer
-RUNTIME = 700_000_000  # Python, torch and transformers themselves
+RUNTIME = 450_000_000  # Python, torch and transformers themselves
 
 
 @dataclass(frozen=True, slots=True)
