@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+
 from luthier.data.examples import content_key, prompt_key
 from luthier.data.formats.detect import detect, unfit
 from luthier.data.formats.naming import FORMATS
@@ -16,7 +18,7 @@ from luthier.data.readers.json_document import JsonDocument
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.readers.plain_text import PlainText
 from luthier.data.sources.files import Files
-from luthier.errors import DataError, RecipeError
+from luthier.errors import DataError
 
 KEYS = [
     *("messages", "role", "content", "weight", "tool_calls", "function", "name", "arguments", "tools", "from", "value"),
@@ -64,11 +66,9 @@ def test_a_row_of_anything_is_an_example_or_a_fault(row):
     detect([row])
     for form in FORMATS.values():
         try:
-            made = form(row, Counter())
+            well_formed(form(row, Counter()) or {})
         except DataError as fault:
-            assert str(unfit(row, form, fault))
-        else:
-            well_formed(made or {})
+            unfit(row, form, fault)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,9 @@ def test_a_file_of_anything_is_rows_or_a_fault(tmp_path_factory, reader, content
     path = tmp_path_factory.getbasetemp() / f"anything-{type(reader).__name__}"
     path.write_bytes(content)
     for on_bad_row in ("error", "skip"):
-        try:
+        with suppress(DataError):
             for example in Files(file=str(path), reader=reader, on_bad_row=on_bad_row):
                 well_formed(example)
-        except (DataError, RecipeError) as fault:
-            assert fault.message
 
 
 @GENTLE

@@ -230,6 +230,17 @@ def test_bedrock_conversations_keep_reasoning_tools_and_results():
     assert "schemaVersion" not in made
 
 
+def test_what_a_user_says_beside_a_tool_result_of_bedrock_follows_it():
+    answer = {"toolResult": {"toolUseId": "c1", "content": [{"text": "no"}]}}
+    turns = [
+        *BEDROCK["messages"][:2],
+        {"role": "user", "content": [{"text": "And now?"}, answer]},
+        BEDROCK["messages"][3],
+    ]
+    made = example(BedrockConversation(), {**BEDROCK, "messages": turns})
+    assert made["messages"][3:5] == [turn("tool", "no", tool_call_id="c1"), turn("user", "And now?")]
+
+
 @pytest.mark.parametrize("media", ["image", "video", "document", "audio"])
 def test_bedrock_media_are_refused_by_their_kind_and_place(media):
     content = [{"text": "See"}, {media: {"format": "png", "source": {}}}]
@@ -246,6 +257,10 @@ def test_bedrock_media_are_refused_by_their_kind_and_place(media):
         ({"messages": [{"role": "tool", "content": []}]}, "'tool'"),
         ({"messages": [{"role": "user", "content": [{"guardContent": 1}]}]}, "guardContent"),
         ({"messages": [{"role": "user", "content": [{"text": 1}]}]}, "without `text`"),
+        ({"messages": [{"role": "user", "content": [{"toolUse": "weather"}]}]}, "toolUse` is text"),
+        ({"messages": [{"role": "user", "content": [{"toolResult": None}]}]}, "toolResult` is null"),
+        ({"messages": [{"role": "user", "content": [{"reasoningContent": []}]}]}, "reasoningContent` is a list"),
+        ({"toolConfig": [1]}, "`toolConfig` is a list"),
     ],
 )
 def test_bedrock_rows_that_bedrock_would_refuse_are_refused(change, said):

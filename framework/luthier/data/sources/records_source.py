@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from luthier.data.columns import Columns
 from luthier.data.dedup import unique
+from luthier.data.formats import reserved
 from luthier.data.formats.detect import LOOK_AT, Detected, detect, unfit
 from luthier.data.formats.naming import named
 from luthier.data.quarantine import Quarantine
@@ -134,6 +135,8 @@ class RecordsSource(ABC):
             raise unfit(row, read, fault) from None
         columns.check(row, example or {}, record.where, tally)
         tally.counts.update(own)
+        if own[reserved.COUNT]:
+            tally.warn(reserved.WARNING, record.where)
         if example is None:
             return None
         split = record.split or example.pop("split", None)
