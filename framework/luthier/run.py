@@ -21,10 +21,11 @@ from luthier.events import EventLog
 from luthier.hookspecs import hookimpl
 from luthier.nearest import nearest
 from luthier.report import terminal
-from luthier.report.page import page
 from luthier.report.card import card
+from luthier.report.page import page
 from luthier.run_folder import RunFolder, write_text
 from luthier.subject import Subject
+from luthier.tracking import say_goodbye
 from luthier.training.allocator import keep_freed_memory
 from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from luthier.method import Method
     from luthier.parts import Adaptation, Model, Prompt
     from luthier.plugins import Plugins
+    from luthier.training.guarded_logger import Guarded
     from luthier.training.trainer import Trainer
 
 
@@ -57,6 +59,7 @@ class Run:
     tracking: Callable[[RunFolder], list[Any]]
     evaluation: Evaluation
     signals: Signals = field(default_factory=Signals)
+    loggers: list[Guarded] = field(default_factory=list)
     before: Scores | None = None
     after: Scores | None = None
     trained: bool = False
@@ -160,6 +163,7 @@ class Run:
         moved = self.subject if self.trained else None
         artifact.save(self.model.tokenizer, moved, self.adaptation, self.folder, recipe=config, facts=facts)
         self._say()
+        say_goodbye(self.loggers, self.after, self.folder.artifact)
         return self._score()
 
     def _say(self) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from luthier.evaluate.scores import Scores
     from luthier.run_folder import RunFolder
+    from luthier.training.guarded_logger import Guarded
 
 
 class Nobody:
@@ -13,3 +17,23 @@ class Nobody:
 
     def __call__(self, folder: RunFolder) -> list[Any]:
         return []
+
+
+def say_goodbye(loggers: Iterable[Guarded], scores: Scores | None, artifact: Path) -> None:
+    """Tell trackers what is known only at the end: the scores, what the model wrote, the model; then close them."""
+    for logger in loggers:
+        if scores is not None:
+            logger.log_metrics({f"after/{name}": score.value for name, score in scores.items()})
+            logger.log_samples(
+                [
+                    {
+                        "prompt": sample.conversation[-1].get("content"),
+                        "answer": sample.output,
+                        "reference": sample.reference,
+                    }
+                    for sample in scores.samples
+                ]
+            )
+        if artifact.is_dir():
+            logger.log_artifact(artifact)
+        logger.close()

@@ -29,6 +29,12 @@ class Guarded(Logger):
         self.failures = 0
         self._make = make
         self._logger: Logger | None = None
+        self._step: int | None = None
+
+    @classmethod
+    def around(cls, logger: Logger) -> Guarded:
+        """Any logger, guarded; one that is guarded already stays as it is."""
+        return logger if isinstance(logger, cls) else cls(type(logger).__name__, lambda: logger)
 
     @property
     def name(self) -> str:
@@ -45,7 +51,9 @@ class Guarded(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        self._try("log_metrics", metrics, step)
+        """Numbers of a step; without one, of the last that was told."""
+        self._step = self._step if step is None else step
+        self._try("log_metrics", metrics, self._step)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *more: Any, **named: Any) -> None:
@@ -75,6 +83,7 @@ class Guarded(Logger):
     def close(self) -> None:
         """The run is over, evaluation included."""
         if self._logger is not None:
+            self._try("finalize", "success")
             self._try("close")
 
     def _try(self, act: str, *arguments: Any) -> None:

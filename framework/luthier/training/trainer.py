@@ -12,6 +12,7 @@ import torch
 
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
+from luthier.training.guarded_logger import Guarded
 from luthier.training.heartbeat import Listener
 from luthier.training.strategies import Strategy
 
@@ -68,7 +69,7 @@ class Trainer:
 
         The accumulation follows from the batch and the number of devices, so that the update does not.
         """
-        loggers = run.tracking(run.folder)
+        loggers = run.loggers = [Guarded.around(logger) for logger in run.tracking(run.folder)]
 
         def tell(record: dict[str, Any]) -> None:
             if record["step"] % self.log_every == 0:
