@@ -134,7 +134,9 @@ class Composer:
         try:
             return OmegaConf.to_container(raw, resolve=True)  # type: ignore[return-value]
         except OmegaConfBaseException as error:
-            raise wording.in_our_words(error, self.catalog, lambda: list(checks.settings_of(raw))) from error
+            raise wording.in_our_words(
+                error, self.catalog, lambda: list(checks.settings_of(OmegaConf.to_container(raw)))
+            ) from error
 
     def _together(self, found: Sequence[LuthierError], overrides: Sequence[str]) -> RecipeError:
         """All complaints as one, each with the line of the file, or the word, that says it."""

@@ -10,11 +10,16 @@ def nearest(word: str, known: Iterable[str], otherwise: str, *, most: int = 12) 
     """A hint: the known names like `word`, or after `otherwise` the first of them. Names may be paths, with . or /."""
     names = {name.replace("/", "."): name for name in sorted(set(known))}
     path = word.replace("/", ".")
-    if close := _like(path, list(names)) or _within(path, list(names)):
+    if close := _elsewhere(path, list(names)) or _like(path, list(names)) or _within(path, list(names)):
         return f"Did you mean {' or '.join(names[name] for name in close)}?"
     around = [names[name] for name in _siblings(path, list(names))]
     listed = ", ".join(around[:most]) + (f" and {len(around) - most} more" if len(around) > most else "")
     return f"{otherwise} {listed}." if around else ""
+
+
+def _elsewhere(word: str, names: list[str]) -> list[str]:
+    """Names that end as the word does, in other places."""
+    return [name for name in names if name.rpartition(".")[2] == word.rpartition(".")[2]][:3]
 
 
 def _like(word: str, names: list[str]) -> list[str]:

@@ -1,0 +1,85 @@
+"""Nothing above the torch line imports what takes seconds: the command line answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = [
+    "torch",
+    "transformers",
+    "pytorch_lightning",
+    "lightning",
+    "datasets",
+    "peft",
+    "accelerate",
+    "wandb",
+    "pydantic",
+]
+PROGRAM = """
+import json, sys, time
+from luthier.cli import main
+try:
+    main({argv!r})
+except SystemExit as end:
+    code = end.code or 0
+heavy = sorted(set(json.loads({heavy!r})) & set(sys.modules))
+print("\\n" + json.dumps({{"code": code, "heavy": heavy, "seconds": time.process_time()}}))
+"""
+COMMANDS = {
+    "help": (["--help"], 0),
+    "version": (["--version"], 0),
+    "a composition": (["--cfg", "job"], 0),
+    "a shipped recipe": (["recipe=quickstart", "--cfg", "job", "--resolve"], 0),
+    "a composition as JSON": (["recipe=demo", "--cfg", "job", "--json"], 0),
+    "Hydra's section": (["--cfg", "hydra"], 0),
+    "Hydra's search path": (["--info", "searchpath"], 0),
+    "a mistyped verb": (["exlpain"], 2),
+    "a mistyped question": (["modl=tiny"], 2),
+    "a mistyped answer": (["model=tniy"], 2),
+    "a mistyped setting": (["trainer.clpi=1"], 2),
+    "a mistyped value": (["trainer.precision=fp8"], 2),
+    "a mistyped flag": (["--jsno"], 2),
+    "hostile code": (["tracking._target_=os.system"], 6),
+    "recipes": (["recipes"], 0),
+    "answers": (["recipes", "model"], 0),
+    "plugins": (["plugins"], 0),
+    "explaining an answer": (["explain", "adaptation=lora"], 0),
+    "explaining a setting's part": (["explain", "batch"], 0),
+    "explaining the exit codes": (["explain", "exit-codes"], 0),
+    "the schema": (["schema"], 0),
+    "a plan's composition": (["plan", "trainer.clpi=1"], 2),
+    "a preview's composition": (["preview", "trainer.clpi=1"], 2),
+    "a verb's help": (["chat", "--help"], 0),
+    "a completion script": (["completion", "bash"], 0),
+    "a completion": (["-sc", "query=bash"], 0),
+    "a starter recipe": (["init", "mine.jsonl"], 0),
+}
+SECONDS = 2.0  # of CPU, on a machine that others use too; --help takes 0.1, a composition 0.4
+
+
+@pytest.mark.parametrize("what", COMMANDS)
+def test_the_command_line_answers_without_torch(what, tmp_path):
+    argv, code = COMMANDS[what]
+    row = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
+    (tmp_path / "mine.jsonl").write_text(json.dumps(row) + "\n")
+    environ = {**os.environ, "COMP_LINE": "luthier model=tiny trainer.", "COMP_POINT": ""}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    program = PROGRAM.format(argv=argv, heavy=json.dumps(HEAVY))
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120
+    )
+    found = json.loads(ended.stdout.splitlines()[-1])
+    assert found["code"] == code, ended.stderr
+    assert found["heavy"] == []
+    assert found["seconds"] < SECONDS
+
+
+def test_importing_luthier_imports_nothing_heavy():
+    program = f"import json, sys, luthier; print(json.dumps(sorted(set({HEAVY!r}) & set(sys.modules))))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert json.loads(ended.stdout) == []
