@@ -105,7 +105,7 @@ SECRETS = {
     "key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
     "header": "Authorization: Bearer abcdef0123456789",
 }
-HEARTS = {name: value for name, value in SECRETS.items()} | {
+HEARTS = SECRETS | {
     "url": "correct-horse", "key": "MIIEow", "header": "abcdef0123456789",
 }  # fmt: skip
 

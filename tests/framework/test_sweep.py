@@ -28,7 +28,8 @@ RECIPE = (
 def luthier(folder, *words, wait=True):
     process = subprocess.Popen(
         [sys.executable, "-m", "luthier", "-m", *RECIPE, *words],
-        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     if wait:
         process.out, process.err = process.communicate(timeout=280)
@@ -49,8 +50,9 @@ def test_each_job_runs_and_one_that_fails_does_not_end_the_others(tmp_path):
 
 def test_distributed_jobs_run_in_a_sweep(tmp_path):
     done = luthier(
-        tmp_path, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_steps=1", "hydra/sweeper=optuna",
-        "hydra.sweeper.n_trials=2", "hydra.sweeper.sampler=random", "optimizer.lr=interval(1e-4,1e-2)",
+        tmp_path, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_steps=1",
+        "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.sampler=random",
+        "optimizer.lr=interval(1e-4,1e-2)",
     )  # fmt: skip
     assert done.returncode == 0, done.err
     results = (tmp_path / "sweeps" / "s" / "optimization_results.yaml").read_text()

@@ -66,7 +66,7 @@ class Checkpoints(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.heartbeat.stepped:
-            self._loops = copy.deepcopy(trainer.fit_loop.state_dict())
+            self._loops = _counters(trainer)
             self.random_state.remember()
             if self.heartbeat.stop:
                 self.save(trainer)  # here, where all ranks are: an exception ends them one by one
@@ -127,3 +127,10 @@ class Checkpoints(pl.Callback):
         """End between two steps; several ranks can only do so together, after a step."""
         if trainer.world_size == 1 and self.signals.training and self.signals.stop:
             raise Interrupted(self.signals.stop)
+
+
+def _counters(trainer: pl.Trainer) -> dict[str, Any]:
+    """The loops' counters and the loader's position, none of which moves on any more."""
+    state: dict[str, Any] = trainer.fit_loop.state_dict()
+    state["state_dict"] = copy.deepcopy(state["state_dict"])  # a loader may hand out what it counts with
+    return state

@@ -215,7 +215,7 @@ def test_a_disk_that_fills_up_ends_with_5_leaves_the_last_checkpoint_and_no_part
 
 
 def test_a_disk_that_is_too_small_is_noticed_before_anything_is_written(tmp_path):
-    with pytest.raises(ResourceError, match="needs 1000000000000.0 MB") as caught:
+    with pytest.raises(ResourceError, match=r"needs 1000000000000\.0 MB") as caught:
         write(tmp_path, 1, lambda folder: pytest.fail("nothing may be written"), size=10**18)
     assert caught.value.code == 5
     assert caught.value.resumable

@@ -24,8 +24,9 @@ def test_a_whole_checkpoint_of_lightning_comes_back_exactly(tiny, tmp_path):
     order = tiny.Order(tmp_path / "run", epochs=1)
     net = tiny.Net(order)
     trainer = pl.Trainer(
-        max_epochs=1, accelerator="cpu", accumulate_grad_batches=2, plugins=[Keeping()], logger=False, callbacks=tiny.Faults(order),
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0, num_sanity_val_steps=0,
+        max_epochs=1, accelerator="cpu", accumulate_grad_batches=2, plugins=[Keeping()], logger=False,
+        callbacks=tiny.Faults(order), enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        limit_val_batches=0, num_sanity_val_steps=0,
     )  # fmt: skip
     trainer.fit(net, tiny.Loader())
     trainer.save_checkpoint(tmp_path / "step-00000006")
@@ -68,7 +69,7 @@ def test_a_pickle_in_a_checkpoint_is_not_opened(tmp_path):
 
 
 def test_a_checkpoint_has_a_step_in_its_name(tmp_path):
-    with pytest.raises(RecipeError, match="last.ckpt"):
+    with pytest.raises(RecipeError, match=r"last\.ckpt"):
         SealedCheckpoints().save_checkpoint({}, tmp_path / "last.ckpt")
 
 

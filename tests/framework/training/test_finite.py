@@ -23,7 +23,7 @@ def test_the_run_ends_with_4_in_the_same_step_and_names_the_examples(tiny, tmp_p
     assert error["resumable"]
     (dump,) = events(tmp_path / "run", "not_finite")
     assert dump["step"] == 5
-    suspects = dump["examples"][1] if what == "loss" else sum(dump["examples"], [])
+    suspects = dump["examples"][1] if what == "loss" else [number for part in dump["examples"] for number in part]
     assert f"with examples {', '.join(map(str, suspects))}" in error["message"]
     assert [line["step"] for line in lines(tmp_path / "run")] == [1, 2, 3, 4]
     if what == "loss":

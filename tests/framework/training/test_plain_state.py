@@ -88,7 +88,7 @@ def test_tied_weights_are_stored_once_and_stay_tied():
 
 @pytest.mark.parametrize("foreign", [object(), Path("x"), math.sqrt, torch.nn.Linear(1, 1), 1j, Exception])
 def test_what_would_need_pickle_is_refused_with_its_place(foreign):
-    with pytest.raises(TypeError, match="callbacks/mine/3 is a .*without pickle"):
+    with pytest.raises(TypeError, match=r"callbacks/mine/3 is a .*without pickle"):
         dismantle({"callbacks": {"mine": [1, 2, 3, foreign]}})
 
 

@@ -39,7 +39,8 @@ def test_a_beginning_starts_an_empty_file(tmp_path):
 def test_each_step_has_all_measures(uninterrupted):
     first = lines(uninterrupted)[0]
     assert set(first) == {
-        "step", "epoch", "loss", "gradient_norm", "learning_rate", "tokens", "seconds", "tokens_per_second", "memory_bytes",
+        "step", "epoch", "loss", "gradient_norm", "learning_rate", "tokens",
+        "seconds", "tokens_per_second", "memory_bytes",
     }  # fmt: skip
     assert first["learning_rate"] == 0.01, "the rate that the step used, not the next one"
     assert [line["tokens"] for line in lines(uninterrupted)] == [32, 32, 32, 32, 32, 16] * 2

@@ -90,7 +90,10 @@ def test_the_handlers_that_were_there_come_back():
 
 
 def test_a_hangup_is_ignored_under_nohup():
-    code = "import os, signal\nfrom luthier.training.signals import Signals\nwith Signals(): os.kill(os.getpid(), signal.SIGHUP)"
+    code = (
+        "import os, signal\nfrom luthier.training.signals import Signals\n"
+        "with Signals(): os.kill(os.getpid(), signal.SIGHUP)"
+    )
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,4 +1,4 @@
-"""A real training of a tiny network in a process of its own, with everything that keeps a run safe, and faults to order."""
+"""A real training of a tiny network in a process of its own, with all that keeps a run safe, and faults to order."""
 
 from __future__ import annotations
 
@@ -168,8 +168,9 @@ def train(order: Order) -> Net:
         callbacks = reliable(folder, signals, every=order.every, keep=order.keep)
         trainer = pl.Trainer(
             accelerator="cpu", max_epochs=order.epochs, accumulate_grad_batches=order.accumulate,
-            callbacks=[*callbacks, Faults(order)], plugins=[SealedCheckpoints()], logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
+            callbacks=[*callbacks, Faults(order)], plugins=[SealedCheckpoints()], logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            num_sanity_val_steps=0, use_distributed_sampler=False,
             limit_val_batches=2 if order.validate else 0, default_root_dir=order.folder,
             **{"devices": 1, **order.trainer},
         )  # fmt: skip

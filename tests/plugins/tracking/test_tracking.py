@@ -250,3 +250,29 @@ def test_each_answer_is_an_option_file_of_this_plugin():
 
     folder = Path(luthier_tracking.__file__).parent / "recipes" / "tracking"
     assert {path.stem for path in folder.glob("*.yaml")} == {"csv", "tensorboard", "wandb", "several"}
+
+
+def test_a_run_tells_its_trackers_steps_scores_samples_and_model(tmp_path):
+    from command import luthier
+    from wandb_file import read
+
+    done = luthier(
+        "debug=tiny", "name=run", "stages=[fit,evaluate]", "tracking=several", "tracking.csv.flush_every=1",
+        "tracking.wandb.log_model=true", "tracking.wandb.deadline=60", "evaluation.general_examples=0", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / "run"
+    truth = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    told = read(folder)
+    steps = [row for row in told["history"] if "tokens_per_second" in row]
+    same = ("step", "loss", "tokens")
+    assert [[row[name] for name in same] for row in steps] == [[row[name] for name in same] for row in truth]
+    (end,) = [row for row in told["history"] if "after/loss" in row]
+    assert end["after/loss"] == pytest.approx(json.loads((folder / "score.json").read_text())["score"])
+    assert ("model", "run-model") in told["artifacts"]
+    assert any("table" in file for file in told["files"])
+    with (folder / "csv" / "version_0" / "metrics.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["loss"] for row in rows if row["loss"]] == [str(row["loss"]) for row in truth]
+    assert rows[-1]["after/loss"]
+    assert list((folder / "tensorboard").glob("events.*"))
