@@ -1,0 +1,76 @@
+"""What `pip install luthier` brings is enough: nothing of the checkout is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A venv of its own with the wheel; the dependencies are those of the tests, seen through a path file."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    venv.create(folder / "venv", with_pip=False)
+    python = folder / "venv" / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(command, check=True, capture_output=True)
+    own = next((folder / "venv" / "lib").glob("python*/site-packages"))
+    (own / "dependencies.pth").write_text("\n".join(site.getsitepackages()))  # path files in there are not followed
+    return folder
+
+
+def run(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [str(installed / "venv" / "bin" / "luthier"), *words]
+    return subprocess.run(command, cwd=installed, env=environment, capture_output=True, text=True, timeout=280, check=False)
+
+
+def test_the_wheel_holds_every_option_file(wheel: Path) -> None:
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    expected = {
+        path.split("/", 1)[1]
+        for path in tracked
+        if path.startswith(("framework/", "plugins/", "recipes/")) and (ROOT / path).is_file()
+    }
+    assert expected - inside == set()
+
+
+def test_luthier_is_imported_from_the_wheel(installed: Path) -> None:
+    python = installed / "venv" / "bin" / "python"
+    command = [str(python), "-c", "import luthier, luthier_sft; print(luthier.__file__, luthier_sft.__file__)"]
+    said = subprocess.run(command, cwd=installed, capture_output=True, text=True, check=True).stdout
+    assert all(Path(place).is_relative_to(installed) for place in said.split())
+
+
+def test_the_demo_runs_from_the_wheel_and_learns(installed: Path) -> None:
+    done = run(installed, "demo", "hydra.run.dir=demo")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((installed / "demo" / "record.json").read_text())
+    accuracy = next(each for each in record["comparisons"] if each["name"] == "accuracy")
+    assert accuracy["verdict"] == "better"
+    assert (installed / "demo" / "report.html").stat().st_size < 300_000
+
+
+def test_the_quickstart_recipe_composes_and_runs_from_the_wheel(installed: Path) -> None:
+    assert "smollm2" in run(installed, "recipe=quickstart", "--cfg", "job").stdout
+    done = run(installed, "recipe=quickstart", "debug=tiny", "hydra.run.dir=quickstart")
+    assert done.returncode == 0, done.stderr
