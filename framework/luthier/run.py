@@ -141,7 +141,8 @@ class Run:
                 self.console.say(line)
 
     def _measured(self, name: str) -> Scores:
-        scores = self.evaluation(self.subject, {"test": self.data.examples("test")})
+        split = "test" if self.data.examples("test") else "validation"
+        scores = self.evaluation(self.subject, {split: self.data.examples(split)})
         scores.save(self.folder.scores / name)
         return scores
 
