@@ -1,0 +1,6 @@
+import luthier
+
+
+@luthier.hookimpl
+def luthier_recipes():
+    return "pkg://luthier_lora.recipes"  # a package beside this module, with adaptation/lora.yaml in it

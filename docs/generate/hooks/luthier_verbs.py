@@ -1,0 +1,16 @@
+import luthier
+from luthier.verbs import Verb
+
+
+def declare(parser):
+    parser.add_argument("run", help="the folder of a finished run")
+
+
+def act(call):
+    call.console.data(f"I would publish {call.arguments.run}.")
+    return 0
+
+
+@luthier.hookimpl
+def luthier_verbs():
+    return [Verb("publish", "Put a finished model on our shelf", declare, act)]

@@ -1,0 +1,85 @@
+"""Put measured figures into pages: `python docs/generate/measured.py [NAME RUN]`.
+
+With NAME and RUN, the record of a finished run becomes docs/measured/NAME.json first. A page marks where figures go:
+`<!-- measured NAME view -->` … `<!-- end measured -->`; what stands between is written from the record and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from luthier.report import story, terminal
+from luthier.report.facts import facts
+from luthier.report.figures import duration, interval, number, signed, title
+from luthier.report.record import RunRecord
+
+ROOT = Path(__file__).parents[2]
+MEASURED = ROOT / "docs" / "measured"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+BLOCK = re.compile(
+    r"(?P<open><!-- measured (?P<name>\w+) (?P<view>\w+) -->\n).*?(?P<close><!-- end measured -->)", re.DOTALL
+)
+
+WORDS = {"not distinguishable": "not distinguishable from no change"}
+
+
+def filled(text: str) -> str:
+    """The page with every block written anew from its record."""
+    return BLOCK.sub(
+        lambda block: block["open"] + VIEWS[block["view"]](record(block["name"])) + "\n" + block["close"], text
+    )
+
+
+def record(name: str) -> RunRecord:
+    return RunRecord.load(MEASURED / f"{name}.json")
+
+
+def before_and_after(run: RunRecord) -> str:
+    """What changed, as a table, and what it took, in a sentence."""
+    lines = ["| | before | after | change |", "| --- | --- | --- | --- |", *_rows(run)]
+    known = facts(run)
+    test = f"{run.splits['test']:,} held-out examples"
+    took = f"{duration(run.seconds or 0)} on {known['Device']}: {known['Optimizer steps']} steps, {known['Weights trained']} weights"
+    said = f"Below each figure stands its {story.percent(run.confidence)} bootstrap interval over {test}, none of which was trained on."
+    return "\n".join([*lines, "", f"{said} The whole run took {took}, {known['Speed']}, {known['Peak memory']} of memory. "
+                      f"Measured with luthier {run.versions['luthier']}, torch {run.versions['torch']}, seed {run.seed}."])  # fmt: skip
+
+
+def _rows(run: RunRecord) -> Iterator[str]:
+    for one in run.comparisons:
+        if one.name == "perplexity" or one.before is None or one.after is None or one.change is None:
+            continue
+        cells = [f"{number(score.value)}<br><small>{interval(score)}</small>" for score in (one.before, one.after)]
+        change = f"{signed(one.change.value)}<br><small>{interval(one.change, sign=True)}</small>"
+        yield f"| {title(one.name)} | {cells[0]} | {cells[1]} | {change} {WORDS.get(one.verdict, one.verdict)} |"
+
+
+def as_on_a_terminal(run: RunRecord) -> str:
+    """What the command prints at its end."""
+    return f"```text\n{terminal.table(run)}\n```"
+
+
+VIEWS: dict[str, Callable[[RunRecord], str]] = {"table": before_and_after, "terminal": as_on_a_terminal}
+
+
+def keep(name: str, run: Path) -> None:
+    """Take over the record of a finished run."""
+    MEASURED.mkdir(exist_ok=True)
+    RunRecord.load(run / "record.json").save(MEASURED / f"{name}.json")
+
+
+def main() -> None:
+    if len(sys.argv) == 3:
+        keep(sys.argv[1], Path(sys.argv[2]))
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if (new := filled(text)) != text:
+            page.write_text(new, encoding="utf-8")
+            print(page.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Runs what a page says, in a folder of its own: luthier in this process, anything else through a shell."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from doc_pages import ROOT, Command, Fence
+
+from luthier import cli, command_line, signatures
+from luthier.console import Console
+from luthier.verbs import BUILT_IN, built_in
+
+SHELL = set("|&;<>*$`")
+ELSEWHERE = {"pip", "python", "git", "cd", "make", "wandb", "tensorboard", "torchrun", "kill", "export", "source"}
+
+
+@dataclass
+class Session:
+    """A working folder in which the fences of a page are carried out one after another."""
+
+    folder: Path
+    names: dict[str, object] = field(default_factory=dict)
+
+    def carry_out(self, fence: Fence) -> None:
+        """AssertionError where a command does not end as the page says, or says something else than it shows."""
+        if fence.title:
+            place = self.folder / fence.title
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(fence.text, encoding="utf-8")
+        elif fence.language == "python" and not fence.why_not_run:
+            with self._here():
+                exec(compile(fence.text, str(fence), "exec"), self.names)
+        for command in fence.commands():
+            if fence.why_not_run or fence.shortened:
+                self.check(command)
+            if fence.why_not_run:
+                continue
+            code, output = self.run(" ".join([command.text, *fence.shortened]))
+            assert code == fence.exit_code, f"{fence}: {command.text} ended with {code}\n{output}"
+            missing = command.missing_from(output)
+            assert not missing, f"{fence}: {command.text} does not say {missing}, but\n{output}"
+
+    def run(self, text: str) -> tuple[int, str]:
+        """The exit code and all that was said, stdout first."""
+        words = shlex.split(text)
+        if words[0] == "luthier" and not SHELL & set(text.replace("${", "").replace("'*'", "")):
+            return self._in_process(words[1:])
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-c", text], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def check(self, command: Command) -> None:
+        """That a command which is not run here could be: a recipe composes, a verb takes the arguments."""
+        words = shlex.split(re.split(r"[|>;]", command.text)[0].rstrip("& "))
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words.pop(0)
+        if words[0] != "luthier":
+            assert words[0].rpartition("/")[2] in ELSEWHERE, f"what is {words[0]}?"
+            if words[0] == "make":
+                makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+                assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), f"make knows no {words[1]}"
+            return
+        flags = cli.Flags.parse(words[1:])
+        with self._here():
+            if flags.rest and flags.rest[0] in BUILT_IN:
+                parser = argparse.ArgumentParser(exit_on_error=False)
+                built_in(flags.rest[0]).declare(parser)
+                parser.parse_args(flags.rest[1:])
+            else:
+                composer = cli.composer(flags, Console())
+                said = [word for word in flags.rest if not word.startswith("-")]
+                for job in command_line.first_jobs(command_line.read(said)):
+                    composer.compose(job, complete=False)
+
+    def _in_process(self, arguments: Sequence[str]) -> tuple[int, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with self._here(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                cli.main(list(arguments))
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return code, out.getvalue() + err.getvalue()
+
+    @contextlib.contextmanager
+    def _here(self) -> Iterator[None]:
+        """In the folder; what is imported from it is forgotten, as it would be by the next process."""
+        before, path = os.getcwd(), list(sys.path)
+        os.chdir(self.folder)
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            os.chdir(before)
+            sys.path[:] = path
+            signatures.signature.cache_clear()
+            for name, module in list(sys.modules.items()):
+                if (getattr(module, "__file__", None) or "").startswith(str(self.folder)):
+                    del sys.modules[name]

@@ -1,0 +1,33 @@
+"""Whatever a page tells its reader to type can be typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from doc_pages import DOCS, ROOT, fences, pages
+from doc_session import Session
+
+WITH_CODE = [page for page in pages() if fences(page)]
+LANGUAGES = {"bash", "console", "python", "yaml", "json", "jsonl", "csv", "toml", "text", "jinja", "html"}
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.usefixtures("alone")
+def test_the_commands_of_a_page_run_as_it_says(page: Path, tmp_path: Path):
+    session = Session(tmp_path)
+    for fence in fences(page):
+        session.carry_out(fence)
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_fence_says_its_language_and_is_closed(page: Path):
+    for fence in fences(page):
+        assert fence.language in LANGUAGES, f"{fence} is of the language {fence.language!r}"
+    assert page.read_text(encoding="utf-8").count("```") == 2 * len(fences(page))
+
+
+def test_most_commands_really_run():
+    said = [fence for page in WITH_CODE if page.is_relative_to(DOCS) for fence in fences(page) if [*fence.commands()]]
+    run = [fence for fence in said if not fence.why_not_run]
+    assert len(run) > len(said) / 2
