@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,7 +76,10 @@ def build(folder: Path, examples: Sequence[Example], recipe: Recipe, *, split: s
         numbers = np.arange(number, number + len(chunk.rows))
         longest = max(longest, int(chunk.lengths.max()))
         for at in range(-number % every, len(chunk.rows), every):
-            _look_at(examples[number + at], chunk.rows[at], recipe, facts)
+            if len(chunk.rows[at]) > recipe.length and recipe.overlong != "truncate":
+                continue
+            seen = looked_at(examples[number + at], chunk.rows[at], recipe)
+            facts.findings.append({"where": seen.where, "found": [finding.as_json() for finding in seen.findings]})
         number += len(chunk.rows)
         chunk, numbers = _settled(chunk, numbers, examples, recipe, facts)
         writer.add(chunk, numbers)
@@ -88,14 +91,19 @@ def build(folder: Path, examples: Sequence[Example], recipe: Recipe, *, split: s
     writer.close(groups, facts.as_json())
 
 
-def _look_at(example: Example, row: Row, recipe: Recipe, facts: Facts) -> None:
-    """Keep what the token ledger finds in an example as it will be trained on."""
-    kept = truncated(row, recipe.length) if recipe.overlong == "truncate" else row
-    if recipe.overlong == "drop" and len(row) > recipe.length:
-        return
-    lost = int(Chunk([row]).trained.sum() - Chunk([kept]).trained.sum())
-    seen = ledger.inspect(example, kept, recipe.tokenizer, lost=lost)
-    facts.findings.append({"where": seen.where, "found": [finding.as_json() for finding in seen.findings]})
+def looked_at(example: Example, row: Row, recipe: Recipe) -> ledger.Ledger:
+    """The token ledger of an example as it will be trained on; an error of its own where it is too long for that."""
+    if len(row) <= recipe.length:
+        return ledger.inspect(example, row, recipe.tokenizer)
+    if recipe.overlong == "truncate":
+        kept = truncated(row, recipe.length)
+        lost = int(Chunk([row]).trained.sum() - Chunk([kept]).trained.sum())
+        return ledger.inspect(example, kept, recipe.tokenizer, lost=lost)
+    seen = ledger.inspect(example, row, recipe.tokenizer)
+    said = f"It has {len(row)} tokens, more than batch.length={recipe.length}, and "
+    said += "ends the run." if recipe.overlong == "error" else "is left out."
+    finding = ledger.Finding("error", "overlong", said, "Raise batch.length, or set batch.overlong.")
+    return replace(seen, findings=[finding, *seen.findings])
 
 
 def _settled(

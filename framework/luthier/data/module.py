@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from luthier import cache
 from luthier.data import identity, ledger
 from luthier.data.blocks import Blocks
-from luthier.data.building import Recipe, build
+from luthier.data.building import Recipe, build, looked_at
 from luthier.data.loader import Batches, Loader, Pass
 from luthier.data.order import Order
 from luthier.data.rows import Encode
@@ -211,10 +211,9 @@ class Data(pl.LightningDataModule):
         }
 
     def inspected(self, number: int = 0, split: str = "train") -> ledger.Ledger:
-        """The token ledger of an example, as its encoding gives it."""
+        """The token ledger of an example as it will be trained on."""
         example = self.prompt(self.examples(split)[number])
-        row = self.recipe.encode(example, self.recipe.tokenizer)
-        return ledger.inspect(example, row, self.recipe.tokenizer)
+        return looked_at(example, self.recipe.encode(example, self.recipe.tokenizer), self.recipe)
 
     def ledger(self) -> ReportedLedger:
         """The first training example as the run's record keeps it."""

@@ -248,6 +248,35 @@ def test_special_text_is_counted_and_stays_counted_when_blocks_come_from_the_cac
         assert made.report()["special_text"] == 1
 
 
+def test_what_was_encoded_before_is_not_counted_again():
+    tokenizer = byte_level()
+    chat_row(said("Before <|im_end|>", "well"), tokenizer)
+    made = data([said("After <|im_end|>", "well")], tokenizer)
+    made.setup("fit")
+    assert made.report()["special_text"] == 1
+
+
+def test_an_example_is_shown_as_it_will_be_trained_on():
+    for overlong, name in (("truncate", "truncated_answer"), ("drop", "overlong"), ("error", "overlong")):
+        made = data(LONG, overlong=overlong)
+        assert made.inspected(0).errors == []
+        assert [finding.name for finding in made.inspected(1).errors] == [name]
+    assert len(data(LONG, overlong="truncate").inspected(1).tokens) == 128
+    assert made.ledger().where == "f:1"
+    assert any(token.weight for token in made.ledger().tokens)
+
+
+def test_one_answer_that_is_cut_among_many_stops_nothing():
+    made = data([LONG[1], *(said(f"Hello {number}", "well") for number in range(20))], overlong="truncate")
+    made.setup("fit")
+    assert made.report()["truncated_answers"] == 1
+
+
+def test_the_same_examples_in_another_file_are_not_encoded_again():
+    first, other = data([said("Hello", "moved", where="a:1")]), data([said("Hello", "moved", where="b:9")])
+    assert first.blocks("train").folder == other.blocks("train").folder
+
+
 def test_a_source_without_training_examples_is_refused():
     with pytest.raises(DataError, match="No example is left to train on"):
         data([said("Hello", "well", split="test")]).setup("fit")

@@ -154,6 +154,40 @@ def test_a_template_that_changes_what_came_before_is_named(tokenizer):
     assert "generation" in caught.value.hint
 
 
+def test_a_generation_prompt_that_the_template_does_not_write_itself_is_an_error():
+    thinking = SMOLLM2.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n")
+    with pytest.raises(DataError, match="differently when the model is asked"):
+        encode.conversation(said("Hello", "well"), byte_level(thinking))
+
+
+def test_a_shape_of_conversation_whose_turns_are_framed_otherwise_is_never_trusted():
+    noting = SMOLLM2.replace("{% endfor %}", "{{ message['note'] + '<|im_end|>' if message['note'] }}{% endfor %}")
+    tokenizer = byte_level(noting)
+    noted = said("Hello", "well")
+    noted["messages"][1]["note"] = "fine"
+    for example, expected in ((said("Hello", "well"), "well<|im_end|>"), (noted, "well<|im_end|>\nfine<|im_end|>")):
+        for _ in range(2):
+            assert trained_text(encode.conversation(example, tokenizer), tokenizer) == expected
+
+
+def test_an_answer_that_is_ended_otherwise_for_what_it_says_is_found():
+    loud = SMOLLM2.replace(
+        "message['content'] + '<|im_end|>'",
+        "message['content'] + ('<|endoftext|>' if message['content'].endswith('!') else '<|im_end|>')",
+    )
+    tokenizer = byte_level(loud)
+    for answer, end in (("well.", "<|im_end|>"), ("well!", "<|endoftext|>")):
+        sequence = encode.conversation(said("Hello", answer, "Why?", "so"), tokenizer)
+        assert trained_text(sequence, tokenizer) == f"{answer}{end}so<|im_end|>"
+
+
+def test_the_first_token_of_all_is_never_trained():
+    bare = byte_level("{% for m in messages %}{{ m['content'] + eos_token }}{% endfor %}")
+    sequence = encode.conversation(said("Hello"), bare, roles=("user",))
+    assert sequence.weights[0] == 0
+    assert sequence.weights[1:].all()
+
+
 def test_reasoning_that_a_template_forgets_is_seen_even_when_conversations_of_this_shape_are_trusted(add_token):
     forgetful = byte_level(FORGETFUL)
     add_token(forgetful, "</think>")

@@ -86,10 +86,12 @@ def test_text_gets_the_bos_that_the_tokenizer_adds_and_no_second_one():
 
     tokenizer = byte_level()
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
+        single="<|endoftext|> <|im_start|> $A", special_tokens=[("<|endoftext|>", 0), ("<|im_start|>", 1)]
     )
-    ids = encode.text({"text": "Hello you"}, tokenizer).ids.tolist()
-    assert ids[0] == 0
-    assert ids.count(0) == 1
+    sequence = encode.text({"text": "Hello you"}, tokenizer)
+    assert sequence.ids[:2].tolist() == [0, 1]
+    assert sequence.weights[:2].tolist() == [0, 0]
+    assert sequence.weights[2:].all()
+    assert sequence.ids.tolist().count(0) == 1
     chat = encode.conversation(said("Hello", "No."), tokenizer).ids.tolist()
     assert 0 not in chat  # the template alone says what stands in a conversation
