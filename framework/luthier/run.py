@@ -142,6 +142,7 @@ class Run:
 
     def _measured(self, name: str) -> Scores:
         split = "test" if self.data.examples("test") else "validation"
+        self.console.say(f"measuring {name} on the {split} split …")
         scores = self.evaluation(self.subject, {split: self.data.examples(split)})
         scores.save(self.folder.scores / name)
         return scores
