@@ -130,6 +130,13 @@ class Run:
     def _begin(self) -> None:
         if self.trainer.device.type == "cpu":
             keep_freed_memory()
+        score = str(self.composition.config.score)
+        if score not in self.evaluation.reductions:
+            raise RecipeError(
+                f"The recipe's score is {score!r}, which its evaluation does not measure.",
+                where="score",
+                hint=nearest(score, self.evaluation.reductions, "It measures"),
+            )
         self.environment = surroundings.describe(seed=int(self.composition.config.seed))
         if not first_rank():
             return
@@ -178,16 +185,11 @@ class Run:
         self.console.data(terminal.table(record, colour=coloured(sys.stdout)), record.as_json())
 
     def _score(self) -> float | None:
-        name, scores = str(self.composition.config.score), self.after or self.before
-        if scores is None:
+        name = str(self.composition.config.score)
+        measured = self.after if self.after is not None else self.before
+        if measured is None:
             return None
-        if name not in scores.measurements:
-            raise RecipeError(
-                f"The recipe's score is {name!r}, which was not measured.",
-                where="score",
-                hint=nearest(name, scores.measurements, "Measured were"),
-            )
-        value = scores[name].value
+        value = measured[name].value
         self.folder.write_score(value, name)
         return value
 
