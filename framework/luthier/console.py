@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 NARROWEST = 80
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _COMMANDS = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]"
+    r"\x1b\[[0-?]*[ -/]*[@-ln-~]"  # control sequences other than colours
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles and links
+    r"|\x1b(?!\[[0-9;]*m)"
+    r"|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]"
 )
 
 

@@ -18,6 +18,7 @@ from luthier.option_file import Option
 from luthier.verbs import Call, recipes
 
 EXIT_CODES = "exit-codes"
+MOST_BESIDE = 44
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -79,13 +80,8 @@ def _say(call: Call, option: Option, path: str) -> int:
         lines.append(f"asks {one['question']} in turn; {one['answer']} answers, as {path}.{one['setting']}")
     if record["parts"]:
         lines.append(f"is handed {', '.join(record['parts'])} by luthier")
-    lines += [
-        *_paragraph(record["doc"]),
-        "",
-        f"code     {record['code']}   {record['source']}",
-        f"file     {record['file']}",
-    ]
-    call.console.data("\n".join([*lines, f"example  {record['example']}"]), record)
+    places = [f"{what:<9}{record[what]}" for what in ("code", "source", "file", "example") if record[what]]
+    call.console.data("\n".join([*lines, *_paragraph(record["doc"]), "", *places]), record)
     return 0
 
 
@@ -136,17 +132,25 @@ def _example(option: Option, settings: list[dict[str, Any]], name: str) -> str:
 
 
 def _settings(settings: list[dict[str, Any]]) -> Iterator[str]:
-    """A line for each setting, its note beside the type where it fits, else below."""
+    """A line for each setting; what does not fit beside its value stands below it."""
     said = [f"{one['path']} = {_shown(one['default'])}" for one in settings]
-    column = min(max(map(len, said)), 44) + 2
+    column = max([len(left) for left in said if len(left) <= MOST_BESIDE], default=0) + 2
     for one, left in zip(settings, said, strict=True):
-        line = f"{left:<{column}}{one['type']}"
-        beside = f"{line}; {one['note']}" if one["note"] else line
-        if len(beside) <= width():
-            yield beside
-            continue
-        yield line
-        yield from textwrap.wrap(one["note"], width(), initial_indent=" " * 4, subsequent_indent=" " * 4)
+        words = "; ".join(filter(None, (one["type"], one["note"])))
+        if len(left) < column and column + len(words) <= width():
+            yield f"{left:<{column}}{words}"
+        elif len(left) < column and column + len(one["type"]) <= width():
+            yield f"{left:<{column}}{one['type']}"
+            yield from _below(one["note"])
+        else:
+            yield from textwrap.wrap(
+                left, width(), subsequent_indent=" " * 4, break_long_words=False, break_on_hyphens=False
+            )
+            yield from _below(words)
+
+
+def _below(text: str) -> list[str]:
+    return textwrap.wrap(text, width(), initial_indent=" " * 4, subsequent_indent=" " * 4)
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What Hydra users expect works: looking at a composition, its parts and sources, further folders, sweeps' composition."""
+"""What Hydra users expect: looking at a composition, its parts and sources, further folders, mappings, flags."""
 
 from __future__ import annotations
 
