@@ -73,8 +73,9 @@ class Trainer:
 
         def tell(record: dict[str, Any]) -> None:
             if record["step"] % self.log_every == 0:
+                measured = {name: value for name, value in record.items() if name != "step"}
                 for logger in loggers:
-                    logger.log_metrics({name: value for name, value in record.items() if name != "step"}, record["step"])
+                    logger.log_metrics(measured, record["step"])
 
         lightning = pl.Trainer(
             accelerator=self.accelerator,
