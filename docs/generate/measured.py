@@ -1,7 +1,7 @@
 """Put measured figures into pages: `python docs/generate/measured.py [NAME RUN]`.
 
-With NAME and RUN, the record of a finished run becomes docs/measured/NAME.json first. A page marks where figures go:
-`<!-- measured NAME view -->` … `<!-- end measured -->`; what stands between is written from the record and nothing else.
+With NAME and RUN, the record of a finished run becomes docs/measured/NAME.json first. A page marks where figures go,
+`<!-- measured NAME view -->` … `<!-- end measured -->`; what stands between is written from the record alone.
 """
 
 from __future__ import annotations
@@ -28,9 +28,13 @@ WORDS = {"not distinguishable": "not distinguishable from no change"}
 
 def filled(text: str) -> str:
     """The page with every block written anew from its record."""
-    return BLOCK.sub(
-        lambda block: block["open"] + VIEWS[block["view"]](record(block["name"])) + "\n" + block["close"], text
-    )
+    return BLOCK.sub(lambda block: f"{block['open']}{_written(block['name'], block['view'])}\n{block['close']}", text)
+
+
+def _written(name: str, view: str) -> str:
+    if not (MEASURED / f"{name}.json").is_file():
+        return f"*Not measured yet; `python docs/generate/measured.py {name} RUN` puts the figures here.*"
+    return VIEWS[view](record(name))
 
 
 def record(name: str) -> RunRecord:
@@ -41,11 +45,14 @@ def before_and_after(run: RunRecord) -> str:
     """What changed, as a table, and what it took, in a sentence."""
     lines = ["| | before | after | change |", "| --- | --- | --- | --- |", *_rows(run)]
     known = facts(run)
-    test = f"{run.splits['test']:,} held-out examples"
-    took = f"{duration(run.seconds or 0)} on {known['Device']}: {known['Optimizer steps']} steps, {known['Weights trained']} weights"
-    said = f"Below each figure stands its {story.percent(run.confidence)} bootstrap interval over {test}, none of which was trained on."
-    return "\n".join([*lines, "", f"{said} The whole run took {took}, {known['Speed']}, {known['Peak memory']} of memory. "
-                      f"Measured with luthier {run.versions['luthier']}, torch {run.versions['torch']}, seed {run.seed}."])  # fmt: skip
+    said = (
+        f"Below each figure stands its {story.percent(run.confidence)} bootstrap interval over "
+        f"{run.splits['test']:,} held-out examples, none of which was trained on. The whole run took "
+        f"{duration(run.seconds or 0)} on {known['Device']}: {known['Optimizer steps']} steps, "
+        f"{known['Weights trained']} weights, {known['Speed']}, {known['Peak memory']} of memory. "
+        f"Measured with luthier {run.versions['luthier']}, torch {run.versions['torch']}, seed {run.seed}."
+    )
+    return "\n".join([*lines, "", said])
 
 
 def _rows(run: RunRecord) -> Iterator[str]:

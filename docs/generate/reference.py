@@ -31,7 +31,7 @@ from luthier.verbs import BUILT_IN, built_in
 DOCS = Path(__file__).parents[1]
 FOLDER = DOCS / "reference"
 EXAMPLES = Path(__file__).parent / "hooks"
-MARK = "<!-- Written by docs/generate/reference.py; change the code that it describes. -->\n\n"
+MARK = "\n<!-- Written by docs/generate/reference.py; change the code that it describes. -->\n"
 
 JSON_KEYS = {
     "code": "The exit code.",
@@ -56,7 +56,7 @@ def pages() -> dict[str, str]:
         "verbs.md": _verbs(),
         "exit-codes.md": _exit_codes(),
     }
-    return {path: MARK + _squeezed(text) for path, text in found.items()}
+    return {path: _squeezed(text) + MARK for path, text in found.items()}
 
 
 def _squeezed(text: str) -> str:
@@ -115,8 +115,9 @@ def _answer(what: str) -> Iterator[str]:
         yield ""
         yield from _settings(said["settings"])
     for one in said["asks"]:
-        yield from ("", f"Asks `{one['question']}` in turn, as `{what.partition('=')[0].replace('/', '.')}.{one['setting']}`; "
-                    f"`{one['answer']}` answers unless you say otherwise.")  # fmt: skip
+        asked = f"{what.partition('=')[0].replace('/', '.')}.{one['setting']}"
+        yield ""
+        yield f"Asks `{one['question']}` in turn, as `{asked}`; `{one['answer']}` answers unless you say otherwise."
     if said["doc"]:
         yield from ("", said["doc"])
     yield from ("", f"Code: `{said['code'].split()[0]}`. Shipped by `{said['owner']}`. Example: `{said['example']}`")
@@ -150,8 +151,8 @@ def _root_keys(catalog: Catalog) -> str:
             "",
             *_table(("key", "default", "what it says"), rows),
             "",
-            "`recipe=NAME` and `debug=tiny` are questions, too: the first chooses a [recipe](recipes.md), the second turns "
-            "any recipe into its offline twin.",
+            "`recipe=NAME` and `debug=tiny` are questions, too: the first chooses a [recipe](recipes.md), the second "
+            "turns any recipe into its offline twin.",
             "",
             "## `batch`",
             "",
@@ -195,9 +196,9 @@ def _hooks() -> str:
     lines = [
         "# Hooks",
         "",
-        "What a [plugin](../how-to/write-a-plugin.md) may tell luthier. A plugin is a module named by an entry point of "
-        "the group `luthier`; it implements any of these functions under `@luthier.hookimpl`, with these argument names "
-        "or fewer of them.",
+        "What a [plugin](../how-to/write-a-plugin.md) may tell luthier. A plugin is a module named by an entry point "
+        "of the group `luthier`; it implements any of these functions under `@luthier.hookimpl`, with these argument "
+        "names or fewer of them.",
         "",
     ]
     for name, function in hooks().items():
@@ -222,7 +223,8 @@ def _verbs() -> str:
     lines = [
         "# The command line",
         "",
-        "`luthier` followed by answers and settings runs a recipe, in [Hydra's](https://hydra.cc/docs/1.3/advanced/override_grammar/basic/) grammar. "
+        "`luthier` followed by answers and settings runs a recipe, in Hydra's "
+        "[override grammar](https://hydra.cc/docs/1.3/advanced/override_grammar/basic/). "
         "`luthier VERB …` does one thing.",
         "",
         *_fenced("text", _without_answers(overview(cli.Flags()))),
@@ -286,8 +288,8 @@ def _exit_codes() -> str:
     lines = [
         "# Exit codes and errors",
         "",
-        "A command says what went wrong in a sentence on stderr, names the file and line or the setting, and ends with one "
-        "of these codes. [Troubleshooting](../how-to/troubleshooting.md) says what to do about each.",
+        "A command says what went wrong in a sentence on stderr, names the file and line or the setting, and ends with "
+        "one of these codes. [Troubleshooting](../how-to/troubleshooting.md) says what to do about each.",
         "",
     ]
     for code, meaning in exit_codes.MEANINGS.items():

@@ -8,7 +8,6 @@ run. A comment in front of a fence says what is special about it: `<!-- exit 3 -
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,23 +45,19 @@ class Fence:
         found = re.fullmatch(r"exit (\d+)", self.remark)
         return int(found[1]) if found else 0
 
-    def commands(self) -> Iterator[Command]:
+    def commands(self) -> list[Command]:
         """The commands of a `bash` or `console` fence; of the latter, with the output that the page shows."""
         if self.language not in {"bash", "console"}:
-            return
+            return []
         prompt = "$ " if self.language == "console" else ""
-        command: Command | None = None
+        found: list[Command] = []
         for line in self.text.replace("\\\n", " ").splitlines():
-            if prompt and not line.startswith(prompt):
-                assert command is not None, f"{self}: output without a command"
-                command.shown.append(line)
-            elif said := line.removeprefix(prompt).partition(" # ")[0].strip():
-                if not said.startswith("#"):
-                    if command is not None:
-                        yield command
-                    command = Command(said)
-        if command is not None:
-            yield command
+            said = line.removeprefix(prompt).partition(" # ")[0].strip()
+            if not line.startswith(prompt):
+                found[-1].shown.append(line)
+            elif said and not said.startswith("#"):
+                found.append(Command(said))
+        return found
 
 
 @dataclass(slots=True)

@@ -1,0 +1,50 @@
+"""What scripts have written into the documentation is what they would write now."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import pytest
+from doc_pages import DOCS
+
+from luthier.report.page import page as report
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / "generate" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    return script("reference")
+
+
+def test_the_reference_is_what_the_code_says(reference: ModuleType):
+    written = {path: (DOCS / "reference" / path).read_text(encoding="utf-8") for path in reference.pages()}
+    for path, text in reference.pages().items():
+        assert written[path] == text, f"{path} is out of date: python docs/generate/reference.py"
+
+
+def test_no_page_is_left_over_from_a_question_that_is_gone(reference: ModuleType):
+    there = {f"questions/{page.name}" for page in (DOCS / "reference" / "questions").iterdir()}
+    assert there <= reference.pages().keys()
+
+
+def test_measured_figures_are_those_of_their_records():
+    measured = script("measured")
+    for page in measured.PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert measured.filled(text) == text, f"{page} is out of date: python docs/generate/measured.py"
+
+
+def test_a_report_can_be_drawn_from_each_record_that_is_kept():
+    measured = script("measured")
+    for file in measured.MEASURED.glob("*.json"):
+        assert measured.record(file.stem).name in report(measured.record(file.stem))
