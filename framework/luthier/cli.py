@@ -139,9 +139,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def load_plugins(flags: Flags, console: Console) -> Plugins:
-    """The installed plugins; those that are broken are named and left out."""
+    """The installed plugins; those that are broken are named and left out. Code that is vouched for is found here."""
     from luthier.plugins import Plugins
 
+    if flags.trusted and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
     plugins = Plugins.from_flags(flags.plugins)
     for plugin in plugins.broken:
         console.say(f"warning: plugin {plugin} is left out: {plugin.problem}")
@@ -155,8 +157,6 @@ def composer(
     from luthier.compose import Composer
 
     plugins = plugins or load_plugins(flags, console)
-    if flags.trusted and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
     return Composer(plugins, catalog(plugins, config_dir), tuple(flags.trusted))
 
 

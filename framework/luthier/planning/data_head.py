@@ -9,25 +9,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from luthier.parts import Example, Prompt, Row, Source
 
 MOST_EXAMPLES = 20_000
 MOST_SECONDS = 5.0
 ENCODED = 48
-CHARACTERS_PER_TOKEN = 3.7  # of English; only where no tokenizer is at hand
+CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS = 3.7, 12.0  # of English; only where no tokenizer is at hand
 
 
 @dataclass(slots=True)
 class DataHead:
-    """What was seen: `complete` if that was everything. `tokens` are those of the training split, estimated."""
+    """What was seen: `complete` if that was everything.
+
+    `lengths` are the tokens of each training example, estimated from its characters and from `encoded` examples.
+    """
 
     splits: dict[str, int]
     counts: dict[str, int]
     warnings: list[str]
     format: str
     complete: bool
-    tokens: float
+    lengths: list[int]
     longest: int
     encoded: int
     overlong: list[str] = field(default_factory=list)
@@ -35,6 +40,10 @@ class DataHead:
     @property
     def examples(self) -> int:
         return sum(self.splits.values())
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
 
 
 def without_side_effects(config: Any) -> Any:
@@ -58,20 +67,28 @@ def look(source: Source, prompt: Prompt, encode: Callable[[Example], Row] | None
     prompt.learn(train)
     sample = [prompt(example) for example in _spread(train, ENCODED)]
     rows = [len(encode(example)) for example in sample] if encode else []
-    characters = sum(map(_characters, train))
-    seen = sum(map(_characters, sample))
-    per_character = sum(rows) / seen if rows and seen else 1 / CHARACTERS_PER_TOKEN
+    each, fixed = _line(list(map(_characters, sample)), rows)
     return DataHead(
         splits=dict(Counter(str(example.get("split", "train")) for example in examples)),
         counts=dict(source.counts),
         warnings=list(getattr(source, "warnings", [])),
         format=getattr(getattr(source, "detected", None), "reason", ""),
         complete=complete,
-        tokens=characters * per_character,
+        lengths=[round(fixed + each * _characters(example)) for example in train],
         longest=max(rows, default=0),
         encoded=len(rows),
         overlong=[str(one["where"]) for one, size in zip(sample, rows, strict=False) if size > length],
     )
+
+
+def _line(characters: Sequence[int], tokens: Sequence[int]) -> tuple[float, float]:
+    """(tokens a character, tokens an example has besides) by least squares; a guess for English without any tokens."""
+    if not tokens:
+        return 1 / CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
+    if len(set(characters)) < 2:
+        return sum(tokens) / max(1, sum(characters)), 0.0
+    slope, intercept = np.polyfit(characters, tokens, 1)
+    return float(slope), float(intercept)
 
 
 def _spread(examples: Sequence[Example], most: int) -> list[Example]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from luthier.data.packing import best_fit
 
 if TYPE_CHECKING:
     from luthier.planning.weights import Weights
@@ -38,13 +43,13 @@ class Steps:
     tokens: float
 
 
-def steps(work: Work, *, tokens: float, examples: int) -> Steps:
-    """How many optimizer steps the training split makes."""
-    rows = math.ceil(tokens / work.length * 1.02) if work.packing else examples  # blocks are seldom quite full
-    each = max(1, math.ceil(rows / work.size))
-    every = each * work.epochs
-    count = min(every, work.max_steps) if work.max_steps else every
-    return Steps(count, tokens / each * count)
+def steps(work: Work, lengths: Sequence[int]) -> Steps:
+    """How many optimizer steps examples of so many tokens make, packed as the data module packs them."""
+    fitting = np.clip(np.array(lengths, dtype=np.int64), 1, work.length)
+    blocks = len(best_fit(fitting, work.length)) if work.packing else len(fitting)
+    an_epoch = max(1, math.ceil(blocks / work.size))
+    count = min(an_epoch * work.epochs, work.max_steps or an_epoch * work.epochs)
+    return Steps(count, float(fitting.sum()) / an_epoch * count)
 
 
 def memory(weights: Weights, work: Work) -> dict[str, int]:

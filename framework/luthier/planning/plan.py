@@ -140,8 +140,7 @@ def _estimate(found: Plan, trainer: Any) -> None:
         return
     trains = "fit" in found.composition.config.stages
     if found.data is not None and trains:
-        train = found.data.splits.get("train", 0)
-        found.steps = estimate.steps(work, tokens=found.data.tokens, examples=train)
+        found.steps = estimate.steps(work, found.data.lengths)
     found.free_memory, found.free_disk = machine.free_memory(device), machine.free_disk(_folder(found.composition))
     if found.weights is None:
         return

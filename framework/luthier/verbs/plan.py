@@ -45,7 +45,7 @@ def _record(found: Plan, origins: Origins, overrides: list[str]) -> dict[str, An
         "hash": found.composition.hash,
         "answers": list(_answers(found.composition, origins)),
         "settings": list(_settings(found.composition, origins)),
-        "data": head and {name: getattr(head, name) for name in head.__slots__},
+        "data": head and {name: getattr(head, name) for name in head.__slots__ if name != "lengths"},
         "weights": weights and {"total": weights.total, "trained": weights.trained},
         "steps": found.steps and {"count": found.steps.count, "tokens": round(found.steps.tokens)},
         "memory": {**found.memory, "total": sum(found.memory.values()), "free": found.free_memory},

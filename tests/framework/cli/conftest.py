@@ -28,12 +28,30 @@ class Ended:
         return json.loads(self.out)
 
 
+@pytest.fixture(scope="session")
+def own_cache(tmp_path_factory) -> Path:
+    """A cache that these tests share, so that they leave nothing in the user's."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
+def here(tmp_path, monkeypatch, own_cache) -> Path:
     """An empty working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LUTHIER_PLUGINS", raising=False)
+    monkeypatch.setenv("LUTHIER_CACHE", str(own_cache))
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, own_cache) -> Path:
+    """The folder of a finished run of the demo's tiny twin."""
+    from tests.command import luthier as command
+
+    folder = tmp_path_factory.mktemp("finished")
+    done = command("recipe=demo", "debug=tiny", "name=tiny", cwd=folder, LUTHIER_CACHE=str(own_cache))
+    assert done.returncode == 0, done.stderr
+    return folder / "runs" / "tiny"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -62,7 +63,7 @@ def test_the_format_is_found_and_the_recipe_composes(kind, luthier, write):
     assert end.code == 0, end.err
     assert end.record["format"] == kind.split()[0]
     assert end.record["next"][-1] == "luthier recipe=mine"
-    recipe = yaml.safe_load(open(end.record["recipe"]))
+    recipe = yaml.safe_load(Path(end.record["recipe"]).read_text())
     answers = {key: value for entry in recipe["defaults"] for key, value in entry.items()}
     assert answers["override /data"] == data
     assert answers["override /evaluation/task"] == task

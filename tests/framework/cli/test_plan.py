@@ -1,0 +1,235 @@
+"""`luthier plan`: read-only, offline, and right about what a run will do."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import luthier
+from luthier.planning import estimate
+from luthier.planning.estimate import Work
+from luthier.planning.weights import Weights
+
+ROW = {
+    "messages": [
+        {"role": "user", "content": "Is it well made?"},
+        {"role": "assistant", "content": "It is, and quite so."},
+    ]
+}
+
+
+def rows(count: int, **more: object) -> str:
+    told = [{"role": "user", "content": f"Number {number}, is it well made?"} for number in range(count)]
+    return "".join(json.dumps({"messages": [one, ROW["messages"][1]], **more}) + "\n" for one in told)
+
+
+def tree(*folders: Path) -> dict[str, tuple[int, int]]:
+    files = (file for folder in folders for file in folder.rglob("*"))
+    return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
+
+
+@pytest.fixture
+def planned(luthier):
+    def ask(*argv: str) -> dict:
+        end = luthier("plan", *argv, "--json")
+        assert end.out, end.err
+        return {**end.record, "code": end.code}
+
+    return ask
+
+
+def test_a_recipe_that_can_run_is_a_go(planned):
+    found = planned("recipe=demo", "debug=tiny")
+    assert (found["go"], found["code"], found["problems"]) == (True, 0, [])
+    assert found["data"]["splits"]["train"] + found["data"]["splits"]["test"] == found["data"]["counts"]["examples"]
+    assert found["weights"]["trained"] == found["weights"]["total"] > 100_000
+    assert found["steps"]["count"] == 2
+    assert found["memory"]["total"] > 0
+    assert found["disk"]["total"] > 0
+    assert found["seconds"] >= 0
+    assert found["run"] == "luthier recipe=demo debug=tiny"
+
+
+def test_nothing_is_written_anywhere(planned, write, here, tmp_path_factory, monkeypatch):
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("LUTHIER_CACHE", str(cache / "none"))
+    write("mine.jsonl", rows(30) + '{"messages": 3}\n')
+    before = tree(here, cache)
+    found = planned("data=jsonl", "data.file=mine.jsonl", "data.on_bad_row=quarantine")
+    assert found["data"]["counts"]["skipped"] == 1
+    assert tree(here, cache) == before
+    assert not (cache / "none").exists()
+
+
+def test_what_is_not_on_this_machine_yet_is_unknown_and_not_fetched(planned, tmp_path_factory, monkeypatch):
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("LUTHIER_CACHE", str(cache))
+    found = planned("recipe=quickstart")
+    assert found["go"]
+    assert [line.partition(":")[0] for line in found["unknown"]] == ["the model", "the data"]
+    assert found["weights"] is None
+    assert not list(cache.iterdir())
+
+
+def test_the_share_that_trains_is_that_of_the_run(planned):
+    from luthier.adaptation import Full
+    from luthier.models.random import Random
+    from luthier_adapters.lora import Lora
+
+    network = Lora(rank=4)(Random(config={"num_hidden_layers": 2}).network())
+    trained = sum(each.numel() for each in network.parameters() if each.requires_grad)
+    argv = ("model=random", "model.config={num_hidden_layers: 2}", "adaptation=lora", "adaptation.rank=4")
+    assert planned(*argv)["weights"] == {
+        "total": sum(each.numel() for each in network.parameters()),
+        "trained": trained,
+    }
+    whole = planned("model=random", "model.config={num_hidden_layers: 2}")["weights"]
+    full = Full()(Random(config={"num_hidden_layers": 2}).network())
+    assert whole["trained"] == whole["total"] == sum(each.numel() for each in full.parameters())
+
+
+def test_each_value_says_where_it_came_from(planned, write):
+    write(
+        "recipes/recipe/mine.yaml", "# @package _global_\n# Mine.\ndefaults: [override /adaptation: lora]\n\nseed: 4\n"
+    )
+    found = planned("recipe=mine", "trainer.epochs=2")
+    said = {one["path"]: (one["value"], one["by"], one["where"]) for one in found["settings"]}
+    assert said["seed"] == (4, "recipe", "recipes/recipe/mine.yaml:5")
+    assert said["trainer.epochs"] == (2, "command line", "command line: trainer.epochs=2")
+    assert said["adaptation.rank"][1:] == ("option file", "luthier_adapters/recipes/adaptation/lora.yaml:3")
+    assert said["batch.length"][2].startswith("luthier_recipes/config.yaml:")
+    answers = {one["question"]: one["where"] for one in found["answers"]}
+    assert answers["adaptation"] == "recipes/recipe/mine.yaml:3"
+    assert answers["recipe"] == "command line: recipe=mine"
+    assert answers["model"].startswith("luthier_recipes/config.yaml:")
+
+
+def test_the_hash_is_that_of_the_work_not_of_its_name(planned):
+    first = planned("recipe=demo", "debug=tiny")["hash"]
+    assert planned("recipe=demo", "debug=tiny", "name=other")["hash"] == first
+    assert planned("recipe=demo", "debug=tiny", "seed=1")["hash"] != first
+    assert len(first) == 64
+
+
+def test_tokens_and_steps_are_those_of_the_run(planned, write):
+    """Compared with the blocks that the data module makes of the same file."""
+    from luthier.build import build
+    from luthier.catalog import Catalog
+    from luthier.compose import Composer
+    from luthier.plugins import Plugins
+
+    write("mine.jsonl", rows(200))
+    argv = ["data=jsonl", "data.file=mine.jsonl", "batch.length=128", "batch.size=2", "trainer.epochs=3"]
+    plugins = Plugins(only=None)
+    config = Composer(plugins, Catalog.of(plugins)).compose(argv).config
+    model = build(config.model)
+    method = build(config.method, model, build(config.adaptation), build(config.optimizer))
+    data = build(config.batch, build(config.data), build(config.prompt), method.encode, model.tokenizer, 0)
+    blocks = data.blocks("train")
+    steps = planned(*argv)["steps"]
+    assert steps["count"] == pytest.approx(data.steps(3, 1), rel=0.05)
+    tokens = sum(len(row) for number in range(len(blocks)) for row in blocks.rows(number))
+    assert steps["tokens"] == pytest.approx(3 * tokens, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "word"),
+    [
+        (["data=jsonl", "data.file=nowhere.jsonl"], 3, "nowhere.jsonl"),
+        (["data=jsonl", "data.file=broken.jsonl"], 3, "broken.jsonl:2"),
+        (["data=jsonl", "data.file=mine.jsonl", "batch.length=16"], 3, "longer than 16 tokens"),
+        (["adaptation=lora", "adaptation.targets=[q_prj]"], 2, "q_proj"),
+        (["adaptation=lora", "adaptation.rank=0"], 2, "rank"),
+        (["model=folder", "model.path=nowhere"], 2, "nowhere"),
+        (["model=random", "model.architecture=lama"], 2, "llama"),
+        (["trainer=gpu"], 5, "GPU"),
+        (["batch.micro=4000000"], 5, "memory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_work_is_a_no_go_with_its_exit_code(argv, code, word, planned, write):
+    write("mine.jsonl", rows(20))
+    write("broken.jsonl", rows(1) + "{\n")
+    found = planned(*argv)
+    assert (found["code"], found["go"]) == (code, False)
+    assert any(word in f"{problem['where']} {problem['message']} {problem['hint']}" for problem in found["problems"])
+
+
+def test_the_page_says_the_verdict_last(luthier):
+    end = luthier("plan", "recipe=demo", "debug=tiny", "seed=3")
+    lines = end.out.splitlines()
+    assert lines[-2].startswith("GO")
+    assert lines[-1] == "run it:  luthier recipe=demo debug=tiny seed=3"
+    assert "command line: seed=3" in end.out
+    assert max(map(len, lines)) <= 100
+    assert "optimizer.beta1" not in end.out
+    assert "optimizer.beta1" in luthier("plan", "recipe=demo", "debug=tiny", "--all").out
+
+
+def test_a_hook_that_says_why_it_cannot_work_ends_the_plan(luthier, write, monkeypatch, here):
+    write(
+        "grumbler.py", "import luthier\n@luthier.hookimpl\ndef luthier_check(config):\n    yield 'This cannot work.'\n"
+    )
+    monkeypatch.syspath_prepend(str(here))
+    end = luthier("plan", "-p", "grumbler", "--json")
+    assert end.code == 2
+    assert end.error["message"] == "This cannot work."
+
+
+def test_what_a_recipe_lost_is_noted(planned, write):
+    body = "defaults: [override /data: jsonl]\ndata: {file: a.jsonl}\n"
+    write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{body}")
+    assert "data.file" in planned("recipe=mine", "debug=tiny")["dropped"][0]
+
+
+LLAMA = Weights(total=134_515_008, trained=134_515_008, layers=30, width=576, inner=1536, vocabulary=49_152)
+WORK = Work(
+    micro=1,
+    length=512,
+    size=4,
+    packing=True,
+    epochs=1,
+    max_steps=None,
+    computes_in=4,
+    stored_in=4,
+    checkpointing=False,
+    keep=2,
+)
+
+
+def test_memory_counts_weights_gradients_and_adams_two_states():
+    needed = estimate.memory(LLAMA, WORK)
+    assert needed["weights"] == needed["gradients"] == 4 * LLAMA.total
+    assert needed["optimizer"] == 8 * LLAMA.total
+
+
+def test_memory_grows_with_what_one_forward_holds():
+    from dataclasses import replace
+
+    small, large = (estimate.memory(LLAMA, replace(WORK, micro=micro))["activations"] for micro in (1, 4))
+    assert large > 3 * small
+    assert estimate.memory(LLAMA, replace(WORK, checkpointing=True))["activations"] < small
+
+
+def test_time_is_six_operations_for_each_weight_and_token_and_four_where_little_trains():
+    from dataclasses import replace
+
+    assert estimate.seconds(LLAMA, 1000, flops=1e9) == pytest.approx(6 * LLAMA.total * 1000 / 1e9)
+    adapted = replace(LLAMA, trained=0)
+    assert estimate.seconds(adapted, 1000, flops=1e9) == pytest.approx(4 * LLAMA.total * 1000 / 1e9)
+
+
+def test_steps_end_at_the_most_that_a_recipe_allows():
+    from dataclasses import replace
+
+    lengths = [256] * 80
+    assert estimate.steps(WORK, lengths) == estimate.Steps(10, 256 * 80)
+    assert estimate.steps(replace(WORK, max_steps=3), lengths) == estimate.Steps(3, 256 * 24)
+    assert estimate.steps(replace(WORK, packing=False), lengths).count == 20
+
+
+def test_the_package_is_the_one_under_test():
+    assert Path(luthier.__file__).is_relative_to(Path(os.path.realpath(__file__)).parents[3])
