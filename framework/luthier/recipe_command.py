@@ -45,7 +45,7 @@ def run_recipe(flags: cli.Flags, console: Console) -> int:
     if asked.cfg and console.as_json:
         return _show_as_json(asked, composer, console)
     try:
-        _hand_to_hydra(asked, parser, composer, _Job(flags, console, composer))
+        _hand_to_hydra(asked, parser, composer, _Job(_again(flags, asked), console, composer))
     except (HydraException, OmegaConfBaseException) as error:
         raise wording.in_our_words(error, composer.catalog, list) from error
     return 0
@@ -54,25 +54,30 @@ def run_recipe(flags: cli.Flags, console: Console) -> int:
 class _Job:
     """What Hydra calls for each job; ends the process with luthier's own exit code where the job fails."""
 
-    def __init__(self, flags: cli.Flags, console: Console, composer: Composer) -> None:
-        self.flags, self.console, self.composer = flags, console, composer
+    def __init__(self, again: list[str], console: Console, composer: Composer) -> None:
+        self.again, self.console, self.composer = again, console, composer
 
     def __call__(self, raw: DictConfig) -> Any:
         hydra = HydraConfig.get()
         if hydra.mode == RunMode.MULTIRUN:
             from luthier.sweep import run_job
 
-            return run_job(self.flags.again(), list(hydra.overrides.task), hydra.runtime.output_dir)
+            return run_job(self.again, list(hydra.overrides.task), hydra.runtime.output_dir)
         try:
             composition = self.composer.check(raw, answered(hydra), list(hydra.overrides.task))
             from luthier.assemble import carry_out
 
             folder = hydra.runtime.output_dir
-            return carry_out(composition, folder, self.composer.plugins, self.console, self.flags.again())
+            return carry_out(composition, folder, self.composer.plugins, self.console, self.again)
         except (LuthierError, Interrupted) as error:
             raise SystemExit(self.console.error(error)) from error
         except KeyboardInterrupt as error:
             raise SystemExit(130) from error
+
+
+def _again(flags: cli.Flags, asked: Namespace) -> list[str]:
+    """The flags that another process of the same job needs."""
+    return [*flags.again(), *(["--config-dir", str(asked.config_dir)] if asked.config_dir else [])]
 
 
 def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:

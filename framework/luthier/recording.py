@@ -109,7 +109,7 @@ def _training(run: Run) -> TrainingFacts:
         peak_memory=max(step["memory_bytes"] for step in steps) or None,
         device=_device(run),
         precision="bfloat16 autocast" if run.trainer.autocast else "float32",
-        resumed_from=run.resumed_from,
+        resumed_from=run.start.name if run.start else "",
         optimizer={
             "name": run.composition.choices.get("optimizer", ""),
             "learning rate": f"{config.optimizer.get('lr', '')}",

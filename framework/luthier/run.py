@@ -64,7 +64,7 @@ class Run:
     after: Scores | None = None
     trained: bool = False
     fit_seconds: float = 0.0
-    resumed_from: str = ""
+    start: Path | None = None
     started: float = field(default_factory=time.time)
 
     @property
@@ -104,12 +104,9 @@ class Run:
 
     def fit(self) -> None:
         """Train what the adaptation lets move."""
-        events = EventLog(self.folder.events if first_rank() else None)
-        start = starting_point(self.folder.checkpoints, self.composition.config.resume, events)
-        self.resumed_from = start.name if start else ""
         pl.seed_everything(int(self.composition.config.seed), verbose=False)
         at = time.perf_counter()
-        self.trainer.fit(self, start)
+        self.trainer.fit(self, self.start)
         self.fit_seconds, self.trained = time.perf_counter() - at, True
 
     def evaluate(self) -> None:
@@ -137,6 +134,9 @@ class Run:
                 where="score",
                 hint=nearest(score, self.evaluation.reductions, "It measures"),
             )
+        if "fit" in self.composition.config.stages:
+            events = EventLog(self.folder.events if first_rank() else None)
+            self.start = starting_point(self.folder.checkpoints, self.composition.config.resume, events)
         self.environment = surroundings.describe(seed=int(self.composition.config.seed))
         if not first_rank():
             return

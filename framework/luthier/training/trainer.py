@@ -111,6 +111,7 @@ class Trainer:
             keep=self.keep,
             micro=run.data.micro,
             length=run.data.length,
+            checkpointing=bool(run.composition.config.model.get("gradient_checkpointing")),
         )
         foreign = run.plugins.ask("luthier_callbacks", config=run.composition.config)
         return [*own, *(callback for _, found in foreign for callback in found)]
