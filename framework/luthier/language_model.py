@@ -21,6 +21,11 @@ class LanguageModelMethod(Method):
 
     head: Head
 
+    def load(self) -> None:
+        """Load the network as it comes, and find where its head begins."""
+        super().load()
+        self.head = find_head(self.network)
+
     def configure_model(self) -> None:
         """Load and adapt, and find where the adapted network's head begins."""
         super().configure_model()
@@ -48,7 +53,7 @@ class LanguageModelMethod(Method):
 
 
 def shifted(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; the first of a sequence is nobody's."""
+    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; a sequence's first is nobody's."""
     targets = torch.zeros_like(batch.input_ids)
     weights = torch.zeros_like(batch.weights)
     targets[:, :-1] = batch.input_ids[:, 1:]
