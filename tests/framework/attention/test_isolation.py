@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo
 import transformers
 from torch import Tensor, nn
 
@@ -135,6 +136,18 @@ def test_packed_equals_alone_with_each_layer_compiled() -> None:
     for layer in network.model.layers:
         layer.compile(backend="aot_eager")
     assert_same(together(network), alone(build("llama", "eager")))
+
+
+def test_what_is_compiled_once_serves_every_layer_and_every_packing() -> None:
+    network = build("llama", "luthier_packed")
+    for layer in network.model.layers:
+        layer.compile(backend="aot_eager")
+    together(network)
+    batch = packed()
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for boundaries in ((0, 5, 18, 36), (0, 1, 2, 3, 9, 18, 20, 36)):
+            batch.boundaries = boundaries
+            last_hidden_state(network, attention.network_inputs(batch, network.config)).sum().backward()
 
 
 def test_under_autocast_only_the_rounding_differs() -> None:
