@@ -12,6 +12,7 @@ from luthier.nearest import nearest
 PARTS = ("model", "adaptation", "method", "data", "prompt", "optimizer", "trainer", "tracking", "evaluation", "batch")
 
 
+SCHEMA_VERSION = 1
 STAGES = ("baseline", "fit", "evaluate")
 
 
@@ -20,12 +21,20 @@ def complaints(config: dict[str, Any], root: dict[str, Any]) -> list[RecipeError
 
     Every target in `config` must be trusted by now: its module is looked for.
     """
-    found = [*_unanswered(config), *_unknown(config, root), *_mistyped(config, root)]
+    found = [*_of_another_version(config), *_unanswered(config), *_unknown(config, root), *_mistyped(config, root)]
     for path, node in targets_in(config):
         unknown = [error.where for error in found]
         if not any(path == where or path.startswith(f"{where}.") for where in unknown):
             found += signatures.signature(node["_target_"]).check(node, at=path)
     return found
+
+
+def _of_another_version(config: dict[str, Any]) -> Iterator[RecipeError]:
+    if config.get("schema_version") != SCHEMA_VERSION:
+        said = (
+            f"The recipe is of version {config.get('schema_version')}, and this luthier reads version {SCHEMA_VERSION}."
+        )
+        yield RecipeError(said, where="schema_version", hint="Install the luthier that it was written for.")
 
 
 def _unanswered(config: dict[str, Any]) -> Iterator[RecipeError]:

@@ -115,6 +115,12 @@ def test_a_value_of_the_wrong_kind_is_named_with_what_is_allowed(argv, luthier):
     assert WRONG[argv] in f"{end.error['message']} {end.error['hint']}"
 
 
+def test_a_recipe_of_another_version_is_refused(luthier, write):
+    write("recipes/recipe/mine.yaml", "# @package _global_\n# Mine.\nschema_version: 2\n")
+    end = luthier("recipe=mine", "--json")
+    assert (end.code, end.error["where"]) == (2, "recipes/recipe/mine.yaml:3")
+
+
 def test_what_must_be_given_is_asked_for(luthier):
     end = luthier("data=jsonl", "--json")
     assert (end.code, end.error["where"]) == (2, "data.file")
