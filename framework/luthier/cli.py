@@ -140,13 +140,16 @@ class _Parser(argparse.ArgumentParser):
 
 def load_plugins(flags: Flags, console: Console) -> Plugins:
     """The installed plugins; those that are broken are named and left out. Code that is vouched for is found here."""
-    from luthier.plugins import Plugins
+    from luthier.plugins import SLOW, Plugins
 
     if flags.trusted and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
     plugins = Plugins.from_flags(flags.plugins)
     for plugin in plugins.broken:
         console.say(f"warning: plugin {plugin} is left out: {plugin.problem}")
+    for plugin in plugins.known:
+        if plugin.seconds > SLOW:
+            console.say(f"note: plugin {plugin} took {plugin.seconds:.1f} s to load")
     return plugins
 
 

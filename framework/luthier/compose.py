@@ -99,6 +99,7 @@ class Composer:
         if found:
             raise self._together(found, overrides)
         config = OmegaConf.create(_escaped(resolved))
+        OmegaConf.set_readonly(config, True)  # also for plugins, who are shown it
         reasons = [sentence for _, said in self.plugins.ask("luthier_check", config=config) for sentence in said]
         if reasons:
             raise RecipeError("\n".join(reasons))

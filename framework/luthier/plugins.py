@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,13 @@ import pluggy
 
 from luthier import hookspecs
 from luthier.errors import LuthierError, PluginError, RecipeError
+from luthier.hook_calls import ask_one, said
 
 CORE_RECIPES = "pkg://luthier_recipes"
+
+
+ONLY_TELLS = {"luthier_report"}  # hooks whose failure costs a line, not the run
+SLOW = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class Plugin:
     version: str = ""
     problem: str = ""
     off: bool = False
+    seconds: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.name} ({' '.join(filter(None, (self.distribution, self.version))) or self.module})"
@@ -38,7 +47,7 @@ class Plugins:
     """The plugins of this process.
 
     `only` (also `LUTHIER_PLUGINS=a,b`) names the entry points that may load, `extra` further modules (`-p module`),
-    `without` the names that must not even be imported (`-p no:NAME`).
+    `without` the names that must not even be imported (`-p no:NAME`). What a plugin prints goes to stderr.
     """
 
     def __init__(
@@ -48,7 +57,10 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._without = set(without)
         self._only = None if only is None else set(only)
-        self.known: list[Plugin] = [self._load(plugin) for plugin in [*_installed(), *_named(extra)]]
+        self._folders = {"luthier": (CORE_RECIPES, _folder(CORE_RECIPES))}
+        self.known: list[Plugin] = []
+        for plugin in [*_installed(), *_named(extra)]:
+            self.known.append(self._load(plugin))
         self._refuse_unknown_names()
 
     @classmethod
@@ -67,25 +79,37 @@ class Plugins:
         return [plugin for plugin in self.known if plugin.problem]
 
     def ask(self, hook: str, **given: Any) -> Iterator[tuple[str, Any]]:
-        """Each plugin's own answer to a hook, with its name; a plugin that fails is named (exit 7)."""
+        """Each plugin's own answer to a hook, with its name; a plugin that fails is named (exit 7).
+
+        Where the hook only tells something, the failure is what is told.
+        """
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             name = implementation.plugin_name
-            arguments = {key: given[key] for key in implementation.argnames}
             try:
-                answer = implementation.function(**arguments)
-                answer = answer if answer is None or isinstance(answer, str) else list(answer)
-            except Exception as error:
-                raise PluginError(
-                    f"Plugin {self._describe(name)} failed in {hook}: {type(error).__name__}: {error}.",
+                answer = ask_one(implementation, hook, given)
+            except PluginError as error:
+                failure = PluginError(
+                    f"Plugin {self._describe(name)} failed in {hook}: {error.message}",
                     hint=f"Switch it off with -p no:{name}.",
-                ) from error
+                )
+                if hook not in ONLY_TELLS:
+                    raise failure from error.__cause__
+                answer = [f"warning: {failure}"]
             if answer is not None:
                 yield name, answer
 
     def run(self, run: Any) -> float | None:
-        """Call `luthier_run`, wrappers included."""
-        score: float | None = self._manager.hook.luthier_run(run=run)
-        return score
+        """Call `luthier_run`, wrappers included; an error that comes out of a plugin's own code names it (exit 7)."""
+        try:
+            score: float | None = self._manager.hook.luthier_run(run=run)
+            return score
+        except LuthierError:
+            raise
+        except Exception as error:
+            if (name := self._culprit(error)) is None:
+                raise
+            message = f"Plugin {self._describe(name)} failed while the run was carried out: {said(error)}."
+            raise PluginError(message, hint="--debug shows where.") from error
 
     def register(self, module: object, name: str) -> None:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
@@ -99,8 +123,7 @@ class Plugins:
 
     def recipe_folders(self) -> dict[str, tuple[str, Path]]:
         """Owner -> (Hydra search path, folder), the core first."""
-        places = [("luthier", CORE_RECIPES), *self.ask("luthier_recipes")]
-        return {owner: (place, _folder(owner, place)) for owner, place in places}
+        return dict(self._folders)
 
     def _describe(self, name: str) -> str:
         return next((str(plugin) for plugin in self.known if plugin.name == name), name)
@@ -109,27 +132,45 @@ class Plugins:
         if plugin.name in self._without or (
             plugin.distribution and self._only is not None and plugin.name not in self._only
         ):
-            return _with(plugin, off=True)
-        twin = next((other for other in getattr(self, "known", ()) if other.name == plugin.name), None)
-        if twin or self._manager.has_plugin(plugin.name):
-            raise PluginError(
-                f"Two plugins call themselves {plugin.name!r}: {plugin.module} of {plugin.distribution or '-p'} and "
-                f"{self._manager.get_plugin(plugin.name)}.",
-                hint="Uninstall one of them.",
-            )
+            return replace(plugin, off=True)
+        self._refuse_twin(plugin)
+        began = time.perf_counter()
         try:
-            self._manager.register(importlib.import_module(plugin.module), plugin.name)
+            with redirect_stdout(sys.stderr):
+                self._manager.register(importlib.import_module(plugin.module), plugin.name)
             self._manager.check_pending()
+            self._folders.update(self._own_folder(plugin.name))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, SystemExit too
             if self._manager.has_plugin(plugin.name):
                 self._manager.unregister(name=plugin.name)
-            problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
             if not plugin.distribution:
-                raise _cannot_use(plugin, error, problem) from error
-            return _with(plugin, problem=problem)
-        return plugin
+                raise _cannot_use(plugin, error) from error
+            return replace(plugin, problem=said(error))
+        return replace(plugin, seconds=time.perf_counter() - began)
+
+    def _refuse_twin(self, plugin: Plugin) -> None:
+        twin = next((other for other in self.known if other.name == plugin.name and not other.off), None)
+        if twin is not None:
+            raise PluginError(
+                f"Two plugins call themselves {plugin.name!r}: {_whose(twin)} and {_whose(plugin)}.",
+                hint="Uninstall one of them.",
+            )
+
+    def _own_folder(self, name: str) -> dict[str, tuple[str, Path]]:
+        implementations = self._manager.hook.luthier_recipes.get_hookimpls()
+        own = next((each for each in implementations if each.plugin_name == name), None)
+        place = ask_one(own, "luthier_recipes", {}) if own is not None else None
+        return {name: (place, _folder(place))} if place else {}
+
+    def _culprit(self, error: Exception) -> str | None:
+        """The plugin whose code is the innermost of ours in the error's traceback; None where that is the core's."""
+        owners = {plugin.module.partition(".")[0]: plugin.name for plugin in self.known}
+        frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+        packages = [name.partition(".")[0] for name in reversed(frames)]
+        innermost = next((package for package in packages if package == "luthier" or package in owners), "luthier")
+        return owners.get(innermost)
 
     def _refuse_unknown_names(self) -> None:
         names = {plugin.name for plugin in self.known}
@@ -139,14 +180,17 @@ class Plugins:
             raise RecipeError(f"There is no plugin {name!r}.", where=name, hint=nearest(name, names, "Installed are"))
 
 
-def _cannot_use(plugin: Plugin, error: BaseException, problem: str) -> LuthierError:
+def _whose(plugin: Plugin) -> str:
+    return f"{plugin.module} of {' '.join(filter(None, (plugin.distribution, plugin.version))) or '-p'}"
+
+
+def _cannot_use(plugin: Plugin, error: BaseException) -> LuthierError:
     """A module that was named with `-p` and is not there (2), or does not load (7)."""
+    where = f"-p {plugin.module}"
     if isinstance(error, ModuleNotFoundError) and error.name == plugin.module.partition(".")[0]:
         hint = f"-p takes a module that Python can import here; {os.getcwd()} is searched too."
-        return RecipeError(f"There is no module {plugin.module!r}.", where=f"-p {plugin.module}", hint=hint)
-    return PluginError(
-        f"The module {plugin.module!r} does not load as a plugin: {problem}.", where=f"-p {plugin.module}"
-    )
+        return RecipeError(f"There is no module {plugin.module!r}.", where=where, hint=hint)
+    return PluginError(f"The module {plugin.module!r} does not load as a plugin: {said(error)}.", where=where)
 
 
 def _installed() -> list[Plugin]:
@@ -163,17 +207,13 @@ def _named(modules: Iterable[str]) -> list[Plugin]:
     return [Plugin(name=module, module=module) for module in modules]
 
 
-def _with(plugin: Plugin, *, problem: str = "", off: bool = False) -> Plugin:
-    return Plugin(plugin.name, plugin.module, plugin.distribution, plugin.version, problem, off)
-
-
-def _folder(owner: str, place: str) -> Path:
+def _folder(place: str) -> Path:
     package = place.removeprefix("pkg://")
     try:
         module = importlib.import_module(package)
         return Path(next(iter(module.__path__)))
-    except (ImportError, AttributeError, StopIteration) as error:
+    except (ImportError, AttributeError, StopIteration, ValueError) as error:
         raise PluginError(
-            f"Plugin {owner} names {place!r} as its recipe folder, but that is not a package: {error}.",
+            f"It names {place!r} as its recipe folder, but that is not a package: {error}.",
             hint="Put an __init__.py into the folder and include it in the distribution.",
         ) from error

@@ -1,0 +1,177 @@
+"""A broken plugin is named, with its distribution and version, and costs nobody else anything."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+RECIPES = "@luthier.hookimpl\ndef luthier_recipes():\n    return 'pkg://{}.recipes'\n"
+BROKEN = {
+    "raises": ("raise ValueError('out of wood')", "ValueError: out of wood"),
+    "asks the process to end": ("import sys; sys.exit(3)", "SystemExit: 3"),
+    "raises what is no exception": ("raise BaseException('worse')", "BaseException: worse"),
+    "is no Python": ("def f(:", "SyntaxError"),
+    "misses a dependency": ("import no_such_dependency", "No module named 'no_such_dependency'"),
+    "misspells a hook": ("@luthier.hookimpl\ndef luthier_recipe(): ...", "unknown hook 'luthier_recipe'"),
+    "wants what a hook does not give": ("@luthier.hookimpl\ndef luthier_check(recipe): ...", "recipe"),
+    "names no folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 'pkg://no_such_package'", "no_such_package"),
+    "names a number as folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 3", "gives 3"),
+    "raises for its folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 1 / 0", "ZeroDivisionError"),
+    "ends for its folder": ("@luthier.hookimpl\ndef luthier_recipes(): raise SystemExit(0)", "SystemExit"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_plugin_that_breaks_while_it_loads_is_named_and_left_out(how, luthier, distribution):
+    code, reason = BROKEN[how]
+    distribution("luthier-broken", code, plugin="broken", version="2.3")
+    end = luthier("--cfg", "job")
+    assert end.code == 0, end.err
+    assert "broken (luthier-broken 2.3) is left out" in end.err
+    assert reason in end.err
+    (record,) = (one for one in luthier("plugins", "--json").record if one["name"] == "broken")
+    assert record["state"] == "broken"
+    assert reason in record["problem"]
+    assert luthier("adaptation=lora", "--cfg", "job").code == 0, "the others still serve"
+
+
+def hook(name: str, body: str) -> str:
+    arguments = "config" if name in {"luthier_check", "luthier_callbacks", "luthier_report"} else ""
+    return f"@luthier.hookimpl\ndef {name}({arguments}):\n    {body}\n"
+
+
+FAULTS = {
+    "raises": ("raise ValueError('out of wood')", "ValueError: out of wood"),
+    "raises half-way": ("yield 'one'\n    raise ValueError('out of wood')", "ValueError: out of wood"),
+    "ends the process": ("raise SystemExit(0)", "SystemExit: 0"),
+    "gives a number": ("return 3", "gives 3"),
+    "gives a word for several": ("return 'one'", "gives 'one'"),
+    "gives numbers": ("return [1, 2]", "gives 1"),
+}
+ASKED = {
+    "luthier_trusts": ["--cfg", "job"],
+    "luthier_check": ["--cfg", "job"],
+    "luthier_verbs": ["nosuchverb"],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", ASKED)
+def test_a_hook_that_fails_is_named_with_its_plugin(name, fault, luthier, distribution):
+    body, reason = FAULTS[fault]
+    distribution("luthier-broken", hook(name, body), plugin="broken", version="2.3")
+    end = luthier(*ASKED[name], "--json")
+    assert end.code == 7, end.err
+    assert "broken (luthier-broken 2.3)" in end.error["message"]
+    assert name in end.error["message"]
+    assert reason in end.error["message"]
+    assert "-p no:broken" in end.error["hint"]
+    assert luthier(*ASKED[name], "-p", "no:broken").code == (2 if name == "luthier_verbs" else 0)
+
+
+def test_a_hook_that_only_tells_costs_a_line_and_not_the_run(distribution):
+    from luthier.plugins import Plugins
+
+    distribution("luthier-broken", hook("luthier_report", "raise ValueError('out of wood')"), plugin="broken")
+    told = dict(Plugins().ask("luthier_report", config=None))
+    assert told["broken"][0].startswith("warning: Plugin broken (luthier-broken 1.0) failed in luthier_report")
+
+
+def test_what_a_plugin_prints_does_not_spoil_the_answer(luthier, distribution):
+    code = "print('loading')\n" + RECIPES.format("luthier_loud") + hook("luthier_check", "print('checking'); return []")
+    distribution("luthier-loud", code)
+    end = luthier("recipe=demo", "--cfg", "job", "--json")
+    assert end.record["score"] == "accuracy"
+    assert "loading" in end.err
+    assert "checking" in end.err
+
+
+def test_a_plugin_cannot_change_the_recipe_it_is_shown(luthier, distribution):
+    distribution("luthier-meddler", hook("luthier_check", "config.seed = 9; return []"), plugin="meddler")
+    end = luthier("--cfg", "job", "--json")
+    assert end.code == 7
+    assert "meddler" in end.error["message"]
+
+
+def test_a_slow_plugin_is_named(luthier, distribution):
+    distribution("luthier-slow", "import time; time.sleep(1.2)", plugin="slow")
+    end = luthier("--cfg", "job")
+    assert end.code == 0
+    assert "slow (luthier-slow 1.0) took" in end.err
+
+
+def test_two_plugins_of_one_name_are_refused_with_both_distributions(luthier, distribution):
+    distribution("luthier-one", plugin="twin", version="1.1")
+    distribution("luthier-two", plugin="twin", version="2.2")
+    end = luthier("--cfg", "job", "--json")
+    assert end.code == 7
+    assert all(name in end.error["message"] for name in ("luthier-one 1.1", "luthier-two 2.2", "'twin'"))
+
+
+def test_a_plugin_cannot_take_the_name_of_one_that_ships(luthier, distribution):
+    distribution("luthier-impostor", plugin="sft")
+    end = luthier("--cfg", "job", "--json")
+    assert end.code == 7
+    assert "luthier-impostor" in end.error["message"]
+
+
+def test_two_plugins_with_one_answer_are_refused_with_both_files(luthier, distribution):
+    for name in ("luthier-one", "luthier-two"):
+        code = RECIPES.format(name.replace("-", "_"))
+        distribution(name, code, answers={"adaptation/mine": "# Mine.\n_target_: luthier.adaptation.Full\n"})
+    end = luthier("--cfg", "job", "--json")
+    assert end.code == 7
+    assert all(
+        name in end.error["message"] for name in ("luthier_one/recipes", "luthier_two/recipes", "adaptation=mine")
+    )
+    assert luthier("adaptation=mine", "--cfg", "job", "-p", "no:luthier_two").code == 0
+
+
+def test_an_option_file_that_names_no_class_is_named(luthier, distribution):
+    answers = {"tracking/mine": "# Mine.\n_target_: luthier_odd.Nothing\n"}
+    distribution("luthier-odd", RECIPES.format("luthier_odd"), answers=answers)
+    end = luthier("tracking=mine", "--json")
+    assert end.code == 7
+    assert "luthier_odd.Nothing" in end.error["message"]
+    assert luthier("explain", "tracking=mine").code == 7
+    assert luthier("tracking=none", "--cfg", "job").code == 0
+
+
+@pytest.mark.parametrize("off", [["-p", "no:quiet"], ["-p=no:quiet"]])
+def test_a_plugin_that_is_off_is_not_even_imported(off, luthier, distribution):
+    distribution("luthier-quiet", "raise SystemExit('imported')", plugin="quiet")
+    end = luthier(*off, "--cfg", "job")
+    assert (end.code, end.err) == (0, "")
+    assert "luthier_quiet" not in sys.modules
+
+
+def test_only_the_plugins_that_the_environment_names_load(luthier, distribution, monkeypatch):
+    distribution("luthier-quiet", "", plugin="quiet")
+    monkeypatch.setenv("LUTHIER_PLUGINS", "sft, adapters")
+    assert luthier("adaptation=lora", "--cfg", "job").code == 0
+    assert "luthier_quiet" not in sys.modules
+    states = {one["name"]: one["state"] for one in luthier("plugins", "--json").record}
+    assert states["quiet"] == states["tracking"] == "off"
+    assert states["sft"] == states["adapters"] == "on"
+
+
+def test_an_empty_list_of_plugins_loads_none(luthier, monkeypatch):
+    monkeypatch.setenv("LUTHIER_PLUGINS", "")
+    assert luthier("method=sft").code == 2
+    assert {one["state"] for one in luthier("plugins", "--json").record} == {"off"}
+
+
+def test_a_plugin_that_the_environment_misspells_is_named(luthier, monkeypatch):
+    monkeypatch.setenv("LUTHIER_PLUGINS", "stf")
+    end = luthier("--cfg", "job", "--json")
+    assert end.code == 2
+    assert "sft" in end.error["hint"]
+
+
+def test_a_module_that_is_named_and_breaks_ends_the_command(luthier, write, here, monkeypatch):
+    write("splinter.py", "raise ValueError('out of wood')")
+    monkeypatch.syspath_prepend(str(here))
+    end = luthier("-p", "splinter", "--cfg", "job", "--json")
+    assert end.code == 7
+    assert "out of wood" in end.error["message"]

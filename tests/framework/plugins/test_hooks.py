@@ -1,0 +1,137 @@
+"""What each hook is for, by a plugin that uses it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from luthier import hookspecs
+from luthier.errors import PluginError, ResourceError
+from luthier.plugins import Plugins
+
+HOOKS = [name for name in vars(hookspecs) if name.startswith("luthier_")]
+
+
+def hook(name: str, body: str, arguments: str = "", marker: str = "@luthier.hookimpl") -> str:
+    return f"{marker}\ndef {name}({arguments}):\n    {body}\n"
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_every_hook_says_when_it_is_called_and_has_a_test(name):
+    doc = getattr(hookspecs, name).__doc__
+    assert ";" in doc or "when" in doc
+    named = {node.name for node in ast.walk(ast.parse(Path(__file__).read_text())) if isinstance(node, ast.FunctionDef)}
+    assert any(f"test_{name}" in test for test in named)
+
+
+def test_luthier_recipes_brings_answers(luthier, distribution):
+    answers = {"adaptation/mine": "# Every weight, as I like it.\n_target_: luthier.adaptation.Full\n"}
+    distribution("luthier-mine", hook("luthier_recipes", "return 'pkg://luthier_mine.recipes'"), answers=answers)
+    assert luthier("adaptation=mine", "--cfg", "job").code == 0
+    assert "Every weight, as I like it." in luthier("recipes", "adaptation").out
+
+
+def test_luthier_trusts_lets_recipes_name_more(luthier, distribution, write):
+    write("recipes/tracking/mine.yaml", "# Mine.\n_target_: luthier_mine.Tracker\n")
+    assert luthier("tracking=mine", "--cfg", "job").code == 6
+    code = "class Tracker:\n    '''Tells nobody.'''\n" + hook("luthier_trusts", "yield 'luthier_mine.Tracker'")
+    distribution("luthier-mine", code)
+    assert luthier("tracking=mine", "--cfg", "job").code == 0
+
+
+def test_luthier_check_ends_what_cannot_work_with_all_reasons(luthier, distribution):
+    body = "if config.seed == 13:\n        yield 'Thirteen is unlucky.'\n        yield 'So is a Friday.'"
+    distribution("luthier-mine", hook("luthier_check", body, "config"))
+    assert luthier("--cfg", "job").code == 0
+    end = luthier("seed=13", "--json")
+    assert end.code == 2
+    assert end.error["message"] == "Thirteen is unlucky.\nSo is a Friday."
+
+
+def test_luthier_verbs_brings_a_verb_with_arguments_and_help(luthier, distribution):
+    code = (
+        "from luthier.verbs import Verb\n"
+        "def declare(parser): parser.add_argument('wood')\n"
+        "def act(call): call.console.data(f'Carved {call.arguments.wood}.', {'wood': call.arguments.wood}); return 0\n"
+        + hook("luthier_verbs", "return [Verb('carve', 'Carve something', declare, act)]")
+    )
+    distribution("luthier-mine", code)
+    assert luthier("carve", "maple").out == "Carved maple.\n"
+    assert luthier("carve", "maple", "--json").record == {"wood": "maple"}
+    assert "Carve something" in luthier("carve", "--help").out
+    assert luthier("carve").code == 2
+    assert "carve" in luthier("carv", "--json").error["hint"]
+
+
+def test_luthier_callbacks_are_asked_for_with_the_recipe(distribution):
+    distribution("luthier-mine", hook("luthier_callbacks", "return [('callback', config['seed'])]", "config"))
+    assert dict(Plugins().ask("luthier_callbacks", config={"seed": 3}))["luthier_mine"] == [("callback", 3)]
+
+
+def test_luthier_report_gives_lines(distribution):
+    distribution("luthier-mine", hook("luthier_report", "yield f'seed {config[\"seed\"]}'", "config"))
+    assert dict(Plugins().ask("luthier_report", config={"seed": 3}))["luthier_mine"] == ["seed 3"]
+
+
+class Core:
+    """The last word on `luthier_run`, as the core registers it."""
+
+    def __init__(self, result: object) -> None:
+        self.result = result
+
+    @hookspecs.hookimpl(trylast=True)
+    def luthier_run(self, run: object) -> float:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+WRAPPER = "@luthier.hookimpl(wrapper=True)"
+
+
+def test_luthier_run_can_be_wrapped_before_and_after(distribution):
+    body = "run.append('before'); score = yield; run.append('after'); return score + 1"
+    distribution("luthier-mine", hook("luthier_run", body, "run", WRAPPER))
+    plugins, log = Plugins(), []
+    plugins.register(Core(1.0), "luthier")
+    assert plugins.run(log) == 2.0
+    assert log == ["before", "after"]
+
+
+def test_luthier_run_shows_a_failure_to_who_wraps_it(distribution):
+    body = "try:\n        return (yield)\n    except Exception as error:\n        run.append(error); raise"
+    distribution("luthier-mine", hook("luthier_run", body, "run", WRAPPER))
+    plugins, log = Plugins(), []
+    plugins.register(Core(ResourceError("The disk is full.")), "luthier")
+    with pytest.raises(ResourceError):
+        plugins.run(log)
+    assert len(log) == 1
+
+
+def test_luthier_run_names_the_plugin_whose_code_fails(distribution):
+    distribution(
+        "luthier-mine", hook("luthier_run", "raise ValueError('out of wood')", "run"), plugin="mine", version="4"
+    )
+    plugins = Plugins()
+    plugins.register(Core(1.0), "luthier")
+    with pytest.raises(PluginError, match=r"mine \(luthier-mine 4\) failed .* ValueError: out of wood"):
+        plugins.run([])
+
+
+class Broken:
+    """A run in which the core itself fails."""
+
+    def carry_out(self) -> float:
+        return 1 / 0
+
+
+def test_luthier_run_leaves_a_bug_of_the_core_a_bug(distribution):
+    from luthier.run import Core as Last
+
+    distribution("luthier-mine", hook("luthier_run", "return (yield)", "run", WRAPPER))
+    plugins = Plugins()
+    plugins.register(Last(), "luthier")
+    with pytest.raises(ZeroDivisionError):
+        plugins.run(Broken())
