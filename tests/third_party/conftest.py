@@ -1,0 +1,5 @@
+"""The strangers' own tests run where the strangers are installed."""
+
+from __future__ import annotations
+
+collect_ignore = ["luthier_haiku", "luthier_tanka"]

@@ -1,0 +1,50 @@
+"""A method that listens to the end of a poem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from luthier.data import encode
+from luthier.language_model import LanguageModelMethod, shifted
+from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row, Sequence
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Objective = Callable[[Tensor], Tensor]
+
+
+class Cadence(LanguageModelMethod):
+    """Learn the whole poem, its last third more.
+
+    `objective` turns log p(token), float32 [tokens], into a loss for each; `last_line` weighs the last third of the
+    answer's tokens.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        adaptation: Adaptation,
+        optimizer: Optimizer,
+        *,
+        objective: Objective,
+        last_line: float = 2.0,
+    ) -> None:
+        super().__init__(model, adaptation, optimizer)
+        self.objective, self.last_line = objective, last_line
+
+    def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+        sequence = encode.conversation(example, tokenizer)
+        weights = sequence.weights.copy()
+        answered = weights.nonzero()[0]
+        weights[answered[len(answered) * 2 // 3 :]] *= self.last_line
+        return Row((Sequence(sequence.ids, weights),))
+
+    def loss(self, batch: Batch) -> Loss:
+        _, weights = shifted(batch)
+        log_probs = self.token_log_probs(batch).flatten()
+        heard = weights > 0
+        return Loss((self.objective(log_probs[heard]) * weights[heard]).sum(), weights.sum())

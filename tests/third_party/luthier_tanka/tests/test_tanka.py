@@ -1,0 +1,31 @@
+"""The plugin's own tests: luthier's contract for sources, and what is its own."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from luthier_tanka.files import Tanka
+from luthier_tanka.objectives import Focal, Likelihood
+
+from luthier.testing.source import SourceContract
+
+POEMS = "\n".join(
+    f"# wood {n}\nold maple table\nthe plane sings along the grain\n{n} curls on the floor\nnobody sweeps them\nuntil the evening has come\n"
+    for n in range(30)
+)
+
+
+class TestTanka(SourceContract):
+    @pytest.fixture
+    def source(self, tmp_path):
+        file = tmp_path / "poems.tanka"
+        file.write_text(POEMS)
+        return Tanka(file=str(file))
+
+
+def test_focal_without_gamma_is_likelihood():
+    log_probs = torch.tensor([-0.1, -2.0])
+    assert torch.equal(Focal(gamma=0.0)(log_probs), Likelihood()(log_probs))
+    assert Focal()(torch.tensor([math.log(0.5)])).item() == pytest.approx(0.25 * math.log(2))
