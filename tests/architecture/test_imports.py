@@ -10,12 +10,14 @@ import pytest
 from tests.architecture.sources import core, modules, plugins
 
 COMMAND_LINE = {
-    "cli", "__main__", "verbs", "helptext", "recipe_command", "completer", "recipe_schema", "starter", "chatting", "planning",
+    "cli", "__main__", "verbs", "helptext", "recipe_command", "completer", "recipe_schema", "starter", "chatting",
+    "planning",
 }  # fmt: skip
 ABOVE_THE_TORCH_LINE = {
-    "annotations", "again", "bounds", "catalog", "checks", "cli", "command_line", "completer", "compose", "console", "errors",
-    "exit_codes", "fingerprint", "gate", "helptext", "hookspecs", "names", "nearest", "option_file", "optuna_sweeper",
-    "origins", "plugins", "recipe_command", "recipe_schema", "redaction", "run_folder", "run_lock", "search_space", "signatures", "starter", "trust", "unfinished", "wording",
+    "again", "annotations", "bounds", "catalog", "checks", "cli", "command_line", "completer", "compose", "console",
+    "errors", "exit_codes", "fingerprint", "gate", "helptext", "hook_calls", "hookspecs", "names", "nearest",
+    "option_file", "optuna_sweeper", "origins", "plugins", "recipe_command", "recipe_schema", "redaction",
+    "run_folder", "run_lock", "search_space", "signatures", "starter", "trust", "unfinished", "wording",
 }  # fmt: skip
 GROUND = {"errors", "nearest", "cache", "losses", "parts", "hookspecs", "annotations", "redaction"}
 MAY_KNOW = {  # what is named here knows these and nothing else of luthier

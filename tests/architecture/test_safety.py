@@ -1,4 +1,4 @@
-"""What our own code never does: run text as code, unpickle, hand a line to a shell, trust code that came with a model."""
+"""What our own code never does: run text as code, unpickle, hand lines to a shell, trust code that models bring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another stranger: a source of its own kind of file, and a method that asks; everything that looks at recipes knows it."""
+"""Another stranger: a kind of file and a method that asks; everything that looks at recipes knows them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ import pytest
 from tests.architecture.sources import ROOT, modules
 
 HERE = Path(__file__).parent
-POEMS = "\n".join(
-    f"# wood {n}\nold maple table\nthe plane sings along the grain\n{n} curls on the floor\nnobody sweeps them\nuntil the evening has come\n"
-    for n in range(40)
-)
+TANKA = "# wood {}\nold maple table\nthe plane sings along the grain\n{} curls on the floor\nnobody sweeps\nevening has come\n"
+POEMS = "\n".join(TANKA.format(number, number) for number in range(40))
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,8 @@ from luthier_tanka.objectives import Focal, Likelihood
 
 from luthier.testing.source import SourceContract
 
-POEMS = "\n".join(
-    f"# wood {n}\nold maple table\nthe plane sings along the grain\n{n} curls on the floor\nnobody sweeps them\nuntil the evening has come\n"
-    for n in range(30)
-)
+TANKA = "# wood {}\nold maple table\nthe plane sings along the grain\n{} curls on the floor\nnobody sweeps\nevening has come\n"
+POEMS = "\n".join(TANKA.format(number, number) for number in range(30))
 
 
 class TestTanka(SourceContract):
