@@ -30,7 +30,7 @@ check: $(VENV)/.docs        ## lint, types, import rules, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/architecture
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs: $(VENV)/.docs         ## read the docs at http://localhost:8000
 	$(BIN)/mkdocs serve

@@ -89,11 +89,16 @@ def _refuse_state(config: Any) -> None:
 
 
 def _padding(batch: Batch) -> frozenset[int]:
-    """Known at no cost on a CPU only; elsewhere padding is computed like any other sequence."""
+    """The sequences to skip; known at no cost on a CPU only, elsewhere padding is computed like any other sequence.
+
+    A batch of nothing but padding is computed too: its weights must get gradients, of zero, because the other ranks
+    of a distributed run wait for them.
+    """
     if batch.segments.device.type != "cpu":
         return frozenset()
     first = batch.segments.flatten()[torch.tensor(batch.boundaries[:-1])]
-    return frozenset((first == 0).nonzero().flatten().tolist())
+    padding = frozenset((first == 0).nonzero().flatten().tolist())
+    return padding if len(padding) < len(first) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

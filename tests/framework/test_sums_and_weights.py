@@ -37,3 +37,12 @@ def test_a_batch_of_eight_gives_one_update_however_it_is_cut(
     assert losses == pytest.approx(whole[0], rel=1e-5)
     for name, weight in whole[1].items():
         assert (weights[name] - weight).abs().max() < 2e-5, name
+
+
+def test_a_rank_without_examples_in_the_last_step_waits_for_nobody(tmp_path: Path) -> None:
+    """Five blocks in steps of two leave one for the last step: the second rank has padding only."""
+    done = luthier(
+        "recipe=demo", "debug=tiny", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
+        "trainer.precision=fp32", "stages=[fit]", f"hydra.run.dir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

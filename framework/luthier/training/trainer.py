@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytorch_lightning as pl
 import torch
 
+from luthier.errors import ResourceError
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.guarded_logger import Guarded
@@ -60,7 +61,14 @@ class Trainer:
     @property
     def device(self) -> torch.device:
         """Where a network computes that this process holds whole."""
-        if self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available()):
+        seen = torch.cuda.is_available()
+        if self.accelerator == "gpu" and not seen:
+            raise ResourceError(
+                "trainer=gpu needs a CUDA device, and torch sees none.",
+                where="trainer.accelerator",
+                hint="Use trainer=cpu, or install a torch built for your driver.",
+            )
+        if self.accelerator != "cpu" and seen:
             return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         return torch.device("cpu")
 
