@@ -21,11 +21,11 @@ import yaml
 
 import luthier
 from luthier import cli, errors, exit_codes, hookspecs
-from luthier.catalog import Catalog
+from luthier.composing.catalog import Catalog
+from luthier.composing.option_file import entries
+from luthier.composing.signatures import REQUIRED
 from luthier.helptext import overview
-from luthier.option_file import entries
 from luthier.plugins import Plugins
-from luthier.signatures import REQUIRED
 from luthier.verbs import BUILT_IN, built_in
 
 DOCS = Path(__file__).parents[1]

@@ -52,7 +52,7 @@ class PeftAdaptation:
 
         config = self.peft_config(network)
         try:
-            return get_peft_model(network, config)  # type: ignore[arg-type]
+            return get_peft_model(network, config)
         except ValueError as error:
             raise _refused(error, network, config) from error
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from luthier import step_metrics, trust
+from luthier import trust
 from luthier.build import build
-from luthier.catalog import Catalog
+from luthier.composing.catalog import Catalog
 from luthier.errors import RecipeError, ResourceError
 from luthier.models.safety import refuse_code, refuse_pickles, vouch
 from luthier.plugins import Plugins
+from luthier.runs import step_metrics
 from luthier.subject import Subject
 from luthier.training.checkpoint_files import digest
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from luthier.parts import Adaptation, Model
-    from luthier.run_folder import RunFolder
+    from luthier.runs.folder import RunFolder
 
 FORMAT = 1
 MANIFEST, RECIPE, FOLDER = "manifest.json", "resolved.yaml", "artifact"
@@ -82,7 +83,9 @@ def save(
         tokenizer.save_pretrained(temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
         (temporary / RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
-        files = {path.relative_to(temporary).as_posix(): digest(path) for path in temporary.rglob("*") if path.is_file()}
+        files = {
+            path.relative_to(temporary).as_posix(): digest(path) for path in temporary.rglob("*") if path.is_file()
+        }
         manifest = {"format": FORMAT, **facts, "files": files}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)

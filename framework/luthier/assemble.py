@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier import again
 from luthier.build import build
-from luthier.compose import PARTS, Composition
+from luthier.composing.compose import PARTS, Composition
 from luthier.models.safety import vouch
 from luthier.noise import hush
 from luthier.run import Core, Run
-from luthier.run_folder import RunFolder
+from luthier.runs.folder import RunFolder
+from luthier.sweeps import again
 
 if TYPE_CHECKING:
     from luthier.console import Console

@@ -16,8 +16,8 @@ from luthier.errors import LuthierError, RecipeError
 from luthier.nearest import nearest
 
 if TYPE_CHECKING:
-    from luthier.catalog import Catalog
-    from luthier.compose import Composer
+    from luthier.composing.catalog import Catalog
+    from luthier.composing.compose import Composer
     from luthier.plugins import Plugins
     from luthier.verbs import Verb
 
@@ -157,7 +157,7 @@ def composer(
     flags: Flags, console: Console, *, config_dir: str | None = None, plugins: Plugins | None = None
 ) -> Composer:
     """What composes a recipe in this working folder: its own `recipes/` folder joins the installed ones."""
-    from luthier.compose import Composer
+    from luthier.composing.compose import Composer
 
     plugins = plugins or load_plugins(flags, console)
     return Composer(plugins, catalog(plugins, config_dir), tuple(flags.trusted))
@@ -165,7 +165,7 @@ def composer(
 
 def catalog(plugins: Plugins, config_dir: str | None = None) -> Catalog:
     """The answers of the plugins, of this working folder and of `--config-dir`; RecipeError where that is no folder."""
-    from luthier.catalog import Catalog
+    from luthier.composing.catalog import Catalog
 
     if config_dir and not Path(config_dir).is_dir():
         around = Path(config_dir).absolute().parent

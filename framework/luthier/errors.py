@@ -63,7 +63,7 @@ class ResourceError(LuthierError):
     kind = "resources"
 
 
-class Refused(LuthierError):
+class Refused(LuthierError):  # noqa: N818 - read as `except Refused`
     """The recipe or a file asks for something that could run code or leave its folder."""
 
     code = 6

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def overview(flags: Flags) -> str:
-    from luthier.catalog import Catalog
     from luthier.cli import load_plugins
+    from luthier.composing.catalog import Catalog
     from luthier.console import Console
     from luthier.verbs import BUILT_IN
 

@@ -41,9 +41,7 @@ def _as_promised(hook: str, answer: Any) -> Any:
 
 def _is(item: Any, promised: str) -> bool:
     if promised == "Iterable[Verb]":
-        from luthier.verbs import Verb
-
-        return isinstance(item, Verb)
+        return all(hasattr(item, name) for name in ("name", "help", "declare", "act"))
     return promised != "Iterable[str]" or isinstance(item, str)
 
 

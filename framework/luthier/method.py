@@ -80,7 +80,7 @@ class Method(pl.LightningModule, ABC):
         return loss.sum
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Turn the gradient of the sum into that of the weighted mean; Lightning has divided by micro-batches and ranks."""
+        """Turn the gradient of the sum into that of the mean; Lightning has divided by micro-batches and ranks."""
         assert self._step_sum is not None
         assert self._step_weight is not None
         total = torch.stack([self._step_sum.float(), self._step_weight.float()])

@@ -16,17 +16,19 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from luthier import cli, command_line, unfinished, wording
-from luthier.compose import ROOT_FILE, answered
+from luthier import cli
+from luthier.composing import command_line, wording
+from luthier.composing.compose import ROOT_FILE, answered
 from luthier.console import Console
 from luthier.errors import LuthierError, RecipeError, Refused
 from luthier.nearest import nearest
+from luthier.runs import unfinished
 from luthier.training.signals import Interrupted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from luthier.compose import Composer, Composition
+    from luthier.composing.compose import Composer, Composition
 
 ELSEWHERE = ("--experimental-rerun", "--config-path", "--config-name")
 
@@ -60,7 +62,7 @@ class _Job:
     def __call__(self, raw: DictConfig) -> Any:
         hydra = HydraConfig.get()
         if hydra.mode == RunMode.MULTIRUN:
-            from luthier.sweep import run_job
+            from luthier.sweeps.jobs import run_job
 
             return run_job(self.again, list(hydra.overrides.task), hydra.runtime.output_dir)
         try:
@@ -153,7 +155,7 @@ def _show_as_json(asked: Namespace, composer: Composer, console: Console) -> int
 
 def _complete(asked: Namespace, composer: Composer, console: Console) -> int:
     """Answer a shell's query; Hydra's own install=SHELL is `luthier completion SHELL`."""
-    from luthier.completer import from_environment
+    from luthier.completion.completer import from_environment
 
     if [word for word in asked.overrides if word.startswith("query=")] != asked.overrides:
         raise RecipeError("-sc answers query=SHELL.", where="-sc", hint="`luthier completion bash` prints the script.")

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
-from luthier import artifact, recording, surroundings
+from luthier import artifact
 from luthier.console import coloured
 from luthier.errors import RecipeError
 from luthier.evaluate.scores import Scores
-from luthier.events import EventLog
 from luthier.hookspecs import hookimpl
 from luthier.nearest import nearest
 from luthier.report import terminal
 from luthier.report.card import card
 from luthier.report.page import page
-from luthier.run_folder import RunFolder, write_text
+from luthier.runs import recording, surroundings
+from luthier.runs.events import EventLog
+from luthier.runs.folder import RunFolder, write_text
 from luthier.subject import Subject
 from luthier.tracking import say_goodbye
 from luthier.training.allocator import keep_freed_memory
@@ -31,7 +32,7 @@ from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
 
 if TYPE_CHECKING:
-    from luthier.compose import Composition
+    from luthier.composing.compose import Composition
     from luthier.console import Console
     from luthier.data.module import Data
     from luthier.evaluate.evaluation import Evaluation
@@ -121,7 +122,9 @@ class Run:
         names = list(self.composition.config.stages)
         for name in names:
             if name not in known:
-                raise RecipeError(f"There is no stage {name!r}.", where="stages", hint=nearest(name, known, "There are"))
+                raise RecipeError(
+                    f"There is no stage {name!r}.", where="stages", hint=nearest(name, known, "There are")
+                )
         return [known[name] for name in names]
 
     def _begin(self) -> None:
@@ -205,5 +208,3 @@ class Core:
 def first_rank() -> bool:
     """Whether this process speaks for the run; the others of a distributed run only train."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
-
-

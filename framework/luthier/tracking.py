@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from luthier.evaluate.scores import Scores
-    from luthier.run_folder import RunFolder
+    from luthier.runs.folder import RunFolder
     from luthier.training.guarded_logger import Guarded
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from luthier.catalog import Catalog
+from luthier.composing.catalog import Catalog
 from luthier.errors import Refused
 from luthier.plugins import Plugins
 

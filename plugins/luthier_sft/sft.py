@@ -24,7 +24,9 @@ class SupervisedFineTuning(LanguageModelMethod):
     `neftune_alpha` adds uniform noise of that scale to the embeddings while training (NEFTune, Jain et al., 2023).
     """
 
-    def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, neftune_alpha: float = 0.0) -> None:
+    def __init__(
+        self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, neftune_alpha: float = 0.0
+    ) -> None:
         super().__init__(model, adaptation, optimizer)
         self.neftune_alpha = neftune_alpha
 

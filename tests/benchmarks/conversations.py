@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
-from luthier import packages
+from luthier.fetch import packages
 from luthier.models import templates
 from luthier.models.gguf import converted
 

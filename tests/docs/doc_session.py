@@ -17,7 +17,8 @@ from pathlib import Path
 
 from doc_pages import ROOT, Command, Fence
 
-from luthier import cli, command_line, signatures
+from luthier import cli
+from luthier.composing import command_line, signatures
 from luthier.console import Console
 from luthier.verbs import BUILT_IN, built_in
 

@@ -18,11 +18,12 @@ import yaml
 from doc_pages import DOCS, ROOT, fences, pages
 from doc_session import Session
 
-from luthier import hookspecs, signatures
-from luthier.catalog import Answer, Catalog
+from luthier import hookspecs
+from luthier.composing import signatures
+from luthier.composing.catalog import Answer, Catalog
+from luthier.composing.option_file import Option
 from luthier.errors import LuthierError
 from luthier.exit_codes import MEANINGS
-from luthier.option_file import Option
 from luthier.plugins import Plugins
 from luthier.verbs import BUILT_IN, built_in
 

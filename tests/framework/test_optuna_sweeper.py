@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from luthier.errors import RecipeError
-from luthier.search_space import distribution
+from luthier.sweeps.search_space import distribution
 
 APP = Path(__file__).with_name("sweep_app.py")
 

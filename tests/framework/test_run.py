@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.command import luthier
 
 import luthier as product
+from tests.command import luthier
 
 
 @pytest.fixture(scope="module")

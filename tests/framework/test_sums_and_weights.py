@@ -10,7 +10,10 @@ from safetensors.torch import load_file
 
 from tests.command import luthier
 
-COMMON = ("debug=tiny", "stages=[fit]", "trainer.max_steps=3", "trainer.epochs=3", "batch.size=8", "batch.packing=false")
+COMMON = (
+    "debug=tiny", "stages=[fit]", "trainer.max_steps=3", "trainer.epochs=3", "batch.size=8", "batch.packing=false",
+)  # fmt: skip
+RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=fp32")
 
 
 def trained(folder: Path, *overrides: str) -> tuple[list[float], dict]:
@@ -27,7 +30,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[float], dict]:
 
 @pytest.mark.parametrize(
     "cut",
-    [("batch.micro=4",), ("batch.micro=1",), ("batch.micro=4", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=fp32")],
+    [
+        ("batch.micro=4",),
+        ("batch.micro=1",),
+        ("batch.micro=4", *RANKS),
+    ],
     ids=["4 x 2", "1 x 8", "two ranks of 4"],
 )
 def test_a_batch_of_eight_gives_one_update_however_it_is_cut(
@@ -42,7 +49,6 @@ def test_a_batch_of_eight_gives_one_update_however_it_is_cut(
 def test_a_rank_without_examples_in_the_last_step_waits_for_nobody(tmp_path: Path) -> None:
     """Five blocks in steps of two leave one for the last step: the second rank has padding only."""
     done = luthier(
-        "recipe=demo", "debug=tiny", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
-        "trainer.precision=fp32", "stages=[fit]", f"hydra.run.dir={tmp_path / 'run'}",
+        "recipe=demo", "debug=tiny", *RANKS, "stages=[fit]", f"hydra.run.dir={tmp_path / 'run'}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

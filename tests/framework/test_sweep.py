@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from luthier import again
 from luthier.errors import DataError, LuthierError, NumericsError, ResourceError
-from luthier.sweep import failure
+from luthier.sweeps import again
+from luthier.sweeps.jobs import failure
 
 RECIPE = (
     "debug=tiny",

@@ -40,7 +40,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [str(installed / "venv" / "bin" / "luthier"), *words]
-    return subprocess.run(command, cwd=installed, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(
+        command, cwd=installed, env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
 
 
 def test_the_wheel_holds_every_option_file(wheel: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.catalog import Catalog
+from luthier.composing.catalog import Catalog
 from luthier.plugins import Plugins
 from tests.command import luthier
 

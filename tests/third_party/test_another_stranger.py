@@ -14,7 +14,7 @@ import pytest
 from tests.architecture.sources import ROOT, modules
 
 HERE = Path(__file__).parent
-TANKA = "# wood {}\nold maple table\nthe plane sings along the grain\n{} curls on the floor\nnobody sweeps\nevening has come\n"
+TANKA = "# wood {}\nold maple table\nthe plane sings along it\n{} curls on the floor\nnobody sweeps\nevening has come\n"
 POEMS = "\n".join(TANKA.format(number, number) for number in range(40))
 
 

@@ -9,11 +9,29 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.command import luthier
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-THEMES = "pond crow rain moon snow plum frog wind cloud star mist stone leaf river autumn dusk".split()
+THEMES = [
+    "pond",
+    "crow",
+    "rain",
+    "moon",
+    "snow",
+    "plum",
+    "frog",
+    "wind",
+    "cloud",
+    "star",
+    "mist",
+    "stone",
+    "leaf",
+    "river",
+    "autumn",
+    "dusk",
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +46,10 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def verses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("data") / "haiku.jsonl"
-    rows = [{"theme": theme, "lines": [f"the {theme} is old", "and very quiet today", "a bell far away"]} for theme in THEMES]
+    rows = [
+        {"theme": theme, "lines": [f"the {theme} is old", "and very quiet today", "a bell far away"]}
+        for theme in THEMES
+    ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file
 
@@ -63,7 +84,10 @@ def test_a_stranger_s_recipe_trains_on_a_stranger_s_format(stranger: str, verses
 
 def test_a_focus_of_zero_is_the_likelihood(stranger: str, tmp_path: Path) -> None:
     losses = []
-    for name, words in (("plain", ["method=sft"]), ("focal", ["method=shaped", "method/objective=focal", "method.objective.focus=0.0"])):
+    for name, words in (
+        ("plain", ["method=sft"]),
+        ("focal", ["method=shaped", "method/objective=focal", "method.objective.focus=0.0"]),
+    ):
         run = tmp_path / name
         done = luthier("debug=tiny", "stages=[fit]", *words, f"hydra.run.dir={run}", PYTHONPATH=stranger)
         assert done.returncode == 0, done.stderr

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 
-from luthier import cache
 from luthier.data import identity, ledger
 from luthier.data.blocks import Blocks
 from luthier.data.building import Recipe, build, looked_at
@@ -17,7 +16,8 @@ from luthier.data.loader import Batches, Loader, Pass
 from luthier.data.order import Order
 from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
-from luthier.once import once
+from luthier.fetch import cache
+from luthier.fetch.once import once
 from luthier.parts import Example, Prompt, Source
 from luthier.report.record import Ledger as ReportedLedger
 from luthier.report.record import LedgerToken
@@ -25,7 +25,7 @@ from luthier.report.record import LedgerToken
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.run_folder import RunFolder
+    from luthier.runs.folder import RunFolder
 
 log = logging.getLogger("luthier")
 SPLITS = ("train", "validation", "test")

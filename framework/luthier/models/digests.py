@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from luthier import cache
-from luthier.packages import digest
+from luthier.fetch import cache
+from luthier.fetch.packages import digest
 
 
 def weights_digest(files: Iterable[Path]) -> str:

@@ -11,12 +11,12 @@ import torch
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from luthier import cache
 from luthier.errors import ResourceError
+from luthier.fetch import cache
+from luthier.fetch.once import once
 from luthier.models.digests import remembered_digest
 from luthier.models.loading import without_bars
 from luthier.models.tokenizers import settle
-from luthier.once import once
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -17,12 +17,12 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from luthier import cache
 from luthier.errors import RecipeError, Refused, ResourceError
+from luthier.fetch import cache
+from luthier.fetch.once import NotYetError
 from luthier.models.loading import Loading
 from luthier.models.safety import refuse_pickles
 from luthier.models.stored import Stored
-from luthier.once import NotYetError
 
 PLANS = ["*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt"]
 COMMIT = re.compile(r"[0-9a-f]{40}")

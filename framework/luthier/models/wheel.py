@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier import packages
+from luthier.fetch import packages
 from luthier.models.gguf import converted
 from luthier.models.loading import Loading
 from luthier.models.stored import Stored

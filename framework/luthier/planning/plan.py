@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from luthier import cache, checks
+from luthier.composing import checks
 from luthier.errors import DataError, LuthierError, ResourceError
+from luthier.fetch import cache
 from luthier.planning import estimate
 from luthier.planning.estimate import Steps, Work
 
 if TYPE_CHECKING:
-    from luthier.compose import Composition
+    from luthier.composing.compose import Composition
     from luthier.planning.data_head import DataHead
     from luthier.planning.weights import Weights
 

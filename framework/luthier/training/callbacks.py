@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytorch_lightning as pl
 
-from luthier.events import EventLog
-from luthier.run_folder import RunFolder
+from luthier.runs.events import EventLog
+from luthier.runs.folder import RunFolder
 from luthier.training.checkpoints import Checkpoints
 from luthier.training.finite import Finite
 from luthier.training.frozen import WithoutFrozen

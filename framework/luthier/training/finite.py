@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from luthier.errors import NumericsError
-from luthier.events import EventLog
+from luthier.runs.events import EventLog
 
 NAMED = 10
 

@@ -15,9 +15,9 @@ from lightning_fabric.utilities.distributed import _set_num_threads_if_needed
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
-from luthier import again
 from luthier.errors import LuthierError
-from luthier.sweep import RANK_VARIABLES, failure
+from luthier.sweeps import again
+from luthier.sweeps.jobs import RANK_VARIABLES, failure
 
 POLL = 0.2
 GRACE = 5.0

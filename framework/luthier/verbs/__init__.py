@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luthier.catalog import Catalog
-    from luthier.compose import Composer
+    from luthier.composing.catalog import Catalog
+    from luthier.composing.compose import Composer
     from luthier.console import Console
     from luthier.plugins import Plugins
 

@@ -8,13 +8,13 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from luthier import signatures
-from luthier.catalog import Answer, Catalog
+from luthier.composing import signatures
+from luthier.composing.catalog import Answer, Catalog
+from luthier.composing.option_file import Option
 from luthier.console import width
 from luthier.errors import RecipeError
 from luthier.exit_codes import MEANINGS
 from luthier.nearest import nearest
-from luthier.option_file import Option
 from luthier.verbs import Call, recipes
 
 EXIT_CODES = "exit-codes"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from luthier.composing.names import refuse_bad_name
 from luthier.errors import RecipeError
-from luthier.names import refuse_bad_name
 from luthier.verbs import Call, schema
 
 SCHEMA = Path("recipes", "luthier.schema.json")
@@ -18,8 +18,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.recipe_schema import recipe_schema
-    from luthier.starter import Look, recipe, slug
+    from luthier.composing.schema import recipe_schema
+    from luthier.composing.starter import Look, recipe, slug
 
     file = call.arguments.file
     name = call.arguments.name or slug(file)

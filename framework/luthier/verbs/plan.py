@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from luthier.checks import PARTS
-from luthier.origins import COMMAND_LINE, OPTION_FILE, RECIPE
+from luthier.composing.checks import PARTS
+from luthier.composing.origins import COMMAND_LINE, OPTION_FILE, RECIPE
 from luthier.verbs import Call
 
 if TYPE_CHECKING:
-    from luthier.compose import Composition
-    from luthier.origins import Origins
+    from luthier.composing.compose import Composition
+    from luthier.composing.origins import Origins
     from luthier.planning.data_head import DataHead
     from luthier.planning.plan import Plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from luthier.catalog import Catalog
+from luthier.composing.catalog import Catalog
 from luthier.plugins import Plugin
 from luthier.verbs import Call
 

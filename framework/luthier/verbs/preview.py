@@ -10,7 +10,7 @@ from luthier.errors import RecipeError
 from luthier.verbs import Call
 
 if TYPE_CHECKING:
-    from luthier.compose import Composition
+    from luthier.composing.compose import Composition
     from luthier.data.module import Data
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from luthier.catalog import Answer, Catalog
+from luthier.composing.catalog import Answer, Catalog
 from luthier.errors import RecipeError
 from luthier.nearest import nearest
 from luthier.verbs import Call

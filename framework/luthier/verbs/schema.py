@@ -15,7 +15,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.recipe_schema import recipe_schema
+    from luthier.composing.schema import recipe_schema
 
     schema = recipe_schema(call.catalog(call.arguments.config_dir))
     if call.arguments.output is None:

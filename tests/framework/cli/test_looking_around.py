@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.catalog import Catalog
+from luthier.composing.catalog import Catalog
 from luthier.exit_codes import MEANINGS
 from luthier.plugins import Plugins
 from luthier.verbs import BUILT_IN, built_in

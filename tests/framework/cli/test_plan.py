@@ -117,8 +117,8 @@ def test_the_hash_is_that_of_the_work_not_of_its_name(planned):
 def test_tokens_and_steps_are_those_of_the_run(planned, write):
     """Compared with the blocks that the data module makes of the same file."""
     from luthier.build import build
-    from luthier.catalog import Catalog
-    from luthier.compose import Composer
+    from luthier.composing.catalog import Catalog
+    from luthier.composing.compose import Composer
     from luthier.plugins import Plugins
 
     write("mine.jsonl", rows(200))

@@ -79,7 +79,7 @@ CODE = [
     "canary.run",
     # what only looks like ours
     "luthier.build.build",
-    "luthier.archives.members",
+    "luthier.fetch.archives.members",
     "luthier_adapters.lora",
     "luthier_adapters.lora.Lora.__init__",
     "luthier_adapters.lora.os.system",

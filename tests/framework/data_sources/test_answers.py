@@ -12,9 +12,9 @@ from hydra import compose, initialize_config_dir
 
 import luthier_recipes
 from luthier.build import build
+from luthier.composing.signatures import signature
 from luthier.data.examples import answer_of
 from luthier.errors import DataError, RecipeError, ResourceError
-from luthier.signatures import signature
 from luthier.testing.source import SourceContract
 
 FOLDER = Path(luthier_recipes.__path__[0]) / "data"

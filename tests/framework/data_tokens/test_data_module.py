@@ -15,10 +15,10 @@ import torch
 from tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
 from torch import nn
 
-from luthier import cache
 from luthier.data import encode
 from luthier.data.module import Data
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
+from luthier.fetch import cache
 from luthier.parts import Row, Sequence
 from luthier.prompt import Chat
 

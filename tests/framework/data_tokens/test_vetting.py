@@ -7,9 +7,9 @@ import time
 import pytest
 from tiny_tokens import SMOLLM2
 
-from luthier import cache
 from luthier.data.encode import vetting
 from luthier.errors import Refused
+from luthier.fetch import cache
 from luthier.models.templates import template
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from luthier.build import build
-from luthier.catalog import Catalog
-from luthier.compose import Composer
+from luthier.composing.catalog import Catalog
+from luthier.composing.compose import Composer
 from luthier.evaluate.evaluation import Evaluation
 from luthier.plugins import Plugins
 

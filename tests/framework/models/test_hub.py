@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import torch
 
-from luthier import cache
 from luthier.errors import RecipeError, Refused, ResourceError
+from luthier.fetch import cache
+from luthier.fetch.once import NotYetError
 from luthier.models.hub import Hub
-from luthier.once import NotYetError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

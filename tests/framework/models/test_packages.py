@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from luthier import packages
 from luthier.errors import RecipeError, Refused, ResourceError
-from luthier.once import once
+from luthier.fetch import packages
+from luthier.fetch.once import once
 
 
 @pytest.fixture(autouse=True)
@@ -230,7 +230,7 @@ def test_a_process_killed_while_making_a_folder_leaves_nothing_under_its_name(tm
         """
         import os, signal, sys
         from pathlib import Path
-        from luthier.once import once
+        from luthier.fetch.once import once
         def make(folder):
             (folder / "half").write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
@@ -251,7 +251,7 @@ def test_of_two_processes_that_make_a_folder_one_waits_for_the_other(tmp_path: P
         """
         import os, sys, time
         from pathlib import Path
-        from luthier.once import once
+        from luthier.fetch.once import once
         def make(folder):
             time.sleep(0.3)
             (folder / str(os.getpid())).touch()

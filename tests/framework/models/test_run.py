@@ -13,7 +13,7 @@ from luthier import artifact
 from luthier.build import build
 from luthier.errors import RecipeError
 from luthier.models.run import Run
-from luthier.run_folder import RunFolder
+from luthier.runs.folder import RunFolder
 from luthier.subject import Subject
 
 FULL = {"_target_": "luthier.adaptation.Full"}

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from luthier.errors import RecipeError, Refused, ResourceError
+from luthier.fetch.packages import digest
 from luthier.models.gguf import converted
 from luthier.models.wheel import Wheel
-from luthier.packages import digest
 
 
 def pack(folder: Path, shelf: Path) -> Path:

@@ -20,9 +20,9 @@ import torch
 from torch import nn
 
 from luthier.errors import LuthierError
-from luthier.events import EventLog
 from luthier.parts import Batch
-from luthier.run_folder import RunFolder
+from luthier.runs.events import EventLog
+from luthier.runs.folder import RunFolder
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.resume import starting_point

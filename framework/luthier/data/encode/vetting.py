@@ -12,8 +12,8 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-from luthier import cache
 from luthier.errors import Refused
+from luthier.fetch import cache
 
 SECONDS = 2
 MEGABYTES = 512

@@ -15,7 +15,7 @@ from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import HELD_OUT_FIRST, NAMES, ByHash, Splits
-from luthier.packages import digest
+from luthier.fetch.packages import digest
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier import cache
 from luthier.data.formats import Format
 from luthier.data.formats.auto import Auto
 from luthier.data.readers.characters import bad_character
@@ -15,6 +14,7 @@ from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import HELD_OUT_FIRST, NAMES, ByHash, Splits
 from luthier.errors import DataError, ResourceError
+from luthier.fetch import cache
 
 
 @dataclass(kw_only=True)

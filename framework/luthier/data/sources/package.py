@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luthier import packages
 from luthier.data.formats import Format
 from luthier.data.formats.auto import Auto
 from luthier.data.readers import Reader
@@ -14,6 +13,7 @@ from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import ByHash, Splits
+from luthier.fetch import packages
 
 
 @dataclass(kw_only=True)

@@ -13,7 +13,7 @@ from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import ByHash, Splits
-from luthier.packages import digest
+from luthier.fetch.packages import digest
 
 FILES = {"tiny": "tiny.jsonl", "demo": "demo.jsonl", "general": "general/passages.jsonl"}
 HERE = Path(__file__).parents[1]

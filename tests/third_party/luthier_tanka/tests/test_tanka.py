@@ -11,7 +11,7 @@ from luthier_tanka.objectives import Focal, Likelihood
 
 from luthier.testing.source import SourceContract
 
-TANKA = "# wood {}\nold maple table\nthe plane sings along the grain\n{} curls on the floor\nnobody sweeps\nevening has come\n"
+TANKA = "# wood {}\nold maple table\nthe plane sings along it\n{} curls on the floor\nnobody sweeps\nevening has come\n"
 POEMS = "\n".join(TANKA.format(number, number) for number in range(30))
 
 

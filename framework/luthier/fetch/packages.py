@@ -17,10 +17,10 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from luthier import cache, simple_index
-from luthier.archives import extract, inside
 from luthier.errors import RecipeError, ResourceError
-from luthier.once import once
+from luthier.fetch import cache, simple_index
+from luthier.fetch.archives import extract, inside
+from luthier.fetch.once import once
 
 log = logging.getLogger("luthier")
 
@@ -29,7 +29,7 @@ def fetch(requirement: str, *, sha256: str | None = None, kind: Literal["wheel",
     """The archive of a pinned package (`name==version`), downloaded once into the cache.
 
     Wheels come through `pip download`. pip cannot fetch an sdist without building its metadata, which runs the
-    package's own code; so `luthier.simple_index` looks an sdist up as pip would, and only downloads it. The sha256
+    package's own code; so `simple_index` looks an sdist up as pip would, and only downloads it. The sha256
     is recorded beside the archive and checked each time: a file that is not the one expected is removed, with
     ResourceError. RecipeError if the requirement is not pinned.
     """

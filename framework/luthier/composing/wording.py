@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from luthier import bounds, command_line
-from luthier.catalog import Catalog
+from luthier.composing import bounds, command_line
+from luthier.composing.catalog import Catalog
 from luthier.errors import LuthierError, RecipeError
 from luthier.nearest import nearest
 
@@ -54,8 +54,8 @@ def _not_found(
                 f"Hydra has no {name!r} for {question}.", where=question, hint=nearest(name, options, "It has")
             )
         return command_line.no_such_answer(question, name, catalog, where=where or question)
-    if question := found.get("question"):
-        return _not_asked(question, catalog, where=where)
+    if (asked := found.get("question")) is not None:
+        return _not_asked(asked, catalog, where=where)
     if reference := found.get("reference"):
         hint = nearest(reference, keys(), "There are")
         return RecipeError(f"The recipe refers to {reference!r}, which it does not have.", where=reference, hint=hint)

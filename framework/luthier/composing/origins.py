@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from luthier import command_line
+from luthier.composing import command_line
 
 if TYPE_CHECKING:
-    from luthier.catalog import Answer, Catalog
-    from luthier.gate import Gate
+    from luthier.composing.catalog import Answer, Catalog
+    from luthier.composing.gate import Gate
 
 COMMAND_LINE, RECIPE, OPTION_FILE = "command line", "recipe", "option file"
 

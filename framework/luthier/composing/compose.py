@@ -19,14 +19,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from luthier import checks, command_line, trust, wording
-from luthier.catalog import Answer, Catalog
+from luthier import trust
+from luthier.composing import checks, command_line, wording
+from luthier.composing.catalog import Answer, Catalog
+from luthier.composing.fingerprint import recipe_hash
+from luthier.composing.gate import Gate
+from luthier.composing.origins import Origins
+from luthier.composing.signatures import MissingSettingError
 from luthier.errors import LuthierError, RecipeError
-from luthier.fingerprint import recipe_hash
-from luthier.gate import Gate
-from luthier.origins import Origins
 from luthier.plugins import Plugins
-from luthier.signatures import MissingSettingError
 
 ROOT_FILE = "config"
 PARTS = checks.PARTS

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from luthier import cache
 from luthier.errors import ResourceError
+from luthier.fetch import cache
 
 
 class NotYetError(ResourceError):

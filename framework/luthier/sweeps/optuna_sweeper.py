@@ -19,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.errors import LuthierError, RecipeError, ResourceError
-from luthier.search_space import SearchSpace
+from luthier.sweeps.search_space import SearchSpace
 
 if TYPE_CHECKING:
     import optuna

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from luthier import annotations, signatures
+from luthier.composing import signatures, type_hints
 from luthier.errors import RecipeError
 from luthier.nearest import nearest
 
@@ -54,11 +54,11 @@ def _unknown(config: dict[str, Any], root: dict[str, Any]) -> Iterator[RecipeErr
 def _mistyped(config: dict[str, Any], root: dict[str, Any]) -> Iterator[RecipeError]:
     """What stands at the top of a recipe is of the type that config.yaml has there; null there allows anything."""
     for key, value in config.items():
-        expected = type(root.get(key))
-        if key in PARTS or expected in (type(None), dict) or key not in root:
+        if key in PARTS or key not in root or root[key] is None or isinstance(root[key], dict):
             continue
-        if not annotations.fits(value, {list: list[str]}.get(expected, expected)):
-            words = annotations.readable({list: list[str]}.get(expected, expected))
+        expected: Any = list[str] if isinstance(root[key], list) else type(root[key])
+        if not type_hints.fits(value, expected):
+            words = type_hints.readable(expected)
             yield RecipeError(f"{key} is {value!r}, but must be {words}.", where=key)
         elif key == "stages" and (wrong := [stage for stage in value if stage not in STAGES]):
             hint = nearest(wrong[0], STAGES, "There are")

@@ -17,11 +17,13 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
-from luthier import bounds, optuna_sweeper, trust
-from luthier.catalog import USER, Catalog
+from luthier import trust
+from luthier.composing import bounds
+from luthier.composing.catalog import USER, Catalog
+from luthier.composing.names import refuse_bad_name
 from luthier.errors import Refused
-from luthier.names import refuse_bad_name
 from luthier.plugins import CORE_RECIPES
+from luthier.sweeps import optuna_sweeper
 
 if TYPE_CHECKING:
     from hydra._internal.config_repository import IConfigRepository

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from luthier.fingerprint import recipe_hash
-from luthier.run_folder import RunFolder
+from luthier.composing.fingerprint import recipe_hash
+from luthier.runs.folder import RunFolder
 
 
 def newest(runs: Path, recipe: str) -> str | None:

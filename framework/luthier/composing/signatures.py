@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from luthier.annotations import Part, allowed, fits, misfit, readable
+from luthier.composing.type_hints import Part, allowed, fits, misfit, readable
 from luthier.errors import PluginError, RecipeError
 from luthier.nearest import nearest
 

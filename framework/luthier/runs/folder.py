@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from luthier.errors import ResourceError
-from luthier.redaction import redact, redact_text
-from luthier.run_lock import RunLock
+from luthier.runs.lock import RunLock
+from luthier.runs.redaction import redact, redact_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from luthier.composing.names import refuse_bad_name
 from luthier.errors import RecipeError
-from luthier.names import refuse_bad_name
 from luthier.nearest import nearest
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-    from luthier.catalog import Catalog
+    from luthier.composing.catalog import Catalog
 
 SIGNS = "+~"
 

@@ -90,7 +90,7 @@ def _unfolded(text: str, file: Path) -> tuple[int, int]:
 
 
 def _line(file: Path, event: yaml.Event) -> str:
-    return f"{file}:{event.start_mark.line + 1}"
+    return f"{file}:{event.start_mark.line + 1}" if event.start_mark else str(file)
 
 
 def refuse_growing(config: dict[str, Any]) -> None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier import annotations, checks, signatures
+from luthier.composing import checks, signatures, type_hints
 from luthier.errors import LuthierError
 from luthier.verbs import BUILT_IN, Verb, built_in
 
 if TYPE_CHECKING:
-    from luthier.compose import Composer
+    from luthier.composing.compose import Composer
 
 FLAGS = {
     "--multirun": (), "-m": (), "--run": (), "--resolve": (), "--hydra-help": (), "--help": (), "--version": (),
@@ -57,9 +57,8 @@ class Completer:
             "--config-dir": lambda: files(word, only_folders=True),
             "--trust": list,
             "--package": lambda: checks.PARTS,
-            **{flag: (lambda values=values: values) for flag, values in FLAGS.items() if values},
         }
-        return values[flag]() if flag in values else None
+        return values[flag]() if flag in values else FLAGS.get(flag) or None
 
     def _verbs(self) -> list[str]:
         return [*BUILT_IN, *(verb.name for _, verbs in self.composer.plugins.ask("luthier_verbs") for verb in verbs)]
@@ -123,7 +122,7 @@ class Completer:
         if node is None or "_target_" not in node:
             return []
         setting = signatures.signature(node["_target_"]).settings.get(name)
-        return [f"{key}={value}" for value in annotations.choices(setting.type)] if setting else []
+        return [f"{key}={value}" for value in type_hints.choices(setting.type)] if setting else []
 
 
 def _actions(verb: Verb) -> list[argparse.Action]:

@@ -93,8 +93,8 @@ def misfit(value: Any, expected: Any, path: str) -> tuple[str, Any, Any] | None:
         inner = [(f"{path}.{key}", one) for key, one in value.items()]
     elif origin is list and isinstance(value, list):
         inner = [(f"{path}[{index}]", one) for index, one in enumerate(value)]
-    found = (misfit(one, arguments[-1], where) for where, one in inner)
-    return next((one for one in found if one), (path, value, expected))
+    misfits = (misfit(one, arguments[-1], where) for where, one in inner)
+    return next((one for one in misfits if one), (path, value, expected))
 
 
 def readable(expected: Any) -> str:

@@ -8,11 +8,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
-from luthier import annotations, option_file, signatures
-from luthier.catalog import Answer, Catalog
-from luthier.checks import PARTS, STAGES
-from luthier.compose import ROOT_FILE
-from luthier.option_file import Option
+from luthier.composing import option_file, signatures, type_hints
+from luthier.composing.catalog import Answer, Catalog
+from luthier.composing.checks import PARTS, STAGES
+from luthier.composing.compose import ROOT_FILE
+from luthier.composing.option_file import Option
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", None: "null", NoneType: "null"}
@@ -113,7 +113,7 @@ def _inside(path: list[str], shape: dict[str, Any]) -> dict[str, Any]:
 def _option(option: Option) -> dict[str, Any]:
     signature = signatures.signature(option.target) if option.target else None
     shapes = {name: _setting(setting, option) for name, setting in (signature.settings if signature else {}).items()}
-    asked = {key.partition(".")[0]: {} for key in option.asks}
+    asked: dict[str, Any] = {key.partition(".")[0]: {} for key in option.asks}
     return {
         "description": option.headline,
         "properties": {**asked, **shapes},
@@ -150,6 +150,6 @@ def _plain(expected: Any) -> dict[str, Any]:
         return {"type": "array", "items": _plain(arguments[0])}
     if origin is dict:
         return {"type": "object", "additionalProperties": _plain(arguments[-1])}
-    if expected is annotations.Part:
+    if expected is type_hints.Part:
         return {"type": "object"}
     return {"type": _TYPES[expected]} if expected in _TYPES else {}

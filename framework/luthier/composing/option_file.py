@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from luthier.catalog import Answer, Catalog
+from luthier.composing.catalog import Answer, Catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Option:
     def inside(cls, answer: Answer, key: str) -> Option:
         """The part that stands under a key of the file itself, as `batch` does in config.yaml."""
         text = answer.text
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
         node = next(value for name, value in root.value if name.value == key)
         option = cls(answer, headline=dict(entries(root, text, answer.file))[key].comment)
         option._keep(dict(entries(node, text, answer.file)))

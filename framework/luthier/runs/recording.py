@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from luthier.events import whole_lines
 from luthier.report.record import Comparison, DataFacts, ModelFacts, RunRecord, Sample, TrainingFacts
+from luthier.runs.events import whole_lines
 
 if TYPE_CHECKING:
     from luthier.evaluate.scores import Scores
@@ -40,7 +40,9 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
         model=_model(run),
         training=_training(run),
         data=[
-            DataFacts(name=composition.choices.get("data", ""), digest=str(run.data.digest), counts=dict(run.data.report()))
+            DataFacts(
+                name=composition.choices.get("data", ""), digest=str(run.data.digest), counts=dict(run.data.report())
+            )
         ],
         splits={name: len(run.data.examples(name)) for name in ("train", "validation", "test")},
         curves=_curves(run),

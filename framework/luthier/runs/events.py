@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from luthier.redaction import redact
+from luthier.runs.redaction import redact
 
 
 class EventLog:

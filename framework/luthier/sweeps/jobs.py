@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from luthier import again
 from luthier.errors import (
     DataError,
     LuthierError,
@@ -21,7 +20,8 @@ from luthier.errors import (
     Refused,
     ResourceError,
 )
-from luthier.run_folder import RunFolder
+from luthier.runs.folder import RunFolder
+from luthier.sweeps import again
 
 KINDS = (RecipeError, DataError, NumericsError, ResourceError, Refused, PluginError)
 BY_CODE: dict[int, type[LuthierError]] = {kind.code: kind for kind in KINDS}

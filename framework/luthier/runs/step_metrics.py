@@ -6,7 +6,7 @@ import csv
 import math
 from pathlib import Path
 
-from luthier.events import whole_lines
+from luthier.runs.events import whole_lines
 
 NAME = "step_wise_training_metrics.csv"
 

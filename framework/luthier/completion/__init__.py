@@ -1,0 +1,1 @@
+"""What could come next on a command line, for bash, zsh and fish."""
