@@ -47,7 +47,7 @@ def before_and_after(run: RunRecord) -> str:
     known = facts(run)
     said = (
         f"Below each figure stands its {story.percent(run.confidence)} bootstrap interval over "
-        f"{run.splits['test']:,} held-out examples, none of which was trained on. The whole run took "
+        f"{run.comparisons[0].after.count:,} held-out examples, none of which was trained on. The whole run took "
         f"{duration(run.seconds or 0)} on {known['Device']}: {known['Optimizer steps']} steps, "
         f"{known['Weights trained']} weights, {known['Speed']}, {known['Peak memory']} of memory. "
         f"Measured with luthier {run.versions['luthier']}, torch {run.versions['torch']}, seed {run.seed}."
