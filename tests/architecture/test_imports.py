@@ -9,29 +9,29 @@ import pytest
 
 from tests.architecture.sources import core, modules, plugins
 
-COMMAND_LINE = {
-    "cli", "__main__", "verbs", "helptext", "recipe_command", "completer", "recipe_schema", "starter", "chatting",
-    "planning",
-}  # fmt: skip
+COMMAND_LINE = {"cli", "__main__", "verbs", "helptext", "recipe_command", "completion", "chatting", "planning"}
 ABOVE_THE_TORCH_LINE = {
-    "again", "annotations", "bounds", "catalog", "checks", "cli", "command_line", "completer", "compose", "console",
-    "errors", "exit_codes", "fingerprint", "gate", "helptext", "hook_calls", "hookspecs", "names", "nearest",
-    "option_file", "optuna_sweeper", "origins", "plugins", "recipe_command", "recipe_schema", "redaction",
-    "run_folder", "run_lock", "search_space", "signatures", "starter", "trust", "unfinished", "wording",
+    "cli", "completion", "composing", "console", "errors", "exit_codes", "helptext", "hook_calls", "hookspecs",
+    "nearest", "plugins", "recipe_command", "sweeps", "trust",
 }  # fmt: skip
-GROUND = {"errors", "nearest", "cache", "losses", "parts", "hookspecs", "annotations", "redaction"}
+LIGHT = {  # of packages that are heavy otherwise: what a command needs to know of a run
+    "luthier.training.signals", "luthier.training", "luthier.runs", "luthier.runs.folder", "luthier.runs.unfinished",
+    "luthier.runs.redaction", "luthier.runs.lock", "luthier.fetch", "luthier.fetch.cache",
+}  # fmt: skip
+GROUND = {"errors", "nearest", "losses", "parts", "hookspecs"}
 MAY_KNOW = {  # what is named here knows these and nothing else of luthier
-    "data": {"cache", "errors", "nearest", "once", "packages", "parts", "report"},
-    "models": {"artifact", "attention", "cache", "errors", "nearest", "once", "packages"},
+    "data": {"fetch", "errors", "nearest", "parts", "report"},
+    "models": {"artifact", "attention", "errors", "fetch", "nearest"},
     "generate": {"attention", "data", "errors", "head", "parts", "scoring"},
     "report": {"errors", "parts"},
     "optimizers": {"errors", "parts"},
+    "fetch": {"errors", "nearest"},
     "adaptation": {"errors", "models", "nearest"},
     "prompt": {"errors", "parts"},
     "method": {"data", "errors", "parts"},
 }
 JOINTS = {("luthier.models.run", "luthier.artifact"), ("luthier.evaluate.finished", "luthier.artifact")}
-ABOVE_A_RUN = {"assemble", "run", "compose", "gate", "catalog", "plugins", "trust", "sweep"}
+ABOVE_A_RUN = {"assemble", "run", "composing", "plugins", "trust", "sweeps"}
 HEAVY = {"torch", "transformers", "pytorch_lightning", "datasets", "peft", "accelerate", "wandb", "pydantic", "optuna"}
 
 
@@ -74,8 +74,7 @@ def test_the_ground_knows_nothing_above_it(package):
 def test_above_the_torch_line_nothing_heavy_is_imported_at_the_top(module):
     tops = {name.split(".")[0] for name in modules()[module].imports(lazy=False)}
     assert not tops & HEAVY
-    light = {"luthier.training.signals", "luthier.training"}  # what a command needs to know of a run's end
-    heavy = {name for name in modules()[module].imports(lazy=False) if name in modules()} - light
+    heavy = {name for name in modules()[module].imports(lazy=False) if name in modules()} - LIGHT
     assert {modules()[name].package for name in heavy} <= ABOVE_THE_TORCH_LINE | {"verbs", "luthier"}
 
 
