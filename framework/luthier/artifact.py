@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from luthier import trust
 from luthier.build import build
-from luthier.composing.catalog import Catalog
+from luthier.composing.stored import stored_recipe
 from luthier.errors import RecipeError, ResourceError
 from luthier.models.safety import refuse_code, refuse_pickles, vouch
 from luthier.plugins import Plugins
@@ -115,9 +114,7 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     _verify(folder, manifest)
     refuse_code(folder, owner=str(folder))
-    recipe = OmegaConf.load(folder / RECIPE)
-    plugins = plugins or Plugins.from_flags([])
-    trust.refuse_untrusted(recipe, trust.trusted_targets(Catalog.of(plugins), plugins, vouched))
+    recipe = stored_recipe(folder / RECIPE, plugins or Plugins.from_flags([]), vouched)
     model: Model = build(recipe.model)
     vouch(model, vouched)
     adaptation: Adaptation = build(recipe.adaptation)

@@ -26,6 +26,7 @@ from luthier.composing.fingerprint import recipe_hash
 from luthier.composing.gate import Gate
 from luthier.composing.origins import Origins
 from luthier.composing.signatures import MissingSettingError
+from luthier.composing.stored import escaped
 from luthier.errors import LuthierError, RecipeError
 from luthier.plugins import Plugins
 
@@ -99,7 +100,7 @@ class Composer:
         found = [error for error in found if complete or not isinstance(error, MissingSettingError)]
         if found:
             raise self._together(found, overrides)
-        config = OmegaConf.create(_escaped(resolved))
+        config = OmegaConf.create(escaped(resolved))
         OmegaConf.set_readonly(config, True)  # also for plugins, who are shown it
         reasons = [sentence for _, said in self.plugins.ask("luthier_check", config=config) for sentence in said]
         if reasons:
@@ -166,12 +167,3 @@ def _pretend_to_run(raw: DictConfig) -> None:
     with read_write(raw.hydra), open_dict(raw.hydra):
         raw.hydra.runtime.output_dir = os.path.abspath(str(raw.hydra.run.dir))
     HydraConfig.instance().set_config(raw.copy())
-
-
-def _escaped(node: Any) -> Any:
-    """What was resolved stays text: a `${` that is left was escaped, and must not be looked up a second time."""
-    if isinstance(node, dict):
-        return {key: _escaped(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_escaped(value) for value in node]
-    return node.replace("${", "\\${") if isinstance(node, str) else node

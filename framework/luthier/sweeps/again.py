@@ -8,13 +8,14 @@ from pathlib import Path
 
 from luthier.errors import RecipeError
 
+SAFE = ["-P"] if sys.version_info >= (3, 11) else []  # a file of the working folder must not stand in for a library
 _this_job: list[str] | None = None
 
 
 def command(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> list[str]:
     """The command line that carries out one job in `folder`: luthier's own flags, a recipe's overrides."""
     where = f"hydra.run.dir={quoted(str(folder))}"
-    return [sys.executable, "-m", "luthier", *flags, *overrides, where, "hydra.output_subdir=null"]
+    return [sys.executable, *SAFE, "-m", "luthier", *flags, *overrides, where, "hydra.output_subdir=null"]
 
 
 def remember(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> None:

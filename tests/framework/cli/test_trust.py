@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -269,9 +272,22 @@ def test_modules_of_the_working_folder_do_not_stand_in_for_libraries(here, write
     for name in ("yaml", "hydra", "torch", "json"):
         write(f"{name}.py", "import canary")
     write("recipes/recipe/mine.yaml", recipe("seed: 3"))
-    script = [sys.executable, "-P"] if sys.version_info >= (3, 11) else [sys.executable]
-    program = "import sys; sys.path = [p for p in sys.path if p]; from luthier.cli import main; main()"
-    argv = [*script, "-c", program, "recipe=mine", "--cfg", "job", "--trust", "mine.Thing"]
+    argv = [str(Path(sys.executable).with_name("luthier")), "recipe=mine", "--cfg", "job", "--trust", "mine.Thing"]
+    ended = subprocess.run(argv, cwd=here, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert not marker.exists()
+
+
+def test_nor_do_they_in_a_process_that_luthier_starts(here, write, marker):
+    """From Python 3.11 on; before that, Python always looks into the working folder first."""
+    from luthier.sweeps import again
+
+    if sys.version_info < (3, 11):
+        assert again.SAFE == []
+        return
+    for name in ("yaml", "hydra", "torch", "json", "luthier"):
+        write(f"{name}.py", "import canary")
+    argv = [word for word in again.command([], ["--cfg", "job"], here / "run") if not word.startswith("hydra.")]
     ended = subprocess.run(argv, cwd=here, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert not marker.exists()
@@ -283,3 +299,30 @@ def test_the_canary_would_tell(marker):
     canary.run()
     assert marker.read_text() == "called"
     sys.modules.pop("canary")
+
+
+BOMB = [f"a{n}: &a{n} [{', '.join(['*a' + str(n - 1)] * 9)}]" for n in range(1, 7)]
+ARTIFACTS = {
+    "naming code": "evil: {_target_: canary.run}",
+    "naming code by interpolation": "evil: canary.run\nworse: {_target_: '${evil}'}",
+    "reading a secret": "evil: '${oc.env:CANARY}'",
+    "as a YAML object": "evil: !!python/object/apply:canary.run []",
+    "unfolding without end": "\n".join(["a0: &a0 [x, x, x, x]", *BOMB]),
+    "saying a thing twice": "seed: 1\nseed: 2",
+}
+
+
+@pytest.mark.parametrize("how", ARTIFACTS)
+@pytest.mark.parametrize("verb", [["chat", "evil", "--message", "x"], ["evaluate", "evil"], ["export", "evil", "out"]])
+def test_an_artifact_of_a_stranger_runs_no_code_either(how, verb, luthier, run, here, marker):
+    from luthier.training.checkpoint_files import digest
+
+    shutil.copytree(run / "artifact", here / "evil")
+    recipe, manifest = here / "evil" / "resolved.yaml", here / "evil" / "manifest.json"
+    recipe.write_text(f"{recipe.read_text()}\n{ARTIFACTS[how]}\n")
+    facts = json.loads(manifest.read_text())
+    facts["files"]["resolved.yaml"] = digest(recipe)
+    manifest.write_text(json.dumps(facts))
+    end = luthier(*verb, "--json")
+    assert end.code == (2 if how == "saying a thing twice" else 6), end.err
+    assert not marker.exists()
