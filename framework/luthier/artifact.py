@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from luthier.build import build
 from luthier.composing.stored import stored_recipe
@@ -43,6 +43,7 @@ class Artifact(Subject):
 
     folder: Path = field(default_factory=Path)
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    recipe: DictConfig = field(default_factory=lambda: DictConfig({}))
     adaptation: Adaptation | None = None
 
     def merged(self) -> nn.Module:
@@ -128,6 +129,7 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str
         prompt=build(recipe.prompt),
         folder=folder,
         manifest=manifest,
+        recipe=recipe,
         adaptation=adaptation,
     )
 

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
-from luthier.errors import LuthierError
+from luthier.errors import PluginError
+
+TARGET, PARTIAL = "_target_", "_partial_"
 
 
 def build(node: Any, *parts: Any) -> Any:
     """Call the node's target with the parts in front and its settings as keywords; nested nodes are built first.
 
-    The node must come from `Composer.check`, which has seen every name in it. A LuthierError of the target is raised
-    as it is.
+    The node must come from `Composer.check` or `stored_recipe`, which have seen every name in it. Settings arrive as
+    plain values, and text as it is: what looks like an interpolation by now is none. Errors of the target are raised
+    as they are.
     """
-    try:
-        return instantiate(node, *parts, _convert_="all")
-    except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, LuthierError):
-                raise cause from error
-            cause = cause.__cause__
-        raise
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return _built(plain, parts)
+
+
+def _built(node: Any, parts: tuple[Any, ...] = ()) -> Any:
+    if isinstance(node, Mapping):
+        settings = {str(key): _built(value) for key, value in node.items() if key not in (TARGET, PARTIAL)}
+        if TARGET not in node:
+            return settings
+        target = _named(str(node[TARGET]))
+        return partial(target, *parts, **settings) if node.get(PARTIAL) else target(*parts, **settings)
+    return [_built(one) for one in node] if isinstance(node, (list, tuple)) else node
+
+
+def _named(target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    found = getattr(import_module(module), name, None)
+    if found is None:
+        raise PluginError(f"{target!r} is named by an option file, but {module} has no {name!r}.")
+    return found

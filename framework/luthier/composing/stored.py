@@ -27,7 +27,7 @@ def stored_recipe(file: Path, plugins: Plugins, vouched: Iterable[str] = ()) -> 
     bounds.refuse_growing(plain)
     resolved: Any = OmegaConf.to_container(raw, resolve=True)
     trust.refuse_untrusted(resolved, trust.trusted_targets(Catalog.of(plugins), plugins, vouched))
-    return OmegaConf.create(escaped(resolved))
+    return DictConfig(escaped(resolved))
 
 
 def escaped(node: Any) -> Any:

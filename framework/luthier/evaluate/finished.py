@@ -11,7 +11,6 @@ from omegaconf import OmegaConf
 
 from luthier import artifact
 from luthier.build import build
-from luthier.composing.stored import stored_recipe
 from luthier.data.examples import content_key
 from luthier.data.module import Data
 from luthier.errors import DataError
@@ -40,7 +39,7 @@ class Finished:
         Raises RecipeError where there is no artifact, and DataError where the data is not there any more.
         """
         subject = artifact.load(path, plugins=plugins, vouched=vouched)
-        recipe = stored_recipe(subject.folder / artifact.RECIPE, plugins, vouched)
+        recipe: Any = subject.recipe
         trainer = build(recipe.trainer)
         assert subject.adaptation is not None
         method = build(recipe.method, build(recipe.model), subject.adaptation, build(recipe.optimizer))
