@@ -1,4 +1,4 @@
-"""Runs what a page says, in a folder of its own: luthier in this process, anything else through a shell."""
+"""Runs what a page says, in a folder of its own: what only looks in this process, anything else in one of its own."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from luthier.console import Console
 from luthier.verbs import BUILT_IN, built_in
 
 SHELL = set("|&;<>*$`")
+LOOKS = {"recipes", "plugins", "explain", "init", "schema", "--help", "--version", "--cfg", "--info"}
 ELSEWHERE = {"pip", "python", "git", "cd", "make", "wandb", "tensorboard", "torchrun", "kill", "export", "source"}
 
 
@@ -56,10 +57,13 @@ class Session:
         """The exit code and all that was said, stdout first."""
         words = shlex.split(text)
         if words[0] == "luthier" and not SHELL & set(text.replace("${", "").replace("'*'", "")):
-            return self._in_process(words[1:])
+            return self._in_process(words[1:]) if LOOKS & set(words) else self._ended([sys.executable, "-m", *words])
+        return self._ended(["bash", "-c", text])
+
+    def _ended(self, command: Sequence[str]) -> tuple[int, str]:
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(
-            ["bash", "-c", text], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=280
         )
         return done.returncode, done.stdout + done.stderr
 
