@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from luthier.console import Console
 from luthier.errors import LuthierError, RecipeError
 from luthier.nearest import nearest
+from luthier.threads import wait_briefly
 
 if TYPE_CHECKING:
     from luthier.composing.catalog import Catalog
@@ -61,6 +62,7 @@ class Flags:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point of the `luthier` command; ends the process with one of the exit codes of `luthier.errors`."""
+    wait_briefly()
     console = Console()
     try:
         flags = Flags.parse(sys.argv[1:] if argv is None else argv)
