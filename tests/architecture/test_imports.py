@@ -12,7 +12,7 @@ from tests.architecture.sources import core, modules, plugins
 COMMAND_LINE = {"cli", "__main__", "verbs", "helptext", "recipe_command", "completion", "chatting", "planning"}
 ABOVE_THE_TORCH_LINE = {
     "cli", "completion", "composing", "console", "errors", "exit_codes", "helptext", "hook_calls", "hookspecs",
-    "nearest", "plugins", "recipe_command", "sweeps", "trust",
+    "nearest", "plugins", "recipe_command", "sweeps", "threads", "trust",
 }  # fmt: skip
 LIGHT = {  # of packages that are heavy otherwise: what a command needs to know of a run
     "luthier.training.signals", "luthier.training", "luthier.runs", "luthier.runs.folder", "luthier.runs.unfinished",
