@@ -53,7 +53,7 @@ def test_a_partial_waits_for_what_is_missing():
 
 
 def test_errors_of_the_part_are_raised_as_they_are():
-    with pytest.raises(RecipeError, match="No."):
+    with pytest.raises(RecipeError, match=r"No\."):
         build({"_target_": HERE, "of": {"_target_": f"{__name__}.Refusing"}})
 
 

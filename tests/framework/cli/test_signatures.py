@@ -23,7 +23,8 @@ LENGTH = 512
 class Parent:
     """The parent."""
     def __init__(self, network, *, rank: int = 8, mode: Mode = "a", length: int = LENGTH, near: float | None = None,
-                 names: list[str] | None = None, by: dict[str, float] = {}, path: str, of: "Thing", old: Optional[int] = 3):
+                 names: list[str] | None = None, by: dict[str, float] = {}, path: str, of: "Thing",
+                 old: Optional[int] = 3):
         pass
 
 class Child(Parent):
@@ -94,7 +95,7 @@ def test_a_function_is_a_part_too(module):
     "target", ["no_such_package.Thing", "luthier.no_such_module.Thing", "luthier.prompt.NoSuch", "Thing", ".x"]
 )
 def test_what_is_not_there_is_named(target):
-    with pytest.raises(PluginError, match="cannot be found|defines no"):
+    with pytest.raises(PluginError, match=r"cannot be found|defines no"):
         signature(target)
 
 
