@@ -79,7 +79,7 @@ class Head:
             return -(log_probs * weights[keep]).sum() + 0 * hidden.sum(), weights.sum()
         linear = cast(nn.Linear, self.module)
         return chunked_cross_entropy(
-            hidden, _whole(linear.weight), targets, weights,
+            hidden, linear.weight, targets, weights,
             scale=self.scale, softcap=self.softcap, bias=linear.bias, chunk=chunk,
         )  # fmt: skip
 
@@ -89,13 +89,16 @@ class Head:
             return self._log_probs_by_module(hidden, targets, chunk)
         linear = cast(nn.Linear, self.module)
         return token_log_probs(
-            hidden, _whole(linear.weight), targets,
+            hidden, linear.weight, targets,
             scale=self.scale, softcap=self.softcap, bias=linear.bias, chunk=chunk,
         )  # fmt: skip
 
     @property
     def is_plain(self) -> bool:
-        """Whether the head is one weight matrix, neither adapted nor quantized, that can be multiplied by directly."""
+        """Whether the head is one weight matrix, neither adapted, quantized nor sharded by itself.
+
+        It can then be multiplied by directly; any other head is called, chunk by chunk.
+        """
         return type(self.module) is nn.Linear
 
     def _log_probs_by_module(self, hidden: Tensor, targets: Tensor, chunk: int | None) -> Tensor:
@@ -144,9 +147,3 @@ def _prove(network: nn.Module, head: Head) -> None:
             f"{type(bare(network)).__name__} does more between its hidden states and its logits than luthier knows of.",
             hint="Use an architecture with a plain linear head, a scale or a soft cap.",
         )
-
-
-def _whole(weight: Tensor) -> Tensor:
-    """A sharded weight gathered, its gradient scattered back; any other as it is."""
-    gather = getattr(weight, "full_tensor", None)
-    return weight if gather is None else cast(Tensor, gather())
