@@ -109,7 +109,8 @@ def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
 
 def _compose_ahead(asked: Namespace, composer: Composer, console: Console) -> None:
     """Compose before Hydra does, of a sweep each value that it lists; say what a recipe lost and name the run."""
-    words = command_line.read(asked.overrides)
+    words = command_line.read(asked.overrides, composer.catalog)
+    command_line.refuse_unknown_answers(words, composer.catalog)
     jobs = command_line.first_jobs(words) if asked.multirun else [list(asked.overrides)]
     compositions = [composer.compose(overrides, complete=asked.cfg is None) for overrides in jobs]
     for line in compositions[0].dropped:

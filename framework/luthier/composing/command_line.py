@@ -41,7 +41,7 @@ class Word:
         return f"{self.text.partition('=')[0]}={value}"
 
 
-def read(overrides: Sequence[str]) -> list[Word]:
+def read(overrides: Sequence[str], catalog: Catalog | None = None) -> list[Word]:
     """Parse the overrides; RecipeError for one that is neither question=answer nor setting=value."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -52,11 +52,19 @@ def read(overrides: Sequence[str]) -> list[Word]:
             override = parser.parse_override(text)
         except HydraException as error:
             raise _unreadable(text, error) from error
-        words.append(Word(text, override.key_or_group, override.package, _values(override), override))
+        words.append(Word(text, override.key_or_group, override.package, _values(override, catalog), override))
     return words
 
 
-def _values(override: Any) -> tuple[str, ...]:
+def _values(override: Any, catalog: Catalog | None) -> tuple[str, ...]:
+    """What is listed; of an interval its beginning; of a pattern the answers that it fits, where they are known."""
+    from hydra.core.override_parser.types import Glob, IntervalSweep
+
+    value = override.value()
+    if isinstance(value, Glob):
+        return tuple(value.filter(catalog.names(override.key_or_group))) if catalog else ()
+    if isinstance(value, IntervalSweep):
+        return (str(value.start),)
     if override.is_choice_sweep() or override.is_discrete_sweep():
         return tuple(str(value) for value in override.sweep_string_iterator())
     return () if override.is_sweep_override() or override.is_delete() else (str(override.value()),)
@@ -80,6 +88,8 @@ def refuse_unknown_answers(words: Sequence[Word], catalog: Catalog) -> None:
     for word in words:
         if word.key.split("/")[0] == "hydra" or word.override.is_delete():
             continue
+        if word.sweeps and not word.values:
+            raise no_such_answer(word.key, word.text.partition("=")[2], catalog, where=word.text)
         if word.key in questions:
             for value in word.values:
                 _refuse_unknown_answer(word, value, catalog)
@@ -116,7 +126,7 @@ def no_such_answer(question: str, name: str, catalog: Catalog, *, where: str) ->
 
 def first_jobs(words: Sequence[Word]) -> list[list[str]]:
     """Of a sweep, the command lines that use every listed value once; the first has the first value of each."""
-    kept = [word for word in words if not word.sweeps or word.values]  # an interval has no first value
+    kept = [word for word in words if not word.sweeps or word.values]
     first = [word.with_value(word.values[0]) if word.sweeps else word.text for word in kept]
     others = [
         [*first[:place], word.with_value(value), *first[place + 1 :]]

@@ -79,7 +79,7 @@ class Composer:
 
         With `complete` false, settings that must be given may still be missing.
         """
-        words = command_line.read(overrides)
+        words = command_line.read(overrides, self.catalog)
         command_line.refuse_unknown_answers(words, self.catalog)
         raw = self._load(list(overrides))
         choices = answered(raw.hydra)

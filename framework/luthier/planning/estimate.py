@@ -58,7 +58,7 @@ def memory(weights: Weights, work: Work) -> dict[str, int]:
     Activations after Korthikanti et al. (2022), equation 1, without attention scores, which are never whole here.
     """
     tokens = work.micro * work.length
-    layer = tokens * (10 * weights.width + 3 * weights.inner) * work.computes_in
+    layer = tokens * (16 * weights.width + 4 * weights.inner) * work.computes_in
     kept = (
         weights.layers * tokens * weights.width * work.computes_in + layer
         if work.checkpointing

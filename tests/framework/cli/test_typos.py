@@ -70,6 +70,11 @@ TYPOS = {
     ("-m", "trainer.clpi=1,2"): "trainer.clip",
     ("-m", "seed=1,2", "modle=tiny"): "model",
     ("-m", "optimizer/schedule=cosine,liner"): "linear",
+    ("-m", "trainer.clpi=interval(0,1)"): "trainer.clip",
+    ("-m", "optimizer.lr=interval(1e-5,1e-3)", "modle=tiny"): "model",
+    ("-m", "optimizer/shedule=glob(*)"): "optimizer/schedule",
+    ("-m", "optimizer/schedule=glob(x*)"): "cosine",
+    ("-m", "trainer.epochs=range(1,3)", "model=tniy"): "tiny",
     # plugins
     ("-p", "no:stf"): "sft",
     ("-p=no:adaptrs",): "adapters",
