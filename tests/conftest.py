@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 
@@ -19,3 +22,13 @@ def smollm2():
     model = Wheel(**{name: value for name, value in answer.items() if name != "defaults"})
     model.folder()
     return model
+
+
+@pytest.fixture(autouse=True)
+def log_handlers_as_they_were() -> Iterator[None]:
+    """Hydra configures logging for its process; a later test must not meet handlers whose stream is gone."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
