@@ -52,6 +52,8 @@ def read(overrides: Sequence[str], catalog: Catalog | None = None) -> list[Word]
             override = parser.parse_override(text)
         except HydraException as error:
             raise _unreadable(text, error) from error
+        if not override.key_or_group:
+            raise RecipeError(f"{text!r} does not say which setting it means.", where=text)
         words.append(Word(text, override.key_or_group, override.package, _values(override, catalog), override))
     return words
 
