@@ -69,15 +69,12 @@ def measure(name: str, command: list[str], folder: Path, steps: int, threads: in
         out = Path(scratch) / "out.json"
         places = {"model": folder / "model", "data": folder / "data.jsonl", "run": Path(scratch) / "run"}
         filled = [part.format(**places, steps=steps, out=out) for part in command]
-        environment = (
-            os.environ
-            | {
-                "BENCHMARK_OUT": str(out),
-                "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE / "contenders")]),
-                "OMP_NUM_THREADS": str(threads),
-                "GOMP_SPINCOUNT": SPINS,  # for all alike: luthier sets it itself, the others would suffer from a busy machine
-            }
-        )
+        environment = os.environ | {
+            "BENCHMARK_OUT": str(out),
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE / "contenders")]),
+            "OMP_NUM_THREADS": str(threads),
+            "GOMP_SPINCOUNT": SPINS,  # luthier sets it itself; the others shall not suffer from a busy machine
+        }
         done = subprocess.run(filled, env=environment, capture_output=True, text=True, cwd=scratch)
         if done.returncode or not out.exists():
             raise SystemExit(f"{name} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
