@@ -132,12 +132,10 @@ def _estimate(found: Plan, trainer: Any) -> None:
 
     from luthier.planning import machine
 
-    work, device = _work(found.composition.config, trainer.autocast), trainer.device
-    if device.type == "cuda" and not torch.cuda.is_available():
-        hint = "Choose trainer=cpu, or install a torch that knows this GPU."
-        found.problems.append(
-            ResourceError("The recipe wants a GPU, and torch finds none.", where="trainer", hint=hint)
-        )
+    try:
+        work, device = _work(found.composition.config, trainer.autocast), trainer.device
+    except LuthierError as error:  # such as a GPU that is not here
+        found.problems.append(error)
         return
     trains = "fit" in found.composition.config.stages
     if found.data is not None and trains:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,13 @@ def luthier(here, capsys) -> Callable[..., Ended]:
         from luthier.cli import main
 
         capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main(list(argv))
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        try:
+            with pytest.raises(SystemExit) as end:
+                main(list(argv))
+        finally:
+            root.handlers[:], root.level = handlers, level  # Hydra sets up logging for a process that ends
         said = capsys.readouterr()
         return Ended(int(end.value.code or 0), said.out, said.err)
 
