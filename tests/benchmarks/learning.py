@@ -97,7 +97,7 @@ class Learner:
 
     @torch.no_grad()
     def held_out(self, some: list[Batch]) -> float:
-        sums = torch.tensor([[float(part) for part in self.loss(batch)] for batch in some]).sum(0)
+        sums = torch.tensor([[part.item() for part in self.loss(batch)] for batch in some]).sum(0)
         return float(sums[0] / sums[1])
 
 

@@ -52,5 +52,5 @@ for step in range(asked.steps):
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad()
-    watch.lap(batch.tokens, float(total / weight))
+    watch.lap(batch.tokens, (total / weight).item())
 watch.write(asked.out)

@@ -37,5 +37,5 @@ for step in range(asked.steps):
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad()
-    watch.lap(int(mask.sum()), float(loss))
+    watch.lap(int(mask.sum()), loss.item())
 watch.write(asked.out)

@@ -30,7 +30,7 @@ class Timed(SFTTrainer):
         elif hasattr(self, "pending"):
             watch.lap(*self.pending)
         loss = super().training_step(model, inputs, *rest)
-        self.pending = (tokens, float(loss))
+        self.pending = (tokens, loss.item())
         return loss
 
 
