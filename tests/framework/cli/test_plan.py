@@ -145,7 +145,7 @@ def test_tokens_and_steps_are_those_of_the_run(planned, write):
         (["adaptation=lora", "adaptation.rank=0"], 2, "rank"),
         (["model=folder", "model.path=nowhere"], 2, "nowhere"),
         (["model=random", "model.architecture=lama"], 2, "llama"),
-        (["trainer=gpu"], 5, "GPU"),
+        (["trainer=gpu"], 5, "CUDA"),
         (["batch.micro=4000000"], 5, "memory"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
