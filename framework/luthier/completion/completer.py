@@ -41,7 +41,7 @@ class Completer:
         words = line.split()[1:]
         word = words.pop() if words and not line[-1:].isspace() else ""
         verb = next((self._verb(first) for first in words[:1]), None)
-        found = self._after(words[-1] if words else "", word)
+        found = self._after(words[-1] if words else "", word, verb)
         if found is None and word.startswith("-"):
             found = [*FLAGS, *(_flags(verb) if verb else ())]
         if found is None:
@@ -49,7 +49,7 @@ class Completer:
             found = [*found, *self._verbs()] if not words else found
         return sorted({candidate for candidate in found if candidate.startswith(word)})
 
-    def _after(self, flag: str, word: str) -> Iterable[str] | None:
+    def _after(self, flag: str, word: str, verb: Verb | None) -> Iterable[str] | None:
         """What a flag takes; None where it takes nothing."""
         names = [plugin.name for plugin in self.composer.plugins.known]
         values: dict[str, Callable[[], Iterable[str]]] = {
@@ -58,7 +58,12 @@ class Completer:
             "--trust": list,
             "--package": lambda: checks.PARTS,
         }
-        return values[flag]() if flag in values else FLAGS.get(flag) or None
+        if flag in values:
+            return values[flag]()
+        own = next((action for action in _actions(verb) if flag in action.option_strings), None) if verb else None
+        if own is None or own.nargs == 0:
+            return FLAGS.get(flag) or None
+        return [str(choice) for choice in own.choices] if own.choices is not None else files(word)
 
     def _verbs(self) -> list[str]:
         return [*BUILT_IN, *(verb.name for _, verbs in self.composer.plugins.ask("luthier_verbs") for verb in verbs)]

@@ -50,6 +50,7 @@ OFFERS = {
     "luthier plan recipe=qu": ["recipe=quickstart"],
     "luthier plan trainer.precision=b": ["trainer.precision=bf16"],
     "luthier plan --a": ["--all"],
+    "luthier preview --split t": ["test", "train"],
     "luthier recipes opt": ["optimizer", "optimizer/schedule"],
     "luthier explain adaptation=l": ["adaptation=lora"],
     "luthier explain exit": ["exit-codes"],
