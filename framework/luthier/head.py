@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from luthier.errors import RecipeError
+from luthier.errors import NumericsError, RecipeError
 from luthier.losses import chunked_cross_entropy, token_log_probs
 
 
@@ -141,6 +141,12 @@ def _prove(network: nn.Module, head: Head) -> None:
     with torch.no_grad(), torch.random.fork_rng():
         hidden, logits = _forward(network, {"input_ids": tokens, "use_cache": False})
         ours = head.logits(hidden[:, -1])
+    if not logits.isfinite().all():
+        raise NumericsError(
+            f"{type(bare(network)).__name__} gives logits that are not finite for two tokens, before any training.",
+            where="model",
+            hint="Its weights hold NaN or infinity, or its dtype is too narrow for them: try model.dtype=float32.",
+        )
     tolerance = 1e-4 if logits.dtype in (torch.float32, torch.float64) else 2e-2
     if ours.shape != logits.shape or not torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance):
         raise RecipeError(

@@ -10,7 +10,7 @@ import transformers
 from peft import LoraConfig, PromptTuningConfig, TaskType, get_peft_model
 from torch import nn
 
-from luthier.errors import RecipeError
+from luthier.errors import NumericsError, RecipeError
 from luthier.head import find_head, last_hidden_state
 
 SIZES: dict[str, Any] = {
@@ -129,3 +129,11 @@ def test_virtual_tokens_are_cut_off() -> None:
     hidden = last_hidden_state(network, inputs)
     assert hidden.shape == (2, 9, 32)
     torch.testing.assert_close(find_head(network).logits(hidden), network(**inputs).logits[:, 5:], rtol=1e-5, atol=1e-5)
+
+
+def test_weights_that_are_not_finite_are_named_and_not_the_architecture():
+    network = transformers.LlamaForCausalLM(transformers.LlamaConfig(**NETWORKS["Llama"]))
+    with torch.no_grad():
+        network.model.norm.weight[0] = float("nan")
+    with pytest.raises(NumericsError, match="not finite"):
+        find_head(network)
