@@ -128,7 +128,7 @@ def recipe(look: Look, name: str, schema: str) -> str:
         "  size: 8   # blocks of one step, whatever the machine",
         "  micro: 1   # of one forward: more is faster, and needs more memory",
         f"  length: {look.length}   # tokens of a block",
-        "  overlong: error   # truncate or drop: what happens to a longer example",
+        "  overlong: error   # truncate, drop or split: what happens to a longer example",
         "trainer: {epochs: 2, max_steps: null}   # max_steps: 40, for a first try",
         f"score: {score}",
     ]

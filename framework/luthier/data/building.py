@@ -15,7 +15,7 @@ from luthier.data import ledger
 from luthier.data.blocks import Writer
 from luthier.data.chunks import Chunk
 from luthier.data.encode.codec import Codec
-from luthier.data.overlong import truncated
+from luthier.data.overlong import pieces, truncated
 from luthier.data.packing import best_fit, one_each
 from luthier.data.rows import Encode, encoded
 from luthier.errors import DataError
@@ -24,7 +24,7 @@ from luthier.parts import Example, Row
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Overlong = Literal["error", "truncate", "drop"]
+Overlong = Literal["error", "truncate", "drop", "split"]
 
 _NAMED = 100  # places that are kept of each kind of event
 _SAMPLE = 16  # rows whose tokens are looked at one by one
@@ -62,9 +62,9 @@ class Facts:
 def build(folder: Path, examples: Sequence[Example], recipe: Recipe, *, split: str) -> None:
     """Encode the examples of a split, settle what is too long, pack, and write blocks into an empty folder.
 
-    Counted are: `overlong` rows, of which `truncated` or `dropped`; `truncated_answers`, which lost trained tokens;
-    `untrainable` rows, left out as a sequence of theirs has nothing to predict; `special_text` and
-    `moved_boundaries` as the encoder counts them. DataError where a row is too long and that is an error, and where
+    Counted are: `overlong` rows, of which `truncated`, `dropped` or `split` into pieces; `truncated_answers`, which
+    lost trained tokens; `untrainable` rows, left out as a sequence of theirs has nothing to predict; `special_text`
+    and `moved_boundaries` as the encoder counts them. DataError where a row is too long and that is an error, and where
     nothing is left.
     """
     facts, writer = Facts(), Writer(folder)
@@ -76,7 +76,7 @@ def build(folder: Path, examples: Sequence[Example], recipe: Recipe, *, split: s
         numbers = np.arange(number, number + len(chunk.rows))
         longest = max(longest, int(chunk.lengths.max()))
         for at in range(-number % every, len(chunk.rows), every):
-            if len(chunk.rows[at]) > recipe.length and recipe.overlong != "truncate":
+            if len(chunk.rows[at]) > recipe.length and recipe.overlong in ("error", "drop"):
                 continue
             seen = looked_at(examples[number + at], chunk.rows[at], recipe)
             facts.findings.append({"where": seen.where, "found": [finding.as_json() for finding in seen.findings]})
@@ -99,6 +99,8 @@ def looked_at(example: Example, row: Row, recipe: Recipe) -> ledger.Ledger:
         kept = truncated(row, recipe.length)
         lost = int(Chunk([row]).trained.sum() - Chunk([kept]).trained.sum())
         return ledger.inspect(example, kept, recipe.tokenizer, lost=lost)
+    if recipe.overlong == "split":
+        return ledger.inspect(example, pieces(row, recipe.length)[-1], recipe.tokenizer)
     seen = ledger.inspect(example, row, recipe.tokenizer)
     said = f"It has {len(row)} tokens, more than batch.length={recipe.length}, and "
     said += "ends the run." if recipe.overlong == "error" else "is left out."
@@ -114,30 +116,43 @@ def _settled(
         return chunk, numbers
     places = [str(examples[number].get("where", f"example {number + 1}")) for number in numbers]
     kept = [_settled_row(row, recipe, facts, where) for row, where in zip(chunk.rows, places, strict=True)]
-    stays = np.array([row is not None for row in kept])
-    return Chunk([row for row in kept if row is not None]), numbers[stays]
+    return Chunk([row for rows in kept for row in rows]), np.repeat(numbers, [len(rows) for rows in kept])
 
 
-def _settled_row(row: Row, recipe: Recipe, facts: Facts, where: str) -> Row | None:
-    """The row as it will be trained on, or None where it is left out."""
+def _settled_row(row: Row, recipe: Recipe, facts: Facts, where: str) -> list[Row]:
+    """The row as it will be trained on: itself, what is left of it, its pieces, or nothing."""
     if not Chunk([row]).trainable[0]:
         facts.note("untrainable", where)
-        return None
+        return []
     if len(row) <= recipe.length:
-        return row
+        return [row]
     facts.note("overlong", where)
-    if recipe.overlong != "truncate":
-        facts.note("dropped", where)
-        return None
-    kept = truncated(row, recipe.length)
+    return _SETTLED[recipe.overlong](row, recipe.length, facts, where)
+
+
+def _dropped(row: Row, length: int, facts: Facts, where: str) -> list[Row]:
+    facts.note("dropped", where)
+    return []
+
+
+def _truncated(row: Row, length: int, facts: Facts, where: str) -> list[Row]:
+    kept = truncated(row, length)
     facts.note("truncated", where)
     after = Chunk([kept])
     if after.trained.sum() < Chunk([row]).trained.sum():
         facts.note("truncated_answers", where)
-    if not after.trainable[0]:
-        facts.note("untrainable", where)
-        return None
-    return kept
+    if after.trainable[0]:
+        return [kept]
+    facts.note("untrainable", where)
+    return []
+
+
+def _split(row: Row, length: int, facts: Facts, where: str) -> list[Row]:
+    facts.note("split", where)
+    return [piece for piece in pieces(row, length) if Chunk([piece]).trainable[0]]
+
+
+_SETTLED = {"error": _dropped, "drop": _dropped, "truncate": _truncated, "split": _split}
 
 
 def _check(facts: Facts, recipe: Recipe, longest: int, split: str) -> None:
@@ -147,7 +162,7 @@ def _check(facts: Facts, recipe: Recipe, longest: int, split: str) -> None:
             f"{counts['overlong']} {split} examples are longer than batch.length={recipe.length} tokens; the longest "
             f"has {longest}.",
             where=places["overlong"][0],
-            hint=f"Set batch.length={longest}, or batch.overlong=truncate or drop.",
+            hint=f"Set batch.length={longest}, or batch.overlong=truncate, drop or split.",
         )
     if counts["rows"]:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
 from luthier.fetch import cache
 from luthier.fetch.once import once
-from luthier.parts import Example, Prompt, Source
+from luthier.parts import Batch, Example, Prompt, Source
 from luthier.report.record import Ledger as ReportedLedger
 from luthier.report.record import LedgerToken
 
@@ -36,9 +37,10 @@ class Data(pl.LightningDataModule):
 
     size: blocks (packed) or examples of one optimizer step, over all devices; micro: of one forward on one device.
     length: tokens of a block, and the most that an example may have; packing: whether examples share blocks, or each
-    has its own, padded to the longest of its batch. overlong: what happens to a longer example. workers: processes
-    that make batches ahead. allow: errors that the token ledger finds in every example and that this recipe means
-    (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn, endless_answer, double_bos, truncated_answer).
+    has its own, padded to the longest of its batch. overlong: what happens to a longer example; split cuts it
+    into pieces and loses nothing. workers: processes that make batches ahead. allow: errors that the token ledger
+    finds in every example and that this recipe means (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn,
+    endless_answer, double_bos, truncated_answer).
 
     Encoded blocks are kept in the cache under the hash of all that they are made from.
     """
@@ -56,7 +58,7 @@ class Data(pl.LightningDataModule):
         micro: int = 2,
         length: int = 1024,
         packing: bool = True,
-        overlong: Literal["error", "truncate", "drop"] = "error",
+        overlong: Literal["error", "truncate", "drop", "split"] = "error",
         workers: int = 0,
         allow: list[str] | None = None,
     ) -> None:
@@ -150,6 +152,12 @@ class Data(pl.LightningDataModule):
     def steps(self, epochs: int, world: int) -> int:
         """Optimizer steps of `epochs` epochs, the same for any number of devices."""
         return epochs * self._order(world).steps
+
+    def first_batches(self) -> Iterator[Batch]:
+        """The micro-batches of the first epoch as one device would read them, made as they are asked for."""
+        blocks = self.blocks("train")
+        assert blocks is not None, "a run without training examples ends when they are read"
+        yield from self._batches(blocks, self._order(1), 0).of(0)
 
     def train_dataloader(self) -> Loader:
         blocks = self.blocks("train")

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from luthier.errors import RecipeError
 from luthier.parts import Row, Sequence
+
+
+def pieces(row: Row, length: int) -> list[Row]:
+    """The row as rows of at most `length` tokens, so that every token that was to be predicted still is, once.
+
+    Each piece begins with the last token of the one before it, as context of weight 0. RecipeError for a row of
+    several sequences, which belong together.
+    """
+    if len(row) <= length:
+        return [row]
+    if len(row.sequences) > 1:
+        raise RecipeError(
+            f"A row of {len(row.sequences)} sequences that belong together cannot be cut into pieces.",
+            where="batch.overlong",
+            hint="Set batch.overlong=truncate or drop.",
+        )
+    (whole,) = row.sequences
+    found = []
+    for start in range(0, len(whole) - 1, length - 1):
+        weights = np.array(whole.weights[start : start + length])
+        weights[0] = 0
+        found.append(Row((Sequence(whole.ids[start : start + length], weights),), row.values))
+    return found
 
 
 def truncated(row: Row, length: int) -> Row:

@@ -1,9 +1,9 @@
-"""Which weights decay, and which are matrices that turn hidden states into hidden states."""
+"""Which weights decay, which move at a rate of their own, and which are matrices inside a network."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
@@ -11,13 +11,19 @@ from torch import nn
 from luthier.errors import RecipeError
 
 Named = Iterable[tuple[str, nn.Parameter]]
+Rate = Callable[[str], float]
 
 _TABLES = re.compile(r"(^|\.)(\w*embed\w*|wte|wpe|lm_head|score)(\.|$)")
 
 
+def is_table(name: str) -> bool:
+    """Whether a weight of this name belongs to the embeddings or the head, whose rows are tokens."""
+    return _TABLES.search(name) is not None
+
+
 def is_hidden_matrix(name: str, weight: nn.Parameter) -> bool:
     """True for the matrices inside a network; False for norms, biases, embeddings and the head."""
-    return weight.ndim == 2 and _TABLES.search(name) is None
+    return weight.ndim == 2 and not is_table(name)
 
 
 def trainable(named: Named) -> list[tuple[str, nn.Parameter]]:
@@ -28,6 +34,28 @@ def trainable(named: Named) -> list[tuple[str, nn.Parameter]]:
             "The adaptation leaves no weight to train.", where="adaptation", hint="Choose one with weights that move."
         )
     return kept
+
+
+def one_rate(name: str) -> float:
+    """All weights move at the same rate."""
+    return 1.0
+
+
+def by_rate(named: Named, lr: float, rate: Rate) -> list[tuple[float, list[tuple[str, nn.Parameter]]]]:
+    """The weights that may move with their learning rate; those of the rate `lr` itself come first."""
+    found: dict[float, list[tuple[str, nn.Parameter]]] = {1.0: []}
+    for name, weight in trainable(named):
+        found.setdefault(rate(name), []).append((name, weight))
+    return [(lr * factor, together) for factor, together in found.items() if together]
+
+
+def parameter_groups(named: Named, lr: float, weight_decay: float, rate: Rate) -> list[dict[str, Any]]:
+    """For each rate the groups of `with_and_without_decay`."""
+    return [
+        {**group, "lr": own}
+        for own, together in by_rate(named, lr, rate)
+        for group in with_and_without_decay(together, weight_decay)
+    ]
 
 
 def with_and_without_decay(named: Named, weight_decay: float) -> list[dict[str, Any]]:

@@ -103,7 +103,7 @@ class _Parts:
             message = (
                 f"{len(head.overlong)} of {head.encoded} examples looked at are longer than {batch.length} tokens."
             )
-            hint = f"Set batch.length={head.longest}, or batch.overlong=truncate or drop."
+            hint = f"Set batch.length={head.longest}, or batch.overlong=truncate, drop or split."
             self.plan.problems.append(DataError(message, where=head.overlong[0], hint=hint))
 
     def _encode(self) -> Any:
