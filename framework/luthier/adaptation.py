@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from luthier.errors import RecipeError
+from luthier.errors import RecipeError, ResourceError
 from luthier.nearest import nearest
+from luthier.parts import Adaptation
 
 if TYPE_CHECKING:
     from peft import PeftConfig
+    from peft.tuners.tuners_utils import BaseTuner
 
     from luthier.parts import Model
 
 
-class Full:
+class Full(Adaptation):
     """Every weight may move; what is saved is the whole network, as transformers writes it."""
 
     needs_base = False
@@ -25,18 +29,53 @@ class Full:
         return network.requires_grad_(True)
 
     def save(self, network: nn.Module, folder: Path) -> None:
-        network.save_pretrained(folder)  # type: ignore[operator]
+        from luthier.models.loading import without_bars
+
+        with without_bars():
+            network.save_pretrained(folder)  # type: ignore[operator]
 
     def load(self, model: Model, folder: Path) -> nn.Module:
         from luthier.models.folder import Folder
 
-        return Folder(path=str(folder)).network()
+        return Folder(path=str(folder), dtype="auto").network()
 
     def merge(self, network: nn.Module) -> nn.Module:
         return network
 
 
-class PeftAdaptation:
+class ByName(Adaptation):
+    """An adaptation whose trainable weights, by their names, are all that is saved.
+
+    Subclasses choose or insert them in `__call__`, which must do the same each time; and say how to `merge`.
+    """
+
+    needs_base = True
+    file = "moved.safetensors"
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        moved = {name: weight.detach().contiguous() for name, weight in _trainable(network).items()}
+        save_file(moved, folder / self.file)
+
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        network = self(model.network())
+        here, there = _trainable(network), load_file(folder / self.file)
+        if {name: weight.shape for name, weight in here.items()} != {
+            name: moved.shape for name, moved in there.items()
+        }:
+            raise ResourceError(
+                f"{self.file} holds other weights than {type(self).__name__} moves in this network.", where=str(folder)
+            )
+        with torch.no_grad():
+            for name, weight in here.items():
+                weight.copy_(there[name])
+        return network
+
+
+def _trainable(network: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+
+
+class PeftAdaptation(Adaptation):
     """An adaptation that PEFT knows: subclasses say which with `peft_config`. Artifacts load with plain PEFT.
 
     New weights are kept in float32, also beside a network in bfloat16.
@@ -66,6 +105,17 @@ class PeftAdaptation:
 
     def merge(self, network: nn.Module) -> nn.Module:
         return cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]
+
+    def add(self, network: nn.Module, folder: Path, name: str) -> None:
+        network.load_adapter(str(folder), adapter_name=name)  # type: ignore[operator]
+
+    def use(self, network: nn.Module, name: str | None) -> None:
+        tuner = cast("BaseTuner", network.base_model)
+        if name is None:
+            tuner.disable_adapter_layers()
+            return
+        tuner.enable_adapter_layers()
+        network.set_adapter(name)  # type: ignore[operator]
 
 
 def _refused(error: ValueError, network: nn.Module, config: PeftConfig) -> RecipeError:

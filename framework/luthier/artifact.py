@@ -46,6 +46,29 @@ class Artifact(Subject):
     recipe: DictConfig = field(default_factory=lambda: DictConfig({}))
     adaptation: Adaptation | None = None
 
+    def add(self, path: str | Path, name: str) -> None:
+        """Put what another run learned beside this one's, which is called `default`, on the same base; see `use`.
+
+        RecipeError where it is of another adaptation or another base, or where the adaptation does not allow it.
+        """
+        assert self.adaptation is not None
+        folder = find(path)
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        _verify(folder, manifest)
+        refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
+        theirs = OmegaConf.load(folder / RECIPE).adaptation
+        if theirs != self.recipe.adaptation or manifest["model"] != self.manifest["model"]:
+            raise RecipeError(
+                "Only what the same adaptation of the same base learned can stand beside it.", where=str(folder)
+            )
+        self.adaptation.add(self.network, folder, name)
+        self.network.eval()
+
+    def use(self, name: str | None) -> None:
+        """Answer with the adapter of this name from now on; None is the base as it was."""
+        assert self.adaptation is not None
+        self.adaptation.use(self.network, name)
+
     def merged(self) -> nn.Module:
         """A plain network with the same logits, which no longer needs PEFT; the artifact's own is used up."""
         assert self.adaptation is not None

@@ -70,14 +70,19 @@ class Method(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
-        return self.optimizer(trainable, self.steps)
+        return self.optimizer(trainable, self.steps, self.rate)
+
+    def rate(self, name: str) -> float:
+        """The factor of the learning rate at which a weight moves; the adaptation's word, unless the method has one."""
+        return self.adaptation.rate(name)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         loss = self.loss(batch)
         held = loss.sum.detach(), loss.weight.detach()
         self._step_sum = held[0] if self._step_sum is None else self._step_sum + held[0]
         self._step_weight = held[1] if self._step_weight is None else self._step_weight + held[1]
-        return loss.sum
+        penalty = self.adaptation.penalty(self.network)
+        return loss.sum if penalty is None else loss.sum + penalty * loss.weight  # both are divided by the weight
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Turn the gradient of the sum into that of the mean; Lightning has divided by micro-batches and ranks."""

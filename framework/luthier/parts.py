@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from luthier.errors import RecipeError
+
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -134,13 +136,19 @@ class Model(Protocol):
 
 
 class Adaptation(Protocol):
-    """Which weights may move. `luthier.adaptation` has the defaults that most adaptations keep."""
+    """Which weights may move. Inherit it: what most adaptations leave as it is has a body here.
+
+    `luthier.adaptation` has the ways of saving that most of them share.
+    """
 
     needs_base: bool
     """Whether what `save` writes is of use only beside the weights that it was made for."""
 
     def __call__(self, network: nn.Module) -> nn.Module:
-        """The network with only the chosen weights trainable, new ones inserted where the method needs them."""
+        """The network with only the chosen weights trainable, new ones inserted where the method needs them.
+
+        It may lie on meta, where nothing has values: only its shapes are asked for then.
+        """
 
     def save(self, network: nn.Module, folder: Path) -> None:
         """Write what moved, and nothing else, as safetensors."""
@@ -160,6 +168,35 @@ class Source(Protocol):
     @property
     def counts(self) -> Mapping[str, int]:
         """What happened to the records in the latest reading: read, skipped, quarantined, …"""
+    def learn(self, batches: Iterable[Batch]) -> None:
+        """See batches of the training split before the network is adapted; they are made as they are asked for."""
+
+    def rate(self, name: str) -> float:
+        """The factor of the learning rate at which the trainable weight of this name moves."""
+        return 1.0
+
+    def penalty(self, network: nn.Module) -> Tensor | None:
+        """What the adaptation adds to the mean loss while training, a scalar; None is nothing."""
+        return None
+
+    def callbacks(self) -> list[Any]:
+        """Lightning callbacks of the training, such as one that acts after each optimizer step."""
+        return []
+
+    def add(self, network: nn.Module, folder: Path, name: str) -> None:
+        """Put what another run of this adaptation saved beside what is there; RecipeError where only one fits."""
+        raise RecipeError(
+            f"{type(self).__name__} does not keep several adapters on one network.",
+            hint="Load each artifact by itself.",
+        )
+
+    def use(self, network: nn.Module, name: str | None) -> None:
+        """Answer with the adapter of this name from now on, or with none of them; the run's own is `default`."""
+        raise RecipeError(
+            f"{type(self).__name__} is part of its network and cannot be switched.",
+            hint="Load the artifact and its base by themselves.",
+        )
+
 
     @property
     def warnings(self) -> list[str]:
@@ -193,7 +230,10 @@ class Score:
     better: str = "higher"
 
 
-Optimizer = Callable[[Iterable[tuple[str, nn.Parameter]], int], Any]
-"""`optimizer(named_parameters, total_steps)` gives what Lightning's `configure_optimizers` returns."""
+Optimizer = Callable[[Iterable[tuple[str, nn.Parameter]], int, Callable[[str], float]], Any]
+"""`optimizer(named_parameters, total_steps, rate)` gives what Lightning's `configure_optimizers` returns.
+
+`rate(name)` is the factor of the learning rate at which a weight moves.
+"""
 
 Device = torch.device

@@ -135,6 +135,13 @@ def dress(network: PreTrainedModel, loading: Loading) -> PreTrainedModel:
     return network
 
 
+def in_dtype(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The same network with its weights in `dtype`; what it computes once in float32, as rotary frequencies, stays."""
+    for weight in network.parameters():
+        weight.data = weight.data.to(dtype)
+    return network
+
+
 def asks_the_registry(network: nn.Module) -> bool:
     """Whether any layer looks its attention up among the functions that transformers knows.
 

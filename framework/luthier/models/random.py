@@ -13,7 +13,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM
 from luthier import attention
 from luthier.errors import RecipeError
 from luthier.models.bpe import byte_level_bpe
-from luthier.models.loading import Loading, dress
+from luthier.models.loading import Loading, dress, in_dtype
 from luthier.models.tokenizers import settle
 from luthier.nearest import nearest
 
@@ -92,8 +92,7 @@ class Random:
                     f"No {self.architecture} network can be made: {str(error).splitlines()[0]}", where="model"
                 ) from error
         # drawn in float32 and rounded after, so that the seed means the same weights in each dtype
-        module: nn.Module = network
-        module.eval().to(self.loading.torch_dtype(self.config))
+        in_dtype(network.eval(), self.loading.torch_dtype(self.config))
         return dress(network, self.loading)
 
     def lineage(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from luthier import artifact
 from luthier.models.digests import weights_digest
-from luthier.models.loading import Loading, dress, load_config, load_tokenizer
+from luthier.models.loading import Loading, dress, in_dtype, load_config, load_tokenizer
 from luthier.models.tokenizers import settle
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Run:
             return self._dressed(loaded.network)
         merged = loaded.merged()
         if self.loading.dtype != "auto":
-            merged.to(self.loading.torch_dtype(self.config))
+            in_dtype(merged, self.loading.torch_dtype(self.config))
         return self._dressed(merged)
 
     def _dressed(self, network: nn.Module) -> nn.Module:

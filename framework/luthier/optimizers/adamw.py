@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from luthier.optimizers.groups import Named, with_and_without_decay
+from luthier.optimizers.groups import Named, Rate, one_rate, parameter_groups
 from luthier.optimizers.schedules import Schedule, scheduled
 
 
@@ -29,7 +29,7 @@ class AdamW:
         self.schedule, self.lr, self.weight_decay = schedule, lr, weight_decay
         self.betas, self.eps = (beta1, beta2), eps
 
-    def __call__(self, named_parameters: Named, total_steps: int) -> dict[str, Any]:
-        groups = with_and_without_decay(named_parameters, self.weight_decay)
+    def __call__(self, named_parameters: Named, total_steps: int, rate: Rate = one_rate) -> dict[str, Any]:
+        groups = parameter_groups(named_parameters, self.lr, self.weight_decay, rate)
         optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)
         return scheduled(optimizer, self.schedule, total_steps)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from luthier.errors import RecipeError
-from luthier.optimizers.groups import Named, trainable, with_and_without_decay
+from luthier.optimizers.groups import Named, Rate, one_rate, parameter_groups, trainable
 from luthier.optimizers.schedules import Schedule, scheduled
 
 
@@ -29,7 +29,7 @@ class AdamW8bit:
         self.schedule, self.lr, self.weight_decay = schedule, lr, weight_decay
         self.betas, self.eps = (beta1, beta2), eps
 
-    def __call__(self, named_parameters: Named, total_steps: int) -> dict[str, Any]:
+    def __call__(self, named_parameters: Named, total_steps: int, rate: Rate = one_rate) -> dict[str, Any]:
         named = trainable(named_parameters)
         device = named[0][1].device.type
         if device != "cuda":
@@ -46,6 +46,6 @@ class AdamW8bit:
                 where="optimizer",
                 hint="Install it with pip install 'luthier[gpu]'.",
             ) from error
-        groups = with_and_without_decay(named, self.weight_decay)
+        groups = parameter_groups(named, self.lr, self.weight_decay, rate)
         optimizer = implementation(groups, lr=self.lr, betas=self.betas, eps=self.eps)
         return scheduled(optimizer, self.schedule, total_steps)

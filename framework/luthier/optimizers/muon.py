@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from luthier.optimizers.groups import Named, is_hidden_matrix, trainable
+from luthier.optimizers.groups import Named, Rate, by_rate, is_hidden_matrix, one_rate, trainable
 from luthier.optimizers.schedules import Schedule, scheduled
 
 
@@ -33,10 +33,10 @@ class Muon:
         self.schedule, self.lr, self.momentum, self.ns_steps = schedule, lr, momentum, ns_steps
         self.weight_decay, self.betas, self.eps = weight_decay, (beta1, beta2), eps
 
-    def __call__(self, named_parameters: Named, total_steps: int) -> dict[str, Any]:
+    def __call__(self, named_parameters: Named, total_steps: int, rate: Rate = one_rate) -> dict[str, Any]:
         named = trainable(named_parameters)
-        matrices = [weight for name, weight in named if is_hidden_matrix(name, weight)]
-        rest = [weight for name, weight in named if not is_hidden_matrix(name, weight)]
+        matrices = self._groups([(name, weight) for name, weight in named if is_hidden_matrix(name, weight)], rate)
+        rest = self._groups([(name, weight) for name, weight in named if not is_hidden_matrix(name, weight)], rate)
         optimizers: list[torch.optim.Optimizer] = []
         if matrices:
             scaled: dict[str, Any] = {"adjust_lr_fn": "match_rms_adamw", "momentum": self.momentum}
@@ -47,6 +47,10 @@ class Muon:
                 torch.optim.AdamW(rest, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=0.0, fused=True)
             )
         return scheduled(Together(optimizers), self.schedule, total_steps)
+
+    def _groups(self, named: list[tuple[str, torch.nn.Parameter]], rate: Rate) -> list[dict[str, Any]]:
+        found = by_rate(named, self.lr, rate) if named else []
+        return [{"params": [weight for _, weight in together], "lr": own} for own, together in found]
 
 
 class Together(torch.optim.Optimizer):

@@ -21,14 +21,18 @@ class WithoutFrozen(pl.Callback):
 
     def __init__(self) -> None:
         self._print = ""
+        self._names: set[str] | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         pl_module.strict_loading = False
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._frozen(pl_module)
+
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        frozen = _frozen(pl_module)
+        frozen = self._frozen(pl_module)
         self._print = self._print or fingerprint(frozen)
         checkpoint["state_dict"] = {
             name: value for name, value in checkpoint["state_dict"].items() if name not in frozen
@@ -38,7 +42,7 @@ class WithoutFrozen(pl.Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        frozen = _frozen(pl_module)
+        frozen = self._frozen(pl_module)
         here = set(pl_module.state_dict()) - frozen.keys()
         there = set(checkpoint["state_dict"])
         if here != there:
@@ -55,6 +59,14 @@ class WithoutFrozen(pl.Callback):
                 hint="Continue with the same model, at the same revision.",
             )
 
+    def _frozen(self, module: pl.LightningModule) -> dict[str, torch.Tensor]:
+        """The weights that no step of this training moves: settled at its start, as some rest for a while only."""
+        named = dict(module.named_parameters(remove_duplicate=False))
+        if self._names is None:
+            moving = {weight for weight in module.parameters() if weight.requires_grad}
+            self._names = {name for name, weight in named.items() if weight not in moving}
+        return {name: named[name] for name in self._names}
+
 
 def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
     """Names, shapes, types and the exact sum of each tensor's bits: the same on every device, one pass."""
@@ -64,12 +76,6 @@ def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
         bits = whole.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[whole.element_size()])
         sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {int(bits.sum(dtype=torch.int64))}\n".encode())
     return sha.hexdigest()
-
-
-def _frozen(module: pl.LightningModule) -> dict[str, torch.Tensor]:
-    moving = {weight for weight in module.parameters() if weight.requires_grad}
-    named = module.named_parameters(remove_duplicate=False)
-    return {name: weight for name, weight in named if weight not in moving}
 
 
 def _few(word: str, names: set[str]) -> str:

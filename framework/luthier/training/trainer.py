@@ -111,6 +111,7 @@ class Trainer:
         lightning.fit(run.method, datamodule=run.data, ckpt_path=start)
 
     def _callbacks(self, run: Run, tell: Listener) -> list[Any]:
+        acting = run.adaptation.callbacks()  # first: what they do after a step is in that step's checkpoint
         own = reliable(
             run.folder,
             run.signals,
@@ -122,7 +123,7 @@ class Trainer:
             checkpointing=bool(run.composition.config.model.get("gradient_checkpointing")),
         )
         foreign = run.plugins.ask("luthier_callbacks", config=run.composition.config)
-        return [*own, *(callback for _, found in foreign for callback in found)]
+        return [*acting, *own, *(callback for _, found in foreign for callback in found)]
 
     def steps(self, data: Data, world: int) -> int:
         """Optimizer steps of the whole run."""

@@ -1,0 +1,55 @@
+"""The tiny twin of a recipe on two ranks of this machine: processes that are forked from one that has imported all."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["luthier.testing.twin", "peft", "transformers.models.llama.modeling_llama"])
+
+
+def two_ranks(folder: Path, *words: str) -> list[Path]:
+    """Train together; gives the file of each rank with the weights that its network moved, by name."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder.mkdir(parents=True)
+    processes = [CONTEXT.Process(target=_rank, args=(rank, port, folder, words)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    try:
+        for process in processes:
+            process.join(120)
+    finally:
+        for process in processes:
+            process.kill()
+    said = "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("rank-*.txt")))
+    assert [process.exitcode for process in processes] == [0, 0], said
+    return [_weights(folder, rank) for rank in range(2)]
+
+
+def _rank(rank: int, port: int, folder: Path, words: tuple[str, ...]) -> None:
+    place = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    with open(folder / f"rank-{rank}.txt", "w", encoding="utf-8") as said:
+        os.dup2(said.fileno(), sys.stdout.fileno())
+        os.dup2(said.fileno(), sys.stderr.fileno())
+        import torch
+
+        from luthier.testing.twin import twin
+
+        torch.set_num_threads(1)
+        run = twin(folder, *words, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+        run.carry_out()
+        moved = {name: weight for name, weight in run.method.network.named_parameters() if weight.requires_grad}
+        save_file({name: weight.detach().clone() for name, weight in moved.items()}, _weights(folder, rank))
+
+
+def _weights(folder: Path, rank: int) -> Path:
+    return folder / f"rank-{rank}.safetensors"
