@@ -51,14 +51,17 @@ class Sequence:
 class Row:
     """One encoded example: sequences that stay together in one block, and numbers that the loss needs beside them.
 
-    Most methods have one sequence; a preference pair has two, chosen first.
+    Most methods have one sequence; a preference pair has two, chosen first. The first `shared` tokens, of weight 0,
+    are the same in all of them (`luthier.data.encode.together` finds them) and are laid down and computed once; the
+    length counts them once.
     """
 
     sequences: tuple[Sequence, ...]
     values: Mapping[str, float] = field(default_factory=dict)
+    shared: int = 0
 
     def __len__(self) -> int:
-        return sum(len(sequence) for sequence in self.sequences)
+        return sum(len(sequence) for sequence in self.sequences) - self.shared * (len(self.sequences) - 1)
 
 
 @dataclass(slots=True)
@@ -70,6 +73,10 @@ class Batch:
     `boundaries` are the cumulative sequence lengths over the flattened batch (0 … B·T, padding a sequence of its
     own): plain integers, so that reading them never waits for a device. `examples` holds the index of each row of
     data, `values` what `Row.values` held, float32 [rows], in the same order.
+
+    What the sequences of a row share is a sequence of its own, laid down before them: a trunk. `branches` says of
+    each sequence that goes on from a trunk, by its number among the boundaries, which one that is; its positions go
+    on there. `ends` are the numbers of the sequences of all rows, in order, without trunks and padding.
     """
 
     input_ids: Tensor
@@ -79,6 +86,8 @@ class Batch:
     boundaries: tuple[int, ...]
     examples: tuple[int, ...]
     values: dict[str, Tensor] = field(default_factory=dict)
+    branches: Mapping[int, int] = field(default_factory=dict)
+    ends: tuple[int, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -159,15 +168,6 @@ class Adaptation(Protocol):
     def merge(self, network: nn.Module) -> nn.Module:
         """A plain network with the same logits; RecipeError where mathematics does not allow it."""
 
-
-class Source(Protocol):
-    """From which examples? Iterating gives them in a fixed order, one at a time."""
-
-    def __iter__(self) -> Iterator[Example]: ...
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """What happened to the records in the latest reading: read, skipped, quarantined, …"""
     def learn(self, batches: Iterable[Batch]) -> None:
         """See batches of the training split before the network is adapted; they are made as they are asked for."""
 
@@ -197,6 +197,15 @@ class Source(Protocol):
             hint="Load the artifact and its base by themselves.",
         )
 
+
+class Source(Protocol):
+    """From which examples? Iterating gives them in a fixed order, one at a time."""
+
+    def __iter__(self) -> Iterator[Example]: ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What happened to the records in the latest reading: read, skipped, quarantined, …"""
 
     @property
     def warnings(self) -> list[str]:

@@ -22,6 +22,7 @@ _KINDS = {
     "weights": "<f4",  # [tokens]
     "sequences": "<i8",  # [sequences + 1], where each begins in the tokens
     "rows": "<i8",  # [rows + 1], where each begins in the sequences
+    "shared": "<i8",  # [rows], how many tokens the sequences of each begin with alike
     "examples": "<i8",  # [rows], the index of the example that each row came from
     "values": "<f4",  # [rows · names], what the loss needs beside the tokens
     "blocks": "<i8",  # [blocks + 1], where each begins in `order`
@@ -62,7 +63,7 @@ class Blocks:
         sequences = tuple(Sequence(ids[begin:end], weights[begin:end]) for begin, end in spans)
         width = len(self._names)
         values = self._arrays["values"][number * width : (number + 1) * width].tolist()
-        return Row(sequences, dict(zip(self._names, values, strict=True)))
+        return Row(sequences, dict(zip(self._names, values, strict=True)), int(self._arrays["shared"][number]))
 
     def rows(self, block: int) -> list[Row]:
         return [self.row(number) for number in self._members(block)]
@@ -111,6 +112,7 @@ class Writer:
         self._files["weights"].add(chunk.weights)
         self._files["sequences"].add(self._tokens + np.cumsum(chunk.sequence_lengths))
         self._files["rows"].add(self._sequences + np.cumsum(chunk.sequences))
+        self._files["shared"].add(chunk.shared)
         self._files["examples"].add(examples)
         if names:
             self._files["values"].add([row.values[name] for row in chunk.rows for name in names])

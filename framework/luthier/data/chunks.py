@@ -38,8 +38,13 @@ class Chunk:
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each row."""
-        return _sums(self.sequence_lengths, self.sequences)
+        """Tokens of each row, those that its sequences share counted once."""
+        return _sums(self.sequence_lengths, self.sequences) - self.shared * (self.sequences - 1)
+
+    @cached_property
+    def shared(self) -> NDArray[np.int64]:
+        """Tokens at the beginning of each row's sequences that are the same in all of them."""
+        return np.array([row.shared for row in self.rows], dtype=np.int64)
 
     @cached_property
     def trained(self) -> NDArray[np.int64]:
@@ -53,12 +58,24 @@ class Chunk:
 
     @property
     def sound(self) -> bool:
-        """Whether a loss can use all of it: nothing empty, first tokens without weight, weights finite."""
+        """Whether a loss can use all of it: nothing empty, first tokens without weight, weights finite.
+
+        What sequences share is the same in them, has no weight, and leaves each something of its own to begin with,
+        of weight 0 too.
+        """
         pairs = [(sequence.ids, sequence.weights) for row in self.rows for sequence in row.sequences]
         if not all(len(ids) and ids.shape == weights.shape for ids, weights in pairs):
             return False
         firsts = np.cumsum(self.sequence_lengths) - self.sequence_lengths
-        return not self.weights[firsts].any() and bool(np.isfinite(self.weights).all())
+        if self.weights[firsts].any() or not np.isfinite(self.weights).all():
+            return False
+        return all(_shares(row) for row in self.rows if row.shared)
+
+
+def _shares(row: Row) -> bool:
+    first = row.sequences[0].ids[: row.shared]
+    same = all(np.array_equal(each.ids[: row.shared], first) for each in row.sequences)
+    return same and all(len(each) > row.shared and not each.weights[: row.shared + 1].any() for each in row.sequences)
 
 
 def _sums(values: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from luthier.parts import Batch, Row
+from luthier.parts import Sequence as Tokens
 
 
 def collate(
@@ -19,42 +20,72 @@ def collate(
 ) -> Batch:
     """Lay the rows of each block one after another and pad the block to `length`, or to the longest of them.
 
-    A block without rows is a filler: padding only, segments and weights 0. `pad` may be any id of the vocabulary,
-    as nothing attends to it. `examples` are the indices of the rows in reading order; without it they are counted
-    from 0. ValueError where a block is longer than `length`.
+    What the sequences of a row share is laid down once, before them, and their positions go on from there. A block
+    without rows is a filler: padding only, segments and weights 0. `pad` may be any id of the vocabulary, as nothing
+    attends to it. `examples` are the indices of the rows in reading order; without it they are counted from 0.
+    ValueError where a block is longer than `length`.
     """
     longest = max((sum(map(len, block)) for block in blocks), default=0)
     width = max(longest, 1) if length is None else length
     if longest > width:
         raise ValueError(f"a block of {longest} tokens does not fit into {width}")
 
-    ids = np.full((len(blocks), width), pad, dtype=np.int64)
-    weights = np.zeros((len(blocks), width), dtype=np.float32)
-    positions = np.zeros((len(blocks), width), dtype=np.int64)
-    segments = np.zeros((len(blocks), width), dtype=np.int32)
-    boundaries = [0]
+    sheet = _Sheet(len(blocks), width, pad)
+    branches: dict[int, int] = {}
+    ends: list[int] = []
     for at, block in enumerate(blocks):
-        start = 0
-        for number, sequence in enumerate((sequence for row in block for sequence in row.sequences), 1):
-            stop = start + len(sequence)
-            ids[at, start:stop] = sequence.ids
-            weights[at, start:stop] = sequence.weights
-            positions[at, start:stop] = np.arange(len(sequence))
-            segments[at, start:stop] = number
-            boundaries.append(at * width + stop)
-            start = stop
-        if start < width:
-            positions[at, start:] = np.arange(width - start)
-            boundaries.append((at + 1) * width)
+        sheet.begin(at)
+        for row in block:
+            trunk = sheet.lay(row.sequences[0], 0, row.shared) if row.shared else None
+            for sequence in row.sequences:
+                number = sheet.lay(sequence, row.shared, len(sequence))
+                ends.append(number)
+                if trunk is not None:
+                    branches[number] = trunk
+        sheet.end()
 
     rows = [row for block in blocks for row in block]
     names = rows[0].values if rows else ()
     return Batch(
-        input_ids=torch.from_numpy(ids),
-        weights=torch.from_numpy(weights),
-        positions=torch.from_numpy(positions),
-        segments=torch.from_numpy(segments),
-        boundaries=tuple(boundaries),
+        input_ids=torch.from_numpy(sheet.ids),
+        weights=torch.from_numpy(sheet.weights),
+        positions=torch.from_numpy(sheet.positions),
+        segments=torch.from_numpy(sheet.segments),
+        boundaries=tuple(sheet.boundaries),
         examples=tuple(range(len(rows)) if examples is None else examples),
         values={name: torch.tensor([row.values[name] for row in rows], dtype=torch.float32) for name in names},
+        branches=branches,
+        ends=tuple(ends),
     )
+
+
+class _Sheet:
+    """The arrays of a batch, written from left to right, block after block."""
+
+    def __init__(self, blocks: int, width: int, pad: int) -> None:
+        self.width = width
+        self.ids = np.full((blocks, width), pad, dtype=np.int64)
+        self.weights = np.zeros((blocks, width), dtype=np.float32)
+        self.positions = np.zeros((blocks, width), dtype=np.int64)
+        self.segments = np.zeros((blocks, width), dtype=np.int32)
+        self.boundaries = [0]
+
+    def begin(self, block: int) -> None:
+        self.block, self.at, self.number = block, 0, 0
+
+    def lay(self, sequence: Tokens, begin: int, end: int) -> int:
+        """Write tokens begin … end of a sequence, at those positions; gives its number among the boundaries."""
+        start, stop = self.at, self.at + end - begin
+        self.at, self.number = stop, self.number + 1
+        self.ids[self.block, start:stop] = sequence.ids[begin:end]
+        self.weights[self.block, start:stop] = sequence.weights[begin:end]
+        self.positions[self.block, start:stop] = np.arange(begin, end)
+        self.segments[self.block, start:stop] = self.number
+        self.boundaries.append(self.block * self.width + stop)
+        return len(self.boundaries) - 2
+
+    def end(self) -> None:
+        """Leave the rest of the block as padding, a sequence of its own."""
+        if self.at < self.width:
+            self.positions[self.block, self.at :] = np.arange(self.width - self.at)
+            self.boundaries.append((self.block + 1) * self.width)

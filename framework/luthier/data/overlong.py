@@ -32,16 +32,21 @@ def pieces(row: Row, length: int) -> list[Row]:
 
 
 def truncated(row: Row, length: int) -> Row:
-    """The row with the ends of its longest sequences cut away, so that it has `length` tokens."""
-    lengths = [len(sequence) for sequence in row.sequences]
-    limit = _limit(lengths, length)
-    spare = length - sum(min(own, limit) for own in lengths)  # shorter by less than one token each: the first get it
+    """The row with the ends of its longest sequences cut away, so that it has `length` tokens.
+
+    Nothing of what the sequences share is cut: where that alone is too long, each keeps one token besides.
+    """
+    own = [len(sequence) - row.shared for sequence in row.sequences]
+    room = max(length - row.shared, len(own))
+    limit = _limit(own, room)
+    spare = room - sum(min(each, limit) for each in own)  # shorter by less than one token each: the first get it
     kept = []
-    for sequence, own in zip(row.sequences, lengths, strict=True):
-        more = own > limit and spare > 0
+    for sequence, each in zip(row.sequences, own, strict=True):
+        more = each > limit and spare > 0
         spare -= more
-        kept.append(Sequence(sequence.ids[: limit + more], sequence.weights[: limit + more]))
-    return Row(tuple(kept), row.values)
+        end = row.shared + limit + more
+        kept.append(Sequence(sequence.ids[:end], sequence.weights[:end]))
+    return Row(tuple(kept), row.values, row.shared)
 
 
 def _limit(lengths: list[int], total: int) -> int:

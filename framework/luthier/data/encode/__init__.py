@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from luthier.data.encode.conversations import context, continuation, conversation
 from luthier.data.encode.documents import text
+from luthier.data.encode.sharing import together
 
-__all__ = ["context", "continuation", "conversation", "text"]
+__all__ = ["context", "continuation", "conversation", "text", "together"]
