@@ -30,6 +30,22 @@ def bare(network: nn.Module) -> nn.Module:
     return cast(nn.Module, inner()) if inner is not None else network
 
 
+def virtual_tokens(network: nn.Module) -> int:
+    """How many tokens that nobody wrote the network puts before each text, and before what it reads with a new cache.
+
+    A wrapper that does so says it by an attribute of this name. RecipeError for PEFT's own wrapper, which would put
+    them before each call anew and before the first of several packed texts only.
+    """
+    config = getattr(network, "active_peft_config", None)
+    if not hasattr(type(network), "virtual_tokens") and getattr(config, "is_prompt_learning", False):
+        raise RecipeError(
+            f"{type(network).__name__} would put virtual tokens before every call, not before every text.",
+            where="adaptation",
+            hint="Use an adaptation that puts them there, such as prefix or prompt_tuning.",
+        )
+    return int(getattr(network, "virtual_tokens", 0))
+
+
 def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     """Hidden states [B, T, H] after the last norm, from one call of the whole network.
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.data import encode
-from luthier.errors import DataError, RecipeError
+from luthier.errors import DataError
 from luthier.generate.kv import roomy_cache
 from luthier.generate.sampling import Sampling
 from luthier.generate.stops import cut, stop_tokens
-from luthier.head import bare
+from luthier.head import bare, virtual_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,10 +59,11 @@ def generate(
     """
     settings = settings or Sampling()
     prompts = [encode.context({"messages": list(conversation)}, tokenizer) for conversation in conversations]
+    longest = tokenizer.model_max_length - virtual_tokens(network)
     for number, prompt in enumerate(prompts):
-        if len(prompt) >= tokenizer.model_max_length:
+        if len(prompt) >= longest:
             raise DataError(
-                f"Conversation {number} has {len(prompt)} tokens, and the model takes {tokenizer.model_max_length}.",
+                f"Conversation {number} has {len(prompt)} tokens, and the model takes {longest}.",
                 hint="Shorten it; the model needs room to answer.",
             )
     answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
@@ -98,14 +99,8 @@ class Writer:
         settings: Sampling,
         heard: Callable[[Answer], None] | None = None,
     ) -> None:
-        if getattr(getattr(network, "active_peft_config", None), "is_prompt_learning", False):
-            raise RecipeError(
-                "The network puts virtual tokens before its text, which answering token by token would repeat.",
-                where="adaptation",
-                hint="Choose an adaptation that changes weights.",
-            )
         self.network, self.tokenizer, self.settings, self.heard = network, tokenizer, settings, heard
-        self.stops = stop_tokens(network, tokenizer)
+        self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_tokens(network)
         self.device = next(network.parameters()).device
         self.takes_positions = "position_ids" in inspect.signature(bare(network).forward).parameters
 
@@ -115,10 +110,12 @@ class Writer:
         rows = [(number, sample) for number in batch for sample in range(samples)]
         live = [answers[number * samples + sample] for number, sample in rows]
         luck = np.stack([self.settings.luck(number, sample) for number, sample in rows])
-        room = [min(self.settings.max_new_tokens, self.tokenizer.model_max_length - len(prompts[n])) for n, _ in rows]
+        most = self.tokenizer.model_max_length - self.virtual
+        room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
 
         ids, mask = self._left_padded([prompts[number] for number in batch], longest + max(room))
-        cache = roomy_cache(bare(self.network).config.get_text_config(), longest + max(room))  # type: ignore[operator, union-attr]
+        config: Any = bare(self.network).config.get_text_config()  # type: ignore[operator, union-attr]
+        cache = roomy_cache(config, self.virtual + longest + max(room))
         logits = self._forward(ids, mask[:, :longest], cache)
         if samples > 1:
             cache.batch_repeat_interleave(samples)

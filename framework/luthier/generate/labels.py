@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from luthier import attention, scoring
 from luthier.data import encode
-from luthier.head import bare, find_head, last_hidden_state
+from luthier.head import bare, find_head, last_hidden_state, virtual_tokens
 from luthier.parts import Sequence as Tokens
 
 if TYPE_CHECKING:
@@ -64,13 +64,12 @@ def score_labels(
 def can_branch(network: nn.Module, length: int) -> bool:
     """Whether the network's layers see exactly what a mask shows them, over so many tokens."""
     config: Any = bare(network).config.get_text_config()  # type: ignore[operator, union-attr]
-    window = getattr(config, "sliding_window", None)
+    window, before = getattr(config, "sliding_window", None), virtual_tokens(network)
     return (
         config._attn_implementation in MASKED
         and "position_ids" in inspect.signature(bare(network).forward).parameters
         and set(getattr(config, "layer_types", None) or ()) <= attention.KNOWN_LAYERS
-        and (window is None or length <= window)
-        and not getattr(getattr(network, "active_peft_config", None), "is_prompt_learning", False)
+        and (window is None or before + length <= window)
     )
 
 
