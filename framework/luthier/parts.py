@@ -168,7 +168,7 @@ class Adaptation(Protocol):
     def merge(self, network: nn.Module) -> nn.Module:
         """A plain network with the same logits; RecipeError where mathematics does not allow it."""
 
-    def learn(self, batches: Iterable[Batch]) -> None:
+    def learn(self, batches: Iterable[Batch], tokenizer: PreTrainedTokenizerBase) -> None:
         """See batches of the training split before the network is adapted; they are made as they are asked for."""
 
     def rate(self, name: str) -> float:

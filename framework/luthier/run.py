@@ -106,7 +106,7 @@ class Run:
     def fit(self) -> None:
         """Train what the adaptation lets move."""
         pl.seed_everything(int(self.composition.config.seed), verbose=False)
-        self.adaptation.learn(self.data.first_batches())
+        self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
         at = time.perf_counter()
         self.trainer.fit(self, self.start)
         self.fit_seconds, self.trained = time.perf_counter() - at, True

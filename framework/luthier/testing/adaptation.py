@@ -73,7 +73,7 @@ def train(folder: Path, *words: str) -> Trained:
 def adapt(run: Run) -> nn.Module:
     """The network that the run will train, as it will be before the first step."""
     pl.seed_everything(int(run.composition.config.seed), verbose=False)
-    run.adaptation.learn(run.data.first_batches())
+    run.adaptation.learn(run.data.first_batches(), run.model.tokenizer)
     run.method.configure_model()
     return run.method.network
 
