@@ -79,10 +79,10 @@ def adapt(run: Run) -> nn.Module:
 
 
 def logits(network: nn.Module) -> Tensor:
-    """Of a few tokens, float32 [1, T, V]."""
+    """Of a few tokens, float32 [1, T, V], without those of virtual tokens before them."""
     ids = torch.arange(5, 29).unsqueeze(0)
     with torch.no_grad():
-        return cast(Tensor, network.eval()(input_ids=ids).logits.float())
+        return cast(Tensor, network.eval()(input_ids=ids).logits[:, -ids.shape[1] :].float())
 
 
 class AdaptationContract:
