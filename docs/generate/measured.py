@@ -1,11 +1,13 @@
 """Put measured figures into pages: `python docs/generate/measured.py [NAME RUN]`.
 
 With NAME and RUN, the record of a finished run becomes docs/measured/NAME.json first. A page marks where figures go,
-`<!-- measured NAME view -->` … `<!-- end measured -->`; what stands between is written from the record alone.
+`<!-- measured NAME view -->` … `<!-- end measured -->`; what stands between is written from the record alone. The view
+`benchmark` is the table that a script of tests/benchmarks left in docs/measured/benchmarks/NAME.json.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +34,8 @@ def filled(text: str) -> str:
 
 
 def _written(name: str, view: str) -> str:
+    if view == "benchmark":
+        return str(json.loads((MEASURED / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))["table"])
     if not (MEASURED / f"{name}.json").is_file():
         return f"*Not measured yet; `python docs/generate/measured.py {name} RUN` puts the figures here.*"
     return VIEWS[view](record(name))

@@ -132,15 +132,16 @@ def main() -> None:
             for name, command in chosen.items():
                 results[name].append(measure(name, command, Path(folder), asked.steps, asked.threads))
                 print(f"{turn + 1}/{asked.rounds} {name}: {results[name][-1]}", file=sys.stderr, flush=True)
-    figures = {"facts": facts, "peak_gflops": peak, "load": os.getloadavg(), "results": results}
-    if asked.out:
-        asked.out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    print(table(results, facts["flops_per_token"], peak))
-    print(
-        f"\n{facts['conversations']} conversations of at most {facts['longest']} tokens, {facts['tokens']} in all, "
+    shown = (
+        f"{table(results, facts['flops_per_token'], peak)}\n\n"
+        f"{facts['conversations']} conversations of at most {facts['longest']} tokens, {facts['tokens']} in all, "
         f"{facts['trained']:.0%} of them trained; {asked.threads} threads; matrix peak {peak:.0f} GFLOP/s in bf16; "
         f"{asked.rounds} processes each, {asked.steps - WARMUP} steps counted. MFU: 6 FLOP for each weight and token."
     )
+    print(shown)
+    if asked.out:
+        figures = {"facts": facts, "peak_gflops": peak, "load": os.getloadavg(), "results": results, "table": shown}
+        asked.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
