@@ -7,8 +7,9 @@ SDPA otherwise, for instance while it generates with a cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any, cast
 
 import torch
@@ -24,17 +25,38 @@ KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 """Kinds of layers whose tokens meet only in attention, over all of the past or over a window of it."""
 
 
+Shared = tuple[Tensor, Tensor]
+"""Keys and values [B, Hkv, n, D] that each sequence of a row sees before its own."""
+
+
 class Packing:
     """Where the sequences of a batch end: plain integers, so that reading them never waits for a device.
 
     `boundaries` are cumulative over the flattened batch; `padding` holds the numbers of the sequences to skip, whose
-    outputs are zero. It travels through the network as one opaque object, on which no compiled code depends.
+    outputs are zero; `branches` is that of the batch: which sequences go on from which, seeing its keys before their
+    own. It travels through the network as one opaque object, on which no compiled code depends.
+
+    Something may stand before every sequence at once (`behind`): the first `lead` tokens of each row, which
+    `boundaries` do not count, or the keys and values that `before` holds for each layer, [layers, 2, Hkv, n, D].
     """
 
-    def __init__(self, boundaries: tuple[int, ...], padding: frozenset[int] = frozenset()) -> None:
-        self.boundaries, self.padding = boundaries, padding
-        self._tensors: dict[torch.device, Tensor] = {}
+    def __init__(
+        self,
+        boundaries: tuple[int, ...],
+        padding: frozenset[int] = frozenset(),
+        branches: Mapping[int, int] | None = None,
+    ) -> None:
+        self.boundaries, self.padding, self.branches = boundaries, padding, branches or {}
+        self.lead, self.before = 0, cast("Tensor | None", None)
+        self._tensors: dict[tuple[str, int, torch.device], Tensor] = {}
+        self._repeated: dict[torch.device, Tensor] = {}
         self._blocks: dict[tuple[int, int | None], list[attention_blocks.Block]] = {}
+
+    def behind(self, *, lead: int = 0, before: Tensor | None = None) -> Packing:
+        """The same packing behind something that every sequence of a row sees."""
+        packing = Packing(self.boundaries, self.padding, self.branches)
+        packing.lead, packing.before = lead, before
+        return packing
 
     @property
     def lengths(self) -> list[int]:
@@ -43,15 +65,45 @@ class Packing:
     def blocks(self, length: int, window: int | None) -> list[attention_blocks.Block]:
         """How to go through rows of `length` tokens on a CPU, planned once for all layers alike."""
         if (length, window) not in self._blocks:
-            self._blocks[length, window] = attention_blocks.plan(self.boundaries, self.padding, length, window)
+            self._blocks[length, window] = attention_blocks.plan(
+                self.boundaries, self.padding, length, window, self.branches
+            )
         return self._blocks[length, window]
 
     def on(self, device: torch.device) -> Tensor:
         """The boundaries as int32 on a device, copied there once."""
-        if device not in self._tensors:
-            host = torch.tensor(self.boundaries, dtype=torch.int32)
-            self._tensors[device] = host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host
-        return self._tensors[device]
+        return self._copied(("own", 0, device), lambda: self.boundaries)
+
+    def seen(self, device: torch.device, lead: int) -> Tensor:
+        """The boundaries of what each sequence sees, behind `lead` shared tokens and its trunk."""
+        return self._copied(("seen", lead, device), lambda: tuple(accumulate(self.seen_lengths(lead), initial=0)))
+
+    def seen_lengths(self, lead: int) -> list[int]:
+        lengths = self.lengths
+        trunks = (lengths[self.branches[number]] if number in self.branches else 0 for number in range(len(lengths)))
+        return [lead + trunk + own for trunk, own in zip(trunks, lengths, strict=True)]
+
+    def repeated(self, device: torch.device, length: int, lead: int) -> Tensor:
+        """Where in rows of `lead` shared and `length` own tokens each sequence finds what it sees, end to end."""
+        if device not in self._repeated:
+            parts = []
+            spans = list(pairwise(self.boundaries))
+            for number, (start, end) in enumerate(spans):
+                row = start // length
+                shared = row * (lead + length)
+                parts.append(torch.arange(shared, shared + lead))
+                if number in self.branches:
+                    parts.append(torch.arange(*spans[self.branches[number]]) + (row + 1) * lead)
+                parts.append(torch.arange(start, end) + (row + 1) * lead)
+            self._repeated[device] = torch.cat(parts).to(device)
+        return self._repeated[device]
+
+    def _copied(self, key: tuple[str, int, torch.device], boundaries: Callable[[], tuple[int, ...]]) -> Tensor:
+        if key not in self._tensors:
+            host = torch.tensor(boundaries(), dtype=torch.int32)
+            device = key[-1]
+            self._tensors[key] = host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host
+        return self._tensors[key]
 
 
 def network_inputs(batch: Batch, config: Any) -> dict[str, Any]:
@@ -73,8 +125,25 @@ def network_inputs(batch: Batch, config: Any) -> dict[str, Any]:
         _refuse_state(text)
     if text._attn_implementation == NAME:
         inputs["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device)
-        inputs["packing"] = Packing(batch.boundaries, _padding(batch))
+        inputs["packing"] = Packing(batch.boundaries, _padding(batch), batch.branches)
+    elif batch.branches:
+        inputs["attention_mask"] = _tree_mask(batch, text)
     return inputs
+
+
+def _tree_mask(batch: Batch, config: Any) -> Tensor:
+    """What each token sees, [B, 1, T, T]: its sequence and its trunk up to itself; for implementations of transformers.
+
+    bool, and what is added to the scores for eager attention.
+    """
+    trunks = torch.tensor([batch.boundaries[batch.branches.get(n, n)] for n in range(len(batch.boundaries) - 1)])
+    first = trunks.repeat_interleave(torch.tensor(batch.boundaries).diff()).to(batch.segments.device)
+    trunk = batch.segments.flatten()[first].view_as(batch.segments)
+    own = batch.segments[:, None, :]
+    mask = ((own == batch.segments[:, :, None]) | (own == trunk[:, :, None])).tril()[:, None]
+    if config._attn_implementation != "eager":
+        return mask
+    return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.finfo(torch.float32).min)
 
 
 def _refuse_state(config: Any) -> None:
@@ -112,70 +181,103 @@ class Layer:
     causal: bool
 
 
-Kernel = Callable[[Tensor, Tensor, Tensor, Packing, Layer], Tensor]
-"""(query [B, Hq, T, D], key and value [B, Hkv, T, D], packing, layer) -> [B, T, Hq, D]"""
+Kernel = Callable[[Tensor, Tensor, Tensor, Packing, Layer, Shared | None], Tensor]
+"""(query [B, Hq, T, D], key and value [B, Hkv, T, D], packing, layer, shared) -> [B, T, Hq, D]"""
 
 
-def choose(device: str, dtype: torch.dtype, head_dim: int, layer: Layer) -> Kernel:
-    """The fastest kernel that computes exactly what the layer asks for."""
+def choose(device: str, dtype: torch.dtype, head_dim: int, layer: Layer, *, shared: bool = False) -> Kernel:
+    """The fastest kernel that computes exactly what the layer asks for; `shared`: with something before sequences."""
     flash = device == "cuda" and dtype in (torch.float16, torch.bfloat16) and head_dim <= 256
     if flash and not layer.dropout and layer.softcap is None and layer.causal:
         return varlen
-    if device == "cpu" and dtype == torch.bfloat16 and not layer.dropout and layer.softcap is None and layer.causal:
+    blocks = device == "cpu" and dtype == torch.bfloat16 and not shared
+    if blocks and not layer.dropout and layer.softcap is None and layer.causal:
         return blockwise
     return per_sequence
 
 
-def varlen(query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer) -> Tensor:
+def varlen(
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer, shared: Shared | None = None
+) -> Tensor:
     """One flash-attention call over all sequences of the batch, on CUDA (torch.nn.attention.varlen)."""
     from torch.nn.attention.varlen import varlen_attn
 
-    boundaries, longest = packing.on(query.device), max(packing.lengths)
+    device, longest = query.device, max(packing.lengths)
+    boundaries, seen, most = packing.on(device), packing.on(device), longest
+    if shared or packing.branches:
+        lead = shared[0].shape[2] if shared else 0
+        before = shared or (key[:, :, :0], value[:, :, :0])
+        key, value = (_repeated(*both, packing) for both in zip(before, (key, value), strict=True))
+        seen, most = packing.seen(device, lead), max(packing.seen_lengths(lead))
     q, k, v = (t.transpose(1, 2).flatten(0, 1) for t in (query, key, value))
-    window = (-1 if layer.window is None else layer.window - 1, 0)
+    window = (-1 if layer.window is None else layer.window - 1, 0)  # counted from the last key, as causality is
     out = varlen_attn(
-        q, k, v, boundaries, boundaries, longest, longest,
+        q, k, v, boundaries, seen, longest, most,
         scale=layer.scaling, window_size=window, enable_gqa=query.shape[1] != key.shape[1],
     )  # fmt: skip
     return cast(Tensor, out).reshape(query.shape[0], query.shape[2], *q.shape[1:])
 
 
-def blockwise(query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer) -> Tensor:
+def _repeated(before: Tensor, own: Tensor, packing: Packing) -> Tensor:
+    """Sequence after sequence, each with what its row and its trunk have before it: [1, H, tokens, D]."""
+    flat = torch.cat([before, own], dim=2).transpose(0, 1).flatten(1, 2)
+    return flat[None, :, packing.repeated(own.device, own.shape[2], before.shape[2])]
+
+
+def blockwise(
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer, shared: Shared | None = None
+) -> Tensor:
     """Block after block through all sequences of a row, on a CPU in bfloat16, where SDPA's backward is slow."""
+    assert shared is None, "blocks are planned for sequences that see their own keys alone"
     scaling = query.shape[-1] ** -0.5 if layer.scaling is None else layer.scaling
     return attention_blocks.attend(query, key, value, packing.blocks(query.shape[2], layer.window), scaling)
 
 
-def per_sequence(query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer) -> Tensor:
+def per_sequence(
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer, shared: Shared | None = None
+) -> Tensor:
     """One causal SDPA call for each sequence; padding is skipped."""
     batch, _, length, _ = query.shape
     rows: list[list[int]] = [[] for _ in range(batch)]
     for start, size in zip(packing.boundaries, packing.lengths, strict=False):
         rows[start // length].append(size)
-    outputs, number = [], 0
+    outputs, number, trunk = [], 0, (key, value)
     for row, sizes in enumerate(rows):
         parts = [t[row : row + 1].split_with_sizes(sizes, dim=2) for t in (query, key, value)]
         for q, k, v in zip(*parts, strict=True):
-            skipped = number in packing.padding
-            outputs.append(q.new_zeros(*q.shape[:3], v.shape[-1]) if skipped else _attend(q, k, v, layer))
+            if number in packing.branches:
+                k, v = (torch.cat([t, own], 2) for t, own in zip(trunk, (k, v), strict=True))
+            else:
+                trunk = k, v
+            if number in packing.padding:
+                outputs.append(q.new_zeros(*q.shape[:3], v.shape[-1]))
+            else:
+                if shared:
+                    k, v = (torch.cat([t[row : row + 1], own], 2) for t, own in zip(shared, (k, v), strict=True))
+                outputs.append(_attend(q, k, v, layer))
             number += 1
     joined = torch.cat([output.transpose(1, 2) for output in outputs], dim=1)
     return joined.reshape(batch, length, *joined.shape[2:])
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, layer: Layer) -> Tensor:
-    length, grouped = query.shape[2], query.shape[1] != key.shape[1]
-    mask = None
-    if layer.window is not None and length > layer.window:
-        ones = torch.ones(length, length, dtype=torch.bool, device=query.device)
-        mask = ones.triu(1 - layer.window)
-        mask = mask.tril() if layer.causal else mask & mask.t()
+    mask = _mask(query, key, layer)
     if layer.softcap is None:
         return torch.nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=layer.dropout,
-            is_causal=layer.causal and mask is None, scale=layer.scaling, enable_gqa=grouped,
+            is_causal=layer.causal and mask is None, scale=layer.scaling, enable_gqa=query.shape[1] != key.shape[1],
         )  # fmt: skip
     return _softcapped(query, key, value, mask, layer)
+
+
+def _mask(query: Tensor, key: Tensor, layer: Layer) -> Tensor | None:
+    """What each query sees, bool [queries, keys], the last of both being the same token; None for what SDPA knows."""
+    new, seen = query.shape[2], key.shape[2]
+    if (layer.window is None or seen <= layer.window) and (new == seen or not layer.causal):
+        return None
+    back = torch.arange(seen - new, seen, device=query.device)[:, None] - torch.arange(seen, device=query.device)
+    visible = back >= 0 if layer.causal else torch.ones_like(back, dtype=torch.bool)
+    return visible if layer.window is None else visible & (back.abs() < layer.window)
 
 
 def _softcapped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: Layer) -> Tensor:
@@ -217,7 +319,8 @@ def packed_attention(
     for name in ("s_aux", "position_bias"):
         if unused.get(name) is not None:
             raise RecipeError(f"{type(module).__name__} needs {name} in its attention, which {NAME} does not compute.")
-    if key.shape[2] != query.shape[2] or packing.boundaries[-1] != query.shape[0] * query.shape[2]:
+    lead = packing.lead
+    if key.shape[2] != query.shape[2] or packing.boundaries[-1] != query.shape[0] * (query.shape[2] - lead):
         raise RecipeError(
             "Tokens were put before packed sequences: virtual tokens or a cache would serve the first one only.",
             where="batch.packing",
@@ -226,7 +329,28 @@ def packed_attention(
     kind = query.device.type
     if torch.is_autocast_enabled(kind):
         query, key, value = (t.to(torch.get_autocast_dtype(kind)) for t in (query, key, value))
-    return choose(kind, query.dtype, query.shape[-1], layer)(query, key, value, packing, layer), None
+    if not lead:
+        return _by_kernel(query, key, value, packing, layer, _given(packing, module, key)), None
+    (first, query), (before, key), (meant, value) = (
+        t.split_with_sizes([lead, t.shape[2] - lead], dim=2) for t in (query, key, value)
+    )
+    behind = _by_kernel(query, key, value, packing, layer, (before, meant))
+    return torch.cat([_attend(first, before, meant, layer).transpose(1, 2), behind], dim=1), None
+
+
+def _by_kernel(
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer, shared: Shared | None
+) -> Tensor:
+    kernel = choose(query.device.type, query.dtype, query.shape[-1], layer, shared=shared is not None)
+    return kernel(query, key, value, packing, layer, shared)
+
+
+def _given(packing: Packing, module: nn.Module, key: Tensor) -> Shared | None:
+    """What the packing has for this layer, for each row of the batch."""
+    if packing.before is None:
+        return None
+    keys, values = packing.before[cast(int, module.layer_idx)].to(key.dtype)
+    return keys.expand(len(key), -1, -1, -1), values.expand(len(key), -1, -1, -1)
 
 
 def _plain(
