@@ -123,7 +123,8 @@ def table(results: dict[str, dict[int, list[float]]]) -> str:
     for name, seeds in results.items():
         for seed, losses in seeds.items():
             far = max(
-                (abs(a - b) for other in plain for a, b in zip(losses, results[other][seed], strict=True)), default=0
+                (abs(a - b) for other in plain for a, b in zip(losses, results[other].get(seed, losses), strict=True)),
+                default=0,
             )
             verdict = "" if name in plain else ", passes" if far <= ALLOWED else ", FAILS"
             lines.append(f"| {name} | {seed} | {' | '.join(f'{loss:.4f}' for loss in losses)} | {far:.4f}{verdict} |")
@@ -142,7 +143,7 @@ def main() -> None:
     if asked.one:
         print(json.dumps(learn(Path(asked.one[0]), asked.one[1], int(asked.one[2]))))
         return
-    known = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out and asked.out.exists() else {}
+    known = json.loads(asked.out.read_text(encoding="utf-8"))["results"] if asked.out and asked.out.exists() else {}
     results = {name: {int(seed): losses for seed, losses in seeds.items()} for name, seeds in known.items()}
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
@@ -156,7 +157,8 @@ def main() -> None:
                 results[name][seed] = json.loads(done.stdout.splitlines()[-1])
                 print(f"{name}, seed {seed}: {results[name][seed]}", file=sys.stderr, flush=True)
                 if asked.out:
-                    asked.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
+                    kept = {"results": results, "table": table(results)}
+                    asked.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     print(table(results))
 
 
