@@ -8,7 +8,11 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from luthier.parts import Example
+
+_TURNS = ("messages", "chosen", "rejected")
 
 
 def prompt_of(example: Example) -> list[dict[str, Any]]:
@@ -25,12 +29,31 @@ def answer_of(example: Example) -> str:
     return str(messages[-1]["content"]) if messages and messages[-1]["role"] == "assistant" else ""
 
 
+def text_of(example: Example) -> str:
+    """All that an example says as one text: its `text`, or what its messages and its answers say, line by line."""
+    if "text" in example:
+        return str(example["text"])
+    turns = [turn for key in _TURNS for turn in example.get(key, ())]
+    return "\n".join(str(turn["content"]) for turn in turns)
+
+
+def with_text(example: Example, change: Callable[[str], str]) -> Example:
+    """The example with everything that it says changed."""
+    changed: Example = {**example}
+    for key in _TURNS:
+        if key in example:
+            changed[key] = [{**turn, "content": change(turn["content"])} for turn in example[key]]
+    if "text" in example:
+        changed["text"] = change(example["text"])
+    return changed
+
+
 def content_key(example: Example) -> bytes:
     """16 bytes that two examples share if they say the same: conversation, answers, text, label and tools.
 
     White space and the form of Unicode do not count; further columns (an id, a date) and weights do not either.
     """
-    said = [_turns(example.get(key, ())) for key in ("messages", "chosen", "rejected")]
+    said = [_turns(example.get(key, ())) for key in _TURNS]
     return _digest([*said, *(_plain(str(example.get(key, ""))) for key in ("text", "label")), example.get("tools")])
 
 

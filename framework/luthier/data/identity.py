@@ -10,20 +10,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import luthier
-from luthier.parts import Example
+from luthier.parts import Example, Source
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def of_examples(examples: Iterable[Example]) -> str:
+class OfExamples:
     """The sha256 of what the examples say, in order; where they were read does not count."""
-    found = hashlib.sha256()
-    for example in examples:
+
+    def __init__(self) -> None:
+        self._found = hashlib.sha256()
+
+    def add(self, example: Example) -> None:
         said = {key: value for key, value in example.items() if key != "where"}
-        found.update(json.dumps(said, sort_keys=True, default=str).encode())
-        found.update(b"\n")
-    return found.hexdigest()
+        self._found.update(json.dumps(said, sort_keys=True, default=str).encode())
+        self._found.update(b"\n")
+
+    def told(self) -> str:
+        return self._found.hexdigest()
+
+
+def of_examples(examples: Iterable[Example]) -> str:
+    """The same of examples that are there already."""
+    found = OfExamples()
+    for example in examples:
+        found.add(example)
+    return found.told()
+
+
+def of_reading(source: Source) -> str | None:
+    """The sha256 of all that a reading of a source depends on: its settings, its code and the state of its files.
+
+    None where that cannot be told without reading: a source without `state`, or one that keeps a setting to itself.
+    """
+    state = getattr(source, "state", lambda: None)()
+    told = _part(source)
+    if state is None or told is None:
+        return None
+    reading = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
+    return of([luthier.__version__, reading, told, state])
 
 
 def of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -64,6 +90,30 @@ def _source(thing: Any) -> str:
         return Path(file).read_text(encoding="utf-8") if file else ""
     except (TypeError, OSError):
         return ""
+
+
+def _part(part: Any) -> Any:
+    """A part by its class, the code of that, and its parameters by the attributes of the same names; None if one hides.
+
+    Simple values stand for themselves.
+    """
+    if part is None or isinstance(part, (str, int, float, bool)):
+        return [part]
+    if isinstance(part, Mapping):
+        return _all({str(key): _part(inner) for key, inner in part.items()})
+    if isinstance(part, (list, tuple)):
+        return _all(dict(enumerate(map(_part, part))))
+    kind = type(part)
+    names = inspect.signature(kind).parameters
+    if not all(hasattr(part, name) for name in names):
+        return None
+    told = {name: _part(getattr(part, name)) for name in names}
+    code = sorted({_source(each) for each in kind.__mro__})
+    return _all({"": [f"{kind.__module__}.{kind.__qualname__}", code], **told})
+
+
+def _all(told: dict[Any, Any]) -> dict[Any, Any] | None:
+    return None if any(inner is None for inner in told.values()) else told
 
 
 def _settings(owner: Any) -> Any:

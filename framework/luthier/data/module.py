@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ from luthier.data.blocks import Blocks
 from luthier.data.building import Recipe, build, looked_at
 from luthier.data.loader import Batches, Loader, Pass
 from luthier.data.order import Order
+from luthier.data.reading import SPLITS, Changed, Reading
 from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
 from luthier.fetch import cache
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from luthier.runs.folder import RunFolder
 
 log = logging.getLogger("luthier")
-SPLITS = ("train", "validation", "test")
 
 
 class Data(pl.LightningDataModule):
@@ -79,24 +79,18 @@ class Data(pl.LightningDataModule):
                 hint=f"Set batch.length={tokenizer.model_max_length} or less.",
             )
 
-    def examples(self, split: str) -> list[Example]:
+    def examples(self, split: str) -> Sequence[Example]:
         """The examples of a split as the source gives them, before the prompt; none where there is no such split."""
-        return self._read.get(split, [])
+        return self.reading.examples.get(split, [])
 
     @cached_property
-    def _read(self) -> dict[str, list[Example]]:
-        found: dict[str, list[Example]] = {}
-        for example in self.source:
-            found.setdefault(example.get("split", "train"), []).append(example)
-        strangers = set(found) - set(SPLITS)
-        if strangers:
-            raise DataError(f"The source names the split {min(strangers)!r}.", hint=f"There are {', '.join(SPLITS)}.")
-        if not found.get("train"):
-            raise DataError(
-                f"No example is left to train on; there are { ({name: len(each) for name, each in found.items()}) }.",
-                hint="Hold out less of the data.",
-            )
-        self.prompt.learn(found["train"])
+    def reading(self) -> Reading:
+        """What the source gave; DataError where nothing of it is to train on."""
+        found = Reading.of(self.source)
+        if not found.examples.get("train"):
+            there = {name: len(each) for name, each in found.examples.items()}
+            raise DataError(f"No example is left to train on; there are {there}.", hint="Hold out less of the data.")
+        self.prompt.learn(found.examples["train"])
         return found
 
     def setup(self, stage: str | None = None) -> None:
@@ -112,7 +106,7 @@ class Data(pl.LightningDataModule):
         return self._blocks[split]
 
     def _made(self, split: str) -> Blocks:
-        examples = [self.prompt(example) for example in self.examples(split)]
+        examples = Changed(self.examples(split), self.prompt)
         recipe = self.recipe
         name = identity.of(
             [
@@ -194,11 +188,12 @@ class Data(pl.LightningDataModule):
     @cached_property
     def digest(self) -> str:
         """The sha256 of all examples, in order, whatever file they stand in."""
-        return identity.of({split: identity.of_examples(self.examples(split)) for split in SPLITS})
+        nothing = identity.of_examples([])
+        return identity.of({split: self.reading.digests.get(split, nothing) for split in SPLITS})
 
     def report(self) -> dict[str, int]:
         """Counts of the reading and of the encoding, by name; those of validation say so."""
-        found = dict(self.source.counts)
+        found = dict(self.reading.counts)
         for split, blocks in self._blocks.items():
             before = "" if split == "train" else f"{split} "
             found |= {f"{before}{name}": count for name, count in (blocks.facts["counts"] if blocks else {}).items()}
@@ -209,7 +204,7 @@ class Data(pl.LightningDataModule):
         tokenizer = self.recipe.tokenizer
         return {
             "sha256": self.digest,
-            "source": self.source.fingerprint(),
+            "source": self.reading.fingerprint,
             "splits": {split: len(self.examples(split)) for split in SPLITS},
             "tokenizer": self._tokenizer_identity,
             "chat_template": identity.of_template(tokenizer),
@@ -232,7 +227,7 @@ class Data(pl.LightningDataModule):
     @property
     def warnings(self) -> list[str]:
         """What somebody should see: of the source, and of rows that were cut, left out or found wanting."""
-        found = list(self.source.warnings)
+        found = list(self.reading.warnings)
         for split, blocks in self._blocks.items():
             if blocks is None:
                 continue

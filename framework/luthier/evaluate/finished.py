@@ -57,7 +57,7 @@ class Finished:
         made: Evaluation = build(OmegaConf.merge(self.recipe.evaluation, chosen))
         return made
 
-    def examples(self, split: str) -> list[Example]:
+    def examples(self, split: str) -> Sequence[Example]:
         """DataError where the run's data has no such split."""
         found = self.data.examples(split)
         if not found:

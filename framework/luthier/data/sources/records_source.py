@@ -83,9 +83,21 @@ class RecordsSource(ABC):
             file["rows"] = self.tally.rows.get(file["name"])
         return {**origin, "format": self.detected.name, "counts": dict(self.counts)}
 
+    def state(self) -> Any:
+        """What the rows depend on beside the settings, so that a reading can be kept; None where it must not be.
+
+        Nothing is read to tell it. A reading that writes a quarantine is done anew each time.
+        """
+        return None if self.on_bad_row == "quarantine" else self.files_now()
+
+    def files_now(self) -> Any:
+        """The names, sizes and times of all that would be read, as JSON; None, as here, where they cannot be told."""
+        return None
+
     def quarantine_into(self, folder: Path) -> None:
         """Let rows that are set aside go to `folder`, unless the recipe names another."""
-        self.quarantine = self.quarantine or str(folder)
+        if self.on_bad_row == "quarantine":
+            self.quarantine = self.quarantine or str(folder)
 
     def _examples(self, tally: Tally) -> Iterator[Example]:
         quarantine, columns = Quarantine(self.quarantine), Columns()

@@ -11,6 +11,7 @@ from luthier.data.formats import Format
 from luthier.data.formats.auto import Auto
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Record
+from luthier.data.sources.files import stamp
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import ByHash, Splits
 from luthier.fetch.packages import digest
@@ -39,6 +40,9 @@ class Shipped(RecordsSource):
 
     def records(self) -> Iterator[Record]:
         return JsonLines().records(HERE / FILES[self.name], self._name())
+
+    def files_now(self) -> Any:
+        return list(stamp(HERE / FILES[self.name]))
 
     def origin(self) -> dict[str, Any]:
         path = HERE / FILES[self.name]

@@ -1,0 +1,117 @@
+"""Examples on the disk: a set that is larger than memory is never in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any, overload
+
+import numpy as np
+
+from luthier.data import identity
+from luthier.parts import Example
+
+_PLACES = 4096  # that are kept before they are written
+_TAG = "\ue000luthier"
+_DATES: dict[str, Callable[[str], date]] = {"datetime": datetime.fromisoformat, "date": date.fromisoformat}
+
+
+class UnwritableError(ValueError):
+    """An example holds a value that would not come back from the disk as it was."""
+
+
+class Spool(Sequence[Example]):
+    """The examples of one split, each read from its file when it is asked for; indexing makes a new one each time."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.folder, self.split = folder, split
+        places = folder / f"{split}.places"
+        self._places = np.memmap(places, dtype="<i8", mode="r") if places.stat().st_size else np.zeros(1, "<i8")
+        self._lines, self._reading = (folder / f"{split}.jsonl").open("rb"), Lock()
+
+    def __len__(self) -> int:
+        return len(self._places) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        begin, end = self._places[number : number + 2].tolist()
+        with self._reading:
+            self._lines.seek(begin)
+            line = self._lines.read(end - begin)
+        return _read(line)
+
+    def __iter__(self) -> Iterator[Example]:
+        with (self.folder / f"{self.split}.jsonl").open("rb") as lines:
+            for line in lines:
+                yield _read(line)
+
+    def __reduce__(self) -> tuple[type[Spool], tuple[Path, str]]:
+        return Spool, (self.folder, self.split)
+
+
+class SpoolWriter:
+    """Writes the examples of one split; UnwritableError for one that JSON cannot hold as it is."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self._lines = (folder / f"{split}.jsonl").open("wb")
+        self._offsets = (folder / f"{split}.places").open("wb")
+        self._place, self._held = 0, [0]
+        self._digest = identity.OfExamples()
+
+    def add(self, example: Example) -> None:
+        line = _written(example)
+        self._digest.add(example)
+        self._lines.write(line)
+        self._place += len(line)
+        self._held.append(self._place)
+        if len(self._held) > _PLACES:
+            self._flush()
+
+    def close(self) -> str:
+        """The sha256 of all that was written, as `identity.of_examples` tells it."""
+        self._flush()
+        self._lines.close()
+        self._offsets.close()
+        return self._digest.told()
+
+    def _flush(self) -> None:
+        self._offsets.write(np.array(self._held, dtype="<i8").tobytes())
+        self._held.clear()
+
+
+def _written(example: Example) -> bytes:
+    try:
+        line = json.dumps(example, default=_tagged).encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnwritableError(str(error)) from error
+    if _read(line) != example:
+        changed = next((key for key, value in _read(line).items() if example.get(key) != value), "a key")
+        raise UnwritableError(f"{changed!r} is not as it was")
+    return line
+
+
+def _read(line: bytes) -> Example:
+    found: Example = json.loads(line, object_hook=_untagged)
+    return found
+
+
+def _tagged(value: Any) -> Any:
+    for kind in (datetime, date):  # a datetime is a date, too
+        if isinstance(value, kind):
+            return {_TAG: kind.__name__, "value": value.isoformat()}
+    raise TypeError(f"a value of the type {type(value).__name__}")
+
+
+def _untagged(found: dict[str, Any]) -> Any:
+    return _DATES[found[_TAG]](found["value"]) if _TAG in found else found

@@ -1,0 +1,48 @@
+"""The text that stands in the turns of a chat record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from luthier.data.formats.fields import further, text
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+
+@dataclass(frozen=True)
+class Turns:
+    """`text` is what the turns of `role` in the list `column` say, a blank line between them; the rest is left alone.
+
+    For sets whose documents come wrapped as the questions of a chat. What others say in it becomes no text.
+    """
+
+    column: str = "messages"
+    role: str = "user"
+
+    name: ClassVar[str] = "turns"
+    expects: ClassVar[str] = "a list of turns with `role` and `content`"
+    synonyms: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @property
+    def keys(self) -> tuple[tuple[str], ...]:
+        return ((self.column,),)
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Turns:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        return f"`{self.column}` holds turns" if isinstance(row.get(self.column), list) else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        turns = row.get(self.column)
+        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+            raise DataError(f"`{self.column}` is no list of turns.")
+        said = [text(turn, "content") for turn in turns if turn.get("role") == self.role]
+        if not said:
+            raise DataError(f"No turn in `{self.column}` is of the role {self.role!r}.")
+        return {**further(row, (self.column,), counts), "text": "\n\n".join(said)}
