@@ -12,7 +12,7 @@ from luthier.models.safety import vouch
 from luthier.noise import hush
 from luthier.run import Core, Run
 from luthier.runs.folder import RunFolder
-from luthier.sweeps import again
+from luthier.sweeps import again, jobs
 
 if TYPE_CHECKING:
     from luthier.console import Console
@@ -38,6 +38,7 @@ def carry_out(
 ) -> float | None:
     """Assemble and carry out, plugins wrapped around it; gives the score that the recipe names."""
     hush()
+    jobs.end_with_parent()
     again.remember(flags, composition.overrides, folder)
     plugins.register(Core(), "luthier")
     run = assemble(composition, RunFolder(Path(folder)), plugins, console)

@@ -22,6 +22,7 @@ from luthier.composing.compose import ROOT_FILE, answered
 from luthier.console import Console
 from luthier.errors import LuthierError, RecipeError, Refused
 from luthier.nearest import nearest
+from luthier.pipelines import addressing
 from luthier.runs import unfinished
 from luthier.training.signals import Interrupted
 
@@ -41,6 +42,10 @@ def run_recipe(flags: cli.Flags, console: Console) -> int:
     composer = cli.composer(flags, console, config_dir=asked.config_dir)
     if asked.shell_completion:
         return _complete(asked, composer, console)
+    if addressing.named(asked.overrides):
+        from luthier.pipelines.command import run_pipeline
+
+        return run_pipeline(asked, flags, composer, console)
     looks = asked.info is not None or asked.hydra_help
     if not looks:
         _compose_ahead(asked, composer, console)

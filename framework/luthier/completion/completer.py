@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.composing import checks, signatures, type_hints
 from luthier.errors import LuthierError
+from luthier.pipelines import addressing
 from luthier.verbs import BUILT_IN, Verb, built_in
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class Completer:
         from hydra.plugins.completion_plugin import DefaultCompletionPlugin
 
         overrides = [one for one in words if "=" in one or one.startswith("~")]
+        if addressing.named(overrides):
+            return self._of_pipeline(overrides, word)
         try:
             hydra = DefaultCompletionPlugin(self.composer.gate)._query(
                 "config", " ".join([*overrides, word]) + (" " if not word else "")
@@ -113,6 +116,19 @@ class Completer:
         except LuthierError:  # while typing, a line may be wrong
             return []
         return own or [one for found in hydra if "._" not in found for one in self._open(found, word)]
+
+    def _of_pipeline(self, overrides: list[str], word: str) -> Iterable[str]:
+        """The steps, behind which stands what can be said to one, and what can be said to each of them."""
+        try:
+            steps = addressing.asked_for(overrides, self.composer.catalog).steps
+        except LuthierError:
+            return []
+        own = next((step for step in steps if word.startswith(f"{step.name}.")), None)
+        if own is None:
+            return [*(f"{step.name}." for step in steps), *self._of_recipe([], word)]
+        start = f"{own.name}."
+        said = own.after({name: name for name in own.needs})
+        return [start + found for found in self._of_recipe(said, word.removeprefix(start))]
 
     def _open(self, found: str, word: str) -> list[str]:
         """A question is answered after `=` and may ask others after `/`; of Hydra, only what is asked for."""

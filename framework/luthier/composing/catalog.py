@@ -51,7 +51,7 @@ class Answer:
     def how_to_run(self) -> str:
         """The command that the first comment gives behind three spaces."""
         command = self._first_comment.partition("   ")[2].strip()
-        return command or (f"luthier recipe={self.name}" if self.question == "recipe" else "")
+        return command or (f"luthier {self}" if self.question in {"recipe", "pipeline"} else "")
 
     @property
     def _first_comment(self) -> str:

@@ -5,6 +5,7 @@ Whatever is not known stays empty; no view then speaks of it.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,10 @@ class RunRecord:
         return plain
 
     def save(self, file: Path) -> None:
-        file.write_bytes(_ADAPTER.dump_json(self, indent=2) + b"\n")
+        """Replace the file in one step: where a record is, it is whole, and the run finished."""
+        temporary = file.with_name(f".tmp-{os.getpid()}-{file.name}")
+        temporary.write_bytes(_ADAPTER.dump_json(self, indent=2) + b"\n")
+        temporary.replace(file)
 
     @classmethod
     def load(cls, file: Path) -> RunRecord:

@@ -74,10 +74,14 @@ class RunFolder:
     def score(self) -> Path:
         return self.path / "score.json"
 
+    @property
+    def lock_file(self) -> Path:
+        return self.path / "lock"
+
     def lock(self) -> RunLock:
         """Own the folder inside a `with`; RecipeError when another living process does."""
         self.create()
-        return RunLock(self.path / "lock")
+        return RunLock(self.lock_file)
 
     def create(self) -> None:
         try:

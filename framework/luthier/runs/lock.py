@@ -61,6 +61,19 @@ class RunLock:
         os.close(self._handle)
         _held.discard(self.file)
 
+    @classmethod
+    def owner_of(cls, file: Path) -> dict[str, Any] | None:
+        """Pid and host of the living process that holds a lock file now; None where nobody does."""
+        if not file.is_file():
+            return None
+        lock = cls(file)
+        lock._handle = os.open(file, os.O_RDWR)
+        try:
+            owner, free = lock._owner(), _lock(lock._handle)
+            return owner if free is False or (free is None and owner and _runs(owner)) else None
+        finally:
+            os.close(lock._handle)
+
     def _owner(self) -> dict[str, Any]:
         try:
             owner = json.loads(os.pread(self._handle, 4096, 0) or b"{}")

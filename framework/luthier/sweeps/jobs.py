@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from luthier.sweeps import again
 
 KINDS = (RecipeError, DataError, NumericsError, ResourceError, Refused, PluginError)
 BY_CODE: dict[int, type[LuthierError]] = {kind.code: kind for kind in KINDS}
+PARENT = "LUTHIER_JOB_OF"
+POLL = 0.2
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "LUTHIER_PARENT")
 
 
@@ -36,15 +39,43 @@ def run_job(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) 
     """
     place = RunFolder(Path(folder))
     place.score.unlink(missing_ok=True)
+    if code := carry_out(flags, overrides, folder):
+        raise failure(f"The job {' '.join(overrides)}", code, where=str(folder))
+    return place.read_score()
+
+
+def carry_out(flags: Sequence[str], overrides: Sequence[str], folder: Path | str, *, output: int | None = None) -> int:
+    """Carry out one run in its own process and give its exit code; negative is the signal that killed it."""
+    return process(again.command(flags, overrides, folder), output=output)
+
+
+def process(command: Sequence[str], *, output: int | None = None) -> int:
+    """Run a command of luthier's and give its exit code; its stdout goes to the file descriptor `output`.
+
+    When this process is asked to end, the other is asked first and waited for; when this one is killed, the other
+    notices (`end_with_parent`).
+    """
     clean = {name: value for name, value in os.environ.items() if name not in RANK_VARIABLES}
-    child = subprocess.Popen(again.command(flags, overrides, folder), env=clean)  # noqa: S603
+    child = subprocess.Popen(command, env={**clean, PARENT: str(os.getpid())}, stdout=output)  # noqa: S603
     with _forwarding(child) as asked:
         code = child.wait()
     if asked:
         raise SystemExit(128 + asked[0])
-    if code:
-        raise failure(f"The job {' '.join(overrides)}", code, where=str(folder))
-    return place.read_score()
+    return code
+
+
+def end_with_parent() -> None:
+    """In a process that another one of luthier's waits for: ask to end when that one is gone, however it went."""
+    parent = os.environ.pop(PARENT, None)  # ranks that this process starts have another parent
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(POLL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="luthier-parent").start()
 
 
 def failure(who: str, code: int, *, where: str) -> LuthierError:

@@ -39,7 +39,7 @@ def act(call: Call) -> int:
         call.arguments.question = question
         return recipes.act(call)
     answer = _answer(question, name, catalog)
-    if question == "recipe":
+    if question in {"recipe", "pipeline"}:
         return _recipe(call, answer)
     return _say(call, Option.read(answer, catalog), question.replace("/", "."))
 
@@ -65,8 +65,8 @@ def _exit_codes(call: Call) -> int:
 
 def _recipe(call: Call, answer: Answer) -> int:
     text = answer.text.strip()
-    record = {"recipe": answer.name, "what": answer.headline, "run": answer.how_to_run, "file": str(answer.file)}
-    said = f"{text}\n\n{answer.shown}\nluthier plan recipe={answer.name} says what it comes to."
+    record = {answer.question: answer.name, "what": answer.headline, "run": answer.how_to_run, "file": str(answer.file)}
+    said = f"{text}\n\n{answer.shown}\nluthier plan {answer} says what it comes to."
     call.console.data(said, {**record, "text": text})
     return 0
 

@@ -1,4 +1,4 @@
-"""`luthier plan <answers>`: what a recipe comes to, where each value was said, whether it can run; read-only."""
+"""`luthier plan <answers>`: what a recipe or pipeline comes to, who said each value, whether it can run; read-only."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.composing.checks import PARTS
 from luthier.composing.origins import COMMAND_LINE, OPTION_FILE, RECIPE
+from luthier.pipelines import addressing
 from luthier.verbs import Call
 
 if TYPE_CHECKING:
-    from luthier.composing.compose import Composition
+    from luthier.composing.compose import Composer, Composition
     from luthier.composing.origins import Origins
     from luthier.planning.data_head import DataHead
+    from luthier.planning.pipeline_plan import PipelinePlan
     from luthier.planning.plan import Plan
 
 
@@ -27,6 +29,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def act(call: Call) -> int:
     composer = call.composer(call.arguments.config_dir)
     overrides = call.arguments.answers
+    if addressing.named(overrides):
+        return _of_pipeline(call, composer)
     composition = composer.compose(overrides)
     origins = composer.origins(overrides)
     from luthier.planning.plan import plan
@@ -35,6 +39,32 @@ def act(call: Call) -> int:
     record = _record(found, origins, overrides)
     call.console.data(_page(call, found, record), record)
     return found.code
+
+
+def _of_pipeline(call: Call, composer: Composer) -> int:
+    from luthier.planning import pipeline_plan
+
+    found = pipeline_plan.plan(addressing.asked_for(call.arguments.answers, composer.catalog), composer)
+    steps = [
+        one.as_json() | {"plan": one.plan and _record(one.plan, composer.origins(one.overrides), one.overrides)}
+        for one in found.steps
+    ]
+    record = {"go": not found.code, "pipeline": found.name, "seconds": round(found.seconds), "steps": steps}
+    call.console.data(_page_of_pipeline(call, found), record)
+    return found.code
+
+
+def _page_of_pipeline(call: Call, found: PipelinePlan) -> str:
+    steps = [(one.step, one.recipe, one.says) for one in found.steps]
+    tables = [call.console.table(("step", "recipe", "what will happen"), steps)]
+    for one in found.steps:
+        facts = [("" if place else one.step, *fact) for place, fact in enumerate(one.facts(_facts))]
+        tables += [call.console.table(("", "", ""), facts)] if facts else []
+    lines = [f"about {_duration(found.seconds)} of training in all"] if found.seconds else []
+    lines += [f"problem  {problem}" for problem in found.problems]
+    lines += [f"{'NO GO' if found.code else 'GO'}  pipeline={found.name}"]
+    lines += [] if found.code else [f"run it:  luthier {' '.join(call.arguments.answers)}"]
+    return "\n\n".join([*tables, "\n".join(lines)])
 
 
 def _record(found: Plan, origins: Origins, overrides: list[str]) -> dict[str, Any]:
