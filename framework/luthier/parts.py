@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -144,6 +144,14 @@ class Model(Protocol):
         """What it is made of, for the manifest: the kind, the name, the revision, hashes."""
 
 
+@runtime_checkable
+class Restored(Protocol):
+    """A model that makes something of the data, such as new tokens, and takes it from the artifact of its run."""
+
+    def restore(self, folder: Path) -> None:
+        """Find in an artifact what was made; called before anything else is asked for."""
+
+
 class Adaptation(Protocol):
     """Which weights may move. Inherit it: what most adaptations leave as it is has a body here.
 
@@ -218,6 +226,14 @@ class Source(Protocol):
         """Let records that cannot be used be kept in `folder`, where the recipe wants them kept and names no place."""
 
 
+@runtime_checkable
+class Stateful(Protocol):
+    """A source, or a filter behind one, that can tell without reading whether it would read what it read before."""
+
+    def state(self) -> Any:
+        """Names, sizes and times of its files, as JSON; None where what it reads must not be kept."""
+
+
 class Prompt(Protocol):
     """How does an example become text?"""
 
@@ -236,6 +252,14 @@ class Score:
     low: float
     high: float
     count: int
+    better: str = "higher"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How per-example statistics [examples, s] become a value: `reduce` takes their totals [..., s] to values [...]."""
+
+    reduce: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     better: str = "higher"
 
 

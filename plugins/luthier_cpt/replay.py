@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.examples import text_of
+from luthier.data.identity import state_of
 from luthier.data.records import Tally
 from luthier.errors import DataError, RecipeError
 
@@ -90,7 +91,7 @@ class Replayed:
 
     def state(self) -> Any:
         """The states of both; None where one cannot be told."""
-        states = [getattr(source, "state", lambda: None)() for source in (self.domain, self.replay)]
+        states = [state_of(source) for source in (self.domain, self.replay)]
         return None if None in states else states
 
     def quarantine_into(self, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import luthier
-from luthier.parts import Example, Source
+from luthier.parts import Example, Source, Stateful
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -44,12 +44,16 @@ def of_reading(source: Source) -> str | None:
 
     None where that cannot be told without reading: a source without `state`, or one that keeps a setting to itself.
     """
-    state = getattr(source, "state", lambda: None)()
-    told = _part(source)
+    state, told = state_of(source), _part(source)
     if state is None or told is None:
         return None
     reading = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
     return of([luthier.__version__, reading, told, state])
+
+
+def state_of(part: object) -> Any:
+    """What a source tells of what it would read; None where it does not."""
+    return part.state() if isinstance(part, Stateful) else None
 
 
 def of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:

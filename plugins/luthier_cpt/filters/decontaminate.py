@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.examples import text_of
+from luthier.data.identity import state_of
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Decontaminate:
 
     def state(self) -> Any:
         """The states of the sets; None where one cannot be told."""
-        states = [getattr(source, "state", lambda: None)() for source in self.against.values()]
+        states = [state_of(source) for source in self.against.values()]
         return None if None in states else states
 
     def _runs(self, text: str) -> Iterator[int]:

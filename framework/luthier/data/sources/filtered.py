@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.filters import Filter
+from luthier.data.identity import state_of
 from luthier.data.records import Tally
 from luthier.errors import DataError
+from luthier.parts import Stateful
 
 if TYPE_CHECKING:
     from luthier.parts import Example, Source
@@ -66,8 +68,8 @@ class Filtered:
 
     def state(self) -> Any:
         """The states of the source and of what filters read; None where one cannot be told."""
-        parts = [self.source, *(each for each in self.filters.values() if hasattr(each, "state"))]
-        states = [getattr(part, "state", lambda: None)() for part in parts]
+        reading = [self.source, *(each for each in self.filters.values() if isinstance(each, Stateful))]
+        states = [state_of(part) for part in reading]
         return None if None in states else states
 
     def quarantine_into(self, folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from luthier.data.examples import content_key
+from luthier.data.identity import state_of
 from luthier.data.records import Tally
 from luthier.errors import RecipeError
 from luthier.nearest import nearest
@@ -86,7 +87,7 @@ class Mixture:
 
     def state(self) -> Any:
         """The states of the sources; None where one has none."""
-        each = {name: getattr(source, "state", lambda: None)() for name, source in self.sources.items()}
+        each = {name: state_of(source) for name, source in self.sources.items()}
         return None if None in each.values() else each
 
     def quarantine_into(self, folder: Path) -> None:
