@@ -13,11 +13,17 @@ from luthier.data.overlong import pieces
 from luthier.errors import DataError, RecipeError
 from luthier.language_model import LanguageModelMethod
 from luthier.optimizers.groups import is_table
-from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
 from luthier_cpt.joined import joined
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+def _bits(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bits a byte, from (nats, bytes): a perplexity that does not depend on the tokenizer."""
+    bits: NDArray[np.float64] = totals[..., 0] / (totals[..., 1] * np.log(2))
+    return bits
 
 
 class ContinuedPretraining(LanguageModelMethod):
@@ -25,8 +31,11 @@ class ContinuedPretraining(LanguageModelMethod):
 
     A document ends with EOS, and attention does not cross from one to the next, unless `across_documents`. Held-out
     text is measured in windows of `window` tokens, whatever the length of blocks, so that runs can be compared; each
-    token of it counts once. `embedding_rate` is the factor of the learning rate for the embeddings and the head.
+    token of it counts once, and `bits_per_byte` compares models whose tokenizers differ. `embedding_rate` is the
+    factor of the learning rate for the embeddings and the head.
     """
+
+    measures = {"bits_per_byte": Measure(_bits, "lower")}  # noqa: RUF012
 
     def __init__(
         self,
@@ -50,7 +59,9 @@ class ContinuedPretraining(LanguageModelMethod):
                 where=str(example.get("where", "")),
                 hint="Rename the column that holds it with data.rename, or train on conversations with method=sft.",
             )
-        return Row((encode.text(example, tokenizer),))
+        whole = encode.text(example, tokenizer)
+        unseen = tokenizer.decode(whole.ids[:1].tolist(), skip_special_tokens=True)  # the first token is nobody's
+        return Row((whole,), {"bytes": float(len(example["text"].encode()) - len(unseen.encode()))})
 
     def loss(self, batch: Batch) -> Loss:
         return self.cross_entropy(joined(batch) if self.across_documents else batch)
@@ -60,6 +71,13 @@ class ContinuedPretraining(LanguageModelMethod):
         each = self.cross_entropies([piece for of_row in cut for piece in of_row])
         firsts = np.cumsum([0, *(len(of_row) for of_row in cut[:-1])])
         return np.add.reduceat(each, firsts, axis=0) if len(rows) else each
+
+    def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        losses = self.losses(rows)
+        return {
+            "loss": losses,
+            "bits_per_byte": np.stack([losses[:, 0], [row.values["bytes"] for row in rows]], axis=1),
+        }
 
     def rate(self, name: str) -> float:
         return super().rate(name) * (self.embedding_rate if is_table(name) else 1.0)

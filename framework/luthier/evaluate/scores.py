@@ -30,7 +30,7 @@ class Scores:
     """Measurements by name, sample generations, and counts of whatever was left out or cut.
 
     Names are plain for the set that comes first (`loss`, `perplexity`, `accuracy`), carry the set's name for further
-    sets (`hard/loss`), and `general_loss` is the loss on general text.
+    sets (`hard/loss`); `general_loss` and `general_perplexity` are of general text.
     """
 
     bootstrap: Bootstrap = field(default_factory=Bootstrap)

@@ -8,6 +8,7 @@ _TITLES = {
     "loss": "held-out loss",
     "perplexity": "held-out perplexity",
     "general_loss": "loss on general text",
+    "general_perplexity": "general perplexity",
     "macro_f1": "macro-F1",
     "span_f1": "span F1",
     "rouge_l": "ROUGE-L",

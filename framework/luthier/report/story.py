@@ -5,14 +5,14 @@ from __future__ import annotations
 from luthier.report.figures import interval, number, signed, title
 from luthier.report.record import Comparison, RunRecord
 
-MATTERS_LEAST = ("loss", "perplexity")
+MATTERS_LEAST = ("loss", "perplexity", "general_loss", "general_perplexity")
 
 
 def headlines(record: RunRecord, most: int = 3) -> list[Comparison]:
     """The comparisons to show first: the task's scores, held-out loss, forgetting. Perplexity repeats the loss."""
     paired = [comparison for comparison in record.comparisons if comparison.change is not None]
     by_name = {comparison.name: comparison for comparison in paired}
-    task = [c for c in paired if c.name not in MATTERS_LEAST and c.name != "general_loss" and "/" not in c.name]
+    task = [c for c in paired if c.name not in MATTERS_LEAST and "/" not in c.name]
     others = [by_name[name] for name in ("loss", "general_loss") if name in by_name]
     return [*task[: most - len(others)], *others]
 
