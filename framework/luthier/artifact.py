@@ -102,7 +102,8 @@ def save(
     try:
         if moved is not None:
             adaptation.save(moved.network, temporary)
-            step_metrics.write(run.metrics, temporary)
+            likelihood = moved.method is None or moved.method.likelihood
+            step_metrics.write(run.metrics, temporary, likelihood=likelihood)
         tokenizer.save_pretrained(temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
         (temporary / RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")

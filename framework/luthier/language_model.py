@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,9 @@ from luthier.head import Head, bare, find_head, last_hidden_state
 from luthier.method import Method
 from luthier.parts import Batch, Loss, Row
 from luthier.scoring import weighted_losses
+from luthier.sharing import apart, cannot_share, sums
+
+log = logging.getLogger("luthier")
 
 
 class LanguageModelMethod(Method):
@@ -46,10 +50,27 @@ class LanguageModelMethod(Method):
         return weighted_losses(self.network, rows)
 
     def token_log_probs(self, batch: Batch) -> Tensor:
-        """log p(next token) at each position, float32 [B, T]; meaningless where a sequence ends."""
-        targets, _ = shifted(batch)
-        flat = self.head.log_probs(self.hidden_states(batch).flatten(0, 1), targets)
-        return flat.view(batch.input_ids.shape)
+        """log p(next token) at each position, float32 [B, T]; 0 where that token has no weight."""
+        targets, weights = shifted(batch)
+        wanted = weights.nonzero().flatten()
+        found = self.head.log_probs(self.hidden_states(batch).flatten(0, 1)[wanted], targets[wanted])
+        return found.new_zeros(len(targets)).index_copy(0, wanted, found).view(batch.input_ids.shape)
+
+    def sequence_log_probs(self, batch: Batch) -> Tensor:
+        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
+        _, weights = shifted(batch)
+        return sums(self.token_log_probs(batch) * weights.view(batch.input_ids.shape), batch)
+
+    def computable(self, batch: Batch) -> Batch:
+        """The batch as this network can compute it: sequences that cannot share their beginning get one each, aloud."""
+        reason = cannot_share(self.network) if batch.branches else ""
+        if not reason:
+            return batch
+        said = f"What answers share is computed for each of them, at a higher cost: {reason}."
+        if said not in self.warnings:
+            self.warnings.append(said)
+            log.warning(said)
+        return apart(batch)
 
 
 def shifted(batch: Batch) -> tuple[Tensor, Tensor]:

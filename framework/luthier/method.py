@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.data.collate import collate
-from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.models.new_tokens import check_trained
+from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -26,6 +27,13 @@ class Method(pl.LightningModule, ABC):
     by the weight of the whole optimizer step: how a batch is cut does not change the update.
     """
 
+    likelihood = True
+    """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
+    speaks = True
+    """Whether the network is a language model: it can be asked, and has a loss on general text."""
+    measures: Mapping[str, Measure] = {}
+    """What `measured` measures beside the loss, by name."""
+
     network: nn.Module
     adapted: bool
 
@@ -33,10 +41,11 @@ class Method(pl.LightningModule, ABC):
         super().__init__()
         self.model, self.adaptation, self.optimizer = model, adaptation, optimizer
         self.steps = 0
-        self._step_sum: Tensor | None = None
-        self._step_weight: Tensor | None = None
-        self._held_out: list[Tensor] = []
+        self.warnings: list[str] = []  # what somebody should see in the report, a sentence each
+        self.facts: dict[str, str] = {}  # what the report shows of the method's own cost, by name
+        self._step, self._held_out = _Totals(), _Totals()
         self.step_loss = torch.zeros(())
+        self.step_metrics: dict[str, Tensor] = {}
         self.gradient_norm = torch.zeros(())
 
     @abstractmethod
@@ -56,6 +65,10 @@ class Method(pl.LightningModule, ABC):
                 found[number] = float(loss.sum), float(loss.weight)
         return found
 
+    def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """The statistics of each row, [rows, s]: `loss` as `losses` gives it, and those of `measures`."""
+        return {"loss": self.losses(rows)}
+
     def load(self) -> None:
         """Load the network as it comes, nothing adapted yet."""
         self.network, self.adapted = self.model.network(), False
@@ -66,6 +79,7 @@ class Method(pl.LightningModule, ABC):
             self.load()
         if not self.adapted:
             self.network, self.adapted = self.adaptation(self.network), True
+            check_trained(self.network)
             self.network.train()
 
     def configure_optimizers(self) -> Any:
@@ -78,25 +92,18 @@ class Method(pl.LightningModule, ABC):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         loss = self.loss(batch)
-        held = loss.sum.detach(), loss.weight.detach()
-        self._step_sum = held[0] if self._step_sum is None else self._step_sum + held[0]
-        self._step_weight = held[1] if self._step_weight is None else self._step_weight + held[1]
+        self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
         return loss.sum if penalty is None else loss.sum + penalty * loss.weight  # both are divided by the weight
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Turn the gradient of the sum into that of the mean; Lightning has divided by micro-batches and ranks."""
-        assert self._step_sum is not None
-        assert self._step_weight is not None
-        total = torch.stack([self._step_sum.float(), self._step_weight.float()])
-        if self.trainer.world_size > 1:
-            total = self.trainer.strategy.reduce(total, reduce_op="sum")
-        weight = total[1].clamp_min(torch.finfo(torch.float32).tiny)
+        means, weight = self._step.taken(self.trainer)
         scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / weight
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         torch._foreach_mul_(gradients, scale)
-        self.step_loss, self.gradient_norm = total[0] / weight, torch.nn.utils.get_total_norm(gradients)
-        self._step_sum = self._step_weight = None
+        self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
+        self.step_metrics = means
 
     def configure_gradient_clipping(
         self,
@@ -109,14 +116,33 @@ class Method(pl.LightningModule, ABC):
             torch.nn.utils.clip_grads_with_norm_(self.network.parameters(), gradient_clip_val, self.gradient_norm)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        loss = self.loss(batch)
-        self._held_out.append(torch.stack([loss.sum.detach().float(), loss.weight.detach().float()]))
+        self._held_out.add(self.loss(batch))
 
     def on_validation_epoch_end(self) -> None:
-        if not self._held_out:
-            return
-        total = torch.stack(self._held_out).sum(0)
-        self._held_out.clear()
-        if self.trainer.world_size > 1:
-            total = self.trainer.strategy.reduce(total, reduce_op="sum")
-        self.log("validation_loss", total[0] / total[1], rank_zero_only=True)
+        if self._held_out.names:
+            means, _ = self._held_out.taken(self.trainer)
+            self.log_dict({f"validation_{name}": mean for name, mean in means.items()}, rank_zero_only=True)
+
+
+class _Totals:
+    """Sums and weights of a loss and its metrics over micro-batches, and then over ranks."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+        self._total = torch.zeros(0, 2)
+
+    def add(self, loss: Loss) -> None:
+        """Every batch of a method has the same metrics."""
+        pairs = {"loss": (loss.sum, loss.weight), **loss.metrics}
+        made = torch.stack([value.detach().float() for pair in pairs.values() for value in pair]).view(-1, 2)
+        self._total = self._total + made if self.names else made
+        self.names = tuple(pairs)
+
+    def taken(self, trainer: pl.Trainer) -> tuple[dict[str, Tensor], Tensor]:
+        """The mean of each and the weight of the loss over all ranks; what comes next is added up anew."""
+        total = trainer.strategy.reduce(self._total, reduce_op="sum") if trainer.world_size > 1 else self._total
+        assert isinstance(total, Tensor)
+        weights = total[:, 1].clamp_min(torch.finfo(torch.float32).tiny)
+        means = dict(zip(self.names, total[:, 0] / weights, strict=True))
+        self.names = ()
+        return means, weights[0]

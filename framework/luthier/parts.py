@@ -76,7 +76,7 @@ class Batch:
 
     What the sequences of a row share is a sequence of its own, laid down before them: a trunk. `branches` says of
     each sequence that goes on from a trunk, by its number among the boundaries, which one that is; its positions go
-    on there. `ends` are the numbers of the sequences of all rows, in order, without trunks and padding.
+    on there. `rows` are the numbers of each row's sequences, without trunks and padding.
     """
 
     input_ids: Tensor
@@ -87,7 +87,12 @@ class Batch:
     examples: tuple[int, ...]
     values: dict[str, Tensor] = field(default_factory=dict)
     branches: Mapping[int, int] = field(default_factory=dict)
-    ends: tuple[int, ...] = ()
+    rows: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The numbers of the sequences of all rows, in order."""
+        return tuple(number for row in self.rows for number in row)
 
     @property
     def tokens(self) -> int:

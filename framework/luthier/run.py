@@ -98,7 +98,7 @@ class Run:
         if not first_rank():
             return
         if self.composition.config.resume and (done / "scores.json").is_file():
-            self.before = Scores.load(done, self.evaluation.reductions)
+            self.before = Scores.load(done, self.evaluation.reductions(self.method))
             return
         self.method.load()
         self.before = self._measured("before")
@@ -132,11 +132,11 @@ class Run:
         if self.trainer.device.type == "cpu":
             keep_freed_memory()
         score = str(self.composition.config.score)
-        if score not in self.evaluation.reductions:
+        if score not in self.evaluation.reductions(self.method):
             raise RecipeError(
                 f"The recipe's score is {score!r}, which its evaluation does not measure.",
                 where="score",
-                hint=nearest(score, self.evaluation.reductions, "It measures"),
+                hint=nearest(score, self.evaluation.reductions(self.method), "It measures"),
             )
         if "fit" in self.composition.config.stages:
             events = EventLog(self.folder.events if first_rank() else None)

@@ -40,24 +40,30 @@ def apart(batch: Batch) -> Batch:
 
     `examples`, `values` and the order of the sequences stay as they are.
     """
-    ids, weights = (t.flatten().cpu().numpy() for t in (batch.input_ids, batch.weights))
-
-    def tokens(number: int) -> slice:
-        return slice(batch.boundaries[number], batch.boundaries[number + 1])
-
-    rows = []
-    for number in batch.ends:
-        parts = [tokens(batch.branches[number])] if number in batch.branches else []
-        parts.append(tokens(number))
-        whole = [np.concatenate([array[part] for part in parts]) for array in (ids, weights)]
-        rows.append([Row((Sequence(whole[0].astype(np.int32), whole[1]),))])
+    rows = [[Row((sequence,))] for sequence in sequences(batch)]
     laid = collate(rows or [[]]).to(batch.input_ids.device)
     laid.examples, laid.values = batch.examples, batch.values
+    numbers = iter(laid.ends)
+    laid.rows = tuple(tuple(next(numbers) for _ in row) for row in batch.rows)
     return laid
+
+
+def sequences(batch: Batch) -> list[Sequence]:
+    """The sequences of a batch's rows, whole and in order; waits for the device."""
+    ids, weights = batch.input_ids.flatten().cpu().numpy().astype(np.int32), batch.weights.flatten().cpu().numpy()
+
+    def whole(number: int) -> Sequence:
+        parts = [batch.branches[number], number] if number in batch.branches else [number]
+        spans = [slice(batch.boundaries[part], batch.boundaries[part + 1]) for part in parts]
+        return Sequence(*(np.concatenate([array[span] for span in spans]) for array in (ids, weights)))
+
+    return [whole(number) for number in batch.ends]
 
 
 def sums(values: Tensor, batch: Batch) -> Tensor:
     """The sum of per-token values [B, T] over each sequence of the batch's rows, [len(batch.ends)]."""
     lengths = [stop - start for start, stop in zip(batch.boundaries, batch.boundaries[1:], strict=False)]
-    parts = values.flatten().split(lengths)
-    return torch.stack([parts[number].sum() for number in batch.ends]) if batch.ends else values.new_zeros(0)
+    parts = values.flatten().split_with_sizes(lengths)
+    if not batch.ends:
+        return values.flatten()[:0]  # nothing, but with a gradient
+    return torch.stack([parts[number].sum() for number in batch.ends])

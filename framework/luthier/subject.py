@@ -73,12 +73,12 @@ class Subject:
         sequence = encode.conversation({"messages": list(conversation)}, self.tokenizer)
         return self.log_probs([sequence])[0][sequence.weights > 0]
 
-    def losses(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """The method's loss of each example as (sum, weight), [examples, 2]."""
+    def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
+        """What the method measures of each example, [examples, s] by name; `loss` is (sum, weight)."""
         assert self.method is not None, "a subject without a method has no loss"
         rows = [self.method.encode(self.prompt(example), self.tokenizer) for example in examples]
         with self._asked(), self._computing():
-            return self.method.losses(rows)
+            return self.method.measured(rows)
 
     def _computing(self) -> Any:
         device = next(self.network.parameters()).device.type

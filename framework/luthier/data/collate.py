@@ -32,16 +32,14 @@ def collate(
 
     sheet = _Sheet(len(blocks), width, pad)
     branches: dict[int, int] = {}
-    ends: list[int] = []
+    members: list[tuple[int, ...]] = []
     for at, block in enumerate(blocks):
         sheet.begin(at)
         for row in block:
             trunk = sheet.lay(row.sequences[0], 0, row.shared) if row.shared else None
-            for sequence in row.sequences:
-                number = sheet.lay(sequence, row.shared, len(sequence))
-                ends.append(number)
-                if trunk is not None:
-                    branches[number] = trunk
+            members.append(tuple(sheet.lay(sequence, row.shared, len(sequence)) for sequence in row.sequences))
+            if trunk is not None:
+                branches.update(dict.fromkeys(members[-1], trunk))
         sheet.end()
 
     rows = [row for block in blocks for row in block]
@@ -55,7 +53,7 @@ def collate(
         examples=tuple(range(len(rows)) if examples is None else examples),
         values={name: torch.tensor([row.values[name] for row in rows], dtype=torch.float32) for name in names},
         branches=branches,
-        ends=tuple(ends),
+        rows=tuple(members),
     )
 
 

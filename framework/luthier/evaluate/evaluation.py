@@ -20,6 +20,7 @@ from luthier.evaluate.subject import Subject
 from luthier.evaluate.tasks.task import Attempts, Task
 from luthier.evaluate.turns import Turn, turns
 from luthier.generate import Sampling
+from luthier.method import Method
 from luthier.parts import Example, Source
 
 
@@ -50,11 +51,14 @@ class Evaluation:
         self.samples, self.sample_tokens = samples, sample_tokens
         self.bootstrap, self.seed = Bootstrap(resamples, confidence, seed), seed
 
-    @property
-    def reductions(self) -> dict[str, Reduction]:
-        """How the statistics of each score become its value."""
-        of_the_task = {name: metric.reduce for name, metric in self.task.metrics.items()}
-        return {"loss": ratio, "perplexity": exponential_ratio, "general_loss": ratio, **of_the_task}
+    def reductions(self, method: Method | type[Method] | None = None) -> dict[str, Reduction]:
+        """How the statistics of each score become its value; `method` adds what it measures itself."""
+        found = {"loss": ratio, **{name: metric.reduce for name, metric in self.task.metrics.items()}}
+        if method is None or method.likelihood:
+            found["perplexity"] = exponential_ratio
+        if method is None or method.speaks:
+            found |= {"general_loss": ratio, "general_perplexity": exponential_ratio}
+        return found | {name: measure.reduce for name, measure in (method.measures if method else {}).items()}
 
     def __call__(self, subject: Subject, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
         """Measure a model. Nothing about it is changed but for its network's training mode, which is put back.
@@ -68,7 +72,7 @@ class Evaluation:
         try:
             for place, (name, examples) in enumerate(examples_by_name.items()):
                 self._measure_set(subject, name, examples, scores, first=place == 0)
-            if self.general_examples:
+            if self.general_examples and _speaks(subject):
                 self._measure_general(subject, scores)
         finally:
             subject.network.train(training)
@@ -83,20 +87,30 @@ class Evaluation:
                 f"The set {name!r} has no examples to evaluate on.", hint="Give it a larger share of the data."
             )
         before = "" if first else f"{name}/"
-        chosen = self._choose(examples)
+        chosen = self.choose(examples)
         scores.counts[f"{name}: examples evaluated"] = len(chosen)
         scores.counts[f"{name}: examples left out"] = len(examples) - len(chosen)
         asked = turns(chosen, subject.prompt)
         attempts = self._attempt(subject, name, examples, chosen, asked, scores)
         for metric_name, metric in self.task.metrics.items():
-            statistics, digest = metric.statistics(attempts.made), _digest(chosen)
+            statistics, digest = metric.statistics(attempts.made), digest_of(chosen)
             scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
-        losses = _finite(subject.losses(chosen), [str(example.get("where", "")) for example in chosen])
-        digest = _digest_of_tokens(chosen, losses)
-        scores.measurements[f"{before}loss"] = Measurement(losses, ratio, "lower", digest)
-        scores.measurements[f"{before}perplexity"] = Measurement(losses, exponential_ratio, "lower", digest)
+        self._measure_by_method(subject, chosen, before, scores)
         if first:
             scores.samples = self._samples(subject, asked, attempts)
+
+    def _measure_by_method(self, subject: Subject, chosen: Sequence[Example], before: str, scores: Scores) -> None:
+        method, where = subject.method, [str(example.get("where", "")) for example in chosen]
+        found = {name: _finite(statistics, where) for name, statistics in subject.measured(chosen).items()}
+        losses, digest = found.pop("loss"), digest_of(chosen)
+        of_tokens = digest_of_tokens(digest, losses)
+        scores.measurements[f"{before}loss"] = Measurement(losses, ratio, "lower", of_tokens)
+        if method is None or method.likelihood:
+            scores.measurements[f"{before}perplexity"] = Measurement(losses, exponential_ratio, "lower", of_tokens)
+        for name, statistics in found.items():
+            assert method is not None, "what it measured it says how to read"
+            measure = method.measures[name]
+            scores.measurements[before + name] = Measurement(statistics, measure.reduce, measure.better, digest)
 
     def _attempt(
         self,
@@ -123,18 +137,20 @@ class Evaluation:
         written = general_text.texts(self.general, self.general_examples)
         losses, cut = general_text.text_losses(subject, written, self.general_length)
         losses = _finite(losses, [f"general text {number}" for number in range(1, len(written) + 1)])
-        digest = _digest_of_tokens([{"text": text} for text in written], losses)
+        digest = digest_of_tokens(digest_of([{"text": text} for text in written]), losses)
         scores.measurements["general_loss"] = Measurement(losses, ratio, "lower", digest)
+        scores.measurements["general_perplexity"] = Measurement(losses, exponential_ratio, "lower", digest)
         scores.counts |= {"general: texts evaluated": len(written), "general: texts cut": cut}
 
-    def _choose(self, examples: Sequence[Example]) -> list[Example]:
+    def choose(self, examples: Sequence[Example]) -> list[Example]:
+        """Those of a set that are measured on."""
         if not self.examples or len(examples) <= self.examples:
             return list(examples)
         drawn = np.random.default_rng(self.seed).choice(len(examples), self.examples, replace=False)
         return [examples[index] for index in sorted(drawn)]
 
     def _samples(self, subject: Subject, asked: Sequence[Turn], attempts: Attempts) -> list[Generated]:
-        shown = asked[: self.samples]
+        shown = asked[: self.samples] if _speaks(subject) else []
         if self.task.writes:
             outputs = [attempt.output for attempt in attempts.made[: self.samples]]
         elif shown:
@@ -149,22 +165,26 @@ class Evaluation:
         ]
 
 
+def _speaks(subject: Subject) -> bool:
+    return subject.method is None or subject.method.speaks
+
+
 def _finite(measured: NDArray[np.floating[Any]], where: Sequence[str]) -> Floats:
     """The losses as float64; NumericsError names the first example whose loss is NaN or infinite."""
     losses = np.asarray(measured, dtype=np.float64)
     if (bad := np.flatnonzero(~np.isfinite(losses).all(1))).size:
         raise NumericsError(
-            f"The loss of {bad.size} of {len(losses)} evaluated examples is not finite.", where=where[bad[0]]
+            f"What was measured of {bad.size} of {len(losses)} evaluated examples is not finite.", where=where[bad[0]]
         )
     return losses
 
 
-def _digest(examples: Sequence[Example]) -> str:
+def digest_of(examples: Sequence[Example]) -> str:
     """A digest of what the examples say, in order; where they come from does not count."""
     said = [{key: value for key, value in example.items() if key not in ("where", "split")} for example in examples]
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _digest_of_tokens(examples: Sequence[Example], losses: Floats) -> str:
-    """A digest also of how many tokens each loss is of: a mean over other tokens is no pair of it."""
-    return hashlib.sha256(_digest(examples).encode() + losses[:, 1].tobytes()).hexdigest()[:16]
+def digest_of_tokens(examples: str, losses: Floats) -> str:
+    """A digest of the examples and of how many tokens each loss is of: a mean over other tokens is no pair of it."""
+    return hashlib.sha256(examples.encode() + losses[:, 1].tobytes()).hexdigest()[:16]

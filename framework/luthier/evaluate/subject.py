@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from luthier.generate import Answer, Sampling
+    from luthier.method import Method
 
 Message = dict[str, Any]
 Conversation = Sequence[Message]
@@ -42,5 +43,9 @@ class Subject(Protocol):
     def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.floating[Any]]]:
         """log p(token | those before it) for each token of each sequence, [n]; 0 for the first."""
 
-    def losses(self, examples: Sequence[Example]) -> NDArray[np.floating[Any]]:
-        """The method's own loss for each example as (sum, weight), [examples, 2]."""
+    @property
+    def method(self) -> Method | None:
+        """What it is measured by; it says whether the loss is a likelihood and whether the network can be asked."""
+
+    def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
+        """The method's own statistics for each example, [examples, s]; `loss` is (sum, weight)."""

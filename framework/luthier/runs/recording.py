@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
 REPORTED_VERSIONS = ("luthier", "torch", "pytorch-lightning", "transformers", "peft", "datasets", "hydra-core")
+"""What is drawn of every run; of the method's own metrics all are."""
+NOT_DRAWN = {"step", "epoch", "tokens", "seconds", "memory_bytes"}
 
 
 def record(run: Run, environment: dict[str, Any]) -> RunRecord:
@@ -56,7 +58,7 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
             "platform": environment["platform"],
             **{name: packages[name] for name in REPORTED_VERSIONS if name in packages},
         },
-        warnings=[*composition.dropped, *run.data.warnings],
+        warnings=[*composition.dropped, *run.data.warnings, *run.method.warnings],
         artifact="artifact" if run.folder.artifact.is_dir() else "",
         artifact_kind=run.artifact_kind,
         next_commands=_next(run),
@@ -130,7 +132,7 @@ def _curves(run: Run) -> dict[str, list[tuple[int, float | None]]]:
     steps = whole_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
     found = {
         name: [(line["step"], line[name] if isinstance(line[name], float) else None) for line in steps if name in line]
-        for name in CURVES
+        for name in dict.fromkeys([*CURVES, *(name for line in steps[:1] for name in line if name not in NOT_DRAWN)])
     }
     return {name: points for name, points in found.items() if points}
 
@@ -155,7 +157,7 @@ def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
 def _next(run: Run) -> dict[str, str]:
     folder = shlex.quote(os.path.relpath(run.folder.path))
     return {
-        "talk to it": f"luthier chat {folder}",
+        **({"talk to it": f"luthier chat {folder}"} if run.method.speaks else {}),
         "measure it again": f"luthier evaluate {folder}",
         "export it for plain transformers": f"luthier export {folder} {folder}/exported",
         "go on from it": f"luthier model=run model.path={folder}",

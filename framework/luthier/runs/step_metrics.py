@@ -11,12 +11,16 @@ from luthier.runs.events import whole_lines
 NAME = "step_wise_training_metrics.csv"
 
 
-def write(metrics: Path, folder: Path) -> None:
-    """From metrics.jsonl: step_number and epoch_number from 0, training_loss in nats, perplexity; numbers only."""
+def write(metrics: Path, folder: Path, *, likelihood: bool = True) -> None:
+    """From metrics.jsonl: step_number and epoch_number from 0, training_loss in nats, perplexity; numbers only.
+
+    A loss that is no likelihood has no perplexity: its column stays empty.
+    """
     with (folder / NAME).open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(["step_number", "epoch_number", "training_loss", "perplexity"])
         for line in whole_lines(metrics) if metrics.is_file() else []:
             if "loss" in line:
                 loss = float(line["loss"])
-                table.writerow([line["step"] - 1, line["epoch"], loss, math.exp(min(loss, 700.0))])
+                perplexity = math.exp(min(loss, 700.0)) if likelihood else ""
+                table.writerow([line["step"] - 1, line["epoch"], loss, perplexity])

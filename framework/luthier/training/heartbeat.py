@@ -21,7 +21,8 @@ class Heartbeat(pl.Callback):
 
     A record holds step, epoch, loss, gradient_norm (before clipping), learning_rate, tokens (no padding, all ranks),
     seconds (validation and checkpoints left out), tokens_per_second and memory_bytes (peak of this process or its
-    GPU). Loss and norm are what the module left in `step_loss` and `gradient_norm`.
+    GPU). Loss and norm are what the module left in `step_loss` and `gradient_norm`; what is in its `step_metrics`, by
+    name, is told as well.
 
     `stepped` says whether the batch that just ended completed a step; `stop` and `save` are the signals that any
     rank has seen, known to all ranks after the same step.
@@ -102,11 +103,14 @@ class Heartbeat(pl.Callback):
 
     def _record(self, trainer: pl.Trainer, module: pl.LightningModule, tokens: int, seconds: float) -> dict[str, Any]:
         left: Any = module
-        loss, norm = torch.stack([left.step_loss.detach().float(), left.gradient_norm.detach().float()]).tolist()
+        own: dict[str, torch.Tensor] = getattr(left, "step_metrics", {})
+        values = [value.detach().float() for value in (left.step_loss, left.gradient_norm, *own.values())]
+        loss, norm, *measured = torch.stack(values).tolist()
         return {
             "step": trainer.global_step,
             "epoch": trainer.current_epoch,
             "loss": loss,
+            **dict(zip(own, measured, strict=True)),
             "gradient_norm": norm,
             "learning_rate": self._rate,
             "tokens": tokens,

@@ -77,6 +77,7 @@ def test_a_shared_beginning_is_laid_down_once():
     batch = collate([[rows()[0], single()], [rows()[1]]], 32)
     assert batch.boundaries == (0, 7, 13, 17, 26, 32, 33, 36, 43, 64)
     assert batch.branches == {1: 0, 2: 0, 6: 5, 7: 5}
+    assert batch.rows == ((1, 2), (3,), (6, 7))
     assert batch.ends == (1, 2, 3, 6, 7)
     assert batch.positions[0, :17].tolist() == [*range(7), *range(7, 13), *range(7, 11)]
     assert batch.segments[0, :17].tolist() == [1] * 7 + [2] * 6 + [3] * 4

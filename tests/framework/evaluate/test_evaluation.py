@@ -162,11 +162,11 @@ def test_scores_that_were_saved_compare_as_those_in_memory(subject, subject_of, 
     evaluate = evaluation(general, task=classification(), samples=1, sample_tokens=2)
     before, after = evaluate(subject, {"test": examples}), evaluate(subject_of(1), {"test": examples})
     before.save(tmp_path / "before")
-    loaded = Scores.load(tmp_path / "before", evaluate.reductions)
+    loaded = Scores.load(tmp_path / "before", evaluate.reductions())
     assert loaded.as_json() == before.as_json() | {"seconds": loaded.seconds}
     assert loaded.compare(after) == before.compare(after)
     with pytest.raises(DataError, match=r"'accuracy' in .* is none of this evaluation's"):
-        Scores.load(tmp_path / "before", evaluation().reductions)
+        Scores.load(tmp_path / "before", evaluation().reductions())
 
 
 def test_models_side_by_side_are_compared_with_the_first(subject_of, examples, general):
@@ -180,7 +180,14 @@ def test_models_side_by_side_are_compared_with_the_first(subject_of, examples, g
     found = side_by_side(models, evaluation(general, task=classification()), {"test": examples})
     assert loaded == [0, 1, 2]
     assert set(found.changes()) == {"b", "other words"}
-    assert set(found.changes()["b"]) == {"accuracy", "macro_f1", "loss", "perplexity", "general_loss"}
+    assert set(found.changes()["b"]) == {
+        "accuracy",
+        "macro_f1",
+        "loss",
+        "perplexity",
+        "general_loss",
+        "general_perplexity",
+    }
     assert "accuracy" in found.changes()["other words"]
     assert "general_loss" not in found.changes()["other words"]
     (warning,) = [line for line in found.warnings() if line.startswith("general_loss")]

@@ -31,7 +31,7 @@ def test_each_task_brings_its_metrics(composed, task, metrics):
     evaluation = composed(f"evaluation/task={task}")
     assert isinstance(evaluation, Evaluation)
     assert sorted(evaluation.task.metrics) == metrics
-    assert set(metrics) <= set(evaluation.reductions)
+    assert set(metrics) <= set(evaluation.reductions())
 
 
 def test_a_metric_is_added_and_taken_away_on_the_command_line(composed):
