@@ -35,7 +35,8 @@ def filled(text: str) -> str:
 
 def _written(name: str, view: str) -> str:
     if view == "benchmark":
-        return str(json.loads((MEASURED / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))["table"])
+        file = MEASURED / "benchmarks" / f"{name}.json"
+        return str(json.loads(file.read_text(encoding="utf-8"))["table"]) if file.is_file() else "*Not measured yet.*"
     if not (MEASURED / f"{name}.json").is_file():
         return f"*Not measured yet; `python docs/generate/measured.py {name} RUN` puts the figures here.*"
     return VIEWS[view](record(name))

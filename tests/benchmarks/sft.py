@@ -2,7 +2,8 @@
 
 Each contender runs in processes of its own, one after the other in turns, on the same conversations and in bf16
 autocast over float32 weights; a figure is the median of its processes, with the lowest and the highest beside it.
-On a busy machine believe the CPU column: tokens a second of CPU time, times the number of threads.
+Ratios are taken within a turn, so that a machine that is slower for a while is slower for all of them. The CPU time
+of each process is in the JSON only: on a machine that is shared it counts time that others took.
 
     python tests/benchmarks/sft.py [--rounds 3] [--steps 8] [--only 'luthier;TRL, packing'] [--out benchmarks.json]
 """
@@ -91,23 +92,20 @@ def measure(name: str, command: list[str], folder: Path, steps: int, threads: in
 
 
 def table(results: dict[str, list[dict[str, Any]]], flops: float, peak: float) -> str:
-    """Markdown: medians, spread, ratio to TRL, share of the matrix peak, memory."""
-    basis = {kind: median(run[kind] for run in results[BASIS]) for kind in ("wall", "cpu")} if BASIS in results else {}
-    lines = [
-        "| contender | tokens/s, wall | tokens/s, CPU | against TRL, wall | against TRL, CPU | MFU | peak GiB |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """Markdown: medians with the lowest and highest, ratios to TRL turn by turn, share of the matrix peak, memory."""
+    lines = ["| contender | tokens/s | against TRL | MFU | peak GiB |", "|---|---|---|---|---|"]
     for name, runs in results.items():
-        cells = [name]
-        for kind in ("wall", "cpu"):
-            rates = sorted(run[kind] for run in runs)
-            cells.append(f"{median(rates):.0f} ({rates[0]:.0f} to {rates[-1]:.0f})")
-        middle = {kind: median(run[kind] for run in runs) for kind in ("wall", "cpu")}
-        cells += [f"{middle[kind] / basis[kind]:.2f}x" if basis else "" for kind in ("wall", "cpu")]
-        cells.append(f"{middle['wall'] * flops / peak / 1e9:.0%}")
-        cells.append(f"{median(run['peak_gib'] for run in runs):.1f}")
-        lines.append(f"| {' | '.join(cells)} |")
+        rates = [run["wall"] for run in runs]
+        basis = [run["wall"] for run in results.get(BASIS, [])]
+        ratios = [rate / other for rate, other in zip(rates, basis, strict=True)] if basis else []
+        share = median(rates) * flops / peak / 1e9
+        memory = median(run["peak_gib"] for run in runs)
+        lines.append(f"| {name} | {_spread(rates, '.0f')} | {_spread(ratios, '.2f')} | {share:.0%} | {memory:.1f} |")
     return "\n".join(lines)
+
+
+def _spread(values: list[float], form: str) -> str:
+    return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})" if values else ""
 
 
 def main() -> None:
