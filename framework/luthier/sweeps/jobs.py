@@ -49,14 +49,15 @@ def carry_out(flags: Sequence[str], overrides: Sequence[str], folder: Path | str
     return process(again.command(flags, overrides, folder), output=output)
 
 
-def process(command: Sequence[str], *, output: int | None = None) -> int:
-    """Run a command of luthier's and give its exit code; its stdout goes to the file descriptor `output`.
+def process(command: Sequence[str], *, output: int | None = None, errors: int | None = None) -> int:
+    """Run a command of luthier's and give its exit code; stdout and stderr go to these file descriptors.
 
     When this process is asked to end, the other is asked first and waited for; when this one is killed, the other
     notices (`end_with_parent`).
     """
     clean = {name: value for name, value in os.environ.items() if name not in RANK_VARIABLES}
-    child = subprocess.Popen(command, env={**clean, PARENT: str(os.getpid())}, stdout=output)  # noqa: S603
+    environment = {**clean, PARENT: str(os.getpid())}
+    child = subprocess.Popen(command, env=environment, stdout=output, stderr=errors)  # noqa: S603
     with _forwarding(child) as asked:
         code = child.wait()
     if asked:
