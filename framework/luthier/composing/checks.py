@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from luthier.composing import signatures, type_hints
+from luthier.composing.replaced import answers_of
 from luthier.errors import RecipeError
 from luthier.nearest import nearest
 
@@ -89,7 +90,11 @@ def settings_of(node: Any, path: str = "") -> Iterator[str]:
 def drop_stale(config: dict[str, Any], recipe: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
     """Remove what the recipe says to an answer that was replaced and that the new answer does not know; say so."""
     dropped = []
-    for question, meant in _answers(recipe).items():
+    for question, meant in answers_of(recipe).items():
+        above = question.rpartition("/")[0]
+        if above in choices and question not in choices:
+            dropped.append(f"{question}={meant}: the recipe says it below another {above} than {choices[above]}.")
+            continue
         path = (question.partition("@")[2] or question).replace("/", ".")
         node, said = at(config, path), at(recipe, path)
         if choices.get(question) == meant or not isinstance(node, dict) or not isinstance(said, dict):
@@ -101,12 +106,6 @@ def drop_stale(config: dict[str, Any], recipe: Mapping[str, Any], choices: Mappi
                 f"{path}.{key}: the recipe says it to {question}={meant}, but {choices.get(question)} was chosen."
             )
     return dropped
-
-
-def _answers(recipe: Mapping[str, Any]) -> dict[str, str]:
-    """question (with its package) -> the answer that the recipe's defaults list gives."""
-    entries = [entry for entry in recipe.get("defaults") or [] if isinstance(entry, dict)]
-    return {str(key).split()[-1].lstrip("/"): str(name) for entry in entries for key, name in entry.items()}
 
 
 def at(config: Any, path: str) -> Any:

@@ -21,12 +21,14 @@ from luthier import trust
 from luthier.composing import bounds
 from luthier.composing.catalog import USER, Catalog
 from luthier.composing.names import refuse_bad_name
+from luthier.composing.replaced import replacements, still_asked
 from luthier.errors import Refused
 from luthier.plugins import CORE_RECIPES
 from luthier.sweeps import optuna_sweeper
 
 if TYPE_CHECKING:
     from hydra._internal.config_repository import IConfigRepository
+    from hydra._internal.defaults_list import DefaultsList
     from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.default_element import ResultDefault
     from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -39,7 +41,7 @@ class Gate(ConfigLoaderImpl):
     def __init__(self, catalog: Catalog) -> None:
         optuna_sweeper.register()
         super().__init__(_search_path(catalog))
-        self.repository = _GuardedRepository(self.config_search_path)
+        self.repository = self._guarded = _GuardedRepository(self.config_search_path, catalog)
         OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets
 
     def load_configuration(
@@ -55,6 +57,7 @@ class Gate(ConfigLoaderImpl):
                 raise Refused(
                     "hydra.searchpath would take recipes from anywhere.", where=override, hint="Say --config-dir DIR."
                 )
+        self._guarded.replaced = replacements(overrides, self._guarded.catalog)
         said = [_open(override) for override in overrides]
         config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
         trust.refuse_hydra_code(config.hydra)
@@ -65,6 +68,10 @@ class Gate(ConfigLoaderImpl):
             refuse_bad_name(str(config.name), where="name")
         return config
 
+    def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:
+        self._guarded.replaced = replacements(overrides, self._guarded.catalog)
+        return super().compute_defaults_list(config_name, overrides, run_mode)
+
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         loaded = super()._load_single_config(default, repo)
         if loaded.provider == USER and isinstance(loaded.config, DictConfig):
@@ -73,7 +80,15 @@ class Gate(ConfigLoaderImpl):
 
 
 class _GuardedRepository(ConfigRepository):
-    """Hydra's files by name: each name is looked at first, and so is each file of a folder that is the user's own."""
+    """Hydra's files by name: each name is looked at first, and so is each file of a folder that is the user's own.
+
+    Of a recipe's questions, those that `replaced` answers do not ask are left out.
+    """
+
+    def __init__(self, search_path: ConfigSearchPath, catalog: Catalog) -> None:
+        super().__init__(search_path)
+        self.catalog = catalog
+        self.replaced: dict[str, str] = {}
 
     def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
         if config_path:
@@ -84,7 +99,10 @@ class _GuardedRepository(ConfigRepository):
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         if source is not None and source.provider == USER:
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
-        return super().load_config(config_path)
+        loaded = super().load_config(config_path)
+        if loaded is not None and loaded.defaults_list and config_path.startswith("recipe/"):
+            loaded.defaults_list = still_asked(loaded.defaults_list, self.replaced, self.catalog)
+        return loaded
 
 
 def _open(override: str) -> str:

@@ -77,6 +77,7 @@ def test_columns_of_other_names_are_renamed(luthier, write):
     assert luthier("init", "mine.csv").code == 0
     composed = luthier("recipe=mine", "--cfg", "job", "--json").record
     assert composed["data"]["rename"] == {"review": "text", "sentiment": "label"}
+    assert luthier("plan", "recipe=mine", "debug=tiny").code == 0
 
 
 def test_a_folder_of_files_is_taken_whole(luthier, write):
@@ -139,3 +140,12 @@ def test_data_that_cannot_be_used_is_named(name, text, luthier, write, here):
     assert end.code == 3, end.err
     assert name in end.error["where"] + end.error["message"]
     assert not (here / "recipes").exists()
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_first_recipe_has_an_offline_twin(kind, luthier, write):
+    name, text, _, _ = FILES[kind]
+    write(name, text)
+    assert luthier("init", name).code == 0
+    planned = luthier("plan", "recipe=mine", "debug=tiny", "--json")
+    assert planned.code == 0, planned.err + planned.out

@@ -195,3 +195,20 @@ def test_a_setting_that_a_replaced_answer_knew_is_dropped_with_a_note(luthier, w
     end = luthier("recipe=mine", "data=tiny", "--cfg", "job")
     assert end.code == 0, end.err
     assert "data.file" in end.err
+
+
+def test_a_question_that_a_replaced_answer_asked_is_dropped_with_a_note(luthier, write):
+    body = "defaults: [override /data: jsonl, override /data/reader: csv]\ndata: {file: a.jsonl}\n"
+    write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{body}")
+    end = luthier("recipe=mine", "data=tiny", "--cfg", "job")
+    assert end.code == 0, end.err
+    assert "data/reader=csv" in end.err
+    assert luthier("recipe=mine", "debug=tiny", "--cfg", "job").code == 0
+
+
+def test_a_question_that_the_new_answer_asks_too_keeps_the_recipes_answer(luthier, write):
+    body = "defaults: [override /data: jsonl, override /data/format: alpaca]\ndata: {file: a.jsonl}\n"
+    write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{body}")
+    end = luthier("recipe=mine", "data=csv", "--cfg", "job")
+    assert end.code == 0, end.err
+    assert "Alpaca" in end.out

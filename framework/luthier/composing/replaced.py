@@ -1,0 +1,53 @@
+"""What a recipe asks below an answer that the command line or `debug` replaced by one that does not ask it.
+
+A recipe that reads its JSONL file with `override /data/reader: jsonl` shall compose with `data=hub` and with
+`debug=tiny` too. Hydra would refuse the override, since nothing asks `data/reader` any more; so it is left out here,
+and the note of decision 5 says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from luthier.composing import command_line
+
+if TYPE_CHECKING:
+    from hydra.core.default_element import InputDefault
+
+    from luthier.composing.catalog import Catalog
+
+
+def replacements(overrides: Sequence[str], catalog: Catalog) -> dict[str, str]:
+    """question -> the answer that the command line, or the `debug` that it names, gives instead of the recipe's."""
+    words = [word for word in command_line.read(overrides) if len(word.values) == 1 and word.package is None]
+    said = {word.key: word.values[0] for word in words if word.key in catalog.questions()}
+    debug = catalog.answers.get(("debug", said.get("debug", "")))
+    return (answers_of(yaml.safe_load(debug.text)) if debug else {}) | said
+
+
+def answers_of(file: Mapping[str, Any]) -> dict[str, str]:
+    """question (with its package) -> the answer that a file's defaults list gives."""
+    entries = [entry for entry in (file or {}).get("defaults") or [] if isinstance(entry, dict)]
+    return {str(key).split()[-1].lstrip("/"): str(name) for entry in entries for key, name in entry.items()}
+
+
+def still_asked(entries: Sequence[InputDefault], replaced: Mapping[str, str], catalog: Catalog) -> list[InputDefault]:
+    """A recipe's defaults list without overrides of questions that the new answers do not ask."""
+    lost = set(_lost(entries, replaced, catalog))
+    return [entry for entry in entries if not (entry.is_override() and _question(entry) in lost)]
+
+
+def _lost(entries: Sequence[InputDefault], replaced: Mapping[str, str], catalog: Catalog) -> Iterator[str]:
+    for question in map(_question, entries):
+        above, _, below = question.rpartition("/")
+        answer = catalog.answers.get((above, replaced.get(above, "")))
+        if answer is not None and below not in answers_of(yaml.safe_load(answer.text)):
+            yield question
+
+
+def _question(entry: InputDefault) -> str:
+    group = getattr(entry, "group", None)  # what is no question, such as _self_, has none
+    return str(group).lstrip("/") if group else ""
