@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.data.collate import collate
-from luthier.models.new_tokens import check_trained
+from luthier.new_tokens import check_trained
 from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
 
 if TYPE_CHECKING:

@@ -166,6 +166,9 @@ class Adaptation(Protocol):
     needs_base: bool
     """Whether what `save` writes is of use only beside the weights that it was made for."""
 
+    shaping_base: tuple[str, ...] = ()
+    """The settings that change the base itself, in which two runs must agree to take turns on one."""
+
     def __call__(self, network: nn.Module) -> nn.Module:
         """The network with only the chosen weights trainable, new ones inserted where the method needs them.
 
@@ -229,14 +232,6 @@ class Source(Protocol):
 
     def quarantine_into(self, folder: Path) -> None:
         """Let records that cannot be used be kept in `folder`, where the recipe wants them kept and names no place."""
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """A source, or a filter behind one, that can tell without reading whether it would read what it read before."""
-
-    def state(self) -> Any:
-        """Names, sizes and times of its files, as JSON; None where what it reads must not be kept."""
 
 
 class Prompt(Protocol):

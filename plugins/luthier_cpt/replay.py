@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.examples import text_of
-from luthier.data.identity import state_of
 from luthier.data.records import Tally
+from luthier.data.state import state_of
 from luthier.errors import DataError, RecipeError
 
 if TYPE_CHECKING:

@@ -46,4 +46,4 @@ class Infinite(Schedule):
         left = 1 - progress
         if left >= self.anneal:
             return self.constant
-        return self.constant * (self.final / self.constant) ** (1 - left / self.anneal)
+        return self.constant * math.pow(self.final / self.constant, 1 - left / self.anneal)

@@ -6,11 +6,13 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import luthier
-from luthier.parts import Example, Source, Stateful
+from luthier.data.state import state_of
+from luthier.parts import Example, Source
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -44,16 +46,12 @@ def of_reading(source: Source) -> str | None:
 
     None where that cannot be told without reading: a source without `state`, or one that keeps a setting to itself.
     """
-    state, told = state_of(source), _part(source)
-    if state is None or told is None:
+    state = state_of(source)
+    told = None if state is None else _part(source)
+    if told is None:
         return None
     reading = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
     return of([luthier.__version__, reading, told, state])
-
-
-def state_of(part: object) -> Any:
-    """What a source tells of what it would read; None where it does not."""
-    return part.state() if isinstance(part, Stateful) else None
 
 
 def of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -108,7 +106,10 @@ def _part(part: Any) -> Any:
     if isinstance(part, (list, tuple)):
         return _all(dict(enumerate(map(_part, part))))
     kind = type(part)
-    names = inspect.signature(kind).parameters
+    try:
+        names = inspect.signature(kind).parameters
+    except ValueError:  # a class of C
+        return None
     if not all(hasattr(part, name) for name in names):
         return None
     told = {name: _part(getattr(part, name)) for name in names}
@@ -128,6 +129,8 @@ def _settings(owner: Any) -> Any:
         return [_settings(inner) for inner in owner]
     if isinstance(owner, Mapping):
         return {str(key): _settings(inner) for key, inner in owner.items()}
+    if isinstance(owner, partial):
+        return {"": f"{owner.func.__module__}.{owner.func.__qualname__}", **_settings(owner.keywords)}
     kind = type(owner)
     named = [name for name, each in inspect.signature(kind).parameters.items() if each.kind is each.KEYWORD_ONLY]
     told = {name: _settings(getattr(owner, name)) for name in named if hasattr(owner, name)}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,8 +16,6 @@ from luthier.fetch import cache
 from luthier.fetch.once import once
 from luthier.parts import Example, Source
 
-log = logging.getLogger("luthier")
-
 SPLITS = ("train", "validation", "test")
 _FACTS = "reading.json"
 
@@ -28,7 +25,7 @@ class Reading:
     """The examples of each split, their sha256, and what the source said of them once it was read.
 
     They lie in the cache under the hash of all that the reading depends on, so that a run which goes on, another rank
-    and the next run read nothing again; or in a folder that ends with this object, where the source cannot tell what
+    and the next run read nothing again; or in a folder that goes with these examples, where the source cannot tell what
     it depends on. Examples with values that JSON cannot hold (an image) stay in memory, which is warned of.
     """
 
@@ -37,7 +34,6 @@ class Reading:
     counts: Mapping[str, int]
     warnings: list[str]
     fingerprint: dict[str, Any]
-    _place: Any = field(default=None, repr=False)  # a temporary folder lasts as long as this does
 
     @classmethod
     def of(cls, source: Source) -> Reading:
@@ -53,10 +49,10 @@ class Reading:
             return cls._in_memory(source, str(error))
 
     @classmethod
-    def _stored(cls, folder: Path, place: Any = None) -> Reading:
+    def _stored(cls, folder: Path, place: object = None) -> Reading:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        examples = {split: Spool(folder, split) for split in facts["digests"]}
-        return cls(examples, facts["digests"], facts["counts"], facts["warnings"], facts["fingerprint"], place)
+        examples = {split: Spool(folder, split, place) for split in facts["digests"]}
+        return cls(examples, facts["digests"], facts["counts"], facts["warnings"], facts["fingerprint"])
 
     @classmethod
     def _in_memory(cls, source: Source, why: str) -> Reading:

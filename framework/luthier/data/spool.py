@@ -26,8 +26,9 @@ class UnwritableError(ValueError):
 class Spool(Sequence[Example]):
     """The examples of one split, each read from its file when it is asked for; indexing makes a new one each time."""
 
-    def __init__(self, folder: Path, split: str) -> None:
+    def __init__(self, folder: Path, split: str, lasting: object = None) -> None:
         self.folder, self.split = folder, split
+        self._lasting = lasting  # a temporary folder goes when nobody holds it any more
         places = folder / f"{split}.places"
         self._places = np.memmap(places, dtype="<i8", mode="r") if places.stat().st_size else np.zeros(1, "<i8")
         self._lines, self._reading = (folder / f"{split}.jsonl").open("rb"), Lock()

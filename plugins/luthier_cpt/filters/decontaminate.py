@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.examples import text_of
-from luthier.data.identity import state_of
+from luthier.data.state import state_of
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:

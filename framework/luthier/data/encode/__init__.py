@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from luthier.data.encode.conversations import context, continuation, conversation
 from luthier.data.encode.documents import text
+from luthier.data.encode.judgement import judgement
 from luthier.data.encode.sharing import together
 
-__all__ = ["context", "continuation", "conversation", "text", "together"]
+__all__ = ["context", "continuation", "conversation", "judgement", "text", "together"]

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.filters import Filter
-from luthier.data.identity import state_of
 from luthier.data.records import Tally
+from luthier.data.state import Stateful, state_of
 from luthier.errors import DataError
-from luthier.parts import Stateful
 
 if TYPE_CHECKING:
     from luthier.parts import Example, Source

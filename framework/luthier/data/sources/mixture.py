@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from luthier.data.examples import content_key
-from luthier.data.identity import state_of
 from luthier.data.records import Tally
+from luthier.data.state import state_of
 from luthier.errors import RecipeError
 from luthier.nearest import nearest
 
