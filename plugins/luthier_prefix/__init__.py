@@ -1,0 +1,29 @@
+"""Hooks only; nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import luthier
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@luthier.hookimpl
+def luthier_recipes() -> str:
+    return "pkg://luthier_prefix.recipes"
+
+
+@luthier.hookimpl
+def luthier_check(config: DictConfig) -> Iterator[str]:
+    """Virtual tokens stand before every packed sequence only where luthier computes the attention."""
+    if not str(config.adaptation.get("_target_", "")).startswith("luthier_prefix."):
+        return
+    attention = config.model.get("attn_implementation", "luthier_packed")
+    if attention != "luthier_packed":
+        yield (
+            f"model.attn_implementation={attention} cannot put virtual tokens before each sequence: "
+            "set it to luthier_packed, or choose another adaptation."
+        )
