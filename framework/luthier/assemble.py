@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ def assemble(composition: Composition, folder: RunFolder, plugins: Plugins, cons
     vouch(model, composition.vouched)
     method = make["method"](model, adaptation, make["optimizer"]())
     data = make["batch"](make["data"](), prompt, method.encode, model.tokenizer, int(config.seed), folder)
+    data.preparation = method.preparation
     return Run(
         composition, folder, plugins, console, model, adaptation, prompt, method, data,
         make["trainer"](), make["tracking"](), make["evaluation"](),
@@ -41,5 +43,6 @@ def carry_out(
     jobs.end_with_parent()
     again.remember(flags, composition.overrides, folder)
     plugins.register(Core(), "luthier")
-    run = assemble(composition, RunFolder(Path(folder)), plugins, console)
+    needed = tuple(flag for flag in flags if flag not in ("--json", "--debug"))
+    run = assemble(replace(composition, flags=needed), RunFolder(Path(folder)), plugins, console)
     return plugins.run(run)

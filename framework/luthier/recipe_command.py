@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,12 +26,15 @@ from luthier.errors import LuthierError, RecipeError, Refused
 from luthier.nearest import nearest
 from luthier.pipelines import addressing
 from luthier.runs import unfinished
+from luthier.runs.redaction import redact_text
 from luthier.training.signals import Interrupted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from luthier.composing.compose import Composer, Composition
+
+log = logging.getLogger("luthier")
 
 ELSEWHERE = ("--experimental-rerun", "--config-path", "--config-name")
 
@@ -77,9 +82,18 @@ class _Job:
             folder = hydra.runtime.output_dir
             return carry_out(composition, folder, self.composer.plugins, self.console, self.again)
         except (LuthierError, Interrupted) as error:
+            _keep(error)
             raise SystemExit(self.console.error(error)) from error
         except KeyboardInterrupt as error:
             raise SystemExit(130) from error
+        except Exception as error:
+            _keep(error)
+            raise
+
+
+def _keep(error: BaseException) -> None:
+    """Write an error with its traceback into the run's log, where Hydra opened one."""
+    log.error("%s", redact_text("".join(traceback.format_exception(error))))
 
 
 def _again(flags: cli.Flags, asked: Namespace) -> list[str]:

@@ -23,8 +23,10 @@ from luthier.report import terminal
 from luthier.report.card import card
 from luthier.report.page import page
 from luthier.runs import recording, surroundings
+from luthier.runs.changes import changes
 from luthier.runs.events import EventLog
 from luthier.runs.folder import RunFolder, write_text
+from luthier.runs.redaction import redact
 from luthier.subject import Subject
 from luthier.tracking import say_goodbye
 from luthier.training.allocator import keep_freed_memory
@@ -65,8 +67,8 @@ class Run:
     after: Scores | None = None
     trained: bool = False
     fit_seconds: float = 0.0
+    goes_on: bool = False
     start: Path | None = None
-    started: float = field(default_factory=time.time)
 
     @property
     def name(self) -> str:
@@ -97,7 +99,7 @@ class Run:
         done = self.folder.scores / "before"
         if not first_rank():
             return
-        if self.composition.config.resume and (done / "scores.json").is_file():
+        if self.goes_on and (done / "scores.json").is_file():
             self.before = Scores.load(done, self.evaluation.reductions(self.method))
             return
         self.method.load()
@@ -141,6 +143,8 @@ class Run:
         if "fit" in self.composition.config.stages:
             events = EventLog(self.folder.events if first_rank() else None)
             self.start = starting_point(self.folder.checkpoints, self.composition.config.resume, events)
+        if self.composition.config.resume not in (None, "never"):
+            self._go_on()
         self.environment = surroundings.describe(seed=int(self.composition.config.seed))
         if not first_rank():
             return
@@ -150,6 +154,16 @@ class Run:
         for _, lines in self.plugins.ask("luthier_report", config=self.composition.config):
             for line in lines:
                 self.console.say(line)
+
+    def _go_on(self) -> None:
+        """Say which settings differ from those that the folder's run began with; without any, its baseline counts."""
+        then = self.folder.read_resolved()
+        now: Any = redact(OmegaConf.to_container(self.composition.config))
+        differs = changes(then, now) if then else []
+        if differs and first_rank():
+            self.method.warnings.append(f"It went on with other settings than it began with: {'; '.join(differs)}.")
+            self.console.say(f"note: {self.method.warnings[-1]}")
+        self.goes_on = bool(then) and not differs
 
     def _measured(self, name: str) -> Scores:
         split = "test" if self.data.examples("test") else "validation"
@@ -186,7 +200,12 @@ class Run:
         for place in (self.folder.card, self.folder.artifact / "README.md"):
             write_text(place, card(record))
         record.save(self.folder.record)
-        self.console.data(terminal.table(record, colour=coloured(sys.stdout)), record.as_json())
+        kind = f" ({self.artifact_kind})" if self.artifact_kind else ""
+        places = {
+            "Artifact": os.path.relpath(self.folder.artifact) + kind,
+            "Report": os.path.relpath(self.folder.report),
+        }
+        self.console.data(terminal.table(record, places, colour=coloured(sys.stdout)), record.as_json())
 
     def _score(self) -> float | None:
         name = str(self.composition.config.score)

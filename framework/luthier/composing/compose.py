@@ -7,6 +7,7 @@ be built.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,7 +39,9 @@ PARTS = checks.PARTS
 class Composition:
     """A checked configuration with the answers that were chosen and what was left out of the recipe.
 
-    `given` is the recipe's file as it stands, `purpose` its first line, `vouched` what `--trust` named.
+    `given` is the recipe's file as it stands, `purpose` its first line, `vouched` what `--trust` named, `flags` what
+    another composition of the same overrides needs on its command line, `started` when it was made, in seconds since
+    1970: before anything was imported or fetched for it.
     """
 
     config: DictConfig
@@ -48,6 +51,8 @@ class Composition:
     given: str = ""
     purpose: str = ""
     vouched: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    started: float = field(default_factory=time.time)
 
     @property
     def recipe(self) -> str:

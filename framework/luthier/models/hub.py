@@ -24,7 +24,7 @@ from luthier.models.loading import Loading
 from luthier.models.safety import refuse_pickles
 from luthier.models.stored import Stored
 
-PLANS = ["*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt"]
+PLANS = ["*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt", "README.md"]
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -113,7 +113,7 @@ class Hub(Stored):
             if offline:
                 raise NotYetError(f"{self.id} is not in the cache yet.", where="model.id") from error
             raise ResourceError(
-                f"{self.id} could not be fetched from the hub: {str(error).strip().splitlines()[0]}",
+                f"{self.id} could not be fetched from the hub: {str(error).strip().splitlines()[0].rstrip('.')}.",
                 hint="Without a network use model=folder, or model=smollm2, which a package carries.",
             ) from error
 

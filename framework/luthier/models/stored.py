@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from huggingface_hub import metadata_load
 from torch import nn
+from yaml import YAMLError
 
 from luthier.models.digests import weights_digest
 from luthier.models.loading import Loading, load_config, load_network, load_tokenizer
@@ -64,10 +66,20 @@ class Stored(ABC):
         return load_network(folder, self.loading, config, owner=self.name, trusted=self.trusted)
 
     def lineage(self) -> dict[str, Any]:
-        """The kind, the name and the sha256 of the weights."""
-        return {
+        """The kind, the name and the sha256 of the weights; the licence, where a model card beside them names it."""
+        found = {
             "kind": self.kind,
             "name": self.name,
             "sha256": weights_digest(shards(self.folder(), owner=self.name)),
             "dtype": self.loading.dtype,
         }
+        licence = _card(self.folder()).get("license")
+        return found | ({"licence": licence} if isinstance(licence, str) else {})
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """What the head of a model card says; empty where there is none that can be read."""
+    try:
+        return metadata_load(folder / "README.md") or {}
+    except (OSError, ValueError, YAMLError):
+        return {}

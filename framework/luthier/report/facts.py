@@ -16,7 +16,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "Method": ", ".join(record.answers[key] for key in ("method", "adaptation") if record.answers.get(key)),
         "Optimizer": ", ".join(text if key == "name" else f"{key} {text}" for key, text in training.optimizer.items()),
         "Optimizer steps": _steps(record),
-        "Tokens seen": _tokens(record),
+        "Tokens seen": count(training.tokens) if training.tokens is not None else "",
         "Speed": f"{number(training.tokens_per_second)} tokens/s" if training.tokens_per_second else "",
         "Training time": duration(training.seconds) if training.seconds is not None else "",
         "Time in steps": share(training.productive, 1.0) if training.productive is not None else "",
@@ -40,10 +40,3 @@ def _steps(record: RunRecord) -> str:
     if steps is None:
         return ""
     return count(steps) + (f" ({epochs:.2f} epochs)" if epochs is not None else "")
-
-
-def _tokens(record: RunRecord) -> str:
-    tokens, trained = record.training.tokens, record.training.trained_tokens
-    if tokens is None:
-        return ""
-    return count(tokens) + (f", {count(trained)} of them in the loss" if trained is not None else "")

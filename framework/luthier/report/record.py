@@ -37,7 +37,6 @@ class TrainingFacts:
     steps: int | None = None  # optimizer steps done
     epochs: float | None = None
     tokens: int | None = None  # seen, padding aside
-    trained_tokens: int | None = None  # of them, those with a weight in the loss
     tokens_per_second: float | None = None  # padding aside, over the wall clock of training
     seconds: float | None = None  # wall clock of training
     productive: float | None = None  # the share of it spent in steps, 0 to 1
@@ -107,7 +106,6 @@ class RunRecord:
     name: str  # of the run
     recipe: str = ""  # its name
     purpose: str = ""  # its first line
-    status: str = "finished"  # finished, interrupted, failed: and why
     started: str = ""  # ISO 8601
     seconds: float | None = None  # from start to report
     seed: int | None = None

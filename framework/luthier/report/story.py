@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luthier.evaluate.measurement import FEWEST_PAIRS
 from luthier.report.figures import interval, number, signed, title
 from luthier.report.record import Comparison, RunRecord
 
@@ -30,7 +31,8 @@ def sentence(comparison: Comparison, confidence: float) -> str:
     )
     if comparison.verdict == "not distinguishable":
         values = f"{number(before.value)} before, {number(after.value)} after"
-        return f"{name}: {values}, not distinguishable from no change ({figures})."
+        said = "too few examples to tell" if change.count < FEWEST_PAIRS else "not distinguishable from no change"
+        return f"{name}: {values}, {said} ({figures})."
     moved = "rose" if change.value > 0 else "fell"
     return f"{name} {moved} from {number(before.value)} to {number(after.value)} ({figures})."
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.box import Box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from luthier.evaluate.measurement import FEWEST_PAIRS
 from luthier.parts import Score
 from luthier.report import story
 from luthier.report.facts import facts
@@ -17,15 +18,18 @@ from luthier.report.figures import duration, interval, number, signed, title
 from luthier.report.inert import one_line
 from luthier.report.record import Comparison, RunRecord
 
-SHOWN = ("Weights trained", "Optimizer steps", "Speed", "Training time", "Peak memory", "Artifact")
+SHOWN = ("Weights trained", "Optimizer steps", "Speed", "Training time", "Peak memory", "Artifact", "Report")
 WORDS = {"better": "better", "worse": "worse", "not distinguishable": "~"}
 STYLES = {"better": "green", "worse": "red"}
 RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 """A rule below the heading, of characters that every code page has."""
 
 
-def table(record: RunRecord, *, width: int = 80, colour: bool = False) -> str:
-    """The end of a run in at most `width` columns; ANSI only with `colour`, never from what the run's data say."""
+def table(record: RunRecord, places: Mapping[str, str] | None = None, *, width: int = 80, colour: bool = False) -> str:
+    """The end of a run in at most `width` columns; ANSI only with `colour`, never from what the run's data say.
+
+    `places` names what the run left (Artifact, Report) as the reader would type it.
+    """
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -40,7 +44,7 @@ def table(record: RunRecord, *, width: int = 80, colour: bool = False) -> str:
     if told := story.forgetting(record):
         console.print(_plain(told))
     console.print()
-    _print_pairs(console, _facts(record))
+    _print_pairs(console, _facts(record, places or {}))
     for warning in record.warnings:
         console.print(Text.assemble(("warning: ", "yellow"), _plain(warning)))
     for place, (what, command) in enumerate(record.next_commands.items()):
@@ -72,12 +76,16 @@ def _cell(score: Score | None, *, sign: bool = False) -> Text:
 
 def _legend(record: RunRecord) -> str:
     legend = f"below each figure: its {story.percent(record.confidence)} bootstrap interval over examples"
-    unclear = any(c.verdict == "not distinguishable" for c in record.comparisons)
-    return legend + ("\n~ not distinguishable: the interval of the change holds 0" if unclear else "")
+    changes = [c.change for c in record.comparisons if c.change and c.verdict == "not distinguishable"]
+    if not changes:
+        return legend
+    few = all(change.count < FEWEST_PAIRS for change in changes)
+    reason = f"fewer than {FEWEST_PAIRS} examples" if few else "the interval of the change holds 0"
+    return f"{legend}\n~ not distinguishable: {reason}"
 
 
-def _facts(record: RunRecord) -> list[tuple[str, str]]:
-    known = facts(record)
+def _facts(record: RunRecord, places: Mapping[str, str]) -> list[tuple[str, str]]:
+    known = facts(record) | dict(places)
     whole = [("Run", record.name), ("Whole run", duration(record.seconds) if record.seconds is not None else "")]
     return [pair for pair in [*whole, *((name, known.get(name, "")) for name in SHOWN)] if pair[1]]
 

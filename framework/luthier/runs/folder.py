@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
 from luthier.errors import ResourceError
 from luthier.runs.lock import RunLock
@@ -92,6 +93,12 @@ class RunFolder:
                 where=str(self.path),
                 hint="Choose another one with hydra.run.dir=….",
             ) from error
+
+    def read_resolved(self) -> dict[str, Any]:
+        """The configuration that the folder's run carried out; empty before there was one."""
+        if not self.resolved.is_file():
+            return {}
+        return OmegaConf.to_container(OmegaConf.load(self.resolved))  # type: ignore[return-value]
 
     def write_recipe(self, text: str) -> None:
         """The recipe as it was given, comments and all."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from luthier.adaptation import count
 from luthier.report.record import Comparison, DataFacts, ModelFacts, RunRecord, Sample, TrainingFacts
 from luthier.runs.events import whole_lines
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from luthier.run import Run
 
 CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
-REPORTED_VERSIONS = ("luthier", "torch", "pytorch-lightning", "transformers", "peft", "datasets", "hydra-core")
 """What is drawn of every run; of the method's own metrics all are."""
 NOT_DRAWN = {"step", "epoch", "tokens", "seconds", "memory_bytes"}
+REPORTED_VERSIONS = ("luthier", "torch", "pytorch-lightning", "transformers", "peft", "datasets", "hydra-core")
 
 
 def record(run: Run, environment: dict[str, Any]) -> RunRecord:
@@ -32,10 +33,10 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
         name=run.name,
         recipe=composition.recipe,
         purpose=composition.purpose,
-        started=time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(run.started)),
-        seconds=round(time.time() - run.started, 1),
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(composition.started)),
+        seconds=round(time.time() - composition.started, 1),
         seed=int(composition.config.seed),
-        command="luthier " + " ".join(map(shlex.quote, composition.overrides)),
+        command=shlex.join(["luthier", *composition.flags, *composition.overrides]),
         answers={question: str(name) for question, name in composition.choices.items() if "hydra" not in question},
         resolved=run.folder.resolved.read_text(encoding="utf-8"),
         commit=(environment["commit"] or {}).get("revision", ""),
@@ -43,7 +44,10 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
         training=_training(run),
         data=[
             DataFacts(
-                name=composition.choices.get("data", ""), digest=str(run.data.digest), counts=dict(run.data.report())
+                name=composition.choices.get("data", ""),
+                licence=str(run.data.fingerprint()["source"].get("licence", "")),
+                digest=str(run.data.digest),
+                counts=dict(run.data.report()),
             )
         ],
         splits={name: len(run.data.examples(name)) for name in ("train", "validation", "test")},
@@ -88,8 +92,8 @@ def _model(run: Run) -> ModelFacts:
         name=Path(str(lineage.get("name", ""))).name,
         base=str(lineage.get("id", "")),
         architecture=next(iter(run.model.config.architectures or []), run.model.config.model_type),
-        parameters=sum(weight.numel() for weight in weights) or None,
-        trained=sum(weight.numel() for weight in weights if weight.requires_grad) if run.trained else None,
+        parameters=count(weights) or None,
+        trained=count(weight for weight in weights if weight.requires_grad) if run.trained else None,
         licence=str(lineage.get("licence", "")),
         note=str(lineage.get("note", "")),
         lineage={key: str(value) for key, value in lineage.items() if value and not isinstance(value, dict)},
@@ -106,7 +110,6 @@ def _training(run: Run) -> TrainingFacts:
         steps=steps[-1]["step"],
         epochs=round(steps[-1]["step"] * run.trainer.epochs / max(run.data.steps(run.trainer.epochs, 1), 1), 2),
         tokens=tokens,
-        trained_tokens=None,
         tokens_per_second=round(tokens / seconds, 1) if seconds else None,
         seconds=round(seconds, 1),
         productive=round(seconds / run.fit_seconds, 3) if run.fit_seconds else None,

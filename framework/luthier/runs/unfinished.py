@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from luthier.composing.fingerprint import recipe_hash
 from luthier.runs.folder import RunFolder
 
@@ -14,12 +12,9 @@ def newest(runs: Path, recipe: str) -> str | None:
     """The name of the youngest run in `runs` whose recipe has this hash and that left no record; None without one."""
     folders = [RunFolder(path) for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
     started = sorted((each for each in folders if each.resolved.is_file()), key=_age, reverse=True)
-    return next((each.path.name for each in started if not each.record.is_file() and _hash(each) == recipe), None)
+    unfinished = (each for each in started if not each.record.is_file())
+    return next((each.path.name for each in unfinished if recipe_hash(each.read_resolved()) == recipe), None)
 
 
 def _age(folder: RunFolder) -> float:
     return folder.resolved.stat().st_mtime
-
-
-def _hash(folder: RunFolder) -> str:
-    return recipe_hash(OmegaConf.to_container(OmegaConf.load(folder.resolved)))  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ def record():
             licence="apache-2.0", note="Weights are random.", lineage={"kind": "random"},
         ),
         training=TrainingFacts(
-            steps=60, epochs=1.5, tokens=9000, trained_tokens=800, tokens_per_second=251.3, seconds=248.0,
+            steps=60, epochs=1.5, tokens=9000, tokens_per_second=251.3, seconds=248.0,
             productive=0.973, peak_memory=2_340_000_000, device="cpu, 2 threads", precision="float32",
             resumed_from="step-20", optimizer={"name": "adamw", "learning rate": "0.001"},
         ),

