@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -10,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from luthier.errors import RecipeError, ResourceError
+from luthier.models.judging import judges
+from luthier.new_tokens import trained_too
 from luthier.nearest import nearest
 from luthier.parts import Adaptation
 
@@ -71,6 +74,12 @@ class ByName(Adaptation):
         return network
 
 
+def count(weights: Iterable[nn.Parameter]) -> int:
+    """How many numbers weights stand for, those that are kept in four bits included."""
+    shapes = (getattr(getattr(weight, "quant_state", None), "shape", weight.shape) for weight in weights)
+    return sum(shape.numel() for shape in shapes)
+
+
 def _trainable(network: nn.Module) -> dict[str, nn.Parameter]:
     return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
 
@@ -87,11 +96,16 @@ class PeftAdaptation(Adaptation):
         raise TypeError(f"{type(self).__name__} does not say its peft_config")
 
     def __call__(self, network: nn.Module) -> nn.Module:
+        return self.adapted(network, self.peft_config(network))
+
+    def adapted(self, network: nn.Module, config: PeftConfig) -> nn.Module:
+        """The network as PEFT adapts it; RecipeError where PEFT refuses, with the modules that the network has."""
         from peft import get_peft_model
 
-        config = self.peft_config(network)
+        if judges(network):
+            config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
         try:
-            return get_peft_model(network, config)
+            return get_peft_model(network, trained_too(config, network))
         except ValueError as error:
             raise _refused(error, network, config) from error
 
@@ -107,9 +121,17 @@ class PeftAdaptation(Adaptation):
         return cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]
 
     def add(self, network: nn.Module, folder: Path, name: str) -> None:
-        network.load_adapter(str(folder), adapter_name=name)  # type: ignore[operator]
+        if name in network.peft_config:  # type: ignore[operator]
+            raise RecipeError(f"There is an adapter {name!r} already.", hint="Give it another name.")
+        try:
+            network.load_adapter(str(folder), adapter_name=name)  # type: ignore[operator]
+        except ValueError as error:  # such as random matrices that all adapters of a network share
+            raise RecipeError(f"PEFT does not put it beside the first: {error}", where=str(folder)) from error
 
     def use(self, network: nn.Module, name: str | None) -> None:
+        known = list(network.peft_config)  # type: ignore[arg-type]
+        if name is not None and name not in known:
+            raise RecipeError(f"There is no adapter {name!r}.", hint=nearest(name, known, "There are"))
         tuner = cast("BaseTuner", network.base_model)
         if name is None:
             tuner.disable_adapter_layers()

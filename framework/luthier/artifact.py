@@ -20,6 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from luthier.build import build
 from luthier.composing.stored import stored_recipe
 from luthier.errors import RecipeError, ResourceError
+from luthier.head import bare
+from luthier.models.judging import Judging, judges
 from luthier.models.safety import refuse_code, refuse_pickles, vouch
 from luthier.plugins import Plugins
 from luthier.runs import step_metrics
@@ -110,7 +112,8 @@ def save(
         files = {
             path.relative_to(temporary).as_posix(): digest(path) for path in temporary.rglob("*") if path.is_file()
         }
-        manifest = {"format": FORMAT, **facts, "files": files}
+        judge = {"outputs": int(bare(moved.network).config.num_labels)} if moved and judges(moved.network) else {}  # type: ignore[union-attr, arg-type]
+        manifest = {"format": FORMAT, **facts, **judge, "files": files}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
@@ -148,6 +151,8 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
     return Artifact(
+    if outputs := manifest.get("outputs"):
+        model = Judging(model, outputs)
         network=network.eval(),
         tokenizer=_tokenizer(folder),
         prompt=build(recipe.prompt),

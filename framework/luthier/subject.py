@@ -14,9 +14,12 @@ from torch import nn
 
 from luthier import generate, scoring
 from luthier.data import encode
+from luthier.errors import RecipeError
 from luthier.generate import Answer, Sampling
+from luthier.models.judging import judges
 from luthier.parts import Example, Prompt
 from luthier.parts import Sequence as TokenSequence
+from luthier.rewards import rewards
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -68,6 +71,18 @@ class Subject:
         with self._asked(), self._computing():
             return scoring.log_probs(self.network, sequences)
 
+    def rewards(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
+        """What a model that judges says of each conversation: [conversations], or [conversations, outputs].
+
+        RecipeError for a language model.
+        """
+        if not judges(self.network):
+            raise RecipeError("The model answers and does not judge.", hint="Train one with method=reward_model.")
+        sequences = [encode.judgement({"messages": list(each)}, self.tokenizer) for each in conversations]
+        with self._asked(), self._computing():
+            found = rewards(self.network, sequences)
+        return found[:, 0] if found.shape[1] == 1 else found
+
     def logprobs(self, conversation: Conversation) -> NDArray[np.float32]:
         """log p of each token of the assistant's turns of a conversation, in order."""
         sequence = encode.conversation({"messages": list(conversation)}, self.tokenizer)
@@ -78,7 +93,7 @@ class Subject:
         assert self.method is not None, "a subject without a method has no loss"
         rows = [self.method.encode(self.prompt(example), self.tokenizer) for example in examples]
         with self._asked(), self._computing():
-            return self.method.measured(rows)
+            return self.method.measured_of(examples, rows)
 
     def _computing(self) -> Any:
         device = next(self.network.parameters()).device.type

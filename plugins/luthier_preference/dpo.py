@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class DirectPreference(AnswerMethod):
     `margin` says how much better the chosen answer is, for the objectives that ask.
     """
 
-    measures: ClassVar[Mapping[str, Measure]] = {
+    measures: Mapping[str, Measure] = {
         "preference_accuracy": Measure(ratio),
         "chosen_log_prob": Measure(ratio),
         "rejected_log_prob": Measure(ratio, better="lower"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ class Unpaired(AnswerMethod):
     themselves, which is said.
     """
 
-    measures: ClassVar[Mapping[str, Measure]] = {"reward_accuracy": Measure(ratio)}
+    measures: Mapping[str, Measure] = {"reward_accuracy": Measure(ratio)}
 
     def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, objective: Objective) -> None:
         super().__init__(model, adaptation, optimizer)

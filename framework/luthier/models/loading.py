@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
 from luthier import attention
@@ -95,7 +95,7 @@ def load_network(
     attention.register()
     try:
         with without_bars():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = _kind(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
                 attn_implementation=loading.attn_implementation, output_loading_info=True, trust_remote_code=trusted,
             )  # fmt: skip
@@ -109,6 +109,12 @@ def load_network(
             hint="Is it a language model with a head, complete, and of the architecture that its config.json states?",
         )
     return dress(network, loading)
+
+
+def _kind(config: PretrainedConfig) -> Any:
+    """A language model, unless the folder says that its network judges."""
+    named = next(iter(config.architectures or []), "")
+    return AutoModelForSequenceClassification if named.endswith("ForSequenceClassification") else AutoModelForCausalLM
 
 
 def dress(network: PreTrainedModel, loading: Loading) -> PreTrainedModel:

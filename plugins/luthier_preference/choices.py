@@ -1,0 +1,57 @@
+"""Questions with lettered options, as pairs: the right option is preferred to a wrong one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.fields import further, text
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+_OPTION = re.compile(r"^\s*([A-Za-z])\s*[:.)]\s*(\S.*?)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A conversation in `input` whose last message is a question with options, a line each, and the right in `ideal`.
+
+    The question without its options is the prompt, the right option the chosen answer, the first wrong one the
+    rejected; `further_options` counts the wrong ones that are left out. `ideal` is a letter or the whole line.
+    With `shown` the options stay in the prompt.
+    """
+
+    shown: bool = False
+
+    name = "choices"
+    expects = "`input`, a conversation that ends with a question and its lettered options, and `ideal`"
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Choices:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        return ""  # other sets of this layout have no options: only who names it can tell
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        asked = row.get("input")
+        if not isinstance(asked, list) or not asked or not isinstance(asked[-1], dict):
+            raise DataError("`input` is no conversation.")
+        question = text(asked[-1], "content")
+        options = {letter.upper(): said for letter, said in _OPTION.findall(question)}
+        right = text(row, "ideal").strip()[:1].upper()
+        wrong = [said for letter, said in options.items() if letter != right]
+        if right not in options or not wrong:
+            raise DataError(f"{row['ideal']!r} is none of the options {', '.join(options)}, or the only one.")
+        counts["further_options"] += len(wrong) - 1
+        prompt = question.strip() if self.shown else _OPTION.sub("", question).strip()
+        return {
+            **further(row, ("input", "ideal"), counts),
+            "messages": [{"role": "user", "content": prompt}],
+            "chosen": [{"role": "assistant", "content": options[right]}],
+            "rejected": [{"role": "assistant", "content": wrong[0]}],
+        }

@@ -1,0 +1,96 @@
+"""Train a network that judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from luthier.data.collate import collate
+from luthier.data.packing import best_fit
+from luthier.errors import RecipeError
+from luthier.head import bare
+from luthier.method import Method
+from luthier.models.judging import Judging
+from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.rewards import judged
+from luthier.scoring import BLOCK
+from luthier.sharing import apart, cannot_share
+from luthier_reward.judgements import Objective
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class RewardModel(Method):
+    """Put a small head in place of the vocabulary's and learn to judge, by an objective of pairs, ratings or steps.
+
+    The loss is the mean of the objective over its units. The result answers `rewards(conversations)`; transformers
+    reads it as AutoModelForSequenceClassification.
+    """
+
+    likelihood = False
+    speaks = False
+
+    def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, objective: Objective) -> None:
+        super().__init__(Judging(model, objective.outputs), adaptation, optimizer)
+        self.objective = objective
+        self.measures = objective.measures
+
+    def configure_model(self) -> None:
+        """Load and adapt; the new head has to move, whatever else does."""
+        super().configure_model()
+        if not any(weight.requires_grad for weight in bare(self.network).score.parameters()):  # type: ignore[union-attr]
+            raise RecipeError(
+                f"{type(self.adaptation).__name__} leaves the new head as it is, so nothing could be learnt.",
+                where="adaptation",
+                hint="Choose full, or an adaptation of PEFT such as lora.",
+            )
+
+    def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+        return self.objective.encode(example, tokenizer)
+
+    def loss(self, batch: Batch) -> Loss:
+        batch = self._computable(batch)
+        said = self._said(batch)
+        losses = self.objective.losses(said, batch)
+        told = {
+            name: (found[:, 0].sum(), found[:, 1].sum())
+            for name, found in self.objective.statistics(said.detach(), batch).items()
+            if found.shape[1] == 2
+        }
+        return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), told)
+
+    def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        return self.measured(rows)["loss"]
+
+    @torch.no_grad()
+    def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """The objective's own measures of each row, all its units together."""
+        found: dict[str, NDArray[np.float64]] = {}
+        for group, batch in self._packed(rows):
+            said = self._said(batch)
+            losses = self.objective.losses(said, batch)
+            loss = torch.stack([losses, torch.ones_like(losses)], 1)
+            owner = np.repeat(group, self.objective.units(batch))
+            for name, values in {"loss": loss, **self.objective.statistics(said, batch)}.items():
+                total = found.setdefault(name, np.zeros((len(rows), values.shape[1])))
+                np.add.at(total, owner, values.double().cpu().numpy())
+        return found
+
+    def _said(self, batch: Batch) -> Tensor:
+        return judged(self.network, batch, self.objective.places(batch))
+
+    def _computable(self, batch: Batch) -> Batch:
+        return apart(batch) if batch.branches and cannot_share(self.network) else batch
+
+    def _packed(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
+        device = next(self.network.parameters()).device
+        sizes = np.array([len(row) for row in rows], dtype=np.int64)
+        for group in best_fit(sizes, max(BLOCK, int(sizes.max(initial=1)))):
+            batch = collate([[rows[number] for number in group]]).to(device)
+            yield group, self._computable(batch)
