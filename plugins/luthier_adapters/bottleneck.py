@@ -49,6 +49,12 @@ class Bottleneck(ByName):
         self.attention, self.feed_forward = attention, feed_forward
 
     def __call__(self, network: nn.Module) -> nn.Module:
+        if _all_inserted(network):
+            raise RecipeError(
+                "The network has bottleneck adapters of an earlier run.",
+                where="adaptation",
+                hint="Start from the model that they were learned for, or choose another adaptation.",
+            )
         network.requires_grad_(False)
         for site in self._chosen(network):
             insert(site.module, Inserted(beside=self.beside, scale=self.scale))

@@ -20,7 +20,7 @@ from luthier.attention import NAME, Packing
 from luthier.errors import RecipeError
 
 
-class Prefixed(PeftModelForCausalLM):  # type: ignore[misc]
+class Prefixed(PeftModelForCausalLM):
     """Subclasses say what virtual tokens are: keys and values of each layer, or embeddings."""
 
     base_model: Any
@@ -87,7 +87,7 @@ class Prefixed(PeftModelForCausalLM):  # type: ignore[misc]
         **rest: Any,
     ) -> Any:
         """Behind a cache that begins with the virtual tokens: for evaluation."""
-        if self.training and self.base_model.is_gradient_checkpointing:
+        if self.training and _checkpointing(self):
             raise RecipeError("Gradient checkpointing drops the cache that virtual tokens stand in.", where="model")
         cache, before = past_key_values, self.virtual_tokens
         if cache is None:
@@ -170,7 +170,7 @@ class TokensBefore(Prefixed):
 @contextmanager
 def _checkpointing_unseen(network: nn.Module) -> Iterator[None]:
     """PEFT refuses prefixes beside gradient checkpointing, which drops the cache they would stand in; ours do not."""
-    checkpointing = [module for module in network.modules() if getattr(module, "gradient_checkpointing", False)]
+    checkpointing = _checkpointing(network)
     for module in checkpointing:
         module.gradient_checkpointing = False  # type: ignore[assignment]
     try:
@@ -178,3 +178,7 @@ def _checkpointing_unseen(network: nn.Module) -> Iterator[None]:
     finally:
         for module in checkpointing:
             module.gradient_checkpointing = True  # type: ignore[assignment]
+
+
+def _checkpointing(network: nn.Module) -> list[nn.Module]:
+    return [module for module in network.modules() if getattr(module, "gradient_checkpointing", False)]

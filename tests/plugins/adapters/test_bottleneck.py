@@ -146,6 +146,11 @@ def test_beside_nothing_they_are_refused() -> None:
         Bottleneck(reduction=0.0)
 
 
+def test_adapters_of_an_earlier_run_are_not_covered_by_others() -> None:
+    with pytest.raises(RecipeError, match="has bottleneck adapters of an earlier run"):
+        Pfeiffer()(Bottleneck()(build("llama")))
+
+
 def test_what_reads_the_input_of_a_half_needs_the_half_in_one_module() -> None:
     with pytest.raises(RecipeError, match="the feed_forward of OPTForCausalLM is no module of its own"):
         Parallel()(build("opt"))
