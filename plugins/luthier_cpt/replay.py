@@ -73,8 +73,11 @@ class Replayed:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """The domain's own; `replay: given`, `replay: repeated`, and the characters to train on of both."""
+        """The domain's own, those of `replay` under its name, `replay: given` and `repeated`, and the characters."""
         total = Counter({name: count for name, count in self.domain.counts.items() if name not in _OURS})
+        if self.share:
+            theirs = self.replay.counts.items()
+            total.update({f"replay: {name}": count for name, count in theirs if name not in _OURS})
         total.update(self.tally.counts)
         return {name: count for name, count in sorted(total.items()) if count}
 
