@@ -188,7 +188,7 @@ def _cannot_use(plugin: Plugin, error: BaseException) -> LuthierError:
     """A module that was named with `-p` and is not there (2), or does not load (7)."""
     where = f"-p {plugin.module}"
     if isinstance(error, ModuleNotFoundError) and error.name == plugin.module.partition(".")[0]:
-        hint = f"-p takes a module that Python can import here; {os.getcwd()} is searched too."
+        hint = f"-p takes a module that Python can import here; {os.getcwd()} is searched too. Hydra's is --package."
         return RecipeError(f"There is no module {plugin.module!r}.", where=where, hint=hint)
     return PluginError(f"The module {plugin.module!r} does not load as a plugin: {said(error)}.", where=where)
 

@@ -49,6 +49,8 @@ def _answer(question: str, name: str, catalog: Catalog) -> Answer:
         named = [str(answer) for answer in catalog if answer.name == question]
         known = [*catalog.questions(), EXIT_CODES, "batch"]
         hint = f"Did you mean {' or '.join(named)}?" if named else nearest(question, known, "There are")
+        if (above := question.partition(".")[0]) in known:
+            hint = f"Settings belong to answers: `luthier explain {above}` lists those, and each says its settings."
         raise RecipeError(f"There is no question {question!r}.", where=question, hint=hint)
     if (question, name) not in catalog.answers:
         hint = nearest(name, catalog.names(question), "There are")
@@ -126,9 +128,14 @@ def _example(option: Option, settings: list[dict[str, Any]], name: str) -> str:
     simple = [
         one for one in settings if isinstance(one["default"], (int, float)) and not isinstance(one["default"], bool)
     ]
-    told = needed or [f"{one['path']}={one['default']}" for one in simple[:1]]
+    told = needed or [f"{one['path']}={_another(one['default'])}" for one in simple[:1]]
     answered = [] if option.answer.question == "." else [name]
     return " ".join(["luthier", *answered, *told])
+
+
+def _another(value: float) -> float:
+    """A value that is not the default, of its kind."""
+    return (value * 2 or 1) if isinstance(value, int) else (value / 2 or 0.1)
 
 
 def _settings(settings: list[dict[str, Any]]) -> Iterator[str]:

@@ -84,7 +84,7 @@ def test_explaining_says_type_default_note_paper_code_and_an_example(luthier):
     assert "a whole number" in out
     assert "Hu et al., 2021" in out
     assert "luthier_adapters.lora.Lora" in out
-    assert "luthier adaptation=lora adaptation.rank=16" in out
+    assert "luthier adaptation=lora adaptation.rank=32" in out
 
 
 def test_explaining_says_what_is_handed_over_and_asked_in_turn(luthier):
