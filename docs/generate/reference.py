@@ -186,9 +186,11 @@ def _recipes(catalog: Catalog) -> str:
         "A recipe is a named set of answers. `luthier recipe=NAME` runs one; any word behind it changes it.",
         "",
     ]
-    for name in catalog.names("recipe"):
-        answer = catalog.answers["recipe", name]
-        lines += [f"## `recipe={name}`", "", answer.headline, "", *_fenced("yaml", answer.text), ""]
+    for answer in (catalog.answers["recipe", name] for name in catalog.names("recipe")):
+        lines += [f"## `{answer}`", "", answer.headline, "", *_fenced("yaml", answer.text), ""]
+    lines += ["A [pipeline](../how-to/pipelines.md) is recipes one after another: `luthier pipeline=NAME`.", ""]
+    for answer in (catalog.answers["pipeline", name] for name in catalog.names("pipeline")):
+        lines += [f"## `{answer}`", "", answer.headline, "", *_fenced("yaml", answer.text), ""]
     return "\n".join(lines)
 
 

@@ -16,12 +16,13 @@ def overview(flags: Flags) -> str:
     from luthier.verbs import BUILT_IN
 
     catalog = Catalog.of(load_plugins(flags, Console()))
-    questions = [question for question in catalog.questions() if "/" not in question]
+    questions = [question for question in catalog.questions() if "/" not in question and question != "advice"]
     width = max(map(len, [*questions, *BUILT_IN]))
     lines = [
         "luthier fits a foundation model to its user.",
         "",
         "  luthier recipe=NAME [question=answer …] [key=value …]    run a recipe (Hydra's grammar; -m sweeps)",
+        "  luthier pipeline=NAME [step.key=value …]                 run recipes one after another",
         "  luthier VERB …                                           do one thing",
         "",
         "verbs",

@@ -15,7 +15,11 @@ from luthier.plugins import Plugins
 from tests.architecture.sources import ROOT, modules
 
 CATALOG = Catalog.of(Plugins(only=None))
-OPTIONS = [Option.read(answer, CATALOG) for answer in CATALOG if answer.question not in {".", "recipe", "debug"}]
+OPTIONS = [
+    Option.read(answer, CATALOG)
+    for answer in CATALOG
+    if answer.question not in {".", "recipe", "pipeline", "debug", "advice"}
+]
 OPTIONS += [Option.inside(CATALOG.answers[".", "config"], "batch")]
 BY_TARGET = defaultdict(list)
 for option in OPTIONS:
@@ -81,7 +85,7 @@ def test_an_option_file_begins_with_what_it_is(answer: Answer):
     assert yaml.safe_load(answer.text) is None or isinstance(yaml.safe_load(answer.text), dict)
     if answer.question in {"recipe", "debug"}:
         assert answer.text.startswith("# @package _global_\n")
-    if answer.question == "recipe":
+    if answer.question in {"recipe", "pipeline"}:
         assert answer.how_to_run.startswith("luthier ")
 
 

@@ -20,10 +20,11 @@ from doc_pages import ROOT, Command, Fence
 from luthier import cli
 from luthier.composing import command_line, signatures
 from luthier.console import Console
+from luthier.pipelines import addressing
 from luthier.verbs import BUILT_IN, built_in
 
 SHELL = set("|&;<>*$`")
-LOOKS = {"recipes", "plugins", "explain", "init", "schema", "--help", "--version", "--cfg", "--info"}
+LOOKS = {"advise", "recipes", "plugins", "explain", "init", "schema", "--help", "--version", "--cfg", "--info"}
 ELSEWHERE = {"pip", "python", "git", "cd", "make", "wandb", "tensorboard", "torchrun", "kill", "export", "source"}
 
 
@@ -87,6 +88,9 @@ class Session:
             else:
                 composer = cli.composer(flags, Console())
                 said = [word for word in flags.rest if not word.startswith("-")]
+                if addressing.named(said):
+                    addressing.asked_for(said, composer.catalog)
+                    return
                 for job in command_line.first_jobs(command_line.read(said)):
                     composer.compose(job, complete=False)
 

@@ -31,7 +31,7 @@ REFERENCE = DOCS / "reference"
 OURS = Plugins(only=[entry.name for entry in metadata.entry_points(group="luthier") if entry.dist.name == "luthier"])
 CATALOG = Catalog.of(OURS)
 HOOKS = {name: each for name, each in vars(hookspecs).items() if hasattr(each, "luthier_spec")}
-FIRST_PARTY = [answer for answer in CATALOG if answer.question not in {".", "recipe", "debug"}]
+FIRST_PARTY = [answer for answer in CATALOG if answer.question not in {".", "recipe", "pipeline", "debug", "advice"}]
 
 
 def text(path: str) -> str:
@@ -78,8 +78,8 @@ def test_every_key_of_a_recipe_has_words():
 
 def test_every_shipped_recipe_says_what_it_is_for():
     for answer in CATALOG:
-        if answer.question == "recipe":
-            assert answer.headline in sections(REFERENCE / "recipes.md")[f"`recipe={answer.name}`"]
+        if answer.question in {"recipe", "pipeline"}:
+            assert answer.headline in sections(REFERENCE / "recipes.md")[f"`{answer}`"]
 
 
 @pytest.mark.parametrize("hook", HOOKS)

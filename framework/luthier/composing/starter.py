@@ -48,6 +48,15 @@ class Look:
         return cls(path, answer, found, task, why, length)
 
 
+def rows(path: Path) -> list[dict[str, Any]]:
+    """All rows of a file; those that cannot be read are passed over."""
+    from luthier.data.readers.by_ending import ByEnding, reader_of
+
+    known = reader_of(path)
+    reader = known[1] if known and not path.is_dir() else ByEnding()
+    return [record.row for file in reader.files(path) for record in reader.records(file, str(file)) if record.row]
+
+
 def _rows(path: Path) -> tuple[str, list[dict[str, Any]]]:
     from luthier.data.readers.by_ending import ByEnding, reader_of
 

@@ -21,6 +21,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "Training time": duration(training.seconds) if training.seconds is not None else "",
         "Time in steps": share(training.productive, 1.0) if training.productive is not None else "",
         "Peak memory": size(training.peak_memory) if training.peak_memory else "",
+        "Energy": f"{training.joules / 3600:.3g} Wh, of all processors" if training.joules is not None else "",
         "Device": training.device,
         "Precision": training.precision,
         "Resumed from": training.resumed_from,

@@ -41,6 +41,7 @@ class TrainingFacts:
     seconds: float | None = None  # wall clock of training
     productive: float | None = None  # the share of it spent in steps, 0 to 1
     peak_memory: int | None = None  # bytes, of the process or the device
+    joules: float | None = None  # used by the machine's processors while training, where that can be read
     device: str = ""  # "cpu, 2 threads"; "NVIDIA H100"
     precision: str = ""  # "bfloat16 autocast over float32 weights"
     resumed_from: str = ""  # the checkpoint, where the run was continued

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
 """What is drawn of every run; of the method's own metrics all are."""
-NOT_DRAWN = {"step", "epoch", "tokens", "seconds", "memory_bytes"}
+NOT_DRAWN = {"step", "epoch", "tokens", "seconds", "memory_bytes", "joules"}
 REPORTED_VERSIONS = ("luthier", "torch", "pytorch-lightning", "transformers", "peft", "datasets", "hydra-core")
 
 
@@ -114,6 +114,7 @@ def _training(run: Run) -> TrainingFacts:
         seconds=round(seconds, 1),
         productive=round(seconds / run.fit_seconds, 3) if run.fit_seconds else None,
         peak_memory=max(step["memory_bytes"] for step in steps) or None,
+        joules=sum(step["joules"] for step in steps) if all("joules" in step for step in steps) else None,
         device=_device(run),
         precision="bfloat16 autocast" if run.trainer.autocast else "float32",
         resumed_from=run.start.name if run.start else "",

@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from luthier.training.energy import Meter
 from luthier.training.memory import peak_bytes
 from luthier.training.signals import Signals
 
@@ -22,7 +23,8 @@ class Heartbeat(pl.Callback):
     A record holds step, epoch, loss, gradient_norm (before clipping), learning_rate, tokens (no padding, all ranks),
     seconds (validation and checkpoints left out), tokens_per_second and memory_bytes (peak of this process or its
     GPU). Loss and norm are what the module left in `step_loss` and `gradient_norm`; what is in its `step_metrics`, by
-    name, is told as well.
+    name, is told as well. Where the processors do the work and their energy can be read, `joules` has what they used
+    since the step before, pauses included.
 
     `stepped` says whether the batch that just ended completed a step; `stop` and `save` are the signals that any
     rank has seen, known to all ranks after the same step.
@@ -37,6 +39,7 @@ class Heartbeat(pl.Callback):
         self._rate = 0.0
         self._tokens: torch.Tensor | int = 0
         self._started = 0.0
+        self._meter: Meter | None = None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -49,6 +52,7 @@ class Heartbeat(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._last_step, self._started, self._tokens = trainer.global_step, time.perf_counter(), 0
+        self._meter = Meter() if trainer.strategy.root_device.type == "cpu" else None
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -106,6 +110,7 @@ class Heartbeat(pl.Callback):
         own: dict[str, torch.Tensor] = getattr(left, "step_metrics", {})
         values = [value.detach().float() for value in (left.step_loss, left.gradient_norm, *own.values())]
         loss, norm, *measured = torch.stack(values).tolist()
+        joules = self._meter.spent() if self._meter else None
         return {
             "step": trainer.global_step,
             "epoch": trainer.current_epoch,
@@ -117,4 +122,5 @@ class Heartbeat(pl.Callback):
             "seconds": round(seconds, 6),
             "tokens_per_second": round(tokens / seconds, 2) if seconds else 0.0,
             "memory_bytes": peak_bytes(),
+            **({} if joules is None else {"joules": round(joules, 3)}),
         }

@@ -1,0 +1,110 @@
+"""Who may be compared: one evaluation, one budget, the same examples; what differs is named before anything runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from luthier.cli import catalog
+from luthier.comparing.contenders import contenders
+from luthier.comparing.lock import lock
+from luthier.comparing.terms import terms
+from luthier.composing.compose import Composer
+from luthier.errors import RecipeError
+from luthier.plugins import Plugins
+
+pytestmark = pytest.mark.usefixtures("here")
+TINY = ("debug=tiny", "data=demo", "data.limit=60")
+
+
+def composed(*words, seeds=None):
+    plugins = Plugins()
+    composer = Composer(plugins, catalog(plugins))
+    found = contenders([*TINY, *words], composer.catalog)
+    for one in found:
+        one.compose(composer, seeds)
+    return found
+
+
+def test_each_combination_of_values_is_a_contender_and_each_seed_a_run():
+    found = composed("recipe=zero_shot,lora_sft", "optimizer.lr=1e-3,1e-4", seeds=2)
+    assert [one.name for one in found] == [
+        "zero_shot optimizer.lr=0.001", "zero_shot optimizer.lr=0.0001",
+        "lora_sft optimizer.lr=0.001", "lora_sft optimizer.lr=0.0001",
+    ]  # fmt: skip
+    assert [run.composition.config.seed for run in found[0].runs] == [0, 1]
+    assert len({run.key for one in found for run in one.runs}) == 8
+
+
+def test_without_seeds_the_recipes_own_holds():
+    assert [one.runs[0].composition.config.seed for one in composed("recipe=zero_shot,lora_sft", "seed=7")] == [7, 7]
+
+
+def test_the_budget_is_said_in_words():
+    assert terms(composed("recipe=zero_shot,lora_sft")).budget == (
+        "2 steps of 2 blocks of 256 tokens, at most 2 epochs of the training split"
+    )
+    assert terms(composed("recipe=lora_sft", "adaptation=lora,full", "trainer.max_steps=null")).budget == (
+        "2 epochs of the training split"
+    )
+    assert terms(composed("recipe=zero_shot", "seed=1,2")).budget == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "where", "wanted"),
+    [
+        (("recipe=zero_shot", "evaluation.examples=10,20"), "evaluation.examples", "measured in different ways"),
+        (("recipe=zero_shot", "evaluation/task=classification,none", "score=loss"), "", "measured in different ways"),
+        (("recipe=zero_shot", "score=accuracy,loss"), "score", "'accuracy' in the first and 'loss' in the other"),
+        (("recipe=lora_sft", "trainer.max_steps=2,3"), "trainer.max_steps", "different budgets"),
+        (("recipe=lora_sft", "batch.size=2,4"), "batch.size", "different budgets"),
+        (("recipe=lora_sft", "trainer.max_steps=null", "trainer.epochs=1,2"), "trainer.epochs", "different budgets"),
+    ],
+)
+def test_other_terms_are_refused_with_what_differs(words, where, wanted):
+    with pytest.raises(RecipeError, match=wanted) as error:
+        terms(composed(*words))
+    assert error.value.where.startswith(where)
+
+
+def test_batches_may_differ_where_the_budget_is_passes_over_the_data():
+    assert terms(composed("recipe=lora_sft", "trainer.max_steps=null", "batch.size=2,4")).budget
+
+
+def test_the_lock_names_the_examples_and_other_data_is_refused():
+    found = lock(composed("recipe=zero_shot,lora_sft"))
+    assert (found.split, len(found.examples)) == ("test", 16)
+    assert found == lock(composed("recipe=zero_shot,lora_sft", "seed=3"))
+    with pytest.raises(RecipeError, match="would be measured on"):
+        lock(composed("recipe=zero_shot", "data.limit=60,50"))
+
+
+def test_more_training_data_is_no_other_evaluation(write):
+    def rows(numbers, split):
+        return "".join(json.dumps({"prompt": f"q{n}", "completion": f"a{n}", "split": split}) + "\n" for n in numbers)
+
+    write("few.jsonl", rows(range(5), "train") + rows(range(90, 99), "test"))
+    write("many.jsonl", rows(range(50), "train") + rows(range(90, 99), "test"))
+    words = ("recipe=zero_shot", "data=jsonl", "data.file=few.jsonl,many.jsonl", "data.limit=null")
+    assert lock(composed(*words)).count == 9
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["recipe=zero_shot"], "nothing to compare"),
+        (["recipe=zero_shot,zero_shot"], "named twice"),
+        (["recipe=zero_shot,lroa_sft"], "Did you mean lora_sft"),
+        (["recipe=zero_shot,lora_sft", "optimizer.lt=1"], "zero_shot: There is no setting"),
+        (["recipe=zero_shot,lora_sft", "seeds=none"], "no number of seeds"),
+        (["recipe=zero_shot,lora_sft", "seeds=2", "seed=1"], "Say one of them"),
+        (["recipe=zero_shot,lora_sft", "name=mine"], "decided by luthier"),
+        (["recipe=zero_shot", "seed=" + ",".join(map(str, range(65)))], "65 contenders are too many"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_refused_before_anything_runs(words, wanted, luthier, here):
+    ended = luthier("compare", *TINY, *words)
+    assert ended.code == 2
+    assert wanted in ended.err
+    assert not (here / "runs").exists()
