@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from luthier.data.collate import collate
 from luthier.new_tokens import check_trained
-from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
+from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Preparation, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,6 +33,8 @@ class Method(pl.LightningModule, ABC):
     """Whether the network is a language model: it can be asked, and has a loss on general text."""
     measures: Mapping[str, Measure] = {}
     """What `measured` measures beside the loss, by name."""
+    preparation: Preparation | None = None
+    """What is made of the batches of a step before it is trained on; None leaves them as they are."""
 
     network: nn.Module
     adapted: bool
@@ -69,6 +71,14 @@ class Method(pl.LightningModule, ABC):
         """The statistics of each row, [rows, s]: `loss` as `losses` gives it, and those of `measures`."""
         return {"loss": self.losses(rows)}
 
+    def measured_of(self, examples: Sequence[Example], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """`measured` of the rows that these examples were encoded to; for methods that look at the examples too."""
+        return self.measured(rows)
+
+    def memory(self, rows: int) -> dict[str, int]:
+        """Bytes that the method keeps beside the network for so many rows of data, by name; for `luthier plan`."""
+        return {}
+
     def load(self) -> None:
         """Load the network as it comes, nothing adapted yet."""
         self.network, self.adapted = self.model.network(), False
@@ -100,7 +110,7 @@ class Method(pl.LightningModule, ABC):
         """Turn the gradient of the sum into that of the mean; Lightning has divided by micro-batches and ranks."""
         means, weight = self._step.taken(self.trainer)
         scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / weight
-        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         torch._foreach_mul_(gradients, scale)
         self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
         self.step_metrics = means
@@ -113,7 +123,7 @@ class Method(pl.LightningModule, ABC):
     ) -> None:
         """Clip by the norm that is known already; Lightning's own refuses fused optimizers under autocast."""
         if gradient_clip_val:
-            torch.nn.utils.clip_grads_with_norm_(self.network.parameters(), gradient_clip_val, self.gradient_norm)
+            torch.nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, self.gradient_norm)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         self._held_out.add(self.loss(batch))

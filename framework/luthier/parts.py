@@ -53,12 +53,13 @@ class Row:
 
     Most methods have one sequence; a preference pair has two, chosen first. The first `shared` tokens, of weight 0,
     are the same in all of them (`luthier.data.encode.together` finds them) and are laid down and computed once; the
-    length counts them once.
+    length counts them once. An `open` row is a prompt that the method answers itself: nothing in it is predicted.
     """
 
     sequences: tuple[Sequence, ...]
     values: Mapping[str, float] = field(default_factory=dict)
     shared: int = 0
+    open: bool = False
 
     def __len__(self) -> int:
         return sum(len(sequence) for sequence in self.sequences) - self.shared * (len(self.sequences) - 1)
@@ -76,7 +77,8 @@ class Batch:
 
     What the sequences of a row share is a sequence of its own, laid down before them: a trunk. `branches` says of
     each sequence that goes on from a trunk, by its number among the boundaries, which one that is; its positions go
-    on there. `rows` are the numbers of each row's sequences, without trunks and padding.
+    on there. `rows` are the numbers of each row's sequences, without trunks and padding. `beside` holds further numbers
+    of each token, [B, T], where a method's preparation put some there.
     """
 
     input_ids: Tensor
@@ -88,6 +90,7 @@ class Batch:
     values: dict[str, Tensor] = field(default_factory=dict)
     branches: Mapping[int, int] = field(default_factory=dict)
     rows: tuple[tuple[int, ...], ...] = ()
+    beside: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -116,6 +119,7 @@ class Batch:
             positions=change(self.positions),
             segments=change(self.segments),
             values={name: change(value) for name, value in self.values.items()},
+            beside={name: change(value) for name, value in self.beside.items()},
         )
 
 
@@ -130,6 +134,26 @@ class Loss:
     sum: Tensor
     weight: Tensor
     metrics: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+class Preparation(Protocol):
+    """What a method makes of the batches of an optimizer step before it trains on them, such as answers to prompts."""
+
+    @property
+    def visits(self) -> int:
+        """How many optimizer steps in a row are made from what it gives."""
+
+    def __call__(self, step: list[Batch], number: int) -> list[Batch]:
+        """The micro-batches to train on in place of `step`, no more than those; called once for each step of the data.
+
+        `number` counts the steps of the data from the beginning of the run. Everything that is drawn must follow from
+        it and from the weights, so that a run that goes on repeats it.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold of it, plain values and tensors."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class Model(Protocol):

@@ -53,8 +53,9 @@ class Chunk:
 
     @cached_property
     def trainable(self) -> NDArray[np.bool_]:
-        """Whether every sequence of a row has something to predict."""
-        return np.equal(_sums((self.trained == 0).astype(np.int64), self.sequences), 0)
+        """Whether every sequence of a row has something to predict, or the method is to write that itself."""
+        still_open = np.array([row.open for row in self.rows], dtype=np.bool_)
+        return still_open | np.equal(_sums((self.trained == 0).astype(np.int64), self.sequences), 0)
 
     @property
     def sound(self) -> bool:

@@ -102,27 +102,35 @@ class Loader:
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "place": self.batches.order.place(self.index), **self._belongs_to()}
+        place = self.batches.order.place(self.index)
+        return {"epoch": self.epoch, "place": place, **belonging(self.batches)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to a saved place; RecipeError if it belongs to other data, another batch size or another seed."""
-        for name, now in self._belongs_to().items():
-            if state[name] != now:
-                raise RecipeError(
-                    f"The checkpoint was made with {state[name]} as {name}, which is {now} now.",
-                    where="resume",
-                    hint="Continue with the data and settings of before, or start anew with resume=null.",
-                )
+        refuse_others(state, self.batches)
         self.epoch, self.index = int(state["epoch"]), self.batches.order.index(int(state["place"]))
 
-    def _belongs_to(self) -> dict[str, Any]:
-        order = self.batches.order
-        return {
-            "data": self.batches.blocks.digest,
-            "blocks": order.blocks,
-            "batch.size": order.size,
-            "seed": order.seed,
-        }
+
+def belonging(batches: Batches) -> dict[str, Any]:
+    """What a place in the data is a place of, for the checkpoint."""
+    order = batches.order
+    return {
+        "data": batches.blocks.digest,
+        "blocks": order.blocks,
+        "batch.size": order.size,
+        "seed": order.seed,
+    }
+
+
+def refuse_others(state: dict[str, Any], batches: Batches) -> None:
+    """RecipeError where a saved place is one of other data, another batch size or another seed."""
+    for name, now in belonging(batches).items():
+        if state[name] != now:
+            raise RecipeError(
+                f"The checkpoint was made with {state[name]} as {name}, which is {now} now.",
+                where="resume",
+                hint="Continue with the data and settings of before, or start anew with resume=null.",
+            )
 
 
 class Pass:

@@ -15,12 +15,13 @@ from luthier.data.blocks import Blocks
 from luthier.data.building import Recipe, build, looked_at
 from luthier.data.loader import Batches, Loader, Pass
 from luthier.data.order import Order
+from luthier.data.prepared import Prepared
 from luthier.data.reading import SPLITS, Changed, Reading
 from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
 from luthier.fetch import cache
 from luthier.fetch.once import once
-from luthier.parts import Batch, Example, Prompt, Source
+from luthier.parts import Batch, Example, Preparation, Prompt, Source
 from luthier.report.record import Ledger as ReportedLedger
 from luthier.report.record import LedgerToken
 
@@ -67,6 +68,7 @@ class Data(pl.LightningDataModule):
         self.recipe = Recipe(encode, tokenizer, length, packing, overlong)
         self.size, self.micro, self.length, self.workers = size, micro, length, workers
         self.allow = frozenset(allow or ())
+        self.preparation: Preparation | None = None  # the method's, where it has one
         self._blocks: dict[str, Blocks | None] = {}
         if folder is not None:
             source.quarantine_into(folder.path)
@@ -145,7 +147,7 @@ class Data(pl.LightningDataModule):
 
     def steps(self, epochs: int, world: int) -> int:
         """Optimizer steps of `epochs` epochs, the same for any number of devices."""
-        return epochs * self._order(world).steps
+        return epochs * self._order(world).steps * (self.preparation.visits if self.preparation else 1)
 
     def first_batches(self) -> Iterator[Batch]:
         """The micro-batches of the first epoch as one device would read them, made as they are asked for."""
@@ -153,11 +155,12 @@ class Data(pl.LightningDataModule):
         assert blocks is not None, "a run without training examples ends when they are read"
         yield from self._batches(blocks, self._order(1), 0).of(0)
 
-    def train_dataloader(self) -> Loader:
+    def train_dataloader(self) -> Loader | Prepared:
         blocks = self.blocks("train")
         assert blocks is not None, "a run without training examples ends when they are read"
         world, rank = self._place()
-        return Loader(self._batches(blocks, self._order(world), rank))
+        batches = self._batches(blocks, self._order(world), rank)
+        return Prepared(batches, self.preparation) if self.preparation else Loader(batches)
 
     def val_dataloader(self) -> list[Pass]:
         """One loader over the validation split, or none."""

@@ -16,6 +16,7 @@ def pieces(row: Row, length: int) -> list[Row]:
     """
     if len(row) <= length:
         return [row]
+    _refuse_open(row)
     if len(row.sequences) > 1:
         raise RecipeError(
             f"A row of {len(row.sequences)} sequences that belong together cannot be cut into pieces.",
@@ -36,6 +37,7 @@ def truncated(row: Row, length: int) -> Row:
 
     Nothing of what the sequences share is cut: where that alone is too long, each keeps one token besides.
     """
+    _refuse_open(row)
     own = [len(sequence) - row.shared for sequence in row.sequences]
     room = max(length - row.shared, len(own))
     limit = _limit(own, room)
@@ -47,6 +49,15 @@ def truncated(row: Row, length: int) -> Row:
         end = row.shared + limit + more
         kept.append(Sequence(sequence.ids[:end], sequence.weights[:end]))
     return Row(tuple(kept), row.values, row.shared)
+
+
+def _refuse_open(row: Row) -> None:
+    if row.open:
+        raise RecipeError(
+            f"A prompt of {len(row)} tokens that is to be answered cannot lose its end.",
+            where="batch.overlong",
+            hint="Set batch.overlong=drop, or raise batch.length.",
+        )
 
 
 def _limit(lengths: list[int], total: int) -> int:

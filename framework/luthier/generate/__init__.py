@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from luthier.generate.answers import Answer, generate
+from luthier.generate.answers import Answer, answered, generate
 from luthier.generate.labels import score_labels
 from luthier.generate.sampling import Sampling
 
-__all__ = ["Answer", "Sampling", "generate", "score_labels"]
+__all__ = ["Answer", "Sampling", "answered", "generate", "score_labels"]

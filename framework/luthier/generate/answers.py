@@ -33,13 +33,15 @@ class Answer:
     """The next turn of a conversation.
 
     `ids` end with the stop token, where there was one; `text` is without it and without any text of `Sampling.stop`.
-    `logprobs` are log p(token) of the network itself, before temperature and truncation, one for each id. `finish`
-    says whether the answer came to its end or ran out of tokens.
+    `logprobs` are log p(token) of the network itself, before temperature and truncation, one for each id; `drawn` are
+    those at the temperature of the drawing, where that is above 0. `finish` says whether the answer came to its end or
+    ran out of tokens.
     """
 
     ids: list[int] = field(default_factory=list)
     text: str = ""
     logprobs: list[float] = field(default_factory=list)
+    drawn: list[float] = field(default_factory=list)
     finish: Literal["stop", "length"] = "length"
 
 
@@ -57,8 +59,21 @@ def generate(
     Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
     longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all.
     """
-    settings = settings or Sampling()
     prompts = [encode.context({"messages": list(conversation)}, tokenizer) for conversation in conversations]
+    return answered(network, tokenizer, prompts, settings, heard=heard)
+
+
+def answered(
+    network: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[NDArray[np.int32]],
+    settings: Sampling | None = None,
+    *,
+    numbers: Sequence[int] | None = None,
+    heard: Callable[[Answer], None] | None = None,
+) -> list[Answer]:
+    """The same for prompts as token ids; `numbers` are what chance knows each prompt by, its place by default."""
+    settings = settings or Sampling()
     longest = tokenizer.model_max_length - virtual_tokens(network)
     for number, prompt in enumerate(prompts):
         if len(prompt) >= longest:
@@ -67,7 +82,7 @@ def generate(
                 hint="Shorten it; the model needs room to answer.",
             )
     answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
-    writer = Writer(network, tokenizer, settings, heard)
+    writer = Writer(network, tokenizer, settings, heard, numbers)
     training = network.training
     network.eval()
     try:
@@ -98,8 +113,10 @@ class Writer:
         tokenizer: PreTrainedTokenizerBase,
         settings: Sampling,
         heard: Callable[[Answer], None] | None = None,
+        numbers: Sequence[int] | None = None,
     ) -> None:
         self.network, self.tokenizer, self.settings, self.heard = network, tokenizer, settings, heard
+        self.numbers = numbers
         self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_tokens(network)
         self.device = next(network.parameters()).device
         self.takes_positions = "position_ids" in inspect.signature(bare(network).forward).parameters
@@ -109,7 +126,8 @@ class Writer:
         samples, longest = self.settings.num_samples, len(prompts[batch[0]])
         rows = [(number, sample) for number in batch for sample in range(samples)]
         live = [answers[number * samples + sample] for number, sample in rows]
-        luck = np.stack([self.settings.luck(number, sample) for number, sample in rows])
+        known = self.numbers if self.numbers is not None else range(len(prompts))
+        luck = np.stack([self.settings.luck(known[number], sample) for number, sample in rows])
         most = self.tokenizer.model_max_length - self.virtual
         room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
 
@@ -122,10 +140,12 @@ class Writer:
             logits, mask = logits.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
         for step in range(max(room)):
             tokens = self.settings.choose(logits, luck[:, step])
-            chosen = logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
-            for answer, token, logprob in zip(live, tokens.tolist(), chosen.tolist(), strict=True):
+            chosen = _log_probs(logits, tokens).tolist()
+            drawn = chosen if self.settings.temperature in (0, 1) else self._drawn(logits, tokens)
+            for answer, token, logprob, at_temperature in zip(live, tokens.tolist(), chosen, drawn, strict=True):
                 answer.ids.append(token)
                 answer.logprobs.append(logprob)
+                answer.drawn.append(at_temperature)
                 if self.heard is not None:
                     self.heard(answer)
             keep = [row for row, answer in enumerate(live) if not self._ends(answer, room[row])]
@@ -137,6 +157,10 @@ class Writer:
                 tokens, mask, luck = tokens[where], mask[where], luck[keep]
                 live, room = [live[row] for row in keep], [room[row] for row in keep]
             logits = self._forward(tokens.unsqueeze(-1), mask[:, : longest + step + 1], cache)
+
+    def _drawn(self, logits: Tensor, tokens: Tensor) -> list[float]:
+        found: list[float] = _log_probs(logits / self.settings.temperature, tokens).tolist()
+        return found
 
     def _forward(self, ids: Tensor, mask: Tensor, cache: Any) -> Tensor:
         """float32 logits [B, V] of the token after `ids`; `mask` bool [B, all tokens so far], false for padding."""
@@ -170,3 +194,8 @@ class Writer:
             stopped, over = stopped or before is not None, over or before is not None
         answer.finish = "stop" if stopped else "length"
         return over
+
+
+def _log_probs(logits: Tensor, tokens: Tensor) -> Tensor:
+    """log p of one token of each row, [B], from logits [B, V]."""
+    return logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)

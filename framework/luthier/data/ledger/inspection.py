@@ -28,7 +28,9 @@ def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, l
         known = zip(ids, texts(ids, tokenizer), weights, owners(ids, example, tokenizer), strict=True)
         for token, text, weight, (message, role) in known:
             entries.append(Entry(token, text, message, role, weight, token in special, number))
-    return Ledger(str(example.get("where", "")), entries, findings(example, entries, tokenizer, lost))
+    found = findings(example, entries, tokenizer, lost)
+    meant = {"no_trainable_token"} if row.open else set()
+    return Ledger(str(example.get("where", "")), entries, [each for each in found if each.name not in meant])
 
 
 def texts(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[str]:
