@@ -23,6 +23,7 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.head import bare
 from luthier.models.judging import Judging, judges
 from luthier.models.safety import refuse_code, refuse_pickles, vouch
+from luthier.parts import Restored
 from luthier.plugins import Plugins
 from luthier.runs import step_metrics
 from luthier.subject import Subject
@@ -58,8 +59,9 @@ class Artifact(Subject):
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         _verify(folder, manifest)
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
-        theirs = OmegaConf.load(folder / RECIPE).adaptation
-        if theirs != self.recipe.adaptation or manifest["model"] != self.manifest["model"]:
+        theirs, ours = OmegaConf.load(folder / RECIPE).adaptation, self.recipe.adaptation
+        alike = all(theirs.get(name) == ours.get(name) for name in ("_target_", *self.adaptation.shaping_base))
+        if not alike or manifest["model"] != self.manifest["model"]:
             raise RecipeError(
                 "Only what the same adaptation of the same base learned can stand beside it.", where=str(folder)
             )
@@ -145,14 +147,16 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str
     recipe = stored_recipe(folder / RECIPE, plugins or Plugins.from_flags([]), vouched)
     model: Model = build(recipe.model)
     vouch(model, vouched)
+    if isinstance(model, Restored):
+        model.restore(folder)
     adaptation: Adaptation = build(recipe.adaptation)
     _refuse_another_base(model, manifest, folder)
+    if outputs := manifest.get("outputs"):
+        model = Judging(model, outputs)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
     return Artifact(
-    if outputs := manifest.get("outputs"):
-        model = Judging(model, outputs)
         network=network.eval(),
         tokenizer=_tokenizer(folder),
         prompt=build(recipe.prompt),

@@ -56,8 +56,10 @@ class Subject:
     ) -> list[Answer]:
         """The next assistant turn of each conversation, with its tokens, their log-probabilities and why it ended.
 
-        `heard` is called after each token with the answer so far.
+        `heard` is called after each token with the answer so far. RecipeError for a model that judges.
         """
+        if judges(self.network):
+            raise RecipeError("The model judges and does not answer.", hint="Ask it with luthier.load(run).rewards.")
         with self._asked():
             return generate.generate(self.network, self.tokenizer, conversations, sampling or Sampling(), heard=heard)
 

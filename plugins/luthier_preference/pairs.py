@@ -74,10 +74,17 @@ def uses_reference(objective: Objective) -> bool:
         asked = True
         return torch.tensor([-4.0, -3.0]), torch.tensor([-5.0, -2.0])
 
-    two = [torch.tensor(values) for values in ([-3.0, -6.0], [-5.0, -4.0], [2.0, 3.0], [3.0, 2.0], [0.0, 1.0])]
+    pairs = Pairs(
+        chosen=torch.tensor([-3.0, -6.0]),
+        rejected=torch.tensor([-5.0, -4.0]),
+        chosen_tokens=torch.tensor([2.0, 3.0]),
+        rejected_tokens=torch.tensor([3.0, 2.0]),
+        margin=torch.tensor([0.0, 1.0]),
+        reference=reference,
+    )
     name = getattr(getattr(objective, "func", objective), "__name__", type(objective).__name__)
     try:
-        found = objective(Pairs(*two, reference))
+        found = objective(pairs)
     except (AttributeError, TypeError) as error:
         raise RecipeError(f"{name} is no objective for pairs: {error}.", where="method.objective") from error
     if found.shape != (2,) or not found.isfinite().all():

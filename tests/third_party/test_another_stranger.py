@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -53,6 +54,17 @@ def test_it_is_listed_with_its_distribution_and_what_it_brings(luthier):
     assert plugins["tanka"]["distribution"] == "luthier-tanka 0.3.1"
     assert {"data=tanka", "method=cadence", "method/objective=focal"} <= set(plugins["tanka"]["answers"])
     assert plugins["tanka"]["hooks"] == ["luthier_check", "luthier_recipes"]
+
+
+def test_its_objective_for_pairs_trains_by_a_method_that_does_not_know_it(luthier, tmp_path):
+    words = ["method=dpo", "method/objective=couplet", "method.objective.patience=2.0", "debug=tiny"]
+    luthier(*words, "adaptation=lora", f"hydra.run.dir={tmp_path / 'run'}")
+    first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert first["margin"] == 0
+    assert first["loss"] != pytest.approx(math.log(2), rel=1e-3)
+    assert "luthier_tanka.objectives.couplet" in (tmp_path / "run" / "resolved.yaml").read_text()
+    refused = luthier("method=dpo", "method/objective=focal", "debug=tiny", code=2)
+    assert "no objective for pairs" in refused.stderr
 
 
 def test_its_answers_are_explained_offered_and_checked_like_any_other(luthier):

@@ -44,7 +44,7 @@ def judging(network: nn.Module, outputs: int, pad: int | None) -> nn.Module:
     config.get_text_config().pad_token_id = pad
     try:
         with torch.device("meta"):
-            made: Any = AutoModelForSequenceClassification.from_config(
+            made: Any = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
                 config, attn_implementation=given.config._attn_implementation
             )
     except ValueError as error:

@@ -55,7 +55,7 @@ def plan(composition: Composition) -> Plan:
             parts.look_at_data()
             parts.count_weights()
     if parts.complete:
-        _estimate(found, parts.made["trainer"])
+        _estimate(found, parts.made["trainer"], parts.made["method"])
     return found
 
 
@@ -127,7 +127,7 @@ class _Parts:
             self.plan.problems.append(error)
 
 
-def _estimate(found: Plan, trainer: Any) -> None:
+def _estimate(found: Plan, trainer: Any, method: Any) -> None:
     import torch
 
     from luthier.planning import machine
@@ -144,6 +144,7 @@ def _estimate(found: Plan, trainer: Any) -> None:
     if found.weights is None:
         return
     found.memory, found.disk = estimate.memory(found.weights, work), estimate.disk(found.weights, work)
+    found.memory |= method.memory(len(found.data.lengths)) if found.data is not None else {}
     if found.steps is not None:
         speed = machine.flops(device, trainer.autocast or torch.float32, width=found.weights.width)
         found.seconds = estimate.seconds(found.weights, found.steps.tokens, flops=speed)

@@ -14,6 +14,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "Architecture": model.architecture,
         "Weights trained": _trained(model.trained, model.parameters),
         "Method": ", ".join(record.answers[key] for key in ("method", "adaptation") if record.answers.get(key)),
+        **record.method,
         "Optimizer": ", ".join(text if key == "name" else f"{key} {text}" for key, text in training.optimizer.items()),
         "Optimizer steps": _steps(record),
         "Tokens seen": count(training.tokens) if training.tokens is not None else "",

@@ -116,6 +116,7 @@ class RunRecord:
     commit: str = ""  # of luthier, or of the working folder
     model: ModelFacts = field(default_factory=ModelFacts)
     training: TrainingFacts = field(default_factory=TrainingFacts)
+    method: dict[str, str] = field(default_factory=dict)  # what the method says of itself, such as of its memory
     data: list[DataFacts] = field(default_factory=list)
     splits: dict[str, int] = field(default_factory=dict)  # examples in train, validation, test
     curves: dict[str, Points] = field(default_factory=dict)  # loss, validation_loss, learning_rate, gradient_norm, …

@@ -42,6 +42,7 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
         commit=(environment["commit"] or {}).get("revision", ""),
         model=_model(run),
         training=_training(run),
+        method=dict(run.method.facts),
         data=[
             DataFacts(
                 name=composition.choices.get("data", ""),

@@ -91,7 +91,7 @@ def _marked(
 ) -> tuple[str, list[tuple[int, int, int]]]:
     text, marks = template.render_marked(messages, tools, where=where)
     answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
-    if not marks:
+    if answers and not marks:
         raise DataError(
             f"{template.name} has {{% generation %}} marks, but none came out.",
             where=where,
