@@ -87,10 +87,11 @@ class Replayed:
         return [*self.domain.warnings, *(f"replay: {said}" for said in (self.replay.warnings if self.share else []))]
 
     def fingerprint(self) -> dict[str, Any]:
-        """The fingerprints of both, the share and the counts."""
-        replay = self.replay.fingerprint() if self.share else None
-        domain = self.domain.fingerprint()
-        return {"domain": domain, "replay": replay, "share": self.share, "counts": dict(self.counts)}
+        """The fingerprints of both, the share and the counts; the licences of both, where both are known."""
+        each = {"domain": self.domain.fingerprint()} | ({"replay": self.replay.fingerprint()} if self.share else {})
+        licences = sorted({str(of_one.get("licence") or "") for of_one in each.values()})
+        licence = {"licence": " AND ".join(licences)} if all(licences) else {}
+        return {**each, **licence, "share": self.share, "counts": dict(self.counts)}
 
     def state(self) -> Any:
         """The states of both; None where one cannot be told."""

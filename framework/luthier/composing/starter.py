@@ -116,6 +116,7 @@ def recipe(look: Look, name: str, schema: str) -> str:
     rename = [f"  rename: {json.dumps(form.rename)}   # your columns, as the format calls them"] if form.rename else []
     reason = form.reason if form.name else f"once its columns are renamed below; {form.reason}"
     score = {"classification": "accuracy", "generation": "rouge_l"}.get(look.task, "loss")
+    prose = (form.name or form.nearest) == "text"
     lines = [
         "# @package _global_",
         f"# Customise SmolLM2-135M-Instruct with {look.file.name}.   luthier recipe={name}",
@@ -123,6 +124,7 @@ def recipe(look: Look, name: str, schema: str) -> str:
         "defaults:",
         "  - override /model: smollm2   # or hub (model: {id: organisation/name}), folder, run, …",
         "  - override /adaptation: lora   # or full, to move every weight",
+        *(["  - override /method: cpt   # plain text has no answers: each token of it is trained on"] if prose else []),
         f"  - override /data: {look.answer}",
         f"  - override /data/format: {form.name or form.nearest}   # {reason}",
         f"  - override /evaluation/task: {look.task}   # {look.why}",
@@ -137,7 +139,8 @@ def recipe(look: Look, name: str, schema: str) -> str:
         "  size: 8   # blocks of one step, whatever the machine",
         "  micro: 1   # of one forward: more is faster, and needs more memory",
         f"  length: {look.length}   # tokens of a block",
-        "  overlong: error   # truncate, drop or split: what happens to a longer example",
+        f"  overlong: {'split' if prose else 'error'}   # or truncate, drop, {'error' if prose else 'split'}: "
+        "what happens to a longer example",
         "trainer: {epochs: 2, max_steps: null}   # max_steps: 40, for a first try",
         f"score: {score}",
     ]

@@ -92,3 +92,12 @@ def test_filters_and_replay_stand_in_a_recipe_and_their_counts_in_the_report(cor
     assert counts["personal: masked email"] == 1
     share = counts["replay: characters"] / (counts["replay: characters"] + counts["domain: characters"])
     assert 0.28 < share < 0.34
+
+
+def test_a_first_recipe_for_plain_text_continues_pretraining_and_loses_nothing(corpus, tmp_path):
+    done = run("init", str(corpus), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    recipe = (tmp_path / "recipes" / "recipe" / "corpus.yaml").read_text(encoding="utf-8")
+    assert "override /method: cpt" in recipe
+    assert "overlong: split" in recipe
+    assert run("recipe=corpus", "--cfg", "job", cwd=tmp_path).returncode == 0
