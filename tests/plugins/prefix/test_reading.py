@@ -83,8 +83,7 @@ def test_gradient_checkpointing_changes_no_gradient(answer: str) -> None:
 @pytest.mark.parametrize("answer", ["prefix", "prompt_tuning"])
 def test_layers_compiled_once_serve_every_packing(answer: str) -> None:
     network = build("llama")
-    for layer in network.model.layers:
-        layer.compile(backend="aot_eager")
+    network.model.layers[0].compile(backend="aot_eager")
     compiled, plain = adapted(answer, network=network), adapted(answer)
     torch.testing.assert_close(
         packed_loss(compiled, blocks((9, 2, 5), (7, 8))), packed_loss(plain, blocks((9, 2, 5), (7, 8)))
