@@ -157,12 +157,12 @@ def asks_the_registry(network: nn.Module) -> bool:
     return any(hasattr(sys.modules.get(name), "ALL_ATTENTION_FUNCTIONS") for name in modules)
 
 
-def decoder_layers(network: PreTrainedModel) -> list[nn.Module]:
-    """The repeated blocks of a network, as its architecture names them."""
-    names = set(network._no_split_modules or ())
+def decoder_layers(network: nn.Module) -> list[nn.Module]:
+    """The repeated blocks of a network, the first one first, as its architecture names them."""
+    names = set(cast("PreTrainedModel", network)._no_split_modules or ())
     layers = [module for module in network.modules() if type(module).__name__ in names]
     if not layers:
-        raise RecipeError(f"{type(network).__name__} names no layers to compile.", where="model.compile")
+        raise RecipeError(f"{type(network).__name__} does not name its layers.", where="model")
     return layers
 
 

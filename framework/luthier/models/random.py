@@ -92,7 +92,8 @@ class Random:
                     f"No {self.architecture} network can be made: {str(error).splitlines()[0]}", where="model"
                 ) from error
         # drawn in float32 and rounded after, so that the seed means the same weights in each dtype
-        in_dtype(network.eval(), self.loading.torch_dtype(self.config))
+        module: nn.Module = network
+        in_dtype(module.eval(), self.loading.torch_dtype(self.config))
         return dress(network, self.loading)
 
     def lineage(self) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def weights(model: Model, adaptation: Adaptation) -> Weights:
     """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
     config: Any = deepcopy(model.config)
     with torch.device("meta"):
-        network = adaptation(AutoModelForCausalLM.from_config(config))  # type: ignore[no-untyped-call]
-    parameters = list(network.parameters())
+        network = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    parameters = list(adaptation(network).parameters())
     text = config.get_text_config()
     width = int(text.hidden_size)
     return Weights(

@@ -90,15 +90,23 @@ class AdaptationContract:
 
     Of what a recipe may ask for: packing, gradient_checkpointing, bf16, ddp (refused when the recipe is composed). Of
     what may be done with the result: merge, switch (a RecipeError), plain_peft (no adapter that PEFT loads), generate,
-    identity (it changes what the network says before any training).
+    identity (it changes what the network says before any training). `together` are further words on several ranks.
+    Each of `methods` that is installed trains it.
     """
 
     words: ClassVar[tuple[str, ...]]
     cannot: ClassVar[frozenset[str]] = frozenset()
+    together: ClassVar[tuple[str, ...]] = ()
+    methods: ClassVar[tuple[str, ...]] = ("sft", "cpt")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "method" in metafunc.fixturenames:
-            metafunc.parametrize("method", composer().catalog.names("method"))
+            installed = composer().catalog.names("method")
+            metafunc.parametrize("method", [name for name in self.methods if name in installed])
+
+    def base(self, run: Run) -> nn.Module:
+        """The network that the adaptation stands beside."""
+        return run.model.network()
 
     @pytest.fixture(scope="class")
     def trained(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
@@ -117,7 +125,7 @@ class AdaptationContract:
 
     def test_before_training_it_says_what_the_network_says(self, trained: Trained, tmp_path: Path) -> None:
         run = twin(tmp_path / "run", *self.words)
-        base, adapted = logits(run.model.network()), logits(adapt(run))
+        base, adapted = logits(self.base(run)), logits(adapt(run))
         assert torch.allclose(base, adapted, atol=1e-4) == ("identity" not in self.cannot)
 
     def test_a_plan_counts_the_weights_that_move(self, trained: Trained, tmp_path: Path) -> None:
@@ -137,7 +145,7 @@ class AdaptationContract:
         if known:
             from peft import PeftModel
 
-            plain = PeftModel.from_pretrained(trained.run.model.network(), str(trained.folder / "artifact"))
+            plain = PeftModel.from_pretrained(self.base(trained.run), str(trained.folder / "artifact"))
             torch.testing.assert_close(logits(plain), logits(trained.network), atol=1e-4, rtol=1e-4)
 
     def test_a_merged_network_is_plain_and_says_the_same(self, trained: Trained, loaded: Artifact) -> None:
@@ -175,7 +183,7 @@ class AdaptationContract:
         loaded.use("default")
         assert torch.equal(logits(loaded.network), logits(trained.network))
         loaded.use(None)
-        assert torch.equal(logits(loaded.network), logits(trained.run.model.network()))
+        assert torch.equal(logits(loaded.network), logits(self.base(trained.run)))
         loaded.use("other")
         assert torch.equal(logits(loaded.network), logits(other.network))
 
@@ -230,7 +238,7 @@ class AdaptationContract:
         words = (*self.words, *TRAINING, "trainer.precision=fp32", "trainer.max_steps=2")
         if self._refused("ddp", (*words, "trainer=ddp"), tmp_path):
             return
-        first, second = (_tensors(file) for file in two_ranks(tmp_path / "ranks", *words))
+        first, second = (_tensors(file) for file in two_ranks(tmp_path / "ranks", *words, *self.together))
         alone = train(tmp_path / "alone", *words)
         assert first.keys() == second.keys() == alone.moving
         for name, weight in first.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -34,16 +35,15 @@ class WithoutFrozen(pl.Callback):
     ) -> None:
         frozen = self._frozen(pl_module)
         self._print = self._print or fingerprint(frozen)
-        checkpoint["state_dict"] = {
-            name: value for name, value in checkpoint["state_dict"].items() if name not in frozen
-        }
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: state[name] for name in _others(state, frozen)}
         checkpoint[KEY] = self._print
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         frozen = self._frozen(pl_module)
-        here = set(pl_module.state_dict()) - frozen.keys()
+        here = _others(pl_module.state_dict(), frozen)
         there = set(checkpoint["state_dict"])
         if here != there:
             raise RecipeError(
@@ -66,6 +66,16 @@ class WithoutFrozen(pl.Callback):
             moving = {weight for weight in module.parameters() if weight.requires_grad}
             self._names = {name for name, weight in named.items() if weight not in moving}
         return {name: named[name] for name in self._names}
+
+
+def _others(names: Iterable[str], frozen: Mapping[str, Any]) -> set[str]:
+    """The names of what is not frozen nor belongs to it, as `weight.absmax` belongs to a quantized `weight`."""
+    return {name for name in names if not any(beginning in frozen for beginning in _beginnings(name))}
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
 def fingerprint(tensors: dict[str, torch.Tensor]) -> str:

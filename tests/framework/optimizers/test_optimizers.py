@@ -53,6 +53,29 @@ def test_adamw_is_torchs_with_decay_on_hidden_matrices_only() -> None:
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_a_weight_with_a_rate_of_its_own_moves_that_much_faster_with_each_optimizer() -> None:
+    for answer in (AdamW(no_warmup(), lr=0.1, weight_decay=0.5), Muon(no_warmup(), lr=0.1, weight_decay=0.0)):
+        slow, fast, bias = (nn.Parameter(torch.ones(shape)) for shape in ((2, 2), (2, 2), (2,)))
+        named = [("fast", fast), ("slow", slow), ("bias", bias)]
+        made = answer(named, 4, lambda name: 3.0 if name == "fast" else 1.0)["optimizer"]
+        rates = {weight: group["lr"] for group in made.param_groups for weight in group["params"]}
+        assert rates == {slow: 0.1, bias: 0.1, fast: pytest.approx(0.3)}
+        assert made.param_groups[0]["lr"] == 0.1, "the rate that a run logs is the recipe's"
+        for weight in (slow, fast, bias):
+            weight.grad = torch.ones_like(weight)
+        made.step()
+        assert (1 - fast).mean().item() == pytest.approx(3 * (1 - slow).mean().item(), rel=1e-4)
+
+
+def test_a_schedule_moves_all_rates_together() -> None:
+    slow, fast = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
+    made = AdamW(Linear(warmup=0.0), lr=0.1)([("slow", slow), ("fast", fast)], 4, {"slow": 1.0, "fast": 2.0}.get)
+    optimizer, scheduler = made["optimizer"], made["lr_scheduler"]["scheduler"]
+    optimizer.step()
+    scheduler.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.075, 0.15])
+
+
 def test_one_step_of_adamw_by_hand() -> None:
     weight = nn.Parameter(torch.tensor([[2.0]]))
     optimizer = AdamW(no_warmup(), lr=0.1, weight_decay=0.5, eps=0.0)([("hidden", weight)], 1)["optimizer"]

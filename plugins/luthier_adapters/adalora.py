@@ -1,0 +1,160 @@
+"""LoRA that gives away ranks where they matter least."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytorch_lightning as pl
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from luthier.adaptation import PeftAdaptation
+from luthier.errors import RecipeError
+
+if TYPE_CHECKING:
+    from peft import AdaLoraConfig
+
+    from luthier.parts import Model
+
+ADAPTER = "default"
+
+
+class AdaLora(PeftAdaptation):
+    """Learn P Λ Q beside each weight and prune the singular values that matter least (AdaLoRA, Zhang et al., 2023).
+
+    All start with `rank`, and `target` is what is left on average. Nothing is pruned in the first `warmup` part of the
+    steps, nor in the last `settle` part; in between every `every` steps. P and Q are kept near to orthogonal by
+    `orthogonality` times the mean of ‖PᵀP - I‖ and ‖QQᵀ - I‖, which the reported loss does not hold.
+    """
+
+    def __init__(
+        self,
+        *,
+        rank: int = 16,
+        target: int = 8,
+        alpha: float = 32.0,
+        dropout: float = 0.0,
+        targets: str | list[str] = "all-linear",
+        warmup: float = 0.1,
+        settle: float = 0.3,
+        every: int = 1,
+        orthogonality: float = 0.5,
+    ) -> None:
+        if not 0 < target < rank:
+            raise RecipeError(
+                f"adalora prunes from rank to target, so {target} must lie between 0 and {rank}.",
+                where="adaptation.target",
+            )
+        self.rank, self.target, self.alpha, self.dropout, self.targets = rank, target, alpha, dropout, targets
+        self.warmup, self.settle, self.every, self.orthogonality = warmup, settle, every, orthogonality
+
+    def peft_config(self, network: nn.Module) -> AdaLoraConfig:
+        from peft import AdaLoraConfig
+
+        return AdaLoraConfig(
+            task_type="CAUSAL_LM",
+            init_r=self.rank,
+            target_r=self.target,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]
+            lora_dropout=self.dropout,
+            target_modules=self.targets,
+            deltaT=self.every,
+            total_step=1,  # known when training starts
+        )
+
+    def penalty(self, network: nn.Module) -> Tensor | None:
+        if not self.orthogonality:
+            return None
+        factors = [
+            (name, weight) for name, weight in network.named_parameters() if ".lora_A." in name or ".lora_B." in name
+        ]
+        with torch.autocast(factors[0][1].device.type, enabled=False):
+            apart = [_skew(weight, rows=".lora_A." in name) for name, weight in factors]
+        return self.orthogonality * torch.stack(apart).mean()
+
+    def callbacks(self) -> list[Any]:
+        return [Allocation(self.warmup, self.settle)]
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*invalid shape")  # a layer may have lost all of its ranks
+            super().save(network, folder)
+
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        """As PEFT loads it, and then exactly: PEFT rounds factors of pruned layers to the dtype of the base."""
+        network = super().load(model, folder)
+        for name, tensor in load_file(folder / "adapter_model.safetensors").items():
+            path, _, factor = name.rpartition(".")
+            _put(network.get_submodule(path), factor, tensor)
+        return network
+
+
+class Allocation(pl.Callback):
+    """Prunes after each optimizer step, and takes what is pruned out of the network when training is over."""
+
+    def __init__(self, warmup: float, settle: float) -> None:
+        self.warmup, self.settle = warmup, settle
+        self._step = 0
+        self._state: dict[str, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        tuner, total = (
+            _tuner(pl_module),
+            max(2, int(cast(Any, pl_module).steps)),
+        )  # one step would prune before it knows
+        config: Any = tuner.peft_config[ADAPTER]
+        config.total_step = total
+        config.tfinal = min(round(self.settle * total), total - 2)
+        config.tinit = min(round(self.warmup * total), total - config.tfinal - 1)
+        self._step = trainer.global_step
+        if self._state:
+            config.rank_pattern = self._state["rank_pattern"]
+            for name in ("exp_avg_ipt", "exp_avg_unc"):
+                setattr(tuner.rankallocator, name, self._state[name])
+            tuner.rankallocator.ipt = dict(self._state["exp_avg_ipt"])  # only asked which weights it has met
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step > self._step:
+            self._step = trainer.global_step
+            tuner = _tuner(pl_module)
+            tuner.update_and_allocate(self._step)
+            ranks = tuner.rankallocator
+            self._state = {
+                "rank_pattern": tuner.peft_config[ADAPTER].rank_pattern,
+                "exp_avg_ipt": dict(ranks.exp_avg_ipt),
+                "exp_avg_unc": dict(ranks.exp_avg_unc),
+            }
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        tuner = _tuner(pl_module)
+        for name, kept in (tuner.peft_config[ADAPTER].rank_pattern or {}).items():
+            layer, rows = tuner.model.get_submodule(name.partition(".lora_E")[0]), torch.tensor(kept)
+            _put(layer, "lora_E", layer.lora_E[ADAPTER][rows])
+            _put(layer, "lora_A", layer.lora_A[ADAPTER][rows])
+            _put(layer, "lora_B", layer.lora_B[ADAPTER][:, rows])
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._state = state_dict
+
+
+def _put(layer: Any, factor: str, tensor: Tensor) -> None:
+    old = getattr(layer, factor)[ADAPTER]
+    getattr(layer, factor)[ADAPTER] = nn.Parameter(tensor.detach().to(old.device), old.requires_grad)
+
+
+def _tuner(module: pl.LightningModule) -> Any:
+    return cast(Any, module).network.base_model
+
+
+def _skew(weight: Tensor, *, rows: bool) -> Tensor:
+    """How far the rows, or the columns, are from orthonormal (Zhang et al., 2023, equation 4, without the square)."""
+    products = weight @ weight.T if rows else weight.T @ weight
+    return (products - torch.eye(len(products), device=weight.device, dtype=weight.dtype)).norm()

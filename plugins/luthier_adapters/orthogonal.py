@@ -1,0 +1,79 @@
+"""Rotations of the weights: lengths of rows and angles between them stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from luthier.adaptation import PeftAdaptation
+from luthier.errors import RecipeError
+
+if TYPE_CHECKING:
+    from peft import BOFTConfig, OFTConfig
+
+
+class Oft(PeftAdaptation):
+    """Learn an orthogonal matrix of blocks that turns the input of each weight (OFT, Qiu et al., 2023).
+
+    Each block of `block` columns is the Cayley transform of a skew-symmetric matrix, by `terms` of a Neumann series
+    (Qiu et al., 2025), or by an exact inverse where that is null.
+    """
+
+    def __init__(
+        self,
+        *,
+        block: int = 32,
+        terms: int | None = 5,
+        dropout: float = 0.0,
+        targets: str | list[str] = "all-linear",
+    ) -> None:
+        self.block, self.terms, self.dropout, self.targets = block, terms, dropout, targets
+
+    def peft_config(self, network: nn.Module) -> OFTConfig:
+        from peft import OFTConfig
+
+        return OFTConfig(
+            task_type="CAUSAL_LM",
+            oft_block_size=self.block,
+            use_cayley_neumann=self.terms is not None,
+            num_cayley_neumann_terms=self.terms or 0,
+            module_dropout=self.dropout,
+            target_modules=self.targets,
+        )
+
+
+class Boft(PeftAdaptation):
+    """Learn a product of `factors` sparse orthogonal matrices, as in a butterfly (BOFT, Liu et al., 2024).
+
+    Blocks are `block` wide; with one factor it is OFT with small blocks. More factors need PEFT's CUDA kernel, which is
+    compiled at first use; RecipeError where it cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        block: int = 4,
+        factors: int = 1,
+        dropout: float = 0.0,
+        targets: str | list[str] = "all-linear",
+    ) -> None:
+        self.block, self.factors, self.dropout, self.targets = block, factors, dropout, targets
+
+    def peft_config(self, network: nn.Module) -> BOFTConfig:
+        from peft import BOFTConfig
+        from peft.tuners.boft.layer import get_fbd_cuda
+
+        if self.factors > 1 and get_fbd_cuda() is None:
+            raise RecipeError(
+                "boft multiplies several factors by a CUDA kernel of PEFT's, which is not to be had here.",
+                where="adaptation.factors",
+                hint="Set adaptation.factors=1, or install CUDA's compiler and ninja.",
+            )
+        return BOFTConfig(
+            task_type="CAUSAL_LM",
+            boft_block_size=self.block,
+            boft_n_butterfly_factor=self.factors,
+            boft_dropout=self.dropout,
+            target_modules=self.targets,
+        )

@@ -1,0 +1,109 @@
+"""What each adaptation costs: weights that move, memory, speed and what is saved, on SmolLM2-135M.
+
+Every answer to `adaptation` trains a few steps in a process of its own, on the same conversations, in bf16 autocast
+over float32 weights. On a busy machine believe the CPU column: tokens a second of CPU time, times the threads.
+
+    python tests/benchmarks/adaptations.py [--steps 8] [--only 'lora;full'] [--tiny] [--out adaptations.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from conversations import prepare
+
+from luthier.report.figures import count, share, size
+from luthier.testing.twin import composer
+from luthier.threads import SPINS
+
+HERE = Path(__file__).parent
+WARMUP = 2
+REAL = ("model=folder", "model.path={folder}/model", "data=jsonl", "data.file={folder}/data.jsonl", "batch.length=1024")
+TINY = ("model=tiny", "data=demo", "batch.length=256")
+ALIKE = ("stages=[fit]", "data.splits.test=0", "trainer.epochs=100", "batch.size=1", "batch.micro=1")
+OWN = {"bitfit": ("adaptation.norms=true",)}
+"""What a Llama-like network asks of an answer."""
+
+
+def measure(answer: str, words: list[str], steps: int, threads: int) -> dict[str, Any]:
+    """One process: its figures, or why it ended."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run, clock = Path(scratch) / "run", Path(scratch) / "clock.json"
+        command = [sys.executable, "-m", "luthier", "-p", "luthier_clock", *words, f"adaptation={answer}",
+                   *OWN.get(answer, ()), f"trainer.max_steps={steps}", f"hydra.run.dir={run}"]  # fmt: skip
+        environment = os.environ | {
+            "BENCHMARK_OUT": str(clock),
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE / "contenders")]),
+            "OMP_NUM_THREADS": str(threads),
+            "GOMP_SPINCOUNT": SPINS,
+        }
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=scratch)
+        if done.returncode:
+            errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+            return {"refused": (errors or done.stderr.splitlines() or ["no word"])[-1].removeprefix("error: ")}
+        timed, record = (json.loads(file.read_text(encoding="utf-8")) for file in (clock, run / "record.json"))
+        saved = sum(file.stat().st_size for file in (run / "artifact").glob("*.safetensors"))
+    laps = timed["laps"][WARMUP:]
+    tokens = sum(lap["tokens"] for lap in laps)
+    return {
+        "trained": record["model"]["trained"],
+        "parameters": record["model"]["parameters"],
+        "saved_bytes": saved,
+        "peak_gib": timed["peak_gib"],
+        "wall": tokens / sum(lap["wall"] for lap in laps),
+        "cpu": tokens / sum(lap["cpu"] for lap in laps) * threads,
+        "losses": [round(lap["loss"], 4) for lap in timed["laps"]],
+    }
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """Markdown, the fewest weights first; what was refused stands below with its reason."""
+    lines = [
+        "| adaptation | weights that move | share | saved | peak memory | tokens/s, wall | tokens/s, CPU |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    done = {answer: one for answer, one in results.items() if "refused" not in one}
+    for answer, one in sorted(done.items(), key=lambda item: item[1]["trained"]):
+        numbers = [count(one["trained"]), share(one["trained"], one["parameters"]), size(one["saved_bytes"])]
+        speeds = [f"{one['peak_gib']:.2f} GiB", f"{one['wall']:.0f}", f"{one['cpu']:.0f}"]
+        lines.append(f"| {' | '.join([f'`{answer}`', *numbers, *speeds])} |")
+    refused = [f"`{answer}` was not measured: {one['refused']}" for answer, one in results.items() if "refused" in one]
+    return "\n".join([*lines, *(["", *refused] if refused else [])])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=8, help=f"of each; the first {WARMUP} are not counted")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--only", help="answers, separated by semicolons; all by default")
+    parser.add_argument("--tiny", action="store_true", help="a random network and the demo's data instead")
+    parser.add_argument("--out", type=Path, help="a JSON file for the figures")
+    asked = parser.parse_args()
+    answers = asked.only.split(";") if asked.only else composer().catalog.names("adaptation")
+    with tempfile.TemporaryDirectory() as folder:
+        facts = {} if asked.tiny else prepare(Path(folder))
+        words = [word.format(folder=folder) for word in (*(TINY if asked.tiny else REAL), *ALIKE)]
+        results: dict[str, dict[str, Any]] = {}
+        for answer in answers:
+            results[answer] = measure(answer, words, asked.steps, asked.threads)
+            print(f"{answer}: {results[answer]}", file=sys.stderr, flush=True)
+    what = "A random network of two layers" if asked.tiny else "SmolLM2-135M-Instruct on conversations"
+    shown = (
+        f"{table(results)}\n\n{what}, a packed block a step, with each answer's own defaults; {asked.threads} threads, "
+        f"a process for each, {asked.steps - WARMUP} steps counted. Memory is that of the whole process."
+    )
+    print(shown)
+    if asked.out:
+        figures = {"facts": facts, "load": os.getloadavg(), "results": results, "table": shown}
+        asked.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
