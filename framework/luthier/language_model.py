@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from luthier.attention import network_inputs
 from luthier.head import Head, bare, find_head, last_hidden_state
 from luthier.method import Method
 from luthier.parts import Batch, Loss, Row
 from luthier.scoring import weighted_losses
-from luthier.sharing import apart, cannot_share, sums
-
-log = logging.getLogger("luthier")
+from luthier.sharing import sums
 
 
 class LanguageModelMethod(Method):
@@ -34,6 +31,11 @@ class LanguageModelMethod(Method):
         """Load and adapt, and find where the adapted network's head begins."""
         super().configure_model()
         self.head = find_head(self.network)
+
+    def take(self, network: nn.Module) -> None:
+        """Go on with a network that was adapted and trained before, and find where its head begins."""
+        super().take(network)
+        self.head = find_head(network)
 
     def hidden_states(self, batch: Batch) -> Tensor:
         """The last hidden states of a packed batch, [B, T, H]."""
@@ -60,17 +62,6 @@ class LanguageModelMethod(Method):
         """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
         _, weights = shifted(batch)
         return sums(self.token_log_probs(batch) * weights.view(batch.input_ids.shape), batch)
-
-    def computable(self, batch: Batch) -> Batch:
-        """The batch as this network can compute it: sequences that cannot share their beginning get one each, aloud."""
-        reason = cannot_share(self.network) if batch.branches else ""
-        if not reason:
-            return batch
-        said = f"What answers share is computed for each of them, at a higher cost: {reason}."
-        if said not in self.warnings:
-            self.warnings.append(said)
-            log.warning(said)
-        return apart(batch)
 
 
 def shifted(batch: Batch) -> tuple[Tensor, Tensor]:

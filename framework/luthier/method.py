@@ -92,6 +92,10 @@ class Method(pl.LightningModule, ABC):
             check_trained(self.network)
             self.network.train()
 
+    def take(self, network: nn.Module) -> None:
+        """Go on with a network that was adapted and trained before."""
+        self.network, self.adapted = network, True
+
     def configure_optimizers(self) -> Any:
         trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
         return self.optimizer(trainable, self.steps, self.rate)

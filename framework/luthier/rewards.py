@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.attention import network_inputs
-from luthier.data.collate import collate
-from luthier.data.packing import best_fit
 from luthier.head import bare, last_hidden_state
 from luthier.parts import Batch, Row, Sequence
-from luthier.scoring import BLOCK
+from luthier.scoring import BLOCK, batches
 
 
 def judged(network: nn.Module, batch: Batch, places: Tensor) -> Tensor:
@@ -37,9 +35,7 @@ def last_places(batch: Batch) -> Tensor:
 def rewards(network: nn.Module, sequences: Many[Sequence], *, length: int = BLOCK) -> NDArray[np.float32]:
     """What the network says at the end of each sequence, [sequences, outputs], from packed forward passes."""
     device = next(network.parameters()).device
-    sizes = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     found = np.zeros((len(sequences), int(bare(network).config.num_labels)), dtype=np.float32)  # type: ignore[union-attr, arg-type]
-    for group in best_fit(sizes, max(length, int(sizes.max(initial=1)))):
-        batch = collate([[Row((sequences[index],)) for index in group]]).to(device)
+    for group, batch in batches([Row((sequence,)) for sequence in sequences], device, length=length):
         found[group] = judged(network, batch, last_places(batch)).cpu().numpy()
     return found

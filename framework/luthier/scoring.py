@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 
 import numpy as np
@@ -13,10 +14,17 @@ from luthier.attention import network_inputs
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
 from luthier.head import bare, find_head, last_hidden_state
-from luthier.parts import Row, Sequence
+from luthier.parts import Batch, Row, Sequence
 
 BLOCK = 1024
 """Tokens of one forward pass, or more where a single sequence is longer."""
+
+
+def batches(rows: Many[Row], device: torch.device | str, *, length: int = BLOCK) -> Iterator[tuple[list[int], Batch]]:
+    """The rows in packed batches of one block, longest first, each with the numbers of its rows."""
+    sizes = np.array([len(row) for row in rows], dtype=np.int64)
+    for group in best_fit(sizes, max(length, int(sizes.max(initial=1)))):
+        yield group, collate([[rows[index] for index in group]]).to(device)
 
 
 @torch.no_grad()
@@ -28,15 +36,13 @@ def log_probs(network: nn.Module, sequences: Many[Sequence], *, length: int = BL
     head, config = find_head(network), bare(network).config
     device = next(network.parameters()).device
     found = [np.zeros(len(sequence), dtype=np.float32) for sequence in sequences]
-    sizes = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    for group in best_fit(sizes, max(length, int(sizes.max(initial=1)))):
-        batch = collate([[Row((sequences[index],)) for index in group]]).to(device)
+    for group, batch in batches([Row((sequence,)) for sequence in sequences], device, length=length):
         hidden = last_hidden_state(network, network_inputs(batch, config))[0]
         wanted = ((batch.weights[0] > 0) & (batch.positions[0] > 0)).nonzero().flatten()
         scored = head.log_probs(hidden[wanted - 1], batch.input_ids[0, wanted]).float().cpu().numpy()
-        flat = np.zeros(int(sizes[group].sum()), dtype=np.float32)
+        flat = np.zeros(batch.boundaries[-1], dtype=np.float32)
         flat[wanted.cpu().numpy()] = scored
-        for index, part in zip(group, np.split(flat, np.cumsum(sizes[group])[:-1]), strict=True):
+        for index, part in zip(group, np.split(flat, batch.boundaries[1:-1]), strict=True):
             found[index] = part
     return found
 

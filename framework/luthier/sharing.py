@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from luthier import attention
 from luthier.data.collate import collate
 from luthier.head import bare
 from luthier.parts import Batch, Row, Sequence
+
+log = logging.getLogger("luthier")
 
 
 def cannot_share(network: nn.Module) -> str:
@@ -33,6 +36,18 @@ def cannot_share(network: nn.Module) -> str:
     if getattr(config, "sliding_window", None) and (not kinds or "sliding_attention" in kinds):
         return f"{config._attn_implementation} attention makes the masks of its windows by itself"
     return ""
+
+
+def computable(batch: Batch, network: nn.Module, warnings: list[str]) -> Batch:
+    """The batch as the network can compute it: where it cannot share a beginning each sequence gets its own, aloud."""
+    reason = cannot_share(network) if batch.branches else ""
+    if not reason:
+        return batch
+    said = f"What answers share is computed for each of them, at a higher cost: {reason}."
+    if said not in warnings:
+        warnings.append(said)
+        log.warning(said)
+    return apart(batch)
 
 
 def apart(batch: Batch) -> Batch:

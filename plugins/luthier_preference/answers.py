@@ -10,14 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.data.collate import collate
-from luthier.data.packing import best_fit
 from luthier.head import find_head
 from luthier.language_model import LanguageModelMethod
 from luthier.parts import Adaptation, Batch, Model, Optimizer, Row
 from luthier.report.figures import size
-from luthier.scoring import BLOCK
-from luthier.sharing import sequences
+from luthier.scoring import batches
+from luthier.sharing import computable, sequences
 from luthier_preference.displacement import Displacement
 from luthier_preference.reference import Reference, Switched
 
@@ -88,10 +86,12 @@ class AnswerMethod(LanguageModelMethod):
             yield group, self._with_reference(batch)
 
     def _packed(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
-        device = next(self.network.parameters()).device
-        sizes = np.array([len(row) for row in rows], dtype=np.int64)
-        for group in best_fit(sizes, max(BLOCK, int(sizes.max(initial=1)))):
-            yield group, self.computable(collate([[rows[number] for number in group]]).to(device))
+        for group, batch in batches(rows, next(self.network.parameters()).device):
+            yield group, self.computable(batch)
+
+    def computable(self, batch: Batch) -> Batch:
+        """The batch as the network can compute it; that a prompt is computed twice is said."""
+        return computable(batch, self.network, self.warnings)
 
     def learn_reference(self, rows: Sequence[Row]) -> None:
         """Have the reference of rows that are about to be measured."""

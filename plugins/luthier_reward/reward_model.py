@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,16 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.data.collate import collate
-from luthier.data.packing import best_fit
 from luthier.errors import RecipeError
 from luthier.head import bare
 from luthier.method import Method
 from luthier.models.judging import Judging
 from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
 from luthier.rewards import judged
-from luthier.scoring import BLOCK
-from luthier.sharing import apart, cannot_share
+from luthier.scoring import batches
+from luthier.sharing import computable
 from luthier_reward.judgements import Objective
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ class RewardModel(Method):
         return self.objective.encode(example, tokenizer)
 
     def loss(self, batch: Batch) -> Loss:
-        batch = self._computable(batch)
+        batch = computable(batch, self.network, self.warnings)
         said = self._said(batch)
         losses = self.objective.losses(said, batch)
         told = {
@@ -72,7 +70,8 @@ class RewardModel(Method):
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
         """The objective's own measures of each row, all its units together."""
         found: dict[str, NDArray[np.float64]] = {}
-        for group, batch in self._packed(rows):
+        for group, batch in batches(rows, next(self.network.parameters()).device):
+            batch = computable(batch, self.network, self.warnings)
             said = self._said(batch)
             losses = self.objective.losses(said, batch)
             loss = torch.stack([losses, torch.ones_like(losses)], 1)
@@ -84,13 +83,3 @@ class RewardModel(Method):
 
     def _said(self, batch: Batch) -> Tensor:
         return judged(self.network, batch, self.objective.places(batch))
-
-    def _computable(self, batch: Batch) -> Batch:
-        return apart(batch) if batch.branches and cannot_share(self.network) else batch
-
-    def _packed(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
-        device = next(self.network.parameters()).device
-        sizes = np.array([len(row) for row in rows], dtype=np.int64)
-        for group in best_fit(sizes, max(BLOCK, int(sizes.max(initial=1)))):
-            batch = collate([[rows[number] for number in group]]).to(device)
-            yield group, self._computable(batch)

@@ -44,7 +44,7 @@ class Finished:
         assert subject.adaptation is not None
         method = build(recipe.method, build(recipe.model), subject.adaptation, build(recipe.optimizer))
         subject.network.to(trainer.device)
-        method.network, method.adapted = subject.network, True
+        method.take(subject.network)
         subject.method, subject.autocast = method, trainer.autocast
         source = build(recipe.data)
         data = build(recipe.batch, source, subject.prompt, method.encode, subject.tokenizer, int(recipe.seed))

@@ -42,11 +42,15 @@ def _front_matter(record: RunRecord) -> str:
         "license": one_line(record.model.licence),
         "library_name": LIBRARIES.get(record.artifact_kind, ""),
         "base_model": one_line(record.model.base),
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": _task(record),
         "tags": ["luthier", *(record.answers[key] for key in ("method", "adaptation") if record.answers.get(key))],
         "model-index": _model_index(record),
     }
     return yaml.safe_dump({k: v for k, v in known.items() if v}, sort_keys=False, allow_unicode=False, width=120)
+
+
+def _task(record: RunRecord) -> str:
+    return "text-generation" if record.speaks else "text-classification"
 
 
 def _model_index(record: RunRecord) -> list[dict[str, Any]]:
@@ -56,7 +60,7 @@ def _model_index(record: RunRecord) -> list[dict[str, Any]]:
         return []
     name = ", ".join(one_line(source.name) for source in record.data)
     metrics = [{"type": c.name, "name": title(c.name), "value": round(c.after.value, 6)} for c in measured if c.after]
-    task = {"type": "text-generation"}
+    task = {"type": _task(record)}
     results = [{"task": task, "dataset": {"name": name, "type": "held-out split"}, "metrics": metrics}]
     return [{"name": one_line(record.name), "results": results}]
 
@@ -94,14 +98,16 @@ def _row(comparison: Comparison) -> str:
 def _use(record: RunRecord) -> list[str]:
     if not record.artifact:
         return []
+    asked = "model.generate" if record.speaks else "model.rewards"
     code = (
         "import luthier\n\n"
         'model = luthier.load("path/to/this/folder")\n'
-        'print(model.generate([[{"role": "user", "content": "Hello"}]])[0])'
+        f'print({asked}([[{{"role": "user", "content": "Hello"}}]])[0])'
     )
+    kind = "AutoModelForCausalLM" if record.speaks else "AutoModelForSequenceClassification"
     plain = {
         "adapter": "The folder is a PEFT adapter: `peft.PeftModel.from_pretrained(base, folder)` reads it too.",
-        "weights": "The folder is a transformers model: `transformers.AutoModelForCausalLM` reads it too.",
+        "weights": f"The folder is a transformers model: `transformers.{kind}` reads it too.",
     }.get(record.artifact_kind, "")
     return [fenced(code, "python"), *([f"\n{plain}"] if plain else [])]
 

@@ -127,6 +127,7 @@ class RunRecord:
     ledger: Ledger = field(default_factory=Ledger)
     versions: dict[str, str] = field(default_factory=dict)  # of luthier, its plugins and libraries, Python, the system
     warnings: list[str] = field(default_factory=list)  # whatever a reader must not miss
+    speaks: bool = True  # whether it is a language model, and none that only judges
     artifact: str = ""  # its folder, relative to the run's
     artifact_kind: str = ""  # adapter or weights
     next_commands: dict[str, str] = field(default_factory=dict)  # what it does: the command, with this run's name

@@ -43,6 +43,7 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
         model=_model(run),
         training=_training(run),
         method=dict(run.method.facts),
+        speaks=run.method.speaks,
         data=[
             DataFacts(
                 name=composition.choices.get("data", ""),

@@ -197,6 +197,7 @@ def test_a_reward_model_is_an_artifact_for_luthier_and_for_transformers(adaptati
     measured = {comparison["name"] for comparison in record["comparisons"]}
     assert measured == {"loss", "reward_accuracy", "reward_margin", "calibration_error"}
     assert "talk to it" not in record["next_commands"]
+    assert "pipeline_tag: text-classification" in (run / "MODEL_CARD.md").read_text()
     loaded = luthier.load(run)
     said = loaded.rewards(CONVERSATIONS)
     assert said.shape == (2,)
