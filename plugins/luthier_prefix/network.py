@@ -7,6 +7,7 @@ each packed sequence of a row.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -20,7 +21,7 @@ from luthier.attention import NAME, Packing
 from luthier.errors import RecipeError
 
 
-class Prefixed(PeftModelForCausalLM):
+class Prefixed(PeftModelForCausalLM, ABC):
     """Subclasses say what virtual tokens are: keys and values of each layer, or embeddings."""
 
     base_model: Any
@@ -69,13 +70,13 @@ class Prefixed(PeftModelForCausalLM):
         untouched = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=input_ids.device)
         return self._packed(input_ids, position_ids, packing, attention_mask=untouched, **rest)
 
+    @abstractmethod
     def _packed(self, input_ids: Tensor, position_ids: Tensor, packing: Packing, **rest: Any) -> Any:
         """Call the network with the virtual tokens before each packed sequence; positions are those of the texts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begin(self, cache: Cache, rows: int) -> None:
         """Put the virtual tokens into an empty cache of so many rows."""
-        raise NotImplementedError
 
     def _cached(
         self,
