@@ -157,4 +157,5 @@ def _tuner(module: pl.LightningModule) -> Any:
 def _skew(weight: Tensor, *, rows: bool) -> Tensor:
     """How far the rows, or the columns, are from orthonormal (Zhang et al., 2023, equation 4, without the square)."""
     products = weight @ weight.T if rows else weight.T @ weight
-    return (products - torch.eye(len(products), device=weight.device, dtype=weight.dtype)).norm()
+    whole = torch.eye(len(products), device=weight.device, dtype=weight.dtype)
+    return cast(Tensor, torch.linalg.matrix_norm(products - whole))

@@ -64,7 +64,7 @@ class Boft(PeftAdaptation):
         from peft import BOFTConfig
         from peft.tuners.boft.layer import get_fbd_cuda
 
-        if self.factors > 1 and get_fbd_cuda() is None:
+        if self.factors > 1 and get_fbd_cuda() is None:  # type: ignore[no-untyped-call]
             raise RecipeError(
                 "boft multiplies several factors by a CUDA kernel of PEFT's, which is not to be had here.",
                 where="adaptation.factors",

@@ -87,6 +87,7 @@ class Qlora(Lora):
         settings = {"quant_type": self.kind, "compress_statistics": self.double, "module": made}
         made.weight = bnb.nn.Params4bit(linear.weight.data, requires_grad=False, **settings)
         made.bias = linear.bias
+        made.support_avx512bf16_for_cpu = False  # it would round the scales of frozen weights at the first evaluation
         return cast(nn.Module, made.to(linear.weight.device))
 
 

@@ -261,8 +261,8 @@ def _gradients(run: Run) -> dict[str, Tensor]:
     """Of the first batch, by the name of the weight; the network has moved a little, so that none of them is 0."""
     network = adapt(run)
     with torch.no_grad():
-        for weight in network.parameters():
-            weight.add_(torch.sin(torch.arange(weight.numel())).view_as(weight) * 0.01 * weight.requires_grad)
+        for weight in (weight for weight in network.parameters() if weight.requires_grad):
+            weight.add_(torch.sin(torch.arange(weight.numel())).view_as(weight) * 0.01)
     network.train()
     run.method.loss(next(run.data.first_batches())).sum.backward()  # type: ignore[no-untyped-call]
     return {name: weight.grad for name, weight in network.named_parameters() if weight.grad is not None}
