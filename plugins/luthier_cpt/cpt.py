@@ -60,7 +60,7 @@ class ContinuedPretraining(LanguageModelMethod):
                 hint="Rename the column that holds it with data.rename, or train on conversations with method=sft.",
             )
         whole = encode.text(example, tokenizer)
-        unseen = tokenizer.decode(whole.ids[:1].tolist(), skip_special_tokens=True)  # the first token is nobody's
+        unseen = str(tokenizer.decode(whole.ids[:1].tolist(), skip_special_tokens=True))  # the first token is nobody's
         return Row((whole,), {"bytes": float(len(example["text"].encode()) - len(unseen.encode()))})
 
     def loss(self, batch: Batch) -> Loss:

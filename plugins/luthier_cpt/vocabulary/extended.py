@@ -148,7 +148,7 @@ class Extended:
         return (rows.float() * shaped.to(rows.device)).sum(0).to(rows.dtype)
 
 
-def _tables(network: PreTrainedModel) -> list[Tensor]:
+def _tables(network: Any) -> list[Tensor]:
     """What has a row for each token: the embeddings, and the head's weight and bias where they are their own."""
     inner, outer = network.get_input_embeddings().weight, network.get_output_embeddings()
     own = [] if outer is None else [outer.weight, getattr(outer, "bias", None)]
