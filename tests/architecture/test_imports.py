@@ -9,10 +9,13 @@ import pytest
 
 from tests.architecture.sources import core, modules, plugins
 
-COMMAND_LINE = {"cli", "__main__", "verbs", "helptext", "recipe_command", "completion", "chatting", "planning"}
+COMMAND_LINE = {
+    "cli", "__main__", "verbs", "helptext", "recipe_command", "completion", "chatting", "planning", "pipelines",
+    "comparing", "advising",
+}  # fmt: skip
 ABOVE_THE_TORCH_LINE = {
-    "cli", "completion", "composing", "console", "errors", "exit_codes", "helptext", "hook_calls", "hookspecs",
-    "nearest", "plugins", "recipe_command", "sweeps", "threads", "trust",
+    "advising", "cli", "completion", "composing", "console", "errors", "exit_codes", "helptext", "hook_calls",
+    "hookspecs", "kept", "nearest", "pipelines", "plugins", "recipe_command", "sweeps", "threads", "trust",
 }  # fmt: skip
 LIGHT = {  # of packages that are heavy otherwise: what a command needs to know of a run
     "luthier.training.signals", "luthier.training", "luthier.runs", "luthier.runs.folder", "luthier.runs.unfinished",
@@ -26,12 +29,12 @@ MAY_KNOW = {  # what is named here knows these and nothing else of luthier
     "report": {"errors", "parts"},
     "optimizers": {"errors", "parts"},
     "fetch": {"errors", "nearest"},
-    "adaptation": {"errors", "models", "nearest"},
+    "adaptation": {"errors", "models", "nearest", "new_tokens", "parts"},
     "prompt": {"errors", "parts"},
-    "method": {"data", "errors", "parts"},
+    "method": {"data", "errors", "new_tokens", "parts"},
 }
 JOINTS = {("luthier.models.run", "luthier.artifact"), ("luthier.evaluate.finished", "luthier.artifact")}
-ABOVE_A_RUN = {"assemble", "run", "composing", "plugins", "trust", "sweeps"}
+ABOVE_A_RUN = {"assemble", "run", "composing", "kept", "plugins", "trust", "sweeps"}
 HEAVY = {"torch", "transformers", "pytorch_lightning", "datasets", "peft", "accelerate", "wandb", "pydantic", "optuna"}
 
 

@@ -15,11 +15,7 @@ from luthier.plugins import Plugins
 from tests.architecture.sources import ROOT, modules
 
 CATALOG = Catalog.of(Plugins(only=None))
-OPTIONS = [
-    Option.read(answer, CATALOG)
-    for answer in CATALOG
-    if answer.question not in {".", "recipe", "pipeline", "debug", "advice"}
-]
+OPTIONS = [Option.read(answer, CATALOG) for answer in CATALOG if answer.is_part]
 OPTIONS += [Option.inside(CATALOG.answers[".", "config"], "batch")]
 BY_TARGET = defaultdict(list)
 for option in OPTIONS:

@@ -31,7 +31,7 @@ REFERENCE = DOCS / "reference"
 OURS = Plugins(only=[entry.name for entry in metadata.entry_points(group="luthier") if entry.dist.name == "luthier"])
 CATALOG = Catalog.of(OURS)
 HOOKS = {name: each for name, each in vars(hookspecs).items() if hasattr(each, "luthier_spec")}
-FIRST_PARTY = [answer for answer in CATALOG if answer.question not in {".", "recipe", "pipeline", "debug", "advice"}]
+FIRST_PARTY = [answer for answer in CATALOG if answer.is_part]
 
 
 def text(path: str) -> str:

@@ -12,6 +12,7 @@ from luthier.errors import PluginError
 from luthier.plugins import Plugins
 
 USER = "this folder"
+NO_PARTS = {".", "recipe", "pipeline", "debug", "advice"}
 _NOT_WORDS = ("@package", "yaml-language-server")
 _TARGET = re.compile(r"^[^#\n]*?\b_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
 
@@ -37,6 +38,11 @@ class Answer:
             inside = "" if self.question == "." else f"{self.question}/"
             return f"{self.place.removeprefix('pkg://').replace('.', '/')}/{inside}{self.file.name}"
         return os.path.relpath(self.file) if self.file.is_relative_to(Path.cwd()) else str(self.file)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it answers one of a recipe's questions: recipes, pipelines, presets and advice are no parts."""
+        return self.question not in NO_PARTS
 
     @property
     def text(self) -> str:

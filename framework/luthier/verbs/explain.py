@@ -19,6 +19,11 @@ from luthier.verbs import Call, recipes
 
 EXIT_CODES = "exit-codes"
 MOST_BESIDE = 44
+NEXT = {  # what is no part is shown as it stands, and what to do with it
+    "recipe": "luthier plan {} says what it comes to.",
+    "pipeline": "luthier plan {} says what it comes to.",
+    "advice": "luthier advise says when it holds.",
+}
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +44,8 @@ def act(call: Call) -> int:
         call.arguments.question = question
         return recipes.act(call)
     answer = _answer(question, name, catalog)
-    if question in {"recipe", "pipeline"}:
-        return _recipe(call, answer)
+    if question in NEXT:
+        return _shown_whole(call, answer)
     return _say(call, Option.read(answer, catalog), question.replace("/", "."))
 
 
@@ -65,10 +70,10 @@ def _exit_codes(call: Call) -> int:
     return 0
 
 
-def _recipe(call: Call, answer: Answer) -> int:
+def _shown_whole(call: Call, answer: Answer) -> int:
     text = answer.text.strip()
     record = {answer.question: answer.name, "what": answer.headline, "run": answer.how_to_run, "file": str(answer.file)}
-    said = f"{text}\n\n{answer.shown}\nluthier plan {answer} says what it comes to."
+    said = f"{text}\n\n{answer.shown}\n{NEXT[answer.question].format(answer)}"
     call.console.data(said, {**record, "text": text})
     return 0
 

@@ -63,7 +63,7 @@ def test_a_plugin_that_is_off_is_listed_as_off_and_brings_nothing(luthier):
     assert records["adapters"]["answers"] == []
 
 
-@pytest.mark.parametrize("answer", [str(one) for one in ANSWERS if one.question not in {".", "recipe", "debug"}])
+@pytest.mark.parametrize("answer", [str(one) for one in ANSWERS if one.is_part])
 def test_every_answer_can_be_explained(answer, luthier):
     """Each has a headline, and each of its settings a type and a default, or must be given."""
     end = luthier("explain", answer, "--json")

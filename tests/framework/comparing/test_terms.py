@@ -86,7 +86,13 @@ def test_more_training_data_is_no_other_evaluation(write):
 
     write("few.jsonl", rows(range(5), "train") + rows(range(90, 99), "test"))
     write("many.jsonl", rows(range(50), "train") + rows(range(90, 99), "test"))
-    words = ("recipe=zero_shot", "data=jsonl", "data.file=few.jsonl,many.jsonl", "data.limit=null")
+    words = (
+        "recipe=zero_shot",
+        "data=jsonl",
+        "data.file=few.jsonl,many.jsonl",
+        "data.limit=null",
+        "data/format=prompt_completion",
+    )
     assert lock(composed(*words)).count == 9
 
 
