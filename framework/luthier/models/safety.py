@@ -44,10 +44,17 @@ def refuse_code(folder: Path, *, owner: str, trusted: bool = False) -> None:
 
 
 def vouch(model: Any, names: Iterable[str]) -> None:
-    """Trust a model's own code where the command line names it: `--trust <id>@<commit>`, or the path of a folder."""
+    """Trust a model's own code where the command line names it: `--trust <id>@<commit>`, or the path of a folder.
+
+    The same holds for a model inside another, such as the one whose vocabulary is extended.
+    """
+    names = set(names)
     name, revision = getattr(model, "name", ""), getattr(model, "revision", None)
-    if (f"{name}@{revision}" if revision else name) in set(names):
+    if (f"{name}@{revision}" if revision else name) in names:
         model.trusted = True
+    for inner in getattr(model, "__dict__", {}).values():
+        if hasattr(inner, "lineage") and hasattr(inner, "network"):
+            vouch(inner, names)
 
 
 def shards(folder: Path, *, owner: str) -> list[Path]:

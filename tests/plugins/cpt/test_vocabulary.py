@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from luthier.adaptation import Full
 from luthier.errors import RecipeError
+from luthier.models.safety import vouch
 from luthier.new_tokens import new_tokens
 from luthier.optimizers.adamw import AdamW
 from luthier.optimizers.schedules import Constant
@@ -200,6 +201,15 @@ def test_a_restored_model_takes_its_tokens_from_the_artifact(tmp_path):
     theirs = AutoTokenizer.from_pretrained(tmp_path)
     assert theirs(TEXT)["input_ids"] == model.tokenizer(TEXT)["input_ids"]
     assert json.loads((tmp_path / "tokenizer.json").read_text())["model"]["type"] == "BPE"
+
+
+def test_the_model_inside_is_vouched_for_by_its_own_name():
+    base = tiny()
+    base.name, base.revision, base.trusted = "org/model", "0" * 40, False
+    vouch(extended(base), ["org/other@" + "0" * 40])
+    assert not base.trusted
+    vouch(extended(base), ["org/model@" + "0" * 40])
+    assert base.trusted
 
 
 def test_each_merge_joins_tokens_that_are_there_by_then():
