@@ -27,10 +27,13 @@ def cannot_share(network: nn.Module) -> str:
         return f"its {', '.join(sorted(strange))} layers carry a state from token to token"
     if "position_ids" not in inspect.signature(inner.forward).parameters:
         return f"{type(inner).__name__} takes no positions"
-    if getattr(getattr(network, "active_peft_config", None), "is_prompt_learning", False):
-        return "the adaptation puts virtual tokens before each sequence"
+    virtual = getattr(getattr(network, "active_peft_config", None), "is_prompt_learning", False)
+    if virtual and type(network).__module__.startswith("peft."):
+        return "PEFT puts its virtual tokens before the first sequence alone"
     if config._attn_implementation == attention.NAME:
         return ""
+    if virtual:
+        return f"{config._attn_implementation} attention does not know of virtual tokens"
     if config._attn_implementation not in ("sdpa", "eager"):
         return f"{config._attn_implementation} attention takes no mask of its own"
     if getattr(config, "sliding_window", None) and (not kinds or "sliding_attention" in kinds):

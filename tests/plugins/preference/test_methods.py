@@ -19,12 +19,14 @@ from luthier.data.collate import collate
 from luthier.errors import DataError
 from luthier.head import find_head
 from luthier.parts import Batch, Example, Row, Sequence
-from luthier.sharing import apart
+from luthier.sharing import apart, cannot_share
 from luthier_adapters.lora import Lora
 from luthier_preference import objectives, unpaired
 from luthier_preference.displacement import Displacement
 from luthier_preference.dpo import DirectPreference
 from luthier_preference.kto import Unpaired, _mismatched
+from luthier_prefix.prefix import Prefix
+from luthier_prefix.prompt_tuning import PromptTuning
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 
@@ -97,7 +99,7 @@ def test_the_loss_and_gradients_of_packed_shared_pairs_are_trl_s() -> None:
             assert weight.grad.flatten()[:5].tolist() == pytest.approx(theirs["gradients"][name], rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize("adaptation", [Lora(rank=4), Full()])
+@pytest.mark.parametrize("adaptation", [Lora(rank=4), Full(), Prefix(), PromptTuning()])
 def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptation: Any, pairs: list[Example]) -> None:
     method = dpo(model, adaptation)
     rows = [method.encode(pair, model.tokenizer) for pair in pairs]
@@ -105,6 +107,7 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptati
     method.load()
     method.learn_reference(rows)
     moved(method)
+    assert not cannot_share(method.network)
 
     def outcome(batch: Batch) -> tuple[float, dict[str, torch.Tensor]]:
         method.network.zero_grad()
