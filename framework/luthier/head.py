@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from luthier.errors import NumericsError, RecipeError
-from luthier.losses import chunked_cross_entropy, token_log_probs
+from luthier.losses import chunked_cross_entropy, token_entropies, token_log_probs
 
 
 class LanguageModel(Protocol):
@@ -109,6 +109,24 @@ class Head:
             scale=self.scale, softcap=self.softcap, bias=linear.bias, chunk=chunk,
         )  # fmt: skip
 
+    def entropies(self, hidden: Tensor, *, chunk: int | None = None) -> Tensor:
+        """`luthier.losses.token_entropies` through this head: float32 [N], differentiable."""
+        if not self.is_plain:
+            parts = torch.split(hidden, chunk or 256)
+            return torch.cat([checkpoint(self._entropies_by_module, rows, use_reentrant=False) for rows in parts])
+        linear = cast(nn.Linear, self.module)
+        return token_entropies(
+            hidden, linear.weight, scale=self.scale, softcap=self.softcap, bias=linear.bias, chunk=chunk
+        )
+
+    def at_temperature(self, temperature: float) -> Head:
+        """The head whose softmax is that of this one's logits divided by `temperature`; RecipeError with a soft cap."""
+        if temperature == 1:
+            return self
+        if self.softcap is not None:
+            raise RecipeError("Capped logits cannot be divided by a temperature.", hint="Use a temperature of 1.")
+        return replace(self, scale=(1.0 if self.scale is None else self.scale) / temperature)
+
     @property
     def is_plain(self) -> bool:
         """Whether the head is one weight matrix, neither adapted, quantized nor sharded by itself.
@@ -116,6 +134,10 @@ class Head:
         It can then be multiplied by directly; any other head is called, chunk by chunk.
         """
         return type(self.module) is nn.Linear
+
+    def _entropies_by_module(self, rows: Tensor) -> Tensor:
+        log_probs = torch.log_softmax(self.logits(rows), dim=-1)
+        return -(log_probs.exp() * log_probs).sum(-1)
 
     def _log_probs_by_module(self, hidden: Tensor, targets: Tensor, chunk: int | None) -> Tensor:
         def one(rows: Tensor, target: Tensor) -> Tensor:

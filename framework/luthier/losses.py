@@ -59,6 +59,21 @@ def token_log_probs(
     return apply(hidden, head, bias, targets, logits)
 
 
+def token_entropies(
+    hidden: Tensor,
+    head: Tensor,
+    *,
+    softcap: float | None = None,
+    scale: float | None = None,
+    bias: Tensor | None = None,
+    chunk: int | None = None,
+) -> Tensor:
+    """-Σ p log p over the vocabulary for each row of hidden states, float32 [N], differentiable; in nats."""
+    logits = _Logits(scale, softcap, chunk, _matmul_dtype(hidden, head), torch.is_grad_enabled())
+    apply: Callable[..., Tensor] = _TokenEntropies.apply
+    return apply(hidden, head, bias, logits)
+
+
 @dataclass(frozen=True, slots=True)
 class _Logits:
     """How rows of hidden states become logits, and how gradients come back."""
@@ -191,6 +206,36 @@ class _TokenLogProbs(torch.autograd.Function):
             gradient.scatter_add_(1, target, torch.ones_like(target, dtype=gradient.dtype))
             gradients.add(where, logits.backward(gradient, slope), rows, weight, incoming[where].unsqueeze(1))
         return *gradients.like(head, bias), None, None
+
+
+class _TokenEntropies(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, bias: Tensor | None, logits: _Logits) -> Tensor:
+        result = torch.empty(len(hidden), dtype=torch.promote_types(logits.dtype, torch.float32), device=hidden.device)
+        weight = head.to(logits.dtype)
+        for start in range(0, len(hidden), logits.rows(head)):
+            part = slice(start, start + logits.rows(head))
+            log_probs = torch.log_softmax(logits(hidden[part].to(logits.dtype), weight, bias), dim=-1)
+            result[part] = -(log_probs.exp() * log_probs).sum(-1)
+        ctx.save_for_backward(hidden, head, bias, result)
+        ctx.logits = logits
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, incoming: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, head, bias, entropies = ctx.saved_tensors
+        logits: _Logits = ctx.logits
+        gradients = _Gradients(ctx.needs_input_grad[:3], hidden, head, bias)
+        weight = head.to(logits.dtype)
+        for where in torch.split(incoming.nonzero().flatten(), logits.rows(head)):
+            rows = hidden[where].to(logits.dtype)
+            output = logits(rows, weight, bias)
+            slope = logits.slope(output)
+            log_probs = torch.log_softmax(output, dim=-1)
+            gradient = (log_probs.exp() * (log_probs + entropies[where].unsqueeze(1))).neg_()
+            gradients.add(where, logits.backward(gradient, slope), rows, weight, incoming[where].unsqueeze(1))
+        return *gradients.like(head, bias), None
 
 
 def _matmul_dtype(hidden: Tensor, head: Tensor) -> torch.dtype:

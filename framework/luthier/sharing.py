@@ -85,3 +85,15 @@ def sums(values: Tensor, batch: Batch) -> Tensor:
     if not batch.ends:
         return values.flatten()[:0]  # nothing, but with a gradient
     return torch.stack([parts[number].sum() for number in batch.ends])
+
+
+def spread(values: list[Tensor], batch: Batch, *, empty: float = 0) -> Tensor:
+    """Values of the last tokens of each sequence of the batch's rows, laid where those tokens are predicted, [B, T].
+
+    `values` holds a tensor for each of `batch.ends`; one of n values is for the last n tokens.
+    """
+    found = torch.full((batch.input_ids.numel(),), empty, dtype=values[0].dtype if values else torch.float32)
+    for number, each in zip(batch.ends, values, strict=True):
+        stop = batch.boundaries[number + 1] - 1
+        found[stop - len(each) : stop] = each
+    return found.view(batch.input_ids.shape)

@@ -1,0 +1,24 @@
+"""Is the answer the reference?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from luthier.evaluate.metrics.exact_match import normalised
+from luthier_reward.rewards.reading import reference
+from luthier_reward.rewards.reward import Messages
+
+
+class ExactMatch:
+    """1 for an answer that is the reference, else 0; case, punctuation and articles do not count, as in evaluation.
+
+    With `normalise=false` only white space at the ends does not. The reference is the example's answer, or `column`.
+    """
+
+    def __init__(self, *, normalise: bool = True, column: str | None = None) -> None:
+        self.form, self.column = normalised if normalise else str.strip, column
+
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
+        wanted = self.form(reference(example, self.column))
+        return [float(self.form(answer) == wanted) for answer in answers]

@@ -1,0 +1,69 @@
+"""Is the answer JSON of the right shape?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from luthier.errors import RecipeError
+from luthier_reward.rewards.reading import fenced
+from luthier_reward.rewards.reward import Messages
+
+
+class JsonSchema:
+    """1 for JSON that a schema accepts (draft 2020-12), `parses` for other JSON, else 0.
+
+    A column of the example may hold the schema instead. JSON may stand in a ``` block. Nothing that a schema refers to
+    is fetched from anywhere.
+    """
+
+    def __init__(self, *, schema: dict[str, Any] | None = None, column: str | None = None, parses: float = 0.0) -> None:
+        if (schema is None) == (column is None):
+            raise RecipeError(
+                "A schema is needed, or the column that holds it.",
+                where="method.reward.schema",
+                hint="Set method.reward.schema={type: object, …}, or method.reward.column.",
+            )
+        self.column, self.parses = column, parses
+        self.schema = schema
+        if schema is not None:
+            _validator(schema)
+
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
+        validator = _validator(self.schema if self.column is None else _read(example[self.column]))
+
+        def score(answer: str) -> float:
+            try:
+                value = _parsed(answer)
+            except (ValueError, RecursionError):
+                return 0.0
+            return 1.0 if validator.is_valid(value) else self.parses
+
+        return [score(answer) for answer in answers]
+
+    def formed(self, answer: str) -> bool:
+        try:
+            _parsed(answer)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+
+def _parsed(answer: str) -> Any:
+    return json.loads(fenced(answer, "json") or answer)
+
+
+def _read(schema: Any) -> Any:
+    return json.loads(schema) if isinstance(schema, str) else schema
+
+
+def _validator(schema: Any) -> Any:
+    from jsonschema import Draft202012Validator, SchemaError
+    from referencing import Registry
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise RecipeError(f"The JSON schema is none: {error.message}.", where="method.reward.schema") from error
+    return Draft202012Validator(schema, registry=Registry())

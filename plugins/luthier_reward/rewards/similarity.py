@@ -1,0 +1,24 @@
+"""How much does the answer say of what the reference says?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from luthier.evaluate.metrics.metric import Attempt, Metric
+from luthier_reward.rewards.reading import question, reference
+from luthier_reward.rewards.reward import Messages
+
+
+class Similarity:
+    """What a metric of the evaluation says of an answer by itself, divided by `out_of`: 1 for ROUGE-L, 100 for chrF."""
+
+    def __init__(self, *, metric: Metric, out_of: float = 1.0, column: str | None = None) -> None:
+        self.metric, self.out_of, self.column = metric, out_of, column
+
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
+        asked, wanted = question(prompt), reference(example, self.column)
+        return [self._score(Attempt(asked, answer, wanted)) for answer in answers]
+
+    def _score(self, attempt: Attempt) -> float:
+        return float(self.metric.reduce(self.metric.statistics([attempt]).sum(0))) / self.out_of

@@ -1,0 +1,50 @@
+"""Several rewards at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from luthier.errors import RecipeError
+from luthier_reward.rewards.reward import Formed, Messages, Reward, Scores
+
+
+class Weighted:
+    """The sum of rewards, each times its weight; one that is not named in `weights` counts once.
+
+    An answer for which any of them has no score has none. Each is logged by its name.
+    """
+
+    def __init__(self, *, rewards: dict[str, Reward], weights: dict[str, float] | None = None) -> None:
+        if not rewards:
+            raise RecipeError(
+                "A sum of rewards needs some.",
+                where="method.reward.rewards",
+                hint="In a recipe's defaults: /method/reward@method.reward.rewards.NAME: length, for each.",
+            )
+        unknown = sorted(set(weights or ()) - set(rewards))
+        if unknown:
+            raise RecipeError(f"There is no reward {unknown[0]!r} to weigh.", where="method.reward.weights")
+        self.rewards, self.weights = rewards, {name: float((weights or {}).get(name, 1.0)) for name in rewards}
+
+    @property
+    def in_process(self) -> bool:
+        """Where one of them cannot be sent to another process, none is."""
+        return any(getattr(reward, "in_process", False) for reward in self.rewards.values())
+
+    def parts(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> dict[str, Scores]:
+        return {name: reward(prompt, answers, example) for name, reward in self.rewards.items()}
+
+    def total(self, parts: Mapping[str, Scores]) -> Scores:
+        return [self._sum(dict(zip(parts, each, strict=True))) for each in zip(*parts.values(), strict=True)]
+
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> Scores:
+        return self.total(self.parts(prompt, answers, example))
+
+    def formed(self, answer: str) -> bool:
+        """Whether all of them that read something find it."""
+        return all(reward.formed(answer) for reward in self.rewards.values() if isinstance(reward, Formed))
+
+    def _sum(self, scores: dict[str, float | None]) -> float | None:
+        known = [self.weights[name] * score for name, score in scores.items() if score is not None]
+        return sum(known) if len(known) == len(scores) else None
