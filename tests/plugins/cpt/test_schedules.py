@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from omegaconf import OmegaConf
 
 from luthier.errors import RecipeError
-from luthier_cpt.peak import customary
+from luthier_cpt.peak import customary, suggestion
 from luthier_cpt.schedules import Infinite
 
 
@@ -36,5 +37,25 @@ def test_the_customary_peak_is_the_published_one_and_between_them_on_a_line():
     assert customary(125e6) == pytest.approx(6e-4)
     assert customary(1.3e9) == pytest.approx(2e-4)
     assert customary((125e6 * 350e6) ** 0.5) == pytest.approx((6e-4 * 3e-4) ** 0.5)
-    assert customary(1e6) == pytest.approx(6e-4)
-    assert customary(1e13) == pytest.approx(6e-5)
+    assert customary(175e9) == pytest.approx(6e-5)
+    assert customary(1e6) is customary(1e13) is None  # nobody published those
+
+
+def recipe(**model):
+    parts = {"model": {"_target_": "luthier.models.random.Random", **model}, "optimizer": {"lr": 1e-4}}
+    return OmegaConf.create({**parts, "adaptation": {"_target_": "luthier.adaptation.Full"}})
+
+
+def test_the_head_of_the_log_names_the_customary_peak_where_it_is_known():
+    (line,) = suggestion(recipe(vocabulary=400, config={"hidden_size": 1024, "num_hidden_layers": 12}))
+    assert "lr=0.0001" in line
+    assert "a peak of about 0.0003 (Brown et al., 2020)" in line
+    assert list(suggestion(recipe(vocabulary=400, config={"hidden_size": 64, "num_hidden_layers": 2}))) == []
+
+
+def test_of_an_earlier_run_its_own_peak_is_named(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "resolved.yaml").write_text("optimizer: {lr: 0.003}")
+    asked = recipe()
+    asked.model = {"_target_": "luthier.models.run.Run", "path": str(tmp_path)}
+    assert list(suggestion(asked)) == ["optimizer.lr=0.0001; the run that this one starts from had a peak of 0.003."]
