@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from luthier.comparing.results import Comparison
 from luthier.report.chart import ticks
-from luthier.report.figures import duration, number, title
+from luthier.report.figures import number, title
 
 WIDTH, HEIGHT = 460, 270
 LEFT, RIGHT, TOP, BOTTOM = 56, 440, 16, 226
@@ -137,6 +137,8 @@ def _free(wanted: float, taken: Sequence[float]) -> float:
 
 
 def _time(seconds: float) -> str:
-    if seconds >= 60 or seconds == 0:
-        return duration(seconds) if seconds else "0"
+    if seconds >= 60:
+        return f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds / 60:.3g} min"
+    if seconds == 0:
+        return "0"
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

@@ -45,7 +45,7 @@ def facts(result: Result) -> dict[str, str]:
         "weights that move": f"{spent['trained']:,.0f}" if spent["trained"] is not None else "",
         "memory in training": size(round(spent["peak_memory"])) if spent["peak_memory"] else "",
         "energy": f"{joules / 3600:.3g} Wh" if (joules := spent["joules"]) else "",
-        "tokens of a prompt": number(asked["prompt_tokens"]) if "prompt_tokens" in asked else "",
+        "tokens of a prompt": f"{asked['prompt_tokens']:g}" if "prompt_tokens" in asked else "",
         "first token after": f"{number(asked['first_token'])} s" if "first_token" in asked else "",
         "an answer takes": f"{number(asked['seconds'])} s" if "seconds" in asked else "",
         "tokens a second": number(asked["tokens_per_second"]) if asked.get("tokens_per_second") else "",
