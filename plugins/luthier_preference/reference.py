@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,6 @@ class Switched(AbstractContextManager[None]):
         self.without_gradients.__exit__(*error)
         self.use(self.network, "default")
         self.network.train(self.training)
-
-
-def autocast(device: str, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
-    return torch.autocast(device, dtype) if dtype else nullcontext()
 
 
 def _keys(sequences: Iterable[Sequence]) -> NDArray[np.uint64]:
