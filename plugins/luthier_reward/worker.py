@@ -9,6 +9,7 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
+from luthier.errors import PluginError
 from luthier_reward.rewards.reward import Judged, Messages, Reward, judged
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would take torch's threads along, as locks that nobody opens
@@ -55,18 +56,28 @@ class Worker:
             self._process = None
 
     def _start(self) -> None:
+        """PluginError where there can be no such process: that is no fault of an answer."""
         self.close()
         self._connection, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, self.reward), daemon=True, name="luthier-reward")
-        self._process.start()
-        theirs.close()
-        if not self._connection.poll(_STARTING):
-            self.close()
-            raise RewardFailed(f"its process did not start within {_STARTING} s")
-        self._connection.recv_bytes()
+        try:
+            self._process.start()
+            theirs.close()
+            if not self._connection.poll(_STARTING):
+                raise TimeoutError(f"nothing heard within {_STARTING} s")
+            self._connection.recv_bytes()
+        except Exception as error:
+            self._process = None
+            raise PluginError(
+                f"The reward {type(self.reward).__name__} cannot be asked in a process of its own: "
+                f"{type(error).__name__}: {error}.",
+                where="method.reward",
+                hint="It must be defined at the top of a module; a script that calls luthier begins with `if __name__ "
+                '== "__main__":`. A reward that says `in_process = True` is asked without one.',
+            ) from error
 
 
-_STARTING = 120
+_STARTING = 120  # seconds, in which a busy machine imports it
 
 
 class Here:
