@@ -1,0 +1,220 @@
+"""Each formula by hand, and by TRL where it has it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from luthier.errors import RecipeError
+from luthier_reward import advantages, divergence, surrogates
+from luthier_reward.advantages import Rewarded, needs
+from luthier_reward.surrogates import Tokens, cispo, clipped, sequence_clipped
+from tests.plugins.grpo import tiny_tokens_of_answers as tiny
+
+TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text(encoding="utf-8"))
+NAN = float("nan")
+
+
+def tokens(log_probs: torch.Tensor, *, drawn: float = 0.0, k3: float = 0.0, entropy: float = 0.0) -> Tokens:
+    """The numbers of tiny_tokens_of_answers; `drawn` is where the correction is cut off, the others are weights."""
+    there = tiny.mask().bool()
+    flat = {name: getattr(tiny, name)()[there] for name in ("old", "reference", "drawn", "entropies")}
+    now = log_probs[there]
+    correction = (flat["old"] - flat["drawn"]).exp().clamp(max=drawn) if drawn else torch.ones_like(now)
+    penalties = k3 * divergence.k3(now - flat["reference"]) - entropy * flat["entropies"]
+    answer = torch.arange(4).repeat_interleave(torch.tensor(tiny.LENGTHS))
+    of_answers = torch.tensor(tiny.ADVANTAGES, dtype=torch.float64)
+    count = torch.tensor(float(sum(tiny.LENGTHS)))
+    return Tokens(now, flat["old"], of_answers[answer], answer, correction, penalties, torch.tensor(4.0), count, 5)
+
+
+@pytest.mark.parametrize(
+    ("case", "objective", "further"),
+    [
+        ("clipped", clipped, {}),
+        ("clipped higher, a k3 penalty", lambda t: clipped(t, high=0.28), {"k3": 0.04}),
+        ("dapo", lambda t: clipped(t, high=0.28, average="token"), {}),
+        ("dr_grpo", lambda t: clipped(t, average="constant"), {}),
+        ("gspo", lambda t: sequence_clipped(t, low=0.03, high=0.04), {}),
+        ("cispo", lambda t: cispo(t, high=0.2), {}),
+        ("corrected", clipped, {"drawn": 2.0, "k3": 0.1}),
+        ("entropy", lambda t: clipped(t, average="token"), {"entropy": 0.01}),
+    ],
+)
+def test_a_loss_and_its_gradient_are_those_of_trl(case, objective, further):
+    log_probs = tiny.log_probs().requires_grad_()
+    total, weight = objective(tokens(log_probs, **further))
+    (total / weight).backward()
+    assert (total / weight).item() == pytest.approx(TRL["cases"][case]["loss"], abs=1e-9)
+    assert torch.allclose(log_probs.grad, torch.tensor(TRL["cases"][case]["gradient"], dtype=torch.float64), atol=1e-9)
+
+
+def two(log_ratios: list[float], of_answers: list[float], answer: list[int]) -> Tokens:
+    """Tokens whose probability was ½ when they were written."""
+    old = torch.full((len(log_ratios),), math.log(0.5), dtype=torch.float64)
+    ones, numbers = torch.ones_like(old), torch.tensor(answer)
+    each = torch.tensor(of_answers, dtype=torch.float64)[numbers]
+    now = (old + torch.tensor(log_ratios, dtype=torch.float64)).requires_grad_()
+    return Tokens(now, old, each, numbers, ones, 0 * ones, torch.tensor(2.0), torch.tensor(3.0), 10)
+
+
+RATIOS = [math.log(1.5), math.log(0.9), math.log(0.5)]
+
+
+def test_the_clipped_ratio_by_hand():
+    # answer 0: A = 2, ratios 1.5 (held at 1.2) and 0.9; answer 1: A = -1, ratio 0.5 (held at 0.8, which is worse)
+    total, weight = clipped(two(RATIOS, [2.0, -1.0], [0, 0, 1]))
+    assert total.item() == pytest.approx((-2.4 - 1.8) / 2 + 0.8)
+    assert weight.item() == 2
+    total, weight = clipped(two(RATIOS, [2.0, -1.0], [0, 0, 1]), high=0.6, average="token")
+    assert (total.item(), weight.item()) == (pytest.approx(-3.0 - 1.8 + 0.8), 3)
+    total, weight = clipped(two(RATIOS, [2.0, -1.0], [0, 0, 1]), average="constant")
+    assert (total.item(), weight.item()) == (pytest.approx((-2.4 - 1.8 + 0.8) / 10), 2)
+
+
+def test_what_is_clipped_is_told_and_has_no_gradient():
+    given = two(RATIOS, [2.0, -1.0], [0, 0, 1])
+    total, _ = clipped(given, average="token")
+    assert given.clipped.tolist() == [True, False, True]
+    (gradient,) = torch.autograd.grad(total, given.log_probs)
+    assert gradient.tolist() == pytest.approx([0.0, -0.9 * 2.0, 0.0])
+
+
+def test_the_sequence_ratio_is_the_geometric_mean_by_hand():
+    total, _ = sequence_clipped(two(RATIOS, [2.0, -1.0], [0, 0, 1]), low=0.1, high=0.1)
+    assert math.sqrt(1.5 * 0.9) > 1.1
+    assert total.item() == pytest.approx(-1.1 * 2 + 0.9)
+
+
+def test_cispo_keeps_the_gradient_of_every_token_by_hand():
+    given = two(RATIOS, [2.0, -1.0], [0, 0, 1])
+    total, weight = cispo(given, low=0.3, high=0.2)
+    (gradient,) = torch.autograd.grad(total, given.log_probs)
+    assert gradient.tolist() == pytest.approx([-1.2 * 2, -0.9 * 2, 0.7])
+    assert weight.item() == 3
+
+
+def test_a_correction_multiplies_and_a_penalty_is_added():
+    given = two([0.0, 0.0, 0.0], [1.0, 1.0], [0, 0, 1])
+    given.correction, given.penalties = torch.tensor([2.0, 1.0, 0.5]), torch.tensor([0.1, 0.2, 0.3])
+    total, _ = clipped(given, average="token")
+    assert total.item() == pytest.approx(-2.0 - 1.0 - 0.5 + 0.6)
+
+
+def test_every_average_is_one_that_a_recipe_can_name():
+    assert set(surrogates._AVERAGES) == set(surrogates.Average.__args__)
+
+
+# Advantages: two prompts, three answers each, of at most two tokens; the last answer has no reward.
+
+REWARDS = torch.tensor([[1.0, 0.0, 0.5], [2.0, 4.0, NAN]])
+LENGTHS = torch.tensor([[2, 1, 2], [1, 2, 2]])
+
+
+def rewarded(penalty: float = 0.0) -> Rewarded:
+    there = torch.arange(2) < LENGTHS.unsqueeze(-1)
+    values = torch.tensor([0.5, 0.25]).expand(2, 3, 2)
+    return Rewarded(REWARDS, penalty * there.float(), LENGTHS, lambda: torch.tensor([0.25, 3.0]), lambda: values)
+
+
+def close(found: torch.Tensor, wanted: object) -> bool:
+    return torch.allclose(found, torch.tensor(wanted), atol=1e-5, equal_nan=True)
+
+
+def test_group_advantages_by_hand():
+    first, second = 0.5 / (0.5 + 1e-4), 1 / (math.sqrt(2) + 1e-4)
+    assert close(advantages.grpo(rewarded()), [[first, -first, 0], [-second, second, NAN]])
+    assert close(advantages.dr_grpo(rewarded()), [[0.5, -0.5, 0.0], [-1.0, 1.0, NAN]])
+    assert close(advantages.rloo(rewarded()), [[0.75, -0.75, 0.0], [-2.0, 2.0, NAN]])
+    assert close(advantages.remax(rewarded()), [[0.75, -0.25, 0.25], [-1.0, 1.0, NAN]])
+
+
+def test_group_advantages_are_those_of_trl():
+    group = Rewarded(torch.tensor([[1.0, 0.0, 0.5, NAN]]), torch.zeros(1, 4, 1), torch.ones(1, 4), tuple, tuple)
+    assert close(advantages.grpo(group)[0, :3], TRL["advantages"])
+
+
+def test_penalties_come_off_the_reward_of_the_whole_answer():
+    # sums: 1 - 0.2, 0 - 0.1, 0.5 - 0.2; their mean is 1/3
+    assert close(advantages.dr_grpo(rewarded(0.1))[0], [0.8 - 1 / 3, -0.1 - 1 / 3, 0.3 - 1 / 3])
+
+
+def test_groups_without_a_spread_have_no_advantage():
+    alike = Rewarded(torch.tensor([[1.0, 1.0], [NAN, 3.0]]), torch.zeros(2, 2, 1), torch.ones(2, 2), tuple, tuple)
+    assert close(advantages.grpo(alike), [[0.0, 0.0], [NAN, 0.0]])
+    assert close(advantages.rloo(alike), [[0.0, 0.0], [NAN, 0.0]])
+
+
+def test_reinforce_pp_normalises_over_the_tokens_of_the_step_by_hand():
+    # with a penalty of 0.1 a token: [0.8, 0.9], [-0.1], [0.3, 0.4], [1.9], [3.8, 3.9]
+    each = torch.tensor([0.8, 0.9, -0.1, 0.3, 0.4, 1.9, 3.8, 3.9], dtype=torch.float64)
+    wanted = (each - each.mean()) / each.std(correction=0)
+    found = advantages.reinforce_pp(rewarded(0.1))
+    assert close(found[rewarded().written], wanted.float().tolist())
+    centred = torch.tensor([0.5, 0.5, -0.5, 0.0, 0.0, -1.0, 1.0, 1.0], dtype=torch.float64)
+    wanted = (centred - centred.mean()) / centred.std(correction=0)
+    found = advantages.reinforce_pp(rewarded(), baseline=True)
+    assert close(found[rewarded().written], wanted.float().tolist())
+
+
+def test_generalised_advantages_by_hand():
+    given = rewarded(0.1)
+    found = advantages.gae(given, gamma=0.9, lam=0.5, whiten=False)
+    # answer 0 of prompt 0: V = .5, .25; r = -.1 and 1 - .1.  δ2 = .9 - .25, δ1 = -.1 + .9·.25 - .5, A1 = δ1 + .45 δ2
+    assert close(found[0, 0], [-0.375 + 0.45 * 0.65, 0.65])
+    assert close(given.returns[0, 0], [0.5 - 0.375 + 0.45 * 0.65, 0.9])
+    # answer 1 of prompt 0 has one token: A = 0 - .1 - .5
+    assert close(found[0, 1], [-0.6, 0.0])
+    whitened = advantages.gae(rewarded(0.1), gamma=0.9, lam=0.5)[rewarded().written].double()
+    assert whitened.mean().item() == pytest.approx(0, abs=1e-6)
+    assert whitened.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+
+
+def test_normalising_adds_up_over_devices():
+    halves = [rewarded(0.1), rewarded(0.3)]
+    together = Rewarded(
+        torch.cat([each.rewards for each in halves]), torch.cat([each.penalties for each in halves]),
+        torch.cat([each.lengths for each in halves]), tuple, tuple,
+    )  # fmt: skip
+    wanted = advantages.reinforce_pp(together)
+    # what each device would be told: the sums over both, first the counts and values, then the squares
+    counts = [each.written.double().sum() for each in halves]
+    sums = [_ahead(each)[each.written].double().sum() for each in halves]
+    mean = sum(sums) / sum(counts)
+    squares = [((_ahead(each)[each.written].double() - mean) ** 2).sum() for each in halves]
+    answers = iter([torch.stack([sum(counts), sum(sums)]), sum(squares)] * 2)
+    for number, each in enumerate(halves):
+        each.total = lambda values: next(answers)
+        found = advantages.reinforce_pp(each)
+        assert close(found[each.written], wanted[2 * number : 2 * number + 2][each.written].tolist())
+
+
+def _ahead(given: Rewarded) -> torch.Tensor:
+    return given.rewards.unsqueeze(-1) - given.penalties.flip(-1).cumsum(-1).flip(-1)
+
+
+def test_what_an_advantage_needs_is_found_out_by_trying_it():
+    assert (needs(advantages.grpo).greedy, needs(advantages.grpo).values) == (False, False)
+    assert needs(advantages.remax).greedy
+    assert needs(advantages.gae).values
+    with pytest.raises(RecipeError, match="is no advantage"):
+        needs(lambda rewarded: rewarded.nothing)
+    with pytest.raises(RecipeError, match="a finite number for each"):
+        needs(lambda rewarded: rewarded.rewards.sum())
+
+
+def test_divergences_by_hand():
+    difference = torch.tensor([0.5, -0.5, 0.0])
+    assert close(divergence.k1(difference), [0.5, -0.5, 0.0])
+    assert close(divergence.k2(difference), [0.125, 0.125, 0.0])
+    assert close(divergence.k3(difference), [math.exp(-0.5) - 0.5, math.exp(0.5) - 1.5, 0.0])
+    given = divergence.K3(beta=0.5)
+    assert close(given.penalty(torch.tensor([-1.0]), torch.tensor([-1.5])), [0.5 * (math.exp(-0.5) - 0.5)])
+    assert (given.in_loss, given.in_reward) == (True, False)
+    assert divergence.K1().in_reward
+    assert not divergence.NoDivergence().wanted
+    assert not divergence.K3(beta=0.0).wanted
