@@ -12,8 +12,8 @@ from torch import nn
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.models.judging import judges
-from luthier.new_tokens import trained_too
 from luthier.nearest import nearest
+from luthier.new_tokens import trained_too
 from luthier.parts import Adaptation
 
 if TYPE_CHECKING:

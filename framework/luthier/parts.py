@@ -279,6 +279,10 @@ class Score:
     better: str = "higher"
 
 
+FEWEST_PAIRS = 6
+"""With fewer pairs even a unanimous change happens by chance more than once in twenty: 2 / 2^5 > 0.05 (sign test)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """How per-example statistics [examples, s] become a value: `reduce` takes their totals [..., s] to values [...]."""

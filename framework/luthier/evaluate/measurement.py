@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 from luthier.errors import RecipeError
 from luthier.evaluate.bootstrap import Floats, Reduction, interval, resampled
-from luthier.parts import Score
-
-FEWEST_PAIRS = 6
-"""With fewer pairs even a unanimous change happens by chance more than once in twenty: 2 / 2^5 > 0.05 (sign test)."""
+from luthier.parts import FEWEST_PAIRS, Score
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.evaluate.measurement import FEWEST_PAIRS
+from luthier.parts import FEWEST_PAIRS
 from luthier.report.figures import interval, number, signed, title
 from luthier.report.record import Comparison, RunRecord
 

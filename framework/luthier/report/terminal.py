@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from luthier.evaluate.measurement import FEWEST_PAIRS
-from luthier.parts import Score
+from luthier.parts import FEWEST_PAIRS, Score
 from luthier.report import story
 from luthier.report.facts import facts
 from luthier.report.figures import duration, interval, number, signed, title
