@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -64,17 +65,28 @@ def run_recipe(flags: cli.Flags, console: Console) -> int:
 
 
 class _Job:
-    """What Hydra calls for each job; ends the process with luthier's own exit code where the job fails."""
+    """What Hydra calls for each job; ends the process with luthier's own exit code where the job fails.
+
+    `swept` are the jobs of a sweep so far: folder, score, overrides.
+    """
 
     def __init__(self, again: list[str], console: Console, composer: Composer) -> None:
         self.again, self.console, self.composer = again, console, composer
+        self.swept: list[tuple[str, str, str]] = []
 
     def __call__(self, raw: DictConfig) -> Any:
         hydra = HydraConfig.get()
         if hydra.mode == RunMode.MULTIRUN:
             from luthier.sweeps.jobs import run_job
 
-            return run_job(self.again, list(hydra.overrides.task), hydra.runtime.output_dir)
+            words, folder = list(hydra.overrides.task), os.path.relpath(hydra.runtime.output_dir)
+            score = "failed"
+            try:
+                found = run_job(self.again, words, hydra.runtime.output_dir)
+                score = "none" if found is None else f"{found:.6g}"
+                return found
+            finally:
+                self.swept.append((folder, score, " ".join(words)))
         try:
             composition = self.composer.check(raw, answered(hydra), list(hydra.overrides.task))
             from luthier.assemble import carry_out
@@ -156,7 +168,10 @@ def _hand_to_hydra(asked: Namespace, parser: ArgumentParser, composer: Composer,
         elif asked.cfg:
             hydra.show_cfg(ROOT_FILE, asked.overrides, asked.cfg, package=asked.package, resolve=asked.resolve)
         elif asked.multirun:
-            hydra.multirun(ROOT_FILE, job, [*asked.overrides, "hydra.mode=MULTIRUN"])
+            try:
+                hydra.multirun(ROOT_FILE, job, [*asked.overrides, "hydra.mode=MULTIRUN"])
+            finally:
+                job.console.say(job.console.table(("run", "score", "with"), job.swept))
         else:
             hydra.run(ROOT_FILE, job, [*asked.overrides, "hydra.mode=RUN"])
     finally:

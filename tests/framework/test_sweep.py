@@ -46,6 +46,8 @@ def test_each_job_runs_and_one_that_fails_does_not_end_the_others(tmp_path):
     assert not (tmp_path / "sweeps" / "s" / "0" / "score.json").exists()
     assert 0 < score(tmp_path, 1) < 20
     assert done.err.count("nonsense") >= 2
+    table = [line.split() for line in done.err.splitlines() if line.startswith(os.path.join("sweeps", "s"))]
+    assert [row[:2] for row in table] == [["sweeps/s/0", "failed"], ["sweeps/s/1", f"{score(tmp_path, 1):.6g}"]]
 
 
 def test_distributed_jobs_run_in_a_sweep(tmp_path):
