@@ -82,7 +82,10 @@ class Artifact(Subject):
         """Write the merged network and the tokenizer as plain transformers load them; RecipeError where it exists."""
         if folder.exists() and any(folder.iterdir()):
             raise RecipeError(f"{folder} is not empty.", hint="Name a new folder.")
-        self.merged().save_pretrained(folder)  # type: ignore[operator]
+        from luthier.models.loading import without_bars
+
+        with without_bars():
+            self.merged().save_pretrained(folder)  # type: ignore[operator]
         self.tokenizer.save_pretrained(folder)
 
 
@@ -106,7 +109,8 @@ def save(
     try:
         if moved is not None:
             adaptation.save(moved.network, temporary)
-            likelihood = moved.method is None or moved.method.likelihood
+            method = moved.method
+            likelihood = method is None or (method.likelihood and method.trains_likelihood)
             step_metrics.write(run.metrics, temporary, likelihood=likelihood)
         tokenizer.save_pretrained(temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card

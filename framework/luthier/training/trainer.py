@@ -95,6 +95,7 @@ class Trainer:
             gradient_clip_val=self.clip,
             default_root_dir=run.folder.path,
             logger=loggers,
+            log_every_n_steps=1,
             callbacks=self._callbacks(run, tell),
             plugins=[SealedCheckpoints()],
             enable_progress_bar=False,
