@@ -22,12 +22,13 @@ $(VENV)/.docs: $(VENV)/.dev
 quickstart: $(VENV)/.core   ## customise SmolLM2-135M-Instruct on real reviews and show before and after
 	$(BIN)/luthier recipe=quickstart
 
-# Each folder of tests has a process of its own: streams and log handlers are global, and some tests give them away.
+# Each folder of tests has processes of its own: streams and log handlers are global, and some tests give them away.
+JOBS ?= 2
 TESTED := $(sort $(dir $(wildcard tests/*/test_*.py tests/*/*/test_*.py)))
 
 test: $(VENV)/.dev          ## install what the tests need and run them all
 	@failed=0; for folder in $(TESTED); do echo "$$folder"; \
-	$(BIN)/python -m pytest $$folder/test_*.py || failed=1; done; exit $$failed
+	$(BIN)/python -m pytest -n $(JOBS) $$folder/test_*.py || failed=1; done; exit $$failed
 
 check: $(VENV)/.docs        ## lint, types, import rules, docs
 	$(BIN)/ruff check .
