@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from luthier.errors import PluginError
-from luthier_reward.rewards.reward import Judged, Messages, Reward, judged
+from luthier_reward.rewards.reward import Judged, Messages, Reward, Warming, judged
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would take torch's threads along, as locks that nobody opens
 
@@ -97,6 +97,8 @@ class Here:
 
 
 def _serve(connection: Connection, reward: Reward) -> None:
+    if isinstance(reward, Warming):
+        reward.warm_up()
     connection.send_bytes(b"ready")
     while True:
         try:

@@ -28,6 +28,9 @@ class Number:
             raise ValueError(f"the reference {said[-60:]!r} holds no number or formula")
         return [float(verify(wanted, _results(answer), timeout_seconds=None)) for answer in answers]
 
+    def warm_up(self) -> None:
+        _results("1")
+
     def formed(self, answer: str) -> bool:
         return bool(_results(answer))
 

@@ -36,6 +36,13 @@ class Formed(Protocol):
     def formed(self, answer: str) -> bool: ...
 
 
+@runtime_checkable
+class Warming(Protocol):
+    """A reward that imports what takes seconds, which is not to count in the time of its first answers."""
+
+    def warm_up(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Judged:
     """What a reward says of the answers to a prompt: `scores`, those of its parts, and which could be read."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from luthier.errors import RecipeError
-from luthier_reward.rewards.reward import Formed, Messages, Reward, Scores
+from luthier_reward.rewards.reward import Formed, Messages, Reward, Scores, Warming
 
 
 class Weighted:
@@ -31,6 +31,11 @@ class Weighted:
     def in_process(self) -> bool:
         """Where one of them cannot be sent to another process, none is."""
         return any(getattr(reward, "in_process", False) for reward in self.rewards.values())
+
+    def warm_up(self) -> None:
+        for reward in self.rewards.values():
+            if isinstance(reward, Warming):
+                reward.warm_up()
 
     def parts(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> dict[str, Scores]:
         return {name: reward(prompt, answers, example) for name, reward in self.rewards.items()}

@@ -1,0 +1,106 @@
+"""Does the program in the answer pass its tests?"""
+
+from __future__ import annotations
+
+import ast
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from luthier.errors import DataError, Refused
+from luthier_reward import sandbox
+from luthier_reward.rewards.reading import fenced
+from luthier_reward.rewards.reward import Messages
+from luthier_reward.sandbox import Limits
+
+
+class CodeTests:
+    """The share of an example's tests that the answer's Python passes, in a sandbox; 1 or 0 with `all_or_nothing`.
+
+    The column `column` holds a list of tests: Python statements such as asserts, which run after the answer in its own
+    interpreter, or mappings of `input` and `output`, whose output is compared out here, where no answer can reach it.
+    The code is the answer's last ``` block, or all of it. `walls: none` runs it with limits but without a sandbox.
+    """
+
+    def __init__(
+        self,
+        *,
+        column: str = "tests",
+        all_or_nothing: bool = True,
+        walls: Literal["bubblewrap", "none"] = "bubblewrap",
+        seconds: float = 5.0,
+        memory: int = 512,
+        disk: int = 16,
+        processes: int = 16,
+        output: int = 64,
+    ) -> None:
+        self.column, self.all_or_nothing, self.walls = column, all_or_nothing, walls
+        self.limits = Limits(seconds, memory, disk, processes, output)
+        if walls == "bubblewrap" and (reason := sandbox.missing()):
+            raise Refused(
+                f"The code of answers would run here without a sandbox: {reason}.",
+                where="method.reward.walls",
+                hint="Install bubblewrap and util-linux. On a machine that is thrown away afterwards, "
+                "method.reward.walls=none runs it with limits only.",
+            )
+
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
+        tests = example.get(self.column)
+        tests = json.loads(tests) if isinstance(tests, str) else tests
+        if not isinstance(tests, list) or not tests:
+            raise DataError(f"The column {self.column!r} holds no list of tests.", where=str(example.get("where", "")))
+        return [self._score(_code(answer), tests) for answer in answers]
+
+    def formed(self, answer: str) -> bool:
+        """Whether it is Python."""
+        try:
+            ast.parse(_code(answer))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+        return bool(_code(answer).strip())
+
+    def _score(self, code: str, tests: Sequence[Any]) -> float:
+        statements = [str(test) for test in tests if not isinstance(test, Mapping)]
+        passed = self._passed(code, statements) if statements else 0
+        passed += sum(self._answers(code, test) for test in tests if isinstance(test, Mapping))
+        return float(passed == len(tests)) if self.all_or_nothing else passed / len(tests)
+
+    def _passed(self, code: str, statements: Sequence[str]) -> int:
+        mark = secrets.token_hex(16)
+        said = self._run(_PROGRAM.format(code=code, tests=list(statements), mark=mark)).output
+        return len({line for line in said.splitlines() if line.startswith(f"{mark} ")})
+
+    def _answers(self, code: str, test: Mapping[str, Any]) -> bool:
+        found = self._run(code, str(test.get("input", "")))
+        return found.code == 0 and _lines(found.output) == _lines(str(test["output"]))
+
+    def _run(self, program: str, text: str = "") -> sandbox.Outcome:
+        run = sandbox.run if self.walls == "bubblewrap" else sandbox.run_unprotected
+        return run(program, text=text, limits=self.limits)
+
+
+_PROGRAM = """
+def judge():
+    from os import write
+    tests, mark, names = {tests!r}, {mark!r}, {{"__name__": "answer"}}
+    exec(compile({code!r}, "answer", "exec"), names)
+    for number, test in enumerate(tests):
+        try:
+            exec(compile(test, "test", "exec"), names)
+        except BaseException:
+            continue
+        write(1, ("\\n" + mark + " " + str(number) + "\\n").encode())
+
+judge()
+"""
+"""Runs inside the sandbox. The mark is drawn anew for each answer: only a program that looks for it could forge it."""
+
+
+def _code(answer: str) -> str:
+    block = fenced(answer, "python")
+    return answer if block is None else block
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().splitlines()]
