@@ -1,7 +1,7 @@
 """What each adaptation costs: weights that move, memory, speed and what is saved, on SmolLM2-135M.
 
 Every answer to `adaptation` trains a few steps in a process of its own, on the same conversations, in bf16 autocast
-over float32 weights. On a busy machine believe the CPU column: tokens a second of CPU time, times the threads.
+over float32 weights. They run one after the other: differences of speed below a tenth may be the machine's moods.
 
     python tests/benchmarks/adaptations.py [--steps 8] [--only 'lora;full'] [--tiny] [--out adaptations.json]
 """
@@ -66,13 +66,13 @@ def measure(answer: str, words: list[str], steps: int, threads: int) -> dict[str
 def table(results: dict[str, dict[str, Any]]) -> str:
     """Markdown, the fewest weights first; what was refused stands below with its reason."""
     lines = [
-        "| adaptation | weights that move | share | saved | peak memory | tokens/s, wall | tokens/s, CPU |",
-        "|---|---|---|---|---|---|---|",
+        "| adaptation | weights that move | share | saved | peak memory | tokens/s |",
+        "|---|---|---|---|---|---|",
     ]
     done = {answer: one for answer, one in results.items() if "refused" not in one}
     for answer, one in sorted(done.items(), key=lambda item: item[1]["trained"]):
         numbers = [count(one["trained"]), share(one["trained"], one["parameters"]), size(one["saved_bytes"])]
-        speeds = [f"{one['peak_gib']:.2f} GiB", f"{one['wall']:.0f}", f"{one['cpu']:.0f}"]
+        speeds = [f"{one['peak_gib']:.2f} GiB", f"{one['wall']:.0f}"]
         lines.append(f"| {' | '.join([f'`{answer}`', *numbers, *speeds])} |")
     refused = [f"`{answer}` was not measured: {one['refused']}" for answer, one in results.items() if "refused" in one]
     return "\n".join([*lines, *(["", *refused] if refused else [])])
