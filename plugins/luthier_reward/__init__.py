@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import luthier
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from luthier.verbs import Verb
 
 
 @luthier.hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_reward.recipes"
+
+
+@luthier.hookimpl
+def luthier_check(config: DictConfig) -> Iterator[str]:
+    """Prompts that are answered make up a batch by their number."""
+    if config.method.get("_target_") == "luthier_reward.grpo.Grpo" and config.batch.get("packing"):
+        yield (
+            "batch.packing=true counts blocks of prompts, and each prompt is to be answered several times: set "
+            "batch.packing=false, so that batch.size counts prompts."
+        )
+
+
+@luthier.hookimpl
+def luthier_verbs() -> Iterator[Verb]:
+    from luthier.verbs import Verb
+    from luthier_reward import reward_check
+
+    help_ = "Say what a recipe's reward pays for: right answers, and those that only want the reward"
+    yield Verb("reward-check", help_, reward_check.declare, reward_check.act)
