@@ -52,7 +52,7 @@ OFFERS = {
     "luthier plan --a": ["--all"],
     "luthier preview --split t": ["test", "train"],
     "luthier recipes opt": ["optimizer", "optimizer/schedule"],
-    "luthier explain adaptation=l": ["adaptation=lora"],
+    "luthier explain adaptation=lora_": ["adaptation=lora_plus"],
     "luthier explain exit": ["exit-codes"],
     "luthier completion z": ["zsh"],
 }
@@ -147,7 +147,7 @@ def test_a_person_who_presses_tab_gets_the_word(shell, luthier, write):
     with _Terminal(begin) as terminal:
         terminal.send("PS1='ready> '\n")
         terminal.send(load + "echo lo''aded\n", until="loaded")
-        terminal.send("luthier explain adaptation=l\t", until="adaptation=lora")
+        terminal.send("luthier explain adaptation=lora_\t", until="adaptation=lora_plus")
         terminal.send(" > said; echo fin''ished\n", until="finished")
     assert "adaptation.rank" in Path("said").read_text()
 
