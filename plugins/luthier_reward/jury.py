@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luthier.errors import PluginError
-from luthier_reward.rewards.reward import Judged, Messages, Reward
+from luthier_reward.rewards.reward import Judged, Messages, Reward, Several
 from luthier_reward.worker import Here, RewardFailed, Worker
 
 log = logging.getLogger("luthier")
@@ -48,7 +48,9 @@ class Jury:
         workers: int = 1,
     ) -> None:
         alone = getattr(reward, "in_process", False)
-        count = getattr(reward, "at_once", 1) if alone else workers
+        count = workers
+        if alone:
+            count = reward.at_once if isinstance(reward, Several) else 1
         self.askers: list[Worker | Here] = [Here(reward) if alone else Worker(reward, timeout) for _ in range(count)]
         self.retries, self.quarantine, self.most = retries, quarantine, most
         self.counts: Counter[str] = Counter()

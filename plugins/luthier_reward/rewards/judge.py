@@ -37,7 +37,7 @@ class Judge:
         url: str,
         model: str,
         secret: str | None = None,
-        rubric: str = PLAIN,
+        rubric: str | None = None,
         lowest: float = 0.0,
         highest: float = 10.0,
         max_tokens: int = 512,
@@ -46,7 +46,7 @@ class Judge:
         at_once: int = 4,
     ) -> None:
         self.url, self.model, self.secret, self.max_tokens = url.rstrip("/"), model, secret, max_tokens
-        self.rubric = Rubric(rubric, lowest, highest)
+        self.rubric = Rubric(rubric or PLAIN, lowest, highest)
         self.timeout, self.tries, self.at_once = timeout, tries, at_once
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float | None]:
@@ -99,10 +99,10 @@ class RunJudge:
     in_process = True
 
     def __init__(
-        self, *, path: str, rubric: str = PLAIN, lowest: float = 0.0, highest: float = 10.0, max_tokens: int = 256
+        self, *, path: str, rubric: str | None = None, lowest: float = 0.0, highest: float = 10.0, max_tokens: int = 256
     ) -> None:
         self.path, self.max_tokens = path, max_tokens
-        self.rubric = Rubric(rubric, lowest, highest)
+        self.rubric = Rubric(rubric or PLAIN, lowest, highest)
 
     @cached_property
     def _run(self) -> Artifact:

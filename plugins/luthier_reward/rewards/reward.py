@@ -37,6 +37,13 @@ class Formed(Protocol):
 
 
 @runtime_checkable
+class Several(Protocol):
+    """A reward of this process that may be asked about so many prompts side by side."""
+
+    at_once: int
+
+
+@runtime_checkable
 class Warming(Protocol):
     """A reward that imports what takes seconds, which is not to count in the time of its first answers."""
 
