@@ -46,9 +46,9 @@ def record(name: str) -> RunRecord:
     return RunRecord.load(MEASURED / f"{name}.json")
 
 
-def before_and_after(run: RunRecord) -> str:
-    """What changed, as a table, and what it took, in a sentence."""
-    lines = ["| | before | after | change |", "| --- | --- | --- | --- |", *_rows(run)]
+def before_and_after(run: RunRecord, without: tuple[str, ...] = ("perplexity", "general_perplexity")) -> str:
+    """What changed, as a table, and what it took, in a sentence; perplexities say again what losses say."""
+    lines = ["| | before | after | change |", "| --- | --- | --- | --- |", *_rows(run, without)]
     known = facts(run)
     said = (
         f"Below each figure stands its {story.percent(run.confidence)} bootstrap interval over "
@@ -60,9 +60,14 @@ def before_and_after(run: RunRecord) -> str:
     return "\n".join([*lines, "", said])
 
 
-def _rows(run: RunRecord) -> Iterator[str]:
+def with_perplexities(run: RunRecord) -> str:
+    """The same, with every score: for runs whose point is what the model predicts."""
+    return before_and_after(run, without=())
+
+
+def _rows(run: RunRecord, without: tuple[str, ...]) -> Iterator[str]:
     for one in run.comparisons:
-        if one.name == "perplexity" or one.before is None or one.after is None or one.change is None:
+        if one.name in without or one.before is None or one.after is None or one.change is None:
             continue
         cells = [f"{number(score.value)}<br><small>{interval(score)}</small>" for score in (one.before, one.after)]
         change = f"{signed(one.change.value)}<br><small>{interval(one.change, sign=True)}</small>"
@@ -74,7 +79,9 @@ def as_on_a_terminal(run: RunRecord) -> str:
     return f"```text\n{terminal.table(run)}\n```"
 
 
-VIEWS: dict[str, Callable[[RunRecord], str]] = {"table": before_and_after, "terminal": as_on_a_terminal}
+VIEWS: dict[str, Callable[[RunRecord], str]] = {
+    "table": before_and_after, "perplexities": with_perplexities, "terminal": as_on_a_terminal,
+}  # fmt: skip
 
 
 def keep(name: str, run: Path) -> None:
