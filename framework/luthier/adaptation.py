@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from luthier.errors import RecipeError, ResourceError
+from luthier.head import bare
 from luthier.models.judging import judges
 from luthier.nearest import nearest
 from luthier.new_tokens import trained_too
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from peft.tuners.tuners_utils import BaseTuner
 
     from luthier.parts import Model
+
+
+_CARRIES = "luthier_adapter_beside"
 
 
 class Full(Adaptation):
@@ -74,6 +78,29 @@ class ByName(Adaptation):
         return network
 
 
+ADAPTER = "default"
+"""What PEFT calls the adapter that a run trains."""
+
+
+def carries_an_adapter(network: nn.Module) -> nn.Module:
+    """The network, which knows from now on that it has the adapter of an earlier run beside its weights."""
+    setattr(network, _CARRIES, True)
+    return network
+
+
+def refuse_an_adapter(network: nn.Module) -> None:
+    """RecipeError where a network that another adaptation shall change has the adapter of an earlier run.
+
+    What that adaptation saves or merges would be the network without it.
+    """
+    if getattr(network, _CARRIES, False):
+        raise RecipeError(
+            "The earlier run's adapter stands beside its model, and another adaptation would not keep it.",
+            where="model.merge",
+            hint="Leave model.merge=true, or go on with the run itself: resume=RUN.",
+        )
+
+
 def count(weights: Iterable[nn.Parameter]) -> int:
     """How many numbers weights stand for, those that are kept in four bits included."""
     shapes = (getattr(getattr(weight, "quant_state", None), "shape", weight.shape) for weight in weights)
@@ -110,7 +137,8 @@ class PeftAdaptation(Adaptation):
             raise _refused(error, network, config) from error
 
     def save(self, network: nn.Module, folder: Path) -> None:
-        network.save_pretrained(folder)  # type: ignore[operator]
+        # Not "auto": that saves tables of the base, too, wherever new tokens were trained.
+        network.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
 
     def load(self, model: Model, folder: Path) -> nn.Module:
         from peft import PeftModel
@@ -118,6 +146,13 @@ class PeftAdaptation(Adaptation):
         return cast(nn.Module, PeftModel.from_pretrained(model.network(), str(folder)))
 
     def merge(self, network: nn.Module) -> nn.Module:
+        table = bare(network).get_input_embeddings()  # type: ignore[operator]
+        if bare(network).config.get_text_config().tie_word_embeddings and getattr(table, "lora_embedding_A", None):  # type: ignore[union-attr, operator]
+            raise RecipeError(
+                "The embeddings are tied to the head, and a change of the embeddings alone cannot be merged into both.",
+                where="adaptation.targets",
+                hint="Keep the adapter beside its base, or leave the embeddings out of adaptation.targets.",
+            )
         return cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]
 
     def add(self, network: nn.Module, folder: Path, name: str) -> None:

@@ -9,7 +9,6 @@ from torch import nn
 
 from luthier.errors import RecipeError
 from luthier.head import bare
-from luthier.optimizers.groups import is_table
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -44,7 +43,10 @@ def trained_too(config: PeftConfig, network: nn.Module) -> PeftConfig:
 def check_trained(network: nn.Module) -> None:
     """RecipeError where an adaptation leaves the embeddings of new tokens as they are."""
     ids = new_tokens(network)
-    if ids and not any(weight.requires_grad and is_table(name) for name, weight in network.named_parameters()):
+    if not ids:
+        return
+    table = bare(network).get_input_embeddings()  # type: ignore[operator]
+    if not any(weight.requires_grad for weight in table.parameters()):
         raise _frozen(ids)
 
 

@@ -11,15 +11,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from luthier.adaptation import PeftAdaptation
+from luthier.adaptation import ADAPTER, PeftAdaptation
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
 
     from luthier.parts import Model
-
-ADAPTER = "default"
 
 
 class AdaLora(PeftAdaptation):
@@ -48,6 +46,8 @@ class AdaLora(PeftAdaptation):
                 f"adalora prunes from rank to target, so {target} must lie between 0 and {rank}.",
                 where="adaptation.target",
             )
+        if every < 1:
+            raise RecipeError(f"every is at least 1, not {every}.", where="adaptation.every")
         self.rank, self.target, self.alpha, self.dropout, self.targets = rank, target, alpha, dropout, targets
         self.warmup, self.settle, self.every, self.orthogonality = warmup, settle, every, orthogonality
 
@@ -88,6 +88,8 @@ class AdaLora(PeftAdaptation):
         network = super().load(model, folder)
         for name, tensor in load_file(folder / "adapter_model.safetensors").items():
             path, _, factor = name.rpartition(".")
+            if not factor.startswith("lora_"):
+                continue  # rows of new tokens, which keep their shape
             _put(network.get_submodule(path), factor, tensor)
         return network
 

@@ -26,6 +26,7 @@ class Bottleneck(ByName):
     """
 
     file = "bottleneck.safetensors"
+    shaping_base = ("reduction", "activation", "scale", "attention", "feed_forward")
     beside, scale = False, 1.0
 
     def __init__(
@@ -65,7 +66,7 @@ class Bottleneck(ByName):
         raise RecipeError(
             "A bottleneck has a nonlinearity inside, so no weight of the network can take it up.",
             where="adaptation",
-            hint="Keep the adapter beside its model, with model.merge=false where another run starts from it.",
+            hint="Measure the run with luthier evaluate, and start other runs from the model that it was learned for.",
         )
 
     def add(self, network: nn.Module, folder: Path, name: str) -> None:

@@ -30,6 +30,8 @@ class Freeze(Chosen):
     def __init__(
         self, *, first: int = 0, last: int = 2, also: list[str] | None = None, never: list[str] | None = None
     ) -> None:
+        if first < 0 or last < 0:
+            raise RecipeError("first and last are numbers of layers, at least 0.", where="adaptation")
         self.first, self.last, self.also, self.never = first, last, also or [], never or []
 
     def __call__(self, network: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from torch import nn
 
 from luthier.adaptation import Full
+from luthier.errors import RecipeError
 from luthier.models.loading import decoder_layers
 
 
@@ -20,6 +21,8 @@ class Lisa(Full):
     """
 
     def __init__(self, *, layers: int = 2, every: int = 20, seed: int = 0) -> None:
+        if layers < 1 or every < 1:
+            raise RecipeError("layers and every are at least 1.", where="adaptation")
         self.layers, self.every, self.seed = layers, every, seed
 
     def callbacks(self) -> list[Any]:

@@ -7,7 +7,8 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from luthier_adapters.quantized import ADAPTER, Qlora, weights_of
+from luthier.adaptation import ADAPTER
+from luthier_adapters.quantized import Qlora, weights_of
 
 
 class Loftq(Qlora):

@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from luthier.adaptation import ADAPTER
 from luthier.errors import RecipeError, ResourceError
+from luthier.new_tokens import new_tokens
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from luthier.parts import Model
 
 WEIGHTS = "adapter_model.safetensors"
-ADAPTER = "default"
 
 
 class Principal(Lora):
@@ -50,6 +51,12 @@ class Principal(Lora):
         raise TypeError(f"{type(self).__name__} does not say how it splits")
 
     def __call__(self, network: nn.Module) -> nn.Module:
+        if new_tokens(network):
+            raise RecipeError(
+                "What this adaptation saves is a difference of low rank, which holds no rows of new tokens.",
+                where="adaptation",
+                hint="Choose adaptation=lora, which trains and saves them.",
+            )
         adapted = super().__call__(network)
         if next(network.parameters()).is_meta:
             return adapted  # nothing to decompose

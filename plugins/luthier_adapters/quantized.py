@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from luthier.adaptation import ADAPTER
 from luthier.errors import RecipeError
 from luthier.head import bare
+from luthier.new_tokens import new_tokens
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
     from luthier.parts import Model
-
-ADAPTER = "default"
 
 
 class Qlora(Lora):
@@ -46,6 +46,12 @@ class Qlora(Lora):
         _bitsandbytes()
 
     def __call__(self, network: nn.Module) -> nn.Module:
+        if new_tokens(network):
+            raise RecipeError(
+                "Rows of new tokens cannot be merged back into a base of four bits.",
+                where="adaptation",
+                hint="Choose adaptation=lora.",
+            )
         if next(network.parameters()).is_meta:
             return super().__call__(network)  # a plan counts weights, whatever their bits
         return super().__call__(self.quantized(network))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import luthier
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 @luthier.hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_cpt.recipes"
+
+
+@luthier.hookimpl
+def luthier_check(config: DictConfig) -> Iterator[str]:
+    """What the recipe says twice, or in vain."""
+    if config.method.get("_target_") != "luthier_cpt.cpt.ContinuedPretraining":
+        return
+    if config.method.embedding_rate != 1 and config.adaptation.get("_target_", "").endswith(".EmbeddingRate"):
+        yield "method.embedding_rate and adaptation=embedding_rate would multiply: set method.embedding_rate=1."
+    if config.method.across_documents and not config.batch.packing:
+        yield "method.across_documents=true joins the documents of a block: set batch.packing=true."
 
 
 @luthier.hookimpl

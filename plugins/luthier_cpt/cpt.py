@@ -80,4 +80,4 @@ class ContinuedPretraining(LanguageModelMethod):
         }
 
     def rate(self, name: str) -> float:
-        return super().rate(name) * (self.embedding_rate if is_table(name) else 1.0)
+        return super().rate(name) * (self.embedding_rate if is_table(name) and "prompt_encoder" not in name else 1.0)

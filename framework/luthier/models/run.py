@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from torch import nn
 
 from luthier import artifact
+from luthier.adaptation import carries_an_adapter
 from luthier.models.digests import weights_digest
 from luthier.models.loading import Loading, dress, in_dtype, load_config, load_tokenizer
 from luthier.models.tokenizers import settle
@@ -22,8 +23,8 @@ class Run:
     """Start from the artifact of an earlier run: its network with what it learned, and its tokenizer and template.
 
     With `merge` the adapter is folded into the weights and the network is a plain one, which any adaptation can
-    take up. Where mathematics does not allow that, or to keep training beside it, `merge: false` gives the adapted
-    network as it is. `dtype` is that of the result.
+    take up. Where mathematics does not allow that, `merge: false` gives the adapted network as it is, to be measured
+    or asked. `dtype` is that of the result.
     """
 
     def __init__(
@@ -58,12 +59,12 @@ class Run:
 
     def network(self) -> nn.Module:
         loaded = artifact.load(self.path)
-        if not self.merge:
-            return self._dressed(loaded.network)
-        merged = loaded.merged()
+        network = loaded.merged() if self.merge else loaded.network
         if self.loading.dtype != "auto":
-            in_dtype(merged, self.loading.torch_dtype(self.config))
-        return self._dressed(merged)
+            in_dtype(network, self.loading.torch_dtype(self.config))
+        if not self.merge and loaded.manifest["trained"] and loaded.manifest["needs_base"]:
+            carries_an_adapter(network)
+        return self._dressed(network)
 
     def _dressed(self, network: nn.Module) -> nn.Module:
         plain = cast("PreTrainedModel", network)  # or one that PEFT wraps, which answers as it would

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,15 @@ class Weights:
     @property
     def share(self) -> float:
         return self.trained / self.total if self.total else 0.0
+
+
+def chooses(model: Model, adaptation: Adaptation) -> None:
+    """RecipeError where the adaptation refuses this architecture, said before anything is measured or loaded.
+
+    An architecture that cannot be laid out without its weights is left for later.
+    """
+    with suppress(ValueError, RuntimeError, TypeError):
+        weights(model, adaptation)
 
 
 def weights(model: Model, adaptation: Adaptation) -> Weights:
