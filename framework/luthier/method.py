@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from luthier.adaptation import refuse_an_adapter
 from luthier.data.collate import collate
 from luthier.new_tokens import check_trained
 from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Preparation, Row
@@ -29,6 +30,8 @@ class Method(pl.LightningModule, ABC):
 
     likelihood = True
     """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
+    trains_likelihood = True
+    """Whether the loss of a training step is that, too; a method may train on another than it is measured by."""
     speaks = True
     """Whether the network is a language model: it can be asked, and has a loss on general text."""
     measures: Mapping[str, Measure] = {}
@@ -88,6 +91,7 @@ class Method(pl.LightningModule, ABC):
         if not hasattr(self, "network"):
             self.load()
         if not self.adapted:
+            refuse_an_adapter(self.network)
             self.network, self.adapted = self.adaptation(self.network), True
             check_trained(self.network)
             self.network.train()
