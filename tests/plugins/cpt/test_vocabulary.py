@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from luthier.adaptation import Full
+from luthier.build import build
 from luthier.errors import RecipeError
 from luthier.models.safety import vouch
 from luthier.new_tokens import new_tokens
@@ -150,8 +151,6 @@ def trained(model, adaptation, steps: int = 2):
 
 
 def lora():
-    from luthier.build import build
-
     return build({"_target_": "luthier_adapters.lora.Lora", "rank": 2, "targets": ["q_proj"]})
 
 
@@ -220,3 +219,26 @@ def test_each_merge_joins_tokens_that_are_there_by_then():
         known.add(left + right)
     assert any(WORDS[0] in token for token in known)
     assert all(before != after for before, after in pairwise(model._merges))
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("luthier_adapters.principal.Pissa", "new tokens"),
+        ("luthier_adapters.principal.Olora", "new tokens"),
+        ("luthier_prefix.prompt_tuning.PromptTuning", "as they began"),
+    ],
+)
+def test_an_adaptation_that_would_lose_the_new_rows_is_refused(target, said):
+    with pytest.raises(RecipeError, match=said):
+        trained(extended(), build({"_target_": target}), steps=0)
+
+
+def test_pruned_ranks_and_new_rows_are_loaded_together(tmp_path):
+    settings = {"_target_": "luthier_adapters.adalora.AdaLora", "rank": 4, "target": 2, "targets": ["q_proj"]}
+    model, adaptation = extended(), build(settings)
+    network, ids = trained(model, adaptation)
+    adaptation.save(network, tmp_path)
+    loaded = build(settings).load(model, tmp_path)
+    with torch.no_grad():
+        assert torch.equal(loaded.eval()(input_ids=ids).logits, network(input_ids=ids).logits)
