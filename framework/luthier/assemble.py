@@ -27,6 +27,7 @@ def assemble(composition: Composition, folder: RunFolder, plugins: Plugins, cons
     model, adaptation, prompt = make["model"](), make["adaptation"](), make["prompt"]()
     vouch(model, composition.vouched)
     method = make["method"](model, adaptation, make["optimizer"]())
+    vouch(method, composition.vouched)
     data = make["batch"](make["data"](), prompt, method.encode, model.tokenizer, int(config.seed), folder)
     data.preparation = method.preparation
     return Run(

@@ -21,7 +21,7 @@ from luthier import trust
 from luthier.composing import bounds
 from luthier.composing.catalog import USER, Catalog
 from luthier.composing.names import refuse_bad_name
-from luthier.composing.replaced import replacements, still_asked
+from luthier.composing.replaced import everywhere, preset, replacements, still_asked
 from luthier.errors import Refused
 from luthier.plugins import CORE_RECIPES
 from luthier.sweeps import optuna_sweeper
@@ -57,7 +57,7 @@ class Gate(ConfigLoaderImpl):
                 raise Refused(
                     "hydra.searchpath would take recipes from anywhere.", where=override, hint="Say --config-dir DIR."
                 )
-        self._guarded.replaced = replacements(overrides, self._guarded.catalog)
+        self._guarded.heed(overrides)
         said = [_open(override) for override in overrides]
         config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
         trust.refuse_hydra_code(config.hydra)
@@ -69,7 +69,7 @@ class Gate(ConfigLoaderImpl):
         return config
 
     def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:
-        self._guarded.replaced = replacements(overrides, self._guarded.catalog)
+        self._guarded.heed(overrides)
         return super().compute_defaults_list(config_name, overrides, run_mode)
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
@@ -82,13 +82,19 @@ class Gate(ConfigLoaderImpl):
 class _GuardedRepository(ConfigRepository):
     """Hydra's files by name: each name is looked at first, and so is each file of a folder that is the user's own.
 
-    Of a recipe's questions, those that `replaced` answers do not ask are left out.
+    Of a recipe's questions, those that `replaced` answers do not ask are left out; those that the `preset` of `debug`
+    answers have its answer at every place that they are asked for.
     """
 
     def __init__(self, search_path: ConfigSearchPath, catalog: Catalog) -> None:
         super().__init__(search_path)
         self.catalog = catalog
         self.replaced: dict[str, str] = {}
+        self.preset: dict[str, str] = {}
+
+    def heed(self, overrides: list[str]) -> None:
+        """What the command line says bears on the recipes that are loaded for it."""
+        self.replaced, self.preset = replacements(overrides, self.catalog), preset(overrides, self.catalog)
 
     def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
         if config_path:
@@ -101,7 +107,8 @@ class _GuardedRepository(ConfigRepository):
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
         loaded = super().load_config(config_path)
         if loaded is not None and loaded.defaults_list and config_path.startswith("recipe/"):
-            loaded.defaults_list = still_asked(loaded.defaults_list, self.replaced, self.catalog)
+            entries = still_asked(loaded.defaults_list, self.replaced, self.catalog)
+            loaded.defaults_list = everywhere(entries, self.preset)
         return loaded
 
 

@@ -24,8 +24,26 @@ def replacements(overrides: Sequence[str], catalog: Catalog) -> dict[str, str]:
     """question -> the answer that the command line, or the `debug` that it names, gives instead of the recipe's."""
     words = [word for word in command_line.read(overrides) if len(word.values) == 1 and word.package is None]
     said = {word.key: word.values[0] for word in words if word.key in catalog.questions()}
-    debug = catalog.answers.get(("debug", said.get("debug", "")))
-    return (answers_of(yaml.safe_load(debug.text)) if debug else {}) | said
+    return preset(overrides, catalog) | said
+
+
+def preset(overrides: Sequence[str], catalog: Catalog) -> dict[str, str]:
+    """question -> the answer of the `debug` that the command line names."""
+    named = [word.values[0] for word in command_line.read(overrides) if word.key == "debug" and len(word.values) == 1]
+    debug = catalog.answers.get(("debug", named[-1])) if named else None
+    return answers_of(yaml.safe_load(debug.text)) if debug else {}
+
+
+def everywhere(entries: Sequence[InputDefault], preset: Mapping[str, str]) -> list[InputDefault]:
+    """A recipe's defaults list, where a question of the preset that is asked for a further place has its answer, too.
+
+    So the teacher of a recipe's tiny twin, `/model@method.teacher`, is as tiny as its model.
+    """
+    for entry in entries:
+        question, package = _question(entry), getattr(entry, "package", None)
+        if package and question in preset and hasattr(entry, "value"):
+            entry.value = preset[question]
+    return list(entries)
 
 
 def answers_of(file: Mapping[str, Any]) -> dict[str, str]:

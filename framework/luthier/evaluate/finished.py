@@ -14,6 +14,7 @@ from luthier.build import build
 from luthier.data.examples import content_key
 from luthier.data.module import Data
 from luthier.errors import DataError
+from luthier.models.safety import vouch
 from luthier.parts import Example
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Finished:
         trainer = build(recipe.trainer)
         assert subject.adaptation is not None
         method = build(recipe.method, build(recipe.model), subject.adaptation, build(recipe.optimizer))
+        vouch(method, vouched)
         subject.network.to(trainer.device)
         method.take(subject.network)
         subject.method, subject.autocast = method, trainer.autocast

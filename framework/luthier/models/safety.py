@@ -43,16 +43,17 @@ def refuse_code(folder: Path, *, owner: str, trusted: bool = False) -> None:
                     )
 
 
-def vouch(model: Any, names: Iterable[str]) -> None:
+def vouch(part: Any, names: Iterable[str]) -> None:
     """Trust a model's own code where the command line names it: `--trust <id>@<commit>`, or the path of a folder.
 
-    The same holds for a model inside another, such as the one whose vocabulary is extended.
+    The same holds for a model inside a part, such as the one whose vocabulary is extended or a teacher.
     """
     names = set(names)
-    name, revision = getattr(model, "name", ""), getattr(model, "revision", None)
+    name, revision = getattr(part, "name", ""), getattr(part, "revision", None)
     if (f"{name}@{revision}" if revision else name) in names:
-        model.trusted = True
-    for inner in getattr(model, "__dict__", {}).values():
+        part.trusted = True
+    inside = list(getattr(part, "__dict__", {}).values())
+    for inner in [*inside, *(one for each in inside if isinstance(each, dict) for one in each.values())]:
         if hasattr(inner, "lineage") and hasattr(inner, "network"):
             vouch(inner, names)
 

@@ -1,0 +1,77 @@
+"""A pruned network is its base with layers passed over, and keeps being that after it was saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_networks import SIZE
+
+from luthier.data.sources.shipped import Shipped
+from luthier.errors import RecipeError
+from luthier.models.loading import decoder_layers
+from luthier.models.random import Random
+from luthier_distillation.layers import ByInfluence, Evenly
+from luthier_distillation.pruned import Pruned
+
+IDS = torch.tensor([[5, 9, 30, 7]])
+
+
+@pytest.mark.parametrize(
+    ("layers", "keep", "chosen"), [(30, 4, [0, 10, 19, 29]), (30, 30, list(range(30))), (5, 1, [0]), (4, 2, [0, 3])]
+)
+def test_layers_at_even_distances_keep_both_ends(layers: int, keep: int, chosen: list[int]) -> None:
+    assert Evenly()(Random(), layers, keep) == chosen
+
+
+def test_it_is_the_base_with_layers_passed_over() -> None:
+    teacher = Random(config=SIZE, vocabulary=400, seed=1, attn_implementation="sdpa")
+    pruned = Pruned(base=teacher, layers=Evenly(), keep=2)
+    network, whole = pruned.network().eval(), teacher.network().eval()
+    for layer in decoder_layers(whole)[1:3]:
+        layer.forward = lambda hidden_states, **others: hidden_states  # type: ignore[assignment]
+    with torch.no_grad():
+        assert torch.allclose(network(input_ids=IDS).logits, whole(input_ids=IDS).logits, atol=1e-6)
+        cached = network.generate(IDS, max_new_tokens=3, do_sample=False, pad_token_id=0)
+        plain = network.generate(IDS, max_new_tokens=3, do_sample=False, pad_token_id=0, use_cache=False)
+    assert torch.equal(cached, plain)
+    assert pruned.config.num_hidden_layers == network.config.num_hidden_layers == 2
+    assert pruned.lineage()["layers"] == [0, 3]
+    assert pruned.lineage()["sha256"] != Pruned(base=teacher, layers=Evenly(), keep=3).lineage()["sha256"]
+
+
+def test_it_is_saved_as_the_network_that_it_is(teacher: Random, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    network = Pruned(base=teacher, layers=Evenly(), keep=3).network().eval()
+    network.save_pretrained(tmp_path)
+    with torch.no_grad():
+        again = AutoModelForCausalLM.from_pretrained(tmp_path)(input_ids=IDS).logits
+        assert torch.allclose(again, network(input_ids=IDS).logits, atol=1e-5)
+
+
+def test_the_layers_that_do_nothing_have_no_influence_and_go(teacher: Random, monkeypatch: pytest.MonkeyPatch) -> None:
+    idle = teacher.network()
+    layer = idle.model.layers[1]
+    for module in (layer.self_attn.o_proj, layer.mlp.down_proj):
+        torch.nn.init.zeros_(module.weight)
+    monkeypatch.setattr(teacher, "network", lambda: idle)
+    choice = ByInfluence(corpus=Shipped(name="tiny"), texts=3, tokens=40)
+    found = choice.influences(teacher)
+    assert found[1] == pytest.approx(0, abs=1e-6)
+    assert min(found[0], found[2], found[3]) > 0.01
+    assert choice(teacher, 4, 3) == [0, 2, 3]
+
+
+def test_what_a_run_kept_is_kept_without_measuring(teacher: Random, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"model": {"layers": [0, 2]}}))
+    pruned = Pruned(base=teacher, layers=ByInfluence(corpus=None), keep=2)
+    pruned.restore(tmp_path)
+    assert pruned.kept == [0, 2]
+
+
+def test_more_layers_than_there_are_is_refused(teacher: Random) -> None:
+    with pytest.raises(RecipeError, match="the base has 4 layers"):
+        _ = Pruned(base=teacher, layers=Evenly(), keep=5).config
