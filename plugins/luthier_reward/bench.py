@@ -43,7 +43,7 @@ def _form_only(case: Case) -> str:
 
 
 def _all_at_once(case: Case) -> str:
-    return ", ".join(dict.fromkeys([*case.others, case.golden]))
+    return ", ".join(sorted({*case.others, case.golden}))
 
 
 KINDS: Mapping[str, tuple[Callable[[Case], str], str]] = {

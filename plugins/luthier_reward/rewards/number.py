@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,5 +40,6 @@ def _results(text: str) -> list[Any]:
     """Without math-verify's own time limits, which need a main thread; a reward's process has one of its own."""
     from math_verify import parse
 
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that it keeps no time, which others do
     found: list[Any] = parse(text, parsing_timeout=None)
     return found

@@ -39,8 +39,8 @@ class Once:
 
 
 def length_or_fault(prompt, answers, example):
-    """The length of an answer; every seventh example is a fault."""
-    if sum(map(ord, prompt[-1]["content"])) % 3 == 0:
+    """The length of an answer; every other example is a fault."""
+    if len(prompt[-1]["content"]) % 2 == 0:
         raise RuntimeError("this one never works")
     return [float(len(answer) % 5) for answer in answers]
 
