@@ -57,7 +57,7 @@ def test_a_reward_for_form_alone_teaches_nothing():
 
 def _mentioned(prompt, answers, example):
     wanted = example["messages"][-1]["content"].split()[-1]
-    return [float(wanted in answer.split()) for answer in answers]
+    return [float(wanted in answer.replace(",", " ").split()) for answer in answers]
 
 
 def test_a_reward_that_any_text_comes_near_to_is_found_out():
