@@ -28,6 +28,7 @@ from luthier_reward.rewards.rubric import Rubric
 from luthier_reward.rewards.similarity import Similarity
 from luthier_reward.rewards.weighted import Weighted
 
+WALLS: dict[str, Any] = {"walls": "none"} if sandbox.missing() else {}  # they change nothing that is scored here
 ASKED = [{"role": "user", "content": "What is 6 times 7?"}]
 
 
@@ -172,11 +173,11 @@ TESTS = {"tests": ["assert double(2) == 4", "assert double(0) == 0"]}
 
 
 def test_code_passes_its_tests_or_not():
-    reward = CodeTests()
+    reward = CodeTests(**WALLS)
     answers = [RIGHT, WRONG, "I cannot.", "import sys; sys.exit(0)", "while True: pass"]
-    assert CodeTests(seconds=20)(ASKED, answers[:4], example("", **TESTS)) == [1, 0, 0, 0]
-    assert CodeTests(seconds=1)(ASKED, answers[4:], example("", **TESTS)) == [0]
-    assert CodeTests(all_or_nothing=False)(ASKED, [RIGHT, WRONG], example("", **TESTS)) == [1, 0.5]
+    assert CodeTests(**WALLS, seconds=20)(ASKED, answers[:4], example("", **TESTS)) == [1, 0, 0, 0]
+    assert CodeTests(**WALLS, seconds=1)(ASKED, answers[4:], example("", **TESTS)) == [0]
+    assert CodeTests(**WALLS, all_or_nothing=False)(ASKED, [RIGHT, WRONG], example("", **TESTS)) == [1, 0.5]
     assert [reward.formed(answer) for answer in answers] == [True, True, False, True, True]
     assert reward(ASKED, [RIGHT], example("", tests=json.dumps(TESTS["tests"]))) == [1]
     with pytest.raises(DataError, match="no list of tests"):
@@ -186,7 +187,7 @@ def test_code_passes_its_tests_or_not():
 def test_the_output_of_code_is_compared_outside():
     doubles = example("", tests=[{"input": "4\n", "output": "8"}, {"input": "0", "output": "0\n"}])
     answers = ["print(2 * int(input()))", "print(8)", "import os; os._exit(0)"]
-    assert CodeTests(all_or_nothing=False)(ASKED, answers, doubles) == [1, 0.5, 0]
+    assert CodeTests(**WALLS, all_or_nothing=False)(ASKED, answers, doubles) == [1, 0.5, 0]
 
 
 def test_code_that_leaves_early_or_prints_what_it_likes_passes_nothing():
@@ -195,7 +196,7 @@ def test_code_that_leaves_early_or_prints_what_it_likes_passes_nothing():
         "print('0')\nprint('1')\nraise SystemExit",
         "def double(x): raise SystemExit(0)",
     ]
-    assert CodeTests()(ASKED, tricks, example("", **TESTS)) == [0, 0, 0]
+    assert CodeTests(**WALLS)(ASKED, tricks, example("", **TESTS)) == [0, 0, 0]
 
 
 def test_without_a_sandbox_code_is_refused_unless_that_is_asked_for(monkeypatch):

@@ -1,6 +1,7 @@
 """What a model's program can do in the sandbox: fourteen probes and eight escapes. They need bubblewrap.
 
-Where it is not installed these tests fail and say so: a sandbox that nobody tried is none.
+Where it is not installed they are skipped, with the reason; what happens there is a test of its own, in
+`test_rewards.py`: code is not run at all.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ SECRET = "a-secret-of-this-process"
 
 @pytest.fixture(autouse=True, scope="module")
 def bubblewrap():
-    assert sandbox.missing() == "", f"install bubblewrap and util-linux to run these tests: {sandbox.missing()}"
+    if reason := sandbox.missing():
+        pytest.skip(f"a sandbox needs bubblewrap and util-linux: {reason}")
 
 
 def tried(program: str, **limits: float) -> str:
