@@ -22,6 +22,7 @@ from luthier.composing.stored import stored_recipe
 from luthier.errors import RecipeError, ResourceError
 from luthier.head import bare
 from luthier.models.judging import Judging, judges
+from luthier.models.opening import opened
 from luthier.models.safety import refuse_code, refuse_pickles, vouch
 from luthier.parts import Restored
 from luthier.plugins import Plugins
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.parts import Adaptation, Model
+    from luthier.parts import Adaptation, Model, Prompt
     from luthier.runs.folder import RunFolder
 
 FORMAT = 1
@@ -78,19 +79,31 @@ class Artifact(Subject):
         assert self.adaptation is not None
         return self.adaptation.merge(self.network) if self.manifest["trained"] else self.network
 
-    def export(self, folder: Path) -> None:
-        """Write the merged network and the tokenizer as plain transformers load them; RecipeError where it exists."""
+    def export(self, folder: Path, *, prompted: bool = True) -> None:
+        """Write the merged network and the tokenizer as plain transformers load them; RecipeError where it exists.
+
+        What the prompt says before every conversation goes into the chat template. RecipeError for a prompt that does
+        more than that, unless the export is to be without it (`prompted`).
+        """
+        opening = self.prompt.opening() if prompted else []
+        if opening is None:
+            raise RecipeError(
+                f"The prompt {type(self.prompt).__name__} looks at each question, which a chat template cannot do.",
+                hint="Export with --without-prompt, and ask the model through luthier.load(run).generate.",
+            )
         if folder.exists() and any(folder.iterdir()):
             raise RecipeError(f"{folder} is not empty.", hint="Name a new folder.")
         from luthier.models.loading import without_bars
 
         with without_bars():
             self.merged().save_pretrained(folder)  # type: ignore[operator]
-        self.tokenizer.save_pretrained(folder)
+        with opened(self.tokenizer, opening):
+            self.tokenizer.save_pretrained(folder)
 
 
 def save(
     tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
     moved: Subject | None,
     adaptation: Adaptation,
     run: RunFolder,
@@ -100,7 +113,7 @@ def save(
 ) -> Path:
     """Write an artifact whole or not at all: into a folder beside its place, sealed, then renamed.
 
-    `moved` is None for a run that moved no weight, whose artifact is the recipe and the tokenizer.
+    `moved` is None for a run that moved no weight, whose artifact is the recipe, the tokenizer and the prompt.
     """
     folder = run.artifact
     temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
@@ -112,6 +125,7 @@ def save(
             method = moved.method
             likelihood = method is None or (method.likelihood and method.trains_likelihood)
             step_metrics.write(run.metrics, temporary, likelihood=likelihood)
+        prompt.save(temporary)
         tokenizer.save_pretrained(temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
         (temporary / RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
@@ -160,10 +174,12 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
+    tokenizer, prompt = _tokenizer(folder), build(recipe.prompt)
+    prompt.load(folder, tokenizer)
     return Artifact(
         network=network.eval(),
-        tokenizer=_tokenizer(folder),
-        prompt=build(recipe.prompt),
+        tokenizer=tokenizer,
+        prompt=prompt,
         folder=folder,
         manifest=manifest,
         recipe=recipe,

@@ -259,13 +259,31 @@ class Source(Protocol):
 
 
 class Prompt(Protocol):
-    """How does an example become text?"""
+    """How does an example become text? Inherit it: what most prompts leave as it is has a body here."""
 
-    def learn(self, examples: Iterable[Example]) -> None:
+    def learn(self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> None:
         """See the training split, and nothing but it, before anything is encoded."""
 
     def __call__(self, example: Example) -> Example:
-        """The example with the `messages` that the model shall see; the given one stays as it is."""
+        """The example with the `messages` that the model shall see; the given one stays as it is.
+
+        Threads may share it. A conversation that goes on with a new question is an example without an answer.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write what it learned into an artifact, so that `load` can show the same without the training split."""
+
+    def load(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Take up what `save` wrote."""
+
+    def opening(self) -> list[dict[str, Any]] | None:
+        """The messages that it puts before every conversation and all that it does; None where it does more."""
+        return None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody should see in the report, a sentence each."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)

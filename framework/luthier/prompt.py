@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
-from luthier.parts import Example
+from luthier.parts import Example, Prompt
 
 
-class Chat:
+class Chat(Prompt):
     """The conversation as the data has it."""
-
-    def learn(self, examples: Iterable[Example]) -> None:
-        return None
 
     def __call__(self, example: Example) -> Example:
         return example
+
+    def opening(self) -> list[dict[str, Any]]:
+        return []

@@ -188,7 +188,9 @@ class Run:
             "scores": {name: score.value for name, score in self.after.items()} if self.after else {},
         }
         moved = self.subject if self.trained else None
-        artifact.save(self.model.tokenizer, moved, self.adaptation, self.folder, recipe=config, facts=facts)
+        artifact.save(
+            self.model.tokenizer, self.prompt, moved, self.adaptation, self.folder, recipe=config, facts=facts
+        )
         self._say()
         say_goodbye(self.loggers, self.after, self.folder.artifact)
         return self._score()

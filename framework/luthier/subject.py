@@ -44,8 +44,9 @@ class Subject:
     autocast: torch.dtype | None = None
 
     def generate(self, conversations: Sequence[Conversation], sampling: Sampling | None = None) -> list[str]:
-        """The text of the next assistant turn of each conversation."""
-        return [answer.text for answer in self.answers(conversations, sampling)]
+        """The text of the next assistant turn of each conversation, asked through the prompt."""
+        asked = [self.prompt({"messages": list(each)})["messages"] for each in conversations]
+        return [answer.text for answer in self.answers(asked, sampling)]
 
     def answers(
         self,
@@ -54,7 +55,7 @@ class Subject:
         *,
         heard: Callable[[Answer], None] | None = None,
     ) -> list[Answer]:
-        """The next assistant turn of each conversation, with its tokens, their log-probabilities and why it ended.
+        """The next assistant turn of each conversation as it stands, with its tokens and why it ended.
 
         `heard` is called after each token with the answer so far. RecipeError for a model that judges.
         """

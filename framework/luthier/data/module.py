@@ -92,7 +92,7 @@ class Data(pl.LightningDataModule):
         if not found.examples.get("train"):
             there = {name: len(each) for name, each in found.examples.items()}
             raise DataError(f"No example is left to train on; there are {there}.", hint="Hold out less of the data.")
-        self.prompt.learn(found.examples["train"])
+        self.prompt.learn(found.examples["train"], self.recipe.tokenizer)
         return found
 
     def setup(self, stage: str | None = None) -> None:
@@ -229,8 +229,8 @@ class Data(pl.LightningDataModule):
 
     @property
     def warnings(self) -> list[str]:
-        """What somebody should see: of the source, and of rows that were cut, left out or found wanting."""
-        found = list(self.reading.warnings)
+        """What somebody should see: of source and prompt, and of rows that were cut, left out or found wanting."""
+        found = [*self.reading.warnings, *self.prompt.warnings]
         for split, blocks in self._blocks.items():
             if blocks is None:
                 continue

@@ -18,11 +18,23 @@ class Turn:
     conversation: Conversation
     reference: str
     where: str = ""
+    text: str = ""
+    """What a classification is about, without the words around it."""
+
+    def about(self, text: str) -> Conversation:
+        """The same conversation about another text; about nothing but it where it is no classification."""
+        place = next((at for at in reversed(range(len(self.conversation))) if _asks(self.conversation[at])), None)
+        if place is None:
+            return self.conversation
+        asked = text_of(self.conversation[place])
+        before, found, after = asked.rpartition(self.text) if self.text else ("", "", "")
+        changed = {**self.conversation[place], "content": f"{before}{text}{after}" if found else text}
+        return [*self.conversation[:place], changed, *self.conversation[place + 1 :]]
 
     @property
     def question(self) -> str:
         """What the user said last."""
-        said = (text_of(message) for message in reversed(self.conversation) if message.get("role") == "user")
+        said = (text_of(message) for message in reversed(self.conversation) if _asks(message))
         return next(said, "")
 
     def attempt(self, output: str) -> Attempt:
@@ -38,7 +50,12 @@ def _turn(shown: Example, example: Example) -> Turn | None:
     messages = shown.get("messages") or []
     if not messages or messages[-1].get("role") != "assistant" or not text_of(messages[-1]):
         return None
-    return Turn(messages[:-1], text_of(messages[-1]), str(example.get("where", "")))
+    text = str(example.get("text", "")) if "label" in example else ""
+    return Turn(messages[:-1], text_of(messages[-1]), str(example.get("where", "")), text)
+
+
+def _asks(message: dict[str, Any]) -> bool:
+    return message.get("role") == "user"
 
 
 def text_of(message: dict[str, Any]) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from luthier.parts import Example, Prompt, Row, Source
+    from luthier.data.rows import Encode
+    from luthier.parts import Example, Prompt, Source
 
 MOST_EXAMPLES = 20_000
 MOST_SECONDS = 5.0
@@ -54,8 +55,11 @@ def without_side_effects(config: Any) -> Any:
     return [without_side_effects(one) for one in config] if isinstance(config, (list, tuple)) else config
 
 
-def look(source: Source, prompt: Prompt, encode: Callable[[Example], Row] | None, length: int) -> DataHead:
-    """Read until the end, 20,000 examples or 5 seconds; DataError as in a run. `encode` is None without a tokenizer."""
+def look(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, length: int) -> DataHead:
+    """Read until the end, 20,000 examples or 5 seconds; DataError as in a run.
+
+    Without a tokenizer nothing is prompted or encoded, and lengths are guessed from characters.
+    """
     began, complete = time.monotonic(), True
     examples: list[Example] = []
     for example in source:
@@ -64,9 +68,11 @@ def look(source: Source, prompt: Prompt, encode: Callable[[Example], Row] | None
             complete = False
             break
     train = [example for example in examples if example.get("split", "train") == "train"]
-    prompt.learn(train)
-    sample = [prompt(example) for example in _spread(train, ENCODED)]
-    rows = [len(encode(example)) for example in sample] if encode else []
+    sample = _spread(train, ENCODED)
+    if tokenizer is not None:
+        prompt.learn(train, tokenizer)
+        sample = [prompt(example) for example in sample]
+    rows = [len(encode(example, tokenizer)) for example in sample] if tokenizer is not None else []
     each, fixed = _line(list(map(_characters, sample)), rows)
     return DataHead(
         splits=dict(Counter(str(example.get("split", "train")) for example in examples)),

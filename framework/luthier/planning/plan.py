@@ -91,9 +91,9 @@ class _Parts:
     def look_at_data(self) -> None:
         from luthier.planning.data_head import look
 
-        batch = self.plan.composition.config.batch
+        batch, encode = self.plan.composition.config.batch, self.made["method"].encode
         try:
-            self.plan.data = look(self.made["data"], self.made["prompt"], self._encode(), int(batch.length))
+            self.plan.data = look(self.made["data"], self.made["prompt"], encode, self._tokenizer(), int(batch.length))
         except ResourceError as error:
             self.plan.unknown.append(f"the data: {error}")
         except LuthierError as error:
@@ -106,15 +106,13 @@ class _Parts:
             hint = f"Set batch.length={head.longest}, or batch.overlong=truncate, drop or split."
             self.plan.problems.append(DataError(message, where=head.overlong[0], hint=hint))
 
-    def _encode(self) -> Any:
-        """The method's own encoding; None where the tokenizer is not on this machine yet."""
+    def _tokenizer(self) -> Any:
+        """The model's tokenizer; None where it is not on this machine yet."""
         try:
-            tokenizer = self.made["model"].tokenizer
+            return self.made["model"].tokenizer
         except ResourceError as error:
             self.plan.unknown.append(f"the model: {error}")
             return None
-        encode = self.made["method"].encode
-        return lambda example: encode(example, tokenizer)
 
     def count_weights(self) -> None:
         from luthier.planning.weights import weights

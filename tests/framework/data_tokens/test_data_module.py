@@ -42,7 +42,7 @@ def test_the_prompt_learns_from_the_training_split_alone_and_before_anything_is_
     class Learning(Chat):
         learned = None
 
-        def learn(self, examples):
+        def learn(self, examples, tokenizer):
             assert self.learned is None
             self.learned = list(examples)
 

@@ -42,7 +42,7 @@ def leave(
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}trained"
     facts = {"model": model.lineage(), "needs_base": how.needs_base or not trained, "trained": trained}
     moved = Subject(network, tokenizer, build(recipe.prompt)) if trained else None
-    artifact.save(tokenizer, moved, how, RunFolder(folder), recipe=recipe, facts=facts)
+    artifact.save(tokenizer, build(recipe.prompt), moved, how, RunFolder(folder), recipe=recipe, facts=facts)
     return folder, logits(network.eval())
 
 

@@ -1,4 +1,6 @@
-"""Run as a program: render the template on stdin once, within the seconds and megabytes given; imports no luthier.
+"""Run as a program: render a template once, within the seconds and megabytes given; imports no luthier.
+
+On stdin stand, as JSON, the template and a list of the variables to render it with, or null for conversations.
 
 Exit code 0: it stayed within the limits, whether or not it could render; 3: it tried what the sandbox forbids, said
 on stderr; any other: a limit was hit.
@@ -58,16 +60,14 @@ def main(seconds: int, megabytes: int) -> int:
     environment.filters["tojson"] = lambda value, **how: json.dumps(value, ensure_ascii=False, **how)
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = lambda form: "1 January 2026"
+    source, given = json.load(sys.stdin)
     try:
-        template = environment.from_string(json.load(sys.stdin))
+        template = environment.from_string(source)
     except (TemplateError, RecursionError):
         return 0
-    variables = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    for messages, tools, answer in _CONVERSATIONS:
+    for variables in given or _conversations():
         try:
-            text = template.render(
-                messages=messages, tools=tools, documents=None, add_generation_prompt=answer, **variables
-            )
+            text = template.render(**variables)
             if len(text) > _LONGEST:
                 return _complain("makes more than a megabyte of text out of a few words")
         except SecurityError as error:
@@ -77,6 +77,14 @@ def main(seconds: int, megabytes: int) -> int:
         except Exception:  # noqa: S112 - that it cannot render this is for later to say
             continue
     return 0
+
+
+def _conversations() -> list[dict[str, Any]]:
+    tokens = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    return [
+        {"messages": messages, "tools": tools, "documents": None, "add_generation_prompt": answer, **tokens}
+        for messages, tools, answer in _CONVERSATIONS
+    ]
 
 
 def _raise(message: str) -> None:

@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from luthier.errors import Refused
 from luthier.fetch import cache
@@ -21,34 +23,39 @@ _LONGEST = 1_000_000  # characters of a template
 _PATIENCE = 30  # seconds of wall time, for a machine that is busy with other things
 
 
-def vet(source: str, name: str) -> None:
+def vet(source: str, name: str, *, given: Sequence[Mapping[str, Any]] | None = None) -> None:
     """Refuse a template that takes more than 2 s of processor time or 512 MB, or that reaches out of the sandbox.
 
     The sandbox stops a template from calling code, not from looping. Each template is tried once, on conversations
     of luthier's own, and a good verdict is kept in the cache under the hash of its text; luthier's own templates need
-    none. Where the operating system has no limits to set (Windows), only wall time is bounded.
+    none. A template that is not one of conversations is tried on the variables in `given`. Where the operating system
+    has no limits to set (Windows), only wall time is bounded.
     """
     if source in _own():
         return
     if len(source) > _LONGEST:
-        raise Refused(f"{name} is {len(source)} characters long.", hint="Choose model.chat_template=chatml.")
-    verdict = cache.folder("templates") / hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
+        raise Refused(
+            f"{name} is {len(source)} characters long.",
+            hint="Write a shorter one." if given else "Choose model.chat_template=chatml.",
+        )
+    tried = json.dumps([source, given]) if given else source
+    verdict = cache.folder("templates") / hashlib.sha256(tried.encode("utf-8", "surrogatepass")).hexdigest()
     if verdict.exists():
         return
-    complaint = _try(source)
+    complaint = _try(source, given)
     if complaint:
         raise Refused(
             f"{name} {complaint}.",
-            hint="Do not use it; choose model.chat_template=chatml or a template that you know.",
+            hint="Write another." if given else "Choose model.chat_template=chatml or a template that you know.",
         )
     _keep(verdict)
 
 
-def _try(source: str) -> str:
+def _try(source: str, given: Sequence[Mapping[str, Any]] | None) -> str:
     child = [sys.executable, "-I", str(Path(__file__).with_name("first_render.py")), str(SECONDS), str(MEGABYTES)]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and our own file
-            child, input=json.dumps(source), capture_output=True, text=True, timeout=_PATIENCE, check=False
+            child, input=json.dumps([source, given]), capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         return f"does not end within {_PATIENCE} seconds"

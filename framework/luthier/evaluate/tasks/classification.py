@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from luthier.errors import DataError
 from luthier.evaluate.metrics.metric import Metric
@@ -27,11 +31,14 @@ class Classification:
 
     def __call__(self, subject: Subject, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
         labels = self._labels(known)
-        scores = subject.score_labels([turn.conversation for turn in turns], labels)
-        chosen = [labels[index] for index in scores.argmax(1)]
+        chosen = [labels[index] for index in self.scores(subject, turns, labels).argmax(1)]
         return Attempts(
             [turn.attempt(label) for turn, label in zip(turns, chosen, strict=True)], {"labels": len(labels)}
         )
+
+    def scores(self, subject: Subject, turns: Sequence[Turn], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
+        """What the answers are chosen by, the largest of each turn, [turns, labels]."""
+        return subject.score_labels([turn.conversation for turn in turns], labels)
 
     def _labels(self, known: Sequence[Turn]) -> list[str]:
         answers = {turn.reference: turn.where for turn in reversed(known)}

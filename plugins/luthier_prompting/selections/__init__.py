@@ -1,0 +1,1 @@
+"""One way to choose examples a file."""

@@ -1,0 +1,42 @@
+"""As many examples of each label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from luthier.errors import DataError
+from luthier_prompting.demonstration import Demonstration
+from luthier_prompting.selection import Selection
+
+
+class Balanced(Selection):
+    """Take one example of each label in turn, drawn by `seed`, so that no label is seen more often than another.
+
+    With more labels than shots some are not shown. DataError where every answer is another.
+    """
+
+    fixed = True
+    best_last = False
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.seed = seed
+        self.order: list[int] = []
+
+    def learn(self, pool: Sequence[Demonstration]) -> None:
+        drawn = np.random.default_rng(self.seed).permutation(len(pool)).tolist()
+        by_label: dict[str, list[int]] = {}
+        for number in drawn:
+            by_label.setdefault(pool[number].label, []).append(number)
+        if len(by_label) == len(pool) > 1:
+            raise DataError(
+                f"All {len(pool)} answers differ, so there are no labels to balance.",
+                where="prompt.selection",
+                hint="Use prompt/selection=random, nearest or diverse.",
+            )
+        rounds = max(map(len, by_label.values()), default=0)
+        self.order = [numbers[at] for at in range(rounds) for numbers in by_label.values() if at < len(numbers)]
+
+    def __call__(self, text: str) -> Iterable[int]:
+        yield from self.order
