@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from luthier.parts import Model
 
 
-_CARRIES = "luthier_adapter_beside"
-
-
 class Full(Adaptation):
     """Every weight may move; what is saved is the whole network, as transformers writes it."""
 
@@ -80,25 +77,6 @@ class ByName(Adaptation):
 
 ADAPTER = "default"
 """What PEFT calls the adapter that a run trains."""
-
-
-def carries_an_adapter(network: nn.Module) -> nn.Module:
-    """The network, which knows from now on that it has the adapter of an earlier run beside its weights."""
-    setattr(network, _CARRIES, True)
-    return network
-
-
-def refuse_an_adapter(network: nn.Module) -> None:
-    """RecipeError where a network that another adaptation shall change has the adapter of an earlier run.
-
-    What that adaptation saves or merges would be the network without it.
-    """
-    if getattr(network, _CARRIES, False):
-        raise RecipeError(
-            "The earlier run's adapter stands beside its model, and another adaptation would not keep it.",
-            where="model.merge",
-            hint="Leave model.merge=true, or go on with the run itself: resume=RUN.",
-        )
 
 
 def count(weights: Iterable[nn.Parameter]) -> int:

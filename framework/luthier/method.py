@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.adaptation import refuse_an_adapter
+from luthier.beside import refuse_an_adapter
 from luthier.data.collate import collate
 from luthier.new_tokens import check_trained
 from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Preparation, Row

@@ -191,7 +191,7 @@ class Adaptation(Protocol):
     """Whether what `save` writes is of use only beside the weights that it was made for."""
 
     shaping_base: tuple[str, ...] = ()
-    """The settings that change the base itself, in which two runs must agree to take turns on one."""
+    """The settings in which two runs must agree to take turns on one base, as they change it or how it computes."""
 
     def __call__(self, network: nn.Module) -> nn.Module:
         """The network with only the chosen weights trainable, new ones inserted where the method needs them.

@@ -32,6 +32,7 @@ from luthier.tracking import say_goodbye
 from luthier.training.allocator import keep_freed_memory
 from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
+from luthier.weights import chooses
 
 if TYPE_CHECKING:
     from luthier.composing.compose import Composition
@@ -143,6 +144,8 @@ class Run:
         if "fit" in self.composition.config.stages:
             events = EventLog(self.folder.events if first_rank() else None)
             self.start = starting_point(self.folder.checkpoints, self.composition.config.resume, events)
+            if first_rank():
+                chooses(self.model, self.adaptation)
         if self.composition.config.resume not in (None, "never"):
             self._go_on()
         self.environment = surroundings.describe(seed=int(self.composition.config.seed))

@@ -14,7 +14,7 @@ from luthier.artifact import RECIPE, find
 from luthier.build import build
 from luthier.errors import LuthierError
 from luthier.models.run import Run
-from luthier.planning.weights import weights
+from luthier.weights import weights
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -126,7 +126,7 @@ class _Said:
 def _bytes(model: Model) -> int:
     """Of the weights in their dtype; 0 where the architecture would have to be fetched first."""
     from luthier.planning.estimate import BYTES
-    from luthier.planning.weights import weights
+    from luthier.weights import weights
 
     unchanged: Any = nn.Identity()
     try:

@@ -24,14 +24,14 @@ LIGHT = {  # of packages that are heavy otherwise: what a command needs to know 
 GROUND = {"errors", "nearest", "losses", "parts", "hookspecs"}
 MAY_KNOW = {  # what is named here knows these and nothing else of luthier
     "data": {"fetch", "errors", "nearest", "parts", "report"},
-    "models": {"artifact", "attention", "errors", "fetch", "nearest"},
+    "models": {"artifact", "attention", "beside", "errors", "fetch", "nearest"},
     "generate": {"attention", "data", "errors", "head", "parts", "scoring"},
     "report": {"errors", "parts"},
     "optimizers": {"errors", "parts"},
     "fetch": {"errors", "nearest"},
-    "adaptation": {"errors", "models", "nearest", "new_tokens", "parts"},
+    "adaptation": {"errors", "head", "models", "nearest", "new_tokens", "parts"},
     "prompt": {"errors", "parts"},
-    "method": {"data", "errors", "new_tokens", "parts"},
+    "method": {"beside", "data", "errors", "new_tokens", "parts"},
 }
 JOINTS = {("luthier.models.run", "luthier.artifact"), ("luthier.evaluate.finished", "luthier.artifact")}
 ABOVE_A_RUN = {"assemble", "run", "composing", "kept", "plugins", "trust", "sweeps"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from torch import nn
 
 from luthier import artifact
-from luthier.adaptation import carries_an_adapter
+from luthier.beside import carries_an_adapter
 from luthier.models.digests import weights_digest
 from luthier.models.loading import Loading, dress, in_dtype, load_config, load_tokenizer
 from luthier.models.tokenizers import settle

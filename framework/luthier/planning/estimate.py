@@ -12,7 +12,7 @@ import numpy as np
 from luthier.data.packing import best_fit
 
 if TYPE_CHECKING:
-    from luthier.planning.weights import Weights
+    from luthier.weights import Weights
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 4}
 STATES = 2  # numbers that Adam keeps for each trained weight, in float32; others keep fewer

@@ -20,7 +20,7 @@ from luthier.planning.estimate import Steps, Work
 if TYPE_CHECKING:
     from luthier.composing.compose import Composition
     from luthier.planning.data_head import DataHead
-    from luthier.planning.weights import Weights
+    from luthier.weights import Weights
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ class _Parts:
             return None
 
     def count_weights(self) -> None:
-        from luthier.planning.weights import weights
+        from luthier.weights import weights
 
         try:
             self.plan.weights = weights(self.made["model"], self.made["adaptation"])

@@ -25,10 +25,10 @@ from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.generate import Sampling
 from luthier.parts import Row, Sequence
-from luthier.planning.weights import weights
 from luthier.run import Run
 from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import composer, twin
+from luthier.weights import weights
 
 LENGTHY = ("stages=[fit]", "trainer.max_steps=4", "trainer.checkpoint_every=2", "trainer.keep=0")
 RATE = ("optimizer.lr=0.01", "optimizer.eps=0.001")  # moves all; does not blow up what differs by rounding

@@ -11,7 +11,7 @@ import pytest
 import luthier
 from luthier.planning import estimate
 from luthier.planning.estimate import Work
-from luthier.planning.weights import Weights
+from luthier.weights import Weights
 
 ROW = {
     "messages": [
