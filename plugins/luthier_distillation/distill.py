@@ -16,6 +16,7 @@ from luthier.data.collate import collate
 from luthier.evaluate.bootstrap import ratio
 from luthier.language_model import LanguageModelMethod, shifted
 from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
+from luthier_distillation.kept import Kept
 from luthier_distillation.signals import Seen, Signal
 from luthier_distillation.teacher import Live, Teacher, Told
 
@@ -31,7 +32,8 @@ class Distillation(LanguageModelMethod):
     counts, the first being called `teacher`.
 
     Held-out `loss` is -log p of the data's own tokens, as that of method=sft, so that both can be compared;
-    `teacher_distance` is the signal's, and `teacher_agreement` the share of tokens that both find likeliest.
+    `teacher_distance` is the signal's, and `teacher_agreement` the share of tokens that both find likeliest. With
+    `kept`, a folder that `luthier cache-teacher` wrote, no teacher is loaded, and only the `loss` is measured.
     """
 
     trains_likelihood = False
@@ -50,11 +52,14 @@ class Distillation(LanguageModelMethod):
         teacher: Any,
         teachers: dict[str, Any] | None = None,
         teacher_weights: dict[str, float] | None = None,
+        kept: str | None = None,
     ) -> None:
         super().__init__(model, adaptation, optimizer)
         self.signal = signal
         self.teacher_models: dict[str, Model] = {"teacher": teacher, **(teachers or {})}
-        self.teacher: Teacher = Live(self.teacher_models, teacher_weights or {})
+        self.teacher: Teacher = Kept(kept) if kept else Live(self.teacher_models, teacher_weights or {})
+        if kept:
+            self.measures = {}  # held-out examples may be any, also such as the teacher was not asked about
 
     def load(self) -> None:
         """Refuse a teacher that this student cannot follow, then load the student."""
@@ -78,6 +83,8 @@ class Distillation(LanguageModelMethod):
 
     @torch.no_grad()
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        if not self.measures:
+            return {"loss": self.losses(rows)}
         found = {name: np.zeros((len(rows), 2)) for name in ("loss", *self.measures)}
         device = next(self.network.parameters()).device
         for number, row in enumerate(rows):

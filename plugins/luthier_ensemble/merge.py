@@ -1,0 +1,197 @@
+"""One model made of several."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from copy import deepcopy
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+from luthier.data import identity
+from luthier.errors import RecipeError
+from luthier.fetch import cache
+from luthier.fetch.once import once
+from luthier.models.digests import weights_digest
+from luthier.models.loading import Loading, load_network, without_bars
+from luthier.models.safety import shards
+from luthier.models.stored import Stored
+from luthier.models.tokenizers import settle
+from luthier.nearest import nearest
+from luthier_ensemble.merging.merging import Merging
+from luthier_ensemble.plan import everywhere, merge, stacked
+from luthier_ensemble.weights import Weights
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from luthier.parts import Model
+
+VERSION = 1
+"""Part of the name of what is kept: raise it when the same models would merge to something else."""
+
+log = logging.getLogger("luthier")
+
+
+class Merge:
+    """Merge the weights of several models of one architecture and one vocabulary, tensor by tensor.
+
+    The `base` is what the others started from, where the merging asks for one; it gives configuration, tokenizer and
+    dtypes, else the first model does. The result is kept in the cache under the hash of all that it is made of, and
+    is the same to the bit each time. Memory holds one tensor of each model at a time; models that do not lie in files
+    (random ones, runs with adapters) are written down first.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: dict[str, Model],
+        merging: Merging,
+        base: str | None = None,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
+        attn_implementation: str = "luthier_packed",
+        gradient_checkpointing: bool = False,
+        compile: bool = False,
+        chat_template: str | None = None,
+    ) -> None:
+        self.loading = Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+        self.models, self.merging, self.base = models, merging, base
+        if len(models) < 1:
+            raise RecipeError(
+                "The merge has no models.",
+                where="model.models",
+                hint="Add each to the recipe's defaults: /model@model.models.NAME: folder.",
+            )
+        if base is not None and base not in models:
+            raise RecipeError(
+                f"There is no model {base!r}.", where="model.base", hint=nearest(base, models, "The models are")
+            )
+        if merging.needs_base and base is None:
+            raise RecipeError(
+                f"{type(merging).__name__} compares models with the one that they started from.",
+                where="model.base",
+                hint=f"Set model.base to one of {', '.join(models)}.",
+            )
+        merging.check(list(models), base)
+
+    @property
+    def first(self) -> Model:
+        """The model that gives what is not merged."""
+        return self.models[self.base] if self.base is not None else next(iter(self.models.values()))
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The base's or the first model's; RecipeError where another model reads text as other tokens."""
+        tokenizer = deepcopy(self.first.tokenizer)
+        for name, model in self.models.items():
+            if model.tokenizer.get_vocab() != tokenizer.get_vocab():
+                raise RecipeError(
+                    f"{name} has another vocabulary ({len(model.tokenizer)} tokens) than the model it is merged with "
+                    f"({len(tokenizer)}).",
+                    where=f"model.models.{name}",
+                    hint="Only models with the same tokens merge.",
+                )
+        settle(tokenizer, self.config, chat_template=self.loading.chat_template)
+        return tokenizer
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        """The base's or the first model's, with the layers that are stacked; untied where any model is."""
+        config = deepcopy(self.first.config)
+        for name, model in self.models.items():
+            if model.config.model_type != config.model_type:
+                raise RecipeError(
+                    f"{name} is a {model.config.model_type}, and it is to be merged with a {config.model_type}.",
+                    where=f"model.models.{name}",
+                )
+        config.tie_word_embeddings = all(model.config.tie_word_embeddings for model in self.models.values())
+        if self._stack is not None:
+            _restack(config, self._stack, {name: model.config for name, model in self.models.items()})
+        return config
+
+    def network(self) -> nn.Module:
+        return load_network(self.folder, self.loading, self.config, owner="The merged model")
+
+    @cached_property
+    def folder(self) -> Path:
+        """The merged weights, made when they are first asked for."""
+        _ = self.tokenizer  # which refuses other vocabularies before anything is read
+        made_of = [VERSION, self._lineages, type(self.merging).__name__, vars(self.merging), self.base]
+        return once(cache.folder("models") / f"merge-{identity.of(made_of)[:24]}", self._write)
+
+    def lineage(self) -> dict[str, Any]:
+        """With the lineage of each model, and how they were merged."""
+        return {
+            "kind": "merge",
+            "name": " + ".join(self.models),
+            "sha256": weights_digest(shards(self.folder, owner="The merged model")),
+            "dtype": self.loading.dtype,
+            "merging": {"kind": type(self.merging).__name__, "base": self.base, **vars(self.merging)},
+            "models": self._lineages,
+        }
+
+    @cached_property
+    def _lineages(self) -> dict[str, Any]:
+        return {name: model.lineage() for name, model in self.models.items()}
+
+    @cached_property
+    def _stack(self) -> list[tuple[str, int]] | None:
+        return self.merging.stack({name: _layers(model.config) for name, model in self.models.items()})
+
+    def _write(self, target: Path) -> None:
+        log.info("Merging %s; this happens once.", ", ".join(self.models))
+        tied = _tied(self.config)
+        without = list(tied) if self.config.tie_word_embeddings else []
+        with ExitStack() as places:
+            weights = {name: _weights(name, model, tied, places) for name, model in self.models.items()}
+            if self._stack is None:
+                pieces = everywhere(weights, _layers(self.config), without)
+            else:
+                pieces = stacked(weights, self._stack, without)
+            merge(target / "model.safetensors", pieces, weights, self.merging, self.base)
+        self.config.save_pretrained(target)
+
+
+def _weights(name: str, model: Model, tied: Mapping[str, str], places: ExitStack) -> Weights:
+    """A model's files; those of a model that does not lie in files are written for as long as they are read."""
+    aliases = tied if model.config.tie_word_embeddings else {}
+    if isinstance(model, Stored):
+        return Weights(name, model.folder(), aliases)
+    folder = Path(places.enter_context(tempfile.TemporaryDirectory(dir=cache.folder("models"), prefix=".tmp-merge-")))
+    network: Any = model.network()
+    if hasattr(network, "peft_config"):
+        raise RecipeError(
+            f"{name} has an adapter beside its weights.", where=f"model.models.{name}", hint="Set its merge: true."
+        )
+    with without_bars():
+        network.save_pretrained(folder)
+    return Weights(name, folder, aliases)
+
+
+def _tied(config: PretrainedConfig) -> dict[str, str]:
+    """The names of weights that may be tied, and those that they then stand for."""
+    with torch.device("meta"):
+        network: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    return dict(network._tied_weights_keys or {})
+
+
+def _layers(config: PretrainedConfig) -> int:
+    return int(cast("Any", config.get_text_config()).num_hidden_layers)
+
+
+def _restack(config: PretrainedConfig, stack: list[tuple[str, int]], configs: Mapping[str, PretrainedConfig]) -> None:
+    """As many layers as are stacked, and for each what the configurations say of single layers."""
+    text: Any = config.get_text_config()
+    before = text.num_hidden_layers
+    for name, value in text.to_dict().items():
+        if isinstance(value, list) and len(value) == before:
+            theirs = {model: getattr(each.get_text_config(), name) for model, each in configs.items()}
+            setattr(text, name, [theirs[model][layer] for model, layer in stack])
+    text.num_hidden_layers = len(stack)

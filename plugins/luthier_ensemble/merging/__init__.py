@@ -1,0 +1,1 @@
+"""How tensors of the same place become one; one way a file."""

@@ -1,0 +1,167 @@
+"""Whole models merged from their files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from luthier.errors import RecipeError
+from luthier.models.random import Random
+from luthier_ensemble.merge import Merge
+from luthier_ensemble.merging.dare import Dare
+from luthier_ensemble.merging.linear import Linear
+from luthier_ensemble.merging.passthrough import Passthrough
+from luthier_ensemble.merging.slerp import Slerp
+from luthier_ensemble.weights import Weights
+from luthier_ensemble.written import write
+from tests.plugins.ensemble.conftest import SIZE
+
+
+def state(model) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in model.network().state_dict().items()}
+
+
+def test_the_merged_network_has_the_mean_of_the_weights_and_stays_tied(kept):
+    models = {"a": kept("a", seed=1), "b": kept("b", seed=2)}
+    merge = Merge(models=models, merging=Linear(weights={"a": 3.0}))
+    network, a, b = merge.network(), state(models["a"]), state(models["b"])
+    for name, weight in network.state_dict().items():
+        torch.testing.assert_close(weight, (3 * a[name] + b[name]) / 4)
+    assert network.get_output_embeddings().weight is network.get_input_embeddings().weight
+    assert "lm_head.weight" not in load_file(merge.folder / "model.safetensors")
+
+
+def test_a_tied_and_an_untied_model_make_an_untied_one(kept):
+    models = {"tied": kept("a", seed=1), "untied": kept("b", seed=2, tie_word_embeddings=False)}
+    network, tied, untied = Merge(models=models, merging=Linear()).network(), *map(state, models.values())
+    head, embeddings = (f"{name}.weight" for name in ("lm_head", "model.embed_tokens"))
+    found = network.state_dict()
+    torch.testing.assert_close(found[head], (tied[embeddings] + untied[head]) / 2)
+    torch.testing.assert_close(found[embeddings], (tied[embeddings] + untied[embeddings]) / 2)
+    assert not torch.equal(found[head], found[embeddings])
+
+
+def test_a_merge_is_the_same_to_the_bit_each_time(kept, tmp_path, monkeypatch):
+    def made() -> bytes:
+        models = {name: kept(name, seed=seed) for seed, name in enumerate(("base", "a", "b"))}
+        merge = Merge(models=models, base="base", merging=Dare(density=0.5))
+        return (merge.folder / "model.safetensors").read_bytes()
+
+    first = made()
+    monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "another"))
+    assert made() == first
+
+
+def test_layers_of_two_models_are_stacked(kept):
+    models = {"a": kept("a", seed=1), "b": kept("b", seed=2)}
+    slices = [{"model": "a", "layers": [0, 2]}, {"model": "b", "layers": [1, 2]}]
+    merge = Merge(models=models, merging=Passthrough(slices=slices))
+    found, a, b = state(merge), state(models["a"]), state(models["b"])
+    assert merge.config.num_hidden_layers == 3
+    weight = "model.layers.{}.self_attn.q_proj.weight".format
+    for layer, (theirs, number) in enumerate([(a, 0), (a, 1), (b, 1)]):
+        assert torch.equal(found[weight(layer)], theirs[weight(number)])
+    assert torch.equal(found["model.embed_tokens.weight"], a["model.embed_tokens.weight"])
+    assert torch.equal(found["model.norm.weight"], b["model.norm.weight"])
+    with pytest.raises(RecipeError, match="b has 2 layers"):
+        _ = Merge(models=models, merging=Passthrough(slices=[{"model": "b", "layers": [0, 9]}])).config
+
+
+def test_models_that_lie_in_no_files_merge_too():
+    random = {f"m{seed}": Random(config=SIZE, seed=seed, vocabulary=300) for seed in (1, 2)}
+    found, one, other = state(Merge(models=random, merging=Linear())), *map(state, random.values())
+    name = "model.layers.1.mlp.up_proj.weight"
+    torch.testing.assert_close(found[name], (one[name] + other[name]) / 2)
+
+
+def test_another_vocabulary_is_refused_before_anything_is_read(kept):
+    merge = Merge(models={"a": kept("a"), "b": kept("b", vocabulary=310)}, merging=Linear())
+    with pytest.raises(RecipeError, match="b has another vocabulary"):
+        _ = merge.folder
+
+
+def test_other_shapes_are_refused_by_name(kept):
+    merge = Merge(models={"a": kept("a"), "b": kept("b", intermediate_size=32)}, merging=Linear())
+    with pytest.raises(RecipeError, match=r"mlp\.\w+\.weight is \[\d+, \d+\] in a and"):
+        _ = merge.folder
+    deeper = Merge(models={"a": kept("a"), "b": kept("c", num_hidden_layers=3)}, merging=Linear())
+    with pytest.raises(RecipeError, match=r"a has no model\.layers\.2"):
+        _ = deeper.folder
+
+
+def test_a_base_is_asked_for_and_must_be_there(kept):
+    models = {"a": kept("a"), "b": kept("b")}
+    with pytest.raises(RecipeError, match="the one that they started from"):
+        Merge(models=models, merging=Slerp())
+    with pytest.raises(RecipeError, match="There is no model 'c'"):
+        Merge(models=models, merging=Slerp(), base="c")
+    with pytest.raises(RecipeError, match="has no models"):
+        Merge(models={}, merging=Linear())
+
+
+def test_the_lineage_names_every_model_and_how_they_were_merged(kept):
+    merge = Merge(models={"a": kept("a", seed=1), "b": kept("b", seed=2)}, merging=Linear(weights={"a": 2.0}))
+    found = json.loads(json.dumps(merge.lineage()))
+    assert found["merging"] == {"kind": "Linear", "base": None, "weights": {"a": 2.0}, "normalize": True}
+    assert found["models"]["a"]["sha256"] != found["models"]["b"]["sha256"] != found["sha256"]
+
+
+def test_a_written_file_is_one_that_safetensors_reads(tmp_path):
+    given = {"a": torch.randn(3, 2), "b": torch.arange(3), "c": torch.randn(4).bfloat16(), "d": torch.tensor(2.0)}
+    write(tmp_path / "x.safetensors", {k: (tuple(v.shape), v.dtype) for k, v in given.items()}, given.items())
+    found = load_file(tmp_path / "x.safetensors")
+    assert found.keys() == given.keys()
+    assert all(torch.equal(found[name], given[name]) for name in given)
+
+
+PEAK = """
+import sys
+from pathlib import Path
+import torch
+from luthier_ensemble.merging.ties import Ties
+from luthier_ensemble.plan import everywhere, merge
+from luthier_ensemble.weights import Weights
+
+def anonymous():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
+
+class Watched(Ties):
+    most = 0
+    def __call__(self, *given):
+        made = super().__call__(*given)
+        Watched.most = max(Watched.most, anonymous())
+        return made
+
+folder = Path(sys.argv[1])
+models = {name: Weights(name, folder / name) for name in ("base", "a", "b")}
+Watched()("first", {name: torch.randn(64, 64) for name in "ab"}, torch.randn(64, 64), 0.0)  # torch wakes up
+before = anonymous()
+merge(folder / "merged.safetensors", everywhere(models, 16), models, Watched(), "base")
+print(Watched.most - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_memory_holds_a_few_tensors_and_not_the_models(tmp_path):
+    each = 1024 * 1024 * 4
+    for seed, name in enumerate(("base", "a", "b")):
+        chance = torch.Generator().manual_seed(seed)
+        (tmp_path / name).mkdir()
+        for shard in range(2):
+            numbers = range(shard * 8, shard * 8 + 8)
+            part = {f"model.layers.{number}.w": torch.randn(1024, 1024, generator=chance) for number in numbers}
+            save_file(part, tmp_path / name / f"model-{shard}.safetensors")
+    at_once = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # what is freed is given back and does not count
+    command = [sys.executable, "-c", PEAK, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=at_once)
+    peak, models = int(done.stdout) * 1024, 3 * 16 * each
+    assert peak < models / 4, f"{peak / each:.1f} tensors"
+    assert load_file(tmp_path / "merged.safetensors").keys() == Weights("a", tmp_path / "a").places.keys()
