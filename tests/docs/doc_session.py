@@ -25,7 +25,20 @@ from luthier.verbs import BUILT_IN, built_in
 
 SHELL = set("|&;<>*$`")
 LOOKS = {"advise", "recipes", "plugins", "explain", "init", "schema", "--help", "--version", "--cfg", "--info"}
-ELSEWHERE = {"apt", "pip", "python", "git", "cd", "make", "wandb", "tensorboard", "torchrun", "kill", "export", "source"}
+ELSEWHERE = {
+    "apt",
+    "pip",
+    "python",
+    "git",
+    "cd",
+    "make",
+    "wandb",
+    "tensorboard",
+    "torchrun",
+    "kill",
+    "export",
+    "source",
+}
 
 
 @dataclass
