@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -124,8 +124,9 @@ class PeftAdaptation(Adaptation):
         return cast(nn.Module, PeftModel.from_pretrained(model.network(), str(folder)))
 
     def merge(self, network: nn.Module) -> nn.Module:
-        table = bare(network).get_input_embeddings()  # type: ignore[operator]
-        if bare(network).config.get_text_config().tie_word_embeddings and getattr(table, "lora_embedding_A", None):  # type: ignore[union-attr, operator]
+        inner = cast(Any, bare(network))
+        tied = inner.config.get_text_config().tie_word_embeddings
+        if tied and getattr(inner.get_input_embeddings(), "lora_embedding_A", None):
             raise RecipeError(
                 "The embeddings are tied to the head, and a change of the embeddings alone cannot be merged into both.",
                 where="adaptation.targets",

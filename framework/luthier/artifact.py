@@ -56,9 +56,7 @@ class Artifact(Subject):
         RecipeError where it is of another adaptation or another base, or where the adaptation does not allow it.
         """
         assert self.adaptation is not None
-        folder = find(path)
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        _verify(folder, manifest)
+        folder, manifest = _open(path)
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
         theirs, ours = OmegaConf.load(folder / RECIPE).adaptation, self.recipe.adaptation
         alike = all(theirs.get(name) == ours.get(name) for name in ("_target_", *self.adaptation.shaping_base))
@@ -158,9 +156,7 @@ def find(path: str | Path) -> Path:
 
 def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str, ...] = ()) -> Artifact:
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
-    folder = find(path)
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    _verify(folder, manifest)
+    folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
     recipe = stored_recipe(folder / RECIPE, plugins or Plugins.from_flags([]), vouched)
     model: Model = build(recipe.model)
@@ -187,7 +183,10 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str
     )
 
 
-def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+def _open(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """An artifact's folder and manifest; ResourceError where a file is not what the run wrote."""
+    folder = find(path)
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     for name, expected in manifest["files"].items():
         file = folder / name
         if not file.is_file() or digest(file) != expected:
@@ -196,6 +195,7 @@ def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
                 where=str(folder),
                 hint="Copy the artifact again or run its recipe again.",
             )
+    return folder, manifest
 
 
 def _refuse_another_base(model: Model, manifest: Mapping[str, Any], folder: Path) -> None:

@@ -171,7 +171,8 @@ def _hand_to_hydra(asked: Namespace, parser: ArgumentParser, composer: Composer,
             try:
                 hydra.multirun(ROOT_FILE, job, [*asked.overrides, "hydra.mode=MULTIRUN"])
             finally:
-                job.console.say(job.console.table(("run", "score", "with"), job.swept))
+                if job.swept:
+                    job.console.say(job.console.table(("run", "score", "with"), job.swept))
         else:
             hydra.run(ROOT_FILE, job, [*asked.overrides, "hydra.mode=RUN"])
     finally:

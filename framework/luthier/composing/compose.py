@@ -99,8 +99,9 @@ class Composer:
         """Refuse untrusted code and unknown or mistyped settings, then drop what a recipe says to an answer it lost."""
         resolved = self._resolve(raw)
         trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
-        recipe = self.catalog.answers.get(("recipe", str(choices.get("recipe"))))
+        recipe, debug = (self.catalog.answers.get((file, str(choices.get(file)))) for file in ("recipe", "debug"))
         dropped = checks.drop_stale(resolved, _as_written(recipe), choices)
+        checks.drop_stale(resolved, _as_written(debug), choices)
         found = checks.complaints(resolved, self.root)
         found = [error for error in found if complete or not isinstance(error, MissingSettingError)]
         if found:
@@ -157,9 +158,9 @@ class Composer:
         return RecipeError("\n".join(map(str, found)), where="")
 
 
-def _as_written(recipe: Answer | None) -> dict[str, Any]:
-    """The recipe's own file, nothing resolved; empty without one."""
-    return dict(OmegaConf.to_container(OmegaConf.load(recipe.file), resolve=False)) if recipe else {}  # type: ignore[arg-type]
+def _as_written(answer: Answer | None) -> dict[str, Any]:
+    """The answer's own file, nothing resolved; empty without one."""
+    return dict(OmegaConf.to_container(OmegaConf.load(answer.file), resolve=False)) if answer else {}  # type: ignore[arg-type]
 
 
 def answered(hydra: Any) -> dict[str, str]:

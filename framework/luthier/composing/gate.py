@@ -18,10 +18,9 @@ from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
 from luthier import trust
-from luthier.composing import bounds
+from luthier.composing import bounds, command_line, replaced
 from luthier.composing.catalog import USER, Catalog
 from luthier.composing.names import refuse_bad_name
-from luthier.composing.replaced import everywhere, preset, replacements, still_asked
 from luthier.errors import Refused
 from luthier.plugins import CORE_RECIPES
 from luthier.sweeps import optuna_sweeper
@@ -82,8 +81,8 @@ class Gate(ConfigLoaderImpl):
 class _GuardedRepository(ConfigRepository):
     """Hydra's files by name: each name is looked at first, and so is each file of a folder that is the user's own.
 
-    Of a recipe's questions, those that `replaced` answers do not ask are left out; those that the `preset` of `debug`
-    answers have its answer at every place that they are asked for.
+    Of the questions of a recipe and of `debug`, those that `replaced` answers do not ask are left out; those that the
+    `preset` of `debug` answers have its answer at every place that they are asked for.
     """
 
     def __init__(self, search_path: ConfigSearchPath, catalog: Catalog) -> None:
@@ -94,7 +93,9 @@ class _GuardedRepository(ConfigRepository):
 
     def heed(self, overrides: list[str]) -> None:
         """What the command line says bears on the recipes that are loaded for it."""
-        self.replaced, self.preset = replacements(overrides, self.catalog), preset(overrides, self.catalog)
+        words = command_line.read(overrides)
+        self.preset = replaced.preset(words, self.catalog)
+        self.replaced = self.preset | replaced.said(words, self.catalog)
 
     def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
         if config_path:
@@ -106,9 +107,9 @@ class _GuardedRepository(ConfigRepository):
         if source is not None and source.provider == USER:
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
         loaded = super().load_config(config_path)
-        if loaded is not None and loaded.defaults_list and config_path.startswith("recipe/"):
-            entries = still_asked(loaded.defaults_list, self.replaced, self.catalog)
-            loaded.defaults_list = everywhere(entries, self.preset)
+        if loaded is not None and loaded.defaults_list and config_path.startswith(("recipe/", "debug/")):
+            entries = replaced.still_asked(loaded.defaults_list, self.replaced, self.catalog)
+            loaded.defaults_list = replaced.everywhere(entries, self.preset)
         return loaded
 
 

@@ -1,8 +1,8 @@
-"""What a recipe asks below an answer that the command line or `debug` replaced by one that does not ask it.
+"""What a recipe or `debug` asks below an answer that the command line replaced by one that does not ask it.
 
 A recipe that reads its JSONL file with `override /data/reader: jsonl` shall compose with `data=hub` and with
-`debug=tiny` too. Hydra would refuse the override, since nothing asks `data/reader` any more; so it is left out here,
-and the note of decision 5 says so.
+`debug=tiny` too, and `debug=tiny` with `data=mixture`. Hydra would refuse the override, since nothing asks
+`data/reader` any more; so it is left out here, and the note of decision 5 says so.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from luthier.composing import command_line
+from luthier.composing.option_file import Option
 
 if TYPE_CHECKING:
     from hydra.core.default_element import InputDefault
 
     from luthier.composing.catalog import Catalog
+    from luthier.composing.command_line import Word
 
 
-def replacements(overrides: Sequence[str], catalog: Catalog) -> dict[str, str]:
-    """question -> the answer that the command line, or the `debug` that it names, gives instead of the recipe's."""
-    words = [word for word in command_line.read(overrides) if len(word.values) == 1 and word.package is None]
-    said = {word.key: word.values[0] for word in words if word.key in catalog.questions()}
-    return preset(overrides, catalog) | said
+def said(words: Sequence[Word], catalog: Catalog) -> dict[str, str]:
+    """question -> the answer that the command line gives instead of the recipe's."""
+    questions = catalog.questions()
+    return {word.key: word.values[0] for word in words if _plain(word) and word.key in questions}
 
 
-def preset(overrides: Sequence[str], catalog: Catalog) -> dict[str, str]:
+def preset(words: Sequence[Word], catalog: Catalog) -> dict[str, str]:
     """question -> the answer of the `debug` that the command line names."""
-    named = [word.values[0] for word in command_line.read(overrides) if word.key == "debug" and len(word.values) == 1]
+    named = [word.values[0] for word in words if _plain(word) and word.key == "debug"]
     debug = catalog.answers.get(("debug", named[-1])) if named else None
     return answers_of(yaml.safe_load(debug.text)) if debug else {}
 
@@ -53,17 +53,21 @@ def answers_of(file: Mapping[str, Any]) -> dict[str, str]:
 
 
 def still_asked(entries: Sequence[InputDefault], replaced: Mapping[str, str], catalog: Catalog) -> list[InputDefault]:
-    """A recipe's defaults list without overrides of questions that the new answers do not ask."""
+    """A defaults list without overrides of questions that the new answers do not ask."""
     lost = set(_lost(entries, replaced, catalog))
     return [entry for entry in entries if not (entry.is_override() and _question(entry) in lost)]
 
 
 def _lost(entries: Sequence[InputDefault], replaced: Mapping[str, str], catalog: Catalog) -> Iterator[str]:
     for question in map(_question, entries):
-        above, _, below = question.rpartition("/")
+        above = question.rpartition("/")[0]
         answer = catalog.answers.get((above, replaced.get(above, "")))
-        if answer is not None and below not in answers_of(yaml.safe_load(answer.text)):
+        if answer is not None and question not in {asked for asked, _ in Option.read(answer, catalog).asks.values()}:
             yield question
+
+
+def _plain(word: Word) -> bool:
+    return len(word.values) == 1 and word.package is None
 
 
 def _question(entry: InputDefault) -> str:

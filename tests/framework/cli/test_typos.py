@@ -206,6 +206,15 @@ def test_a_question_that_a_replaced_answer_asked_is_dropped_with_a_note(luthier,
     assert luthier("recipe=mine", "debug=tiny", "--cfg", "job").code == 0
 
 
+@pytest.mark.parametrize("data", ["data=mixture", "data=filtered"])
+def test_a_tiny_twin_takes_data_that_asks_other_questions(luthier, write, data):
+    write("notes.txt", "One.\n\nTwo.\n")
+    end = luthier("recipe=demo", "debug=tiny", data, *(["data.source.file=notes.txt"] if "filtered" in data else []),
+                  "--cfg", "job", "--resolve")  # fmt: skip
+    assert end.code == 0, end.err
+    assert "max_steps: 2" in end.out
+
+
 def test_a_question_that_the_new_answer_asks_too_keeps_the_recipes_answer(luthier, write):
     body = "defaults: [override /data: jsonl, override /data/format: alpaca]\ndata: {file: a.jsonl}\n"
     write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{body}")
