@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -84,6 +85,14 @@ def test_eva_starts_with_the_directions_of_its_inputs_and_keeps_the_sum_of_ranks
     ranks = [weight.shape[0] for name, weight in uneven.named_parameters() if ".lora_A." in name]
     assert sum(ranks) == 4 * 14
     assert max(ranks) > 4
+
+
+def test_eva_ends_where_its_directions_never_settle_and_says_so(tmp_path, caplog):
+    words = ("adaptation=eva", SMALL, "adaptation.batches=2", "adaptation.passes=2", "adaptation.tau=1.0")
+    adapt(twin(tmp_path, *words))
+    assert re.search(r"the directions of \d+ of \d+ inputs were not settled .* after 4 looks", caplog.text)
+    with pytest.raises(RecipeError, match="tau lies between 0 and 1"):
+        adapt(twin(tmp_path / "wrong", "adaptation=eva", "adaptation.tau=1.1"))
 
 
 def test_eva_says_when_a_batch_has_too_few_tokens(tmp_path):
