@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from luthier.errors import RecipeError
+from luthier.words import Bm25, WeightedWords, cosine
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.selection import Selection
-from luthier_prompting.selections.words import Bm25, WeightedWords, cosine
 
 
 class Diverse(Selection):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from luthier.words import Bm25
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.selection import Selection
-from luthier_prompting.selections.words import Bm25
 
 
 class Nearest(Selection):

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from luthier.errors import DataError, RecipeError
+from luthier.words import Bm25, WeightedWords, cosine
 from luthier_prompting.frame import Frame
 from luthier_prompting.selections.balanced import Balanced
 from luthier_prompting.selections.diverse import Diverse
 from luthier_prompting.selections.nearest import Nearest
 from luthier_prompting.selections.ordered import Ordered
 from luthier_prompting.selections.random import Random
-from luthier_prompting.selections.words import Bm25, WeightedWords, cosine
 
 
 def pool_of(reviews):
