@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from itertools import islice
+
 import peft
 import pytest
 import pytorch_lightning as pl
 import torch
-from peft import AdaLoraConfig, BOFTConfig, LoHaConfig, LoKrConfig, LoraConfig, OFTConfig, VeraConfig
-from transformers import get_cosine_schedule_with_warmup
+from peft import AdaLoraConfig, BOFTConfig, EvaConfig, LoHaConfig, LoKrConfig, LoraConfig, OFTConfig, VeraConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, get_cosine_schedule_with_warmup
 
 from luthier.testing.adaptation import train
 from luthier.testing.twin import twin
@@ -41,34 +44,54 @@ KINDS = {
         ["adaptation.block=8"],
         OFTConfig(oft_block_size=8, target_modules=ALL, use_cayley_neumann=True, num_cayley_neumann_terms=5),
     ),
+    "eva": (
+        ["adaptation.rank=4", "adaptation.batches=2", "adaptation.passes=1000", "adaptation.tau=0.8"],
+        LoraConfig(
+            r=4, lora_alpha=32, target_modules=ALL, init_lora_weights="eva", eva_config=EvaConfig(rho=2.0, tau=0.8)
+        ),
+    ),
+    "qlora": (["adaptation.rank=4", "adaptation.compute=float32"], LoraConfig(r=4, lora_alpha=32, target_modules=ALL)),
     "boft": ([], BOFTConfig(boft_block_size=4, boft_n_butterfly_factor=1, target_modules=ALL)),
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+NEEDS = {"qlora": "bitsandbytes"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if find_spec(NEEDS.get(kind, "peft"))])
 def test_losses_are_those_of_a_plain_loop(kind, tmp_path):
     words, config = KINDS[kind]
     config.task_type = "CAUSAL_LM"
     ours = train(tmp_path / "ours", f"adaptation={kind}", *words, *WORDS).losses()
     run = twin(tmp_path / "plain", *WORDS)
-    assert ours == pytest.approx(plain_losses(run, config, kind), rel=2e-5)
+    assert ours == pytest.approx(plain_losses(run, config, kind, tmp_path / "base"), rel=2e-5)
     assert ours[0] != pytest.approx(ours[-1], rel=1e-3), "something was learned"
 
 
-def plain_losses(run, config, kind):
+def plain_losses(run, config, kind, folder):
     """A loop as PEFT's documentation shows it, over the same rows in the same order."""
     batches = [batch for epoch in range(9) for batch in run.data.train_dataloader().batches.of(epoch)][:STEPS]
     network = run.model.network()
+    if kind == "qlora":
+        network.save_pretrained(folder)
+        four_bits = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype="float32",
+        )  # fmt: skip
+        network = AutoModelForCausalLM.from_pretrained(folder, quantization_config=four_bits, dtype=torch.float32)
     network.set_attn_implementation("eager")
     pl.seed_everything(0, verbose=False)
-    network = peft.get_peft_model(network, config).train()
+    network = peft.get_peft_model(network, config)
+    if kind == "eva":
+        seen = [plain_inputs(batch) for batch in islice(run.data.first_batches(), 2)]
+        peft.initialize_lora_eva_weights(network, seen, gather_distributed_inputs=False, show_progress_bar=False)
+    network.train()
     optimizer = optimizer_of(network, kind)
     schedule = get_cosine_schedule_with_warmup(optimizer, 0, STEPS)
     losses = []
     for step, batch in enumerate(batches, 1):
         labels = batch.input_ids.masked_fill(batch.weights == 0, -100)
-        inputs = {"input_ids": batch.input_ids, "attention_mask": (batch.segments > 0).long()}
-        loss = network(**inputs, labels=labels).loss
+        loss = network(**plain_inputs(batch), labels=labels).loss
         losses.append(float(loss) - penalty(network, kind))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -78,6 +101,10 @@ def plain_losses(run, config, kind):
             network.base_model.update_and_allocate(step)
         optimizer.zero_grad()
     return losses
+
+
+def plain_inputs(batch):
+    return {"input_ids": batch.input_ids, "attention_mask": (batch.segments > 0).long()}
 
 
 def optimizer_of(network, kind):
