@@ -52,10 +52,11 @@ def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     The network itself is called, not its trunk, so that whatever wraps it (PEFT, DDP, hooks) has its say; of the
     logits only those of the last position are made. Virtual tokens put before the text are cut off.
     """
-    return _forward(network, inputs)[0]
+    return forward(network, inputs)[0]
 
 
-def _forward(network: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+def forward(network: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """`last_hidden_state`, and the network's own logits [B, V] of the last position."""
     caught: list[Tensor] = []
 
     def catch(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
@@ -153,6 +154,13 @@ def find_head(network: nn.Module) -> Head:
 
     Raises RecipeError for an architecture that does something else between its hidden states and its logits.
     """
+    head = head_of(network)
+    _prove(network, head)
+    return head
+
+
+def head_of(network: nn.Module) -> Head:
+    """The same, taken at its word."""
     inner = cast(LanguageModel, bare(network))
     config = inner.config.get_text_config()
     module = inner.get_output_embeddings()
@@ -160,9 +168,7 @@ def find_head(network: nn.Module) -> Head:
         raise RecipeError(f"{type(inner).__name__} has no head over a vocabulary, so it is no language model.")
     divisor, factor = getattr(config, "logits_scaling", None), getattr(config, "logit_scale", None)
     scale = 1.0 / divisor if divisor is not None else factor
-    head = Head(_active(module), scale, getattr(config, "final_logit_softcapping", None))
-    _prove(network, head)
-    return head
+    return Head(_active(module), scale, getattr(config, "final_logit_softcapping", None))
 
 
 def _active(module: nn.Module) -> nn.Module:
@@ -177,7 +183,7 @@ def _prove(network: nn.Module, head: Head) -> None:
         return
     tokens = torch.tensor([[1, 2]], device=parameter.device)
     with torch.no_grad(), torch.random.fork_rng():
-        hidden, logits = _forward(network, {"input_ids": tokens, "use_cache": False})
+        hidden, logits = forward(network, {"input_ids": tokens, "use_cache": False})
         ours = head.logits(hidden[:, -1])
     if not logits.isfinite().all():
         raise NumericsError(

@@ -181,6 +181,28 @@ class Restored(Protocol):
         """Find in an artifact what was made; called before anything else is asked for."""
 
 
+@runtime_checkable
+class Choosing(Protocol):
+    """A model that chooses what it is made of by how well that does. What it chose belongs into its lineage.
+
+    An artifact of it is `Restored`: nothing is chosen there again.
+    """
+
+    def choose(self, judge: Callable[[nn.Module], float]) -> None:
+        """Choose, before anything is loaded; `judge` gives the recipe's score of a network, the higher the better.
+
+        The examples of a judgement are those of the validation split. The tokenizer does not depend on the choice.
+        """
+
+
+@runtime_checkable
+class Outlined(Protocol):
+    """A model whose network is not what its configuration alone describes, such as one that is made of several."""
+
+    def outline(self) -> nn.Module:
+        """Its network on the meta device, where nothing has values."""
+
+
 class Adaptation(Protocol):
     """Which weights may move. Inherit it: what most adaptations leave as it is has a body here.
 

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
 from luthier import artifact
+from luthier.choosing import choose
 from luthier.console import coloured
 from luthier.errors import RecipeError
 from luthier.evaluate.scores import Scores
@@ -91,6 +92,7 @@ class Run:
         """Go through the stages, write what is left, and give the score that the recipe names."""
         with self.folder.lock(), self.signals:
             self._begin()
+            choose(self)
             for stage in self._stages():
                 stage()
             return self._finish() if first_rank() else None

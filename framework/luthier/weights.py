@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM
+
+from luthier.parts import Outlined
 
 if TYPE_CHECKING:
     from luthier.parts import Adaptation, Model
@@ -39,13 +42,19 @@ def chooses(model: Model, adaptation: Adaptation) -> None:
         weights(model, adaptation)
 
 
+def outline(model: Model) -> nn.Module:
+    """The network of a model on the meta device, as the model outlines it or else as its configuration says."""
+    if isinstance(model, Outlined):
+        return model.outline()
+    with torch.device("meta"):
+        network: nn.Module = AutoModelForCausalLM.from_config(deepcopy(model.config))  # type: ignore[no-untyped-call]
+    return network
+
+
 def weights(model: Model, adaptation: Adaptation) -> Weights:
     """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
-    config: Any = deepcopy(model.config)
-    with torch.device("meta"):
-        network = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-    parameters = list(adaptation(network).parameters())
-    text = config.get_text_config()
+    parameters = list(adaptation(outline(model)).parameters())
+    text: Any = model.config.get_text_config()
     width = int(text.hidden_size)
     return Weights(
         total=sum(each.numel() for each in parameters),

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from luthier.data import encode
 from luthier.errors import DataError
-from luthier.generate.kv import roomy_cache
+from luthier.generate.answering import Answering
+from luthier.generate.kv import cache_for
 from luthier.generate.sampling import Sampling
 from luthier.generate.stops import cut, stop_tokens
 from luthier.head import bare, virtual_tokens
@@ -57,8 +58,11 @@ def generate(
 
     `heard` is called with an answer after each of its tokens, for who wants to read along.
     Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
-    longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all.
+    longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all. A network
+    that is `Answering` does it in its own way, and nobody hears it.
     """
+    if isinstance(network, Answering):
+        return network.write_answers(conversations, settings or Sampling())
     prompts = [encode.context({"messages": list(conversation)}, tokenizer) for conversation in conversations]
     return answered(network, tokenizer, prompts, settings, heard=heard)
 
@@ -132,8 +136,7 @@ class Writer:
         room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
 
         ids, mask = self._left_padded([prompts[number] for number in batch], longest + max(room))
-        config: Any = bare(self.network).config.get_text_config()  # type: ignore[operator, union-attr]
-        cache = roomy_cache(config, self.virtual + longest + max(room))
+        cache = cache_for(self.network, self.virtual + longest + max(room))
         logits = self._forward(ids, mask[:, :longest], cache)
         if samples > 1:
             cache.batch_repeat_interleave(samples)

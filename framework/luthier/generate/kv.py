@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
+
+from luthier.head import bare
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
@@ -46,6 +48,13 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     def _view(self) -> tuple[Tensor, Tensor]:
         self.keys, self.values = (buffer[:, :, : self.length] for buffer in self._buffers)
         return self.keys, self.values
+
+
+def cache_for(network: nn.Module, room: int) -> Any:
+    """What a network keeps of `room` tokens a row: the cache that it makes by its own `new_cache`, or a roomy one."""
+    inner: Any = bare(network)
+    made = getattr(inner, "new_cache", None)
+    return made(room) if made is not None else roomy_cache(inner.config.get_text_config(), room)
 
 
 def roomy_cache(config: Any, room: int) -> DynamicCache:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from luthier import attention, scoring
 from luthier.data import encode
+from luthier.generate.answering import Answering
 from luthier.head import bare, find_head, last_hidden_state, virtual_tokens
 from luthier.parts import Sequence as Tokens
 
@@ -41,6 +42,8 @@ def score_labels(
     another is not taken for it. Labels stand side by side behind their conversation, each blind to the others;
     where the network's attention cannot be masked so, every pair is read by itself, with the same result.
     """
+    if isinstance(network, Answering):
+        return network.judge_labels(conversations, labels)
     trees = [Tree([_continued(conversation, label, tokenizer) for label in labels]) for conversation in conversations]
     if not can_branch(network, max((len(tree) for tree in trees), default=0)):
         sequences = [sequence for tree in trees for sequence in tree.branches]
