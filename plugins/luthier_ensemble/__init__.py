@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import luthier
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+OUTPUTS = "luthier_ensemble.outputs.Ensemble"
+ANSWERS = {
+    f"luthier_ensemble.answers.{each}"
+    for each in ("vote.Vote", "best_of_n.BestOfN", "router.Router", "cascade.Cascade")
+}
 
 
 @luthier.hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_ensemble.recipes"
+
+
+@luthier.hookimpl
+def luthier_check(config: DictConfig) -> Iterator[str]:
+    """What cannot be trained, as what moved would have no place to be kept."""
+    model, adaptation = str(config.model.get("_target_", "")), str(config.adaptation.get("_target_", ""))
+    if "fit" not in config.stages:
+        return
+    if model in ANSWERS:
+        yield (
+            "The model chooses among whole answers of its members, which no loss trains: set stages=[evaluate], "
+            "or teach a network what it says."
+        )
+    if model == OUTPUTS and adaptation == "luthier.adaptation.Full":
+        yield (
+            "adaptation=full would move every weight of every member, and one folder of weights cannot hold them: "
+            "choose adaptation=gate, mixing or lora, or set stages=[evaluate]."
+        )
+    if model == OUTPUTS and "virtual_tokens" in config.adaptation:
+        yield "Virtual tokens stand before the text of one network, and an ensemble is several: choose adaptation=gate."

@@ -1,0 +1,1 @@
+"""How what several networks find likely becomes one distribution over the next token."""

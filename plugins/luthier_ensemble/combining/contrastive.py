@@ -1,0 +1,62 @@
+"""What an expert finds likely and an amateur does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from luthier.errors import RecipeError
+from luthier.nearest import nearest
+from luthier_ensemble.combining.combining import Combining
+
+
+@dataclass(kw_only=True)
+class Contrastive(Combining):
+    """q ∝ p_expert^(1 + β) / p_amateur^β over the tokens with p_expert ≥ α · max p_expert (O'Brien & Lewis, 2023).
+
+    The ensemble says (1 - floor) · q + floor · p_expert, so that every token has a chance and every loss is finite.
+    """
+
+    expert: str
+    amateur: str
+    beta: float = 0.5
+    alpha: float = 0.1
+    floor: float = 0.001
+
+    weighted = False
+
+    def check(self, members: Sequence[str]) -> None:
+        for role in ("expert", "amateur"):
+            if getattr(self, role) not in members:
+                raise RecipeError(
+                    f"There is no member {getattr(self, role)!r} to be the {role}.",
+                    where=f"model.combining.{role}",
+                    hint=nearest(getattr(self, role), members, "The members are"),
+                )
+        if len(members) != 2 or self.expert == self.amateur:
+            raise RecipeError(
+                f"A contrast is between an expert and an amateur, and the members are {', '.join(members)}.",
+                where="model.members",
+            )
+        wrong = {"beta": self.beta < 0, "alpha": not 0 < self.alpha <= 1, "floor": not 0 < self.floor < 1}
+        for name in (name for name, is_wrong in wrong.items() if is_wrong):
+            raise RecipeError(
+                f"{name} is {getattr(self, name)}, but beta is 0 or more, alpha above 0 and at most 1, and floor "
+                "between 0 and 1.",
+                where=f"model.combining.{name}",
+            )
+
+    def shares(self, members: Sequence[str]) -> list[float]:
+        return [1.0 if name == self.expert else 0.0 for name in members]
+
+    def __call__(self, said: Iterable[tuple[str, Tensor]], log_shares: Tensor) -> Tensor:
+        by_name = dict(said)
+        expert, amateur = by_name[self.expert], by_name[self.amateur]
+        contrast = (1 + self.beta) * expert - self.beta * amateur
+        implausible = expert < expert.amax(-1, keepdim=True) + math.log(self.alpha)
+        contrast = torch.log_softmax(contrast.masked_fill(implausible, -torch.inf), dim=-1)
+        return torch.logaddexp(contrast + math.log1p(-self.floor), expert + math.log(self.floor))

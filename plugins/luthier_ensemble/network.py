@@ -1,0 +1,128 @@
+"""Several networks that are asked as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PretrainedConfig
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from luthier.errors import RecipeError
+from luthier.generate.kv import cache_for
+from luthier.head import bare, forward, virtual_tokens
+from luthier_ensemble.combining.combining import Combining
+from luthier_ensemble.mix import Mix
+
+
+class Members(nn.ModuleList):
+    """The networks, one after another: what each makes of a text, side by side."""
+
+    def forward(self, caches: Sequence[Any], inputs: Mapping[str, Any]) -> tuple[Tensor, list[Tensor]]:
+        """The last hidden states of all, [B, T, ΣH], and the logits of each at the last position, [B, V]."""
+        hidden, logits = zip(
+            *(forward(member, {**inputs, **cache}) for member, cache in zip(self, caches, strict=True)), strict=True
+        )
+        return torch.cat(hidden, dim=-1), list(logits)
+
+
+@dataclass
+class Caches:
+    """What each member keeps of the tokens that it has read."""
+
+    of: list[Any]
+
+    def get_seq_length(self) -> int:
+        return int(self.of[0].get_seq_length())
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        for cache in self.of:
+            cache.batch_repeat_interleave(repeats)
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        for cache in self.of:
+            cache.batch_select_indices(indices)
+
+
+class EnsembleNetwork(nn.Module):
+    """A causal language model made of several with one vocabulary: its trunk is theirs side by side, its head a `Mix`.
+
+    Whatever asks a network for hidden states, logits, answers or losses works as with any other.
+    """
+
+    def __init__(self, members: Mapping[str, nn.Module], combining: Combining, config: PretrainedConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.members = Members(members.values())
+        widths = [bare(member).get_output_embeddings().weight.shape[-1] for member in members.values()]  # type: ignore[operator, union-attr]
+        self.mix = Mix(members, combining, int(config.vocab_size), widths)
+        self.generation_config = getattr(bare(self.members[0]), "generation_config", None)
+
+    @property
+    def virtual_tokens(self) -> int:
+        return max(virtual_tokens(member) for member in self.members)
+
+    def get_decoder(self) -> nn.Module:
+        return self.members
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.mix
+
+    @property
+    def supports_gradient_checkpointing(self) -> bool:
+        return all(bare(member).supports_gradient_checkpointing for member in self.members)
+
+    def gradient_checkpointing_enable(self, **settings: Any) -> None:
+        for member in self.members:
+            bare(member).gradient_checkpointing_enable(**settings)  # type: ignore[operator]
+
+    def set_attn_implementation(self, name: str) -> None:
+        for member in self.members:
+            bare(member).set_attn_implementation(name)  # type: ignore[operator]
+        self.config._attn_implementation = name
+
+    @property
+    def _no_split_modules(self) -> list[str]:
+        return [name for member in self.members for name in cast("Any", bare(member))._no_split_modules or ()]
+
+    def save_pretrained(self, folder: Path) -> None:
+        raise RecipeError(
+            "An ensemble is several networks, and other tools load one.",
+            where=str(folder),
+            hint="Teach it to a single one: method=distill, with model@method.teacher=run.",
+        )
+
+    def prepare_inputs_for_generation(self, *inputs: Any, **more: Any) -> Any:
+        """PEFT asks for it; transformers' own generation does not know of several caches."""
+        raise NotImplementedError("luthier.generate writes the answers of an ensemble")
+
+    def new_cache(self, room: int) -> Caches:
+        """A cache for each member, with room for so many tokens a row."""
+        return Caches([cache_for(member, room) for member in self.members])
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor | None = None,
+        past_key_values: Caches | None = None,
+        logits_to_keep: int = 0,
+        **rest: Any,
+    ) -> CausalLMOutputWithPast:
+        """Logits of the last `logits_to_keep` positions, of all where that is 0."""
+        inputs = {"input_ids": input_ids, "position_ids": position_ids, **rest}
+        given = {name: value for name, value in inputs.items() if value is not None}
+        own = (
+            [{"past_key_values": cache} for cache in past_key_values.of]
+            if past_key_values
+            else [{}] * len(self.members)
+        )
+        hidden, last = self.members(own, given)
+        if logits_to_keep == 1:
+            logits = self.mix.combined(iter([each.unsqueeze(1) for each in last]), hidden[:, -1:])
+        else:
+            logits = self.mix(hidden[:, -logits_to_keep:])
+        return CausalLMOutputWithPast(logits=logits, past_key_values=past_key_values)  # type: ignore[arg-type]

@@ -1,0 +1,132 @@
+"""One model that is asked as several, and says what they say together."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import nn
+from transformers import PretrainedConfig
+
+from luthier.data import identity
+from luthier.errors import RecipeError
+from luthier.models.judging import judges
+from luthier.models.loading import Loading, dress, in_dtype
+from luthier.models.tokenizers import settle
+from luthier.weights import outline
+from luthier_ensemble.combining.combining import Combining
+from luthier_ensemble.network import EnsembleNetwork
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from luthier.parts import Model
+
+
+class Ensemble:
+    """Ask several models with one vocabulary for each next token, and combine what they find likely.
+
+    Every member reads the text with a cache of its own. The tokenizer and its chat template are the first member's.
+    """
+
+    def __init__(
+        self,
+        *,
+        members: dict[str, Model],
+        combining: Combining,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+        gradient_checkpointing: bool = False,
+        chat_template: str | None = None,
+    ) -> None:
+        if not members:
+            raise RecipeError(
+                "The ensemble has no members.",
+                where="model.members",
+                hint="Add each to the recipe's defaults: /model@model.members.NAME: folder.",
+            )
+        combining.check(list(members))
+        self.members, self.combining = members, combining
+        self.dtype, self.gradient_checkpointing, self.chat_template = dtype, gradient_checkpointing, chat_template
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The first member's; RecipeError where another member reads text as other tokens."""
+        tokenizer = deepcopy(next(iter(self.members.values())).tokenizer)
+        for name, member in self.members.items():
+            if member.tokenizer.get_vocab() != tokenizer.get_vocab():
+                raise RecipeError(
+                    f"{name} has another vocabulary ({len(member.tokenizer)} tokens) than the first member "
+                    f"({len(tokenizer)}).",
+                    where=f"model.members.{name}",
+                    hint="Members with other tokens can vote on whole answers: model=vote.",
+                )
+        settle(tokenizer, self.config, chat_template=self.chat_template)
+        return tokenizer
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        """All members side by side: layers and widths add up, and what is limited is as in the narrowest."""
+        configs: list[Any] = [member.config.get_text_config() for member in self.members.values()]
+
+        def least(name: str) -> int | None:
+            return min((found for each in configs if (found := getattr(each, name, None)) is not None), default=None)
+
+        kinds = [getattr(each, "layer_types", None) or ["full_attention"] * each.num_hidden_layers for each in configs]
+        inner = [getattr(each, "intermediate_size", None) or 4 * each.hidden_size for each in configs]
+        return PretrainedConfig(
+            architectures=[" + ".join((each.architectures or [each.model_type])[0] for each in configs)],
+            vocab_size=least("vocab_size"),
+            hidden_size=sum(each.hidden_size for each in configs),
+            intermediate_size=sum(inner),
+            num_hidden_layers=sum(each.num_hidden_layers for each in configs),
+            layer_types=[kind for each in kinds for kind in each],
+            max_position_embeddings=least("max_position_embeddings"),
+            sliding_window=least("sliding_window"),
+            tie_word_embeddings=False,
+        )
+
+    def network(self) -> nn.Module:
+        network: Any = self._joined({name: member.network() for name, member in self.members.items()})
+        loading = Loading(self.dtype, network.config._attn_implementation, self.gradient_checkpointing)
+        if self.dtype != "auto":
+            in_dtype(network, loading.torch_dtype(self.config))
+        return dress(network, loading)
+
+    def outline(self) -> nn.Module:
+        """The network on the meta device."""
+        return self._joined({name: outline(member) for name, member in self.members.items()})
+
+    def lineage(self) -> dict[str, Any]:
+        """With the lineage of each member, and how they are combined."""
+        members = {name: member.lineage() for name, member in self.members.items()}
+        combining = {"kind": type(self.combining).__name__, **vars(self.combining)}
+        weights = [[name, member.get("sha256") or member] for name, member in members.items()]
+        return {
+            "kind": "ensemble",
+            "name": " + ".join(self.members),
+            "sha256": identity.of([weights, combining]),
+            "dtype": self.dtype,
+            "combining": combining,
+            "members": members,
+        }
+
+    def _joined(self, networks: dict[str, nn.Module]) -> EnsembleNetwork:
+        (first, network), *others = networks.items()
+        for name, other in others:
+            if _attention(other) != _attention(network):
+                raise RecipeError(
+                    f"{name} computes attention as {_attention(other)}, and {first} as {_attention(network)}.",
+                    where=f"model.members.{name}.attn_implementation",
+                    hint="Members read the same packed texts, so give them the same.",
+                )
+        for name, each in networks.items():
+            if judges(each):
+                raise RecipeError(f"{name} judges and finds no next token likely.", where=f"model.members.{name}")
+        config = deepcopy(self.config)
+        config._attn_implementation = _attention(network)
+        return EnsembleNetwork(networks, self.combining, config)
+
+
+def _attention(network: Any) -> str:
+    return str(network.config.get_text_config()._attn_implementation)
