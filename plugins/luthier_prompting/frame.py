@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.data.examples import prompt_of
+from luthier.data.examples import last_question
 from luthier.errors import DataError
 from luthier.evaluate.turns import text_of
 from luthier.parts import Example
+from luthier.prompt import with_system
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.wording import Wording
 
@@ -56,10 +57,9 @@ class Frame:
 
     def opened(self, turns: Sequence[Message], messages: Sequence[Message]) -> list[Message]:
         """The system prompts, the turns of the examples, and the rest of the conversation."""
-        own = [turn for turn in messages[:1] if turn["role"] == "system"]
-        said = "\n\n".join([*([self.system] if self.system else []), *(text_of(turn) for turn in own)])
-        system = [{**(own[0] if own else {}), "role": "system", "content": said}] if said else []
-        return [*system, *turns, *messages[len(own) :]]
+        said = with_system(self.system, messages)
+        before = sum(turn["role"] == "system" for turn in said[:1])
+        return [*said[:before], *turns, *said[before:]]
 
     def demonstration(self, example: Example) -> Demonstration | None:
         """A training example as a question and its answer; None where it is more than that."""
@@ -79,12 +79,6 @@ class Frame:
             question = self.wording(shown.known(), where=shown.where)
         answer = {"role": "assistant", "content": shown.answer, "weight": 0.0}
         return [{"role": "user", "content": question}, answer]
-
-
-def last_question(example: Example) -> int | None:
-    """The place of the user's last turn before the answer; None where the user says nothing."""
-    asked = prompt_of(example)
-    return next((at for at in reversed(range(len(asked))) if asked[at]["role"] == "user"), None)
 
 
 def text_asked(example: Example) -> str:

@@ -30,7 +30,7 @@ MAY_KNOW = {  # what is named here knows these and nothing else of luthier
     "optimizers": {"errors", "parts"},
     "fetch": {"errors", "nearest"},
     "adaptation": {"errors", "head", "models", "nearest", "new_tokens", "parts"},
-    "prompt": {"errors", "parts"},
+    "prompt": {"errors", "evaluate", "parts"},
     "method": {"beside", "data", "errors", "new_tokens", "parts"},
 }
 JOINTS = {("luthier.models.run", "luthier.artifact"), ("luthier.evaluate.finished", "luthier.artifact")}

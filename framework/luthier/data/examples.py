@@ -29,6 +29,12 @@ def answer_of(example: Example) -> str:
     return str(messages[-1]["content"]) if messages and messages[-1]["role"] == "assistant" else ""
 
 
+def last_question(example: Example) -> int | None:
+    """The place of the user's last turn before the answer; None where the user says nothing."""
+    asked = prompt_of(example)
+    return next((at for at in reversed(range(len(asked))) if asked[at]["role"] == "user"), None)
+
+
 def text_of(example: Example) -> str:
     """All that an example says as one text: its `text`, or what its messages and its answers say, line by line."""
     if "text" in example:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from luthier.evaluate.metrics.metric import Attempt
@@ -20,6 +20,8 @@ class Turn:
     where: str = ""
     text: str = ""
     """What a classification is about, without the words around it."""
+    example: Example = field(default_factory=dict)
+    """What the prompt made of the example, with all further columns of both."""
 
     def about(self, text: str) -> Conversation:
         """The same conversation about another text; about nothing but it where it is no classification."""
@@ -38,7 +40,7 @@ class Turn:
         return next(said, "")
 
     def attempt(self, output: str) -> Attempt:
-        return Attempt(self.question, output, self.reference)
+        return Attempt(self.question, output, self.reference, self.example)
 
 
 def turns(examples: Iterable[Example], prompt: Prompt) -> list[Turn]:
@@ -51,7 +53,7 @@ def _turn(shown: Example, example: Example) -> Turn | None:
     if not messages or messages[-1].get("role") != "assistant" or not text_of(messages[-1]):
         return None
     text = str(example.get("text", "")) if "label" in example else ""
-    return Turn(messages[:-1], text_of(messages[-1]), str(example.get("where", "")), text)
+    return Turn(messages[:-1], text_of(messages[-1]), str(example.get("where", "")), text, shown)
 
 
 def _asks(message: dict[str, Any]) -> bool:

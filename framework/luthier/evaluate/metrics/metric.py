@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from luthier.evaluate.bootstrap import Floats
+from luthier.parts import Example
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What was asked (the last user message), what the model said, and what it should have said."""
+    """What was asked (the last user message), what the model said, and what it should have said.
+
+    `example` is all that the prompt made of the example, with the further columns of both.
+    """
 
     question: str
     output: str
     reference: str
+    example: Example = field(default_factory=dict)
 
 
 class Metric(Protocol):

@@ -1,0 +1,24 @@
+"""Hooks only; nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import luthier
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@luthier.hookimpl
+def luthier_recipes() -> str:
+    return "pkg://luthier_retrieval.recipes"
+
+
+@luthier.hookimpl
+def luthier_check(config: DictConfig) -> Iterator[str]:
+    """An index that needs a library of an extra is not begun without it."""
+    if "luthier_retrieval.neighbours.hnsw.Hnsw" in str(config.get("prompt")) and find_spec("faiss") is None:
+        yield 'prompt/neighbours=hnsw needs faiss, which is not installed: pip install "luthier[retrieval]".'

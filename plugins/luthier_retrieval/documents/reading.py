@@ -1,0 +1,99 @@
+"""A file as documents, by its ending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from luthier.data.readers.by_ending import TABLES, reader_of
+from luthier.errors import DataError, RecipeError
+from luthier_retrieval.documents import Document
+
+Columns = Mapping[str, str]
+TEXT, TITLE, NAME = "text", "title", "name"
+COLUMNS: Columns = {TEXT: "text", TITLE: "title", NAME: "id"}
+"""How the columns of records are called, unless a recipe says otherwise."""
+
+
+def _plain(path: Path) -> Document:
+    return Document("", _decoded(path))
+
+
+def _markdown(path: Path) -> Document:
+    return Document("", _decoded(path), markdown=True)
+
+
+def _html(path: Path) -> Document:
+    """A page as Markdown, without what is no text of it."""
+    from bs4 import BeautifulSoup
+    from markdownify import MarkdownConverter
+
+    page = BeautifulSoup(_decoded(path), "html.parser")
+    title = page.title.get_text(" ", strip=True) if page.title else ""
+    for part in page(["head", "script", "style", "noscript", "template", "nav"]):
+        part.decompose()
+    written = MarkdownConverter(heading_style="ATX", strip=["img"]).convert_soup(page)
+    return Document("", written.strip(), title, markdown=True)
+
+
+def _pdf(path: Path) -> Document:
+    """The text of each page below a heading with its number, so that it can be cited."""
+    try:
+        from pypdf import PdfReader
+        from pypdf.errors import PyPdfError
+    except ImportError as error:
+        raise RecipeError(
+            f"{path.name} is a PDF, and pypdf is not installed.", hint='pip install "luthier[retrieval]"'
+        ) from error
+    try:
+        reader = PdfReader(path)
+        pages = [page.extract_text() for page in reader.pages]
+        title = str(reader.metadata.title or "" if reader.metadata else "")
+    except (PyPdfError, ValueError, KeyError) as error:
+        raise DataError(f"The PDF cannot be read: {error}", where=str(path)) from error
+    numbered = (f"## Page {number}\n\n{text.strip()}" for number, text in enumerate(pages, 1) if text.strip())
+    return Document("", "\n\n".join(numbered), title, markdown=True)
+
+
+FILES: Mapping[str, Callable[[Path], Document]] = {
+    ".txt": _plain, ".text": _plain, ".rst": _plain, ".md": _markdown, ".markdown": _markdown,
+    ".html": _html, ".htm": _html, ".pdf": _pdf,
+}  # fmt: skip
+ENDINGS = (*FILES, *TABLES)
+
+
+def can_read(path: Path) -> bool:
+    return path.suffix.lower() in FILES or reader_of(path) is not None
+
+
+def read(path: Path, name: str, columns: Columns) -> Iterator[Document]:
+    """The document that a file is, or those that its records are; DataError for what is no text."""
+    if (reading := FILES.get(path.suffix.lower())) is not None:
+        found = reading(path)
+        yield Document(name, found.text, found.title, found.markdown)
+        return
+    known = reader_of(path)
+    assert known is not None, "`can_read` was asked"
+    for record in known[1].records(path, name):
+        if record.row is None:
+            raise record.fault or DataError("The row cannot be read.", where=record.where)
+        text = record.row.get(columns[TEXT])
+        if not isinstance(text, str):
+            there = ", ".join(map(str, record.row))
+            hint = f"It has {there}; prompt.documents.columns={{text: …}} names the right one."
+            raise DataError(f"A record has no text in {columns[TEXT]!r}.", where=record.where, hint=hint)
+        own = record.row.get(columns[NAME])
+        title = str(record.row.get(columns[TITLE]) or "")
+        yield Document(record.where if own is None else str(own), text, title, markdown=True)
+
+
+def _decoded(path: Path) -> str:
+    """DataError for a file that is not UTF-8: text that is guessed is found by nobody."""
+    try:
+        return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"The document is not UTF-8: byte {error.start} cannot be read.",
+            where=str(path),
+            hint="Save it as UTF-8.",
+        ) from error

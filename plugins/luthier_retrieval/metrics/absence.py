@@ -1,0 +1,31 @@
+"""Whether a model knows when it cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from luthier.evaluate.bootstrap import Floats, means, ratio
+from luthier.evaluate.metrics.metric import Attempt
+from luthier_retrieval.citing import says_absent
+from luthier_retrieval.metrics import relevant
+
+
+class Absence:
+    """The share of answers that are right about whether there is one: `absent` exactly where no document is relevant.
+
+    An answer is `absent` if these words stand in it, in any case.
+    """
+
+    better = "higher"
+
+    def __init__(self, *, absent: str = "This is not in the documents.") -> None:
+        self.absent = absent
+
+    def statistics(self, attempts: Sequence[Attempt]) -> Floats:
+        right = [says_absent(one.output, self.absent) == (not relevant(one)) for one in attempts]
+        return means(np.array(right, dtype=np.float64))
+
+    def reduce(self, totals: Floats) -> Floats:
+        return ratio(totals)

@@ -1,0 +1,44 @@
+"""Questions to the documents inside this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from luthier.data.formats import Format
+from luthier.data.formats.prompt_completion import PromptCompletion
+from luthier.data.readers.json_lines import JsonLines
+from luthier.data.records import Record
+from luthier.data.sources.files import stamp
+from luthier.data.sources.records_source import RecordsSource
+from luthier.data.splits import ByHash, Splits
+from luthier.fetch.packages import digest
+from luthier_retrieval.documents.shipped import FOLDER
+
+FILE, NAME = FOLDER / "questions.jsonl", "luthier_retrieval/questions.jsonl"
+
+
+@dataclass(kw_only=True)
+class Questions(RecordsSource):
+    """64 questions to `prompt/documents=workshop` with short answers and the document that holds each, and 14 more
+    that no document answers."""
+
+    format: Format | str = field(default_factory=PromptCompletion)
+    splits: Splits = field(default_factory=ByHash)
+    rename: dict[str, str] | None = None
+    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
+    bad_budget: int = 100
+    quarantine: str | None = None
+    shuffle: int | None = None
+    limit: int | None = None
+
+    def records(self) -> Iterator[Record]:
+        return JsonLines().records(FILE, NAME)
+
+    def files_now(self) -> Any:
+        return list(stamp(FILE))
+
+    def origin(self) -> dict[str, Any]:
+        file = {"name": NAME, "sha256": digest(FILE), "bytes": FILE.stat().st_size}
+        return {"files": [file], "licence": "Apache-2.0"}

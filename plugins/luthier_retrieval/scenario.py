@@ -1,0 +1,44 @@
+"""Tasks of a customer-service benchmark as questions to documents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """τ-bench's tasks: what a customer wants (`user_scenario.instructions`) and the documents that it takes.
+
+    The answer of an example is the names of these documents, one a line; `relevant` holds them as a list. Tasks that
+    take none are left out and counted as `without_documents`.
+    """
+
+    name = "scenario"
+    expects = "`user_scenario` with `instructions`, and `required_documents`"
+    keys = (("user_scenario", "required_documents"),)
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> Scenario:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        there = {"user_scenario", "required_documents"} <= row.keys()
+        return "`user_scenario` and `required_documents` stand side by side" if there else ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
+        asked = (row.get("user_scenario") or {}).get("instructions")
+        if not isinstance(asked, str) or not asked.strip():
+            raise DataError("The task has no `user_scenario.instructions`.")
+        names = [str(name) for name in row.get("required_documents") or ()]
+        if not names:
+            counts["without_documents"] += 1
+            return None
+        answer = {"role": "assistant", "content": "\n".join(names)}
+        return {"messages": [{"role": "user", "content": asked}, answer], "relevant": names, "id": str(row.get("id"))}

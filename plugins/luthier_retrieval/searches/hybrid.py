@@ -1,0 +1,55 @@
+"""Passages found in several ways at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from luthier.errors import RecipeError
+from luthier_retrieval.searches import Kept, Numbers, Scores, Search
+from luthier_retrieval.segment import Segment
+
+
+class Hybrid(Search):
+    """Add up 1 / (k + rank) over several searches: reciprocal-rank fusion (Cormack et al., 2009).
+
+    Each search is asked for its best `depth` passages; one that a search does not find there gains nothing from it.
+    `weights` let a search count more, by its name; one that is not named counts once.
+    """
+
+    def __init__(
+        self,
+        *,
+        searches: Mapping[str, Search],
+        k: int = 60,
+        depth: int = 100,
+        weights: dict[str, float] | None = None,
+    ) -> None:
+        if len(searches) < 2:
+            raise RecipeError("A hybrid search needs two searches or more.", where="prompt.search.searches")
+        if unknown := set(weights or {}) - set(searches):
+            raise RecipeError(f"There is no search {min(unknown)!r} to weigh.", where="prompt.search.weights")
+        self.searches, self.k, self.depth, self.weights = searches, k, depth, weights or {}
+
+    def write(self, folder: Path, texts: Sequence[str], kept: Sequence[Kept]) -> None:
+        for search in self.searches.values():
+            search.write(folder, texts, kept)
+
+    def open(self, segments: Sequence[Segment]) -> None:
+        for search in self.searches.values():
+            search.open(segments)
+
+    def __call__(self, question: str, most: int) -> tuple[Numbers, Scores]:
+        scores: dict[int, float] = {}
+        for name, search in self.searches.items():
+            numbers, _ = search(question, max(self.depth, most))
+            for rank, number in enumerate(numbers.tolist(), 1):
+                scores[number] = scores.get(number, 0.0) + self.weights.get(name, 1.0) / (self.k + rank)
+        found = sorted(scores, key=lambda number: (-scores[number], number))[:most]
+        return np.array(found, dtype=np.int64), np.array([scores[number] for number in found], dtype=np.float32)
+
+    def identity(self) -> str:
+        return json.dumps(sorted(search.identity() for search in self.searches.values()))
