@@ -1,23 +1,74 @@
-"""luthier as a user runs it: another process."""
+"""luthier as a user runs it: another process, forked from one that has imported what takes seconds."""
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WARM = multiprocessing.get_context("forkserver")
+WARM.set_forkserver_preload(["luthier.cli", "luthier.run", "peft", "transformers.models.llama.modeling_llama"])
+ASKED_WHEN_NEEDED = ("LUTHIER_", "NO_COLOR", "OMP_NUM_THREADS", "PYTHONPATH", "PATH", "PYTEST_")
+"""Variables that nothing reads while it is imported; with any other one changed the process is a fresh one."""
+
+_AT_FIRST = dict(os.environ)
 
 
 def luthier(
     *words: str, cwd: Path | None = None, timeout: float = 240, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line and give what it printed and its exit code."""
+    environ = {**os.environ, "NO_COLOR": "1", **environment}
+    command = [sys.executable, "-m", "luthier", *words]
+    changed = {name for name in environ.keys() | _AT_FIRST.keys() if environ.get(name) != _AT_FIRST.get(name)}
+    if all(name.startswith(ASKED_WHEN_NEEDED) for name in changed):
+        return _forked(command, Path(cwd or Path.cwd()), environ, timeout)
     return subprocess.run(
-        [sys.executable, "-m", "luthier", *words],
-        cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
+        command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
     )
+
+
+def _forked(
+    command: list[str], cwd: Path, environ: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryDirectory() as scratch:
+        out, err = Path(scratch) / "out", Path(scratch) / "err"
+        process = WARM.Process(target=_carry_out, args=(command[3:], cwd, dict(environ), out, err))
+        process.start()
+        process.join(timeout)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(command, timeout, out.read_text(), err.read_text())
+        assert process.exitcode is not None
+        said = (file.read_text(encoding="utf-8") if file.exists() else "" for file in (out, err))
+        return subprocess.CompletedProcess(command, process.exitcode, *said)
+
+
+def _carry_out(words: list[str], cwd: Path, environ: dict[str, str], out: Path, err: Path) -> None:
+    """`python -m luthier` in a process that is one already."""
+    with out.open("w", encoding="utf-8") as said, err.open("w", encoding="utf-8", buffering=1) as complained:
+        os.dup2(said.fileno(), 1)
+        os.dup2(complained.fileno(), 2)
+        sys.stdout, sys.stderr = said, complained
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(environ)
+        ours = [entry for entry in sys.path if entry != str(ROOT) and not entry.startswith(str(ROOT / "tests"))]
+        sys.path[:] = [str(cwd), *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep)), *ours]
+        sys.argv = ["luthier", *words]
+        if threads := environ.get("OMP_NUM_THREADS"):
+            import torch
+
+            torch.set_num_threads(int(threads))
+        try:
+            runpy.run_module("luthier", run_name="__main__", alter_sys=True)
+        finally:
+            atexit._run_exitfuncs()

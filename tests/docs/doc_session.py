@@ -22,6 +22,7 @@ from luthier.composing import command_line, signatures
 from luthier.console import Console
 from luthier.pipelines import addressing
 from luthier.verbs import BUILT_IN, built_in
+from tests.command import luthier
 
 SHELL = set("|&;<>*$`")
 LOOKS = {"advise", "recipes", "plugins", "explain", "init", "schema", "--help", "--version", "--cfg", "--info"}
@@ -71,15 +72,11 @@ class Session:
         """The exit code and all that was said, stdout first."""
         words = shlex.split(text)
         if words[0] == "luthier" and not SHELL & set(text.replace("${", "").replace("'*'", "")):
-            return self._in_process(words[1:]) if LOOKS & set(words) else self._ended([sys.executable, "-m", *words])
-        return self._ended(["bash", "-c", text])
-
-    def _ended(self, command: Sequence[str]) -> tuple[int, str]:
+            return self._in_process(words[1:]) if LOOKS & set(words) else _said(luthier(*words[1:], cwd=self.folder))
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=280
-        )
-        return done.returncode, done.stdout + done.stderr
+        return _said(subprocess.run(
+            ["bash", "-c", text], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=280
+        ))  # fmt: skip
 
     def check(self, command: Command) -> None:
         """That a command which is not run here could be: a recipe composes, a verb takes the arguments."""
@@ -131,3 +128,7 @@ class Session:
             for name, module in list(sys.modules.items()):
                 if (getattr(module, "__file__", None) or "").startswith(str(self.folder)):
                     del sys.modules[name]
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> tuple[int, str]:
+    return done.returncode, done.stdout + done.stderr
