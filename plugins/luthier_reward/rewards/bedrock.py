@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.examples import answer_of
-from luthier_reward.rewards.judge import post
+from luthier.fetch.endpoint import post
 from luthier_reward.rewards.reward import Messages, Reward, judged
 
 if TYPE_CHECKING:

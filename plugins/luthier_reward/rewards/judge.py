@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from luthier.errors import RecipeError
+from luthier.fetch.endpoint import key_in, post
 from luthier_reward.rewards.reward import Messages
 from luthier_reward.rewards.rubric import PLAIN, Rubric
 
@@ -16,9 +14,6 @@ if TYPE_CHECKING:
     import httpx
 
     from luthier.artifact import Artifact
-
-AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
-"""Answers of a server after which it is worth asking again."""
 
 
 class Judge:
@@ -60,37 +55,9 @@ class Judge:
 
     def _said(self, messages: list[dict[str, Any]]) -> str:
         asked = {"model": self.model, "messages": messages, "temperature": 0, "max_tokens": self.max_tokens}
-        found = post(self._client, f"{self.url}/chat/completions", asked, self.tries, self._key())
+        key = key_in(self.secret, where="method.reward.secret")
+        found = post(self._client, f"{self.url}/chat/completions", asked, self.tries, key)
         return str(found["choices"][0]["message"]["content"] or "")
-
-    def _key(self) -> str:
-        if self.secret is None:
-            return ""
-        if not (found := os.environ.get(self.secret)):
-            raise RecipeError(
-                f"The environment has no {self.secret}, where the judge's key is said to be.",
-                where="method.reward.secret",
-            )
-        return found
-
-
-def post(client: httpx.Client, url: str, body: Any, tries: int, key: str = "") -> Any:
-    """What a server answers to JSON, as JSON; asked again, a little later each time, where that may help."""
-    import httpx
-
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    for attempt in range(tries):
-        last = attempt == tries - 1
-        try:
-            answer = client.post(url, json=body, headers=headers)
-            if answer.status_code not in AGAIN or last:
-                answer.raise_for_status()
-                return answer.json()
-        except httpx.TransportError:
-            if last:
-                raise
-        time.sleep(0.5 * 2**attempt)
-    return None
 
 
 class RunJudge:
