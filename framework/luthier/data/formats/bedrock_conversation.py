@@ -28,8 +28,11 @@ class BedrockConversation:
     Blocks of text, reasoning, tool use and tool results are read, `toolConfig` gives the tool definitions; a tool
     result becomes a turn of the role tool. Images, videos and documents are refused: only text is trained on. Strings
     that would fail a job on Bedrock ("User:", "[EOS]", …) are counted as `reserved_strings`. The turns then obey the
-    rules of `luthier.data.formats.conversation.conversation`.
+    rules of `luthier.data.formats.conversation.conversation`. `answered` false allows prompts without an assistant
+    turn, such as the input of a distillation job.
     """
+
+    answered: bool = True
 
     name = "bedrock_conversation"
     expects = "`schemaVersion`, and `messages` whose content is a list of blocks"
@@ -52,7 +55,7 @@ class BedrockConversation:
             for index, turn in enumerate(_list(row.get("messages"), "messages"))
             for made in _turns(turn, f"messages[{index}]")
         ]
-        example["messages"] = conversation([*system, *turns], counts)
+        example["messages"] = conversation([*system, *turns], counts, answered=self.answered)
         if row.get("toolConfig"):
             given = _object(row["toolConfig"], "toolConfig").get("tools")
             example["tools"] = tools([_definition(tool) for tool in _list(given, "toolConfig.tools")])
