@@ -28,6 +28,9 @@ KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 Shared = tuple[Tensor, Tensor]
 """Keys and values [B, Hkv, n, D] that each sequence of a row sees before its own."""
 
+Heard = Callable[[nn.Module, Tensor, Tensor, "Layer"], None]
+"""`heard(module, query [B, Hq, T, D], key [B, Hkv, T, D], layer)`; what it sees may be differentiated."""
+
 
 class Packing:
     """Where the sequences of a batch end: plain integers, so that reading them never waits for a device.
@@ -38,6 +41,7 @@ class Packing:
 
     Something may stand before every sequence at once (`behind`): the first `lead` tokens of each row, which
     `boundaries` do not count, or the keys and values that `before` holds for each layer, [layers, 2, Hkv, n, D].
+    `heard` is called in every attention layer, with what it is about to attend with.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Packing:
     ) -> None:
         self.boundaries, self.padding, self.branches = boundaries, padding, branches or {}
         self.lead, self.before = 0, cast("Tensor | None", None)
+        self.heard: Heard | None = None
         self._tensors: dict[tuple[str, int, torch.device], Tensor] = {}
         self._repeated: dict[torch.device, Tensor] = {}
         self._blocks: dict[tuple[int, int | None], list[attention_blocks.Block]] = {}
@@ -55,7 +60,7 @@ class Packing:
     def behind(self, *, lead: int = 0, before: Tensor | None = None) -> Packing:
         """The same packing behind something that every sequence of a row sees."""
         packing = Packing(self.boundaries, self.padding, self.branches)
-        packing.lead, packing.before = lead, before
+        packing.lead, packing.before, packing.heard = lead, before, self.heard
         return packing
 
     @property
@@ -326,6 +331,8 @@ def packed_attention(
             where="batch.packing",
             hint="Set batch.packing=false.",
         )
+    if packing.heard is not None:
+        packing.heard(module, query, key, layer)
     kind = query.device.type
     if torch.is_autocast_enabled(kind):
         query, key, value = (t.to(torch.get_autocast_dtype(kind)) for t in (query, key, value))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import luthier
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from luthier.verbs import Verb
 
 
@@ -17,7 +19,15 @@ def luthier_recipes() -> str:
 
 
 @luthier.hookimpl
-def luthier_verbs() -> Iterable[Verb]:
-    from luthier_distillation.cache_teacher import VERB
+def luthier_check(config: DictConfig) -> Iterator[str]:
+    """What is shown to a teacher where there is none."""
+    shows = config.prompt.get("_target_") == "luthier_distillation.prompts.ForTeacher"
+    if shows and config.method.get("_target_") != "luthier_distillation.distill.Distillation":
+        yield "prompt=for_teacher shows more to a teacher, and the method has none: set method=distill."
 
-    return [VERB]
+
+@luthier.hookimpl
+def luthier_verbs() -> Iterable[Verb]:
+    from luthier_distillation import ask_teacher, cache_teacher
+
+    return [ask_teacher.VERB, cache_teacher.VERB]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from luthier.errors import RecipeError
+from luthier.errors import DataError, RecipeError
 from luthier.verbs import Call, Verb
 
 if TYPE_CHECKING:
     from luthier.data.module import Data
-    from luthier.parts import Sequence
+    from luthier_distillation.keeping import Both
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -23,33 +23,27 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    asked = call.arguments
-    composition = call.composer(asked.config_dir).compose(asked.answers)
-    from luthier.build import build
     from luthier.data import identity
-    from luthier.models.safety import vouch
     from luthier.report.figures import number, size
-    from luthier_distillation.distill import Distillation
     from luthier_distillation.keeping import Keeper
-    from luthier_distillation.teacher import Live
+    from luthier_distillation.prepared import prepared
 
-    config: Any = composition.config
-    model = build(config.model)
-    vouch(model, composition.vouched)
-    method = build(config.method, model, build(config.adaptation), build(config.optimizer))
-    if not isinstance(method, Distillation) or not isinstance(method.teacher, Live):
-        raise RecipeError("The recipe has no teacher that could be asked.", where="method", hint="Say method=distill.")
+    asked = call.arguments
     if asked.top < 1:
         raise RecipeError(f"--top is {asked.top}.", where="--top", hint="Keep 1 or more.")
-    vouch(method, composition.vouched)
-    method.teacher.check(model.tokenizer)
-    parts = (build(config.data), build(config.prompt), method.encode, model.tokenizer)
-    data = build(config.batch, *parts, int(config.seed))
-    keeper = Keeper(asked.folder, method.teacher, top=asked.top, device=build(config.trainer).device)
-    facts = keeper(_sequences(data), identity.of_tokenizer(model.tokenizer), call.console.say)
+    method, data, device = prepared(call.composer(asked.config_dir).compose(asked.answers))
+    if method.alignment.translates:
+        raise RecipeError(
+            "What a teacher says of other tokens than the student's is not kept.",
+            where="method.alignment",
+            hint="Take method/alignment=same, or let the teacher be asked while the student learns.",
+        )
+    method.check()
+    keeper = Keeper(asked.folder, method.live, top=asked.top, device=device)
+    facts = keeper(_sequences(data), identity.of_tokenizer(method.model.tokenizer), call.console.say)
     tokens, a_token = facts["tokens"], facts["bytes_per_token"]
     rows = [
-        ("teacher", method.teacher.said),
+        ("teacher", method.live.said),
         ("tokens", f"{tokens:,}, the {asked.top} likeliest next ones of each"),
         ("on the disk", f"{size(round(tokens * a_token))}, {a_token} bytes a token"),
         ("left out", f"{facts['left_out']:.3%} of the probability, at most {facts['most_left_out']:.3%} of a token's"),
@@ -60,12 +54,18 @@ def act(call: Call) -> int:
     return 0
 
 
-def _sequences(data: Data) -> Iterator[Sequence]:
-    """All that a run trains on or validates with, as it would be encoded and cut."""
+def _sequences(data: Data) -> Iterator[Both]:
+    """All that a run trains on or validates with, as it would be encoded and cut, and as the teacher is shown it."""
+    from luthier_distillation.alignment import DIFFERENT, DIFFERENT_HINT
+
     for split in ("train", "validation"):
         blocks = data.blocks(split)
         for number in range(blocks.row_count if blocks else 0):
-            yield from blocks.row(number).sequences  # type: ignore[union-attr]
+            sequences = blocks.row(number).sequences  # type: ignore[union-attr]
+            own, shown = (each.ids[each.weights > 0] for each in (sequences[0], sequences[-1]))
+            if own.tolist() != shown.tolist():
+                raise DataError(DIFFERENT, hint=DIFFERENT_HINT)
+            yield sequences[0], sequences[-1]
 
 
 VERB = Verb("cache-teacher", "Keep what a teacher says of a recipe's data, for students to learn from", declare, act)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
@@ -24,6 +25,8 @@ from luthier.training.checkpoint_files import digest
 from luthier_distillation.kept import FORMAT, MANIFEST, keys, spread
 from luthier_distillation.teacher import Live, Told
 
+Both = tuple[Tokens, Tokens]
+"""A sequence as the student reads it, and as the teacher is shown it, which ends in the same trained tokens."""
 PART = 2**15  # trained tokens of a part, at least
 CHUNK = 256  # tokens whose logits exist at once
 
@@ -40,7 +43,7 @@ class Keeper:
     top: int
     device: torch.device
 
-    def __call__(self, asked: Iterable[Tokens], tokenizer: str, heard: Callable[[str], None]) -> dict[str, Any]:
+    def __call__(self, asked: Iterable[Both], tokenizer: str, heard: Callable[[str], None]) -> dict[str, Any]:
         """Keep what the teacher says of the sequences; gives the facts of the manifest, means over all tokens."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / MANIFEST).unlink(missing_ok=True)
@@ -48,7 +51,8 @@ class Keeper:
         who = identity.of([FORMAT, lineages, self.teacher.shares, self.top])
         sums, told, size, width = {}, np.zeros(4), 0, 0
         for number, part in enumerate(_parts(asked)):
-            file, name = self.folder / f"part-{number:05}.safetensors", identity.of([who, keys(part).tolist()])
+            file = self.folder / f"part-{number:05}.safetensors"
+            name = identity.of([who, *(keys(side).tolist() for side in zip(*part, strict=True))])
             made = _described(file, name)
             if made is None:
                 self._make(file, name, part)
@@ -73,34 +77,32 @@ class Keeper:
             "format": FORMAT, "teacher": self.teacher.said, "lineage": lineages, "tokenizer": tokenizer,
             "top": self.top, "width": width, "facts": facts, "sha256": sums,
         }  # fmt: skip
-        _write(self.folder / MANIFEST, json.dumps(manifest, indent=2).encode())
+        seal(self.folder, manifest)
         return facts
 
     @torch.no_grad()
-    def _make(self, file: Path, name: str, part: Sequence[Tokens]) -> None:
+    def _make(self, file: Path, name: str, part: Sequence[Both]) -> None:
         order: list[int] = []
         kept: list[tuple[Tensor, Tensor, Tensor]] = []
         told, width = torch.zeros(4, dtype=torch.float64), 0
-        for group, batch in batches([Row((sequence,)) for sequence in part], self.device):
+        for group, batch in batches([Row((shown,)) for _, shown in part], self.device):
             where = shifted(batch)[1].nonzero().flatten()
             said = self.teacher(batch, where)
             order += group
             width = said.width
             for start in range(0, len(where), CHUNK):
                 kept.append(self._likeliest(said, slice(start, start + CHUNK), told))
-        counts = [int(np.count_nonzero(part[number].weights[1:])) for number in order]
+        counts = [int(np.count_nonzero(part[number][0].weights[1:])) for number in order]
         ids, log_probs, left = (torch.cat(each).numpy() for each in zip(*kept, strict=True))
         arrays = {
-            "keys": keys([part[number] for number in order]),
+            "keys": keys([part[number][0] for number in order]),
             "starts": np.cumsum(np.array([0, *counts], dtype=np.int64)),
             "ids": ids.astype(np.uint16 if width <= 2**16 else np.uint32),
             "log_probs": log_probs,
             "left": left,
         }
         described = {"of": name, "told": json.dumps(told.tolist()), "width": str(width)}
-        temporary = file.with_suffix(f".tmp-{os.getpid()}")
-        save_file(arrays, temporary, described)
-        temporary.replace(file)
+        store(file, arrays, described)
 
     def _likeliest(self, said: Told, rows: slice, told: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What is kept of a chunk of tokens; adds to `told`: tokens, what is left out of each, the divergence."""
@@ -116,17 +118,17 @@ class Keeper:
         return top.indices.cpu(), log_probs.cpu(), left.cpu()
 
 
-def _parts(asked: Iterable[Tokens]) -> Iterator[list[Tokens]]:
+def _parts(asked: Iterable[Both]) -> Iterator[list[Both]]:
     """The sequences that something of is trained on, each once, in parts."""
     seen: set[int] = set()
-    part: list[Tokens] = []
+    part: list[Both] = []
     tokens = 0
-    for sequence in asked:
+    for sequence, shown in asked:
         key, count = int(keys([sequence])[0]), int(np.count_nonzero(sequence.weights[1:]))
         if not count or key in seen:
             continue
         seen.add(key)
-        part.append(sequence)
+        part.append((sequence, shown))
         tokens += count
         if tokens >= PART:
             yield part
@@ -146,7 +148,15 @@ def _described(file: Path, name: str) -> dict[str, str] | None:
     return found if found.get("of") == name else None
 
 
-def _write(file: Path, content: bytes) -> None:
-    temporary = file.with_suffix(".tmp")
-    temporary.write_bytes(content)
+def store(file: Path, arrays: dict[str, NDArray[Any]], described: dict[str, str]) -> None:
+    """Write a part whole or not at all."""
+    temporary = file.with_suffix(f".tmp-{os.getpid()}")
+    save_file(arrays, temporary, described)
     temporary.replace(file)
+
+
+def seal(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, last, whole or not at all."""
+    temporary = folder / f"{MANIFEST}.tmp"
+    temporary.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    temporary.replace(folder / MANIFEST)

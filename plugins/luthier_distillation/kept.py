@@ -3,7 +3,8 @@
 A folder has parts, `part-00000.safetensors` and so on, and `teacher.json`, written last, which names each part's
 sha256. A part holds sequences one after another: `keys` uint64 [s] name their content, `starts` int64 [s + 1] where
 the tokens of each begin, `ids` [n, k] and `log_probs` float16 [n, k] the likeliest next tokens, `left` float16 [n]
-the logarithm of the probability of all others together. Parts are memory-mapped: a batch touches its own rows.
+the logarithm of the probability of all others together, NaN where nothing is known of a token. Parts are memory-mapped:
+a batch touches its own rows.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from luthier.parts import Batch
 from luthier.parts import Sequence as Tokens
 from luthier.sharing import sequences
 from luthier.training.checkpoint_files import digest
+from luthier_distillation.teacher import Told
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,7 +61,8 @@ class Kept:
                     hint="Delete it and run luthier cache-teacher again, which makes only what is missing.",
                 )
 
-    def __call__(self, batch: Batch, where: Tensor) -> _Said:
+    def __call__(self, batch: Batch, where: Tensor) -> tuple[Told, Tensor]:
+        """What was said about those places of the flattened batch, and the places about which anything was."""
         laid = np.full(batch.input_ids.numel(), -1, dtype=np.int64)
         found = [self._nothing]
         begin = 0
@@ -73,7 +76,8 @@ class Kept:
         ids, log_probs, left = (
             torch.from_numpy(np.concatenate(each))[order].to(where.device) for each in zip(*found, strict=True)
         )
-        return _Said(ids, log_probs, left, self.manifest["width"])
+        known = ~left.isnan()
+        return _Said(ids[known], log_probs[known], left[known], self.manifest["width"]), where[known]
 
     @property
     def said(self) -> str:
@@ -136,6 +140,9 @@ class _Said:
     def __call__(self, rows: slice, temperature: float, width: int) -> Tensor:
         whole = spread(self.ids[rows], self.log_probs[rows], self.left[rows], self.width)[:, :width]
         return torch.log_softmax(whole / temperature, dim=-1)
+
+    def project(self, log_probs: Tensor) -> Tensor:
+        return log_probs
 
 
 def spread(ids: Tensor, log_probs: Tensor, left: Tensor, width: int) -> Tensor:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-import luthier
-from luthier.data import identity
-from luthier.data.examples import text_of
-from luthier.data.reading import Reading
-from luthier.fetch import cache
-from luthier.fetch.once import once
 from luthier.models.loading import decoder_layers
+from luthier_distillation.on_examples import OnExamples
 
 if TYPE_CHECKING:
-    from luthier.parts import Model, Source
-
-_FOUND = "influence.json"
+    from luthier.parts import Model
 
 
 class Choice(Protocol):
@@ -39,7 +31,7 @@ class Evenly:
         return [round(place * (layers - 1) / (keep - 1)) for place in range(keep)]
 
 
-class ByInfluence:
+class ByInfluence(OnExamples):
     """Those that change what passes through them most: 1 - cos(before, after), the mean over tokens.
 
     This is the block influence of Men et al. (2024), equation 1, on the beginnings of the first `texts` training
@@ -47,8 +39,7 @@ class ByInfluence:
     """
 
     def __init__(self, *, corpus: Any, texts: int = 32, tokens: int = 256) -> None:
-        self.corpus: Source = corpus
-        self.texts, self.tokens = texts, tokens
+        super().__init__(corpus=corpus, texts=texts, tokens=tokens)
 
     def __call__(self, base: Model, layers: int, keep: int) -> list[int]:
         influences = self.influences(base)
@@ -57,23 +48,12 @@ class ByInfluence:
 
     def influences(self, base: Model) -> list[float]:
         """One number for each layer, the first one first."""
-        reading = Reading.of(self.corpus)
-        asked = [luthier.__version__, base.lineage(), dict(reading.digests), self.texts, self.tokens]
-
-        def measure(folder: Path) -> None:
-            texts = [text_of(example) for example, _ in zip(reading.examples["train"], range(self.texts), strict=False)]
-            found = influences(base, texts, self.tokens)
-            (folder / _FOUND).write_text(json.dumps(found), encoding="utf-8")
-
-        folder = once(cache.folder("influences") / identity.of(asked)[:32], measure)
-        kept: list[float] = json.loads((folder / _FOUND).read_text(encoding="utf-8"))
-        return kept
+        found: list[float] = self.once("influences", base, influences)
+        return found
 
 
-@torch.no_grad()
-def influences(base: Model, texts: list[str], tokens: int) -> list[float]:
+def influences(network: nn.Module, batches: Iterator[Tensor]) -> list[float]:
     """1 - cos(before, after) of each layer, the mean over all tokens of the texts."""
-    network = base.network().eval()
     layers = decoder_layers(network)
     totals, count = torch.zeros(len(layers), dtype=torch.float64), 0
 
@@ -87,8 +67,7 @@ def influences(base: Model, texts: list[str], tokens: int) -> list[float]:
 
     handles = [layer.register_forward_hook(watch(number), with_kwargs=True) for number, layer in enumerate(layers)]
     try:
-        for text in texts:
-            ids = base.tokenizer(text, truncation=True, max_length=tokens, return_tensors="pt")["input_ids"]
+        for ids in batches:
             network(input_ids=ids, use_cache=False, logits_to_keep=1)
             count += ids.numel()
     finally:

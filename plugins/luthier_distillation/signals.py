@@ -9,63 +9,84 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from luthier.errors import RecipeError
 
+if TYPE_CHECKING:
+    from luthier_distillation.inner import Inner
+
 
 class Seen:
     """What a signal may look at for n tokens; each distribution is made once, when it is first asked for.
 
-    `logits` are the student's, [n, V]; `told(T)` gives the teacher's log-probabilities at a temperature, [n, V];
-    `targets` int64 [n] are the tokens of the data.
+    `logits` are the student's, [n, V]; `told(T)` gives the teacher's log-probabilities at a temperature, in a form
+    that `project` brings the student's into; `targets` int64 [n] are the tokens of the data.
     """
 
-    def __init__(self, logits: Tensor, told: Callable[[float], Tensor], targets: Tensor) -> None:
-        self.logits, self.told, self.targets = logits, told, targets
+    def __init__(
+        self,
+        logits: Tensor,
+        told: Callable[[float], Tensor],
+        targets: Tensor,
+        project: Callable[[Tensor], Tensor] = lambda log_probs: log_probs,
+    ) -> None:
+        self.logits, self.told, self.targets, self.project = logits, told, targets, project
         self._student: dict[float, Tensor] = {}
         self._teacher: dict[float, Tensor] = {}
 
     def student(self, temperature: float = 1.0) -> Tensor:
-        """log q, [n, V]."""
+        """log q over the student's vocabulary, [n, V]."""
         if temperature not in self._student:
             self._student[temperature] = torch.log_softmax(self.logits / temperature, dim=-1)
         return self._student[temperature]
 
-    def teacher(self, temperature: float = 1.0) -> Tensor:
-        """log p, [n, V], without gradients."""
+    def both(self, temperature: float) -> tuple[Tensor, Tensor]:
+        """log p and log q over what the two have in common, without gradients for p."""
         if temperature not in self._teacher:
             with torch.no_grad():
                 self._teacher[temperature] = self.told(temperature)
-        return self._teacher[temperature]
+        return self._teacher[temperature], self.project(self.student(temperature))
 
-    def any_teacher(self) -> Tensor:
-        """log p at whichever temperature was asked for already, else at 1: the order of the tokens is the same."""
-        return next(iter(self._teacher.values())) if self._teacher else self.teacher()
+    def agreed(self) -> Tensor:
+        """Where both find the same token likeliest, bool [n]; at whichever temperature was asked for already."""
+        p, q = self.both(next(iter(self._teacher), 1.0))
+        return p.argmax(-1) == q.argmax(-1)
 
 
-class Signal(ABC):
-    """The loss of each token, [n]."""
+class Signal:
+    """What the student is trained on: the loss of each token from what both say, [n], and what goes on inside."""
 
     asks_teacher = True
+    any_vocabulary = False
+    """Whether it can compare distributions over different tokens."""
 
-    @abstractmethod
-    def __call__(self, seen: Seen) -> Tensor: ...
+    def __call__(self, seen: Seen) -> Tensor:
+        return 0 * seen.logits[:, 0]
+
+    def inner(self) -> list[tuple[float, Inner]]:
+        """What of it looks inside the networks, with weights."""
+        return []
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it compares what the two say."""
+        return type(self).__call__ is not Signal.__call__
 
 
 class HardLabels(Signal):
     """-log q(token of the data): no teacher, for mixtures, and for the same training without one."""
 
-    asks_teacher = False
+    asks_teacher, any_vocabulary = False, True
 
     def __call__(self, seen: Seen) -> Tensor:
         return -seen.student().gather(1, seen.targets.unsqueeze(1)).squeeze(1)
 
 
-class Soft(Signal):
+class Soft(Signal, ABC):
     """A distance of p and q at a temperature, times T^`power`.
 
     So the gradients keep their size as the temperature rises (Hinton et al., 2015, section 2).
@@ -79,8 +100,7 @@ class Soft(Signal):
         self.temperature = temperature
 
     def __call__(self, seen: Seen) -> Tensor:
-        apart = self.distance(seen.teacher(self.temperature), seen.student(self.temperature))
-        return self.temperature**self.power * apart
+        return self.temperature**self.power * self.distance(*seen.both(self.temperature))
 
     @abstractmethod
     def distance(self, p: Tensor, q: Tensor) -> Tensor:
@@ -143,6 +163,21 @@ class TotalVariation(Soft):
         return (p.exp() - q.exp()).abs().sum(-1) / 2
 
 
+class Universal(Soft):
+    """Σ |p(i) - q(i)| over the ranks i, both sorted, the shorter one filled up with 0 (Boizard et al., 2024).
+
+    It never asks which token stands at a rank, so that the two may have different vocabularies.
+    """
+
+    power, any_vocabulary = 1, True
+
+    def distance(self, p: Tensor, q: Tensor) -> Tensor:
+        sorted_p, sorted_q = (each.exp().sort(dim=-1, descending=True).values for each in (p, q))
+        width = max(p.shape[-1], q.shape[-1])
+        filled = (torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in (sorted_p, sorted_q))
+        return torch.sub(*filled).abs().sum(-1)
+
+
 class Weighted(Signal):
     """Σ weight · signal over the named signals; one without a weight counts once."""
 
@@ -157,9 +192,24 @@ class Weighted(Signal):
                 hint="In a recipe's defaults: /method/signal@method.signal.signals.NAME: forward_kl, for each.",
             )
         self.asks_teacher = any(signal.asks_teacher for signal in self.signals.values())
+        self.any_vocabulary = all(signal.any_vocabulary for signal in self.signals.values())
 
     def __call__(self, seen: Seen) -> Tensor:
-        return torch.stack([self.weights.get(name, 1.0) * signal(seen) for name, signal in self.signals.items()]).sum(0)
+        return torch.stack([self._weight(name) * signal(seen) for name, signal in self.signals.items()]).sum(0)
+
+    def inner(self) -> list[tuple[float, Inner]]:
+        return [
+            (self._weight(name) * weight, inner)
+            for name, signal in self.signals.items()
+            for weight, inner in signal.inner()
+        ]
+
+    @property
+    def speaks(self) -> bool:
+        return any(signal.speaks for signal in self.signals.values())
+
+    def _weight(self, name: str) -> float:
+        return self.weights.get(name, 1.0)
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,7 @@ from luthier.attention import network_inputs
 from luthier.errors import RecipeError, ResourceError
 from luthier.head import Head, bare, find_head, last_hidden_state
 from luthier.parts import Batch, Model
-from luthier_distillation.vocabulary import refuse_another
+from luthier_distillation.watch import Watch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,23 +34,8 @@ class Told(Protocol):
     def __call__(self, rows: slice, temperature: float, width: int) -> Tensor:
         """log p of those tokens at a temperature, over the first `width` of the vocabulary, float32 [n, width]."""
 
-
-class Teacher(Protocol):
-    """Where the distribution of the next token comes from."""
-
-    def check(self, student: PreTrainedTokenizerBase) -> None:
-        """RecipeError where it cannot teach a student with this tokenizer; asked before anything is loaded."""
-
-    def __call__(self, batch: Batch, where: Tensor) -> Told:
-        """`where` int64 [n] says which places of the flattened batch are asked about."""
-
-    @property
-    def said(self) -> str:
-        """For the report."""
-
-    @property
-    def bytes(self) -> int:
-        """What it keeps in memory, estimated without loading it."""
+    def project(self, log_probs: Tensor) -> Tensor:
+        """The student's log-probabilities [n, width] in the form in which the teacher's come."""
 
 
 class Live:
@@ -72,16 +58,23 @@ class Live:
         self.shares = {name: share / sum(shares.values()) for name, share in shares.items()}
         self._loaded: list[tuple[nn.Module, Head, float]] = []
 
-    def check(self, student: PreTrainedTokenizerBase) -> None:
-        for name, model in self.models.items():
-            refuse_another(student, model.tokenizer, name=name)
+    @property
+    def tokenizers(self) -> dict[str, PreTrainedTokenizerBase]:
+        return {name: model.tokenizer for name, model in self.models.items()}
+
+    def writer(self, device: torch.device) -> tuple[nn.Module, PreTrainedTokenizerBase]:
+        """Who writes answers: the first of them."""
+        return self._networks(device)[0][0], next(iter(self.models.values())).tokenizer
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, where: Tensor) -> Told:
+    def __call__(self, batch: Batch, where: Tensor, watch: Watch | None = None) -> Told:
+        """`where` int64 [n] says which places of the flattened batch are asked about; `watch` looks on meanwhile."""
         asked, width = [], 0
-        for network, head, share in self._networks(where.device):
+        for number, (network, head, share) in enumerate(self._networks(where.device)):
             config = bare(network).config
-            hidden = last_hidden_state(network, network_inputs(batch, config))
+            inputs = network_inputs(batch, config)
+            with watch.during(network, inputs) if watch and number == 0 else nullcontext():
+                hidden = last_hidden_state(network, inputs)
             asked.append((head, hidden.flatten(0, 1)[where], share))
             own: int = config.get_text_config().vocab_size  # type: ignore[operator, union-attr]
             width = min(width or own, own)
@@ -89,6 +82,7 @@ class Live:
 
     @property
     def said(self) -> str:
+        """For the report."""
         names = {name: str(model.lineage().get("name", name)) for name, model in self.models.items()}
         if len(names) == 1:
             return next(iter(names.values()))
@@ -96,6 +90,7 @@ class Live:
 
     @property
     def bytes(self) -> int:
+        """What they keep in memory, estimated without loading them."""
         return sum(_bytes(model) for model in self.models.values())
 
     def _networks(self, device: torch.device) -> list[tuple[nn.Module, Head, float]]:
@@ -121,6 +116,9 @@ class _Said:
             mixed = own if mixed is None else torch.logaddexp(mixed, own)
         assert mixed is not None, "a teacher is at least one network"
         return mixed
+
+    def project(self, log_probs: Tensor) -> Tensor:
+        return log_probs
 
 
 def _bytes(model: Model) -> int:

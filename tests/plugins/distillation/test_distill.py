@@ -14,14 +14,17 @@ from luthier.errors import RecipeError
 from luthier.models.random import Random
 from luthier.parts import Example, Row
 from luthier_distillation import signals
+from luthier_distillation.alignment import SameTokens
 from luthier_distillation.distill import Distillation
+from luthier_distillation.sequences import FromData
 from tests.command import luthier
 
 OTHER = {"num_hidden_layers": 3, "hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
 
 
 def distillation(student: Random, teacher: Random, **settings: object) -> Distillation:
-    chosen = {"signal": signals.ForwardKl(temperature=2.0), "teacher": teacher, **settings}
+    parts = {"sequences": FromData(), "alignment": SameTokens(), "signal": signals.ForwardKl(temperature=2.0)}
+    chosen = {**parts, "teacher": teacher, **settings}
     made = Distillation(student, Full(), None, **chosen)  # type: ignore[arg-type]
     made.configure_model()
     made.network.eval()
@@ -63,7 +66,7 @@ def test_packed_and_chunked_it_is_the_plain_loop(student: Random, teacher: Rando
     assert loss.weight.item() == sum(float(row.sequences[0].weights.sum()) for row in made)
     for name, weight in method.network.named_parameters():
         assert torch.allclose(weight.grad, gradients[name], rtol=1e-3, atol=1e-4), name
-    for network, *_ in method.teacher._networks(torch.device("cpu")):
+    for network, *_ in method.live._networks(torch.device("cpu")):
         assert all(weight.grad is None for weight in network.parameters())
     assert not any("teacher" in name for name in method.state_dict())
 
@@ -88,7 +91,7 @@ def test_hard_labels_ask_no_teacher(student: Random, teacher: Random, examples: 
     method = distillation(student, teacher, signal=signals.HardLabels())
     batch = collate([rows(method, examples)])
     assert method.loss(batch).sum.item() == pytest.approx(method.cross_entropy(batch).sum.item(), rel=1e-5)
-    assert method.teacher._loaded == []
+    assert method.live._loaded == []
 
 
 def test_a_teacher_with_another_vocabulary_is_refused(student: Random) -> None:

@@ -16,16 +16,25 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.models.random import Random
 from luthier.parts import Example
 from luthier_distillation import signals
+from luthier_distillation.alignment import SameTokens
 from luthier_distillation.distill import Distillation
 from luthier_distillation.keeping import Keeper
 from luthier_distillation.kept import Kept, spread
+from luthier_distillation.sequences import FromData
 from luthier_distillation.teacher import Live
 from tests.command import luthier
 
 
 def method(student: Random, teacher: Random, kept: Path | None = None) -> Distillation:
     made = Distillation(
-        student, Full(), None, signal=signals.ForwardKl(), teacher=teacher, kept=str(kept) if kept else None
+        student,
+        Full(),
+        None,
+        signal=signals.ForwardKl(),
+        sequences=FromData(),
+        alignment=SameTokens(),
+        teacher=teacher,
+        kept=str(kept) if kept else None,
     )
     made.configure_model()
     made.network.eval()
@@ -37,7 +46,7 @@ def keep(folder: Path, teacher: Random, examples: list[Example], top: int) -> di
     encoded = [method(teacher, teacher).encode(example, teacher.tokenizer) for example in examples]
     keeper = Keeper(folder, live, top=top, device=torch.device("cpu"))
     known = identity.of_tokenizer(teacher.tokenizer)
-    return keeper([row.sequences[0] for row in encoded], known, lambda line: None)
+    return keeper([(row.sequences[0], row.sequences[0]) for row in encoded], known, lambda line: None)
 
 
 def test_what_is_left_out_is_spread_evenly_over_all_others() -> None:

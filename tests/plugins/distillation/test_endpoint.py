@@ -1,0 +1,137 @@
+"""A teacher behind a real HTTP server: asked once, its words and what else it found likely are learned from."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from luthier.data.collate import collate
+from luthier.errors import RecipeError, ResourceError
+from luthier.generate import Sampling
+from luthier.models.random import Random
+from luthier.parts import Row
+from luthier_distillation import tops
+from luthier_distillation.endpoint import Endpoint, Reply
+from luthier_distillation.kept import Kept
+from luthier_distillation.sides import tokens
+from tests.command import luthier
+
+SAID = ["May", "be", " it", " is", "."]
+
+
+class Handler(BaseHTTPRequestHandler):
+    asked: list[dict[str, Any]] = []  # noqa: RUF012 - made anew for each server
+    busy = 0
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if type(self).busy:
+            type(self).busy -= 1
+            self.send_error(503)
+            return
+        type(self).asked.append({**body, "key": self.headers.get("Authorization"), "path": self.path})
+        tops = [
+            {"token": each, "bytes": list(each.encode()), "logprob": math.log(0.6),
+             "top_logprobs": [{"token": each, "bytes": list(each.encode()), "logprob": math.log(0.6)},
+                              {"token": "!", "bytes": [33], "logprob": math.log(0.3)}]}
+            for each in SAID
+        ]  # fmt: skip
+        choice: dict[str, Any] = {"finish_reason": "stop", "message": {"role": "assistant", "content": "".join(SAID)}}
+        if body.get("logprobs"):
+            choice["logprobs"] = {"content": tops}
+        answer = json.dumps({"choices": [choice] * body["n"]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *said: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, type[Handler]]]:
+    handler = type("Fresh", (Handler,), {"asked": [], "busy": 0})
+    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{made.server_port}/v1", handler
+    made.shutdown()
+    made.server_close()
+
+
+def test_it_is_asked_again_when_busy_with_the_key_of_the_environment(
+    server: tuple[str, type[Handler]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, handler = server
+    monkeypatch.setattr("luthier.fetch.endpoint.time.sleep", lambda seconds: None)
+    monkeypatch.setenv("TEACHER_KEY", "abc")
+    handler.busy = 1
+    teacher = Endpoint(url=url + "/", name="large", secret="TEACHER_KEY", top=2)
+    ((reply,),) = teacher.replies([[{"role": "user", "content": "Is it?"}]], Sampling(9, 0.5))
+    assert reply.text == "Maybe it is."
+    assert reply.finish == "stop"
+    assert reply.likely[0] == [(b"May".hex(), math.log(0.6)), (b"!".hex(), math.log(0.3))]
+    (asked,) = handler.asked
+    assert asked["path"] == "/v1/chat/completions"
+    assert asked["key"] == "Bearer abc"
+    assert (asked["model"], asked["max_tokens"], asked["temperature"], asked["top_logprobs"]) == ("large", 9, 0.5, 2)
+    handler.busy = 9
+    with pytest.raises(ResourceError, match="503"):
+        Endpoint(url=url, name="large", tries=2).replies([[]], Sampling())
+    monkeypatch.delenv("TEACHER_KEY")
+    with pytest.raises(RecipeError, match="TEACHER_KEY"):
+        teacher.replies([[]], Sampling())
+    with pytest.raises(RecipeError, match="has no weights here"):
+        teacher.network()
+
+
+def test_what_was_likely_is_known_where_both_begin_a_token(student: Random, tmp_path: Path) -> None:
+    example = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "".join(SAID)}]}
+    own = tokens(example, student.tokenizer, asking=False)
+    likely = [[(each.encode().hex(), math.log(0.6)), (b"!".hex(), math.log(0.3))] for each in SAID]
+    reply = Reply("".join(SAID), "stop", [each.encode().hex() for each in SAID], likely)
+    facts = tops.keep(tmp_path, [(own, reply)], student.tokenizer, {"name": "large"}, top=2, width=400)
+    kept = Kept(str(tmp_path))
+    kept.check(student.tokenizer)
+    batch = collate([[Row((own,))]])
+    where = torch.from_numpy(np.flatnonzero(own.weights) - 1)
+    told, known = kept(batch, where)
+    assert 1 <= len(known) == facts["known"] <= len(SAID)
+    p = told(slice(None), 1.0, 400).exp()
+    exclamation = student.tokenizer("!", add_special_tokens=False)["input_ids"][0]
+    assert p[:, exclamation] == pytest.approx(0.3, abs=1e-3)
+    assert p.sum(-1) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_student_learns_what_an_endpoint_said(server: tuple[str, type[Handler]], tmp_path: Path) -> None:
+    url, handler = server
+    recipe = ("method=distill", "debug=tiny", "method/sequences=teacher", "model@method.teacher=endpoint",
+              f"method.teacher.url={url}", "method.teacher.name=large", "method.teacher.top=2")  # fmt: skip
+    done = luthier("ask-teacher", "said", *recipe, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["answers"] == len(handler.asked) == facts["prompts"]
+    assert facts["known"] > 0
+    again = luthier("ask-teacher", "said", *recipe, "--format", "bedrock", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert len(handler.asked) == facts["prompts"], "nothing is asked for twice"
+    line = json.loads((tmp_path / "said/answers.bedrock.jsonl").read_text().splitlines()[0])
+    assert line["schemaVersion"] == "bedrock-conversation-2024"
+    assert line["messages"][-1] == {"role": "assistant", "content": [{"text": "Maybe it is."}]}
+    learned = luthier(
+        "method=distill", "model=tiny", "data=jsonl", "data.file=said/answers.jsonl", "method.kept=said",
+        "batch.size=2", "batch.micro=1", "batch.length=256", "trainer.max_steps=2", "hydra.run.dir=run", cwd=tmp_path,
+    )  # fmt: skip
+    assert learned.returncode == 0, learned.stderr
+    record = json.loads((tmp_path / "run/record.json").read_text())
+    assert "large, kept" in record["method"]["Teacher"]
+    assert "says nothing" in record["method"]["Tokens compared"]

@@ -1,0 +1,158 @@
+"""Whose sequences are trained on: the data's, the teacher's good answers, the student's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from luthier.adaptation import Full
+from luthier.data.collate import collate
+from luthier.errors import RecipeError
+from luthier.generate import Answer
+from luthier.models.random import Random
+from luthier.parts import Batch, Example
+from luthier.prompt import Chat
+from luthier.sharing import sequences
+from luthier_distillation import signals
+from luthier_distillation.alignment import SameTokens
+from luthier_distillation.answers import FromTeacher
+from luthier_distillation.distill import Distillation
+from luthier_distillation.sequences import FromData, FromStudent, Left, Mixed, Sequences
+from tests.command import luthier
+
+
+def method(student: Random, teacher: Random, chosen: Sequences, examples: list[Example]) -> Distillation:
+    made = Distillation(
+        student, Full(), None, signal=signals.ForwardKl(), sequences=chosen, alignment=SameTokens(), teacher=teacher
+    )  # fmt: skip
+    made.configure_model()
+    data = SimpleNamespace(examples=lambda split: examples, prompt=Chat(), seed=3)
+    made._trainer = SimpleNamespace(datamodule=data)  # type: ignore[assignment]
+    return made
+
+
+def batch(made: Distillation, examples: list[Example]) -> Batch:
+    return collate([[made.encode(example, made.model.tokenizer) for example in examples]])
+
+
+def test_the_student_answers_its_share_anew_in_each_step_and_the_same_way_again(
+    student: Random, teacher: Random, examples: list[Example]
+) -> None:
+    made = method(student, teacher, FromStudent(share=0.5, max_new_tokens=6), examples)
+    given = batch(made, examples)
+    assert made.preparation is not None
+    written = [sequences(made.preparation([given], step)[0]) for step in (0, 0, 1)]
+    texts = [[each.ids.tolist() for each in one] for one in written]
+    assert texts[0] == texts[1] != texts[2]
+    own = [each.ids.tolist() != kept.ids.tolist() for each, kept in zip(written[0], sequences(given), strict=True)]
+    assert 0 < sum(own) < len(own)
+    for each, kept, is_own in zip(written[0], sequences(given), own, strict=True):
+        begins = int(np.flatnonzero(kept.weights)[0])
+        assert (each.ids[:begins] == kept.ids[:begins]).all()
+        assert not each.weights[:begins].any()
+        assert not is_own or 1 <= each.weights[begins:].sum() <= 6
+    assert made.loss(made.preparation([given], 0)[0]).weight > 0
+
+
+def test_what_the_teacher_writes_is_its_likeliest_answer_and_stays(
+    student: Random, teacher: Random, examples: list[Example]
+) -> None:
+    made = method(student, teacher, FromTeacher(max_new_tokens=5, finished=False), examples)
+    assert made.preparation is not None
+    (first,), (again,) = (made.preparation([batch(made, examples)], step) for step in (0, 7))
+    assert torch.equal(first.input_ids, again.input_ids)
+    network = teacher.network().eval()
+    for each in sequences(first):
+        begins = int(np.flatnonzero(each.weights)[0])
+        ids = torch.from_numpy(each.ids[:begins]).long()[None]
+        likeliest = network(input_ids=ids).logits[0, -1].argmax()
+        assert each.ids[begins] == likeliest
+
+
+def test_plain_texts_and_prompts_without_answers_are_gone_on_with(student: Random, teacher: Random) -> None:
+    examples: list[Example] = [
+        {"text": "one two three four five six seven eight nine ten"},
+        {"messages": [{"role": "user", "content": "And now?"}]},
+    ]
+    made = method(student, teacher, FromStudent(share=1.0, max_new_tokens=3, text_prompt=4), examples)
+    given = batch(made, examples)
+    text, prompt = sequences(made.preparation([given], 0)[0])  # type: ignore[misc]
+    whole, asked = sequences(given)
+    assert (text.ids[:4] == whole.ids[:4]).all()
+    assert text.weights.tolist() == [0] * 4 + [1] * (len(text) - 4)
+    assert len(prompt) > len(asked)
+    assert not prompt.weights[: len(asked)].any()
+
+
+def answer(text: str, finish: str = "stop", logprob: float = -1.0) -> Answer:
+    return Answer([1] * len(text.split()), text, [logprob], finish=finish)  # type: ignore[arg-type]
+
+
+def test_of_the_answers_that_pass_the_best_is_taken_and_the_reasons_are_counted() -> None:
+    chosen = FromTeacher(
+        reward=lambda prompt, answers, example: [float(len(each)) for each in answers], least_reward=6, longest=3,
+        candidates=2, temperature=1.0, unique=True,
+    )  # fmt: skip
+    example: Example = {"messages": [{"role": "user", "content": "?"}]}
+    found = chosen.choose(0, example, [answer("one two"), answer("one three")])
+    assert isinstance(found, Answer)
+    assert found.text == "one three"
+    wrong = [answer("one three"), answer("a b c d"), answer("", logprob=0), answer("x y", "length"), answer("tiny")]
+    assert isinstance(chosen.choose(1, example, wrong), Left)
+    assert chosen.facts()["Teacher's answers"] == (
+        "2 passed, 1 unfinished, 1 too short, 1 too long, 1 said before, 1 not rewarded; "
+        "1 of 2 prompts have none and were left out"
+    )
+    likeliest = FromTeacher(candidates=2, temperature=1.0).choose(0, example, [answer("a"), answer("b", logprob=-0.5)])
+    assert isinstance(likeliest, Answer)
+    assert likeliest.text == "b"
+
+
+def test_a_mixture_gives_each_its_share_of_the_prompts(student: Random, teacher: Random) -> None:
+    examples: list[Example] = [
+        {"messages": [{"role": "user", "content": f"{number}?"}, {"role": "assistant", "content": "Yes indeed."}]}
+        for number in range(60)
+    ]
+    mixture = Mixed(
+        sequences={"data": FromData(), "own": FromStudent(share=1.0, max_new_tokens=1)}, shares={"data": 3.0}
+    )
+    made = method(student, teacher, mixture, examples)
+    given = batch(made, examples)
+    written = sequences(made.preparation([given], 0)[0])  # type: ignore[misc]
+    own = sum(each.weights.sum() == 1 for each in written)
+    assert 6 <= own <= 26
+    with pytest.raises(RecipeError, match="mixture"):
+        Mixed(sequences={"data": FromData()}, shares={"nobody": 1.0})
+
+
+def test_a_teacher_that_is_kept_writes_nothing(student: Random, teacher: Random) -> None:
+    with pytest.raises(RecipeError, match="yet to be written"):
+        Distillation(
+            student, Full(), None, signal=signals.ForwardKl(), sequences=FromStudent(), alignment=SameTokens(),
+            teacher=teacher, kept="somewhere",
+        )  # fmt: skip
+
+
+def test_a_run_learns_on_what_both_wrote(tmp_path: Path) -> None:
+    (tmp_path / "recipes/recipe").mkdir(parents=True)
+    (tmp_path / "recipes/recipe/both.yaml").write_text(
+        """# @package _global_
+# Both write.   luthier recipe=both
+defaults:
+  - /method/sequences@method.sequences.sequences.own: student
+  - /method/sequences@method.sequences.sequences.theirs: teacher
+  - override /method: distill
+  - override /method/sequences: mixed
+method: {sequences: {sequences: {own: {max_new_tokens: 4, share: 1.0}, theirs: {max_new_tokens: 4, finished: false}}}}
+"""
+    )
+    done = luthier("recipe=both", "debug=tiny", "method.teacher.seed=7", "hydra.run.dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "run/record.json").read_text())
+    assert "passed" in record["method"]["Teacher's answers"]
+    assert "ran out of tokens" in record["method"]["Student's own answers"]
