@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from luthier.head import find_head
 from luthier.language_model import LanguageModelMethod
 from luthier.parts import Adaptation, Batch, Model, Optimizer, Row
+from luthier.reference import switched_off, switches
 from luthier.report.figures import size
 from luthier.scoring import batches
 from luthier.sharing import computable, sequences
 from luthier_preference.displacement import Displacement
-from luthier_preference.reference import Reference, Switched
+from luthier_preference.reference import Reference
 
 KEPT = "reference"
 
@@ -45,7 +46,7 @@ class AnswerMethod(LanguageModelMethod):
     @property
     def switches(self) -> bool:
         """Whether the reference is the network with its adaptation switched off."""
-        return type(self.adaptation).use is not Adaptation.use and not getattr(self, "_brings_adapter", False)
+        return switches(self.adaptation) and not getattr(self, "_brings_adapter", False)
 
     def setup(self, stage: str) -> None:
         """Compute the reference of all that is trained and validated on, with the network while it is as it came."""
@@ -77,7 +78,7 @@ class AnswerMethod(LanguageModelMethod):
         """log p_ref of each sequence, float32 [len(batch.ends)], without gradients."""
         if KEPT in batch.values:
             return batch.values[KEPT]
-        with Switched(self.network, self.adaptation.use) if self.adapted else torch.no_grad():
+        with switched_off(self.network, self.adaptation) if self.adapted else torch.no_grad():
             return self.sequence_log_probs(batch)
 
     def in_batches(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:

@@ -17,9 +17,9 @@ from luthier.errors import DataError
 from luthier.evaluate.bootstrap import ratio
 from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
 from luthier.parts import Sequence as Tokens
+from luthier.reference import switched_off
 from luthier.sharing import sequences
 from luthier_preference.answers import AnswerMethod
-from luthier_preference.reference import Switched
 from luthier_preference.unpaired import Answers, Objective
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Unpaired(AnswerMethod):
             return gained.new_zeros(())
         mixed = self.computable(collate([_mismatched(sequences(batch))]).to(batch.input_ids.device))
         now = self.sequence_log_probs(mixed)
-        with Switched(self.network, self.adaptation.use):
+        with switched_off(self.network, self.adaptation):
             return (now - self.sequence_log_probs(mixed)).mean()
 
 

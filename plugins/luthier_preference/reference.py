@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -77,25 +75,6 @@ class Reference:
     def _keep(self, keys: NDArray[np.uint64], values: NDArray[np.float32]) -> None:
         self._keys, places = np.unique(np.concatenate([self._keys, keys]), return_index=True)
         self._values = np.concatenate([self._values, values])[places]
-
-
-class Switched(AbstractContextManager[None]):
-    """Inside it, a network answers without its adapter and as in evaluation, and no gradient is kept."""
-
-    def __init__(self, network: nn.Module, use: Callable[[nn.Module, str | None], Any]) -> None:
-        self.network, self.use = network, use
-        self.without_gradients = torch.no_grad()
-
-    def __enter__(self) -> None:
-        self.training = self.network.training
-        self.network.eval()
-        self.use(self.network, None)
-        self.without_gradients.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self.without_gradients.__exit__(*error)
-        self.use(self.network, "default")
-        self.network.train(self.training)
 
 
 def _keys(sequences: Iterable[Sequence]) -> NDArray[np.uint64]:
