@@ -28,6 +28,6 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
 
 @luthier.hookimpl
 def luthier_verbs() -> Iterable[Verb]:
-    from luthier_distillation import ask_teacher, cache_teacher
+    from luthier_distillation import ask_teacher, cache_teacher, distilled
 
-    return [ask_teacher.VERB, cache_teacher.VERB]
+    return [ask_teacher.VERB, cache_teacher.VERB, distilled.VERB]

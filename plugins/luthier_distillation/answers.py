@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -56,39 +57,43 @@ class FromTeacher(FromData):
         self.finished, self.unique, self.text_prompt = finished, unique, text_prompt
         self.sampling = Sampling(max_new_tokens, temperature, top_p, top_k, num_samples=candidates)
         self.counts: Counter[str] = Counter()
-        self._owners: dict[str, int] = {}
-        self._chosen: dict[int, Found] = {}
+        self._owners: dict[str, str] = {}
+        self._chosen: dict[str, Found] = {}
+        self._counted: set[str] = set()
 
     def __call__(self, asked: Sequence[Asked], by: Writers) -> list[Found]:
-        fresh = {one.number: one for one in asked if one.number not in self._chosen}
-        sampling = replace(self.sampling, seed=by.seed)
-        written = by.teacher([one.shown for one in fresh.values()], sampling, list(fresh))
+        fresh = {_key(one): one for one in asked if _key(one) not in self._chosen}
+        sampling, some = replace(self.sampling, seed=by.seed), list(fresh.values())
+        written = by.teacher([one.shown for one in some], sampling, [one.number for one in some])
         each = zip(*[iter(written)] * sampling.num_samples, strict=True)
-        for one, answers in zip(fresh.values(), each, strict=True):
-            self._chosen[one.number] = self.choose(one.number, one.example, answers)
-        return [self._chosen[one.number] for one in asked]
+        for (key, one), answers in zip(fresh.items(), each, strict=True):
+            self._chosen[key] = self.choose(key, one.example, answers)
+        return [self._chosen[_key(one)] for one in asked]
 
-    def choose(self, number: int, example: Mapping[str, Any], answers: Sequence[Answer]) -> Found:
-        """The best of the answers that pass, and why the others did not, counted."""
+    def choose(self, key: str, example: Mapping[str, Any], answers: Sequence[Answer]) -> Found:
+        """The best of the answers that pass, and why the others did not, counted; `key` is the prompt's."""
         texts = [answer.text for answer in answers]
         scores: Sequence[float | None] = [None] * len(answers)
         if self.reward is not None:
             scores = self.reward(prompt_of(dict(example)), texts, example)
-        passed = []
+        reasons, passed = Counter({"prompts": 1}), []
         for answer, score in zip(answers, scores, strict=True):
-            reason = self._against(number, answer, score)
-            self.counts[reason or "passed"] += 1
+            reason = self._against(key, answer, score)
+            reasons[reason or "passed"] += 1
             if not reason:
                 passed.append((score or 0.0, float(np.mean(answer.logprobs)) if answer.logprobs else 0.0, answer))
-        self.counts["prompts"] += 1
         if not passed:
-            self.counts["left"] += 1
+            reasons["left"] = 1
+        if key not in self._counted:  # a run that goes on asks again
+            self._counted.add(key)
+            self.counts += reasons
+        if not passed:
             return Left()
         best = max(passed, key=lambda each: each[:2])[2]
-        self._owners.setdefault(best.text.strip(), number)
+        self._owners.setdefault(best.text.strip(), key)
         return best
 
-    def _against(self, number: int, answer: Answer, score: float | None) -> str:
+    def _against(self, key: str, answer: Answer, score: float | None) -> str:
         """Why an answer does not pass; empty where it does."""
         if self.finished and answer.finish != "stop":
             return "unfinished"
@@ -96,7 +101,7 @@ class FromTeacher(FromData):
             return "too short"
         if self.longest is not None and len(answer.ids) > self.longest:
             return "too long"
-        if self.unique and self._owners.get(answer.text.strip(), number) != number:
+        if self.unique and self._owners.get(answer.text.strip(), key) != key:
             return "said before"
         if self.reward is not None and (score is None or score < self.least_reward):
             return "not rewarded"
@@ -110,10 +115,16 @@ class FromTeacher(FromData):
         return {"Teacher's answers": said + (left if counts["left"] else "")}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"counts": dict(self.counts), "owners": dict(self._owners)}
+        return {"counts": dict(self.counts), "owners": dict(self._owners), "counted": sorted(self._counted)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.counts, self._owners = Counter(state["counts"]), dict(state["owners"])
+        self._counted = set(state["counted"])
+
+
+def _key(asked: Asked) -> str:
+    """Pieces of one text are prompts of their own."""
+    return f"{asked.number}-{hashlib.blake2b(asked.shown.tobytes(), digest_size=8).hexdigest()}"
 
 
 _REASONS = ("unfinished", "too short", "too long", "said before", "not rewarded")

@@ -64,8 +64,8 @@ class Asking:
                     file.write(json.dumps({"key": key, "replies": [each.as_json() for each in replies]}) + "\n")
                 file.flush()
                 heard(f"{min(start + AT_ONCE, len(missing)):,} of {len(missing):,} prompts answered")
-        for number, (key, example, _) in enumerate(asked):
-            if (reply := self._chosen(number, example, known[key])) is not None:
+        for key, example, _ in asked:
+            if (reply := self._chosen(key, example, known[key])) is not None:
                 turn = {"role": "assistant", "content": reply.text}
                 yield Written({**example, "messages": muted(prompt_of(example), turn)}, reply)
 
@@ -100,9 +100,9 @@ class Asking:
         each = zip(*[answers] * self.sampling.num_samples, strict=True)
         return [[Reply(answer.text, answer.finish) for answer in group] for group in each]
 
-    def _chosen(self, number: int, example: Example, replies: Sequence[Reply]) -> Reply | None:
+    def _chosen(self, key: str, example: Example, replies: Sequence[Reply]) -> Reply | None:
         tokenizer = self.method.model.tokenizer
         ids = [tokenizer(reply.text, add_special_tokens=False)["input_ids"] for reply in replies]
         answers = [Answer(each, reply.text, finish=reply.finish) for each, reply in zip(ids, replies, strict=True)]
-        found = self.choice.choose(number, example, answers)
+        found = self.choice.choose(key, example, answers)
         return next((reply for reply, answer in zip(replies, answers, strict=True) if answer is found), None)

@@ -143,12 +143,13 @@ def test_a_teacher_that_is_shown_more_is_asked_about_the_same_answer(
         found.loss(collate([[torn]]))
 
 
-def test_a_run_learns_from_a_teacher_with_other_tokens(tmp_path: Path) -> None:
+def test_a_run_learns_from_a_teacher_with_other_tokens_on_its_own_answers(tmp_path: Path) -> None:
     done = luthier(
-        "method=distill", "debug=tiny", "method/alignment=byte_spans", "method.teacher.vocabulary=300",
-        "method.teacher.seed=3", "hydra.run.dir=run", cwd=tmp_path,
+        "method=distill", "debug=tiny", "method/alignment=byte_spans", "model.vocabulary=300",
+        "method/sequences=student", "method.sequences.max_new_tokens=4", "hydra.run.dir=run", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "run/record.json").read_text())
     assert "says nothing" in record["method"]["Tokens compared"]
+    assert "ran out of tokens" in record["method"]["Student's own answers"]
     assert {"teacher_agreement", "teacher_distance"} <= {each["name"] for each in record["comparisons"]}

@@ -139,3 +139,12 @@ def test_a_student_trains_on_what_was_kept_without_its_teacher(tmp_path: Path) -
     assert np.abs(np.subtract(steps["live"], steps["cached"])).max() < max(0.05, 2 * facts["divergence"])
     record = json.loads((tmp_path / "cached/record.json").read_text())
     assert "bytes each" in record["method"]["Teacher"]
+    told = luthier(
+        "distilled", "live", "--without", "cached", "--answers", "1", "--tokens", "2", "--json", cwd=tmp_path
+    )
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert abs(found["change_of_loss"]["value"]) < 0.05
+    assert {"parameters", "loss", "teacher agreement", "teacher loss", "weights", "tokens a second"} <= set(
+        found["student"]
+    )

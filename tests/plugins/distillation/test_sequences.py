@@ -99,16 +99,18 @@ def test_of_the_answers_that_pass_the_best_is_taken_and_the_reasons_are_counted(
         candidates=2, temperature=1.0, unique=True,
     )  # fmt: skip
     example: Example = {"messages": [{"role": "user", "content": "?"}]}
-    found = chosen.choose(0, example, [answer("one two"), answer("one three")])
+    found = chosen.choose("0", example, [answer("one two"), answer("one three")])
     assert isinstance(found, Answer)
     assert found.text == "one three"
     wrong = [answer("one three"), answer("a b c d"), answer("", logprob=0), answer("x y", "length"), answer("tiny")]
-    assert isinstance(chosen.choose(1, example, wrong), Left)
+    assert isinstance(chosen.choose("1", example, wrong), Left)
     assert chosen.facts()["Teacher's answers"] == (
         "2 passed, 1 unfinished, 1 too short, 1 too long, 1 said before, 1 not rewarded; "
         "1 of 2 prompts have none and were left out"
     )
-    likeliest = FromTeacher(candidates=2, temperature=1.0).choose(0, example, [answer("a"), answer("b", logprob=-0.5)])
+    likeliest = FromTeacher(candidates=2, temperature=1.0).choose(
+        "0", example, [answer("a"), answer("b", logprob=-0.5)]
+    )
     assert isinstance(likeliest, Answer)
     assert likeliest.text == "b"
 

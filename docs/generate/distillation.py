@@ -1,0 +1,128 @@
+"""Draw docs/pictures/distillation.svg: what a student learns with and without its teacher, from docs/measured.
+
+`python docs/generate/distillation.py RUN …` first takes over finished runs, whose folders are named after arm and
+seed (`distilled0`, `hard0`, …), into docs/measured/benchmarks/distillation.json; without runs it draws what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from luthier.report.chart import ticks
+
+DOCS = Path(__file__).parents[1]
+FILE, PICTURE = DOCS / "measured" / "benchmarks" / "distillation.json", DOCS / "pictures" / "distillation.svg"
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 320, 56, 500, 16, 276
+COLOURS = {"distilled": "#0b6e4f", "hard": "#b3541e"}
+NAMES = {"distilled": "with the teacher", "hard": "without"}
+OVER = 5
+STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # quantiles 0.975 of the t distribution, by degrees of freedom
+
+
+def taken(run: Path) -> dict[str, Any]:
+    """Held-out scores and the curve of -log q of the text's own tokens, on text that was not seen before."""
+    record = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    tokens, curve = 0, []
+    for line in lines:
+        tokens += line["tokens"]
+        curve.append([tokens, round(line["cross_entropy"], 4)])
+    scores = {one["name"]: one["after"] for one in record["comparisons"] if one["after"]}
+    before = {one["name"]: one["before"] for one in record["comparisons"] if one["before"]}
+    kept = ("loss", "teacher_agreement", "teacher_distance", "teacher_loss")
+    return {
+        "command": record["command"],
+        "scores": {name: scores[name] for name in kept if name in scores},
+        "before": {name: before[name] for name in kept if name in before},
+        "tokens": tokens,
+        "seconds": record["training"]["seconds"],
+        "curve": curve,
+    }
+
+
+def picture(runs: dict[str, Any]) -> str:
+    arms = {arm: [one for name, one in runs.items() if re.fullmatch(rf"{arm}\d+", name)] for arm in COLOURS}
+    teacher = next(one["scores"]["teacher_loss"]["value"] for one in arms["distilled"])
+    curves = {arm: [_smooth(one["curve"]) for one in found] for arm, found in arms.items()}
+    points = [point for each in curves.values() for curve in each for point in curve]
+    high = max(value for _, value in points)
+    y_ticks, x_ticks = ticks(min(2.0, teacher), high, 5), ticks(0, max(tokens for tokens, _ in points), 5)
+
+    def place(tokens: float, value: float) -> str:
+        x = LEFT + (RIGHT - LEFT) * tokens / x_ticks[-1]
+        y = BOTTOM - (BOTTOM - TOP) * (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
+        return f"{x:.1f},{y:.1f}"
+
+    ink = []
+    for tick in y_ticks:
+        x, y = place(0, tick).split(",")
+        ink.append(f'<line x1="{x}" y1="{y}" x2="{RIGHT}" y2="{y}" class="grid"/>')
+        ink.append(f'<text x="{LEFT - 8}" y="{float(y) + 4}" text-anchor="end">{tick:g}</text>')
+    for tick in x_ticks:
+        x, _ = place(tick, y_ticks[0]).split(",")
+        ink.append(f'<text x="{x}" y="{BOTTOM + 18}" text-anchor="middle">{tick / 1000:g}k</text>')
+    x, y = place(0, teacher).split(",")
+    ink.append(f'<line x1="{x}" y1="{y}" x2="{RIGHT}" y2="{y}" class="teacher"/>')
+    ink.append(f'<text x="{RIGHT + 8}" y="{float(y) + 4}">the teacher</text>')
+    for arm, each in curves.items():
+        for curve in each:
+            ink.append(f'<polyline points="{" ".join(place(*point) for point in curve)}" stroke="{COLOURS[arm]}"/>')
+        _, y = place(0, mean(curve[-1][1] for curve in each)).split(",")
+        ink.append(f'<text x="{RIGHT + 8}" y="{float(y) + 4}" fill="{COLOURS[arm]}">{NAMES[arm]}</text>')
+    ink.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">tokens trained on</text>')
+    style = (
+        "text{font:13px system-ui,sans-serif;fill:#444}polyline{fill:none;stroke-width:1.6;stroke-opacity:.8}"
+        ".grid{stroke:#ddd}.teacher{stroke:#444;stroke-dasharray:5 4}"
+    )
+    said = "Loss of the student on new text: with the teacher it falls faster than without, in each of the seeds."
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
+        f'<style>{style}</style><rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>{"".join(ink)}</svg>\n'
+    )
+
+
+def table(told: dict[str, Any]) -> str:
+    """Held-out scores of each arm, the mean over seeds with Student's 95 % interval; the paired difference below."""
+    arms = {arm: [one for name, one in told["runs"].items() if re.fullmatch(rf"{arm}\d+", name)] for arm in NAMES}
+    lines = [f"| | {' | '.join(NAMES.values())} | with less without |", "| --- | --- | --- | --- |"]
+    for score in ("loss", "teacher_agreement", "teacher_distance"):
+        values = {arm: [one["scores"][score]["value"] for one in found] for arm, found in arms.items()}
+        apart = [a - b for a, b in zip(*values.values(), strict=True)]
+        cells = [_said(each) for each in (*values.values(), apart)]
+        lines.append(f"| {score.replace('_', ' ')} | {' | '.join(cells)} |")
+    first = arms["distilled"][0]
+    said = (
+        f"Means over {len(arms['distilled'])} seeds, which draw the order of the data, with 95 % intervals "
+        f"(Student's t); {first['tokens']:,} tokens each. The teacher's own loss on these texts is "
+        f"{first['scores']['teacher_loss']['value']:.2f}, "
+        f"the student's before training {first['before']['loss']['value']:.2f}."
+    )
+    return "\n".join([*lines, "", said])
+
+
+def _said(values: list[float]) -> str:
+    half = STUDENT[len(values) - 1] * stdev(values) / len(values) ** 0.5
+    return f"{mean(values):.3f}<br><small>{mean(values) - half:.3f} … {mean(values) + half:.3f}</small>"
+
+
+def _smooth(curve: list[list[float]]) -> list[tuple[float, float]]:
+    """The mean over the last few steps."""
+    values = [value for _, value in curve]
+    return [(curve[at][0], mean(values[max(0, at - OVER + 1) : at + 1])) for at in range(OVER - 1, len(curve))]
+
+
+def main() -> None:
+    told: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"runs": {}}
+    told["runs"] |= {Path(run).name: taken(Path(run)) for run in sys.argv[1:]}
+    told["table"] = table(told)
+    FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    PICTURE.write_text(picture(told["runs"]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
