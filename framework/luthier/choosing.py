@@ -24,7 +24,7 @@ def choose(run: Run) -> None:
     if not examples:
         raise DataError(
             f"{type(run.model).__name__} chooses on the validation split, and the data has none.",
-            hint="Give it one: data/splits=by_hash.",
+            hint="Hold some examples out for it: data.splits.validation=0.1.",
         )
     run.console.say("choosing on the validation split …")
     run.model.choose(Judge(run, examples))

@@ -1,0 +1,220 @@
+"""Ensembles of whole answers: votes, the best of several, routes and cascades."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import yaml
+
+import luthier
+from luthier.errors import RecipeError
+from luthier.generate import Answer, Sampling, generate, score_labels
+from luthier.models.random import Random
+from luthier.parts import Sequence
+from luthier.scoring import log_probs
+from luthier.testing.twin import twin
+from luthier_ensemble.answers.best_of_n import BestOfN
+from luthier_ensemble.answers.cascade import Cascade, CascadingNetwork
+from luthier_ensemble.answers.router import Router
+from luthier_ensemble.answers.vote import Vote, reading
+from tests.command import luthier as command
+from tests.plugins.ensemble.conftest import SIZE
+
+ASKED = [[{"role": "user", "content": text}] for text in ("Which wood is it?", "How much is the bridge?", "Why?")]
+SHORT = Sampling(max_new_tokens=5)
+LABELS = ["yes", "no, never", "spruce"]
+
+
+@pytest.fixture(scope="module")
+def members() -> dict[str, Random]:
+    """Two models whose tokens are others."""
+    size = {**SIZE, "max_position_embeddings": 512, "initializer_range": 0.5}
+    return {"one": Random(config=size, seed=1, vocabulary=300), "other": Random(config=size, seed=2, vocabulary=340)}
+
+
+def alone(model: Random, asked=ASKED, sampling: Sampling = SHORT) -> list[str]:
+    return [answer.text for answer in generate(model.network(), model.tokenizer, asked, sampling)]
+
+
+def together(model, asked=ASKED, sampling: Sampling = SHORT) -> list[str]:
+    return [answer.text for answer in generate(model.network(), model.tokenizer, asked, sampling)]
+
+
+def labelled(model: Random) -> np.ndarray:
+    found = np.exp(score_labels(model.network(), model.tokenizer, ASKED, LABELS).astype(np.float64))
+    return found / found.sum(1, keepdims=True)
+
+
+def test_most_votes_win_and_of_equal_ones_the_first(members):
+    network = Vote(members=members, weights={"other": 1.5}).network()
+    said = [[Answer(text="It is Spruce."), Answer(text="pine")], [Answer(text="it is spruce"), Answer(text="elm")]]
+    assert network._elected(said).text == "It is Spruce."
+    assert network._elected([[Answer(text="pine")], [Answer(text="elm")]]).text == "elm"
+    assert network._elected([[Answer(text="a"), Answer(text="b"), Answer(text="b")], [Answer(text="c")]]).text == "b"
+
+
+def test_what_an_answer_says_is_read_from_its_end():
+    assert reading("3 and 4 make 7, so 7.", r"\d+") == "7"
+    assert reading("Answer: 12 cm. Answer: 9 cm", r"Answer: (\d+)") == "9"
+    assert reading("none", r"\d+") is None
+    assert reading("  The Maple! ", None) == "maple"
+    assert reading(" . ", None) is None
+
+
+def test_members_with_other_tokens_vote_on_answers_and_on_labels(members):
+    vote = Vote(members=members, weights={"other": 3.0})
+    assert together(vote) == alone(members["other"])
+    found = np.exp(score_labels(vote.network(), vote.tokenizer, ASKED, LABELS))
+    wanted = 0.25 * labelled(members["one"]) + 0.75 * labelled(members["other"])
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+def test_several_samples_are_drawn_and_counted_for_each_answer(members):
+    vote = Vote(members={"one": members["one"]}, samples=3, temperature=2.0)
+    drawn = alone(members["one"], sampling=Sampling(max_new_tokens=5, temperature=2.0, num_samples=6))
+    found = together(vote, sampling=Sampling(max_new_tokens=5, num_samples=2))
+    assert len(found) == 6
+    for number, answer in enumerate(found):
+        assert answer in drawn[3 * number : 3 * number + 3]
+
+
+def test_the_best_answer_is_said_and_one_without_a_score_never_before_it(members):
+    def longest(prompt, answers, example):
+        assert example["messages"] == list(prompt)
+        return [None if number == 0 else float(len(answer)) for number, answer in enumerate(answers)]
+
+    drawn = alone(members["one"], sampling=Sampling(max_new_tokens=5, temperature=2.0, num_samples=4))
+    found = together(BestOfN(members={"one": members["one"]}, reward=longest, temperature=2.0))
+    for number, answer in enumerate(found):
+        assert answer == max(drawn[4 * number + 1 : 4 * number + 4], key=len)
+
+
+def test_each_question_goes_to_the_member_with_the_nearest_examples(members):
+    examples = {"one": ["How much is a violin?", "What does the bridge cost?"], "other": ["Which wood is the top?"]}
+    router = Router(members=members, examples=examples)
+    network = router.network()
+    assert [network.route(each) for each in ASKED] == [1, 0, 0]
+    one, other = (alone(model) for model in members.values())
+    assert together(router) == [other[0], one[1], one[2]]
+    scores = np.exp(score_labels(network, router.tokenizer, ASKED, LABELS))
+    np.testing.assert_allclose(scores[:2], [labelled(members["other"])[0], labelled(members["one"])[1]], rtol=1e-4)
+
+
+def test_a_cascade_believes_the_first_member_that_is_sure_enough(members):
+    sure = [
+        float(np.mean(answer.logprobs))
+        for answer in generate(members["one"].network(), members["one"].tokenizer, ASKED, SHORT)
+    ]
+    between = sorted(sure)[1] - 1e-6  # one of three goes on
+    one, other = (alone(model) for model in members.values())
+    found = together(Cascade(members=members, threshold=between))
+    assert found == [a if confidence >= between else b for a, b, confidence in zip(one, other, sure, strict=True)]
+    assert together(Cascade(members=members, threshold=-math.inf)) == one
+    assert together(Cascade(members=members, threshold=0.1)) == other
+
+
+def test_a_threshold_is_the_cheapest_of_the_best(members):
+    """A judge that knows: the first question is better answered by the second member, the others by the first."""
+    cascade = Cascade(members=members)
+    first, second = (alone(model) for model in members.values())
+    sure = [
+        float(np.mean(answer.logprobs))
+        for answer in generate(members["one"].network(), members["one"].tokenizer, ASKED, SHORT)
+    ]
+    worst = int(np.argmin(sure))
+    right = [second[n] if n == worst else first[n] for n in range(3)]
+    seen = []
+
+    def judge(network: CascadingNetwork) -> float:
+        said = [answer.text for answer in network.write_answers(ASKED, SHORT)]
+        seen.append(network.threshold)
+        return sum(a == b for a, b in zip(said, right, strict=True)) / 3
+
+    cascade.choose(judge)
+    assert sorted(sure)[0] < cascade.threshold <= sorted(sure)[1]
+    assert len(seen) > 3
+    assert "33% of what a member was asked goes on" in cascade.lineage()["note"]
+
+
+def test_losses_are_those_of_the_first_member(members):
+    vote = Vote(members=members)
+    text = [Sequence(np.arange(5, 20, dtype=np.int32), np.ones(15, np.float32))]
+    np.testing.assert_array_equal(log_probs(vote.network(), text)[0], log_probs(members["one"].network(), text)[0])
+    assert "Losses are those of one" in vote.lineage()["note"]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda members: Vote(members={}), "no members"),
+        (lambda members: Vote(members=members, samples=2, temperature=0.0), "cannot differ"),
+        (lambda members: Vote(members=members, read="("), "no regular expression"),
+        (lambda members: Vote(members=members, weights={"on": 1.0}), "no member 'on'"),
+        (lambda members: BestOfN(members=members, reward=len, temperature=0.0), "nothing to choose"),
+        (lambda members: Router(members=members, examples={"one": ["a"]}), "other has no examples"),
+        (lambda members: Cascade(members={"one": members["one"]}), "a larger one"),
+        (lambda members: Cascade(members=members).network(), "has no threshold"),
+    ],
+)
+def test_what_cannot_answer_is_refused(members, made, said):
+    with pytest.raises(RecipeError, match=said):
+        made(members)
+
+
+SPLITS = ["data.splits.validation=0.3", "data.splits.test=0.3"]
+TWO = [
+    "+model@model.members.small=tiny",
+    "+model@model.members.large=tiny",
+    "model.members.large.seed=1",
+    "stages=[evaluate]",
+    "evaluation.general_examples=0",
+]
+
+
+def test_a_cascade_finds_its_threshold_on_the_validation_split_and_keeps_it(tmp_path, monkeypatch):
+    shown = []
+    task = ["evaluation/task=generation", "evaluation.task.max_new_tokens=4", "score=chrf", *SPLITS]
+    run = twin(tmp_path / "run", "model=cascade", *TWO, *task)
+    evaluation = type(run.evaluation)
+    measure = evaluation.__call__
+    monkeypatch.setattr(
+        evaluation, "__call__", lambda self, s, sets: shown.append(list(sets)) or measure(self, s, sets)
+    )
+    run.carry_out()
+    assert shown[:-1] == [["validation"]] * (len(shown) - 1)
+    assert len(shown) > 2
+    assert run.data.examples("test")
+    assert shown[-1] == ["test"]
+    loaded = luthier.load(tmp_path / "run")
+    assert loaded.network.threshold == run.model.threshold
+    assert loaded.generate(ASKED, SHORT)
+    assert "goes on to the next" in json.loads((tmp_path / "run" / "record.json").read_text())["model"]["note"]
+
+
+def test_what_chooses_among_answers_is_measured_and_asked_from_the_command_line(tmp_path):
+    """A recipe of best-of-n with a reward of another plugin, an earlier run of which is a model itself."""
+    recipe = {
+        "defaults": [
+            {"/model@model.members.one": "tiny"},
+            {"/model@model.members.other": "tiny"},
+            {"override /model": "best_of_n"},
+            {"override /method/reward@model.reward": "regex"},
+        ],
+        "model": {"members": {"other": {"seed": 1}}, "samples": 2, "reward": {"pattern": "[aeiou]"}},
+        "stages": ["evaluate"],
+    }
+    folder = tmp_path / "recipes" / "recipe"
+    folder.mkdir(parents=True)
+    (folder / "best.yaml").write_text("# @package _global_\n# Two.\n" + yaml.safe_dump(recipe))
+    small = ["batch.length=256", "evaluation.examples=2", "evaluation.general_examples=0"]
+    done = command("recipe=best", *small, "hydra.run.dir=runs/best", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = command("chat", "runs/best", "--message", "Which wood?", "--max-new-tokens", "4", "--json", cwd=tmp_path)
+    assert json.loads(said.stdout)["tokens"] == 4, said.stderr
+    refused = command("recipe=best", *small, "stages=[fit]", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert re.search("no loss trains", refused.stderr)
