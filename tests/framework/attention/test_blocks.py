@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from luthier import attention_blocks
 from luthier.attention import Layer, Packing, per_sequence
+from luthier.attention import blocks as blocks_of_rows
 
 LAYOUTS = {
     "long ones": ((200, 56), (130, 126)),
@@ -30,7 +30,7 @@ def packing(layout: str, padding: frozenset[int] = frozenset()) -> Packing:
 
 def both(layout: str, window: int | None, dtype: torch.dtype, padding: frozenset[int] = frozenset()):  # type: ignore[no-untyped-def]
     parts, packed = heads(dtype), packing(layout, padding)
-    ours = attention_blocks.attend(*parts, packed.blocks(256, window), 0.3)
+    ours = blocks_of_rows.attend(*parts, packed.blocks(256, window), 0.3)
     exact = [t.detach().double().requires_grad_() for t in parts]
     theirs = per_sequence(*exact, packed, Layer(0.3, 0.0, window, None, True))
     incoming = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -66,7 +66,7 @@ def test_every_query_is_in_exactly_one_block() -> None:
         blocks = packing(layout).blocks(256, None)
         seen = sorted(block.row * 256 + at for block in blocks for at in range(block.start, block.end))
         assert seen == list(range(512))
-        assert all(block.end - block.start <= attention_blocks.ROWS for block in blocks)
+        assert all(block.end - block.start <= blocks_of_rows.ROWS for block in blocks)
 
 
 def test_short_neighbours_share_a_block() -> None:
@@ -75,12 +75,10 @@ def test_short_neighbours_share_a_block() -> None:
 
 def test_a_window_leaves_out_the_keys_before_it() -> None:
     blocks = packing("exact blocks").blocks(256, 10)
-    assert max(block.end - block.first for block in blocks) == attention_blocks.ROWS + 9
+    assert max(block.end - block.first for block in blocks) == blocks_of_rows.ROWS + 9
 
 
 def test_gradients_pass_torch_gradcheck() -> None:
     parts = [t[:, :, :70, :2].detach().requires_grad_() for t in heads(torch.float64)]
     blocks = Packing((0, 66, 70, 73, 140)).blocks(70, None)
-    assert torch.autograd.gradcheck(
-        lambda q, k, v: attention_blocks.attend(q, k, v, blocks, 0.5), parts, fast_mode=True
-    )
+    assert torch.autograd.gradcheck(lambda q, k, v: blocks_of_rows.attend(q, k, v, blocks, 0.5), parts, fast_mode=True)

@@ -12,8 +12,8 @@ import torch
 from test_isolation import build
 from torch import Tensor, nn
 
-from luthier import attention_blocks
 from luthier.attention import Layer, Packing, network_inputs, per_sequence
+from luthier.attention import blocks as blocks_of_rows
 from luthier.data import encode
 from luthier.data.collate import collate
 from luthier.head import find_head, last_hidden_state
@@ -159,7 +159,7 @@ def test_blocks_give_the_outputs_and_gradients_of_each_branch_alone(names: tuple
         out = attend()
         return [out, *torch.autograd.grad(out, parts, incoming)]
 
-    ours = outcome(lambda: attention_blocks.attend(*parts, packed.blocks(272, window), 0.3))
+    ours = outcome(lambda: blocks_of_rows.attend(*parts, packed.blocks(272, window), 0.3))
     theirs = outcome(lambda: per_sequence(*parts, packed, Layer(0.3, 0.0, window, None, True)))
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
