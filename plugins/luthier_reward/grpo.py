@@ -8,31 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from luthier.attention import network_inputs
 from luthier.data import encode
 from luthier.data.examples import prompt_of
 from luthier.errors import DataError, RecipeError
-from luthier.evaluate.bootstrap import ratio
-from luthier.generate import Answer
-from luthier.head import Head, bare, last_hidden_state
+from luthier.head import bare
 from luthier.language_model import LanguageModelMethod, shifted
-from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
+from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
 from luthier.parts import Sequence as Tokens
 from luthier.sharing import sequences
-from luthier_reward import surrogates
+from luthier_reward import held_out, surrogates, watch
 from luthier_reward.advantages import Advantage, needs
-from luthier_reward.anchor import Anchor
+from luthier_reward.anchor import Anchor, predicted
 from luthier_reward.divergence import Divergence
-from luthier_reward.groups import Group
 from luthier_reward.jury import Jury
-from luthier_reward.rewards.reward import Formed, Reward
+from luthier_reward.rewards.reward import Reward
 from luthier_reward.rollout import Rollout
 from luthier_reward.rollouts import Rollouts
 from luthier_reward.sampled import SampleFile
 from luthier_reward.surrogates import Surrogate
-from luthier_reward.watch import METRICS
+from luthier_reward.value_head import ValueHead
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -95,15 +91,13 @@ class Grpo(LanguageModelMethod):
         self.overlong_tokens, self.overlong_penalty = overlong_tokens, overlong_penalty
         self.samples_every, self.samples = samples_every, samples
         self.needs = needs(advantage)
-        self.measures = {"reward": Measure(ratio), "answer_tokens": Measure(ratio, better="lower")}
-        if isinstance(reward, Formed):
-            self.measures["format_rate"] = Measure(ratio)
+        self.measures = held_out.measures(reward)
         self.jury = Jury(
             reward, timeout=reward_timeout, retries=reward_retries, quarantine=quarantine, most=most_faults,
             workers=reward_workers,
         )  # fmt: skip
         self.preparation = self.rollouts = Rollouts(self)
-        self.anchor = Anchor(adaptation, model.network)
+        self.anchor = Anchor(adaptation, model.network, rollout.temperature)
         self._samples = SampleFile()
 
     @property
@@ -122,9 +116,7 @@ class Grpo(LanguageModelMethod):
         self.head = self.head.at_temperature(self.rollout.temperature)
         if self.needs.values and not hasattr(self, "value_head"):
             config: Any = bare(self.network).config.get_text_config()  # type: ignore[operator, union-attr]
-            self.value_head = nn.Linear(config.hidden_size, 1)
-            nn.init.zeros_(self.value_head.weight)
-            nn.init.zeros_(self.value_head.bias)
+            self.value_head = ValueHead(config.hidden_size)
 
     def configure_optimizers(self) -> Any:
         trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
@@ -162,7 +154,9 @@ class Grpo(LanguageModelMethod):
             self._penalties(at, log_probs, beside), answers, count, self.rollout.max_new_tokens,
         )  # fmt: skip
         total, weight = self.objective(tokens)
-        told = _ratios(names, nothing.sum()) | self._told(tokens, beside, drawn)
+        told = watch.of_groups(names, nothing.sum()) | watch.of_tokens(
+            tokens, drawn, beside.get("reference", log_probs.detach()) if self.kl.wanted else None
+        )
         return Loss(total + 0 * hidden.sum(), weight, told)
 
     def scored(self, batch: Batch) -> dict[str, Tensor]:
@@ -174,11 +168,11 @@ class Grpo(LanguageModelMethod):
         try:
             with torch.no_grad(), self.trainer.precision_plugin.forward_context():
                 if self.needs_old:
-                    found["old"] = _log_probs(self.network, self.head, batch)
+                    found["old"] = predicted(self.network, self.head, batch)
                 if self.needs.values:
-                    found["value"] = self._value(self.hidden_states(batch).flatten(0, 1)[where])
+                    found["value"] = self.value_head(self.hidden_states(batch).flatten(0, 1)[where])
                 if self.kl.wanted:
-                    found["reference"] = self.anchor.log_probs(self.network, self.head, batch, self._reference)
+                    found["reference"] = self.anchor.log_probs(self.network, self.head, batch)
         finally:
             self.network.train(training)
         laid = batch.input_ids.new_zeros(batch.input_ids.numel(), dtype=torch.float32)
@@ -235,40 +229,13 @@ class Grpo(LanguageModelMethod):
         self._held_out.add(Loss(pairs["loss"][0], pairs["loss"][1], told))
 
     def measured_of(self, examples: Sequence[Example], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
-        """The reward of the likeliest answer to each prompt, its length, and whether the reward could read it.
-
-        The loss is less the reward. An answer without a reward counts nowhere.
-        """
+        """The reward of the likeliest answer to each prompt, its length, and whether the reward could read it."""
         return self._judged([row.sequences[0].ids for row in rows], examples)
 
     def _judged(self, prompts: Sequence[NDArray[np.int32]], examples: Sequence[Example]) -> dict[str, Any]:
-        self.rollout.use(self.model.tokenizer)
-        written: list[Answer] = self.rollout.likeliest(self.network, prompts)
-        each = enumerate(zip(prompts, examples, written, strict=True))
-        groups = [Group(ids, number, example, [answer]) for number, (ids, example, answer) in each]
-        judged = self.jury([group.asked() for group in groups])
-        known = np.array([one.scores[0] is not None for one in judged], dtype=np.float64)
-        scores = np.array([one.scores[0] or 0.0 for one in judged], dtype=np.float64)
-        formed = [float(one.formed[0]) if one.formed else 0.0 for one in judged]
-        ones = np.ones(len(groups))
-        found = {
-            "loss": np.stack([-scores, known], 1),
-            "reward": np.stack([scores, known], 1),
-            "answer_tokens": np.stack([np.array([float(len(answer.ids)) for answer in written]), ones], 1),
-        }
-        if "format_rate" in self.measures:
-            found["format_rate"] = np.stack([np.array(formed), ones], 1)
-        return found
-
-    def _reference(self, network: nn.Module, head: Head, batch: Batch) -> Tensor:
-        return _log_probs(
-            network, head.at_temperature(self.rollout.temperature) if network is not self.network else head, batch
-        )
-
-    def _value(self, hidden: Tensor) -> Tensor:
-        with torch.autocast(hidden.device.type, enabled=False):
-            found: Tensor = self.value_head(hidden.to(self.value_head.weight.dtype)).squeeze(-1)
-        return found.float()
+        self.rollout.use(self.model, self.adapted)
+        found = held_out.judged(self.network, prompts, examples, self.rollout, self.jury)
+        return {name: values for name, values in found.items() if name in {"loss", *self.measures}}
 
     def _penalties(self, hidden: Tensor, log_probs: Tensor, beside: Mapping[str, Tensor]) -> Tensor:
         """What each token costs beside the objective, [n]."""
@@ -279,36 +246,5 @@ class Grpo(LanguageModelMethod):
             found = found - self.entropy_weight * self.head.entropies(hidden)
         if self.needs.values:
             expected = beside.get("return", log_probs.detach() * 0)
-            found = found + self.value_weight / 2 * (self._value(hidden) - expected).square()
+            found = found + self.value_weight / 2 * (self.value_head(hidden) - expected).square()
         return found
-
-    def _told(
-        self, tokens: surrogates.Tokens, beside: Mapping[str, Tensor], drawn: Tensor
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        """Metrics of the tokens that are trained on."""
-        now, count = tokens.log_probs.detach(), torch.full_like(tokens.count, len(tokens.log_probs))
-        told = {
-            "clipped": (tokens.clipped.float().sum() if tokens.clipped is not None else 0 * count, count),
-            "ratio": (tokens.log_ratio.detach().exp().sum(), count),
-            "mismatch": ((tokens.old - drawn).abs().sum(), count),
-        }
-        if self.kl.wanted:
-            gone = now - beside.get("reference", now)
-            told["kl"] = (((-gone).exp() - 1 + gone).sum(), count)
-        return told
-
-
-def _ratios(values: Mapping[str, Tensor], nothing: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Metrics of the groups of a batch; all 0 for one that has none."""
-    return {
-        name: (values[above].sum(), values[below].sum()) if values else (nothing, nothing)
-        for name, (above, below) in METRICS.items()
-    }
-
-
-def _log_probs(network: nn.Module, head: Head, batch: Batch) -> Tensor:
-    """log p of each token that is predicted, float32 [n], under any network."""
-    targets, weights = shifted(batch)
-    where = weights.nonzero().flatten()
-    hidden = last_hidden_state(network, network_inputs(batch, bare(network).config)).flatten(0, 1)
-    return head.log_probs(hidden[where], targets[where])

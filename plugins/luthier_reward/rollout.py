@@ -13,6 +13,7 @@ from torch import nn
 
 from luthier.errors import RecipeError
 from luthier.generate import Answer, Sampling, answered
+from luthier.parts import Model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,8 +36,8 @@ class Rollout(Protocol):
     def likeliest(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
         """One answer to each prompt, always of the most probable token."""
 
-    def use(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Be told the tokenizer, once, before anything is written."""
+    def use(self, model: Model, changed: bool) -> None:
+        """Be told what the network comes from, and whether it is still so, before anything is written."""
 
 
 class TransformersRollout:
@@ -65,8 +66,8 @@ class TransformersRollout:
         self.sampling = Sampling(max_new_tokens, temperature, top_p, top_k, tuple(stop or ()))
         self._tokenizer: PreTrainedTokenizerBase | None = None
 
-    def use(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._tokenizer = tokenizer
+    def use(self, model: Model, changed: bool) -> None:
+        self._tokenizer = model.tokenizer
 
     def __call__(
         self, network: nn.Module, prompts: Sequence[NDArray[np.int32]], numbers: Sequence[int], count: int, seed: int

@@ -56,7 +56,7 @@ class Rollouts:
 
     def __call__(self, step: list[Batch], number: int) -> list[Batch]:
         method, began = self.method, time.perf_counter()
-        method.rollout.use(method.model.tokenizer)
+        method.rollout.use(method.model, method.adapted)
         groups = [list(self._groups(batch)) for batch in step]
         every = [group for of_batch in groups for group in of_batch]
         self._answer(every, number, 0)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from luthier_reward.divergence import k3
+from luthier_reward.surrogates import Tokens
 
 if TYPE_CHECKING:
     from luthier_reward.groups import Group
@@ -57,6 +62,25 @@ METRICS = {
 }
 """Metrics of a step: the sum and the count of `told` that each is the ratio of. The entropy is estimated by the mean
 of -log p of the tokens that were drawn."""
+
+
+def of_groups(values: Mapping[str, Tensor], nothing: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Metrics of the groups of a batch; all 0, as `nothing` is, for one that has none."""
+    return {
+        name: (values[above].sum(), values[below].sum()) if values else (nothing, nothing)
+        for name, (above, below) in METRICS.items()
+    }
+
+
+def of_tokens(tokens: Tokens, drawn: Tensor, reference: Tensor | None) -> dict[str, tuple[Tensor, Tensor]]:
+    """Metrics of the tokens that are trained on; `drawn` and `reference` are float32 [n], None where nobody asks."""
+    now, count = tokens.log_probs.detach(), torch.full_like(tokens.count, len(tokens.log_probs))
+    told = {
+        "clipped": (tokens.clipped.float().sum() if tokens.clipped is not None else 0 * count, count),
+        "ratio": (tokens.log_ratio.detach().exp().sum(), count),
+        "mismatch": ((tokens.old - drawn).abs().sum(), count),
+    }
+    return told if reference is None else {**told, "kl": (k3(now - reference).sum(), count)}
 
 
 def samples(group: Group, step: int, advantages: Sequence[float]) -> list[dict[str, Any]]:

@@ -48,7 +48,9 @@ def test_files_of_the_machine_are_not_there(tmp_path):
 
 def test_the_environment_is_empty(monkeypatch):
     monkeypatch.setenv("LUTHIER_TEST_TOKEN", SECRET)
-    assert SECRET not in run("import os; print(dict(os.environ), open('/proc/self/environ').read())").output
+    found = run("import os; print('begun', dict(os.environ), open('/proc/self/environ').read())")
+    assert (found.code, found.output[:5]) == (0, "begun")
+    assert SECRET not in found.output
 
 
 def test_there_is_no_network():
@@ -138,7 +140,8 @@ ESCAPES = {
 def test_an_escape_leads_nowhere(escape, monkeypatch):
     monkeypatch.setenv("LUTHIER_TEST_TOKEN", SECRET)
     OUTSIDE.unlink(missing_ok=True)
-    found = run(ESCAPES[escape], limits=Limits(seconds=2))
+    found = run("print('begun', flush=True)\n" + ESCAPES[escape], limits=Limits(seconds=2))
+    assert found.output.startswith("begun")  # it was tried, and not kept from running at all
     if escape == "a process left behind":
         time.sleep(2)
     assert not OUTSIDE.exists()
