@@ -100,11 +100,11 @@ def table(results: dict[str, list[dict[str, Any]]], flops: float, peak: float) -
         ratios = [rate / other for rate, other in zip(rates, basis, strict=True)] if basis else []
         share = median(rates) * flops / peak / 1e9
         memory = median(run["peak_gib"] for run in runs)
-        lines.append(f"| {name} | {_spread(rates, '.0f')} | {_spread(ratios, '.2f')} | {share:.0%} | {memory:.1f} |")
+        lines.append(f"| {name} | {spread(rates, '.0f')} | {spread(ratios, '.2f')} | {share:.0%} | {memory:.1f} |")
     return "\n".join(lines)
 
 
-def _spread(values: list[float], form: str) -> str:
+def spread(values: list[float], form: str) -> str:
     return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})" if values else ""
 
 

@@ -67,6 +67,21 @@ def test_its_objective_for_pairs_trains_by_a_method_that_does_not_know_it(luthie
     assert "no objective for pairs" in refused.stderr
 
 
+def test_its_reward_and_its_advantage_train_by_a_method_that_does_not_know_them(luthier, tmp_path):
+    words = ["recipe=grpo", "method/reward=five_lines", "method/advantage=ranked", "method.advantage.spread=2.0"]
+    luthier(
+        *words, "method.reward.lines=1", "method.samples_every=1", "debug=tiny", f"hydra.run.dir={tmp_path / 'run'}"
+    )
+    samples = [json.loads(line) for line in (tmp_path / "run" / "rollouts.jsonl").read_text().splitlines()]
+    for one in samples:
+        lines = len([line for line in one["answer"].splitlines() if line.strip()])
+        assert one["reward"] == max(0.0, 1.0 - abs(lines - 1))
+    group = [one["reward"] for one in samples[:8]]
+    beats = [sum((mine > other) - (mine < other) for other in group) / 8 for mine in group]
+    assert [one["advantage"] for one in samples[:8]] == pytest.approx([2 * share for share in beats], abs=1e-3)
+    assert "luthier_tanka.rewards.ranked" in (tmp_path / "run" / "resolved.yaml").read_text()
+
+
 def test_its_answers_are_explained_offered_and_checked_like_any_other(luthier):
     assert "Lin et al., 2017" in luthier("explain", "method/objective=focal").stdout
     assert "asks method/objective" in luthier("explain", "method=cadence").stdout
