@@ -62,4 +62,4 @@ class Mix(nn.Module):
         shape = hidden.shape[:-1]
         log_probs = (torch.log_softmax(each[..., : self.vocabulary].flatten(0, -2).float(), dim=-1) for each in logits)
         made = self.combining(zip(self.names, log_probs, strict=True), self.gate(hidden.flatten(0, -2)))
-        return made.view(*shape, -1)
+        return made.view(*shape, made.shape[-1])
