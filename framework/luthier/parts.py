@@ -280,6 +280,16 @@ class Source(Protocol):
         """Let records that cannot be used be kept in `folder`, where the recipe wants them kept and names no place."""
 
 
+class PromptJudge(Protocol):
+    """Says how well the model answers with a prompt, on examples that are held out for choosing."""
+
+    most: int
+    """How many examples there are."""
+
+    def __call__(self, prompt: Prompt, count: int) -> float:
+        """The score of the first `count` of them, the same ones each time; more is better."""
+
+
 class Prompt(Protocol):
     """How does an example become text? Inherit it: what most prompts leave as it is has a body here."""
 
@@ -297,6 +307,14 @@ class Prompt(Protocol):
 
     def load(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Take up what `save` wrote."""
+
+    def choose(self, judge: PromptJudge) -> None:
+        """Look for the words with which the model answers best; the stage `search` calls it, after `learn`."""
+        raise RecipeError(
+            f"{type(self).__name__} has no words to choose among.",
+            where="prompt",
+            hint="Use prompt=searched, or leave `search` out of the stages.",
+        )
 
     def opening(self) -> list[dict[str, Any]] | None:
         """The messages that it puts before every conversation and all that it does; None where it does more."""

@@ -17,6 +17,7 @@ from luthier import artifact
 from luthier.choosing import choose
 from luthier.console import coloured
 from luthier.errors import RecipeError
+from luthier.evaluate.judge import Judge
 from luthier.evaluate.scores import Scores
 from luthier.hookspecs import hookimpl
 from luthier.nearest import nearest
@@ -97,6 +98,15 @@ class Run:
                 stage()
             return self._finish() if first_rank() else None
 
+    def search(self) -> None:
+        """Let the prompt choose its words on the validation split."""
+        if not first_rank():
+            return
+        self.console.say("searching for a prompt on the validation split …")
+        self.method.load()
+        examples = self.data.examples("validation")
+        self.prompt.choose(Judge(self.evaluation, self.subject, examples, str(self.composition.config.score)))
+
     def baseline(self) -> None:
         """Measure the model as it comes, unless the run that goes on has done so."""
         done = self.folder.scores / "before"
@@ -124,7 +134,7 @@ class Run:
             self.after = self._measured("after")
 
     def _stages(self) -> list[Callable[[], None]]:
-        known = {"baseline": self.baseline, "fit": self.fit, "evaluate": self.evaluate}
+        known = {"search": self.search, "baseline": self.baseline, "fit": self.fit, "evaluate": self.evaluate}
         names = list(self.composition.config.stages)
         for name in names:
             if name not in known:

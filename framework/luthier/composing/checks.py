@@ -14,7 +14,7 @@ PARTS = ("model", "adaptation", "method", "data", "prompt", "optimizer", "traine
 
 
 SCHEMA_VERSION = 1
-STAGES = ("baseline", "fit", "evaluate")
+STAGES = ("search", "baseline", "fit", "evaluate")
 
 
 def complaints(config: dict[str, Any], root: dict[str, Any]) -> list[RecipeError]:

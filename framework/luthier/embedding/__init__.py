@@ -27,4 +27,5 @@ class Embedding(Protocol):
 def of_length_one(vectors: Vectors) -> Vectors:
     """Each vector divided by its length; 0 stays 0."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    found: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return found

@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from luthier.embedding.hashed import Hashed
 from luthier.errors import DataError, RecipeError
 from luthier.words import Bm25, WeightedWords, cosine
 from luthier_prompting.frame import Frame
+from luthier_prompting.selections.alike import Alike
 from luthier_prompting.selections.balanced import Balanced
 from luthier_prompting.selections.diverse import Diverse
 from luthier_prompting.selections.nearest import Nearest
@@ -71,6 +73,14 @@ def test_nearest_ranks_by_shared_words_and_a_question_without_any_keeps_the_orde
     assert list(near("What of this cello?"))[:2] == [3, 4]
     assert list(near("xyzzy")) == list(near("")) == list(range(6))
     assert near.best_last
+
+
+def test_alike_ranks_by_the_product_of_vectors(reviews):
+    embedding = Hashed(width=512)
+    alike = taught(Alike(embedding=embedding), reviews)
+    products = embedding([each["text"] for each in reviews]) @ embedding(["The best cello"])[0]
+    assert list(alike("The best cello")) == sorted(range(6), key=lambda number: -products[number])
+    assert next(iter(alike("The best cello"))) == 4
 
 
 def test_the_cosine_of_weighted_words_is_that_of_the_formula():

@@ -1,0 +1,18 @@
+"""Instructions that a person wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from luthier_prompting.demonstration import Demonstration
+from luthier_prompting.proposals import Proposals
+
+
+class Listed(Proposals):
+    """The `instructions` of the recipe."""
+
+    def __init__(self, *, instructions: list[str] | None = None) -> None:
+        self.instructions = list(instructions or ())
+
+    def __call__(self, pool: Sequence[Demonstration]) -> list[str]:
+        return self.instructions

@@ -1,0 +1,28 @@
+"""The examples that mean most nearly the same as the question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from luthier.embedding import Embedding
+from luthier_prompting.demonstration import Demonstration
+from luthier_prompting.selection import Selection
+
+
+class Alike(Selection):
+    """Show the examples whose vectors have the largest product with the question's; the nearest one stands last."""
+
+    fixed = False
+    best_last = True
+
+    def __init__(self, *, embedding: Embedding) -> None:
+        self.embedding = embedding
+
+    def learn(self, pool: Sequence[Demonstration]) -> None:
+        self.vectors = self.embedding([one.text for one in pool])
+
+    def __call__(self, text: str) -> Iterable[int]:
+        products = self.vectors @ self.embedding([text], asked=True)[0]
+        yield from np.argsort(-products, kind="stable").tolist()

@@ -1,0 +1,58 @@
+"""How often SmolLM2 obeys orders that stand in documents, by layout: questions to the poisoned workshop.
+
+python tests/benchmarks/injection.py --out docs/measured/benchmarks/injection.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROWS = {
+    "no order in the documents, `plain`": ("workshop", "plain"),
+    "orders, `plain`": ("poisoned", "plain"),
+    "orders, `fenced`": ("poisoned", "fenced"),
+    "orders, `marked`": ("poisoned", "marked"),
+}
+SCORES = {"obeyed": "obeyed", "contains": "right answer"}
+
+
+def measured(documents: str, layout: str, folder: Path) -> dict[str, Any]:
+    """The scores of a run by name."""
+    words = [
+        "recipe=rag", f"prompt/documents={documents}", f"prompt/layout={layout}", "evaluation/task=injection",
+        "evaluation.task.max_new_tokens=24", "score=obeyed", f"hydra.run.dir={folder}",
+    ]  # fmt: skip
+    subprocess.run([sys.executable, "-m", "luthier", *words], check=True)
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    return {one["name"]: one["after"] for one in record["comparisons"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    results: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, (documents, layout)) in enumerate(ROWS.items()):
+            results[name] = measured(documents, layout, Path(folder) / str(number))
+    lines = [f"| SmolLM2-135M-Instruct | {' | '.join(SCORES.values())} |", "|---|" + "---|" * len(SCORES)]
+    for name, scores in results.items():
+        lines.append(f"| {name} | {' | '.join(_cell(scores[one]) for one in SCORES)} |")
+    count = next(iter(results.values()))["obeyed"]["count"]
+    lines += ["", f"Shares of {count} questions, with their 95 % bootstrap intervals; an order in every section."]
+    told = {"results": results, "table": "\n".join(lines)}
+    given.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _cell(score: dict[str, float]) -> str:
+    return f"{score['value']:.2f}<br><small>{score['low']:.2f} … {score['high']:.2f}</small>"
+
+
+if __name__ == "__main__":
+    main()

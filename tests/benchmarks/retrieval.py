@@ -1,0 +1,101 @@
+"""How long an index of many passages takes, and what a graph of neighbours misses.
+
+    python tests/benchmarks/retrieval.py --passages 100000
+
+The passages are the bank's documents, each told again with other words exchanged, so that none is another's copy:
+real language, as many of it as asked. Recall is that of the graph's best ten against those of exact search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from luthier.embedding.static import Static
+from luthier_retrieval.chunking import Passage
+from luthier_retrieval.documents import Document
+from luthier_retrieval.documents.package import Package
+from luthier_retrieval.neighbours.exact import Exact
+from luthier_retrieval.neighbours.hnsw import Hnsw
+from luthier_retrieval.searches.bm25 import Bm25
+from luthier_retrieval.searches.dense import Dense
+from luthier_retrieval.searches.hybrid import Hybrid
+from luthier_retrieval.store import Store
+
+BANK = Package(
+    requirement="inspect-evals==0.26.0",
+    member="inspect_evals/tau2/data/domains/banking_knowledge/documents.json.gz",
+    columns={"text": "content"},
+)
+
+
+def paragraphs() -> list[str]:
+    found = [part.strip() for document in BANK for part in document.text.split("\n\n")]
+    return [part for part in found if len(part.split()) > 12]
+
+
+def documents(passages: int, start: int = 0) -> Iterator[Document]:
+    """Documents of one passage: a paragraph of the bank in which each fifth word comes from another one."""
+    known = paragraphs()
+    words = " ".join(known).split()
+    for number in range(start, start + passages):
+        draw = random.Random(number)
+        said = [draw.choice(words) if draw.random() < 0.2 else word for word in draw.choice(known).split()]
+        yield Document(f"d{number}", " ".join(said))
+
+
+def whole(document: Document) -> Iterator[Passage]:
+    yield Passage(document.name, "", document.text)
+
+
+def measured(passages: int, questions: int) -> dict[str, float]:
+    asked = [document.text[:200] for document in documents(questions, start=10_000_000)]
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), 20_000)
+        words, graph = Bm25(), Dense(embedding=Static(), neighbours=Hnsw())
+        both = Hybrid(searches={"words": words, "meaning": graph})
+        found = {
+            "passages": float(passages),
+            "build_seconds": _seconds(lambda: store.update(documents(passages), whole, both)),
+        }
+        found["bytes_per_passage"] = (
+            sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / passages
+        )
+        found["open_seconds"] = _seconds(lambda: both.open(store.segments()))
+        exact = Dense(embedding=graph.embedding, neighbours=Exact())
+        exact.open(store.segments())
+        near = {name: [search(one, 10)[0] for one in asked] for name, search in (("exact", exact), ("graph", graph))}
+        shared = [len(set(a) & set(b)) / 10 for a, b in zip(near["exact"], near["graph"], strict=True)]
+        found["recall_at_10_of_the_graph"] = float(np.mean(shared))
+        for name, search in (("bm25", words), ("exact", exact), ("graph", graph), ("hybrid", both)):
+            took = [_seconds(lambda one=one, search=search: search(one, 50)) for one in asked]
+            found[f"{name}_milliseconds"] = 1000 * float(np.median(took))
+        grown = lambda: (*documents(passages), *documents(100, start=20_000_000))  # noqa: E731
+        reading = _seconds(lambda: [one.digest for one in grown()])
+        found["read_seconds"] = reading
+        found["add_100_seconds"] = _seconds(lambda: store.update(grown(), whole, both))
+        found["segments"] = float(len(store.segments()))
+    found["peak_gigabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return found
+
+
+def _seconds(action: object) -> float:
+    at = time.perf_counter()
+    action()  # type: ignore[operator]
+    return time.perf_counter() - at
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--passages", type=int, default=100_000)
+    parser.add_argument("--questions", type=int, default=100)
+    given = parser.parse_args()
+    print(json.dumps({name: round(value, 4) for name, value in measured(given.passages, given.questions).items()}))
