@@ -18,7 +18,10 @@ SAYINGS = (
 
 
 def hush() -> None:
-    """Quiet the sayings above, the bars of transformers, and Lightning's notes below warnings."""
+    """Quiet the sayings above, the bars of transformers, Lightning's notes below warnings, and bitsandbytes' advice.
+
+    bitsandbytes advises, whenever it is imported on a CPU, to fetch a kernel from the hub.
+    """
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -26,3 +29,4 @@ def hush() -> None:
         warnings.filterwarnings("ignore", message=saying)
     for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
