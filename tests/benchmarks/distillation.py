@@ -13,22 +13,23 @@ import sys
 import time
 from pathlib import Path
 
-LOOPS = ("by_hand", "luthier")
+LOOPS, TEMPERATURE = ("by_hand", "luthier"), 2.0
 
 
 def by_hand(folder: str, rows: int, length: int, steps: int) -> list[float]:
     """All logits of both networks, as one array each."""
     import torch
-    from torch.nn.functional import kl_div, log_softmax
+    from torch.nn.functional import kl_div, log_softmax, softmax
 
     (teacher, student), ids = _networks(folder), _ids(folder, rows, length)
     seconds = []
     for _ in range(steps):
         began = time.perf_counter()
         with torch.no_grad():
-            p = log_softmax(teacher(input_ids=ids, use_cache=False).logits[:, :-1], dim=-1)
-        q = log_softmax(student(input_ids=ids, use_cache=False).logits[:, :-1], dim=-1)
-        kl_div(q.flatten(0, 1), p.flatten(0, 1), log_target=True, reduction="batchmean").backward()
+            p = softmax(teacher(input_ids=ids, use_cache=False).logits[:, :-1] / TEMPERATURE, dim=-1)
+        q = log_softmax(student(input_ids=ids, use_cache=False).logits[:, :-1] / TEMPERATURE, dim=-1)
+        loss = kl_div(q.flatten(0, 1), p.flatten(0, 1), reduction="batchmean") * TEMPERATURE**2
+        loss.backward()
         student.zero_grad()
         seconds.append(time.perf_counter() - began)
     return seconds
@@ -55,8 +56,9 @@ def luthier(folder: str, rows: int, length: int, steps: int) -> list[float]:
     keep = teacher.config.num_hidden_layers // 3
     student = Pruned(base=teacher, layers=Evenly(), importance=ByActivation(corpus=None), keep=keep)
     method = Distillation(
-        student, Full(), None, signal=ForwardKl(), sequences=FromData(), alignment=SameTokens(), teacher=teacher
-    )  # type: ignore[arg-type]
+        student, Full(), None,
+        signal=ForwardKl(temperature=TEMPERATURE), sequences=FromData(), alignment=SameTokens(), teacher=teacher,
+    )  # fmt: skip
     method.configure_model()
     weights = np.ones(length, dtype=np.float32)
     weights[0] = 0
