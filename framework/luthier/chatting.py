@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from luthier.citing import cited
 
 if TYPE_CHECKING:
     from luthier.artifact import Artifact
@@ -30,9 +32,9 @@ class Chat:
         """Answer as the assistant; `hear` is given the text in pieces. What fails leaves no turn behind."""
         turns = [*self.turns, {"role": "user", "content": text}]
         opening = [{"role": "system", "content": self.system}] if self.system else []
-        conversation = self.artifact.prompt({"messages": [*opening, *turns]})["messages"]
+        shown = self.artifact.prompt({"messages": [*opening, *turns]})
         reader, began = _Reader(self.artifact.tokenizer, hear), time.perf_counter()
-        (answer,) = self.artifact.answers([conversation], self.sampling, heard=reader.read)
+        (answer,) = self.artifact.answers([shown["messages"]], self.sampling, heard=reader.read)
         reader.end(answer.text)
         self.turns = [*turns, {"role": "assistant", "content": answer.text}]
         seconds = time.perf_counter() - began
@@ -41,7 +43,18 @@ class Chat:
             "finish": answer.finish,
             "tokens": len(answer.ids),
             "tokens_per_second": round(len(answer.ids) / seconds, 1),
+            **({"sources": sources(answer.text, shown["passages"])} if "passages" in shown else {}),
         }
+
+
+def sources(answer: str, passages: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """What an answer cites of the passages that it was shown: number, document and heading."""
+    known = dict(enumerate(passages, 1))
+    return [
+        {"number": number, "document": known[number]["document"], "heading": known[number]["heading"]}
+        for number in cited(answer)
+        if number in known
+    ]
 
 
 @dataclass

@@ -76,8 +76,11 @@ def _answer(chat: Chat, text: str, console: Console) -> None:
         record = chat.say(text)
         print(json.dumps({"message": text, **record}), flush=True)
         return
-    chat.say(text, lambda piece: print(harmless(piece, sys.stdout), end="", flush=True))
+    record = chat.say(text, lambda piece: print(harmless(piece, sys.stdout), end="", flush=True))
     print()
+    for source in record.get("sources", ()):
+        place = " › ".join(filter(None, [source["document"], source["heading"]]))
+        console.say(harmless(f"[{source['number']}] {place}", sys.stderr))
 
 
 def _obey(chat: Chat, line: str, console: Console) -> bool:

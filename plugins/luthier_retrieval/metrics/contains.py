@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from luthier.citing import without_citations
 from luthier.evaluate.bootstrap import Floats, means, ratio
 from luthier.evaluate.metrics.exact_match import normalised
 from luthier.evaluate.metrics.metric import Attempt
-from luthier_retrieval.citing import without_citations
 
 
 class Contains:

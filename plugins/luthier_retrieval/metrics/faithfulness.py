@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from luthier.citing import says_absent, without_citations
 from luthier.evaluate.bootstrap import Floats, ratio
 from luthier.evaluate.metrics.exact_match import normalised
 from luthier.evaluate.metrics.metric import Attempt
-from luthier_retrieval.citing import says_absent, without_citations
 from luthier_retrieval.metrics import shown
 
 

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from luthier.chatting import sources
+from luthier.citing import cited, says_absent, without_citations
 from luthier.data import encode
 from luthier.errors import DataError, RecipeError
 from luthier_retrieval.chunking import Passage
-from luthier_retrieval.citing import cited, says_absent, without_citations
 from luthier_retrieval.layouts.fenced import Fenced, key_for
 from luthier_retrieval.layouts.marked import Marked
 from luthier_retrieval.layouts.plain import Plain
@@ -135,6 +136,11 @@ def test_citations_are_read_from_an_answer():
     assert without_citations("It costs 65 euros [2].") == "It costs 65 euros."
     assert says_absent("Sorry, this is not in the documents", "This is not in the documents.")
     assert not says_absent("65 euros", "This is not in the documents.")
+
+
+def test_a_chat_names_the_sources_that_an_answer_cites(retrieval):
+    passages = retrieval()(asked("Rehairing a violin bow, or renting a cello?"))["passages"]
+    assert sources("65 euros [1], said [9].", passages) == [{"number": 1, "document": "prices", "heading": ""}]
 
 
 def training(number: int = 0, relevant=("prices",)) -> dict[str, object]:
