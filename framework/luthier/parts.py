@@ -28,6 +28,8 @@ Example = dict[str, Any]
 - `text`: plain text; `chosen` and `rejected`: two lists of messages that continue `messages`, in place of its last
   answer where it has one (`luthier.data.examples.prompt_of`);
 - `label`: the class, where the task is classification (the last message then says it); `tools`: tool definitions;
+- `relevant`: names of the documents that hold its answer; a prompt that looks them up adds `found`, the names of those
+  that it found, the best one first, and `passages`, those that it shows: `document`, `heading` and `text`;
 - `where`: file:line of the record, and `split`: train, validation or test, always there; `source`: in a mixture;
 - any further column of the source, under its own name.
 """
