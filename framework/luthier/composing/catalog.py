@@ -55,9 +55,13 @@ class Answer:
 
     @property
     def how_to_run(self) -> str:
+        """The command that its file gives, or the shortest one for a recipe or pipeline."""
+        return self.said_command or (f"luthier {self}" if self.question in {"recipe", "pipeline"} else "")
+
+    @property
+    def said_command(self) -> str:
         """The command that the first comment gives behind three spaces."""
-        command = self._first_comment.partition("   ")[2].strip()
-        return command or (f"luthier {self}" if self.question in {"recipe", "pipeline"} else "")
+        return self._first_comment.partition("   ")[2].strip()
 
     @property
     def _first_comment(self) -> str:

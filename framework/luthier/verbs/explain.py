@@ -107,7 +107,7 @@ def _record(option: Option, path: str) -> dict[str, Any]:
         "code": option.target,
         "source": f"{signature.file}:{signature.line}" if signature else "",
         "file": option.answer.shown,
-        "example": _example(option, settings, name),
+        "example": option.answer.said_command or _example(option, settings, name),
     }
 
 

@@ -88,6 +88,13 @@ def test_explaining_says_type_default_note_paper_code_and_an_example(luthier):
     assert "luthier adaptation=lora adaptation.rank=32" in out
 
 
+@pytest.mark.parametrize("answer", ["data=mixture", "data=filtered", "adaptation=lora", "optimizer/schedule=wsd"])
+def test_the_example_of_an_explanation_composes(luthier, answer):
+    example = luthier("explain", answer, "--json").record["example"]
+    end = luthier(*example.split()[1:], "--cfg", "job")
+    assert end.code == 0, end.err
+
+
 def test_explaining_says_what_is_handed_over_and_asked_in_turn(luthier):
     record = luthier("explain", "optimizer=adamw", "--json").record
     assert record["asks"] == [{"setting": "schedule", "question": "optimizer/schedule", "answer": "cosine"}]
