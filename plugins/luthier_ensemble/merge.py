@@ -27,6 +27,7 @@ from luthier.models.tokenizers import settle
 from luthier.nearest import nearest
 from luthier_ensemble.merging.merging import Merging
 from luthier_ensemble.plan import everywhere, merge, stacked
+from luthier_ensemble.rows import aligned
 from luthier_ensemble.weights import Weights
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ class Merge:
     """Merge the weights of several models of one architecture and one vocabulary, tensor by tensor.
 
     The `base` is what the others started from, where the merging asks for one; it gives configuration, tokenizer and
-    dtypes, else the first model does. The result is kept in the cache under the hash of all that it is made of, and
-    is the same to the bit each time. Memory holds one tensor of each model at a time; models that do not lie in files
-    (random ones, runs with adapters) are written down first.
+    dtypes, else the first model does. A model with another vocabulary is refused, or `aligned`: the rows of its tokens
+    are put where the base has them, and the base's own stand for those that it does not have. The result is kept in
+    the cache under the hash of all that it is made of, and is the same to the bit each time. Memory holds one tensor of
+    each model at a time; models that do not lie in files (random ones, runs with adapters) are written down first.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Merge:
         models: dict[str, Model],
         merging: Merging,
         base: str | None = None,
+        vocabulary: Literal["same", "aligned"] = "same",
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
         attn_implementation: str = "luthier_packed",
         gradient_checkpointing: bool = False,
@@ -62,7 +65,7 @@ class Merge:
         chat_template: str | None = None,
     ) -> None:
         self.loading = Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
-        self.models, self.merging, self.base = models, merging, base
+        self.models, self.merging, self.base, self.vocabulary = models, merging, base, vocabulary
         if len(models) < 1:
             raise RecipeError(
                 "The merge has no models.",
@@ -88,15 +91,15 @@ class Merge:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The base's or the first model's; RecipeError where another model reads text as other tokens."""
+        """The base's or the first model's; RecipeError where another has other tokens that shall not be aligned."""
         tokenizer = deepcopy(self.first.tokenizer)
         for name, model in self.models.items():
-            if model.tokenizer.get_vocab() != tokenizer.get_vocab():
+            if self.vocabulary == "same" and model.tokenizer.get_vocab() != tokenizer.get_vocab():
                 raise RecipeError(
                     f"{name} has another vocabulary ({len(model.tokenizer)} tokens) than the model it is merged with "
                     f"({len(tokenizer)}).",
                     where=f"model.models.{name}",
-                    hint="Only models with the same tokens merge.",
+                    hint="Only models with the same tokens merge; model.vocabulary=aligned merges what they share.",
                 )
         settle(tokenizer, self.config, chat_template=self.loading.chat_template)
         return tokenizer
@@ -119,11 +122,18 @@ class Merge:
     def network(self) -> nn.Module:
         return load_network(self.folder, self.loading, self.config, owner="The merged model")
 
+    def tried(self) -> nn.Module:
+        """The same network, which is kept nowhere."""
+        _ = self.tokenizer
+        with tempfile.TemporaryDirectory(dir=cache.folder("models"), prefix=".tmp-merge-") as folder:
+            self._write(Path(folder))
+            return load_network(Path(folder), self.loading, self.config, owner="The merged model")
+
     @cached_property
     def folder(self) -> Path:
         """The merged weights, made when they are first asked for."""
         _ = self.tokenizer  # which refuses other vocabularies before anything is read
-        made_of = [VERSION, self._lineages, type(self.merging).__name__, vars(self.merging), self.base]
+        made_of = [VERSION, self._lineages, type(self.merging).__name__, vars(self.merging), self.base, self.vocabulary]
         return once(cache.folder("models") / f"merge-{identity.of(made_of)[:24]}", self._write)
 
     def lineage(self) -> dict[str, Any]:
@@ -146,11 +156,13 @@ class Merge:
         return self.merging.stack({name: _layers(model.config) for name, model in self.models.items()})
 
     def _write(self, target: Path) -> None:
-        log.info("Merging %s; this happens once.", ", ".join(self.models))
+        log.info("Merging %s.", ", ".join(self.models))
         tied = _tied(self.config)
         without = list(tied) if self.config.tie_word_embeddings else []
         with ExitStack() as places:
             weights = {name: _weights(name, model, tied, places) for name, model in self.models.items()}
+            if self.vocabulary == "aligned":
+                weights = aligned(weights, self.models, self.first)
             if self._stack is None:
                 pieces = everywhere(weights, _layers(self.config), without)
             else:

@@ -1,0 +1,128 @@
+"""Several adapters made into one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from luthier import artifact
+from luthier.adaptation import ADAPTER
+from luthier.data import identity
+from luthier.errors import RecipeError
+from luthier.models.loading import in_dtype
+from luthier.models.run import Run
+from luthier.nearest import nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+COMBINED = "combined"
+
+
+class MergedAdapters(Run):
+    """Start from the base of several runs of adaptation=lora, with what all of them learned folded in, as PEFT does it.
+
+    `linear` takes the weighted sum of the factors A and of the factors B, which is not that of their products; `cat`
+    puts the factors side by side, which is exactly the weighted sum of the updates; `svd` is that sum at the rank
+    `rank`, the largest of the runs' by default. `ties`, `dare_linear`, `dare_ties` and `magnitude_prune` thin the
+    factors to `density` first, and with `_svd` the updates. One that is not named in `weights` counts once.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: dict[str, str],
+        combination: Literal[
+            "linear", "cat", "svd", "ties", "ties_svd", "dare_linear", "dare_linear_svd", "dare_ties", "dare_ties_svd",
+            "magnitude_prune", "magnitude_prune_svd",
+        ] = "linear",
+        weights: dict[str, float] | None = None,
+        density: float = 0.5,
+        rank: int | None = None,
+        majority: Literal["total", "frequency"] = "total",
+        seed: int = 0,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
+        attn_implementation: str = "luthier_packed",
+        gradient_checkpointing: bool = False,
+        compile: bool = False,
+        chat_template: str | None = None,
+    ) -> None:  # fmt: skip
+        if not runs:
+            raise RecipeError(
+                "There are no runs whose adapters could be merged.",
+                where="model.runs",
+                hint="Name them: model.runs={one: runs/one, other: runs/other}.",
+            )
+        for name in weights or {}:
+            if name not in runs:
+                raise RecipeError(
+                    f"There is no run {name!r} to give a weight to.",
+                    where=f"model.weights.{name}",
+                    hint=nearest(name, runs, "The runs are"),
+                )
+        if not 0 < density <= 1:
+            raise RecipeError(f"density is {density}, but lies above 0 and at most at 1.", where="model.density")
+        super().__init__(
+            path=next(iter(runs.values())), dtype=dtype, attn_implementation=attn_implementation,
+            gradient_checkpointing=gradient_checkpointing, compile=compile, chat_template=chat_template,
+        )  # fmt: skip
+        self.runs, self.combination, self.weights = runs, combination, weights
+        self.density, self.rank, self.majority, self.seed = density, rank, majority, seed
+
+    def network(self) -> nn.Module:
+        loaded = artifact.load(self.path)
+        names = [ADAPTER, *list(self.runs)[1:]]
+        tuner: Any = getattr(loaded.network, "base_model", None)
+        if not loaded.manifest["trained"] or not hasattr(tuner, "add_weighted_adapter"):
+            raise RecipeError(
+                f"{self.path} left no adapter that PEFT can merge with others.",
+                where=f"model.runs.{next(iter(self.runs))}",
+                hint="Merge adapters of adaptation=lora; whole networks merge with model=merge.",
+            )
+        for name, path in list(self.runs.items())[1:]:
+            loaded.add(path, name)
+        self._combine(tuner, names)
+        loaded.use(COMBINED)
+        network = loaded.merged()
+        if self.loading.dtype != "auto":
+            in_dtype(network, self.loading.torch_dtype(self.config))
+        return self._dressed(network)
+
+    def lineage(self) -> dict[str, Any]:
+        """With the lineage of each run, and how their adapters were merged."""
+        lineages = {name: Run(path=path).lineage() for name, path in self.runs.items()}
+        how = {
+            "combination": self.combination,
+            "weights": self.weights,
+            "density": self.density,
+            "rank": self.rank,
+            "majority": self.majority,
+            "seed": self.seed,
+        }
+        return {
+            "kind": "merged adapters",
+            "name": " + ".join(self.runs),
+            "sha256": identity.of([[each["sha256"] for each in lineages.values()], how]),
+            "dtype": self.loading.dtype,
+            "merging": how,
+            "runs": lineages,
+        }
+
+    def _combine(self, tuner: Any, names: list[str]) -> None:
+        counts = [float((self.weights or {}).get(name, 1.0)) for name in self.runs]
+        thin = {} if self.combination in ("linear", "cat", "svd") else {"density": self.density}
+        elects = {"majority_sign_method": self.majority} if "ties" in self.combination else {}
+        ranked = {"svd_rank": self.rank} if "svd" in self.combination else {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)  # of what DARE drops
+            try:
+                tuner.add_weighted_adapter(
+                    names, counts, COMBINED, combination_type=self.combination, **thin, **elects, **ranked
+                )
+            except ValueError as error:
+                raise RecipeError(
+                    f"PEFT does not merge these adapters as {self.combination}: {error}",
+                    where="model.combination",
+                    hint="Adapters of other ranks merge as cat or svd.",
+                ) from error
