@@ -89,7 +89,7 @@ def settings_of(node: Any, path: str = "") -> Iterator[str]:
 
 def drop_stale(config: dict[str, Any], recipe: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
     """Remove what the recipe says to an answer that was replaced and that the new answer does not know; say so."""
-    dropped = []
+    dropped = _drop_parts(config, answers_of(recipe), choices)
     for question, meant in answers_of(recipe).items():
         above = question.rpartition("/")[0]
         if above in choices and question not in choices:
@@ -104,6 +104,22 @@ def drop_stale(config: dict[str, Any], recipe: Mapping[str, Any], choices: Mappi
             del node[key]
             dropped.append(
                 f"{path}.{key}: the recipe says it to {question}={meant}, but {choices.get(question)} was chosen."
+            )
+    return dropped
+
+
+def _drop_parts(config: dict[str, Any], answers: Mapping[str, str], choices: Mapping[str, str]) -> list[str]:
+    """Remove parts that the recipe puts into an answer that was replaced, such as the models of a merge; say so."""
+    dropped = []
+    for question in answers:
+        part, _, place = question.partition("@")[2].partition(".")
+        node, key = config.get(part), place.partition(".")[0]
+        if choices.get(part) == answers.get(part) or not isinstance(node, dict) or key not in node:
+            continue
+        if key not in signatures.signature(node["_target_"]).settings:
+            del node[key]
+            dropped.append(
+                f"{part}.{key}: the recipe says it to {part}={answers.get(part)}, but not to {choices[part]}."
             )
     return dropped
 
