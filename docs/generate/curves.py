@@ -18,6 +18,8 @@ DOCS = Path(__file__).parents[1]
 RUNS = {"{}": "LoRA", "{}_full": "all weights"}
 """The records beside each other in a picture, and what they are called there."""
 HEAD, GAP = 44, 24
+FEW = 20
+"""Points of a curve at most, each the mean of neighbouring steps, so that no smoothing is needed."""
 STYLE = (
     "text{font:11px system-ui,sans-serif;fill:#6a6257}.title{font-size:13px;font-weight:600;fill:#25211c}"
     ".grid{stroke:#eee8df}.axis{stroke:#c9bfb0}path{fill:none;stroke:#99480f;stroke-width:2;stroke-linejoin:round}"
@@ -61,7 +63,7 @@ def drawn(name: str) -> str:
 
 def _panel(runs: dict[str, RunRecord], panel: Panel, place: int) -> str:
     curves = {label: run.curves[panel.metric] for label, run in runs.items()}
-    found = chart.chart({label: thinned(points) for label, points in curves.items() if finite(points)})
+    found = chart.chart({label: thinned(points, FEW) for label, points in curves.items() if finite(points)})
     ink = [f'<text class="title" x="{chart.LEFT}" y="-24">{escape(panel.title)}</text>']
     for number, label in enumerate(curves):
         x, style = chart.LEFT + 100 * number, "second" if number else "first"

@@ -14,7 +14,6 @@ from luthier.testing.twin import twin
 from luthier_reward.rollout import TransformersRollout
 from luthier_reward.vllm_colocated import Vllm
 from luthier_reward.vllm_server import VllmServer
-from tests.command import luthier
 from tests.plugins.grpo import tiny_vllm
 
 PROMPTS = [np.array([5, 9, 14, 3, 7], np.int32), np.array([4, 11], np.int32)]
@@ -109,11 +108,10 @@ def test_a_run_trains_on_what_a_server_wrote(tmp_path, server):
     assert float(made.method.step_metrics["mismatch"]) < 1e-4  # it was told the weights that are trained
 
 
-def test_where_vllm_is_not_installed_the_recipe_is_refused():
-    done = luthier("recipe=grpo", "method/rollout=vllm", "debug=tiny")
-    assert done.returncode == 2
-    assert "vLLM, which is not installed" in done.stderr
-    assert "vllm_server" in done.stderr
+def test_where_vllm_is_not_installed_the_recipe_is_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(RecipeError, match="vLLM, which is not installed") as refused:
+        twin(tmp_path, "method=grpo", "batch.packing=false", "method/rollout=vllm")
+    assert "vllm_server" in refused.value.hint
 
 
 def test_a_server_that_does_not_answer_or_takes_no_weights_says_what_to_start(tmp_path, server, monkeypatch):
