@@ -17,6 +17,8 @@ from luthier.adaptation import Full
 from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
 from luthier.models.judging import Judging, judging
+from luthier.optimizers.adamw import AdamW
+from luthier.optimizers.schedules import Constant
 from luthier.parts import Batch, Example, Row, Sequence
 from luthier.rewards import rewards
 from luthier.sharing import apart
@@ -180,6 +182,18 @@ def test_learning_from_pairs_tells_chosen_from_rejected(model: Any, pairs: list[
         (loss.sum / loss.weight).backward()
         optimizer.step()
     assert method.measured(rows)["reward_accuracy"][:, 0].sum() == 4
+
+
+@pytest.mark.parametrize("adaptation", [Full(), Lora(rank=4)])
+def test_the_head_that_begins_at_random_moves_faster_than_the_rest(model: Any, adaptation: Any) -> None:
+    method = RewardModel(model, adaptation, AdamW(Constant(), lr=2.0), objective=BradleyTerry(), head_rate=7.0)
+    method.steps = 1
+    method.configure_model()
+    groups = method.configure_optimizers()["optimizer"].param_groups
+    of = {id(weight): group["initial_lr"] for group in groups for weight in group["params"]}
+    rates = {name: of[id(w)] for name, w in method.network.named_parameters() if w.requires_grad}
+    assert {rate for name, rate in rates.items() if "score" in name} == {14.0}
+    assert {rate for name, rate in rates.items() if "score" not in name} == {2.0}
 
 
 CONVERSATIONS = [
