@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import luthier
 from luthier.errors import RecipeError
 from luthier.generate import Answer, Sampling, generate, score_labels
 from luthier.models.random import Random
+from luthier.models.run import Run
 from luthier.parts import Sequence
 from luthier.scoring import log_probs
 from luthier.testing.twin import twin
@@ -165,7 +165,7 @@ def test_what_cannot_answer_is_refused(members, made, said):
         made(members)
 
 
-SPLITS = ["data.splits.validation=0.3", "data.splits.test=0.3"]
+SPLITS = ["data=demo", "data.limit=40", "data.splits.validation=0.3", "data.splits.test=0.3"]
 TWO = [
     "+model@model.members.small=tiny",
     "+model@model.members.large=tiny",
@@ -195,8 +195,7 @@ def test_a_cascade_finds_its_threshold_on_the_validation_split_and_keeps_it(tmp_
     assert "goes on to the next" in json.loads((tmp_path / "run" / "record.json").read_text())["model"]["note"]
 
 
-def test_what_chooses_among_answers_is_measured_and_asked_from_the_command_line(tmp_path):
-    """A recipe of best-of-n with a reward of another plugin, an earlier run of which is a model itself."""
+def test_the_best_by_a_reward_of_another_plugin_is_measured_and_is_a_model_itself(tmp_path):
     recipe = {
         "defaults": [
             {"/model@model.members.one": "tiny"},
@@ -210,11 +209,11 @@ def test_what_chooses_among_answers_is_measured_and_asked_from_the_command_line(
     folder = tmp_path / "recipes" / "recipe"
     folder.mkdir(parents=True)
     (folder / "best.yaml").write_text("# @package _global_\n# Two.\n" + yaml.safe_dump(recipe))
-    small = ["batch.length=256", "evaluation.examples=2", "evaluation.general_examples=0"]
-    done = command("recipe=best", *small, "hydra.run.dir=runs/best", cwd=tmp_path)
+    small = ["batch.length=256", "evaluation.examples=2", "evaluation.general_examples=0", "hydra.run.dir=best"]
+    done = command("recipe=best", *small, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stderr
-    said = command("chat", "runs/best", "--message", "Which wood?", "--max-new-tokens", "4", "--json", cwd=tmp_path)
-    assert json.loads(said.stdout)["tokens"] == 4, said.stderr
-    refused = command("recipe=best", *small, "stages=[fit]", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert re.search("no loss trains", refused.stderr)
+    assert luthier.load(tmp_path / "best").generate(ASKED[:1], SHORT)
+    inside = Run(path=str(tmp_path / "best"))
+    assert generate(inside.network(), inside.tokenizer, ASKED[:1], SHORT)[0].ids
+    with pytest.raises(RecipeError, match="no loss trains"):
+        twin(tmp_path / "trained", "model=vote", TWO[0], "stages=[fit]")
