@@ -21,8 +21,10 @@ FILE, NAME = FOLDER / "questions.jsonl", "luthier_retrieval/questions.jsonl"
 
 @dataclass(kw_only=True)
 class Questions(RecordsSource):
-    """64 questions to `prompt/documents=workshop` with short answers and the document that holds each, and 14 more
-    that no document answers."""
+    """64 questions to `prompt/documents=workshop`, each with a short answer and the document that holds it.
+
+    14 more have none: their answer is that it is not in the documents.
+    """
 
     format: Format | str = field(default_factory=PromptCompletion)
     splits: Splits = field(default_factory=ByHash)

