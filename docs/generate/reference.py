@@ -174,7 +174,8 @@ def _root_keys(catalog: Catalog) -> str:
 ROOT_KEYS = {
     "schema_version": "The form of recipes that this one is written in.",
     "seed": "Of the data's order, of dropout and of new weights.",
-    "stages": "What the run does, in this order: `baseline` measures the model as it comes, `fit` trains, `evaluate` "
+    "stages": "What the run does, in this order: `search` lets `prompt=searched` choose its words, `baseline` "
+    "measures the model as it comes, `fit` trains, `evaluate` "
     "measures again.",
 }
 

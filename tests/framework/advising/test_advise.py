@@ -58,7 +58,7 @@ def test_advice_comes_with_a_folder_of_recipes_and_only_on_recipes_that_are_ther
     write("recipes/advice/mine.yaml", "# It is mine.\nrecipe: mine\nneeds: {documents: 2}\norder: 1\n")
     assert "mine" not in luthier("advise", "documents=3").out
     write("recipes/recipe/mine.yaml", "# @package _global_\n# Mine.   luthier recipe=mine\nseed: 1\n")
-    assert names(luthier("advise", "documents=3", "--json").record) == ["zero_shot", "mine"]
+    assert names(luthier("advise", "documents=3", "--json").record) == ["zero_shot", "mine", "rag"]
     assert "mine" in names(luthier("advise", "documents=1", "--json").record, "not_yet")
 
 
