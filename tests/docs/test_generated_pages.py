@@ -44,6 +44,13 @@ def test_measured_figures_are_those_of_their_records():
         assert measured.filled(text) == text, f"{page} is out of date: python docs/generate/measured.py"
 
 
+def test_curves_are_those_of_their_records():
+    curves = script("curves")
+    for name in curves.PICTURES:
+        drawn = (DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+        assert curves.drawn(name) == drawn, f"{name}.svg is out of date: python docs/generate/curves.py"
+
+
 def test_a_report_can_be_drawn_from_each_record_that_is_kept():
     measured = script("measured")
     for file in measured.MEASURED.glob("*.json"):
