@@ -13,6 +13,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+from safetensors.numpy import load_file
+
 from luthier.report.chart import ticks
 
 DOCS = Path(__file__).parents[1]
@@ -33,12 +36,9 @@ def taken(run: Path) -> dict[str, Any]:
         tokens += line["tokens"]
         curve.append([tokens, round(line["cross_entropy"], 4)])
     scores = {one["name"]: one["after"] for one in record["comparisons"] if one["after"]}
-    before = {one["name"]: one["before"] for one in record["comparisons"] if one["before"]}
-    kept = ("loss", "teacher_agreement", "teacher_distance", "teacher_loss")
     return {
         "command": record["command"],
-        "scores": {name: scores[name] for name in kept if name in scores},
-        "before": {name: before[name] for name in kept if name in before},
+        "scores": {"loss": scores["loss"]},
         "tokens": tokens,
         "seconds": record["training"]["seconds"],
         "curve": curve,
@@ -47,11 +47,10 @@ def taken(run: Path) -> dict[str, Any]:
 
 def picture(runs: dict[str, Any]) -> str:
     arms = {arm: [one for name, one in runs.items() if re.fullmatch(rf"{arm}\d+", name)] for arm in COLOURS}
-    teacher = next(one["scores"]["teacher_loss"]["value"] for one in arms["distilled"])
     curves = {arm: [_smooth(one["curve"]) for one in found] for arm, found in arms.items()}
     points = [point for each in curves.values() for curve in each for point in curve]
-    high = max(value for _, value in points)
-    y_ticks, x_ticks = ticks(min(2.0, teacher), high, 5), ticks(0, max(tokens for tokens, _ in points), 5)
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    y_ticks, x_ticks = ticks(low, high, 5), ticks(0, max(tokens for tokens, _ in points), 5)
 
     def place(tokens: float, value: float) -> str:
         x = LEFT + (RIGHT - LEFT) * tokens / x_ticks[-1]
@@ -66,20 +65,21 @@ def picture(runs: dict[str, Any]) -> str:
     for tick in x_ticks:
         x, _ = place(tick, y_ticks[0]).split(",")
         ink.append(f'<text x="{x}" y="{BOTTOM + 18}" text-anchor="middle">{tick / 1000:g}k</text>')
-    x, y = place(0, teacher).split(",")
-    ink.append(f'<line x1="{x}" y1="{y}" x2="{RIGHT}" y2="{y}" class="teacher"/>')
-    ink.append(f'<text x="{RIGHT + 8}" y="{float(y) + 4}">the teacher</text>')
+    last = {arm: mean(curve[-1][1] for curve in each) for arm, each in curves.items()}
+    upper = max(last, key=lambda arm: last[arm])
     for arm, each in curves.items():
         for curve in each:
             ink.append(f'<polyline points="{" ".join(place(*point) for point in curve)}" stroke="{COLOURS[arm]}"/>')
-        _, y = place(0, mean(curve[-1][1] for curve in each)).split(",")
-        ink.append(f'<text x="{RIGHT + 8}" y="{float(y) + 4}" fill="{COLOURS[arm]}">{NAMES[arm]}</text>')
+        _, y = place(0, last[arm]).split(",")
+        beside = float(y) + (-4 if arm == upper else 14)
+        ink.append(f'<text x="{RIGHT + 8}" y="{beside}" fill="{COLOURS[arm]}">{NAMES[arm]}</text>')
+    ink.append(f'<text x="{LEFT + 10}" y="{TOP + 4}">loss on text that is new to it, nats a token</text>')
     ink.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">tokens trained on</text>')
     style = (
         "text{font:13px system-ui,sans-serif;fill:#444}polyline{fill:none;stroke-width:1.6;stroke-opacity:.8}"
-        ".grid{stroke:#ddd}.teacher{stroke:#444;stroke-dasharray:5 4}"
+        ".grid{stroke:#ddd}"
     )
-    said = "Loss of the student on new text: with the teacher it falls faster than without, in each of the seeds."
+    said = "The student's loss on text that is new to it, over the tokens trained on, with the teacher and without."
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
         f'<style>{style}</style><rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>{"".join(ink)}</svg>\n'
@@ -87,25 +87,34 @@ def picture(runs: dict[str, Any]) -> str:
 
 
 def table(told: dict[str, Any]) -> str:
-    """Held-out scores of each arm, the mean over seeds with Student's 95 % interval; the paired difference below."""
+    """Held-out loss of each arm and their paired difference; over several seeds with Student's 95 % interval."""
     arms = {arm: [one for name, one in told["runs"].items() if re.fullmatch(rf"{arm}\d+", name)] for arm in NAMES}
-    lines = [f"| | {' | '.join(NAMES.values())} | with less without |", "| --- | --- | --- | --- |"]
-    for score in ("loss", "teacher_agreement", "teacher_distance"):
-        values = {arm: [one["scores"][score]["value"] for one in found] for arm, found in arms.items()}
-        apart = [a - b for a, b in zip(*values.values(), strict=True)]
-        cells = [_said(each) for each in (*values.values(), apart)]
-        lines.append(f"| {score.replace('_', ' ')} | {' | '.join(cells)} |")
-    first = arms["distilled"][0]
-    said = (
-        f"Means over {len(arms['distilled'])} seeds, which draw the order of the data, with 95 % intervals "
-        f"(Student's t); {first['tokens']:,} tokens each. The teacher's own loss on these texts is "
-        f"{first['scores']['teacher_loss']['value']:.2f}, "
-        f"the student's before training {first['before']['loss']['value']:.2f}."
+    values = {arm: [one["scores"]["loss"]["value"] for one in found] for arm, found in arms.items()}
+    apart = [a - b for a, b in zip(*values.values(), strict=True)]
+    cells = [_said(each) for each in (*values.values(), apart)]
+    first, seeds = arms["distilled"][0], len(apart)
+    said = f"{first['tokens']:,} tokens each, one epoch; {first['scores']['loss']['count']} held-out passages. "
+    said += "One seed. " if seeds == 1 else f"Means over {seeds} seeds, with 95 % intervals (Student's t). "
+    low, high = told["paired"]
+    said += (
+        f"Over the passages of the first seed, paired, the difference is from {low:.3f} to {high:.3f} (95 % bootstrap)."
     )
-    return "\n".join([*lines, "", said])
+    head = f"| held-out loss | {' | '.join(NAMES.values())} | with less without |"
+    return "\n".join([head, "| --- | --- | --- | --- |", f"| nats a token | {' | '.join(cells)} |", "", said])
+
+
+def paired(runs: list[Path]) -> list[float]:
+    """The 95 % interval of the difference of held-out losses, by drawing the same passages for both."""
+    losses = [load_file(run / "scores" / "after" / "scores.safetensors")["loss"] for run in runs]
+    drawn = np.random.default_rng(0).integers(len(losses[0]), size=(10_000, len(losses[0])))
+    totals = [loss[drawn].sum(1) for loss in losses]
+    apart = totals[0][:, 0] / totals[0][:, 1] - totals[1][:, 0] / totals[1][:, 1]
+    return [float(each) for each in np.percentile(apart, [2.5, 97.5])]
 
 
 def _said(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
     half = STUDENT[len(values) - 1] * stdev(values) / len(values) ** 0.5
     return f"{mean(values):.3f}<br><small>{mean(values) - half:.3f} … {mean(values) + half:.3f}</small>"
 
@@ -119,6 +128,8 @@ def _smooth(curve: list[list[float]]) -> list[tuple[float, float]]:
 def main() -> None:
     told: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"runs": {}}
     told["runs"] |= {Path(run).name: taken(Path(run)) for run in sys.argv[1:]}
+    if given := {Path(run).name: Path(run) for run in sys.argv[1:]}:
+        told["paired"] = paired([given["distilled0"], given["hard0"]])
     told["table"] = table(told)
     FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     PICTURE.write_text(picture(told["runs"]), encoding="utf-8")
