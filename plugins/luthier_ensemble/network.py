@@ -58,7 +58,8 @@ class EnsembleNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.members = Members(members.values())
-        widths = [bare(member).get_output_embeddings().weight.shape[-1] for member in members.values()]  # type: ignore[operator, union-attr]
+        heads = [cast("Any", bare(member)).get_output_embeddings() for member in members.values()]
+        widths = [int(head.weight.shape[-1]) for head in heads]
         self.mix = Mix(members, combining, int(config.vocab_size), widths)
         self.generation_config = getattr(bare(self.members[0]), "generation_config", None)
 

@@ -74,17 +74,18 @@ class Ensemble:
 
         kinds = [getattr(each, "layer_types", None) or ["full_attention"] * each.num_hidden_layers for each in configs]
         inner = [getattr(each, "intermediate_size", None) or 4 * each.hidden_size for each in configs]
-        return PretrainedConfig(
-            architectures=[" + ".join((each.architectures or [each.model_type])[0] for each in configs)],
-            vocab_size=least("vocab_size"),
-            hidden_size=sum(each.hidden_size for each in configs),
-            intermediate_size=sum(inner),
-            num_hidden_layers=sum(each.num_hidden_layers for each in configs),
-            layer_types=[kind for each in kinds for kind in each],
-            max_position_embeddings=least("max_position_embeddings"),
-            sliding_window=least("sliding_window"),
-            tie_word_embeddings=False,
-        )
+        facts: dict[str, Any] = {
+            "architectures": [" + ".join((each.architectures or [each.model_type])[0] for each in configs)],
+            "vocab_size": least("vocab_size"),
+            "hidden_size": sum(each.hidden_size for each in configs),
+            "intermediate_size": sum(inner),
+            "num_hidden_layers": sum(each.num_hidden_layers for each in configs),
+            "layer_types": [kind for each in kinds for kind in each],
+            "max_position_embeddings": least("max_position_embeddings"),
+            "sliding_window": least("sliding_window"),
+            "tie_word_embeddings": False,
+        }
+        return PretrainedConfig(**facts)
 
     def network(self) -> nn.Module:
         network: Any = self._joined({name: member.network() for name, member in self.members.items()})

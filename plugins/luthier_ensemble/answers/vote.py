@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -82,17 +82,18 @@ class VotingNetwork(PanelNetwork):
             member.labels(conversations, labels) + np.log(share / sum(self.shares))
             for member, share in zip(self.members, self.shares, strict=True)
         ]
-        return np.logaddexp.reduce(found, axis=0).astype(np.float32)
+        mixed: NDArray[np.float32] = np.logaddexp.reduce(found, axis=0).astype(np.float32)
+        return mixed
 
     def _elected(self, said: Sequence[Sequence[Answer]]) -> Answer:
         """Of the answers of each member the first that says what most say; answers without anything to read abstain."""
         first: dict[str, Answer] = {}
-        votes: Mapping[str, float] = defaultdict(float)
+        votes: defaultdict[str, float] = defaultdict(float)
         for answers, share in zip(said, self.shares, strict=True):
             for answer in answers:
                 if (key := reading(answer.text, self.vote.read)) is not None:
                     first.setdefault(key, answer)
-                    votes[key] += share  # type: ignore[index]
+                    votes[key] += share
         return first[max(votes, key=votes.__getitem__)] if votes else said[0][0]
 
 

@@ -1,0 +1,77 @@
+"""What is done with an ensemble: its weights are searched, it answers, and it teaches a single network."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import yaml
+
+import luthier
+from luthier.attention import network_inputs
+from luthier.errors import RecipeError
+from luthier.generate import Sampling
+from luthier.language_model import shifted
+from luthier.testing.adaptation import adapt
+from luthier.testing.twin import composer, twin
+from luthier_ensemble.outputs import Ensemble
+from tests.command import luthier as command
+
+TEACHER = (
+    "model@method.teacher=ensemble",
+    "+model@method.teacher.members.one=tiny",
+    "+model@method.teacher.members.other=tiny",
+    "method.teacher.members.other.seed=1",
+)
+
+
+def test_weights_are_searched_and_what_was_found_answers(tmp_path):
+    """Through the command line, with Optuna; an ensemble answers as any artifact, and says why none other loads it."""
+    space = {"weights": {"one": 1.0}}
+    recipe = {
+        "defaults": [
+            {"/model@model.members.one": "tiny"},
+            {"/model@model.members.other": "tiny"},
+            {"override /model": "ensemble"},
+        ],
+        "model": {"members": {"other": {"seed": 1}}, "combining": space},
+        "stages": ["evaluate"],
+    }
+    folder = tmp_path / "recipes" / "recipe"
+    folder.mkdir(parents=True)
+    (folder / "both.yaml").write_text("# @package _global_\n# Two.\n" + yaml.safe_dump(recipe))
+    searched = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "model.combining.weights.one=interval(0.1,9.0)"]
+    small = ["recipe=both", "batch.length=256", "evaluation.examples=4", "evaluation.general_examples=0", "name=search"]
+    done = command("-m", *searched, *small, cwd=tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr
+    scores = [json.loads((tmp_path / f"sweeps/search/{number}/score.json").read_text()) for number in range(2)]
+    assert scores[0] != scores[1]
+    loaded = luthier.load(tmp_path / "sweeps" / "search" / "0")
+    assert loaded.network.mix.combining.weights["one"] != 1.0
+    (answer,) = loaded.answers([[{"role": "user", "content": "Which wood?"}]], Sampling(max_new_tokens=4))
+    assert len(answer.ids) == 4
+    with pytest.raises(RecipeError, match="An ensemble is several networks"):
+        loaded.export(tmp_path / "out")
+
+
+def test_an_ensemble_teaches_a_single_network(tmp_path):
+    run = twin(tmp_path / "run", "method=distill", *TEACHER, "stages=[fit]")
+    batch, student = next(run.data.first_batches()), adapt(run)
+    assert isinstance(run.method.teacher, Ensemble)
+    said = []
+    for network in (run.method.teacher.network(), student):
+        with torch.no_grad():
+            found = network.eval()(**network_inputs(batch, network.config)).logits
+        said.append(torch.log_softmax(found.float(), dim=-1).flatten(0, 1))
+    _, weights = shifted(batch)
+    distance = (said[0].exp() * (said[0] - said[1])).sum(-1)
+    assert float(run.method.loss(batch).sum.detach()) == pytest.approx(float((distance * weights).sum()), rel=1e-3)
+    run.carry_out()
+
+
+@pytest.mark.parametrize(("recipe", "parts"), [("soup", "model.models"), ("ensemble", "model.members")])
+def test_another_model_than_the_recipes_leaves_its_parts_out_and_says_so(recipe, parts):
+    composition = composer().compose([f"recipe={recipe}", "model=tiny", "name=x"])
+    assert composition.config.model["_target_"].endswith("Random")
+    assert any(note.startswith(f"{parts}: the recipe says it to") for note in composition.dropped)
