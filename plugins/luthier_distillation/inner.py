@@ -185,7 +185,8 @@ def _scores(query: Tensor, key: Tensor, layer: Any) -> Tensor:
     """float32 [Hq, n, n]; grouped keys serve several queries."""
     scaling = query.shape[-1] ** -0.5 if layer.scaling is None else layer.scaling
     keys = key.repeat_interleave(len(query) // len(key), dim=0)
-    return query.float() @ keys.float().transpose(1, 2) * scaling
+    scores: Tensor = query.float() @ keys.float().transpose(1, 2) * scaling
+    return scores
 
 
 def _softmax(scores: Tensor, layer: Any) -> Tensor:
