@@ -99,7 +99,10 @@ class EnsembleNetwork(nn.Module):
 
     def prepare_inputs_for_generation(self, *inputs: Any, **more: Any) -> Any:
         """PEFT asks for it; transformers' own generation does not know of several caches."""
-        raise NotImplementedError("luthier.generate writes the answers of an ensemble")
+        raise RecipeError(
+            "transformers' own generation does not know of several caches.",
+            hint="Ask the ensemble through luthier.load(run).generate.",
+        )
 
     def new_cache(self, room: int) -> Caches:
         """A cache for each member, with room for so many tokens a row."""
