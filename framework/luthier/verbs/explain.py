@@ -84,7 +84,7 @@ def _say(call: Call, option: Option, path: str) -> int:
     if record["settings"]:
         lines += [*_settings(record["settings"]), ""]
     for one in record["asks"]:
-        lines.append(f"asks {one['question']} in turn; {one['answer']} answers, as {path}.{one['setting']}")
+        lines += _paragraph(f"asks {one['question']} in turn; {one['answer']} answers, as {path}.{one['setting']}")
     if record["parts"]:
         lines.append(f"is handed {', '.join(record['parts'])} by luthier")
     places = [f"{what:<9}{record[what]}" for what in ("code", "source", "file", "example") if record[what]]

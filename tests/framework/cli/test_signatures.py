@@ -160,7 +160,11 @@ def test_every_shipped_signature_is_that_of_the_imported_class():
 
     for target in sorted(Catalog.of(Plugins(only=None)).installed_targets()):
         module, _, name = target.rpartition(".")
-        real = inspect.signature(getattr(import_module(module), name))
+        made = getattr(import_module(module), name)
+        inherited = (
+            getattr(made.__init__, "__module__", "") == "typing"
+        )  # a protocol's own, which takes anything and does nothing
+        real = inspect.Signature() if inherited else inspect.signature(made)
         told = signature(target)
         assert {*told.parts, *told.settings} == set(real.parameters), target
         for setting in told.settings.values():
