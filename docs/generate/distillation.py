@@ -99,7 +99,7 @@ def table(told: dict[str, Any]) -> str:
     said += (
         f"Over the passages of the first seed, paired, the difference is from {low:.3f} to {high:.3f} (95 % bootstrap)."
     )
-    head = f"| held-out loss | {' | '.join(NAMES.values())} | with less without |"
+    head = f"| held-out loss | {' | '.join(NAMES.values())} | difference |"
     return "\n".join([head, "| --- | --- | --- | --- |", f"| nats a token | {' | '.join(cells)} |", "", said])
 
 
