@@ -72,8 +72,8 @@ def picture(runs: dict[str, Any]) -> str:
             ink.append(f'<polyline points="{" ".join(place(*point) for point in curve)}" stroke="{COLOURS[arm]}"/>')
         _, y = place(0, last[arm]).split(",")
         beside = float(y) + (-4 if arm == upper else 14)
-        ink.append(f'<text x="{RIGHT + 8}" y="{beside}" fill="{COLOURS[arm]}">{NAMES[arm]}</text>')
-    ink.append(f'<text x="{LEFT + 10}" y="{TOP + 4}">loss on text that is new to it, nats a token</text>')
+        ink.append(f'<text x="{RIGHT + 8}" y="{beside}" style="fill:{COLOURS[arm]}">{NAMES[arm]}</text>')
+    ink.append(f'<text x="{LEFT + 10}" y="{TOP - 10}">loss on text that is new to it, nats a token</text>')
     ink.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">tokens trained on</text>')
     style = (
         "text{font:13px system-ui,sans-serif;fill:#444}polyline{fill:none;stroke-width:1.6;stroke-opacity:.8}"
