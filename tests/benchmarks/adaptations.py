@@ -1,9 +1,10 @@
 """What each adaptation costs: weights that move, memory, speed and what is saved, on SmolLM2-135M.
 
-Every answer to `adaptation` trains a few steps in a process of its own, on the same conversations, in bf16 autocast
-over float32 weights. They run one after the other: differences of speed below a tenth may be the machine's moods.
+Every answer to `adaptation` trains a few steps in a process of its own, by `sft` on conversations and by `cpt` on the
+text of their answers, in bf16 autocast over float32 weights. They run one after the other: differences of speed below a
+tenth may be the machine's moods.
 
-    python tests/benchmarks/adaptations.py [--steps 8] [--only 'lora;full'] [--tiny] [--out adaptations.json]
+    python tests/benchmarks/adaptations.py [--steps 8] [--methods sft] [--only 'lora;full'] [--tiny] [--out FILE]
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ WARMUP = 2
 REAL = ("model=folder", "model.path={folder}/model", "data=jsonl", "data.file={folder}/data.jsonl", "batch.length=1024")
 TINY = ("model=tiny", "data=demo", "batch.length=256")
 ALIKE = ("stages=[fit]", "data.splits.test=0", "trainer.epochs=100", "batch.size=1", "batch.micro=1")
+METHODS = {"sft": ("method=sft",), "cpt": ("method=cpt", "data/format=turns", "data.format.role=assistant")}
+OF_SEVERAL = {"mixing", "gate"}
+"""What adapts an ensemble, not a network."""
 OWN = {"bitfit": ("adaptation.norms=true",)}
 """What a Llama-like network asks of an answer."""
 
@@ -63,18 +67,25 @@ def measure(answer: str, words: list[str], steps: int, threads: int) -> dict[str
     }
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
+def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Markdown, the fewest weights first; what was refused stands below with its reason."""
+    measured = {name: {by: one for by, one in each.items() if "refused" not in one} for name, each in results.items()}
+    methods = [by for by in METHODS if any(by in each for each in measured.values())]
+    heads = [f"{what}, {by}" for what in ("peak memory", "tokens/s") for by in methods]
     lines = [
-        "| adaptation | weights that move | share | saved | peak memory | tokens/s |",
-        "|---|---|---|---|---|---|",
+        f"| adaptation | weights that move | share | saved | {' | '.join(heads)} |",
+        "|---" * (4 + len(heads)) + "|",
     ]
-    done = {answer: one for answer, one in results.items() if "refused" not in one}
-    for answer, one in sorted(done.items(), key=lambda item: item[1]["trained"]):
+    done = [(next(iter(each.values())), name, each) for name, each in measured.items() if each]
+    for one, name, each in sorted(done, key=lambda row: (row[0]["trained"], row[1])):
         numbers = [count(one["trained"]), share(one["trained"], one["parameters"]), size(one["saved_bytes"])]
-        speeds = [f"{one['peak_gib']:.2f} GiB", f"{one['wall']:.0f}"]
-        lines.append(f"| {' | '.join([f'`{answer}`', *numbers, *speeds])} |")
-    refused = [f"`{answer}` was not measured: {one['refused']}" for answer, one in results.items() if "refused" in one]
+        costs = [f"{each[by]['peak_gib']:.2f} GiB" if by in each else "" for by in methods]
+        speeds = [f"{each[by]['wall']:.0f}" if by in each else "" for by in methods]
+        lines.append(f"| {' | '.join([f'`{name}`', *numbers, *costs, *speeds])} |")
+    refused = [
+        f"`{name}` was not measured with {by}: {one['refused']}"
+        for name, each in results.items() for by, one in each.items() if "refused" in one
+    ]  # fmt: skip
     return "\n".join([*lines, *(["", *refused] if refused else [])])
 
 
@@ -82,27 +93,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=8, help=f"of each; the first {WARMUP} are not counted")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--methods", default=";".join(METHODS), help="separated by semicolons; all by default")
     parser.add_argument("--only", help="answers, separated by semicolons; all by default")
     parser.add_argument("--tiny", action="store_true", help="a random network and the demo's data instead")
-    parser.add_argument("--out", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--out", type=Path, help="a JSON file for the figures; what it holds already is not run again")
     asked = parser.parse_args()
-    answers = asked.only.split(";") if asked.only else composer().catalog.names("adaptation")
+    every = composer().catalog.names("adaptation")
+    answers = asked.only.split(";") if asked.only else [name for name in every if name not in OF_SEVERAL]
+    kept = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out and asked.out.exists() else {"results": {}}
+    results: dict[str, dict[str, dict[str, Any]]] = kept["results"]
     with tempfile.TemporaryDirectory() as folder:
         facts = {} if asked.tiny else prepare(Path(folder))
         words = [word.format(folder=folder) for word in (*(TINY if asked.tiny else REAL), *ALIKE)]
-        results: dict[str, dict[str, Any]] = {}
-        for answer in answers:
-            results[answer] = measure(answer, words, asked.steps, asked.threads)
-            print(f"{answer}: {results[answer]}", file=sys.stderr, flush=True)
-    what = "A random network of two layers" if asked.tiny else "SmolLM2-135M-Instruct on conversations"
-    shown = (
-        f"{table(results)}\n\n{what}, a packed block a step, with each answer's own defaults; {asked.threads} threads, "
-        f"a process for each, {asked.steps - WARMUP} steps counted. Memory is that of the whole process."
+        for by in asked.methods.split(";"):
+            for answer in answers:
+                if by in results.setdefault(answer, {}):
+                    continue
+                results[answer][by] = measure(answer, [*words, *METHODS[by]], asked.steps, asked.threads)
+                print(f"{answer}, {by}: {results[answer][by]}", file=sys.stderr, flush=True)
+                if asked.out:
+                    shown = said(results, asked.tiny, asked.threads, asked.steps)
+                    figures = {"facts": facts, "load": os.getloadavg(), "results": results, "table": shown}
+                    asked.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    print(said(results, asked.tiny, asked.threads, asked.steps))
+
+
+def said(results: dict[str, dict[str, dict[str, Any]]], tiny: bool, threads: int, steps: int) -> str:
+    what = (
+        "A random network of two layers"
+        if tiny
+        else "SmolLM2-135M-Instruct on conversations, with cpt on the text of their answers"
     )
-    print(shown)
-    if asked.out:
-        figures = {"facts": facts, "load": os.getloadavg(), "results": results, "table": shown}
-        asked.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return (
+        f"{table(results)}\n\n{what}, a packed block a step, with each answer's own defaults; {threads} threads, "
+        f"a process for each, {steps - WARMUP} steps counted. Memory is that of the whole process."
+    )
 
 
 if __name__ == "__main__":
