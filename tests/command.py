@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 WARM = multiprocessing.get_context("forkserver")
 WARM.set_forkserver_preload(["luthier.cli", "luthier.run", "peft", "transformers.models.llama.modeling_llama"])
-ASKED_WHEN_NEEDED = ("LUTHIER_", "NO_COLOR", "OMP_NUM_THREADS", "PYTHONPATH", "PATH", "PYTEST_")
-"""Variables that nothing reads while it is imported; with any other one changed the process is a fresh one."""
+READ_WHILE_IMPORTED = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "DATASETS_", "TORCH", "PYTORCH_", "HOME", "XDG_")
+"""Variables that libraries read once; with one of them changed the process is a fresh one."""
 
 _AT_FIRST = dict(os.environ)
 
@@ -28,7 +28,7 @@ def luthier(
     environ = {**os.environ, "NO_COLOR": "1", **environment}
     command = [sys.executable, "-m", "luthier", *words]
     changed = {name for name in environ.keys() | _AT_FIRST.keys() if environ.get(name) != _AT_FIRST.get(name)}
-    if all(name.startswith(ASKED_WHEN_NEEDED) for name in changed):
+    if not any(name.startswith(READ_WHILE_IMPORTED) for name in changed):
         return _forked(command, Path(cwd or Path.cwd()), environ, timeout)
     return subprocess.run(
         command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
