@@ -28,7 +28,7 @@ TESTED := $(sort $(dir $(wildcard tests/*/test_*.py tests/*/*/test_*.py)))
 
 test: $(VENV)/.dev          ## install what the tests need and run them all
 	@failed=0; for folder in $(TESTED); do echo "$$folder"; \
-	$(BIN)/python -m pytest -n $(JOBS) $$folder/test_*.py || failed=1; done; exit $$failed
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $$folder/test_*.py || failed=1; done; exit $$failed
 
 check: $(VENV)/.docs        ## lint, types, import rules, docs
 	$(BIN)/ruff check .
