@@ -21,7 +21,7 @@ from luthier import cli
 from luthier.composing import command_line, signatures
 from luthier.console import Console
 from luthier.pipelines import addressing
-from luthier.verbs import BUILT_IN, built_in
+from luthier.verbs import BUILT_IN, Verb, built_in
 from tests.command import luthier
 
 SHELL = set("|&;<>*$`")
@@ -36,6 +36,7 @@ ELSEWHERE = {
     "wandb",
     "tensorboard",
     "torchrun",
+    "vllm",
     "kill",
     "export",
     "source",
@@ -91,9 +92,10 @@ class Session:
             return
         flags = cli.Flags.parse(words[1:])
         with self._here():
-            if flags.rest and flags.rest[0] in BUILT_IN:
+            verb = _verb(flags)
+            if verb is not None:
                 parser = argparse.ArgumentParser(exit_on_error=False)
-                built_in(flags.rest[0]).declare(parser)
+                verb.declare(parser)
                 parser.parse_args(flags.rest[1:])
             else:
                 composer = cli.composer(flags, Console())
@@ -128,6 +130,15 @@ class Session:
             for name, module in list(sys.modules.items()):
                 if (getattr(module, "__file__", None) or "").startswith(str(self.folder)):
                     del sys.modules[name]
+
+
+def _verb(flags: cli.Flags) -> Verb | None:
+    """The verb of a command, luthier's own or a plugin's; None for a recipe."""
+    first = flags.rest[0] if flags.rest else ""
+    if first in BUILT_IN:
+        return built_in(first)
+    plugins = cli.load_plugins(flags, Console())
+    return next((verb for _, verbs in plugins.ask("luthier_verbs") for verb in verbs if verb.name == first), None)
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> tuple[int, str]:
