@@ -1,0 +1,60 @@
+"""Documents as questions to themselves: one amount of each is left out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.data.formats.fields import text
+
+if TYPE_CHECKING:
+    from luthier.parts import Example
+
+AMOUNT = re.compile(r"[$€£]\s?\d[\d,]*(?:\.\d+)?|\b\d+(?:\.\d+)?\s?%")
+END = re.compile(r"(?<=[.!?])\s+|\n+")
+BLANK = "____"
+
+
+@dataclass(frozen=True)
+class FillIn:
+    """The first sentence of a document that names a single amount of money or percentage, and that is left out.
+
+    `title` and `content` name the columns, `id` that of the document's name, which becomes `relevant`. Sentences of
+    fewer than `shortest` or more than `longest` characters are passed over; a document without such a sentence is left
+    out and counted as `without_an_amount`. `instruction` stands above the title and the sentence.
+    """
+
+    title: str = "title"
+    content: str = "content"
+    id: str = "id"
+    shortest: int = 40
+    longest: int = 240
+    instruction: str = "What belongs in the blank? Answer with the amount and nothing else."
+
+    name = "fill_in"
+    expects = "`title`, `content` and `id`, unless the format names other columns"
+
+    @property
+    def keys(self) -> tuple[tuple[str, str, str]]:
+        return ((self.title, self.content, self.id),)
+
+    def settle(self, rows: Sequence[dict[str, Any]]) -> FillIn:
+        return self
+
+    def recognises(self, row: dict[str, Any]) -> str:
+        return ""
+
+    def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
+        for sentence in END.split(text(row, self.content)):
+            sentence = sentence.strip(" -*#|>")
+            amounts = AMOUNT.findall(sentence)
+            if len(amounts) == 1 and self.shortest <= len(sentence) <= self.longest:
+                question = "\n\n".join([self.instruction, text(row, self.title), AMOUNT.sub(BLANK, sentence)])
+                answer = {"role": "assistant", "content": amounts[0]}
+                name = text(row, self.id)
+                return {"messages": [{"role": "user", "content": question}, answer], "relevant": [name], "id": name}
+        counts["without_an_amount"] += 1
+        return None
