@@ -112,21 +112,23 @@ def main() -> None:
                 results[answer][by] = measure(answer, [*words, *METHODS[by]], asked.steps, asked.threads)
                 print(f"{answer}, {by}: {results[answer][by]}", file=sys.stderr, flush=True)
                 if asked.out:
-                    shown = said(results, asked.tiny, asked.threads, asked.steps)
+                    shown = said(results, asked.tiny, asked.threads)
                     figures = {"facts": facts, "load": os.getloadavg(), "results": results, "table": shown}
                     asked.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    print(said(results, asked.tiny, asked.threads, asked.steps))
+    print(said(results, asked.tiny, asked.threads))
 
 
-def said(results: dict[str, dict[str, dict[str, Any]]], tiny: bool, threads: int, steps: int) -> str:
+def said(results: dict[str, dict[str, dict[str, Any]]], tiny: bool, threads: int) -> str:
     what = (
         "A random network of two layers"
         if tiny
         else "SmolLM2-135M-Instruct on conversations, with cpt on the text of their answers"
     )
+    measured = [(by, one) for each in results.values() for by, one in each.items() if "refused" not in one]
+    counted = dict.fromkeys(f"{len(one['losses']) - WARMUP} steps counted with {by}" for by, one in measured)
     return (
         f"{table(results)}\n\n{what}, a packed block a step, with each answer's own defaults; {threads} threads, "
-        f"a process for each, {steps - WARMUP} steps counted. Memory is that of the whole process."
+        f"a process for each, {' and '.join(counted)}. Memory is that of the whole process."
     )
 
 
