@@ -7,6 +7,7 @@ parts, handed over by `assemble`; keyword-only parameters are settings, written 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Sequence as Many
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -20,6 +21,8 @@ from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from luthier.generate import Sampling
 
 Example = dict[str, Any]
 """One record of a data set. Which of these keys it has depends on its format:
@@ -282,14 +285,33 @@ class Source(Protocol):
         """Let records that cannot be used be kept in `folder`, where the recipe wants them kept and names no place."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The score of a model on some examples, and of each its answer and its own score; more is better.
+
+    An answer is empty where only a loss is measured. None stands for an example that holds no answer to compare with.
+    """
+
+    score: float
+    each: Many[tuple[str, float] | None]
+
+
 class PromptJudge(Protocol):
     """Says how well the model answers with a prompt, on examples that are held out for choosing."""
 
+    examples: Many[Example]
+    """In the order in which they are asked."""
     most: int
     """How many examples there are."""
 
     def __call__(self, prompt: Prompt, count: int) -> float:
         """The score of the first `count` of them, the same ones each time; more is better."""
+
+    def judged(self, prompt: Prompt, examples: Many[Example]) -> Judgement:
+        """What the model makes of any examples with a prompt."""
+
+    def write(self, conversations: Many[Many[dict[str, Any]]], sampling: Sampling) -> list[str]:
+        """What the model says next in conversations as they stand, without any prompt."""
 
 
 class Prompt(Protocol):

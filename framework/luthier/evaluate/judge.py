@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from luthier.errors import DataError, RecipeError
 from luthier.evaluate.bootstrap import ratio
 from luthier.evaluate.turns import turns
-from luthier.parts import Example, Prompt, PromptJudge
+from luthier.parts import Example, Judgement, Prompt, PromptJudge
 
 if TYPE_CHECKING:
     from luthier.evaluate.evaluation import Evaluation
+    from luthier.generate import Sampling
     from luthier.subject import Subject
 
 
@@ -38,11 +39,22 @@ class Judge(PromptJudge):
         self.evaluation, self.subject, self.name, self.most = evaluation, subject, name, len(examples)
 
     def __call__(self, prompt: Prompt, count: int) -> float:
-        subject, asked = replace(self.subject, prompt=prompt), self.examples[:count]
+        return self.judged(prompt, self.examples[:count]).score
+
+    def judged(self, prompt: Prompt, examples: Sequence[Example]) -> Judgement:
+        subject = replace(self.subject, prompt=prompt)
         if self.name == "loss":
-            return -float(ratio(np.asarray(subject.measured(asked)["loss"], dtype=np.float64).sum(0)))
+            losses = np.asarray(subject.measured(examples)["loss"], dtype=np.float64)
+            return Judgement(-float(ratio(losses.sum(0))), [("", -float(one)) for one in ratio(losses)])
         task = self.evaluation.task
         metric = task.metrics[self.name]
-        made = task(subject, turns(asked, prompt), turns(self.examples, prompt)).made
-        value = float(metric.reduce(metric.statistics(made).sum(0)))
-        return value if metric.better == "higher" else -value
+        asked = {place: turn for place, example in enumerate(examples) for turn in turns([example], prompt)}
+        made = task(subject, list(asked.values()), turns(self.examples, prompt)).made
+        statistics, sign = metric.statistics(made), 1.0 if metric.better == "higher" else -1.0
+        each = zip(asked, made, metric.reduce(statistics).tolist(), strict=True)
+        known = {place: (attempt.output, sign * value) for place, attempt, value in each}
+        score = sign * float(metric.reduce(statistics.sum(0)))
+        return Judgement(score, [known.get(place) for place in range(len(examples))])
+
+    def write(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
+        return [answer.text for answer in self.subject.answers(conversations, sampling)]

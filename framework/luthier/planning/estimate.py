@@ -56,14 +56,16 @@ def memory(weights: Weights, work: Work) -> dict[str, int]:
     """Bytes of the weights, their gradients, the optimizer's state and what is kept for the backward pass.
 
     Activations after Korthikanti et al. (2022), equation 1, without attention scores, which are never whole here.
+    Where nothing is trained, those of one layer at a time.
     """
     tokens = work.micro * work.length
     layer = tokens * (16 * weights.width + 4 * weights.inner) * work.computes_in
-    kept = (
-        weights.layers * tokens * weights.width * work.computes_in + layer
-        if work.checkpointing
-        else weights.layers * layer
-    )
+    if not weights.trained:
+        kept = layer
+    elif work.checkpointing:
+        kept = weights.layers * tokens * weights.width * work.computes_in + layer
+    else:
+        kept = weights.layers * layer
     copies = weights.total * work.computes_in if work.computes_in < work.stored_in else 0  # autocast casts weights
     return {
         "weights": weights.total * work.stored_in,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,10 @@ class Plan:
     @property
     def code(self) -> int:
         return self.problems[0].code if self.problems else 0
+
+    @property
+    def trains(self) -> bool:
+        return "fit" in self.composition.config.stages
 
 
 def plan(composition: Composition) -> Plan:
@@ -118,7 +122,8 @@ class _Parts:
         from luthier.weights import weights
 
         try:
-            self.plan.weights = weights(self.made["model"], self.made["adaptation"])
+            found = weights(self.made["model"], self.made["adaptation"])
+            self.plan.weights = found if self.plan.trains else replace(found, trained=0)
         except ResourceError:
             pass  # said of its tokenizer already
         except LuthierError as error:
@@ -135,8 +140,7 @@ def _estimate(found: Plan, trainer: Any, method: Any) -> None:
     except LuthierError as error:  # such as a GPU that is not here
         found.problems.append(error)
         return
-    trains = "fit" in found.composition.config.stages
-    if found.data is not None and trains:
+    if found.data is not None and found.trains:
         found.steps = estimate.steps(work, found.data.lengths)
     found.free_memory, found.free_disk = machine.free_memory(device), machine.free_disk(_folder(found.composition))
     if found.weights is None:

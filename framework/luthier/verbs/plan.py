@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from luthier.planning.data_head import DataHead
     from luthier.planning.pipeline_plan import PipelinePlan
     from luthier.planning.plan import Plan
+    from luthier.weights import Weights
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -151,8 +152,7 @@ def _facts(found: Plan) -> Iterator[tuple[str, str]]:
     if found.data is not None:
         yield from _of_data(found.data)
     if (weights := found.weights) is not None:
-        share = f"{weights.trained:,} of {weights.total:,} weights ({100 * weights.share:.2g} %)"
-        yield "trains", f"all {weights.total:,} weights" if weights.trained == weights.total else share
+        yield "trains", _trained(weights)
     if found.steps is not None:
         batch = found.composition.config.batch
         unit = f"blocks of {batch.length} tokens" if batch.packing else "examples"
@@ -163,6 +163,14 @@ def _facts(found: Plan) -> Iterator[tuple[str, str]]:
         if needs:
             parts = ", ".join(f"{name} {_size(size)}" for name, size in needs.items() if size)
             yield what, f"about {_size(sum(needs.values()))} of {_size(free)} free: {parts}"
+
+
+def _trained(weights: Weights) -> str:
+    if not weights.trained:
+        return f"nothing: all {weights.total:,} weights stay as they are"
+    if weights.trained == weights.total:
+        return f"all {weights.total:,} weights"
+    return f"{weights.trained:,} of {weights.total:,} weights ({100 * weights.share:.2g} %)"
 
 
 def _of_data(head: DataHead) -> Iterator[tuple[str, str]]:

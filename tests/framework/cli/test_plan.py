@@ -91,6 +91,14 @@ def test_the_share_that_trains_is_that_of_the_run(planned):
     assert whole["trained"] == whole["total"] == sum(each.numel() for each in full.parameters())
 
 
+def test_a_recipe_without_a_fit_trains_nothing(planned, luthier):
+    words = ("debug=tiny", "data=demo", "evaluation.general_examples=0")
+    asking, learning = planned(*words, "stages=[evaluate]"), planned(*words)
+    assert asking["weights"]["trained"] == asking["disk"]["total"] == 0
+    assert asking["memory"]["total"] < learning["memory"]["total"]
+    assert "trains  nothing: all " in luthier("plan", *words, "stages=[evaluate]").out
+
+
 def test_each_value_says_where_it_came_from(planned, write):
     write(
         "recipes/recipe/mine.yaml", "# @package _global_\n# Mine.\ndefaults: [override /adaptation: lora]\n\nseed: 4\n"
