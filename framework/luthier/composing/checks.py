@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from luthier.composing import signatures, type_hints
-from luthier.composing.replaced import answers_of
 from luthier.errors import RecipeError
 from luthier.nearest import nearest
 
 PARTS = ("model", "adaptation", "method", "data", "prompt", "optimizer", "trainer", "tracking", "evaluation", "batch")
-
 
 SCHEMA_VERSION = 1
 STAGES = ("search", "baseline", "fit", "evaluate")
@@ -85,43 +83,6 @@ def settings_of(node: Any, path: str = "") -> Iterator[str]:
         if not str(key).startswith("_"):
             yield here
         yield from settings_of(value, here)
-
-
-def drop_stale(config: dict[str, Any], recipe: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
-    """Remove what the recipe says to an answer that was replaced and that the new answer does not know; say so."""
-    dropped = _drop_parts(config, answers_of(recipe), choices)
-    for question, meant in answers_of(recipe).items():
-        above = question.rpartition("/")[0]
-        if above in choices and question not in choices:
-            dropped.append(f"{question}={meant}: the recipe says it below another {above} than {choices[above]}.")
-            continue
-        path = (question.partition("@")[2] or question).replace("/", ".")
-        node, said = at(config, path), at(recipe, path)
-        if choices.get(question) == meant or not isinstance(node, dict) or not isinstance(said, dict):
-            continue
-        known = signatures.signature(node["_target_"]).settings if "_target_" in node else {}
-        for key in [key for key in said if key in node and key not in known]:
-            del node[key]
-            dropped.append(
-                f"{path}.{key}: the recipe says it to {question}={meant}, but {choices.get(question)} was chosen."
-            )
-    return dropped
-
-
-def _drop_parts(config: dict[str, Any], answers: Mapping[str, str], choices: Mapping[str, str]) -> list[str]:
-    """Remove parts that the recipe puts into an answer that was replaced, such as the models of a merge; say so."""
-    dropped = []
-    for question in answers:
-        part, _, place = question.partition("@")[2].partition(".")
-        node, key = config.get(part), place.partition(".")[0]
-        if choices.get(part) == answers.get(part) or not isinstance(node, dict) or key not in node:
-            continue
-        if key not in signatures.signature(node["_target_"]).settings:
-            del node[key]
-            dropped.append(
-                f"{part}.{key}: the recipe says it to {part}={answers.get(part)}, but not to {choices[part]}."
-            )
-    return dropped
 
 
 def at(config: Any, path: str) -> Any:

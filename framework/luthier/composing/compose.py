@@ -27,6 +27,7 @@ from luthier.composing.fingerprint import recipe_hash
 from luthier.composing.gate import Gate
 from luthier.composing.origins import Origins
 from luthier.composing.signatures import MissingSettingError
+from luthier.composing.stale import drop_stale
 from luthier.composing.stored import escaped
 from luthier.errors import LuthierError, RecipeError
 from luthier.plugins import Plugins
@@ -100,8 +101,8 @@ class Composer:
         resolved = self._resolve(raw)
         trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
         recipe, debug = (self.catalog.answers.get((file, str(choices.get(file)))) for file in ("recipe", "debug"))
-        dropped = checks.drop_stale(resolved, _as_written(recipe), choices)
-        checks.drop_stale(resolved, _as_written(debug), choices)
+        dropped = drop_stale(resolved, _as_written(recipe), choices)
+        drop_stale(resolved, _as_written(debug), choices)
         found = checks.complaints(resolved, self.root)
         found = [error for error in found if complete or not isinstance(error, MissingSettingError)]
         if found:
