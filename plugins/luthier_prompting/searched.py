@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from luthier.errors import DataError, RecipeError
 from luthier.parts import Example, Prompt, PromptJudge
 from luthier_prompting.bedrock import RESULTS, results
 from luthier_prompting.candidate import Candidate
-from luthier_prompting.choosing import Choosing, Trial
+from luthier_prompting.choosing import Choosing, Ground, Trial
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.frame import Frame
 from luthier_prompting.proposals import Proposals
@@ -66,11 +67,13 @@ class Searched(Prompt):
     def learn(self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> None:
         """Keep what can be shown. DataError for an example of another split."""
         frame, self.pool, self._tokenizer = Frame("", self.template), list[Demonstration](), tokenizer
+        self._train: list[Example] = []
         for example in examples:
             if example.get("split", "train") != "train":
                 raise DataError("An example that is held out was about to be shown.", where=str(example.get("where")))
             if (shown := frame.demonstration(example)) is not None:
                 self.pool.append(shown)
+                self._train.append(example)
             if "prompt_template" in example:
                 self.bedrock = example
 
@@ -78,32 +81,33 @@ class Searched(Prompt):
         found = [one.strip() for proposals in self.proposals.values() for one in proposals(self.pool)]
         instructions = list(dict.fromkeys(["", *found]))
         sets = self._example_sets()
-        if len(instructions) * len(sets) == 1:
+        if len(instructions) * len(sets) == 1 and not self.choosing.writes:
             raise RecipeError("There is nothing to choose among.", where="prompt", hint="Give it proposals or sets.")
-
-        def score(instruction: int, shown: int, count: int) -> float:
-            return judge(Candidate(instructions[instruction], self.template, sets[shown]), count)
-
-        trials = self.choosing((len(instructions), len(sets)), score, judge.most, self.budget)
+        ground = Ground(instructions, sets, judge, self.budget, self.template, self.pool, self._train, self._fitting)
+        trials = self.choosing(ground)
         best = max(trials, key=lambda trial: (trial.count, trial.value))
-        self.chosen = Candidate(instructions[best.instruction], self.template, sets[best.examples])
+        self.chosen = ground.prompt(best.instruction, best.examples)
         self.trials = [{**asdict(one), "words": instructions[one.instruction]} for one in trials]
-        self.notes = [_note(trials, best, len(instructions) * len(sets), self.chosen)]
+        self.notes = [_note(trials, best, ground, self.chosen), *ground.notes]
 
     def _example_sets(self) -> list[list[Demonstration]]:
         """No example, and draws of the training split."""
         draw, found = random.Random(self.seed), list[list[Demonstration]]([[]])
-        bare = self._size([])
         for _ in range(self.sets if self.pool else 0):
-            chosen: list[Demonstration] = []
-            for one in draw.sample(self.pool, len(self.pool)):
-                if len(chosen) == self.shots:
-                    break
-                if self._size([*chosen, one]) - bare <= self.tokens:
-                    chosen.append(one)
+            chosen = self._fitting(draw.sample(self.pool, len(self.pool)))
             if chosen and chosen not in found:
                 found.append(chosen)
         return found
+
+    def _fitting(self, shown: Iterable[Demonstration]) -> list[Demonstration]:
+        """As many as may be shown of those that come; one that is too long is passed over."""
+        chosen, bare = list[Demonstration](), self._size([])
+        for one in shown:
+            if len(chosen) == self.shots:
+                break
+            if self._size([*chosen, one]) - bare <= self.tokens:
+                chosen.append(one)
+        return chosen
 
     def _size(self, shown: Sequence[Demonstration]) -> int:
         """The tokens of a conversation of one word with these examples."""
@@ -133,12 +137,12 @@ class Searched(Prompt):
         return self.notes
 
 
-def _note(trials: Sequence[Trial], best: Trial, combinations: int, chosen: Candidate) -> str:
+def _note(trials: Sequence[Trial], best: Trial, ground: Ground, chosen: Candidate) -> str:
     tried = {(one.instruction, one.examples) for one in trials}
     plain = [one.value for one in trials if (one.instruction, one.examples) == (0, 0) and one.count == best.count]
     beside = f"; without either it is {plain[0]:.3f}" if plain else ""
     return (
-        f"Of {combinations} prompts {len(tried)} were tried with {sum(one.count for one in trials)} questions. The "
+        f"Of {math.prod(ground.shape)} prompts {len(tried)} were tried with {ground.asked} questions. The "
         f"chosen one has {len(chosen.shown)} examples and says {chosen.system!r}; its score on {best.count} validation "
         f"examples is {best.value:.3f}{beside}. A score by which a prompt was chosen is too good: trust the test split."
     )

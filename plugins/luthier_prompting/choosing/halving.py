@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from luthier.errors import RecipeError
-from luthier_prompting.choosing import Choosing, Score, Trial
+from luthier_prompting.choosing import Choosing, Ground, Trial
 
 
 class Halving(Choosing):
@@ -20,8 +20,9 @@ class Halving(Choosing):
             raise RecipeError("prompt.choosing.least is less than one question.", where="prompt.choosing.least")
         self.least, self.seed = least, seed
 
-    def __call__(self, shape: tuple[int, int], score: Score, most: int, budget: int) -> list[Trial]:
-        left = [(one, other) for one in range(shape[0]) for other in range(shape[1])]
+    def __call__(self, ground: Ground) -> list[Trial]:
+        left = [(one, other) for one in range(ground.shape[0]) for other in range(ground.shape[1])]
+        most, budget = ground.judge.most, ground.budget
         least = min(self.least, most)
         while len(left) > 1 and budget // _rounds(len(left)) < least * len(left):
             drawn = random.Random(self.seed).sample(left[1:], len(left) - 1)
@@ -29,7 +30,7 @@ class Halving(Choosing):
         share, trials = budget // _rounds(len(left)), list[Trial]()
         while True:
             count = max(1, min(most, share // len(left)))
-            made = [Trial(one, other, count, score(one, other, count)) for one, other in left]
+            made = [ground.score(one, other, count) for one, other in left]
             trials += made
             if len(left) == 1 or count == most:
                 return trials

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 
 from luthier.errors import RecipeError
-from luthier_prompting.choosing import Choosing, Score, Trial
+from luthier_prompting.choosing import Choosing, Ground, Trial
 
 
 class Tpe(Choosing):
@@ -20,13 +20,14 @@ class Tpe(Choosing):
             raise RecipeError("One trial chooses nothing.", where="prompt.choosing.trials", hint="Use 2 or more.")
         self.trials, self.seed = trials, seed
 
-    def __call__(self, shape: tuple[int, int], score: Score, most: int, budget: int) -> list[Trial]:
+    def __call__(self, ground: Ground) -> list[Trial]:
+        shape, budget = ground.shape, ground.budget
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         trials = min(self.trials, shape[0] * shape[1], budget)
-        count = max(1, min(most, budget // trials))
+        count = max(1, min(ground.judge.most, budget // trials))
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=self.seed))
         study.enqueue_trial({"instruction": 0, "examples": 0})
-        known: dict[tuple[int, int], float] = {}
+        known: dict[tuple[int, int], Trial] = {}
         for _ in range(4 * trials):  # some ask for what is known already
             asked = study.ask()
             place = tuple(
@@ -34,8 +35,8 @@ class Tpe(Choosing):
                 for name, size in zip(("instruction", "examples"), shape, strict=True)
             )
             if place not in known:
-                known[place[0], place[1]] = score(place[0], place[1], count)
-            study.tell(asked, known[place[0], place[1]])
+                known[place[0], place[1]] = ground.score(place[0], place[1], count)
+            study.tell(asked, known[place[0], place[1]].value)
             if len(known) == trials:
                 break
-        return [Trial(one, other, count, value) for (one, other), value in known.items()]
+        return list(known.values())

@@ -12,7 +12,10 @@ from luthier_prompting.proposals.asking import questions
 
 
 class ByRun(Proposals):
-    """Let an earlier run write `count` instructions, each after `shots` examples of the task (Zhou et al., 2023)."""
+    """Let an earlier run write `count` instructions, each after `shots` examples of the task (Zhou et al., 2023).
+
+    The run's own prompt is for its own questions, and not asked through.
+    """
 
     def __init__(
         self, *, path: str, count: int = 8, shots: int = 5, temperature: float = 0.8, tokens: int = 64, seed: int = 0
@@ -22,4 +25,4 @@ class ByRun(Proposals):
 
     def __call__(self, pool: Sequence[Demonstration]) -> list[str]:
         asked = [[{"role": "user", "content": one}] for one in questions(pool, self.count, self.shots, self.seed)]
-        return [said.strip() for said in load(self.path).generate(asked, self.sampling)]
+        return [said.text.strip() for said in load(self.path).answers(asked, self.sampling)]

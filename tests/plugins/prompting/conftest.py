@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -36,3 +40,29 @@ def reviews() -> list[Example]:
         review("The best strings for a cello", "happy", stars=4),
         review("A case without a handle", "unhappy", stars=1),
     ]
+
+
+class Scribe(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server that always writes the same."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.heard.append({"key": self.headers["Authorization"], **asked})
+        told = json.dumps({"choices": [{"message": {"content": " Judge the review. "}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def scribe() -> Iterator[HTTPServer]:
+    """Its `address`, and what it `heard`."""
+    server = HTTPServer(("127.0.0.1", 0), Scribe)
+    server.heard, server.address = [], f"http://127.0.0.1:{server.server_port}/v1/"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from luthier.artifact import load
 from luthier.errors import RecipeError
+from luthier.evaluate.finished import Finished
+from luthier.generate import Sampling
+from luthier.plugins import Plugins
+from luthier_prompting.frame import Frame
+from luthier_prompting.proposals.asking import questions
 from tests.command import luthier
 
 WORDS = (
@@ -28,9 +34,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_held_out_is_ever_shown(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a question is shown stands in the training split, and no question of the test split among it."""
     monkeypatch.setenv("LUTHIER_CACHE", str(run.parent / "cache"))
-    from luthier.evaluate.finished import Finished
-    from luthier.plugins import Plugins
-
     finished = Finished.load(run, plugins=Plugins.from_flags([]))
     train = {example["messages"][0]["content"] for example in finished.data.examples("train")}
     held_out = {example["messages"][0]["content"] for example in finished.data.examples("test")}
@@ -56,6 +59,31 @@ def test_a_run_that_moves_no_weight_chats_with_its_prompt_and_is_measured_again(
     }
     assert scores["accuracy"]["value"] == measured["accuracy"]
     assert scores["loss"]["value"] == pytest.approx(measured["loss"])
+
+
+def test_an_earlier_run_writes_instructions_after_training_examples_and_past_its_own_prompt(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUTHIER_CACHE", str(run.parent / "cache"))
+    words = (
+        "data=demo", "data.limit=60", "data.splits.validation=0.2", "model=tiny", "prompt=searched", "prompt.sets=0",
+        "+prompt/proposals@prompt.proposals.mine=by_run", f"prompt.proposals.mine.path={run}",
+        "prompt.proposals.mine.count=2", "prompt.proposals.mine.tokens=6", "prompt.proposals.mine.shots=1",
+        "prompt.budget=60", "evaluation.examples=2", "evaluation.general_examples=0", "evaluation.samples=0",
+        "evaluation/task=classification", "score=accuracy", "stages=[search,evaluate]",
+    )  # fmt: skip
+    done = luthier(*words, f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    tried = {one["words"] for one in json.loads((tmp_path / "run" / "artifact" / "search.json").read_text())}
+    loaded = load(tmp_path / "run")
+    data = Finished.load(tmp_path / "run", plugins=Plugins.from_flags([])).data
+    pool = [Frame("", None).demonstration(example) for example in data.examples("train")]
+    asked = [[{"role": "user", "content": one}] for one in questions(pool, count=2, shots=1, seed=0)]
+    assert all(one[0]["content"].count("Input: ") == 1 for one in asked)
+    writer, sampling = load(run), Sampling(max_new_tokens=6, temperature=0.8)
+    assert tried == {"", *(said.text.strip() for said in writer.answers(asked, sampling))}
+    assert tried != {"", *(said.strip() for said in writer.generate(asked, sampling))}
+    assert loaded.prompt.chosen.system in tried
 
 
 def test_an_export_carries_the_prompt_or_says_that_it_cannot(run: Path, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -13,6 +11,7 @@ from luthier.evaluate.judge import Judge
 from luthier.evaluate.metrics.accuracy import Accuracy
 from luthier.evaluate.tasks.generation import Generation
 from luthier_prompting.bedrock import BedrockTemplates
+from luthier_prompting.choosing import Ground
 from luthier_prompting.choosing.halving import Halving
 from luthier_prompting.choosing.tpe import Tpe
 from luthier_prompting.proposals.by_endpoint import ByEndpoint
@@ -53,21 +52,30 @@ def test_the_prompt_that_the_model_answers_best_with_is_chosen_within_the_budget
     assert "'Be brief.'" in prompt.warnings[0]
 
 
+class Counting:
+    """A judge that likes large numbers as instructions."""
+
+    most = 100
+
+    def __init__(self):
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, prompt, count):
+        self.asked.append((int(prompt.system), count))
+        return float(prompt.system)
+
+
 def test_halving_asks_the_better_half_twice_as_much():
-    asked: list[tuple[int, int]] = []
-
-    def score(instruction, shown, count):
-        asked.append((instruction, count))
-        return float(instruction)
-
-    trials = Halving(least=1)((8, 1), score, 100, 64)
-    assert [count for _, count in asked] == [2] * 8 + [4] * 4 + [8] * 2 + [16]
+    judge = Counting()
+    trials = Halving(least=1)(Ground([str(number) for number in range(8)], [[]], judge, 64))
+    assert [count for _, count in judge.asked] == [2] * 8 + [4] * 4 + [8] * 2 + [16]
     assert trials[-1].instruction == 7
-    assert {instruction for instruction, count in asked if count == 8} == {6, 7}
-    asked.clear()
-    few = Halving(least=4)((50, 2), score, 100, 64)
-    assert sum(count for _, count in asked) <= 64
-    assert min(count for _, count in asked) >= 4
+    assert {instruction for instruction, count in judge.asked if count == 8} == {6, 7}
+    judge = Counting()
+    ground = Ground([str(number) for number in range(50)], [[], []], judge, 64)
+    few = Halving(least=4)(ground)
+    assert sum(count for _, count in judge.asked) == ground.asked <= 64
+    assert min(count for _, count in judge.asked) >= 4
     assert (few[0].instruction, few[0].examples) == (0, 0), "what says nothing is always tried"
 
 
@@ -103,34 +111,14 @@ def test_a_pattern_says_all_its_combinations():
         Pattern(sentence="{role}", words=words)
 
 
-class _Scribe(BaseHTTPRequestHandler):
-    heard: list[dict] = []  # noqa: RUF012
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.heard.append({"key": self.headers["Authorization"], **asked})
-        told = json.dumps({"choices": [{"message": {"content": " Judge the review. "}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    def log_message(self, *words):
-        pass
-
-
-def test_a_model_behind_an_address_writes_instructions_from_examples(reviews, tokenizer, monkeypatch):
+def test_a_model_behind_an_address_writes_instructions_from_examples(reviews, tokenizer, monkeypatch, scribe):
     monkeypatch.setenv("SCRIBE_KEY", "secret")
-    server = HTTPServer(("127.0.0.1", 0), _Scribe)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        scribe = ByEndpoint(address=f"http://127.0.0.1:{server.server_port}/v1/", model="m", key="SCRIBE_KEY", count=2)
-        assert scribe(searched(reviews, tokenizer).pool) == ["Judge the review."] * 2
-    finally:
-        server.shutdown()
-    assert _Scribe.heard[0]["key"] == "Bearer secret"
-    assert "Input: " in _Scribe.heard[0]["messages"][0]["content"]
-    assert "Output: happy" in _Scribe.heard[0]["messages"][0]["content"]
+    writer = ByEndpoint(address=scribe.address, model="m", key="SCRIBE_KEY", count=2)
+    assert writer(searched(reviews, tokenizer).pool) == ["Judge the review."] * 2
+    heard = scribe.heard[0]
+    assert heard["key"] == "Bearer secret"
+    assert "Input: " in heard["messages"][0]["content"]
+    assert "Output: happy" in heard["messages"][0]["content"]
 
 
 def test_a_judge_needs_a_validation_split_and_a_score_that_it_knows():

@@ -1,0 +1,17 @@
+"""Who writes instructions for a search. One way a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from luthier.parts import PromptJudge
+
+
+class Writer(Protocol):
+    """A model that can be asked for words about words."""
+
+    def __call__(
+        self, conversation: Sequence[dict[str, Any]], judge: PromptJudge, *, temperature: float, seed: int
+    ) -> str:
+        """What it says next; `judge` asks the model of the run."""
