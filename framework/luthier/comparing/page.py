@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-from importlib import resources
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
-
-import jinja2
-from markupsafe import Markup
 
 from luthier.comparing import picture, wording
 from luthier.comparing.results import Comparison
 from luthier.parts import Score
 from luthier.report import figures
-from luthier.report.inert import clipped, visible
+from luthier.report.inert import clipped
 from luthier.report.story import percent
+from luthier.report.template import environment, style
 from luthier.runs.folder import RunFolder
 
 MOST_NAMES = 4
@@ -26,32 +20,17 @@ MOST_NAMES = 4
 
 def page(comparison: Comparison, folder: Path) -> str:
     """The whole page, as it lies in `folder`: links lead from there to the reports of the runs."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("luthier.comparing"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters |= {
-        "number": figures.number, "signed": figures.signed, "interval": figures.interval, "count": figures.count,
-        "title": figures.title, "clipped": clipped, "change": _change,
-    }  # fmt: skip
-    style = "".join(
-        resources.files(package).joinpath(f"templates/{name}").read_text("utf-8")
-        for package, name in (("luthier.report", "page.css"), ("luthier.comparing", "comparison.css"))
-    )
+    filled = environment("luthier.comparing")
+    filled.filters |= {"clipped": clipped, "change": _change}
     finished = comparison.finished
     scores = comparison.standings
     facts = {one.name: wording.facts(one) for one in finished}
     names = [one.name for one in comparison.results]
-    return environment.get_template("comparison.html.j2").render(
+    return filled.get_template("comparison.html.j2").render(
         comparison=comparison,
         names=" · ".join(names[:MOST_NAMES])
         + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""),
-        style=Markup(style),  # noqa: S704 - our own files
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        **style(("luthier.report", "page.css"), ("luthier.comparing", "comparison.css")),
         links={run: _link(run, folder) for one in finished for run in one.runs},
         main=scores.get(comparison.terms.score),
         others=list(scores.values()),
@@ -74,8 +53,3 @@ def _link(run: Path, folder: Path) -> str:
 
 def _change(change: Score) -> str:
     return f"{figures.signed(change.value)} ({figures.interval(change, sign=True)})"
-
-
-def _shown(value: Any) -> Any:
-    """What a template prints: text with its control characters visible, markup and numbers as they are."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from functools import partial
-from importlib import resources
 from itertools import islice
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from luthier.report import chart, figures, story, whiskers
 from luthier.report.facts import facts
-from luthier.report.inert import clipped, visible
+from luthier.report.inert import clipped
 from luthier.report.record import Ledger, RunRecord
+from luthier.report.template import environment, style
 
 MOST_BYTES = 300_000
 MOST = {
@@ -35,24 +30,14 @@ def page(record: RunRecord) -> str:
 
 
 def _page(record: RunRecord, length: int) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("luthier.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters |= {
-        "number": figures.number, "signed": figures.signed, "interval": figures.interval, "count": figures.count,
-        "title": figures.title, "percent": story.percent, "whiskers": whiskers.whiskers,
+    filled = environment("luthier.report")
+    filled.filters |= {
+        "percent": story.percent, "whiskers": whiskers.whiskers,
         "said": _said, "short": partial(clipped, most=length), "long": partial(clipped, most=10 * length),
     }  # fmt: skip
-    style = resources.files("luthier.report").joinpath("templates/page.css").read_text("utf-8")
-    return environment.get_template("page.html.j2").render(
+    return filled.get_template("page.html.j2").render(
         run=record,
-        style=Markup(style),  # noqa: S704 - our own file
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        **style(("luthier.report", "page.css")),
         sections=_sections(record),
         took=figures.duration(record.seconds) if record.seconds is not None else "",
         headlines=story.headlines(record),
@@ -72,11 +57,6 @@ def _page(record: RunRecord, length: int) -> str:
 def _said(text: str) -> str:
     """What a model wrote, without white space around it; that there is nothing else is said."""
     return text.strip() or ("(nothing but white space)" if text else "(nothing)")
-
-
-def _shown(value: Any) -> Any:
-    """What a template prints: text with its control characters visible, markup and numbers as they are."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _sections(record: RunRecord) -> dict[str, str]:
