@@ -20,10 +20,11 @@ from luthier.report.chart import ticks
 
 DOCS = Path(__file__).parents[1]
 FILE, PICTURE = DOCS / "measured" / "benchmarks" / "distillation.json", DOCS / "pictures" / "distillation.svg"
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 320, 56, 500, 16, 276
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 320, 56, 500, 32, 276
 COLOURS = {"distilled": "#0b6e4f", "hard": "#b3541e"}
 NAMES = {"distilled": "with the teacher", "hard": "without"}
-OVER = 5
+OVER = 10
+"""Steps that a point of the curve is the mean of; as many at the beginning are left out."""
 STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # quantiles 0.975 of the t distribution, by degrees of freedom
 
 
@@ -47,13 +48,14 @@ def taken(run: Path) -> dict[str, Any]:
 
 def picture(runs: dict[str, Any]) -> str:
     arms = {arm: [one for name, one in runs.items() if re.fullmatch(rf"{arm}\d+", name)] for arm in COLOURS}
-    curves = {arm: [_smooth(one["curve"]) for one in found] for arm, found in arms.items()}
-    points = [point for each in curves.values() for curve in each for point in curve]
+    curves = {arm: _smooth([one["curve"] for one in found]) for arm, found in arms.items()}
+    points = [point for curve in curves.values() for point in curve]
     low, high = min(value for _, value in points), max(value for _, value in points)
     y_ticks, x_ticks = ticks(low, high, 5), ticks(0, max(tokens for tokens, _ in points), 5)
+    end = max(tokens for tokens, _ in points)
 
     def place(tokens: float, value: float) -> str:
-        x = LEFT + (RIGHT - LEFT) * tokens / x_ticks[-1]
+        x = LEFT + (RIGHT - LEFT) * tokens / end
         y = BOTTOM - (BOTTOM - TOP) * (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
         return f"{x:.1f},{y:.1f}"
 
@@ -62,14 +64,13 @@ def picture(runs: dict[str, Any]) -> str:
         x, y = place(0, tick).split(",")
         ink.append(f'<line x1="{x}" y1="{y}" x2="{RIGHT}" y2="{y}" class="grid"/>')
         ink.append(f'<text x="{LEFT - 8}" y="{float(y) + 4}" text-anchor="end">{tick:g}</text>')
-    for tick in x_ticks:
+    for tick in (tick for tick in x_ticks if tick <= end):
         x, _ = place(tick, y_ticks[0]).split(",")
         ink.append(f'<text x="{x}" y="{BOTTOM + 18}" text-anchor="middle">{tick / 1000:g}k</text>')
-    last = {arm: mean(curve[-1][1] for curve in each) for arm, each in curves.items()}
+    last = {arm: curve[-1][1] for arm, curve in curves.items()}
     upper = max(last, key=lambda arm: last[arm])
-    for arm, each in curves.items():
-        for curve in each:
-            ink.append(f'<polyline points="{" ".join(place(*point) for point in curve)}" stroke="{COLOURS[arm]}"/>')
+    for arm, curve in curves.items():
+        ink.append(f'<polyline points="{" ".join(place(*point) for point in curve)}" stroke="{COLOURS[arm]}"/>')
         _, y = place(0, last[arm]).split(",")
         beside = float(y) + (-4 if arm == upper else 14)
         ink.append(f'<text x="{RIGHT + 8}" y="{beside}" style="fill:{COLOURS[arm]}">{NAMES[arm]}</text>')
@@ -93,7 +94,7 @@ def table(told: dict[str, Any]) -> str:
     apart = [a - b for a, b in zip(*values.values(), strict=True)]
     cells = [_said(each) for each in (*values.values(), apart)]
     first, seeds = arms["distilled"][0], len(apart)
-    said = f"{first['tokens']:,} tokens each, one epoch; {first['scores']['loss']['count']} held-out passages. "
+    said = f"{first['tokens']:,} tokens each; {first['scores']['loss']['count']} held-out passages. "
     said += "One seed. " if seeds == 1 else f"Means over {seeds} seeds, with 95 % intervals (Student's t). "
     low, high = told["paired"]
     said += (
@@ -119,10 +120,11 @@ def _said(values: list[float]) -> str:
     return f"{mean(values):.3f}<br><small>{mean(values) - half:.3f} … {mean(values) + half:.3f}</small>"
 
 
-def _smooth(curve: list[list[float]]) -> list[tuple[float, float]]:
-    """The mean over the last few steps."""
-    values = [value for _, value in curve]
-    return [(curve[at][0], mean(values[max(0, at - OVER + 1) : at + 1])) for at in range(OVER - 1, len(curve))]
+def _smooth(curves: list[list[list[float]]]) -> list[tuple[float, float]]:
+    """The mean over the seeds, and over the last few steps."""
+    tokens = [mean(found) for found in zip(*([at for at, _ in curve] for curve in curves), strict=True)]
+    values = [mean(found) for found in zip(*([value for _, value in curve] for curve in curves), strict=True)]
+    return [(tokens[at], mean(values[at - OVER + 1 : at + 1])) for at in range(2 * OVER - 1, len(values))]
 
 
 def main() -> None:
