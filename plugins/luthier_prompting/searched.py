@@ -31,9 +31,9 @@ class Searched(Prompt):
     """Choose an instruction and a set of examples by the recipe's score on the validation split.
 
     The instructions are those of all `proposals`, and none; the sets are `sets` draws of up to `shots` training
-    examples that fit into `tokens` tokens, and none. `choosing` tries their combinations and asks the model at most
-    `budget` questions. The stage `search` does it; the artifact holds what was chosen, and every trial; where
-    the data are Bedrock's, its result file, too.
+    examples that fit into `tokens` tokens, and none. `choosing` tries their combinations, or writes further ones, and
+    asks the model at most `budget` questions. The stage `search` does it; the artifact holds what was chosen, and every
+    trial; where the data are Bedrock's, its result file, too.
     """
 
     def __init__(

@@ -124,7 +124,7 @@ class OptunaSweeper(Sweeper):
             raise RecipeError(
                 f"The sampler {self.sampler} needs the package {needed}.",
                 where="hydra.sweeper.sampler",
-                hint=f"pip install {needed}, or choose tpe.",
+                hint="pip install 'luthier[sweep]', or choose tpe.",
             )
         sampler = getattr(optuna.samplers, SAMPLERS[self.sampler])(seed=self._seed(known, journal))
         return optuna.create_study(
