@@ -187,6 +187,15 @@ def test_a_hook_that_says_why_it_cannot_work_ends_the_plan(luthier, write, monke
     assert end.error["message"] == "This cannot work."
 
 
+def test_plain_text_is_no_conversation(planned, write):
+    write("plain.jsonl", '{"text": "Spruce is for the top, maple for the back."}\n' * 8)
+    found = planned("data=jsonl", "data.file=plain.jsonl")
+    (problem,) = found["problems"]
+    assert (found["code"], problem["kind"]) == (3, "data")
+    assert "no `messages`" in problem["message"]
+    assert "method=cpt" in problem["hint"]
+
+
 def test_what_a_recipe_lost_is_noted(planned, write):
     body = "defaults: [override /data: jsonl]\ndata: {file: a.jsonl}\n"
     write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{body}")

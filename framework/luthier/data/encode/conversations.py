@@ -30,9 +30,13 @@ def conversation(
 
     A message's own `weight` takes the place of that 0 or 1. The end-of-turn token weighs as much as its turn, unless
     `end_of_turn` is off. Messages before number `start` are context whatever they say. DataError at the example's
-    `where` if the template cannot render the messages or does not show where answers begin.
+    `where` if it has no messages, or the template cannot render them or does not show where answers begin.
     """
-    messages, where = example["messages"], str(example.get("where", ""))
+    where = str(example.get("where", ""))
+    if "messages" not in example:
+        hint = "Learn plain text with method=cpt, or say with data/format how its rows become conversations."
+        raise DataError("A conversation is trained on, and the example has no `messages`.", where=where, hint=hint)
+    messages = example["messages"]
     weights = [_weight(message, roles, where) if number >= start else 0.0 for number, message in enumerate(messages)]
     found = Codec.of(tokenizer).turns(messages, example.get("tools"), weights, where)
     ids = np.array(found.ids, dtype=np.int32)
