@@ -100,6 +100,13 @@ def table(told: dict[str, Any]) -> str:
     said += (
         f"Over the passages of the first seed, paired, the difference is from {low:.3f} to {high:.3f} (95 % bootstrap)."
     )
+    if "live" in told:
+        low, high = told["live"]["paired"]
+        said += (
+            f"\n\nThe first seed once more, with the teacher itself in memory: of its loss on the passages, that with "
+            f"what was kept differs by {low:+.3f} to {high:+.3f} (paired, 95 % bootstrap); the curves, means of "
+            f"{OVER} steps, lie at most {told['live']['apart']:.3f} apart."
+        )
     head = f"| held-out loss | {' | '.join(NAMES.values())} | difference |"
     return "\n".join([head, "| --- | --- | --- | --- |", f"| nats a token | {' | '.join(cells)} |", "", said])
 
@@ -130,8 +137,13 @@ def _smooth(curves: list[list[list[float]]]) -> list[tuple[float, float]]:
 def main() -> None:
     told: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"runs": {}}
     told["runs"] |= {Path(run).name: taken(Path(run)) for run in sys.argv[1:]}
-    if given := {Path(run).name: Path(run) for run in sys.argv[1:]}:
+    given = {Path(run).name: Path(run) for run in sys.argv[1:]}
+    if {"distilled0", "hard0"} <= given.keys():
         told["paired"] = paired([given["distilled0"], given["hard0"]])
+    if {"distilled0", "live0"} <= given.keys():
+        curves = [_smooth([told["runs"][name]["curve"]]) for name in ("distilled0", "live0")]
+        apart = max(abs(one - other) for (_, one), (_, other) in zip(*curves, strict=True))
+        told["live"] = {"paired": paired([given["distilled0"], given["live0"]]), "apart": apart}
     told["table"] = table(told)
     FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     PICTURE.write_text(picture(told["runs"]), encoding="utf-8")
