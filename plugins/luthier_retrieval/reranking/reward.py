@@ -7,6 +7,9 @@ from functools import cached_property
 from threading import Lock
 
 from luthier.artifact import Artifact, load
+from luthier.errors import RecipeError
+from luthier.head import bare
+from luthier.models.judging import judges
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking, by_score
 
@@ -26,4 +29,11 @@ class Reward(Reranking):
 
     @cached_property
     def _judge(self) -> Artifact:
-        return load(self.path)
+        judge = load(self.path)
+        if judges(judge.network) and (outputs := bare(judge.network).config.num_labels) != 1:  # type: ignore[union-attr]
+            raise RecipeError(
+                f"The run in {self.path} says {outputs} numbers of an answer, and an order needs one.",
+                where="prompt.reranking.path",
+                hint="Use a reward model that was trained on pairs or on ratings.",
+            )
+        return judge

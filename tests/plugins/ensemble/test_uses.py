@@ -25,6 +25,8 @@ TEACHER = (
     "method.teacher.members.other.seed=1",
 )
 
+ROOM = {"max_position_embeddings": 512}
+
 
 def test_weights_are_searched_and_what_was_found_answers(tmp_path):
     """Through the command line, with Optuna; an ensemble answers as any artifact, and says why none other loads it."""
@@ -53,6 +55,34 @@ def test_weights_are_searched_and_what_was_found_answers(tmp_path):
     assert len(answer.ids) == 4
     with pytest.raises(RecipeError, match="An ensemble is several networks"):
         loaded.export(tmp_path / "out")
+
+
+def test_merging_weights_are_searched_by_cmaes(kept, tmp_path):
+    names = ("one", "other")
+    recipe = {
+        "defaults": [*({f"/model@model.models.{name}": "folder"} for name in names), {"override /model": "merge"}],
+        "model": {
+            "models": {name: {"path": str(kept(name, seed=seed, **ROOM).path)} for seed, name in enumerate(names)},
+            "merging": {"weights": dict.fromkeys(names, 1.0)},
+        },
+        "batch": {"length": 256},
+        "evaluation": {"examples": 4, "general_examples": 0, "samples": 0},
+        "stages": ["evaluate"],
+    }
+    folder = tmp_path / "recipes" / "recipe"
+    folder.mkdir(parents=True)
+    (folder / "soup_of_two.yaml").write_text("# @package _global_\n# Two.\n" + yaml.safe_dump(recipe))
+    searched = ["hydra/sweeper=optuna", "hydra.sweeper.sampler=cmaes", "hydra.sweeper.n_trials=3"]
+    weights = [f"model.merging.weights.{name}=interval(0.0,1.0)" for name in names]
+    done = command("-m", *searched, *weights, "recipe=soup_of_two", "name=search", cwd=tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr
+    sweep = tmp_path / "sweeps" / "search"
+    assert '"cma:' in (sweep / "optuna.journal").read_text()
+    scores = [json.loads((sweep / str(number) / "score.json").read_text())["score"] for number in range(3)]
+    found = yaml.safe_load((sweep / "optimization_results.yaml").read_text())
+    assert len(set(scores)) == 3, "other weights make another soup"
+    assert found["best_value"] == pytest.approx(min(scores))
+    assert found["best_params"].keys() == {f"model.merging.weights.{name}" for name in names}
 
 
 def test_an_ensemble_teaches_a_single_network(tmp_path):

@@ -9,6 +9,8 @@ import pytest
 
 import luthier as product
 from luthier.errors import RecipeError
+from luthier_retrieval.chunking import Passage
+from luthier_retrieval.reranking.reward import Reward
 from tests.command import luthier
 
 WORDS = (
@@ -30,3 +32,22 @@ def test_a_run_measures_what_it_found_and_its_artifact_answers_from_it(tmp_path:
     assert shown["found"][0] == "opening_hours.md"
     with pytest.raises(RecipeError, match="looks at each question"):
         kept.export(tmp_path / "out")
+
+
+def test_an_earlier_reward_model_orders_what_was_found(tmp_path: Path) -> None:
+    done = luthier("method=reward_model", "debug=tiny", "stages=[fit]", f"hydra.run.dir={tmp_path / 'judge'}")
+    assert done.returncode == 0, done.stderr
+    judge = ["prompt/reranking=reward", f"prompt.reranking.path={tmp_path / 'judge'}", "evaluation.examples=2"]
+    small = ["prompt.candidates=6", "prompt.chunk=64", "prompt.passages=6", "evaluation.samples=0"]
+    done = luthier(*WORDS, *judge, *small, f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    question = {"role": "user", "content": "Until when is the shop open on Saturday?"}
+    passages = product.load(tmp_path / "run").prompt({"messages": [question]})["passages"]
+    texts = [Passage(one["document"], one["heading"], one["text"]).searched for one in passages]
+    answers = ([question, {"role": "assistant", "content": text}] for text in texts)
+    said = product.load(tmp_path / "judge").rewards(list(answers)).tolist()
+    assert len(set(said)) == len(said) > 2
+    assert said == sorted(said, reverse=True)
+    words = Reward(path=str(tmp_path / "run"))
+    with pytest.raises(RecipeError, match="answers and does not judge"):
+        words("Which wood?", [Passage("d", "", "Spruce.")])
