@@ -1,7 +1,8 @@
 """One step of distillation against the loop that one would write by hand: peak memory and seconds, each by itself.
 
 `python tests/benchmarks/distillation.py MODEL --out FILE`: MODEL is a folder as transformers writes it, the teacher;
-the student has a third of its layers. Both loops read the same packed rows, compute in float32 and take forward KL.
+the student has a third of its layers. Both loops read the same packed rows, compute in float32 and take forward KL;
+with `recomputed`, both compute the layers of the student again in the backward pass.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import time
 from pathlib import Path
 
 LOOPS, TEMPERATURE = ("by_hand", "luthier"), 2.0
+STEPS = {"4 rows of 512 tokens": (4, False), "8 rows of 512 tokens, recomputed": (8, True)}
+LENGTH = 512
 
 
-def by_hand(folder: str, rows: int, length: int, steps: int) -> list[float]:
+def by_hand(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]:
     """All logits of both networks, as one array each."""
     import torch
     from torch.nn.functional import kl_div, log_softmax, softmax
 
-    (teacher, student), ids = _networks(folder), _ids(folder, rows, length)
+    (teacher, student), ids = _networks(folder), _ids(rows)
+    if recomputed:
+        student.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     seconds = []
     for _ in range(steps):
         began = time.perf_counter()
@@ -35,7 +40,7 @@ def by_hand(folder: str, rows: int, length: int, steps: int) -> list[float]:
     return seconds
 
 
-def luthier(folder: str, rows: int, length: int, steps: int) -> list[float]:
+def luthier(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]:
     import numpy as np
 
     from luthier.adaptation import Full
@@ -54,15 +59,16 @@ def luthier(folder: str, rows: int, length: int, steps: int) -> list[float]:
     keep_freed_memory()
     teacher = Folder(path=folder)
     keep = teacher.config.num_hidden_layers // 3
-    student = Pruned(base=teacher, layers=Evenly(), importance=ByActivation(corpus=None), keep=keep)
+    base = Folder(path=folder, gradient_checkpointing=recomputed)
+    student = Pruned(base=base, layers=Evenly(), importance=ByActivation(corpus=None), keep=keep)
     method = Distillation(
         student, Full(), None,
         signal=ForwardKl(temperature=TEMPERATURE), sequences=FromData(), alignment=SameTokens(), teacher=teacher,
     )  # fmt: skip
     method.configure_model()
-    weights = np.ones(length, dtype=np.float32)
+    weights = np.ones(LENGTH, dtype=np.float32)
     weights[0] = 0
-    ids = _ids(folder, rows, length).numpy().astype(np.int32)
+    ids = _ids(rows).numpy().astype(np.int32)
     batch = collate([[Row((Sequence(each, weights),))] for each in ids])
     seconds = []
     for _ in range(steps):
@@ -86,39 +92,38 @@ def _networks(folder: str):
     return teacher, AutoModelForCausalLM.from_config(config).train()
 
 
-def _ids(folder: str, rows: int, length: int):
+def _ids(rows: int):
     import torch
 
-    return torch.randint(5, 40_000, (rows, length), generator=torch.Generator().manual_seed(0))
+    return torch.randint(5, 40_000, (rows, LENGTH), generator=torch.Generator().manual_seed(0))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--loop", choices=LOOPS)
-    parser.add_argument("--rows", type=int, default=4)
-    parser.add_argument("--length", type=int, default=512)
+    parser.add_argument("--step", choices=STEPS)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     if asked.loop:
-        seconds = {"by_hand": by_hand, "luthier": luthier}[asked.loop](
-            asked.model, asked.rows, asked.length, asked.steps
-        )
+        seconds = {"by_hand": by_hand, "luthier": luthier}[asked.loop](asked.model, *STEPS[asked.step], asked.steps)
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
         print(json.dumps({"peak_bytes": peak, "seconds": min(seconds)}))
         return
-    found = {}
-    for loop in LOOPS:
-        words = [sys.executable, __file__, asked.model, "--loop", loop, "--rows", str(asked.rows)]
-        words += ["--length", str(asked.length), "--steps", str(asked.steps)]
-        found[loop] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-    hand, own = found["by_hand"], found["luthier"]
-    lines = ["| | peak memory | seconds a step |", "| --- | --- | --- |"]
-    for name, one in (("by hand, whole logits", hand), ("luthier", own)):
-        lines.append(f"| {name} | {one['peak_bytes'] / 2**30:.2f} GiB | {one['seconds']:.1f} |")
-    told = {"rows": asked.rows, "length": asked.length, **found, "table": "\n".join(lines)}
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    lines = ["| a step of | whole logits, by hand | luthier | of the memory | of the time |", "|---|---|---|---|---|"]
+    for step in STEPS:
+        for loop in LOOPS:
+            words = [sys.executable, __file__, asked.model, "--loop", loop, "--step", step, "--steps", str(asked.steps)]
+            done = subprocess.run(words, check=True, capture_output=True, text=True)
+            found.setdefault(step, {})[loop] = json.loads(done.stdout)
+        hand, own = (found[step][loop] for loop in LOOPS)
+        cells = [f"{one['peak_bytes'] / 2**30:.2f} GiB, {one['seconds']:.1f} s" for one in (hand, own)]
+        cells += [f"{own[what] / hand[what]:.2f}" for what in ("peak_bytes", "seconds")]
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    told = {"steps": found, "table": "\n".join(lines)}
     if asked.out:
         asked.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(told["table"])
