@@ -128,6 +128,8 @@ class Evaluation:
                 f"No example of the set {name!r} ends with an assistant's text, so there is nothing to compare with.",
                 hint="Use evaluation/task=none.",
             )
+        for metric in self.task.metrics.values():  # what it cannot measure is said before answers are waited for
+            metric.statistics([asked[0].attempt(asked[0].reference)])
         attempts = self.task(subject, asked, turns(examples, subject.prompt))
         scores.counts[f"{name}: examples without an answer"] = len(chosen) - len(asked)
         scores.counts.update({f"{name}: {what}": count for what, count in attempts.counts.items()})

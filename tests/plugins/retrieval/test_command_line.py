@@ -51,3 +51,10 @@ def test_an_earlier_reward_model_orders_what_was_found(tmp_path: Path) -> None:
     words = Reward(path=str(tmp_path / "run"))
     with pytest.raises(RecipeError, match="answers and does not judge"):
         words("Which wood?", [Passage("d", "", "Spruce.")])
+
+
+def test_a_metric_that_cannot_measure_says_so_before_the_model_is_asked(tmp_path: Path) -> None:
+    words = [word for word in WORDS if not word.startswith("prompt")]
+    done = luthier(*words, "evaluation.task.max_new_tokens=1000000", f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode == 2
+    assert "Use prompt=retrieval." in done.stderr
