@@ -53,7 +53,7 @@ class Engine:
         )
 
     def stream(self, request: Request) -> Iterator[Any]:
-        raise NotImplementedError("Nobody listens while an instruction is written.")
+        raise RuntimeError("Instructions are written whole: nobody listens while they are.")
 
     def close(self) -> None:
         """Nothing to end."""
