@@ -69,7 +69,7 @@ def test_an_earlier_run_writes_instructions_after_training_examples_and_past_its
         "data=demo", "data.limit=60", "data.splits.validation=0.2", "model=tiny", "prompt=searched", "prompt.sets=0",
         "+prompt/proposals@prompt.proposals.mine=by_run", f"prompt.proposals.mine.path={run}",
         "prompt.proposals.mine.count=2", "prompt.proposals.mine.tokens=6", "prompt.proposals.mine.shots=1",
-        "prompt.budget=60", "evaluation.examples=2", "evaluation.general_examples=0", "evaluation.samples=0",
+        "prompt.budget=90", "evaluation.examples=2", "evaluation.general_examples=0", "evaluation.samples=0",
         "evaluation/task=classification", "score=accuracy", "stages=[search,evaluate]",
     )  # fmt: skip
     done = luthier(*words, f"hydra.run.dir={tmp_path / 'run'}")
