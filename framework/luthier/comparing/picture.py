@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from luthier.comparing.results import Comparison
 from luthier.report.chart import ticks
@@ -16,6 +16,7 @@ INSET = 26
 WIDE = 12.0
 """Costs that differ by more than this factor stand on a logarithmic axis."""
 CLOSE = 13.0
+LETTER, LONGEST_NAME = 7.0, 26
 ROUND = [
     *(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)),
     *(10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000, 86400, 172800, 432000),
@@ -37,6 +38,12 @@ class Point:
     label_x: float
     label_y: float
     anchor: str
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Where the name begins and ends, about."""
+        width = LETTER * min(len(self.name), LONGEST_NAME)
+        return (self.label_x, self.label_x + width) if self.anchor == "start" else (self.label_x - width, self.label_x)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +90,11 @@ def _picture(comparison: Comparison, what: str, costs: dict[str, float]) -> Pict
     points: list[Point] = []
     for name, cost in sorted(costs.items(), key=lambda pair: -scores[pair[0]].value):
         score, x = scores[name], axis.place(cost)
-        right = x < (LEFT + RIGHT) / 2
-        label_x = x + 9 if right else x - 9
-        label_y = _free(y(score.value) + 4, [p.label_y for p in points if p.anchor == ("start" if right else "end")])
-        points.append(
-            Point(
-                name, found.against_best(name), x, y(score.value), y(score.low), y(score.high),
-                label_x, label_y, "start" if right else "end",
-            )
+        point = Point(
+            name, found.against_best(name), x, y(score.value), y(score.low), y(score.high),
+            *((x + 9, y(score.value) + 4, "start") if x < (LEFT + RIGHT) / 2 else (x - 9, y(score.value) + 4, "end")),
         )  # fmt: skip
+        points.append(_free(point, points))
     told = "; ".join(f"{name} {number(scores[name].value)} at {_time(cost)}" for name, cost in costs.items())
     return Picture(
         f"{title(found.name)} against {what}",
@@ -129,11 +132,17 @@ class _Axis:
         return [*([(self.place(0), "none")] if self.nothing else []), *((self.place(v), _time(v)) for v in values)]
 
 
-def _free(wanted: float, taken: Sequence[float]) -> float:
-    """The height of a name, moved down until it lies on no other."""
-    while any(abs(wanted - other) < CLOSE for other in taken):
-        wanted += 2
-    return wanted
+def _free(point: Point, others: Sequence[Point]) -> Point:
+    """With its name moved down until it lies on no other."""
+    while any(abs(point.label_y - one.label_y) < CLOSE and _beside(point, one) for one in others):
+        point = replace(point, label_y=point.label_y + 2)
+    return point
+
+
+def _beside(one: Point, other: Point) -> bool:
+    """Whether two names would share ink if they stood at one height."""
+    (left, right), (other_left, other_right) = one.reach, other.reach
+    return left < other_right and other_left < right
 
 
 def _time(seconds: float) -> str:
