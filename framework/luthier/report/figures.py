@@ -23,10 +23,15 @@ def title(name: str) -> str:
     return f"{words} ({of_set})" if of_set else words
 
 
+MANY = 1e6
+
+
 def number(value: float) -> str:
-    """At least three significant digits, no more decimals than three, a true minus sign."""
+    """At least three significant digits, no more decimals than three, a true minus sign; `7.05e+07` from a million."""
     magnitude = abs(value)
-    if magnitude >= 1000:
+    if magnitude >= MANY:
+        text = f"{value:.2e}"
+    elif magnitude >= 1000:
         text = f"{value:,.0f}"
     elif magnitude >= 0.01 or value == 0:
         text = f"{value:.{1 if magnitude >= 100 else 2 if magnitude >= 10 else 3}f}"

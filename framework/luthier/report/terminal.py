@@ -20,6 +20,8 @@ from luthier.report.record import Comparison, RunRecord
 SHOWN = ("Weights trained", "Optimizer steps", "Speed", "Training time", "Peak memory", "Artifact", "Report")
 WORDS = {"better": "better", "worse": "worse", "not distinguishable": "~"}
 STYLES = {"better": "green", "worse": "red"}
+NAME = 12
+"""Characters that a score's name has to itself, however long the figures are."""
 RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 """A rule below the heading, of characters that every code page has."""
 
@@ -55,7 +57,7 @@ def table(record: RunRecord, places: Mapping[str, str] | None = None, *, width: 
 
 def _scores(comparisons: Iterable[Comparison]) -> Table:
     grid = Table(box=RULE, pad_edge=False, show_edge=False)
-    grid.add_column("score", overflow="fold")
+    grid.add_column("score", overflow="fold", min_width=NAME)
     for heading in ("before", "after", "change"):
         grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("", no_wrap=True)

@@ -217,6 +217,14 @@ def test_the_card_tells_a_change_from_chance(record):
     assert "| chrF | not measured | 31.25 (20.00 to 40.00) | – | – | 16 |" in text
 
 
+def test_long_figures_leave_the_names_of_scores_whole(record):
+    wild = Score(-123_456.7, -234_567.8, -99_999.9, 50)
+    record.comparisons = [Comparison(name="perplexity", before=wild, after=wild, change=wild, verdict="better")]
+    shown = table(record)
+    assert "\nperplexity " in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_the_terminal_stays_within_80_columns_without_colour(record):
     shown = table(record)
     assert max(map(len, shown.splitlines())) <= 80
