@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import httpx
 
-from luthier.errors import RecipeError, ResourceError
+from luthier.errors import RecipeError
+from luthier_prompting.chat_completion import said
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals
 from luthier_prompting.proposals.asking import questions
@@ -40,20 +41,13 @@ class ByEndpoint(Proposals):
         self.temperature, self.tokens, self.seconds = temperature, tokens, seconds
 
     def __call__(self, pool: Sequence[Demonstration]) -> list[str]:
-        secret = os.environ.get(self.key)
-        with httpx.Client(headers={"Authorization": f"Bearer {secret}"} if secret else {}, timeout=self.seconds) as net:
-            return [self._said(net, one) for one in questions(pool, self.count, self.shots, self.seed)]
+        with httpx.Client(timeout=self.seconds) as client:
+            return [self._said(client, one).strip() for one in questions(pool, self.count, self.shots, self.seed)]
 
-    def _said(self, net: httpx.Client, question: str) -> str:
+    def _said(self, client: httpx.Client, question: str) -> str:
         asked = {
             "model": self.model, "messages": [{"role": "user", "content": question}],
             "temperature": self.temperature, "max_tokens": self.tokens,
         }  # fmt: skip
-        try:
-            answer = net.post(f"{self.address}/chat/completions", json=asked)
-            answer.raise_for_status()
-            return str(answer.json()["choices"][0]["message"]["content"] or "").strip()
-        except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError) as error:
-            raise ResourceError(
-                f"No instruction came from {self.address}: {error}.", hint=f"Is the key in {self.key}?"
-            ) from error
+        key = os.environ.get(self.key, "")
+        return said(client, self.address, asked, key=key, tries=1, hint=f"Is the key in {self.key}?")

@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 
-from luthier.errors import RecipeError, ResourceError
-from luthier.fetch.endpoint import key_in, post
+from luthier.errors import RecipeError
+from luthier.fetch.endpoint import key_in
 from luthier.parts import PromptJudge
+from luthier_prompting.chat_completion import said
 from luthier_prompting.writers import Writer
 
 
@@ -43,14 +44,9 @@ class Endpoint(Writer):
             "max_tokens": self.tokens,
         }  # fmt: skip
         key = key_in(self.key, where=f"{_WHERE}.key")
-        try:
-            with httpx.Client(timeout=self.seconds) as client:
-                found = post(client, f"{self.address}/chat/completions", asked, self.tries, key)
-            return str(found["choices"][0]["message"]["content"] or "")
-        except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError) as error:
-            raise ResourceError(
-                f"No instruction came from {self.address}: {error}.", hint="Is the server up, and the key right?"
-            ) from error
+        with httpx.Client(timeout=self.seconds) as client:
+            hint = "Is the server up, and the key right?"
+            return said(client, self.address, asked, key=key, tries=self.tries, hint=hint)
 
 
 _WHERE = "prompt.choosing.writer"
