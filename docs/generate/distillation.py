@@ -51,8 +51,8 @@ def picture(runs: dict[str, Any]) -> str:
     curves = {arm: _smooth([one["curve"] for one in found]) for arm, found in arms.items()}
     points = [point for curve in curves.values() for point in curve]
     low, high = min(value for _, value in points), max(value for _, value in points)
-    y_ticks, x_ticks = ticks(low, high, 5), ticks(0, max(tokens for tokens, _ in points), 5)
     end = max(tokens for tokens, _ in points)
+    y_ticks, x_ticks = ticks(low, high, 5), [tick for tick in ticks(0, end, 5) if tick <= end]
 
     def place(tokens: float, value: float) -> str:
         x = LEFT + (RIGHT - LEFT) * tokens / end
@@ -64,7 +64,7 @@ def picture(runs: dict[str, Any]) -> str:
         x, y = place(0, tick).split(",")
         ink.append(f'<line x1="{x}" y1="{y}" x2="{RIGHT}" y2="{y}" class="grid"/>')
         ink.append(f'<text x="{LEFT - 8}" y="{float(y) + 4}" text-anchor="end">{tick:g}</text>')
-    for tick in (tick for tick in x_ticks if tick <= end):
+    for tick in x_ticks:
         x, _ = place(tick, y_ticks[0]).split(",")
         ink.append(f'<text x="{x}" y="{BOTTOM + 18}" text-anchor="middle">{tick / 1000:g}k</text>')
     last = {arm: curve[-1][1] for arm, curve in curves.items()}

@@ -90,10 +90,11 @@ def _picture(comparison: Comparison, what: str, costs: dict[str, float]) -> Pict
     points: list[Point] = []
     for name, cost in sorted(costs.items(), key=lambda pair: -scores[pair[0]].value):
         score, x = scores[name], axis.place(cost)
+        label_x, anchor = (x + 9, "start") if x < (LEFT + RIGHT) / 2 else (x - 9, "end")
+        middle = y(score.value)
         point = Point(
-            name, found.against_best(name), x, y(score.value), y(score.low), y(score.high),
-            *((x + 9, y(score.value) + 4, "start") if x < (LEFT + RIGHT) / 2 else (x - 9, y(score.value) + 4, "end")),
-        )  # fmt: skip
+            name, found.against_best(name), x, middle, y(score.low), y(score.high), label_x, middle + 4, anchor
+        )
         points.append(_free(point, points))
     told = "; ".join(f"{name} {number(scores[name].value)} at {_time(cost)}" for name, cost in costs.items())
     return Picture(
