@@ -14,7 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WARM = multiprocessing.get_context("forkserver")
-WARM.set_forkserver_preload(["luthier.cli", "luthier.run", "peft", "transformers.models.llama.modeling_llama"])
+WARM.set_forkserver_preload(
+    ["luthier.cli.main", "luthier.workflows.run", "peft", "transformers.models.llama.modeling_llama"]
+)
 READ_WHILE_IMPORTED = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "DATASETS_", "TORCH", "PYTORCH_", "HOME", "XDG_")
 """Variables that libraries read once; with one of them changed the process is a fresh one."""
 

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from luthier.comparing import picture
-from luthier.report.figures import duration, number, signed
+from luthier.reporting.figures import duration, number, signed
+from luthier.workflows.comparison import picture
 
 DOCS = Path(__file__).parents[1]
 LINK = re.compile(r'<a(?: class="run")? href="(?!#|https:)[^"]*">(.*?)</a>', re.DOTALL)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from luthier.report import chart
-from luthier.report.curves import finite, thinned
-from luthier.report.record import RunRecord
+from luthier.reporting import chart
+from luthier.reporting.curves import finite, thinned
+from luthier.reporting.record import RunRecord
 
 DOCS = Path(__file__).parents[1]
 RUNS = {"{}": "LoRA", "{}_full": "all weights"}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from luthier.report.chart import ticks
+from luthier.reporting.chart import ticks
 
 DOCS = Path(__file__).parents[1]
 FILE, PICTURE = DOCS / "measured" / "benchmarks" / "distillation.json", DOCS / "pictures" / "distillation.svg"

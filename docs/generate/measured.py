@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from luthier.report import story, terminal
-from luthier.report.facts import facts
-from luthier.report.figures import duration, interval, number, signed, title
-from luthier.report.record import RunRecord
+from luthier.reporting import story, terminal
+from luthier.reporting.facts import facts
+from luthier.reporting.figures import duration, interval, number, signed, title
+from luthier.reporting.record import RunRecord
 
 ROOT = Path(__file__).parents[2]
 MEASURED = ROOT / "docs" / "measured"

@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from luthier.report.page import page
-from luthier.report.record import RunRecord
+from luthier.reporting.page import page
+from luthier.reporting.record import RunRecord
 
 DOCS = Path(__file__).parents[1]
 WIDTH, HEIGHT = 1100, 900

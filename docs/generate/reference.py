@@ -1,7 +1,7 @@
 """Write the reference pages from what the code says of itself: `python docs/generate/reference.py`.
 
-Answers and settings come from `luthier explain --json`, hooks from `luthier.hookspecs`, verbs from their parsers, exit
-codes and the form of errors from `luthier.exit_codes` and `luthier.errors`, root keys from config.yaml.
+Answers and settings come from `luthier explain --json`, hooks from `luthier.plugins.hookspecs`, verbs from their
+parsers, exit codes and the form of errors from `luthier.errors`, root keys from config.yaml.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from typing import Any
 import yaml
 
 import luthier
-from luthier import cli, errors, exit_codes, hookspecs
-from luthier.composing.catalog import Catalog
-from luthier.composing.option_file import entries
-from luthier.composing.signatures import REQUIRED
-from luthier.helptext import overview
-from luthier.plugins import Plugins
-from luthier.verbs import BUILT_IN, built_in
+from luthier import errors
+from luthier.cli import main as cli
+from luthier.cli.help import overview
+from luthier.cli.verbs import BUILT_IN, built_in
+from luthier.config.catalog import Catalog
+from luthier.config.option_file import entries
+from luthier.config.signatures import REQUIRED
+from luthier.errors import exit_codes
+from luthier.plugins import hookspecs
+from luthier.plugins.registry import Plugins
 
 DOCS = Path(__file__).parents[1]
 FOLDER = DOCS / "reference"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from luthier.hookspecs import hookimpl
+from luthier.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from luthier.artifact import Artifact, load
+    from luthier.workflows.artifact import Artifact, load
 
 __version__ = "0.1.0"
 __all__ = ["Artifact", "__version__", "hookimpl", "load"]
@@ -16,7 +16,7 @@ __all__ = ["Artifact", "__version__", "hookimpl", "load"]
 def __getattr__(name: str) -> Any:
     """Import what needs torch only when it is asked for, so that the command line answers at once."""
     if name in {"Artifact", "load"}:
-        from luthier import artifact
+        from luthier.workflows import artifact
 
         return getattr(artifact, name)
     raise AttributeError(f"module 'luthier' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-from luthier.cli import main
+from luthier.cli.main import main
 
 if __name__ == "__main__":
     main()

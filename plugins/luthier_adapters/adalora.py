@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from luthier.adaptation import ADAPTER, PeftAdaptation
 from luthier.errors import RecipeError
+from luthier.models.adaptation import ADAPTER, PeftAdaptation
 
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
 
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 
 class AdaLora(PeftAdaptation):

@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from luthier.adaptation import ByName
 from luthier.errors import RecipeError
-from luthier.head import bare
+from luthier.models.adaptation import ByName
+from luthier.models.lm_head import bare
 from luthier_adapters.bottleneck_layers import Inserted, Narrow, insert
-from luthier_adapters.sites import Site, sites
+from luthier_adapters.module_finder import Site, sites
 
 
 class Bottleneck(ByName):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from luthier.attention import network_inputs
+from luthier.contracts import Batch
 from luthier.errors import RecipeError
-from luthier.head import bare
-from luthier.parts import Batch
+from luthier.models.attention import network_inputs
+from luthier.models.lm_head import bare
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:

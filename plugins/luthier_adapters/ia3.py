@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from luthier.adaptation import PeftAdaptation
 from luthier.errors import RecipeError
-from luthier.head import bare
-from luthier_adapters.sites import Site, sites
+from luthier.models.adaptation import PeftAdaptation
+from luthier.models.lm_head import bare
+from luthier_adapters.module_finder import Site, sites
 
 if TYPE_CHECKING:
     from peft import IA3Config

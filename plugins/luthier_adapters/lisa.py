@@ -8,8 +8,8 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import nn
 
-from luthier.adaptation import Full
 from luthier.errors import RecipeError
+from luthier.models.adaptation import Full
 from luthier.models.loading import decoder_layers
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from luthier.adaptation import ADAPTER
+from luthier.models.adaptation import ADAPTER
 from luthier_adapters.quantized import Qlora, weights_of
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from luthier.adaptation import PeftAdaptation
 from luthier.errors import RecipeError
+from luthier.models.adaptation import PeftAdaptation
 
 if TYPE_CHECKING:
     from peft import BOFTConfig, OFTConfig

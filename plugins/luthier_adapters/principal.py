@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from luthier.adaptation import ADAPTER
 from luthier.errors import RecipeError, ResourceError
-from luthier.new_tokens import new_tokens
+from luthier.models.adaptation import ADAPTER
+from luthier.models.added_tokens import new_tokens
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 WEIGHTS = "adapter_model.safetensors"
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from luthier.adaptation import ADAPTER
 from luthier.errors import RecipeError
-from luthier.head import bare
-from luthier.new_tokens import new_tokens
+from luthier.models.adaptation import ADAPTER
+from luthier.models.added_tokens import new_tokens
+from luthier.models.lm_head import bare
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 
 class Qlora(Lora):

@@ -31,6 +31,6 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
 def luthier_report(config: DictConfig) -> Iterable[str]:
     if config.method.get("_target_") != "luthier_cpt.cpt.ContinuedPretraining":
         return []
-    from luthier_cpt.peak import suggestion
+    from luthier_cpt.learning_rate_prior import suggestion
 
     return list(suggestion(config))

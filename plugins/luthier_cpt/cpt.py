@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.data import encode
+from luthier.contracts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
+from luthier.data import encoding as encode
 from luthier.data.overlong import pieces
 from luthier.errors import DataError, RecipeError
-from luthier.language_model import LanguageModelMethod
-from luthier.optimizers.groups import is_table
-from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
-from luthier_cpt.joined import joined
+from luthier.training.language_model import LanguageModelMethod
+from luthier.training.optimizers.groups import is_table
+from luthier_cpt.cross_document_attention import joined
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

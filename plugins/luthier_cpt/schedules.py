@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from luthier.errors import RecipeError
-from luthier.optimizers.schedules import Schedule
+from luthier.training.optimizers.schedules import Schedule
 
 
 class Infinite(Schedule):

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from luthier.contracts import Batch
+from luthier.contracts import Sequence as Tokens
+from luthier.data.shared_prefixes import sequences
 from luthier.errors import DataError, RecipeError
-from luthier.language_model import shifted
-from luthier.parts import Batch
-from luthier.parts import Sequence as Tokens
-from luthier.sharing import sequences
+from luthier.training.language_model import shifted
+from luthier_distillation.byte_alignment import Spelled, pairs, runs
 from luthier_distillation.signals import Signal
-from luthier_distillation.spans import Spelled, pairs, runs
-from luthier_distillation.spelling import ends, spelling
 from luthier_distillation.teacher import Told
+from luthier_distillation.token_bytes import ends, spelling
 from luthier_distillation.vocabulary import refuse_another
 
 if TYPE_CHECKING:

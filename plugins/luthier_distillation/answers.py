@@ -12,7 +12,7 @@ import numpy as np
 
 from luthier.data.examples import prompt_of
 from luthier.errors import RecipeError
-from luthier.generate import Answer, Sampling
+from luthier.inference.generation import Answer, Sampling
 from luthier_distillation.sequences import Asked, Found, FromData, Left, Writers
 
 Reward = Callable[[Sequence[Mapping[str, Any]], Sequence[str], Mapping[str, Any]], Sequence[float | None]]

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier.cli.verbs import Call, Verb
 from luthier.errors import DataError
-from luthier.verbs import Call, Verb
 
 if TYPE_CHECKING:
     from luthier.data.module import Data
-    from luthier_distillation.asking import Written
+    from luthier_distillation.teacher_sampling import Written
 
 FILES = {"messages": "answers.jsonl", "bedrock": "answers.bedrock.jsonl"}
 
@@ -32,10 +32,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier_distillation import tops
-    from luthier_distillation.asking import Asking
-    from luthier_distillation.prepared import prepared
-    from luthier_distillation.sides import tokens
+    from luthier_distillation import top_k_alignment as tops
+    from luthier_distillation.student_teacher_inputs import tokens
+    from luthier_distillation.teacher_recipe import prepared
+    from luthier_distillation.teacher_sampling import Asking
 
     asked = call.arguments
     method, data, device = prepared(call.composer(asked.config_dir).compose(asked.answers))

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier.cli.verbs import Call, Verb
 from luthier.errors import DataError, RecipeError
-from luthier.verbs import Call, Verb
 
 if TYPE_CHECKING:
     from luthier.data.module import Data
-    from luthier_distillation.keeping import Both
+    from luthier_distillation.teacher_cache import Both
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +23,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.data import identity
-    from luthier.report.figures import number, size
-    from luthier_distillation.keeping import Keeper
-    from luthier_distillation.prepared import prepared
+    from luthier.data import content_hashes as identity
+    from luthier.reporting.figures import number, size
+    from luthier_distillation.teacher_cache import Keeper
+    from luthier_distillation.teacher_recipe import prepared
 
     asked = call.arguments
     if asked.top < 1:

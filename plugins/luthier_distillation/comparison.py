@@ -10,7 +10,7 @@ from luthier_distillation.teacher import Told
 
 
 class Comparison:
-    """What `luthier.chunked.chunked_loss` calls: the losses of a chunk, and weighted sums over all chunks.
+    """What `chunked_loss` calls: the losses of a chunk, and weighted sums over all chunks.
 
     `cross_entropy` and `teacher_loss` are -log p of the data's tokens, the student's and the teacher's, `agreed` the
     weight of the tokens that both find likeliest; `agrees` and `scored` say whether the last two are wanted.

@@ -11,24 +11,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.attention import network_inputs
-from luthier.chunked import chunked_loss
+from luthier.contracts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
-from luthier.evaluate.bootstrap import ratio
-from luthier.head import bare, last_hidden_state
-from luthier.language_model import LanguageModelMethod, shifted
-from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
-from luthier_distillation import sides
+from luthier.evaluation.bootstrap import ratio
+from luthier.models.attention import network_inputs
+from luthier.models.chunked_losses import chunked_loss
+from luthier.models.lm_head import bare, last_hidden_state
+from luthier.training.language_model import LanguageModelMethod, shifted
+from luthier_distillation import student_teacher_inputs as sides
+from luthier_distillation.activations import Watch
 from luthier_distillation.alignment import Alignment
 from luthier_distillation.comparison import Comparison
-from luthier_distillation.inner import Both, Insight, watches
-from luthier_distillation.kept import Kept
+from luthier_distillation.feature_distillation import Both, Insight, watches
+from luthier_distillation.offline_teacher import Kept
+from luthier_distillation.sampled_sequences import Writing
 from luthier_distillation.sequences import Sequences
 from luthier_distillation.signals import ForwardKl, Signal
 from luthier_distillation.teacher import Live, Told
-from luthier_distillation.watch import Watch
-from luthier_distillation.writing import Writing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

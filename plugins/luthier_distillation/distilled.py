@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier.cli.verbs import Call, Verb
 from luthier.errors import RecipeError
-from luthier.verbs import Call, Verb
 
 if TYPE_CHECKING:
-    from luthier.evaluate.scores import Scores
+    from luthier.evaluation.scores import Scores
 
 MEASURED = ("loss", "teacher_agreement", "teacher_loss")
 
@@ -27,7 +27,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.report.figures import interval, signed
+    from luthier.reporting.figures import interval, signed
 
     asked = call.arguments
     runs = {"student": asked.run, "without the teacher": asked.without, "teacher": asked.teacher}
@@ -48,8 +48,8 @@ def act(call: Call) -> int:
 
 def _of(run: Path, answers: int, tokens: int) -> dict[str, str]:
     """What is known of a run, in words; what its answers cost is measured in a process of its own."""
-    from luthier.report.figures import count, interval, number, size
-    from luthier.report.record import RunRecord
+    from luthier.reporting.figures import count, interval, number, size
+    from luthier.reporting.record import RunRecord
 
     record = RunRecord.load(run / "record.json")
     found = {"parameters": count(record.model.parameters or 0)}
@@ -82,8 +82,8 @@ def _why(said: str) -> str:
 
 
 def _scores(run: Path) -> Scores:
-    from luthier.evaluate.bootstrap import ratio
-    from luthier.evaluate.scores import Scores
+    from luthier.evaluation.bootstrap import ratio
+    from luthier.evaluation.scores import Scores
 
     folder = run / "scores" / "after"
     if not (folder / "scores.json").is_file():

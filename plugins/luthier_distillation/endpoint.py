@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch.endpoint import key_in, post
-from luthier.generate import Sampling
+from luthier.inference.generation import Sampling
 
 if TYPE_CHECKING:
     import httpx

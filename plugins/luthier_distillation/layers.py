@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from luthier.models.loading import decoder_layers
-from luthier_distillation.on_examples import OnExamples
+from luthier_distillation.calibration_statistics import OnExamples
 
 if TYPE_CHECKING:
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 
 class Choice(Protocol):

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.parts import Example, Prompt
-from luthier_distillation.sides import SHOWN
+from luthier.contracts import Example, Prompt
+from luthier_distillation.student_teacher_inputs import SHOWN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
-from luthier.artifact import MANIFEST
-from luthier.data import identity
+from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
 from luthier.models.loading import decoder_layers
+from luthier.workflows.artifact import MANIFEST
 from luthier_distillation.layers import Choice
 from luthier_distillation.width import Importance, narrow, strongest
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 _PER_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers")
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
-    from luthier_distillation.inner import Inner
+    from luthier_distillation.feature_distillation import Inner
 
 
 class Seen:

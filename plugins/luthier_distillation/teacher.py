@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from luthier.attention import network_inputs
+from luthier.contracts import Batch, Model
 from luthier.errors import RecipeError, ResourceError
-from luthier.head import Head, bare, find_head, last_hidden_state
-from luthier.parts import Batch, Model
-from luthier_distillation.watch import Watch
+from luthier.models.attention import network_inputs
+from luthier.models.lm_head import Head, bare, find_head, last_hidden_state
+from luthier_distillation.activations import Watch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -123,8 +123,8 @@ class _Said:
 
 def _bytes(model: Model) -> int:
     """Of the weights in their dtype; 0 where the architecture would have to be fetched first."""
-    from luthier.planning.estimate import BYTES
-    from luthier.weights import weights
+    from luthier.models.trainable_parameters import weights
+    from luthier.workflows.planning.estimate import BYTES
 
     unchanged: Any = nn.Identity()
     try:

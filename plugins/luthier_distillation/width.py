@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from luthier.errors import RecipeError
 from luthier.models.loading import decoder_layers
-from luthier_distillation.on_examples import OnExamples
+from luthier_distillation.calibration_statistics import OnExamples
 
 if TYPE_CHECKING:
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 QUERY, KEY_VALUE, OUT = ("q_proj",), ("k_proj", "v_proj"), "o_proj"
 INTO, BACK = ("gate_proj", "up_proj"), "down_proj"

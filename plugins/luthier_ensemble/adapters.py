@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from luthier import artifact
-from luthier.adaptation import ADAPTER
-from luthier.data import identity
+from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
+from luthier.errors.suggestions import nearest
+from luthier.models.adaptation import ADAPTER
 from luthier.models.loading import in_dtype
 from luthier.models.run import Run
-from luthier.nearest import nearest
+from luthier.workflows import artifact
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
-from luthier.artifact import MANIFEST
 from luthier.errors import RecipeError
+from luthier.workflows.artifact import MANIFEST
 from luthier_ensemble.merge import Merge
 from luthier_ensemble.merging.linear import Linear
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 log = logging.getLogger("luthier")
 

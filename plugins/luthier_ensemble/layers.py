@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from luthier.errors import RecipeError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 
 _NUMBER = re.compile(r"\.(\d+)\.")
 

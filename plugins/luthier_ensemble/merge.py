@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from luthier.data import identity
+from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
+from luthier.errors.suggestions import nearest
 from luthier.fetch import cache
 from luthier.fetch.once import once
 from luthier.models.digests import weights_digest
@@ -24,16 +25,15 @@ from luthier.models.loading import Loading, load_network, without_bars
 from luthier.models.safety import shards
 from luthier.models.stored import Stored
 from luthier.models.tokenizers import settle
-from luthier.nearest import nearest
 from luthier_ensemble.merging.merging import Merging
 from luthier_ensemble.plan import everywhere, merge, stacked
-from luthier_ensemble.rows import aligned
+from luthier_ensemble.vocabulary_alignment import aligned
 from luthier_ensemble.weights import Weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 VERSION = 1
 """Part of the name of what is kept: raise it when the same models would merge to something else."""

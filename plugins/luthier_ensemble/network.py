@@ -13,8 +13,8 @@ from transformers import PretrainedConfig
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from luthier.errors import RecipeError
-from luthier.generate.kv import cache_for
-from luthier.head import bare, forward, virtual_tokens
+from luthier.inference.generation.kv_cache import cache_for
+from luthier.models.lm_head import bare, forward, virtual_tokens
 from luthier_ensemble.combining.combining import Combining
 from luthier_ensemble.mix import Mix
 

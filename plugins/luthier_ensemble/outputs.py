@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import nn
 from transformers import PretrainedConfig
 
-from luthier.data import identity
+from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
-from luthier.models.judging import judges
 from luthier.models.loading import Loading, dress, in_dtype
+from luthier.models.sequence_classification import judges
 from luthier.models.tokenizers import settle
-from luthier.weights import outline
+from luthier.models.trainable_parameters import outline
 from luthier_ensemble.combining.combining import Combining
 from luthier_ensemble.network import EnsembleNetwork
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 
 class Ensemble:

@@ -12,8 +12,8 @@ from torch import Tensor
 from luthier.errors import RecipeError
 from luthier_ensemble.layers import depths, in_layer, layer_of
 from luthier_ensemble.merging.merging import Merging
+from luthier_ensemble.safetensors_writer import write
 from luthier_ensemble.weights import Weights
-from luthier_ensemble.written import write
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.data import encode
+from luthier.contracts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
+from luthier.data import encoding as encode
+from luthier.data.shared_prefixes import sums
 from luthier.errors import DataError
-from luthier.evaluate.bootstrap import means, ratio
-from luthier.language_model import shifted
-from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
-from luthier.sharing import sums
-from luthier_preference.answers import AnswerMethod
+from luthier.evaluation.bootstrap import means, ratio
+from luthier.training.language_model import shifted
 from luthier_preference.pairs import Objective, Pairs, uses_reference
+from luthier_preference.preference_method import AnswerMethod
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.data import encode
+from luthier.contracts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
+from luthier.contracts import Sequence as Tokens
+from luthier.data import encoding as encode
 from luthier.data.collate import collate
+from luthier.data.shared_prefixes import sequences
 from luthier.errors import DataError
-from luthier.evaluate.bootstrap import ratio
-from luthier.parts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
-from luthier.parts import Sequence as Tokens
-from luthier.reference import switched_off
-from luthier.sharing import sequences
-from luthier_preference.answers import AnswerMethod
-from luthier_preference.unpaired import Answers, Objective
+from luthier.evaluation.bootstrap import ratio
+from luthier.models.reference_policy import switched_off
+from luthier_preference.preference_method import AnswerMethod
+from luthier_preference.unpaired_objectives import Answers, Objective
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

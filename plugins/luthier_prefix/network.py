@@ -17,8 +17,8 @@ from peft import PeftConfig, PeftModelForCausalLM
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache
 
-from luthier.attention import NAME, Packing
 from luthier.errors import RecipeError
+from luthier.models.attention import NAME, Packing
 
 
 class Prefixed(PeftModelForCausalLM, ABC):

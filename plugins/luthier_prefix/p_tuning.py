@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from luthier_prefix.adaptation import VirtualTokens
+from luthier_prefix.virtual_tokens import VirtualTokens
 
 if TYPE_CHECKING:
     from peft import PromptEncoderConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from torch import nn
 
 from luthier.errors import RecipeError
-from luthier_prefix.adaptation import VirtualTokens
+from luthier_prefix.virtual_tokens import VirtualTokens
 
 if TYPE_CHECKING:
     from peft import PrefixTuningConfig

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
-from luthier_prefix.adaptation import VirtualTokens
+from luthier_prefix.virtual_tokens import VirtualTokens
 
 if TYPE_CHECKING:
     from peft import PromptTuningConfig
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.parts import Batch
+    from luthier.contracts import Batch
     from luthier_prefix.network import Prefixed
 
 

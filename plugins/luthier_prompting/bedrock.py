@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from luthier.contracts import Example
 from luthier.data.formats import Format
 from luthier.data.formats.prompt_completion import PromptCompletion
 from luthier.data.readers.json_lines import JsonLines
@@ -17,9 +18,8 @@ from luthier.data.sources.files import stamp
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import ByHash, Splits
 from luthier.errors import DataError, RecipeError
+from luthier.errors.suggestions import nearest
 from luthier.fetch.packages import digest
-from luthier.nearest import nearest
-from luthier.parts import Example
 from luthier_prompting.demonstration import Demonstration
 
 VERSION = "bedrock-2026-05-14"

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.errors import RecipeError
-from luthier.evaluate.metrics.metric import Metric
-from luthier.evaluate.subject import Conversation, Subject
-from luthier.evaluate.tasks.classification import Classification
-from luthier.evaluate.turns import Turn
+from luthier.evaluation.metrics.metric import Metric
+from luthier.evaluation.questions import Turn
+from luthier.evaluation.subject import Conversation, Subject
+from luthier.evaluation.tasks.classification import Classification
 
 
 class Calibrated(Classification):

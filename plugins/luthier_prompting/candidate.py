@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.parts import Example, Prompt
+from luthier.contracts import Example, Prompt
 from luthier_prompting.demonstration import Demonstration, question_key
-from luthier_prompting.frame import Frame, text_asked
+from luthier_prompting.prompt_template import Frame, text_asked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.data import encode
+from luthier.contracts import Example, Prompt
+from luthier.data import encoding as encode
 from luthier.data.examples import last_question
 from luthier.errors import DataError, RecipeError
-from luthier.parts import Example, Prompt
 from luthier_prompting.demonstration import Demonstration, question_key
-from luthier_prompting.frame import Frame, text_asked
+from luthier_prompting.prompt_template import Frame, text_asked
 from luthier_prompting.selection import Selection
 
 if TYPE_CHECKING:

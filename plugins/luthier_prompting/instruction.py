@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from luthier.contracts import Example, Prompt
 from luthier.errors import RecipeError
-from luthier.parts import Example, Prompt
-from luthier_prompting.frame import Frame
+from luthier_prompting.prompt_template import Frame
 
 
 class Instruction(Prompt):

@@ -10,14 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.data import encode
+from luthier.contracts import Example, Prompt, PromptJudge
+from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
-from luthier.parts import Example, Prompt, PromptJudge
 from luthier_prompting.bedrock import RESULTS, results
 from luthier_prompting.candidate import Candidate
 from luthier_prompting.choosing import Choosing, Ground, Trial
 from luthier_prompting.demonstration import Demonstration
-from luthier_prompting.frame import Frame
+from luthier_prompting.prompt_template import Frame
 from luthier_prompting.proposals import Proposals
 
 if TYPE_CHECKING:

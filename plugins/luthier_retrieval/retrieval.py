@@ -7,17 +7,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.data import encode, identity
+from luthier.contracts import Example, Prompt
+from luthier.data import content_hashes as identity
+from luthier.data import encoding as encode
 from luthier.data.examples import last_question, prompt_of
+from luthier.data.prompts import with_system
 from luthier.errors import DataError, RecipeError
-from luthier.evaluate.turns import text_of
+from luthier.evaluation.questions import text_of
 from luthier.fetch import cache
-from luthier.parts import Example, Prompt
-from luthier.prompt import with_system
 from luthier_retrieval.chunking import Chunks, Passage
 from luthier_retrieval.documents import Documents
-from luthier_retrieval.finding import Finding
 from luthier_retrieval.layouts import Layout
+from luthier_retrieval.passage_search import Finding
 from luthier_retrieval.reranking import Reranking
 from luthier_retrieval.searches import Search
 from luthier_retrieval.store import Store

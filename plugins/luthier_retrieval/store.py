@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from luthier.data import identity
+from luthier.data import content_hashes as identity
 from luthier.errors import DataError, ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import once

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from luthier.evaluate.metrics.metric import Metric
-from luthier.evaluate.subject import Subject
-from luthier.evaluate.tasks.task import Attempts
-from luthier.evaluate.turns import Turn
+from luthier.evaluation.metrics.metric import Metric
+from luthier.evaluation.questions import Turn
+from luthier.evaluation.subject import Subject
+from luthier.evaluation.tasks.task import Attempts
 
 
 class Search:

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from luthier.contracts import Model
 from luthier.errors import DataError, RecipeError
-from luthier.generate import Answer, Sampling
-from luthier.generate.stops import cut, stop_tokens
-from luthier.parts import Model
+from luthier.inference.generation import Answer, Sampling
+from luthier.inference.generation.stops import cut, stop_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class EngineRollout(ABC):
         return min(self.max_new_tokens, longest - len(prompt))
 
     def _answer(self, written: Written, stops: Sequence[int]) -> Answer:
-        """As `luthier.generate` would have it; log-probabilities are those of the drawing throughout."""
+        """As `luthier.inference.generation` would have it; log-probabilities are those of the drawing throughout."""
         ids, log_probs = list(written.ids), list(written.log_probs)
         ended = bool(ids) and ids[-1] in stops
         said = str(self.model.tokenizer.decode(ids[: len(ids) - ended], skip_special_tokens=True))

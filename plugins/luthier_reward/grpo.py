@@ -10,24 +10,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.data import encode
+from luthier.contracts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.contracts import Sequence as Tokens
+from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
+from luthier.data.shared_prefixes import sequences
 from luthier.errors import DataError, RecipeError
-from luthier.head import bare
-from luthier.language_model import LanguageModelMethod, shifted
-from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
-from luthier.parts import Sequence as Tokens
-from luthier.sharing import sequences
-from luthier_reward import held_out, surrogates, watch
+from luthier.models.lm_head import bare
+from luthier.training.language_model import LanguageModelMethod, shifted
+from luthier_reward import held_out
+from luthier_reward import policy_losses as surrogates
+from luthier_reward import reward_hacking as watch
 from luthier_reward.advantages import Advantage, needs
-from luthier_reward.anchor import Anchor, predicted
 from luthier_reward.divergence import Divergence
-from luthier_reward.jury import Jury
+from luthier_reward.policy_losses import Surrogate
+from luthier_reward.reference_policy import Anchor, predicted
+from luthier_reward.reward_runner import Jury
 from luthier_reward.rewards.reward import Reward
 from luthier_reward.rollout import Rollout
+from luthier_reward.rollout_log import SampleFile
 from luthier_reward.rollouts import Rollouts
-from luthier_reward.sampled import SampleFile
-from luthier_reward.surrogates import Surrogate
 from luthier_reward.value_head import ValueHead
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.evaluate.bootstrap import ratio
-from luthier.parts import Example, Measure
-from luthier_reward.groups import Group
-from luthier_reward.jury import Jury
+from luthier.contracts import Example, Measure
+from luthier.evaluation.bootstrap import ratio
+from luthier_reward.prompt_groups import Group
+from luthier_reward.reward_runner import Jury
 from luthier_reward.rewards.reward import Formed, Reward
 from luthier_reward.rollout import Rollout
 

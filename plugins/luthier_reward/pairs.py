@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from luthier.data import encode
+from luthier.contracts import Batch, Example, Measure, Row
+from luthier.data import encoding as encode
 from luthier.errors import DataError
-from luthier.evaluate.bootstrap import ratio
-from luthier.parts import Batch, Example, Measure, Row
-from luthier.rewards import last_places
+from luthier.evaluation.bootstrap import ratio
+from luthier.inference.reward_scores import last_places
 from luthier_reward.calibration import binned, calibration_error
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from luthier.data import encode
+from luthier.contracts import Batch, Example, Measure, Row, Sequence
+from luthier.data import encoding as encode
 from luthier.data.formats.fields import number
 from luthier.errors import DataError
-from luthier.evaluate.bootstrap import Floats, ratio
-from luthier.parts import Batch, Example, Measure, Row, Sequence
-from luthier.rewards import last_places
+from luthier.evaluation.bootstrap import Floats, ratio
+from luthier.inference.reward_scores import last_places
 from luthier_reward.calibration import binned, calibration_error
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from luthier.contracts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.data.shared_prefixes import computable
 from luthier.errors import RecipeError
-from luthier.head import bare
-from luthier.method import Method
-from luthier.models.judging import Judging
-from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
-from luthier.rewards import judged
-from luthier.scoring import batches
-from luthier.sharing import computable
-from luthier_reward.judgements import Objective
+from luthier.inference.log_probabilities import batches
+from luthier.inference.reward_scores import judged
+from luthier.models.lm_head import bare
+from luthier.models.sequence_classification import Judging
+from luthier.training.method import Method
+from luthier_reward.reward_objectives import Objective
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

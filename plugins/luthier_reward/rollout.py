@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from luthier.contracts import Model
 from luthier.errors import RecipeError
-from luthier.generate import Answer, Sampling, answered
-from luthier.parts import Model
+from luthier.inference.generation import Answer, Sampling, answered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from luthier.contracts import Batch
 from luthier.data.collate import collate
-from luthier.parts import Batch
-from luthier.sharing import computable, sequences, spread
+from luthier.data.shared_prefixes import computable, sequences, spread
 from luthier_reward.advantages import Rewarded
-from luthier_reward.groups import Group
-from luthier_reward.jury import Jury
-from luthier_reward.watch import samples, told
+from luthier_reward.prompt_groups import Group
+from luthier_reward.reward_hacking import samples, told
+from luthier_reward.reward_runner import Jury
 
 if TYPE_CHECKING:
     from luthier.data.module import Data

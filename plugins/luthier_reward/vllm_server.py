@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.errors import RecipeError, ResourceError
-from luthier.generate import Sampling
+from luthier.inference.generation import Sampling
 from luthier_reward.engine import Asked, EngineRollout, Written
 
 if TYPE_CHECKING:

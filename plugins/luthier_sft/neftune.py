@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from luthier.head import bare
-from luthier.parts import Batch
+from luthier.contracts import Batch
+from luthier.models.lm_head import bare
 
 
 @contextmanager

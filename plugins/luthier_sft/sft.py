@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.data import encode
-from luthier.language_model import LanguageModelMethod
-from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.contracts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.data import encoding as encode
+from luthier.training.language_model import LanguageModelMethod
 from luthier_sft.neftune import noisy_embeddings
 
 if TYPE_CHECKING:

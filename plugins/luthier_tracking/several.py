@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from luthier.runs.folder import RunFolder
+    from luthier.records.folder import RunFolder
 
 Tracker = Callable[["RunFolder"], list["Logger"]]
 

@@ -9,7 +9,7 @@ from luthier.training.guarded_logger import Guarded
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from luthier.runs.folder import RunFolder
+    from luthier.records.folder import RunFolder
 
 
 class Wandb:

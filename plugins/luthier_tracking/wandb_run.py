@@ -12,10 +12,10 @@ import wandb
 import yaml
 from pytorch_lightning.loggers import Logger
 
-from luthier.runs.redaction import redact
+from luthier.records.redaction import redact
 
 if TYPE_CHECKING:
-    from luthier.runs.folder import RunFolder
+    from luthier.records.folder import RunFolder
     from luthier_tracking.wandb import Wandb
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from collections import defaultdict
 import pytest
 import yaml
 
-from luthier.composing.catalog import Answer, Catalog
-from luthier.composing.option_file import Option
-from luthier.composing.signatures import REQUIRED, Signature, signature
-from luthier.plugins import Plugins
+from luthier.config.catalog import Answer, Catalog
+from luthier.config.option_file import Option
+from luthier.config.signatures import REQUIRED, Signature, signature
+from luthier.plugins.registry import Plugins
 from tests.architecture.sources import ROOT, modules
 
 CATALOG = Catalog.of(Plugins(only=None))

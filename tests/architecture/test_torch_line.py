@@ -22,7 +22,7 @@ HEAVY = [
 ]
 PROGRAM = """
 import json, sys, time
-from luthier.cli import main
+from luthier.cli.main import main
 try:
     main({argv!r})
 except SystemExit as end:

@@ -20,9 +20,9 @@ from typing import Any
 
 from conversations import prepare
 
-from luthier.report.figures import count, share, size
+from luthier.cli.threads import SPINS
+from luthier.reporting.figures import count, share, size
 from luthier.testing.twin import composer
-from luthier.threads import SPINS
 
 HERE = Path(__file__).parent
 WARMUP = 2

@@ -43,10 +43,10 @@ def by_hand(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]
 def luthier(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]:
     import numpy as np
 
-    from luthier.adaptation import Full
+    from luthier.contracts import Row, Sequence
     from luthier.data.collate import collate
+    from luthier.models.adaptation import Full
     from luthier.models.folder import Folder
-    from luthier.parts import Row, Sequence
     from luthier.training.allocator import keep_freed_memory
     from luthier_distillation.alignment import SameTokens
     from luthier_distillation.distill import Distillation

@@ -23,7 +23,7 @@ from typing import Any
 from conversations import prepare
 from sft import TRL, WARMUP, make_trl, script, spread
 
-from luthier.threads import SPINS
+from luthier.cli.threads import SPINS
 
 HERE = Path(__file__).parent
 GROUP = 8

@@ -25,12 +25,12 @@ from conversations import prepare
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from luthier import attention
+from luthier.cli.threads import SPINS
+from luthier.contracts import Batch, Row, Sequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
-from luthier.head import find_head, last_hidden_state
-from luthier.parts import Batch, Row, Sequence
-from luthier.threads import SPINS
+from luthier.models import attention
+from luthier.models.lm_head import find_head, last_hidden_state
 from luthier.training.allocator import keep_freed_memory
 
 RECIPES = {

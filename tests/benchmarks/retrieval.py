@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luthier.embedding.static import Static
+from luthier.inference.embeddings.static import Static
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
 from luthier_retrieval.documents.package import Package

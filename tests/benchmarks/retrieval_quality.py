@@ -19,22 +19,22 @@ import numpy as np
 import yaml
 
 import luthier_recipes
+from luthier.contracts import Example
 from luthier.data.readers.json_document import JsonDocument
 from luthier.data.sources.package import Package as Data
-from luthier.embedding import Embedding
-from luthier.embedding.encoder import Encoder
-from luthier.embedding.static import Static
-from luthier.evaluate.measurement import Bootstrap, Difference, Measurement
-from luthier.evaluate.metrics.metric import Attempt, Metric
+from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
+from luthier.evaluation.metrics.metric import Attempt, Metric
+from luthier.inference.embeddings import Embedding
+from luthier.inference.embeddings.encoder import Encoder
+from luthier.inference.embeddings.static import Static
 from luthier.models.wheel import Wheel
-from luthier.parts import Example
 from luthier_retrieval.chunking import Chunks
 from luthier_retrieval.documents.package import Package
-from luthier_retrieval.finding import Finding
 from luthier_retrieval.metrics.mrr import Mrr
 from luthier_retrieval.metrics.ndcg import Ndcg
 from luthier_retrieval.metrics.recall import Recall
 from luthier_retrieval.neighbours.exact import Exact
+from luthier_retrieval.passage_search import Finding
 from luthier_retrieval.reranking.none import AsFound
 from luthier_retrieval.scenario import Scenario
 from luthier_retrieval.searches import Kept, Search

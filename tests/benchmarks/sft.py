@@ -24,7 +24,7 @@ import torch
 from conversations import prepare
 from peak import fastest
 
-from luthier.threads import SPINS
+from luthier.cli.threads import SPINS
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 TRL = ROOT / ".venv-bench" / "bin" / "python"

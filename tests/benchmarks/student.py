@@ -15,8 +15,8 @@ from typing import Any
 
 from sft import spread
 
-from luthier.report.figures import size
-from luthier.report.record import RunRecord
+from luthier.reporting.figures import size
+from luthier.reporting.record import RunRecord
 
 ROWS = {"first_token": ("s to the first token", ".3f"), "tokens_per_second": ("tokens/s", ".1f")}
 SIZES = {"weights": "weights in memory", "memory": "memory of the process"}

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from doc_pages import ROOT, Command, Fence
 
-from luthier import cli
-from luthier.composing import command_line, signatures
-from luthier.console import Console
-from luthier.pipelines import addressing
-from luthier.verbs import BUILT_IN, Verb, built_in
+from luthier.cli import main as cli
+from luthier.cli.verbs import BUILT_IN, Verb, built_in
+from luthier.config import command_line, signatures
+from luthier.reporting.console import Console
+from luthier.workflows.pipelines import addressing
 from tests.command import luthier
 
 SHELL = set("|&;<>*$`")

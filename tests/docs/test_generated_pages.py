@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from doc_pages import DOCS
 
-from luthier.report.page import page as report
+from luthier.reporting.page import page as report
 
 
 def script(name: str) -> ModuleType:

@@ -18,14 +18,14 @@ import yaml
 from doc_pages import DOCS, ROOT, fences, pages
 from doc_session import Session
 
-from luthier import hookspecs
-from luthier.composing import signatures
-from luthier.composing.catalog import Answer, Catalog
-from luthier.composing.option_file import Option
+from luthier.cli.verbs import BUILT_IN, built_in
+from luthier.config import signatures
+from luthier.config.catalog import Answer, Catalog
+from luthier.config.option_file import Option
 from luthier.errors import LuthierError
-from luthier.exit_codes import MEANINGS
-from luthier.plugins import Plugins
-from luthier.verbs import BUILT_IN, built_in
+from luthier.errors.exit_codes import MEANINGS
+from luthier.plugins import hookspecs
+from luthier.plugins.registry import Plugins
 
 REFERENCE = DOCS / "reference"
 OURS = Plugins(only=[entry.name for entry in metadata.entry_points(group="luthier") if entry.dist.name == "luthier"])

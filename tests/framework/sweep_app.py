@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 
 from luthier.errors import NumericsError
-from luthier.sweeps.optuna_sweeper import register
+from luthier.workflows.sweeps.optuna_sweeper import register
 
 register()
 ConfigStore.instance().store(

@@ -119,7 +119,7 @@ def test_a_changed_file_is_noticed(adapter: Path, tmp_path: Path) -> None:
 def test_an_artifact_from_a_stranger_runs_no_code(adapter: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(adapter / "artifact", tmp_path / "adapter")
     recipe = (moved / "resolved.yaml").read_text()
-    (moved / "resolved.yaml").write_text(recipe.replace("luthier.prompt.Chat", "os.system"))
+    (moved / "resolved.yaml").write_text(recipe.replace("luthier.data.prompts.Chat", "os.system"))
     reseal(moved)
     with pytest.raises(Refused, match=r"os\.system"):
         luthier.load(moved)

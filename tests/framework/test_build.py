@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from luthier.build import build
+from luthier.config.instantiate import build
 from luthier.errors import PluginError, RecipeError
 
 
@@ -41,7 +41,7 @@ def test_settings_arrive_as_plain_values():
 
 
 def test_text_that_looks_like_an_interpolation_stays_text():
-    from luthier.composing.stored import escaped
+    from luthier.config.stored import escaped
 
     node = OmegaConf.create(escaped({"_target_": HERE, "said": "It costs ${price}.", "all": ["${oc.env:HOME}"]}))
     assert build(node).settings == {"said": "It costs ${price}.", "all": ["${oc.env:HOME}"]}

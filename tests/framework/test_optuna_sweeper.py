@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from luthier.errors import RecipeError
-from luthier.sweeps.optuna_sweeper import OptunaSweeper
-from luthier.sweeps.search_space import distribution
+from luthier.workflows.sweeps.optuna_sweeper import OptunaSweeper
+from luthier.workflows.sweeps.search_space import distribution
 
 APP = Path(__file__).with_name("sweep_app.py")
 

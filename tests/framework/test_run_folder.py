@@ -13,14 +13,14 @@ import pytest
 import yaml
 
 from luthier.errors import RecipeError, ResourceError
-from luthier.runs import surroundings
-from luthier.runs.folder import RunFolder
-from luthier.runs.redaction import REDACTED, redact, redact_text
+from luthier.records import environment as surroundings
+from luthier.records.folder import RunFolder
+from luthier.records.redaction import REDACTED, redact, redact_text
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from luthier.runs.folder import RunFolder
+from luthier.records.folder import RunFolder
 with RunFolder(Path(sys.argv[1])).lock():
     print("mine", flush=True)
     time.sleep(60)
@@ -64,7 +64,7 @@ def test_a_process_does_not_own_a_folder_twice(tmp_path):
 def test_where_the_system_has_no_locks_pid_start_and_host_decide(tmp_path, monkeypatch, started, host, free):
     import psutil
 
-    from luthier.runs import lock as run_lock
+    from luthier.records import lock as run_lock
 
     monkeypatch.setattr(run_lock, "fcntl", None)
     owner = run_lock._me() | {"pid": os.getppid(), "started": psutil.Process(os.getppid()).create_time()}

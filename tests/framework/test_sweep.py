@@ -12,8 +12,8 @@ import time
 import pytest
 
 from luthier.errors import DataError, LuthierError, NumericsError, ResourceError
-from luthier.sweeps import again
-from luthier.sweeps.jobs import failure
+from luthier.training import child_processes as again
+from luthier.workflows.sweeps.jobs import failure
 
 RECIPE = (
     "debug=tiny",

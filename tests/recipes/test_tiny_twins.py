@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from luthier.composing.catalog import Catalog
-from luthier.plugins import Plugins
+from luthier.config.catalog import Catalog
+from luthier.plugins.registry import Plugins
 from tests.command import luthier
 
 CATALOG = Catalog.of(Plugins())

@@ -1,5 +1,5 @@
 import luthier
-from luthier.verbs import Verb
+from luthier.cli.verbs import Verb
 
 
 def declare(parser):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from luthier.contracts import Row, Sequence
 from luthier.data.chunks import Chunk
 from luthier.data.packing import Groups
-from luthier.parts import Row, Sequence
 
 _BUFFER = 1 << 20  # bytes of an array that are kept before they are written
 _KINDS = {

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from luthier.contracts import Example, Row
 from luthier.data import ledger
 from luthier.data.blocks import Writer
 from luthier.data.chunks import Chunk
-from luthier.data.encode.codec import Codec
+from luthier.data.encoding.codec import Codec
 from luthier.data.overlong import pieces, truncated
 from luthier.data.packing import best_fit, one_each
 from luthier.data.rows import Encode, encoded
 from luthier.errors import DataError
-from luthier.parts import Example, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.parts import Row
+from luthier.contracts import Row
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from luthier.parts import Example
+    from luthier.contracts import Example
 
 _TURNS = ("messages", "chosen", "rejected")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from luthier.contracts import Example
     from luthier.data.records import Tally
-    from luthier.parts import Example
 
 
 class Filter(Protocol):

@@ -10,11 +10,11 @@ from typing import Any, cast
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from luthier.contracts import Batch
 from luthier.data.blocks import Blocks
 from luthier.data.collate import collate
 from luthier.data.order import Order
 from luthier.errors import RecipeError, ResourceError
-from luthier.parts import Batch
 
 log = logging.getLogger("luthier")
 

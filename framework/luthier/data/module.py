@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 
-from luthier.data import identity, ledger
+from luthier.contracts import Batch, Example, Preparation, Prompt, Source
+from luthier.data import content_hashes as identity
+from luthier.data import ledger
 from luthier.data.blocks import Blocks
 from luthier.data.building import Recipe, build, looked_at
 from luthier.data.loader import Batches, Loader, Pass
@@ -21,14 +23,13 @@ from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
 from luthier.fetch import cache
 from luthier.fetch.once import once
-from luthier.parts import Batch, Example, Preparation, Prompt, Source
-from luthier.report.record import Ledger as ReportedLedger
-from luthier.report.record import LedgerToken
+from luthier.reporting.record import Ledger as ReportedLedger
+from luthier.reporting.record import LedgerToken
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.runs.folder import RunFolder
+    from luthier.records.folder import RunFolder
 
 log = logging.getLogger("luthier")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from luthier.contracts import Row, Sequence
 from luthier.errors import RecipeError
-from luthier.parts import Row, Sequence
 
 
 def pieces(row: Row, length: int) -> list[Row]:

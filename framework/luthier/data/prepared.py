@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from luthier.contracts import Batch, Preparation
 from luthier.data.collate import collate
 from luthier.data.loader import Batches, belonging, refuse_others
-from luthier.parts import Batch, Preparation
 
 
 class Prepared:

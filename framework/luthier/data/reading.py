@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-from luthier.data import identity
+from luthier.contracts import Example, Source
+from luthier.data import content_hashes as identity
 from luthier.data.spool import Spool, SpoolWriter, UnwritableError
 from luthier.errors import DataError
 from luthier.fetch import cache
 from luthier.fetch.once import once
-from luthier.parts import Example, Source
 
 SPLITS = ("train", "validation", "test")
 _FACTS = "reading.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from luthier.errors import DataError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 
 
 def renamed(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:

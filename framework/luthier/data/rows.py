@@ -12,10 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from luthier.contracts import Example, Row
 from luthier.data.chunks import Chunk
-from luthier.data.encode.codec import Codec
+from luthier.data.encoding.codec import Codec
 from luthier.errors import DataError, LuthierError, PluginError
-from luthier.parts import Example, Row
 
 Encode = Callable[[Example, Any], Row]
 """`encode(example, tokenizer)`, as methods have it."""

@@ -13,7 +13,7 @@ from luthier.data.records import Tally
 from luthier.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
-    from luthier.parts import Example
+    from luthier.contracts import Example
 
 NAMES = {
     "train": "train",

@@ -11,8 +11,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from luthier.data import identity
-from luthier.parts import Example
+from luthier.contracts import Example
+from luthier.data import content_hashes as identity
 
 _PLACES = 4096  # that are kept before they are written
 _TAG = "\ue000luthier"

@@ -15,8 +15,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
-from luthier import attention
 from luthier.errors import RecipeError, ResourceError
+from luthier.models import attention
 from luthier.models.safety import shards
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM
 
-from luthier import attention
 from luthier.errors import RecipeError
+from luthier.errors.suggestions import nearest
+from luthier.models import attention
 from luthier.models.bpe import byte_level_bpe
 from luthier.models.loading import Loading, dress, in_dtype
 from luthier.models.tokenizers import settle
-from luthier.nearest import nearest
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 
 class Random:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from torch import nn
 
-from luthier import artifact
-from luthier.beside import carries_an_adapter
 from luthier.models.digests import weights_digest
 from luthier.models.loading import Loading, dress, in_dtype, load_config, load_tokenizer
+from luthier.models.stacked_adapter import carries_an_adapter
 from luthier.models.tokenizers import settle
+from luthier.workflows import artifact
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase

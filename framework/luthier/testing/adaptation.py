@@ -19,16 +19,16 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 import luthier
-from luthier import scoring
-from luthier.artifact import Artifact
+from luthier.contracts import Row, Sequence
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
-from luthier.generate import Sampling
-from luthier.parts import Row, Sequence
-from luthier.run import Run
+from luthier.inference import log_probabilities as scoring
+from luthier.inference.generation import Sampling
+from luthier.models.trainable_parameters import weights
 from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import composer, twin
-from luthier.weights import weights
+from luthier.workflows.artifact import Artifact
+from luthier.workflows.run import Run
 
 LENGTHY = ("stages=[fit]", "trainer.max_steps=4", "trainer.checkpoint_every=2", "trainer.keep=0")
 RATE = ("optimizer.lr=0.01", "optimizer.eps=0.001")  # moves all; does not blow up what differs by rounding

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from luthier.assemble import assemble
-from luthier.composing.catalog import Catalog
-from luthier.composing.compose import Composer
-from luthier.console import Console
-from luthier.plugins import Plugins
-from luthier.run import Run
-from luthier.runs.folder import RunFolder
+from luthier.config.catalog import Catalog
+from luthier.config.compose import Composer
+from luthier.plugins.registry import Plugins
+from luthier.records.folder import RunFolder
+from luthier.reporting.console import Console
+from luthier.workflows.assemble import assemble
+from luthier.workflows.run import Run
 
 
 def twin(folder: Path, *words: str) -> Run:

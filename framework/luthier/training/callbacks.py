@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytorch_lightning as pl
 
-from luthier.runs.events import EventLog
-from luthier.runs.folder import RunFolder
+from luthier.records.events import EventLog
+from luthier.records.folder import RunFolder
 from luthier.training.checkpoints import Checkpoints
 from luthier.training.finite import Finite
 from luthier.training.frozen import WithoutFrozen

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from luthier.runs.events import EventLog
+from luthier.records.events import EventLog
 from luthier.training import checkpoint_files
 from luthier.training.heartbeat import Heartbeat
 from luthier.training.metrics_log import MetricsLog

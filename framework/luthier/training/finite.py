@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from luthier.errors import NumericsError
-from luthier.runs.events import EventLog
+from luthier.records.events import EventLog
 
 NAMED = 10
 

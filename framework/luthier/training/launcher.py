@@ -16,8 +16,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from luthier.errors import LuthierError
-from luthier.sweeps import again
-from luthier.sweeps.jobs import RANK_VARIABLES, failure
+from luthier.training import child_processes as again
+from luthier.workflows.sweeps.jobs import RANK_VARIABLES, failure
 
 POLL = 0.2
 GRACE = 5.0

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, TextIO
 
-from luthier.runs.events import as_line, whole_lines
+from luthier.records.events import as_line, whole_lines
 
 
 class MetricsLog:

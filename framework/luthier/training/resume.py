@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from luthier.errors import RecipeError
-from luthier.runs.events import EventLog
+from luthier.records.events import EventLog
 from luthier.training import checkpoint_files
 
 log = logging.getLogger(__name__)

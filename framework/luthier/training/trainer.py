@@ -19,7 +19,7 @@ from luthier.training.strategies import Strategy
 
 if TYPE_CHECKING:
     from luthier.data.module import Data
-    from luthier.run import Run
+    from luthier.workflows.run import Run
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 

@@ -12,8 +12,8 @@ from luthier.data.state import state_of
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
+    from luthier.contracts import Example, Source
     from luthier.data.records import Tally
-    from luthier.parts import Example, Source
 
 _WORD = re.compile(r"\w+")
 

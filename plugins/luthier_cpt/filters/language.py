@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from luthier.data.examples import text_of
 from luthier.errors import RecipeError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
+    from luthier.contracts import Example
     from luthier.data.records import Tally
-    from luthier.parts import Example
 
 _LOOK_AT = 4000  # characters, which tell a language as well as a book does
 

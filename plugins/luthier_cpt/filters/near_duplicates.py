@@ -10,8 +10,8 @@ from luthier.data.examples import text_of
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
+    from luthier.contracts import Example
     from luthier.data.records import Tally
-    from luthier.parts import Example
 
 _WORD = re.compile(r"\w+")
 _SEED = 42

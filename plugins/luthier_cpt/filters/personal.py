@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from luthier.data.examples import with_text
 
 if TYPE_CHECKING:
+    from luthier.contracts import Example
     from luthier.data.records import Tally
-    from luthier.parts import Example
 
 Kind = Literal["email", "card", "iban", "ip", "phone"]
 

@@ -13,20 +13,20 @@ import torch
 from torch import Tensor, nn
 
 import luthier
-from luthier.data import identity
+from luthier.data import content_hashes as identity
 from luthier.data.examples import text_of
 from luthier.data.reading import Reading
 from luthier.fetch import cache
 from luthier.fetch.once import once
+from luthier.models.added_tokens import mark
 from luthier.models.loading import load_tokenizer
-from luthier.new_tokens import mark
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.merges import Pair
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from luthier.parts import Model, Source
+    from luthier.contracts import Model, Source
 
 _LEARNED = "learned.json"
 
@@ -38,7 +38,7 @@ class Extended:
     stands there `frequency` times or more. The ids that the base has stay, and text without new tokens is cut as
     before. A new token's embedding, and its row of an untied head, begins as the mean of its old pieces' rows, or
     with `initial` weighted, the longer ones counting more, by their length. Adaptations train the new rows beside
-    what else they move (`luthier.new_tokens`).
+    what else they move (`luthier.models.added_tokens`).
     """
 
     def __init__(

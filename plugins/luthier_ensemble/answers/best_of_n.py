@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.errors import RecipeError
-from luthier.generate import Answer, Sampling
+from luthier.inference.generation import Answer, Sampling
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 log = logging.getLogger("luthier")
 

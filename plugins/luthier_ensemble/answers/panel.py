@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.data import identity
+from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
-from luthier.generate import Answer, Sampling, generate, score_labels
-from luthier.head import bare, virtual_tokens
+from luthier.inference.generation import Answer, Sampling, generate, score_labels
+from luthier.models.lm_head import bare, virtual_tokens
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 Conversation = Sequence[dict[str, Any]]
 
@@ -42,7 +42,7 @@ class Member:
 
 
 class PanelNetwork(nn.Module, ABC):
-    """Networks that answer together (`luthier.generate.answering`); hidden states and losses are the first one's."""
+    """Networks that answer together; hidden states and losses are the first one's."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         super().__init__()

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.errors import RecipeError
-from luthier.generate import Answer, Sampling
-from luthier.nearest import nearest
-from luthier.words import Bm25
+from luthier.errors.suggestions import nearest
+from luthier.inference.bm25 import Bm25
+from luthier.inference.generation import Answer, Sampling
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 
 class Router(Panel):

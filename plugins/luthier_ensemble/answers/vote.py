@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.errors import RecipeError
-from luthier.evaluate.metrics.exact_match import normalised
-from luthier.generate import Answer, Sampling
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
+from luthier.evaluation.metrics.exact_match import normalised
+from luthier.inference.generation import Answer, Sampling
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.parts import Model
+    from luthier.contracts import Model
 
 
 class Vote(Panel):

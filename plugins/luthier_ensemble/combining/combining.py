@@ -8,7 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from luthier.errors import RecipeError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 
 
 class Combining(Protocol):

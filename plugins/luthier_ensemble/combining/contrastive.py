@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from luthier.errors import RecipeError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 from luthier_ensemble.combining.combining import Combining
 
 

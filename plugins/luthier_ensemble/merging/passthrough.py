@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from luthier.errors import RecipeError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 from luthier_ensemble.merging.merging import Merging
 
 

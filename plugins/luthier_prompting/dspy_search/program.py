@@ -11,7 +11,7 @@ from typing import Any
 import dspy
 from dspy.lm15 import Message, Request, Response, TextPart, Usage
 
-from luthier_prompting.dspy_search.asking import Asking
+from luthier_prompting.dspy_search.predictions import Asking
 
 NOTHING = "Given the fields `question`, produce the fields `answer`."
 """What DSPy says where an instruction is empty."""

@@ -11,7 +11,7 @@ from luthier.errors import RecipeError
 from luthier_prompting.chat_completion import said
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals
-from luthier_prompting.proposals.asking import questions
+from luthier_prompting.proposals.meta_prompt import questions
 
 
 class ByEndpoint(Proposals):

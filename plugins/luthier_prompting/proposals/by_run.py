@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luthier.artifact import load
-from luthier.generate import Sampling
+from luthier.inference.generation import Sampling
+from luthier.workflows.artifact import load
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals
-from luthier_prompting.proposals.asking import questions
+from luthier_prompting.proposals.meta_prompt import questions
 
 
 class ByRun(Proposals):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from luthier.errors import RecipeError
-from luthier.words import Bm25, WeightedWords, cosine
+from luthier.inference.bm25 import Bm25, WeightedWords, cosine
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.selection import Selection
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
+from luthier.contracts import PromptJudge
 from luthier.errors import RecipeError
 from luthier.fetch.endpoint import key_in
-from luthier.parts import PromptJudge
 from luthier_prompting.chat_completion import said
 from luthier_prompting.writers import Writer
 

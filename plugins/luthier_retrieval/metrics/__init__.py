@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from luthier.errors import DataError, RecipeError
-from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluation.metrics.metric import Attempt
 
 
 def found(attempt: Attempt) -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.citing import says_absent
-from luthier.evaluate.bootstrap import Floats, means, ratio
-from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluation.bootstrap import Floats, means, ratio
+from luthier.evaluation.citations import says_absent
+from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics import relevant
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.citing import cited
-from luthier.evaluate.bootstrap import Floats, ratio
-from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluation.bootstrap import Floats, ratio
+from luthier.evaluation.citations import cited
+from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics import relevant, shown
 
 

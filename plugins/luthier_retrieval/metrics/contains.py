@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.citing import without_citations
-from luthier.evaluate.bootstrap import Floats, means, ratio
-from luthier.evaluate.metrics.exact_match import normalised
-from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluation.bootstrap import Floats, means, ratio
+from luthier.evaluation.citations import without_citations
+from luthier.evaluation.metrics.exact_match import normalised
+from luthier.evaluation.metrics.metric import Attempt
 
 
 class Contains:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.citing import says_absent, without_citations
-from luthier.evaluate.bootstrap import Floats, ratio
-from luthier.evaluate.metrics.exact_match import normalised
-from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluation.bootstrap import Floats, ratio
+from luthier.evaluation.citations import says_absent, without_citations
+from luthier.evaluation.metrics.exact_match import normalised
+from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics import shown
 
 

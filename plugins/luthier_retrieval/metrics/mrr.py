@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluate.bootstrap import Floats, ratio
-from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluation.bootstrap import Floats, ratio
+from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics import found, relevant
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from luthier.errors import RecipeError
-from luthier.evaluate.bootstrap import Floats, means, ratio
-from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluation.bootstrap import Floats, means, ratio
+from luthier.evaluation.metrics.metric import Attempt
 
 
 class Obeyed:

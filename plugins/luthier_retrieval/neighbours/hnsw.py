@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.embedding import Vectors
 from luthier.errors import RecipeError
+from luthier.inference.embeddings import Vectors
 from luthier_retrieval.neighbours import Near, Neighbours
 
 FILE = "hnsw.faiss"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from threading import Lock
 
-from luthier.artifact import Artifact, load
 from luthier.errors import RecipeError
-from luthier.head import bare
-from luthier.models.judging import judges
+from luthier.models.lm_head import bare
+from luthier.models.sequence_classification import judges
+from luthier.workflows.artifact import Artifact, load
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking, by_score
 

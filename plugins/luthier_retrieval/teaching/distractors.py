@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
+from luthier.contracts import Example
 from luthier.data.examples import answer_of, prompt_key
 from luthier.errors import RecipeError
-from luthier.parts import Example
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.teaching import Lesson, Teaching
 

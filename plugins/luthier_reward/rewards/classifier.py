@@ -13,7 +13,7 @@ from luthier.errors import RecipeError
 from luthier_reward.rewards.reward import Messages
 
 if TYPE_CHECKING:
-    from luthier.artifact import Artifact
+    from luthier.workflows.artifact import Artifact
 
 
 class Classifier:
@@ -31,7 +31,7 @@ class Classifier:
 
     @cached_property
     def _run(self) -> Artifact:
-        from luthier.artifact import load
+        from luthier.workflows.artifact import load
 
         return load(self.path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.evaluate.metrics.exact_match import normalised
+from luthier.evaluation.metrics.exact_match import normalised
 from luthier_reward.rewards.reading import reference
 from luthier_reward.rewards.reward import Messages
 

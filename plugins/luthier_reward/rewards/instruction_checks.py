@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from luthier.errors import DataError, RecipeError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 from luthier_reward.rewards.checks import CHECKS
 from luthier_reward.rewards.reward import Messages
 

@@ -13,7 +13,7 @@ from luthier_reward.rewards.rubric import PLAIN, Rubric
 if TYPE_CHECKING:
     import httpx
 
-    from luthier.artifact import Artifact
+    from luthier.workflows.artifact import Artifact
 
 
 class Judge:
@@ -73,12 +73,12 @@ class RunJudge:
 
     @cached_property
     def _run(self) -> Artifact:
-        from luthier.artifact import load
+        from luthier.workflows.artifact import load
 
         return load(self.path)
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float | None]:
-        from luthier.generate import Sampling
+        from luthier.inference.generation import Sampling
 
         asked = [self.rubric.asked(prompt, answer, example) for answer in answers]
         return [self.rubric.read(said) for said in self._run.generate(asked, Sampling(self.max_tokens))]

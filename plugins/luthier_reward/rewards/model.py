@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from luthier_reward.rewards.reward import Messages
 
 if TYPE_CHECKING:
-    from luthier.artifact import Artifact
+    from luthier.workflows.artifact import Artifact
 
 
 class ModelReward:
@@ -25,7 +25,7 @@ class ModelReward:
 
     @cached_property
     def _judge(self) -> Artifact:
-        from luthier.artifact import load
+        from luthier.workflows.artifact import load
 
         return load(self.path)
 

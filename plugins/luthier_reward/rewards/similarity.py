@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.evaluate.metrics.metric import Attempt, Metric
+from luthier.evaluation.metrics.metric import Attempt, Metric
 from luthier_reward.rewards.reading import question, reference
 from luthier_reward.rewards.reward import Messages
 

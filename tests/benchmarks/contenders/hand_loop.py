@@ -10,11 +10,11 @@ import torch
 from stopwatch import Stopwatch, arguments
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from luthier import attention
+from luthier.contracts import Row, Sequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
-from luthier.head import find_head, last_hidden_state
-from luthier.parts import Row, Sequence
+from luthier.models import attention
+from luthier.models.lm_head import find_head, last_hidden_state
 from luthier.training.allocator import keep_freed_memory
 
 LENGTH = 2048

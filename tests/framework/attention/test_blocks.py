@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from luthier.attention import Layer, Packing, per_sequence
-from luthier.attention import blocks as blocks_of_rows
+from luthier.models.attention import Layer, Packing, per_sequence
+from luthier.models.attention import blocks as blocks_of_rows
 
 LAYOUTS = {
     "long ones": ((200, 56), (130, 126)),

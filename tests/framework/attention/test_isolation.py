@@ -10,10 +10,10 @@ import torch._dynamo
 import transformers
 from torch import Tensor, nn
 
-from luthier import attention
+from luthier.contracts import Batch
 from luthier.errors import RecipeError
-from luthier.head import find_head, last_hidden_state
-from luthier.parts import Batch
+from luthier.models import attention
+from luthier.models.lm_head import find_head, last_hidden_state
 
 SIZES: dict[str, Any] = {
     "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -5,7 +5,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from luthier.attention import (
+from luthier.contracts import Batch
+from luthier.models.attention import (
     Layer,
     Packing,
     blockwise,
@@ -16,7 +17,6 @@ from luthier.attention import (
     register,
     varlen,
 )  # fmt: skip
-from luthier.parts import Batch
 
 PLAIN = Layer(scaling=None, dropout=0.0, window=None, softcap=None, causal=True)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from luthier.attention import Layer, Packing, choose, packed_attention, per_sequence, varlen
+from luthier.models.attention import Layer, Packing, choose, packed_attention, per_sequence, varlen
 
 PLAIN = Layer(scaling=None, dropout=0.0, window=None, softcap=None, causal=True)
 LAYERS = {

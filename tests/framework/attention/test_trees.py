@@ -12,13 +12,13 @@ import torch
 from test_isolation import build
 from torch import Tensor, nn
 
-from luthier.attention import Layer, Packing, network_inputs, per_sequence
-from luthier.attention import blocks as blocks_of_rows
-from luthier.data import encode
+from luthier.contracts import Batch, Row, Sequence
+from luthier.data import encoding as encode
 from luthier.data.collate import collate
-from luthier.head import find_head, last_hidden_state
-from luthier.parts import Batch, Row, Sequence
-from luthier.sharing import apart, cannot_share, sums
+from luthier.data.shared_prefixes import apart, cannot_share, sums
+from luthier.models.attention import Layer, Packing, network_inputs, per_sequence
+from luthier.models.attention import blocks as blocks_of_rows
+from luthier.models.lm_head import find_head, last_hidden_state
 
 BRANCHING = ["llama", "qwen2", "qwen2 with windows", "mistral", "gemma2", "gemma2 uncapped", "gpt2", "gptneox"]
 TREES = ((7, (5, 3)), (1, (2, 6)), (11, (4, 4, 9)))

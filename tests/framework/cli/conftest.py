@@ -60,7 +60,7 @@ def luthier(here, capsys) -> Callable[..., Ended]:
     """`luthier("plan", "recipe=demo")` in the empty working folder."""
 
     def call(*argv: str) -> Ended:
-        from luthier.cli import main
+        from luthier.cli.main import main
 
         capsys.readouterr()
         root = logging.getLogger()

@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from luthier.chatting import Chat, _Reader
-from luthier.generate import Answer, Sampling
+from luthier.cli.chat_session import Chat, _Reader
+from luthier.inference.generation import Answer, Sampling
 
 
 @pytest.fixture
@@ -155,8 +155,8 @@ def test_a_person_at_a_terminal_is_answered_and_can_leave(run):
 
 def test_ctrl_c_ends_with_130(run):
     program = (
-        "import luthier.chatting as c, os, signal\n"
+        "import luthier.cli.chat_session as c, os, signal\n"
         "c.Chat.say = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
-        f"from luthier.cli import main; main(['chat', {str(run)!r}, '--message', 'Hello.'])"
+        f"from luthier.cli.main import main; main(['chat', {str(run)!r}, '--message', 'Hello.'])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120).returncode == 130

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.composing import command_line
-from luthier.composing.catalog import Catalog
+from luthier.config import command_line
+from luthier.config.catalog import Catalog
 from luthier.errors import RecipeError
-from luthier.plugins import Plugins
+from luthier.plugins.registry import Plugins
 
 CATALOG = Catalog.of(Plugins(only=None))
 

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from luthier.console import Console, harmless
 from luthier.errors import RecipeError
+from luthier.reporting.console import Console, harmless
 
 
 class Screen(io.StringIO):
@@ -83,7 +83,7 @@ def test_a_pipe_that_closes_is_no_error(here, tmp_path):
     import subprocess
     import sys
 
-    program = "from luthier.cli import main; main(['schema'])"
+    program = "from luthier.cli.main import main; main(['schema'])"
     ended = subprocess.run(
         ["bash", "-c", f'{sys.executable} -c "{program}" | head -1; exit ${{PIPESTATUS[0]}}'],
         capture_output=True,

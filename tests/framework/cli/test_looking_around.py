@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.composing.catalog import Catalog
-from luthier.exit_codes import MEANINGS
-from luthier.plugins import Plugins
-from luthier.verbs import BUILT_IN, built_in
+from luthier.cli.verbs import BUILT_IN, built_in
+from luthier.config.catalog import Catalog
+from luthier.errors.exit_codes import MEANINGS
+from luthier.plugins.registry import Plugins
 
 ANSWERS = list(Catalog.of(Plugins(only=None)))
 
@@ -23,7 +23,7 @@ def test_every_verb_has_its_help(verb, luthier):
     end = luthier(verb, "--help")
     assert end.code == 0
     assert BUILT_IN[verb] in " ".join(end.out.split())
-    assert built_in(verb).act.__module__ == f"luthier.verbs.{verb}"
+    assert built_in(verb).act.__module__ == f"luthier.cli.verbs.{verb}"
 
 
 def test_version_is_the_distributions(luthier):
@@ -131,7 +131,7 @@ def test_errors_are_json_on_the_last_line_of_stderr(luthier):
 
 
 def test_a_bug_shows_its_traceback_and_ends_with_1(luthier, monkeypatch):
-    import luthier.verbs.recipes as recipes
+    import luthier.cli.verbs.recipes as recipes
 
     monkeypatch.setattr(recipes, "act", lambda call: 1 / 0)
     end = luthier("recipes")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import luthier
-from luthier.planning import estimate
-from luthier.planning.estimate import Work
-from luthier.weights import Weights
+from luthier.models.trainable_parameters import Weights
+from luthier.workflows.planning import estimate
+from luthier.workflows.planning.estimate import Work
 
 ROW = {
     "messages": [
@@ -75,7 +75,7 @@ def test_what_is_not_on_this_machine_yet_is_unknown_and_not_fetched(planned, tmp
 
 
 def test_the_share_that_trains_is_that_of_the_run(planned):
-    from luthier.adaptation import Full
+    from luthier.models.adaptation import Full
     from luthier.models.random import Random
     from luthier_adapters.lora import Lora
 
@@ -124,10 +124,10 @@ def test_the_hash_is_that_of_the_work_not_of_its_name(planned):
 
 def test_tokens_and_steps_are_those_of_the_run(planned, write):
     """Compared with the blocks that the data module makes of the same file."""
-    from luthier.build import build
-    from luthier.composing.catalog import Catalog
-    from luthier.composing.compose import Composer
-    from luthier.plugins import Plugins
+    from luthier.config.catalog import Catalog
+    from luthier.config.compose import Composer
+    from luthier.config.instantiate import build
+    from luthier.plugins.registry import Plugins
 
     write("mine.jsonl", rows(200))
     argv = ["data=jsonl", "data.file=mine.jsonl", "batch.length=128", "batch.size=2", "trainer.epochs=3"]

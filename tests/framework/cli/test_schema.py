@@ -15,9 +15,9 @@ SHIPPED = sorted(Path(luthier_recipes.__path__[0], "recipe").glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def schema():
-    from luthier.composing.catalog import Catalog
-    from luthier.composing.schema import recipe_schema
-    from luthier.plugins import Plugins
+    from luthier.config.catalog import Catalog
+    from luthier.config.schema import recipe_schema
+    from luthier.plugins.registry import Plugins
 
     schema = recipe_schema(Catalog.of(Plugins(only=None)))
     jsonschema.Draft7Validator.check_schema(schema)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from luthier.composing.signatures import REQUIRED, signature
-from luthier.composing.type_hints import Part, choices, fits, misfit, readable
+from luthier.config.signatures import REQUIRED, signature
+from luthier.config.type_hints import Part, choices, fits, misfit, readable
 from luthier.errors import PluginError
 
 SOURCE = '''
@@ -92,7 +92,7 @@ def test_a_function_is_a_part_too(module):
 
 
 @pytest.mark.parametrize(
-    "target", ["no_such_package.Thing", "luthier.no_such_module.Thing", "luthier.prompt.NoSuch", "Thing", ".x"]
+    "target", ["no_such_package.Thing", "luthier.no_such_module.Thing", "luthier.data.prompts.NoSuch", "Thing", ".x"]
 )
 def test_what_is_not_there_is_named(target):
     with pytest.raises(PluginError, match=r"cannot be found|defines no"):
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_named(target):
 
 def test_no_package_around_a_part_is_imported():
     program = (
-        "import sys; from luthier.composing.signatures import signature\n"
+        "import sys; from luthier.config.signatures import signature\n"
         "signature('luthier.models.random.Random'); signature('luthier.data.sources.files.Files')\n"
         "assert not {'luthier.models', 'luthier.data', 'torch'} & set(sys.modules), sorted(sys.modules)"
     )
@@ -155,8 +155,8 @@ def test_every_shipped_signature_is_that_of_the_imported_class():
     import inspect
     from importlib import import_module
 
-    from luthier.composing.catalog import Catalog
-    from luthier.plugins import Plugins
+    from luthier.config.catalog import Catalog
+    from luthier.plugins.registry import Plugins
 
     for target in sorted(Catalog.of(Plugins(only=None)).installed_targets()):
         module, _, name = target.rpartition(".")

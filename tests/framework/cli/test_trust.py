@@ -81,13 +81,13 @@ CODE = [
     "torch.load",
     "canary.run",
     # what only looks like ours
-    "luthier.build.build",
+    "luthier.config.instantiate.build",
     "luthier.fetch.archives.members",
     "luthier_adapters.lora",
     "luthier_adapters.lora.Lora.__init__",
     "luthier_adapters.lora.os.system",
-    "luthier.tracking.nobody",
-    "luthier.tracking.Nobody ",
+    "luthier.training.tracking.nobody",
+    "luthier.training.tracking.Nobody ",
     "luthier..tracking.Nobody",
 ]
 
@@ -280,7 +280,7 @@ def test_modules_of_the_working_folder_do_not_stand_in_for_libraries(here, write
 
 def test_nor_do_they_in_a_process_that_luthier_starts(here, write, marker):
     """From Python 3.11 on; before that, Python always looks into the working folder first."""
-    from luthier.sweeps import again
+    from luthier.training import child_processes as again
 
     if sys.version_info < (3, 11):
         assert again.SAFE == []

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from luthier.comparing import picture, wording
-from luthier.comparing.lock import Lock
-from luthier.comparing.page import page
-from luthier.comparing.results import Comparison, Result
-from luthier.comparing.terms import Terms
-from luthier.evaluate.bootstrap import means, ratio
-from luthier.evaluate.measurement import Bootstrap, Measurement
-from luthier.evaluate.scores import Scores
-from luthier.report.record import ModelFacts, RunRecord, TrainingFacts
+from luthier.evaluation.bootstrap import means, ratio
+from luthier.evaluation.measurement import Bootstrap, Measurement
+from luthier.evaluation.scores import Scores
+from luthier.reporting.record import ModelFacts, RunRecord, TrainingFacts
+from luthier.workflows.comparison import picture
+from luthier.workflows.comparison import words as wording
+from luthier.workflows.comparison.lock import Lock
+from luthier.workflows.comparison.page import page
+from luthier.workflows.comparison.results import Comparison, Result
+from luthier.workflows.comparison.terms import Terms
 
 LUCK = np.random.default_rng(0)
 

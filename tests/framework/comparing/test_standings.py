@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from luthier.comparing.standings import change, standings
-from luthier.evaluate.bootstrap import means, ratio
-from luthier.evaluate.measurement import Bootstrap, Difference, Measurement
+from luthier.evaluation.bootstrap import means, ratio
+from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
+from luthier.workflows.comparison.standings import change, standings
 
 BOOTSTRAP = Bootstrap(resamples=2000, confidence=0.95, seed=0)
 RIGHT = np.array([1, 1, 0, 0, 1, 0, 1, 1, 0, 1] * 4, dtype=float)

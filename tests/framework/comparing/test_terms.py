@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from luthier.cli import catalog
-from luthier.comparing.contenders import contenders
-from luthier.comparing.lock import lock
-from luthier.comparing.terms import terms
-from luthier.composing.compose import Composer
+from luthier.cli.main import catalog
+from luthier.config.compose import Composer
 from luthier.errors import RecipeError
-from luthier.plugins import Plugins
+from luthier.plugins.registry import Plugins
+from luthier.workflows.comparison.contenders import contenders
+from luthier.workflows.comparison.lock import lock
+from luthier.workflows.comparison.terms import terms
 
 pytestmark = pytest.mark.usefixtures("here")
 TINY = ("debug=tiny", "data=demo", "data.limit=60")

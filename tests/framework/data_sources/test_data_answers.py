@@ -11,8 +11,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 import luthier_recipes
-from luthier.build import build
-from luthier.composing.signatures import signature
+from luthier.config.instantiate import build
+from luthier.config.signatures import signature
 from luthier.data.examples import answer_of
 from luthier.errors import DataError, RecipeError, ResourceError
 from luthier.testing.source import SourceContract

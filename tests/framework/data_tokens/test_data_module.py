@@ -15,12 +15,12 @@ import torch
 from tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
 from torch import nn
 
-from luthier.data import encode
+from luthier.contracts import Row, Sequence
+from luthier.data import encoding as encode
 from luthier.data.module import Data
+from luthier.data.prompts import Chat
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.fetch import cache
-from luthier.parts import Row, Sequence
-from luthier.prompt import Chat
 
 
 def data(examples=None, tokenizer=None, *, encode=chat_row, prompt=None, **settings) -> Data:
@@ -79,7 +79,7 @@ def test_encoded_blocks_are_made_once(monkeypatch):
         return chat_row(example, tokenizer)
 
     counted.__module__, counted.__qualname__ = chat_row.__module__, chat_row.__qualname__
-    monkeypatch.setattr("luthier.data.identity.of_function", lambda function: "the same")
+    monkeypatch.setattr("luthier.data.content_hashes.of_function", lambda function: "the same")
     data(encode=counted).setup("fit")
     made = len(calls)
     again = data(encode=counted)
@@ -161,7 +161,7 @@ def killed_while_encoding(examples) -> None:
 
 
 def test_a_process_that_is_killed_while_it_encodes_leaves_nothing_under_a_final_name(monkeypatch):
-    monkeypatch.setattr("luthier.data.identity.of_function", lambda function: "killed")
+    monkeypatch.setattr("luthier.data.content_hashes.of_function", lambda function: "killed")
     examples = [said(f"Hello {number}", "well") for number in range(200)]
     before = {path for path in cache.folder("blocks").iterdir() if not path.name.startswith(".")}
     child = multiprocessing.get_context("fork").Process(target=killed_while_encoding, args=(examples,))

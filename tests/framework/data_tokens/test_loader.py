@@ -13,13 +13,13 @@ import pytest
 import torch
 from test_packing import sequence
 
+from luthier.contracts import Batch, Row
 from luthier.data.blocks import Blocks, Writer
 from luthier.data.chunks import Chunk
 from luthier.data.loader import Batches, Loader, Pass
 from luthier.data.order import Order
 from luthier.data.packing import best_fit, one_each
 from luthier.errors import RecipeError, ResourceError
-from luthier.parts import Batch, Row
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_tokens import SMOLLM2, byte_level, metaspace, said, trained_text
 
-from luthier.data import encode
-from luthier.data.encode.codec import Codec
+from luthier.data import encoding as encode
+from luthier.data.encoding.codec import Codec
 from luthier.errors import DataError
 from luthier.models.templates import template
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning_fabric.utilities import move_data_to_device
 
+from luthier.contracts import Batch, Row, Sequence
 from luthier.data.chunks import Chunk
 from luthier.data.collate import collate
 from luthier.data.overlong import truncated
 from luthier.data.packing import best_fit
-from luthier.parts import Batch, Row, Sequence
 
 
 def sequence(length: int, first: int = 0) -> Sequence:

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from tiny_tokens import Examples, byte_level, said
 
-from luthier.data import identity
+from luthier.contracts import Example, Row, Sequence
+from luthier.data import content_hashes as identity
 from luthier.data.module import Data
+from luthier.data.prompts import Chat
 from luthier.data.reading import Reading
 from luthier.data.sources.files import Files
 from luthier.data.sources.mixture import Mixture
 from luthier.data.splits import AsGiven, ByHash
 from luthier.errors import DataError
-from luthier.parts import Example, Row, Sequence
-from luthier.prompt import Chat
 
 
 class Endless:

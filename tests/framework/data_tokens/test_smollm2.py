@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tiny_tokens import said, trained_text
 
-from luthier.data import encode, ledger
-from luthier.parts import Row
+from luthier.contracts import Row
+from luthier.data import encoding as encode
+from luthier.data import ledger
 
 pytestmark = pytest.mark.real
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from tiny_tokens import SMOLLM2
 
-from luthier.data.encode import vetting
+from luthier.data.encoding import template_check as vetting
 from luthier.errors import Refused
 from luthier.fetch import cache
 from luthier.models.templates import template

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from luthier.data import encode
-from luthier.parts import Example, Row, Sequence
+from luthier.contracts import Example, Row, Sequence
+from luthier.data import encoding as encode
 
 TEXTS = [
     "Hello, how are you today? I am well, thank you. The weather is fine.",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.adaptation import Full
+from luthier.data.prompts import Chat
+from luthier.inference.predictor import Subject
+from luthier.models.adaptation import Full
 from luthier.models.random import Random
-from luthier.prompt import Chat
-from luthier.subject import Subject
 from luthier_sft.sft import SupervisedFineTuning
 
 SIZE = {

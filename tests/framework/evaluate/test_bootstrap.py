@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from luthier.errors import RecipeError
-from luthier.evaluate import bootstrap
-from luthier.evaluate.bootstrap import exponential_ratio, means, ratio, resampled
-from luthier.evaluate.measurement import Bootstrap, Difference, Measurement
+from luthier.evaluation import bootstrap
+from luthier.evaluation.bootstrap import exponential_ratio, means, ratio, resampled
+from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
 
 
 def measured(values, examples="same", better="higher"):

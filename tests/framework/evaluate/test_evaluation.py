@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.data import encode
+from luthier.data import encoding as encode
 from luthier.errors import DataError, NumericsError
-from luthier.evaluate.evaluation import Evaluation
-from luthier.evaluate.metrics.accuracy import Accuracy
-from luthier.evaluate.metrics.exact_match import ExactMatch
-from luthier.evaluate.metrics.macro_f1 import MacroF1
-from luthier.evaluate.scores import Scores
-from luthier.evaluate.side_by_side import side_by_side
-from luthier.evaluate.tasks.classification import Classification
-from luthier.evaluate.tasks.generation import Generation
-from luthier.evaluate.tasks.none import NoTask
-from luthier.generate import Sampling
+from luthier.evaluation.evaluation import Evaluation
+from luthier.evaluation.metrics.accuracy import Accuracy
+from luthier.evaluation.metrics.exact_match import ExactMatch
+from luthier.evaluation.metrics.macro_f1 import MacroF1
+from luthier.evaluation.scores import Scores
+from luthier.evaluation.side_by_side import side_by_side
+from luthier.evaluation.tasks.classification import Classification
+from luthier.evaluation.tasks.generation import Generation
+from luthier.evaluation.tasks.none import NoTask
+from luthier.inference.generation import Sampling
 
 
 def evaluation(general=(), task=None, **settings):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.build import build
-from luthier.composing.catalog import Catalog
-from luthier.composing.compose import Composer
-from luthier.evaluate.evaluation import Evaluation
-from luthier.plugins import Plugins
+from luthier.config.catalog import Catalog
+from luthier.config.compose import Composer
+from luthier.config.instantiate import build
+from luthier.evaluation.evaluation import Evaluation
+from luthier.plugins.registry import Plugins
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ from sacrebleu.metrics import CHRF
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 from torchmetrics.functional.text import squad
 
-from luthier.evaluate.metrics.accuracy import Accuracy
-from luthier.evaluate.metrics.chrf import Chrf
-from luthier.evaluate.metrics.exact_match import ExactMatch
-from luthier.evaluate.metrics.macro_f1 import MacroF1
-from luthier.evaluate.metrics.metric import Attempt
-from luthier.evaluate.metrics.rouge_l import RougeL, longest_common_subsequence
-from luthier.evaluate.metrics.span_f1 import SpanF1
-from luthier.evaluate.metrics.spans import spans
+from luthier.evaluation.metrics.accuracy import Accuracy
+from luthier.evaluation.metrics.chrf import Chrf
+from luthier.evaluation.metrics.exact_match import ExactMatch
+from luthier.evaluation.metrics.macro_f1 import MacroF1
+from luthier.evaluation.metrics.metric import Attempt
+from luthier.evaluation.metrics.rouge_l import RougeL, longest_common_subsequence
+from luthier.evaluation.metrics.span_f1 import SpanF1
+from luthier.evaluation.metrics.spans import spans
 
 WORDS = ["the", "a", "cat", "Dog", "sat_on", "mat,", "12", "don't", "quickly.", "U.S.", "red-hot"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier import cli
+from luthier.cli import main as cli
 
 
 def luthier(*words):

@@ -9,11 +9,11 @@ import pytest
 import torch
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
-from luthier.data import encode
+from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
-from luthier.generate import Sampling, answers, generate
-from luthier.generate.stops import stop_tokens
-from luthier.head import bare
+from luthier.inference.generation import Sampling, answers, generate
+from luthier.inference.generation.stops import stop_tokens
+from luthier.models.lm_head import bare
 
 
 def one_by_one(network: Any, tokenizer: Any, questions: Any, new: int, stops: Any = None) -> list[list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import LlamaConfig
 
-from luthier.generate.kv import RoomyLayer, roomy_cache
+from luthier.inference.generation.kv_cache import RoomyLayer, roomy_cache
 
 
 def states(rows: int, tokens: int) -> torch.Tensor:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from luthier.data import encode
-from luthier.generate import labels as module
-from luthier.generate import score_labels
-from luthier.generate.labels import can_branch
+from luthier.data import encoding as encode
+from luthier.inference.generation import labels as module
+from luthier.inference.generation import score_labels
+from luthier.inference.generation.labels import can_branch
 
 LABELS = ["positive", "negative", "positive and more", "no"]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from luthier.errors import RecipeError
-from luthier.generate import Sampling
+from luthier.inference.generation import Sampling
 
 LOGITS = torch.tensor([2.0, -1.0, 1.0, 0.5, 1.5, -3.0])
 DRAWS = 4000

@@ -7,10 +7,10 @@ import json
 import pytest
 
 import luthier as package
-from luthier.cli import catalog
-from luthier.composing.compose import Composer
-from luthier.kept.kept_run import KeptRun
-from luthier.plugins import Plugins
+from luthier.cli.main import catalog
+from luthier.config.compose import Composer
+from luthier.plugins.registry import Plugins
+from luthier.workflows.cached_runs.cached_run import KeptRun
 from tests.framework.cli.conftest import here, own_cache, write  # noqa: F401
 
 MINE = ("data=jsonl", "data.file=mine.jsonl", "data.quarantine=bad")

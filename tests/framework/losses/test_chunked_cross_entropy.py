@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from luthier.losses import chunked_cross_entropy, token_log_probs
+from luthier.models.losses import chunked_cross_entropy, token_log_probs
 
 FORMS = [{}, {"softcap": 3.0}, {"scale": 0.25}, {"scale": 2.0, "softcap": 5.0}]
 

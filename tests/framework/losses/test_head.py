@@ -11,7 +11,7 @@ from peft import LoraConfig, PromptTuningConfig, TaskType, get_peft_model
 from torch import nn
 
 from luthier.errors import NumericsError, RecipeError
-from luthier.head import find_head, last_hidden_state
+from luthier.models.lm_head import find_head, last_hidden_state
 
 SIZES: dict[str, Any] = {
     "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,

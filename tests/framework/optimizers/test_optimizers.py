@@ -9,11 +9,11 @@ import transformers
 from torch import nn
 
 from luthier.errors import RecipeError
-from luthier.optimizers.adamw import AdamW
-from luthier.optimizers.adamw_8bit import AdamW8bit
-from luthier.optimizers.groups import with_and_without_decay
-from luthier.optimizers.muon import Muon
-from luthier.optimizers.schedules import Constant, Linear
+from luthier.training.optimizers.adamw import AdamW
+from luthier.training.optimizers.adamw_8bit import AdamW8bit
+from luthier.training.optimizers.groups import with_and_without_decay
+from luthier.training.optimizers.muon import Muon
+from luthier.training.optimizers.schedules import Constant, Linear
 
 
 class Tiny(nn.Module):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from luthier.optimizers.schedules import Constant, Cosine, Linear, Schedule, WarmupStableDecay
+from luthier.training.optimizers.schedules import Constant, Cosine, Linear, Schedule, WarmupStableDecay
 
 
 def factors(schedule: Schedule, total: int) -> list[float]:

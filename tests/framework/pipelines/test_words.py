@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.cli import catalog
-from luthier.pipelines.addressing import asked_for
-from luthier.plugins import Plugins
+from luthier.cli.main import catalog
+from luthier.plugins.registry import Plugins
+from luthier.workflows.pipelines.addressing import asked_for
 
 pytestmark = pytest.mark.usefixtures("here", "two")
 

@@ -71,7 +71,7 @@ def test_a_hook_that_fails_is_named_with_its_plugin(name, fault, luthier, distri
 
 
 def test_a_hook_that_only_tells_costs_a_line_and_not_the_run(distribution):
-    from luthier.plugins import Plugins
+    from luthier.plugins.registry import Plugins
 
     distribution("luthier-broken", hook("luthier_report", "raise ValueError('out of wood')"), plugin="broken")
     told = dict(Plugins().ask("luthier_report", config=None))
@@ -119,7 +119,7 @@ def test_a_plugin_cannot_take_the_name_of_one_that_ships(luthier, distribution):
 def test_two_plugins_with_one_answer_are_refused_with_both_files(luthier, distribution):
     for name in ("luthier-one", "luthier-two"):
         code = RECIPES.format(name.replace("-", "_"))
-        distribution(name, code, answers={"adaptation/mine": "# Mine.\n_target_: luthier.adaptation.Full\n"})
+        distribution(name, code, answers={"adaptation/mine": "# Mine.\n_target_: luthier.models.adaptation.Full\n"})
     end = luthier("--cfg", "job", "--json")
     assert end.code == 7
     assert all(

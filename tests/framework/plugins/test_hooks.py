@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from luthier import hookspecs
 from luthier.errors import PluginError, ResourceError
-from luthier.plugins import Plugins
+from luthier.plugins import hookspecs
+from luthier.plugins.registry import Plugins
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("luthier_")]
 
@@ -27,7 +27,7 @@ def test_every_hook_says_when_it_is_called_and_has_a_test(name):
 
 
 def test_luthier_recipes_brings_answers(luthier, distribution):
-    answers = {"adaptation/mine": "# Every weight, as I like it.\n_target_: luthier.adaptation.Full\n"}
+    answers = {"adaptation/mine": "# Every weight, as I like it.\n_target_: luthier.models.adaptation.Full\n"}
     distribution("luthier-mine", hook("luthier_recipes", "return 'pkg://luthier_mine.recipes'"), answers=answers)
     assert luthier("adaptation=mine", "--cfg", "job").code == 0
     assert "Every weight, as I like it." in luthier("recipes", "adaptation").out
@@ -52,7 +52,7 @@ def test_luthier_check_ends_what_cannot_work_with_all_reasons(luthier, distribut
 
 def test_luthier_verbs_brings_a_verb_with_arguments_and_help(luthier, distribution):
     code = (
-        "from luthier.verbs import Verb\n"
+        "from luthier.cli.verbs import Verb\n"
         "def declare(parser): parser.add_argument('wood')\n"
         "def act(call): call.console.data(f'Carved {call.arguments.wood}.', {'wood': call.arguments.wood}); return 0\n"
         + hook("luthier_verbs", "return [Verb('carve', 'Carve something', declare, act)]")
@@ -128,7 +128,7 @@ class Broken:
 
 
 def test_luthier_run_leaves_a_bug_of_the_core_a_bug(distribution):
-    from luthier.run import Core as Last
+    from luthier.workflows.run import Core as Last
 
     distribution("luthier-mine", hook("luthier_run", "return (yield)", "run", WRAPPER))
     plugins = Plugins()

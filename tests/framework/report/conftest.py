@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from luthier.parts import Score
-from luthier.report.record import (
+from luthier.contracts import Score
+from luthier.reporting.record import (
     Comparison,
     DataFacts,
     Ledger,

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from luthier.parts import Score
-from luthier.report import chart, figures
-from luthier.report.curves import is_noisy, smoothed, thinned
-from luthier.report.record import Comparison
-from luthier.report.whiskers import MARGIN, WIDTH, whiskers
+from luthier.contracts import Score
+from luthier.reporting import chart, figures
+from luthier.reporting.curves import is_noisy, smoothed, thinned
+from luthier.reporting.record import Comparison
+from luthier.reporting.whiskers import MARGIN, WIDTH, whiskers
 
 
 def test_a_curve_fills_its_frame_between_round_ticks():

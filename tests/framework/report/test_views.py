@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 
+from luthier.contracts import Score
 from luthier.errors import DataError
-from luthier.parts import Score
-from luthier.report.card import card
-from luthier.report.page import page
-from luthier.report.record import Comparison, DataFacts, Ledger, LedgerToken, RunRecord, Sample
-from luthier.report.terminal import table
+from luthier.reporting.card import card
+from luthier.reporting.page import page
+from luthier.reporting.record import Comparison, DataFacts, Ledger, LedgerToken, RunRecord, Sample
+from luthier.reporting.terminal import table
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from luthier.threads import SPINS, wait_briefly
+from luthier.cli.threads import SPINS, wait_briefly
 
 
 @pytest.mark.parametrize("chosen", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
@@ -25,7 +25,7 @@ def test_threads_wait_briefly_unless_told_otherwise() -> None:
 def test_the_command_says_so_before_torch_is_there() -> None:
     program = (
         "import os, sys\n"
-        "from luthier.cli import main\n"
+        "from luthier.cli.main import main\n"
         "try:\n    main(['--version'])\n"
         "except SystemExit:\n    print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
     )

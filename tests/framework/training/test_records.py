@@ -7,7 +7,7 @@ import json
 import pytest
 from test_exact_resume import lines
 
-from luthier.runs.events import EventLog
+from luthier.records.events import EventLog
 from luthier.training.metrics_log import MetricsLog
 
 

@@ -19,10 +19,10 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from luthier.contracts import Batch
 from luthier.errors import LuthierError
-from luthier.parts import Batch
-from luthier.runs.events import EventLog
-from luthier.runs.folder import RunFolder
+from luthier.records.events import EventLog
+from luthier.records.folder import RunFolder
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.resume import starting_point

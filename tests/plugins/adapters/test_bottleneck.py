@@ -16,7 +16,7 @@ from luthier_adapters.bottleneck import Bottleneck
 from luthier_adapters.bottleneck_layers import Inserted, Narrow
 from luthier_adapters.bottleneck_parallel import Parallel
 from luthier_adapters.bottleneck_pfeiffer import Pfeiffer
-from luthier_adapters.sites import sites
+from luthier_adapters.module_finder import sites
 
 SIZES: dict[str, Any] = {
     "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,

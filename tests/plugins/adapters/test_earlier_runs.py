@@ -13,8 +13,8 @@ from luthier.testing.adaptation import logits, train
 from luthier.testing.twin import twin
 from luthier_adapters.adalora import AdaLora
 from luthier_adapters.bottleneck import Bottleneck
-from luthier_adapters.chosen import Freeze
 from luthier_adapters.lisa import Lisa
+from luthier_adapters.selective import Freeze
 
 SECOND = ("full", "lora", "freeze", "bottleneck")
 

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_corpus import Texts, documents, tiny
 
-from luthier.adaptation import Full
+from luthier.contracts import Row, Sequence
 from luthier.data.collate import collate
 from luthier.data.module import Data
 from luthier.data.overlong import pieces
+from luthier.data.prompts import Chat
 from luthier.errors import DataError, RecipeError
-from luthier.optimizers.adamw import AdamW
-from luthier.optimizers.schedules import Constant
-from luthier.parts import Row, Sequence
-from luthier.prompt import Chat
+from luthier.models.adaptation import Full
+from luthier.training.optimizers.adamw import AdamW
+from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
 
 

@@ -12,13 +12,13 @@ from tiny_corpus import COMMON, WORDS, Texts, documents, tiny
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from luthier.adaptation import Full
-from luthier.build import build
+from luthier.config.instantiate import build
 from luthier.errors import RecipeError
+from luthier.models.adaptation import Full
+from luthier.models.added_tokens import new_tokens
 from luthier.models.safety import vouch
-from luthier.new_tokens import new_tokens
-from luthier.optimizers.adamw import AdamW
-from luthier.optimizers.schedules import Constant
+from luthier.training.optimizers.adamw import AdamW
+from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.extended import Extended

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from luthier.contracts import Example
 from luthier.models.random import Random
-from luthier.parts import Example
 
 WORDS = [
     "soundpost",

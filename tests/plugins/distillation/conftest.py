@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from tiny_networks import SIZE
 
+from luthier.contracts import Example
 from luthier.models.random import Random
-from luthier.parts import Example
 
 
 @pytest.fixture(autouse=True)

@@ -10,18 +10,18 @@ import pytest
 import torch
 from tiny_networks import SIZE
 
-from luthier.adaptation import Full
+from luthier.contracts import Example, Row
 from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
+from luthier.models.adaptation import Full
 from luthier.models.random import Random
-from luthier.parts import Example, Row
 from luthier_distillation import signals
 from luthier_distillation.alignment import Alignment, ByteSpans, InOrder, SameTokens
+from luthier_distillation.byte_alignment import pairs
 from luthier_distillation.distill import Distillation
 from luthier_distillation.sequences import FromData
-from luthier_distillation.sides import SHOWN
-from luthier_distillation.spans import pairs
-from luthier_distillation.spelling import ends, spelling
+from luthier_distillation.student_teacher_inputs import SHOWN
+from luthier_distillation.token_bytes import ends, spelling
 from tests.command import luthier
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from luthier.adaptation import Full
+from luthier.contracts import Example, Row
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
+from luthier.models.adaptation import Full
 from luthier.models.random import Random
-from luthier.parts import Example, Row
 from luthier_distillation import signals
 from luthier_distillation.alignment import SameTokens
 from luthier_distillation.distill import Distillation

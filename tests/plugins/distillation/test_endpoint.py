@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import torch
 
+from luthier.contracts import Row
 from luthier.data.collate import collate
 from luthier.errors import RecipeError, ResourceError
-from luthier.generate import Sampling
+from luthier.inference.generation import Sampling
 from luthier.models.random import Random
-from luthier.parts import Row
-from luthier_distillation import tops
+from luthier_distillation import top_k_alignment as tops
 from luthier_distillation.endpoint import Endpoint, Reply
-from luthier_distillation.kept import Kept
-from luthier_distillation.sides import tokens
+from luthier_distillation.offline_teacher import Kept
+from luthier_distillation.student_teacher_inputs import tokens
 from tests.command import luthier
 
 SAID = ["May", "be", " it", " is", "."]

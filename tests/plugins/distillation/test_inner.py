@@ -6,15 +6,15 @@ import pytest
 import torch
 from tiny_networks import SIZE
 
-from luthier.adaptation import Full
+from luthier.contracts import Example
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
+from luthier.models.adaptation import Full
 from luthier.models.random import Random
-from luthier.parts import Example
 from luthier_distillation import signals
 from luthier_distillation.alignment import SameTokens
 from luthier_distillation.distill import Distillation
-from luthier_distillation.inner import AttentionMaps, HiddenStates, Inner
+from luthier_distillation.feature_distillation import AttentionMaps, HiddenStates, Inner
 from luthier_distillation.sequences import FromData
 
 

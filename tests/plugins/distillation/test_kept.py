@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.adaptation import Full
-from luthier.data import identity
+from luthier.contracts import Example
+from luthier.data import content_hashes as identity
 from luthier.data.collate import collate
 from luthier.errors import RecipeError, ResourceError
+from luthier.models.adaptation import Full
 from luthier.models.random import Random
-from luthier.parts import Example
 from luthier_distillation import signals
 from luthier_distillation.alignment import SameTokens
 from luthier_distillation.distill import Distillation
-from luthier_distillation.keeping import Keeper
-from luthier_distillation.kept import Kept, spread
+from luthier_distillation.offline_teacher import Kept, spread
 from luthier_distillation.sequences import FromData
 from luthier_distillation.teacher import Live
+from luthier_distillation.teacher_cache import Keeper
 from tests.command import luthier
 
 
@@ -93,7 +93,7 @@ def test_the_bound_on_the_gradients_holds_for_every_token(teacher: Random) -> No
 def test_what_is_there_is_not_asked_for_again_and_what_is_damaged_is_found(
     student: Random, teacher: Random, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("luthier_distillation.keeping.PART", 10)
+    monkeypatch.setattr("luthier_distillation.teacher_cache.PART", 10)
     facts = keep(tmp_path / "kept", teacher, examples, 8)
     parts = sorted((tmp_path / "kept").glob("part-*"))
     assert len(parts) > 2

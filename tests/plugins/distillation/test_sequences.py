@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.adaptation import Full
+from luthier.contracts import Batch, Example
 from luthier.data.collate import collate
+from luthier.data.prompts import Chat
+from luthier.data.shared_prefixes import sequences
 from luthier.errors import RecipeError
-from luthier.generate import Answer
+from luthier.inference.generation import Answer
+from luthier.models.adaptation import Full
 from luthier.models.random import Random
-from luthier.parts import Batch, Example
-from luthier.prompt import Chat
-from luthier.sharing import sequences
 from luthier_distillation import signals
 from luthier_distillation.alignment import SameTokens
 from luthier_distillation.answers import FromTeacher

@@ -11,9 +11,9 @@ import torch
 from tiny_logits import LABELS, logits
 from torch import Tensor, nn
 
-from luthier.chunked import chunked_loss
 from luthier.errors import RecipeError
-from luthier.head import Head
+from luthier.models.chunked_losses import chunked_loss
+from luthier.models.lm_head import Head
 from luthier_distillation import signals
 from luthier_distillation.signals import Seen, Signal
 

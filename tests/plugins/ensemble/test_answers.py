@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 import luthier
+from luthier.contracts import Sequence
 from luthier.errors import RecipeError
-from luthier.generate import Answer, Sampling, generate, score_labels
+from luthier.inference.generation import Answer, Sampling, generate, score_labels
+from luthier.inference.log_probabilities import log_probs
 from luthier.models.random import Random
 from luthier.models.run import Run
-from luthier.parts import Sequence
-from luthier.scoring import log_probs
 from luthier.testing.twin import twin
 from luthier_ensemble.answers.best_of_n import BestOfN
 from luthier_ensemble.answers.cascade import Cascade, CascadingNetwork

@@ -12,7 +12,7 @@ from luthier.testing.adaptation import RATE, AdaptationContract, logits, train
 from luthier.testing.twin import twin
 from luthier_ensemble.combining.contrastive import Contrastive
 from luthier_ensemble.combining.mixture import Mixture
-from luthier_ensemble.gates import Gate, Mixing
+from luthier_ensemble.learned_weights import Gate, Mixing
 from luthier_ensemble.outputs import Ensemble
 from tests.plugins.ensemble.conftest import SIZE
 

@@ -23,8 +23,8 @@ from luthier_ensemble.merging.dare import Dare
 from luthier_ensemble.merging.linear import Linear
 from luthier_ensemble.merging.passthrough import Passthrough
 from luthier_ensemble.merging.slerp import Slerp
+from luthier_ensemble.safetensors_writer import write
 from luthier_ensemble.weights import Weights
-from luthier_ensemble.written import write
 from tests.plugins.ensemble.conftest import SIZE
 
 

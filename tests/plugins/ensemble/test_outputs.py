@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from luthier import scoring
+from luthier.contracts import Sequence
 from luthier.errors import RecipeError
-from luthier.generate import Sampling, generate, score_labels
-from luthier.head import find_head, last_hidden_state
+from luthier.inference import log_probabilities as scoring
+from luthier.inference.generation import Sampling, generate, score_labels
+from luthier.models.lm_head import find_head, last_hidden_state
 from luthier.models.random import Random
-from luthier.parts import Sequence
 from luthier_ensemble.combining.contrastive import Contrastive
 from luthier_ensemble.combining.mixture import Mixture
 from luthier_ensemble.combining.product import Product

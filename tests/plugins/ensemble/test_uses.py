@@ -9,12 +9,12 @@ import torch
 import yaml
 
 import luthier
-from luthier.attention import network_inputs
 from luthier.errors import RecipeError
-from luthier.generate import Sampling
-from luthier.language_model import shifted
+from luthier.inference.generation import Sampling
+from luthier.models.attention import network_inputs
 from luthier.testing.adaptation import adapt
 from luthier.testing.twin import composer, twin
+from luthier.training.language_model import shifted
 from luthier_ensemble.outputs import Ensemble
 from tests.command import luthier as command
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from luthier_reward.reward_check import KINDS, check
 
 from luthier.errors import DataError
-from luthier.evaluate.metrics.rouge_l import RougeL
-from luthier_reward.bench import KINDS, check
-from luthier_reward.jury import Jury
+from luthier.evaluation.metrics.rouge_l import RougeL
+from luthier_reward.reward_runner import Jury
 from luthier_reward.rewards.exact_match import ExactMatch
 from luthier_reward.rewards.number import Number
 from luthier_reward.rewards.regex import Regex

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from luthier.errors import PluginError
-from luthier_reward.jury import Asked, Jury
+from luthier_reward.reward_runner import Asked, Jury
 from tests.plugins.grpo.faulty_rewards import Once, faulty
 
 

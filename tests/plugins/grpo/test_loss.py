@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.generate import Answer
-from luthier.head import find_head
-from luthier.losses import token_entropies
-from luthier.parts import Batch
+from luthier.contracts import Batch
+from luthier.inference.generation import Answer
+from luthier.models.lm_head import find_head
+from luthier.models.losses import token_entropies
 from luthier.testing.twin import twin
-from luthier_reward.groups import Group
+from luthier_reward.prompt_groups import Group
 from luthier_reward.rewards.reward import Judged
 from luthier_reward.rollouts import Plan
 

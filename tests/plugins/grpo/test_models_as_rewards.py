@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from luthier.artifact import load
 from luthier.testing.twin import twin
-from luthier_reward.jury import Asked, Jury
+from luthier.workflows.artifact import load
+from luthier_reward.reward_runner import Asked, Jury
 from luthier_reward.rewards.classifier import Classifier
 from luthier_reward.rewards.judge import RunJudge
 from luthier_reward.rewards.model import ModelReward

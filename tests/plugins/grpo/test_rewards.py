@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from luthier.errors import DataError, RecipeError, Refused
-from luthier.evaluate.metrics.chrf import Chrf
-from luthier.evaluate.metrics.rouge_l import RougeL
+from luthier.evaluation.metrics.chrf import Chrf
+from luthier.evaluation.metrics.rouge_l import RougeL
 from luthier_reward import sandbox
 from luthier_reward.rewards.bedrock import BedrockGrader, grader
 from luthier_reward.rewards.checks import CHECKS

@@ -19,7 +19,7 @@ import pytest
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from luthier.generate import Answer, Sampling, answered
+from luthier.inference.generation import Answer, Sampling, answered
 
 
 class Engine:

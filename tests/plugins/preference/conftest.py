@@ -9,8 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from luthier.contracts import Example
 from luthier.models.random import Random
-from luthier.parts import Example
 
 SIZE = {
     "hidden_size": 32,

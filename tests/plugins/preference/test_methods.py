@@ -12,16 +12,17 @@ import pytest
 import torch
 from tiny_pairs import PAIRS, network
 
-from luthier import attention
-from luthier.adaptation import Full
-from luthier.data import encode
+from luthier.contracts import Batch, Example, Row, Sequence
+from luthier.data import encoding as encode
 from luthier.data.collate import collate
+from luthier.data.shared_prefixes import apart, cannot_share
 from luthier.errors import DataError
-from luthier.head import find_head
-from luthier.parts import Batch, Example, Row, Sequence
-from luthier.sharing import apart, cannot_share
+from luthier.models import attention
+from luthier.models.adaptation import Full
+from luthier.models.lm_head import find_head
 from luthier_adapters.lora import Lora
-from luthier_preference import objectives, unpaired
+from luthier_preference import objectives
+from luthier_preference import unpaired_objectives as unpaired
 from luthier_preference.displacement import Displacement
 from luthier_preference.dpo import DirectPreference
 from luthier_preference.kto import Unpaired, _mismatched

@@ -17,7 +17,7 @@ from torch import Tensor
 from luthier.errors import RecipeError
 from luthier_preference import objectives as o
 from luthier_preference.pairs import Pairs, uses_reference
-from luthier_preference.unpaired import Answers, apo_unpaired, kto
+from luthier_preference.unpaired_objectives import Answers, apo_unpaired, kto
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 BETA = TRL["beta"]

@@ -9,12 +9,12 @@ import torch
 import transformers
 from torch import nn
 
-from luthier import attention
-from luthier.parts import Row, Sequence
-from luthier_prefix.adaptation import VirtualTokens
+from luthier.contracts import Row, Sequence
+from luthier.models import attention
 from luthier_prefix.p_tuning import PTuning
 from luthier_prefix.prefix import Prefix
 from luthier_prefix.prompt_tuning import PromptTuning
+from luthier_prefix.virtual_tokens import VirtualTokens
 
 SIZES: dict[str, Any] = {
     "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -11,11 +11,11 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from luthier.attention import network_inputs
+from luthier.contracts import Row
 from luthier.data.collate import collate
-from luthier.head import bare, find_head, last_hidden_state
-from luthier.language_model import shifted
-from luthier.parts import Row
+from luthier.models.attention import network_inputs
+from luthier.models.lm_head import bare, find_head, last_hidden_state
+from luthier.training.language_model import shifted
 from tests.plugins.prefix.networks import ANSWERS, NETWORKS, adapted, blocks, build
 
 LENGTHS = ((9, 2, 5), (7, 8))

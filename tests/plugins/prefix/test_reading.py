@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from luthier import scoring
-from luthier.attention import network_inputs
+from luthier.contracts import Row, Sequence
 from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
-from luthier.generate import Sampling, generate, score_labels
-from luthier.head import last_hidden_state
+from luthier.inference import log_probabilities as scoring
+from luthier.inference.generation import Sampling, generate, score_labels
+from luthier.models.attention import network_inputs
+from luthier.models.lm_head import last_hidden_state
 from luthier.models.random import Random
-from luthier.parts import Row, Sequence
 from tests.plugins.prefix.networks import ANSWERS, adapted, blocks, build
 from tests.plugins.prefix.test_parity import packed_loss
 
@@ -51,7 +51,7 @@ def test_answers_token_by_token_are_those_that_it_would_score(answer: str, model
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_labels_beside_each_other_score_as_each_by_itself(answer: str, model: Random) -> None:
-    from luthier.generate.labels import Tree, _continued, can_branch
+    from luthier.inference.generation.labels import Tree, _continued, can_branch
 
     network = adapted(answer, network=model.network())
     conversations, labels = asked("It sings.", "The top has come off, and the neck with it."), ["good", "bad", "so so"]

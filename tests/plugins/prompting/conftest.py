@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from luthier.contracts import Example
 from luthier.models.bpe import byte_level_bpe
-from luthier.parts import Example
 
 
 @pytest.fixture(autouse=True)

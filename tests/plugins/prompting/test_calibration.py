@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from luthier.evaluate.metrics.accuracy import Accuracy
-from luthier.evaluate.turns import turns
-from luthier.prompt import Chat
+from luthier.data.prompts import Chat
+from luthier.evaluation.metrics.accuracy import Accuracy
+from luthier.evaluation.questions import turns
 from luthier_prompting.calibrated import Calibrated
 from luthier_prompting.few_shot import FewShot
 from luthier_prompting.selections.ordered import Ordered

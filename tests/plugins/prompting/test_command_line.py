@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from luthier.artifact import load
 from luthier.errors import RecipeError
-from luthier.evaluate.finished import Finished
-from luthier.generate import Sampling
-from luthier.plugins import Plugins
-from luthier_prompting.frame import Frame
-from luthier_prompting.proposals.asking import questions
+from luthier.inference.generation import Sampling
+from luthier.plugins.registry import Plugins
+from luthier.workflows.artifact import load
+from luthier.workflows.finished_run import Finished
+from luthier_prompting.prompt_template import Frame
+from luthier_prompting.proposals.meta_prompt import questions
 from tests.command import luthier
 
 WORDS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from luthier.contracts import Judgement
 from luthier.errors import DataError, RecipeError, ResourceError
-from luthier.parts import Judgement
 from luthier_prompting.choosing import Ground
 from luthier_prompting.choosing.gepa import Gepa
 from luthier_prompting.choosing.mipro import Mipro
@@ -62,8 +62,8 @@ TOLD = re.compile(r"Of (?P<prompts>\d+) prompts \d+ were tried with (?P<question
 
 
 def _questions(run: Path, cache: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
-    from luthier.evaluate.finished import Finished
-    from luthier.plugins import Plugins
+    from luthier.plugins.registry import Plugins
+    from luthier.workflows.finished_run import Finished
 
     monkeypatch.setenv("LUTHIER_CACHE", cache)
     data = Finished.load(run, plugins=Plugins.from_flags([])).data

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from luthier.data import encode
+from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError, Refused
 from luthier.models.opening import opened
 from luthier_prompting.few_shot import FewShot

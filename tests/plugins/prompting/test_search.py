@@ -7,9 +7,9 @@ import json
 import pytest
 
 from luthier.errors import DataError, RecipeError
-from luthier.evaluate.judge import Judge
-from luthier.evaluate.metrics.accuracy import Accuracy
-from luthier.evaluate.tasks.generation import Generation
+from luthier.evaluation.metrics.accuracy import Accuracy
+from luthier.evaluation.prompt_selection import Judge
+from luthier.evaluation.tasks.generation import Generation
 from luthier_prompting.bedrock import BedrockTemplates
 from luthier_prompting.choosing import Ground
 from luthier_prompting.choosing.halving import Halving

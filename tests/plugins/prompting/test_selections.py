@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from luthier.embedding.hashed import Hashed
 from luthier.errors import DataError, RecipeError
-from luthier.words import Bm25, WeightedWords, cosine
-from luthier_prompting.frame import Frame
+from luthier.inference.bm25 import Bm25, WeightedWords, cosine
+from luthier.inference.embeddings.hashed import Hashed
+from luthier_prompting.prompt_template import Frame
 from luthier_prompting.selections.alike import Alike
 from luthier_prompting.selections.balanced import Balanced
 from luthier_prompting.selections.diverse import Diverse

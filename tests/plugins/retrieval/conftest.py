@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.embedding.hashed import Hashed
+from luthier.inference.embeddings.hashed import Hashed
 from luthier.models.bpe import byte_level_bpe
 from luthier_retrieval.documents import Document, Documents
 from luthier_retrieval.layouts.fenced import Fenced

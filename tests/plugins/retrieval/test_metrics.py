@@ -7,7 +7,7 @@ import math
 import pytest
 
 from luthier.errors import DataError, RecipeError
-from luthier.evaluate.metrics.metric import Attempt
+from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics.absence import Absence
 from luthier_retrieval.metrics.citation_precision import CitationPrecision
 from luthier_retrieval.metrics.citation_recall import CitationRecall

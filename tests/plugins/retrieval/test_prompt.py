@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from luthier.chatting import sources
-from luthier.citing import cited, says_absent, without_citations
-from luthier.data import encode
+from luthier.cli.chat_session import sources
+from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
+from luthier.evaluation.citations import cited, says_absent, without_citations
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.layouts.fenced import Fenced, key_for
 from luthier_retrieval.layouts.marked import Marked

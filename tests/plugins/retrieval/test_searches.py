@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.embedding.encoder import Encoder
-from luthier.embedding.hashed import Hashed
-from luthier.embedding.static import Static
 from luthier.errors import RecipeError
+from luthier.inference.embeddings.encoder import Encoder
+from luthier.inference.embeddings.hashed import Hashed
+from luthier.inference.embeddings.static import Static
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.neighbours.exact import Exact
 from luthier_retrieval.neighbours.hnsw import Hnsw

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from luthier.embedding.hashed import Hashed
 from luthier.errors import DataError, ResourceError
+from luthier.inference.embeddings.hashed import Hashed
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
 from luthier_retrieval.neighbours.hnsw import Hnsw

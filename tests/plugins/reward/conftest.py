@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from luthier.contracts import Example
 from luthier.models.random import Random
-from luthier.parts import Example
 
 
 @pytest.fixture(autouse=True)

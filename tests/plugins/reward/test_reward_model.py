@@ -13,21 +13,21 @@ import torch
 import transformers
 
 import luthier
-from luthier.adaptation import Full
+from luthier.contracts import Batch, Example, Row, Sequence
 from luthier.data.collate import collate
+from luthier.data.shared_prefixes import apart
 from luthier.errors import DataError, RecipeError
-from luthier.models.judging import Judging, judging
-from luthier.optimizers.adamw import AdamW
-from luthier.optimizers.schedules import Constant
-from luthier.parts import Batch, Example, Row, Sequence
-from luthier.rewards import rewards
-from luthier.sharing import apart
+from luthier.inference.reward_scores import rewards
+from luthier.models.adaptation import Full
+from luthier.models.sequence_classification import Judging, judging
+from luthier.training.optimizers.adamw import AdamW
+from luthier.training.optimizers.schedules import Constant
 from luthier_adapters.lora import Lora
 from luthier_reward.calibration import BINS, binned, calibration_error
 from luthier_reward.pairs import BradleyTerry
+from luthier_reward.process_rewards import Steps
 from luthier_reward.ratings import Classification, Regression, correlation
 from luthier_reward.reward_model import RewardModel
-from luthier_reward.steps import Steps
 from tests.command import luthier as command
 
 
@@ -162,8 +162,8 @@ def test_the_same_head_begins_each_time_and_nothing_else_changes(model: Any) -> 
 
 
 def test_a_language_model_gives_no_rewards_and_a_judge_no_answers(model: Any) -> None:
-    from luthier.prompt import Chat
-    from luthier.subject import Subject
+    from luthier.data.prompts import Chat
+    from luthier.inference.predictor import Subject
 
     asked = [[{"role": "user", "content": "Hm?"}]]
     with pytest.raises(RecipeError, match="answers and does not judge"):

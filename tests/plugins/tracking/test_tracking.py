@@ -17,7 +17,7 @@ from pytorch_lightning.demos.boring_classes import BoringModel
 from pytorch_lightning.loggers import Logger
 
 from luthier.errors import RecipeError
-from luthier.runs.folder import RunFolder
+from luthier.records.folder import RunFolder
 from luthier.training.guarded_logger import Guarded
 from luthier_tracking.csv_files import Csv
 from luthier_tracking.several import Several

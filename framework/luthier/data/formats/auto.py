@@ -11,8 +11,8 @@ from luthier.data.formats.detect import detect, no_format
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
+    from luthier.contracts import Example
     from luthier.data.formats import Format
-    from luthier.parts import Example
 
 
 @dataclass(frozen=True)

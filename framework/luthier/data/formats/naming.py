@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from luthier.data.formats.auto import Auto
 from luthier.data.formats.detect import KNOWN
 from luthier.errors import RecipeError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
     from luthier.data.formats import Format

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from luthier.data.encode.codec import Codec
+from luthier.contracts import Example
+from luthier.data.encoding.codec import Codec
 from luthier.data.ledger.entries import Entry, Finding
-from luthier.parts import Example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

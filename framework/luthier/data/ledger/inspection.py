@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luthier.data.encode.codec import Codec
+from luthier.contracts import Example, Row
+from luthier.data.encoding.codec import Codec
 from luthier.data.ledger.entries import Entry, Ledger
 from luthier.data.ledger.findings import findings
 from luthier.data.ledger.owners import owners
-from luthier.parts import Example, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from luthier.data.encode.codec import Codec
-from luthier.data.encode.template import Message
+from luthier.contracts import Example
+from luthier.data.encoding.codec import Codec
+from luthier.data.encoding.template import Message
 from luthier.errors import LuthierError
-from luthier.parts import Example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -8,7 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment
 
 from luthier.data.ledger.entries import Ledger
-from luthier.report.inert import visible
+from luthier.reporting.escaping import visible
 
 MOST_TOKENS = 4000
 """Tokens of one example that a page shows; it says how many more there are."""

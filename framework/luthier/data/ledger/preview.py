@@ -15,7 +15,7 @@ from luthier.data.ledger.terminal import show
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.console import Console
+    from luthier.reporting.console import Console
 
 
 def say(ledgers: Sequence[Ledger], console: Console, *, every_token: bool = False, html: Path | None = None) -> int:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from luthier.data.ledger.entries import Entry, Ledger
-from luthier.report.inert import visible
+from luthier.reporting.escaping import visible
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 _TRAINED = ("black on green", "black on bright_green")  # two of each, so that neighbours can be told apart

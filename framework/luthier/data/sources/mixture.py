@@ -14,10 +14,10 @@ from luthier.data.examples import content_key
 from luthier.data.records import Tally
 from luthier.data.state import state_of
 from luthier.errors import RecipeError
-from luthier.nearest import nearest
+from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
-    from luthier.parts import Example, Source
+    from luthier.contracts import Example, Source
 
 
 @dataclass(kw_only=True)

@@ -22,8 +22,8 @@ from luthier.data.splits import Splits, split_named
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
+    from luthier.contracts import Example
     from luthier.data.formats import Format
-    from luthier.parts import Example
 
 
 class RecordsSource(ABC):

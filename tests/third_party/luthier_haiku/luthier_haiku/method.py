@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from luthier.data import encode
-from luthier.language_model import LanguageModelMethod, shifted
-from luthier.parts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.contracts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.data import encoding as encode
+from luthier.training.language_model import LanguageModelMethod, shifted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

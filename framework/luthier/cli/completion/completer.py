@@ -1,0 +1,174 @@
+"""What could come next on a command line: verbs, flags, questions, answers, settings and their values, runs, files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luthier.cli.verbs import BUILT_IN, Verb, built_in
+from luthier.config import checks, signatures, type_hints
+from luthier.errors import LuthierError
+from luthier.workflows.pipelines import addressing
+
+if TYPE_CHECKING:
+    from luthier.config.compose import Composer
+
+FLAGS = {
+    "--multirun": (), "-m": (), "--run": (), "--resolve": (), "--hydra-help": (), "--help": (), "--version": (),
+    "--json": (), "--debug": (), "--package": (), "--trust": (), "--config-dir": (), "-p": (),
+    "--cfg": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+}  # fmt: skip
+
+
+def from_environment(composer: Composer, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The candidates for the line that a shell hands over, up to its cursor."""
+    line = environ.get("COMP_LINE", "")
+    point = int(environ.get("COMP_POINT", "") or len(line))
+    return Completer(composer).candidates(line[:point])
+
+
+@dataclass(frozen=True, slots=True)
+class Completer:
+    """Candidates as whole words; those that go on end with `=`, `.` or `/`."""
+
+    composer: Composer
+
+    def candidates(self, line: str) -> list[str]:
+        words = line.split()[1:]
+        word = words.pop() if words and not line[-1:].isspace() else ""
+        verb = next((self._verb(first) for first in words[:1]), None)
+        found = self._after(words[-1] if words else "", word, verb)
+        if found is None and word.startswith("-"):
+            found = [*FLAGS, *(_flags(verb) if verb else ())]
+        if found is None:
+            found = self._of_verb(verb, words[1:], word) if verb else self._of_recipe(words, word)
+            found = [*found, *self._verbs()] if not words else found
+        return sorted({candidate for candidate in found if candidate.startswith(word)})
+
+    def _after(self, flag: str, word: str, verb: Verb | None) -> Iterable[str] | None:
+        """What a flag takes; None where it takes nothing."""
+        names = [plugin.name for plugin in self.composer.plugins.known]
+        values: dict[str, Callable[[], Iterable[str]]] = {
+            "-p": lambda: [f"no:{name}" for name in names],
+            "--config-dir": lambda: files(word, only_folders=True),
+            "--trust": list,
+            "--package": lambda: checks.PARTS,
+        }
+        if flag in values:
+            return values[flag]()
+        own = next((action for action in _actions(verb) if flag in action.option_strings), None) if verb else None
+        if own is None or own.nargs == 0:
+            return FLAGS.get(flag) or None
+        return [str(choice) for choice in own.choices] if own.choices is not None else files(word)
+
+    def _verbs(self) -> list[str]:
+        return [*BUILT_IN, *(verb.name for _, verbs in self.composer.plugins.ask("luthier_verbs") for verb in verbs)]
+
+    def _verb(self, name: str) -> Verb | None:
+        if name in BUILT_IN:
+            return built_in(name)
+        foreign = (verb for _, verbs in self.composer.plugins.ask("luthier_verbs") for verb in verbs)
+        return next((verb for verb in foreign if verb.name == name), None)
+
+    def _of_verb(self, verb: Verb, words: list[str], word: str) -> Iterable[str]:
+        """What the verb's next argument can be: one of its choices, else what its metavar says."""
+        given = [one for one in words if not one.startswith("-")]
+        positional = [action for action in _actions(verb) if not action.option_strings]
+        action = next(
+            (one for index, one in enumerate(positional) if index >= len(given) or one.nargs in ("*", "+")), None
+        )
+        if action is None:
+            return ()
+        if action.choices is not None:
+            return [str(choice) for choice in action.choices]
+        kinds: dict[str, Callable[[], Iterable[str]]] = {
+            "key=value": lambda: self._of_recipe(words, word),
+            "QUESTION": self.composer.catalog.questions,
+            "WHAT": lambda: [
+                *self.composer.catalog.questions(),
+                "exit-codes",
+                "batch",
+                *map(str, self.composer.catalog),
+            ],
+            "RUN": lambda: [*_runs(), *files(word)],
+            "FILE": lambda: files(word),
+            "FOLDER": lambda: files(word, only_folders=True),
+        }
+        return kinds.get(str(action.metavar), tuple)()
+
+    def _of_recipe(self, words: list[str], word: str) -> Iterable[str]:
+        """Questions, answers and settings as Hydra completes them, and the values that a setting can have."""
+        from hydra.plugins.completion_plugin import DefaultCompletionPlugin
+
+        overrides = [one for one in words if "=" in one or one.startswith("~")]
+        if addressing.named(overrides):
+            return self._of_pipeline(overrides, word)
+        try:
+            hydra = DefaultCompletionPlugin(self.composer.gate)._query(
+                "config", " ".join([*overrides, word]) + (" " if not word else "")
+            )
+            own = self._values(overrides, word) if "=" in word else []
+        except LuthierError:  # while typing, a line may be wrong
+            return []
+        return own or [one for found in hydra if "._" not in found for one in self._open(found, word)]
+
+    def _of_pipeline(self, overrides: list[str], word: str) -> Iterable[str]:
+        """The steps, behind which stands what can be said to one, and what can be said to each of them."""
+        try:
+            steps = addressing.asked_for(overrides, self.composer.catalog).steps
+        except LuthierError:
+            return []
+        own = next((step for step in steps if word.startswith(f"{step.name}.")), None)
+        if own is None:
+            return [*(f"{step.name}." for step in steps), *self._of_recipe([], word)]
+        start = f"{own.name}."
+        said = own.after({name: name for name in own.needs})
+        return [start + found for found in self._of_recipe(said, word.removeprefix(start))]
+
+    def _open(self, found: str, word: str) -> list[str]:
+        """A question is answered after `=` and may ask others after `/`; of Hydra, only what is asked for."""
+        if found in self.composer.catalog.questions():
+            return [f"{found}=", f"{found}/"]
+        return [found] if not found.startswith("hydra") or word.startswith("h") else []
+
+    def _values(self, overrides: list[str], word: str) -> list[str]:
+        key = word.partition("=")[0]
+        path, _, name = key.lstrip("+").rpartition(".")
+        node: Any = checks.at(self.composer.compose(overrides, complete=False).config, path) if path else None
+        if node is None or "_target_" not in node:
+            return []
+        setting = signatures.signature(node["_target_"]).settings.get(name)
+        return [f"{key}={value}" for value in type_hints.choices(setting.type)] if setting else []
+
+
+def _actions(verb: Verb) -> list[argparse.Action]:
+    parser = argparse.ArgumentParser(add_help=False)
+    verb.declare(parser)
+    return parser._actions
+
+
+def _flags(verb: Verb) -> list[str]:
+    return [option for action in _actions(verb) for option in action.option_strings]
+
+
+def _runs() -> list[str]:
+    """The run folders of this working folder, the newest first."""
+    folders = [folder for folder in Path("runs").glob("*") if folder.is_dir()]
+    return [str(folder) for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True)]
+
+
+def files(word: str, *, only_folders: bool = False) -> list[str]:
+    """Paths that begin with the word; folders end with a slash."""
+    folder = Path(word) if word.endswith("/") else Path(word).parent
+    around = folder.iterdir() if folder.is_dir() else ()
+    prefix = "" if word in {"", "."} or "/" not in word else word[: word.rindex("/") + 1]
+    return [
+        f"{prefix}{path.name}{'/' if path.is_dir() else ''}"
+        for path in around
+        if (path.is_dir() or not only_folders) and (not path.name.startswith(".") or Path(word).name.startswith("."))
+    ]

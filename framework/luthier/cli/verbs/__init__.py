@@ -1,0 +1,74 @@
+"""`luthier <verb> …` does one thing; each verb is a file of this folder, or comes from a plugin's `luthier_verbs`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luthier.config.catalog import Catalog
+    from luthier.config.compose import Composer
+    from luthier.plugins.registry import Plugins
+    from luthier.reporting.console import Console
+
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "demo": "Customise a tiny model on packaged data, offline, in seconds",
+        "init": "Write a commented starter recipe for your own data file",
+        "recipes": "List the recipes, or the answers to a question",
+        "plugins": "List the plugins and what each brings",
+        "explain": "Say what an answer is: settings, types, defaults, paper, an example",
+        "plan": "Check a recipe and estimate memory, time and disk; load and write nothing",
+        "preview": "Show each token of your examples with its message, mask and weight",
+        "chat": "Talk to the model that a run made",
+        "export": "Write a run's model as plain transformers load it",
+        "evaluate": "Score one or several runs on the same examples",
+        "advise": "Say which recipes to compare first, from what you have, and why",
+        "compare": "Run recipes on one evaluation and one budget, and report quality against cost",
+        "measure": "Time the answers of a run's model: latency, tokens a second, memory, size",
+        "schema": "Print the JSON Schema of a recipe, for editors",
+        "completion": "Print or install completion for bash, zsh or fish",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a verb is given: its parsed arguments, the console to speak through, and the plugins."""
+
+    arguments: argparse.Namespace
+    console: Console
+    plugins: Plugins
+    flags: Any
+
+    def catalog(self, config_dir: str | None = None) -> Catalog:
+        """The answers that can be given in this working folder."""
+        from luthier.cli import main as cli
+
+        return cli.catalog(self.plugins, config_dir)
+
+    def composer(self, config_dir: str | None = None) -> Composer:
+        """What composes a recipe in this working folder."""
+        from luthier.cli import main as cli
+
+        return cli.composer(self.flags, self.console, config_dir=config_dir, plugins=self.plugins)
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A name, a line of help, a function that declares the arguments and one that acts and gives the exit code."""
+
+    name: str
+    help: str
+    declare: Callable[[argparse.ArgumentParser], None]
+    act: Callable[[Call], int]
+
+
+def built_in(name: str) -> Verb:
+    """Import the file of a verb; it has `declare` and `act`."""
+    module = import_module(f"luthier.cli.verbs.{name}")
+    return Verb(name, BUILT_IN[name], module.declare, module.act)

@@ -1,0 +1,99 @@
+"""`luthier chat RUN`: talk to the model that a run made."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from luthier.cli.verbs import Call
+from luthier.errors import DataError
+from luthier.errors.suggestions import nearest
+from luthier.reporting.console import Console, harmless
+
+if TYPE_CHECKING:
+    from luthier.cli.chat_session import Chat
+
+HELP = "/reset forgets the conversation, /system TEXT changes the system prompt, /quit ends."
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of a finished run, or an artifact")
+    parser.add_argument("--message", metavar="TEXT", help="say one thing, print the answer and end")
+    parser.add_argument("--system", metavar="TEXT", default="", help="a system prompt")
+    parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N", help="of one answer (default: 256)")
+    parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0, the default: the likeliest")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest that make up P")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn")
+
+
+def act(call: Call) -> int:
+    from luthier import load
+    from luthier.cli.chat_session import Chat
+    from luthier.inference.generation import Sampling
+
+    asked = call.arguments
+    sampling = Sampling(
+        max_new_tokens=asked.max_new_tokens, temperature=asked.temperature, top_p=asked.top_p, seed=asked.seed
+    )
+    artifact = load(asked.run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
+    chat = Chat(artifact, sampling, asked.system)
+    if asked.message is not None:
+        _answer(chat, asked.message, call.console)
+        return 0
+    if sys.stdin.isatty():
+        call.console.say(HELP)
+    for line in _lines():
+        if line.startswith("/") and not _obey(chat, line, call.console):
+            return 0
+        if line and not line.startswith("/"):
+            try:
+                _answer(chat, line, call.console)
+            except DataError as error:  # such as a conversation that has grown too long
+                call.console.say(f"{error} /reset starts anew.")
+    return 0
+
+
+def _lines() -> Iterator[str]:
+    """What the person types, or the lines of a pipe."""
+    if not sys.stdin.isatty():
+        yield from (line.strip() for line in sys.stdin)
+        return
+    with suppress(ImportError):
+        import readline  # noqa: F401 - gives input() a history
+    while True:
+        try:
+            yield input("you> ").strip()
+        except EOFError:
+            return
+
+
+def _answer(chat: Chat, text: str, console: Console) -> None:
+    if console.as_json:
+        record = chat.say(text)
+        print(json.dumps({"message": text, **record}), flush=True)
+        return
+    record = chat.say(text, lambda piece: print(harmless(piece, sys.stdout), end="", flush=True))
+    print()
+    for source in record.get("sources", ()):
+        place = " › ".join(filter(None, [source["document"], source["heading"]]))
+        console.say(harmless(f"[{source['number']}] {place}", sys.stderr))
+
+
+def _obey(chat: Chat, line: str, console: Console) -> bool:
+    """Do what a line that starts with a slash asks; false ends the chat."""
+    word, _, rest = line.partition(" ")
+    commands: dict[str, Callable[[], Any]] = {
+        "/reset": chat.reset,
+        "/system": lambda: setattr(chat, "system", rest),
+        "/help": lambda: console.say(HELP),
+        "/quit": lambda: None,
+    }
+    if word not in commands:
+        console.say(f"There is no {word}. {nearest(word, commands, 'There are')}")
+    else:
+        commands[word]()
+    return word != "/quit"

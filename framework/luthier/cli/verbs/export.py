@@ -1,0 +1,26 @@
+"""`luthier export RUN FOLDER`: the adapter merged into the weights, for tools that know nothing of adapters."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from luthier.cli.verbs import Call
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of a finished run, or an artifact")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder for config, weights and tokenizer")
+
+    parser.add_argument(
+        "--without-prompt", action="store_true", help="leave out what the run's prompt says; else the template has it"
+    )
+
+
+def act(call: Call) -> int:
+    from luthier.workflows.artifact import load
+
+    artifact = load(call.arguments.run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
+    artifact.export(call.arguments.folder, prompted=not call.arguments.without_prompt)
+    call.console.data(str(call.arguments.folder), {"folder": str(call.arguments.folder)})
+    return 0

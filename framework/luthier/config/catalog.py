@@ -1,0 +1,118 @@
+"""Every answer that can be given: the option files of the core, of the plugins and of the working folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luthier.errors import PluginError
+from luthier.plugins.registry import Plugins
+
+USER = "this folder"
+NO_PARTS = {".", "recipe", "pipeline", "debug", "advice"}
+_NOT_WORDS = ("@package", "yaml-language-server")
+_TARGET = re.compile(r"^[^#\n]*?\b_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One option file: `question` is its Hydra group (`method/objective`), `owner` the plugin that ships it."""
+
+    question: str
+    name: str
+    file: Path
+    owner: str
+
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.question}={self.name}"
+
+    @property
+    def shown(self) -> str:
+        """Its file, as short as it can be said: from the working folder, or from the package that ships it."""
+        if self.place.startswith("pkg://"):
+            inside = "" if self.question == "." else f"{self.question}/"
+            return f"{self.place.removeprefix('pkg://').replace('.', '/')}/{inside}{self.file.name}"
+        return os.path.relpath(self.file) if self.file.is_relative_to(Path.cwd()) else str(self.file)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it answers one of a recipe's questions: recipes, pipelines, presets and advice are no parts."""
+        return self.question not in NO_PARTS
+
+    @property
+    def text(self) -> str:
+        return self.file.read_text(encoding="utf-8")
+
+    @property
+    def headline(self) -> str:
+        """What it is: the first comment of its file, `# @package` aside."""
+        return self._first_comment.partition("   ")[0].rstrip()
+
+    @property
+    def how_to_run(self) -> str:
+        """The command that its file gives, or the shortest one for a recipe or pipeline."""
+        return self.said_command or (f"luthier {self}" if self.question in {"recipe", "pipeline"} else "")
+
+    @property
+    def said_command(self) -> str:
+        """The command that the first comment gives behind three spaces."""
+        return self._first_comment.partition("   ")[2].strip()
+
+    @property
+    def _first_comment(self) -> str:
+        with self.file.open(encoding="utf-8", errors="replace") as file:
+            lines = file.read(4096).splitlines()
+        comments = (line.lstrip("# ").rstrip() for line in lines if line.startswith("#"))
+        return next((comment for comment in comments if not comment.startswith(_NOT_WORDS)), "")
+
+    @property
+    def targets(self) -> list[str]:
+        return _TARGET.findall(self.text)
+
+
+@dataclass
+class Catalog:
+    """The answers by question and name. Two owners of the same answer are refused (exit 7)."""
+
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    search_path: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plugins: Plugins, *user_folders: Path) -> Catalog:
+        catalog = cls()
+        for owner, (place, folder) in plugins.recipe_folders().items():
+            catalog._add(owner, place, folder)
+        for folder in user_folders:
+            if folder.is_dir():
+                catalog._add(USER, f"file://{folder.resolve()}", folder)
+        return catalog
+
+    def _add(self, owner: str, place: str, folder: Path) -> None:
+        self.search_path[place] = owner
+        for file in sorted(folder.rglob("*.yaml")):
+            question = file.parent.relative_to(folder).as_posix()
+            answer = Answer(question, file.stem, file, owner, place)
+            twin = self.answers.setdefault((question, file.stem), answer)
+            if twin is not answer and question != ".":
+                raise PluginError(
+                    f"Both {twin.owner} ({twin.file}) and {owner} ({file}) answer {answer}.",
+                    hint=f"Rename one of them, or switch one off with -p no:{owner}.",
+                )
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(self.answers.values())
+
+    def questions(self) -> list[str]:
+        return sorted({question for question, _ in self.answers if question != "."})
+
+    def names(self, question: str) -> list[str]:
+        return sorted(name for asked, name in self.answers if asked == question)
+
+    def installed_targets(self) -> set[str]:
+        """Exactly the callables that option files of installed packages name."""
+        return {target for answer in self if answer.owner != USER for target in answer.targets}

@@ -1,0 +1,139 @@
+"""What a command line says, word by word, in Hydra's grammar: answers to questions, and values of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luthier.config.names import refuse_bad_name
+from luthier.errors import RecipeError
+from luthier.errors.suggestions import nearest
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+    from luthier.config.catalog import Catalog
+
+SIGNS = "+~"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One override: its text, its key without signs and package, and its values: one, but in sweeps."""
+
+    text: str
+    key: str
+    package: str | None
+    values: tuple[str, ...]
+    override: Override
+
+    @property
+    def sweeps(self) -> bool:
+        return bool(self.override.is_sweep_override())
+
+    @property
+    def path(self) -> str:
+        """The path of the setting, as the composed recipe has it."""
+        return self.key.replace("/", ".")
+
+    def with_value(self, value: str) -> str:
+        return f"{self.text.partition('=')[0]}={value}"
+
+
+def read(overrides: Sequence[str], catalog: Catalog | None = None) -> list[Word]:
+    """Parse the overrides; RecipeError for one that is neither question=answer nor setting=value."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser, words = OverridesParser.create(), []
+    for text in overrides:
+        try:
+            override = parser.parse_override(text)
+        except HydraException as error:
+            raise _unreadable(text, error) from error
+        if not override.key_or_group:
+            raise RecipeError(f"{text!r} does not say which setting it means.", where=text)
+        words.append(Word(text, override.key_or_group, override.package, _values(override, catalog), override))
+    return words
+
+
+def _values(override: Any, catalog: Catalog | None) -> tuple[str, ...]:
+    """What is listed; of an interval its beginning; of a pattern the answers that it fits, where they are known."""
+    from hydra.core.override_parser.types import Glob, IntervalSweep
+
+    value = override.value()
+    if isinstance(value, Glob):
+        return tuple(value.filter(catalog.names(override.key_or_group))) if catalog else ()
+    if isinstance(value, IntervalSweep):
+        return (str(value.start),)
+    if override.is_choice_sweep() or override.is_discrete_sweep():
+        return tuple(str(value) for value in override.sweep_string_iterator())
+    return () if override.is_sweep_override() or override.is_delete() else (str(override.value()),)
+
+
+def _unreadable(text: str, error: Exception) -> RecipeError:
+    if "=" not in text and not text.startswith("~"):
+        hint = f"A verb comes first (luthier {text} …); a setting is written {text}=VALUE."
+        return RecipeError(f"{text!r} is neither question=answer nor setting=value.", where=text, hint=hint)
+    reason = str(error).splitlines()[0].partition("See https")[0].strip()
+    return RecipeError(
+        f"{text!r} cannot be read: {reason}.",
+        where=text,
+        hint="Put a value with special signs into quotes: key='\"a=b\"'.",
+    )
+
+
+def refuse_unknown_answers(words: Sequence[Word], catalog: Catalog) -> None:
+    """RecipeError with the nearest names for a question that does not exist, or an answer that it does not have."""
+    questions = catalog.questions()
+    for word in words:
+        if word.key.split("/")[0] == "hydra" or word.override.is_delete():
+            continue
+        if word.sweeps and not word.values:
+            raise no_such_answer(word.key, word.text.partition("=")[2], catalog, where=word.text)
+        if word.key in questions:
+            for value in word.values:
+                _refuse_unknown_answer(word, value, catalog)
+        elif "/" in word.key or word.package is not None:
+            raise no_such_question(word.key, catalog, where=word.text)
+
+
+def _refuse_unknown_answer(word: Word, value: str, catalog: Catalog) -> None:
+    if isinstance(word.override.value(), (dict, list)):
+        return
+    if value == "None":
+        hint = f"Leave it out, or take the question away with ~{word.key}."
+        raise RecipeError(f"{word.text!r} is no answer.", where=word.text, hint=hint)
+    if not value:
+        raise no_such_answer(word.key, value, catalog, where=word.text)
+    refuse_bad_name(value, where=word.text)
+    if value not in catalog.names(word.key):
+        raise no_such_answer(word.key, value, catalog, where=word.text)
+
+
+def no_such_question(question: str, catalog: Catalog, *, where: str) -> RecipeError:
+    hint = nearest(question, catalog.questions(), "There are")
+    return RecipeError(f"There is no question {question!r}.", where=where, hint=hint)
+
+
+def no_such_answer(question: str, name: str, catalog: Catalog, *, where: str) -> RecipeError:
+    names = catalog.names(question)
+    if not names:
+        return no_such_question(question, catalog, where=where)
+    return RecipeError(
+        f"There is no answer {name!r} to {question}.", where=where, hint=nearest(name, names, "There are")
+    )
+
+
+def first_jobs(words: Sequence[Word]) -> list[list[str]]:
+    """Of a sweep, the command lines that use every listed value once; the first has the first value of each."""
+    kept = [word for word in words if not word.sweeps or word.values]
+    first = [word.with_value(word.values[0]) if word.sweeps else word.text for word in kept]
+    others = [
+        [*first[:place], word.with_value(value), *first[place + 1 :]]
+        for place, word in enumerate(kept)
+        if word.sweeps
+        for value in word.values[1:]
+    ]
+    return [first, *others]

@@ -1,0 +1,176 @@
+"""From a command line to a checked configuration: compose, say what is wrong in our own words, check names and trust.
+
+Everything here happens before anything is loaded. The result is a plain, resolved copy: what was checked is what will
+be built.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from hydra import version
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from luthier.config import checks, command_line, trust
+from luthier.config import messages as wording
+from luthier.config.catalog import Answer, Catalog
+from luthier.config.fingerprint import recipe_hash
+from luthier.config.loader import Gate
+from luthier.config.origins import Origins
+from luthier.config.signatures import MissingSettingError
+from luthier.config.stale import drop_stale
+from luthier.config.stored import escaped
+from luthier.errors import LuthierError, RecipeError
+from luthier.plugins.registry import Plugins
+
+ROOT_FILE = "config"
+PARTS = checks.PARTS
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A checked configuration with the answers that were chosen and what was left out of the recipe.
+
+    `given` is the recipe's file as it stands, `purpose` its first line, `vouched` what `--trust` named, `flags` what
+    another composition of the same overrides needs on its command line, `started` when it was made, in seconds since
+    1970: before anything was imported or fetched for it.
+    """
+
+    config: DictConfig
+    choices: dict[str, str]
+    overrides: list[str]
+    dropped: list[str] = field(default_factory=list)
+    given: str = ""
+    purpose: str = ""
+    vouched: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    started: float = field(default_factory=time.time)
+
+    @property
+    def recipe(self) -> str:
+        chosen = self.choices.get("recipe")
+        return chosen if chosen and chosen != "None" else "luthier"
+
+    @property
+    def hash(self) -> str:
+        return recipe_hash(self.config)
+
+
+@dataclass(frozen=True)
+class Composer:
+    """All that composing needs to know: the installed plugins, their answers, what the user vouched for."""
+
+    plugins: Plugins
+    catalog: Catalog
+    vouched: tuple[str, ...] = ()
+
+    @cached_property
+    def gate(self) -> Gate:
+        version.setbase("1.3")
+        setup_globals()
+        JobRuntime.instance().set("name", "luthier")
+        return Gate(self.catalog)
+
+    def compose(self, overrides: Sequence[str], *, complete: bool = True) -> Composition:
+        """Compose, check and resolve; RecipeError (2), Refused (6) or PluginError (7) where that cannot be.
+
+        With `complete` false, settings that must be given may still be missing.
+        """
+        words = command_line.read(overrides, self.catalog)
+        command_line.refuse_unknown_answers(words, self.catalog)
+        raw = self._load(list(overrides))
+        choices = answered(raw.hydra)
+        _pretend_to_run(raw)
+        with read_write(raw), open_dict(raw):
+            del raw["hydra"]
+        return self.check(raw, choices, overrides, complete=complete)
+
+    def check(
+        self, raw: DictConfig, choices: dict[str, str], overrides: Sequence[str], *, complete: bool = True
+    ) -> Composition:
+        """Refuse untrusted code and unknown or mistyped settings, then drop what a recipe says to an answer it lost."""
+        resolved = self._resolve(raw)
+        trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
+        recipe, debug = (self.catalog.answers.get((file, str(choices.get(file)))) for file in ("recipe", "debug"))
+        dropped = drop_stale(resolved, _as_written(recipe), choices)
+        drop_stale(resolved, _as_written(debug), choices)
+        found = checks.complaints(resolved, self.root)
+        found = [error for error in found if complete or not isinstance(error, MissingSettingError)]
+        if found:
+            raise self._together(found, overrides)
+        config = OmegaConf.create(escaped(resolved))
+        OmegaConf.set_readonly(config, True)  # also for plugins, who are shown it
+        reasons = [sentence for _, said in self.plugins.ask("luthier_check", config=config) for sentence in said]
+        if reasons:
+            raise RecipeError("\n".join(reasons))
+        given, purpose = (recipe.text, recipe.headline) if recipe else ("", "")
+        return Composition(config, choices, list(overrides), dropped, given, purpose, self.vouched)
+
+    def origins(self, overrides: Sequence[str]) -> Origins:
+        return Origins(self.gate, self.catalog, ROOT_FILE, overrides)
+
+    @cached_property
+    def root(self) -> dict[str, Any]:
+        """config.yaml as it stands: what may be said at the top of a recipe."""
+        root: Any = OmegaConf.to_container(OmegaConf.load(self.catalog.answers[".", ROOT_FILE].file), resolve=False)
+        return {str(key): value for key, value in root.items() if key not in {"defaults", "hydra"}}
+
+    def _load(self, overrides: list[str]) -> DictConfig:
+        try:
+            return self.gate.load_configuration(ROOT_FILE, overrides, RunMode.RUN)
+        except Exception as error:  # Hydra raises ValueError, KeyError, … for what stands in a file
+            raise wording.in_our_words(error, self.catalog, lambda: self._keys_without_values(overrides)) from error
+
+    def _keys_without_values(self, overrides: list[str]) -> list[str]:
+        """The settings of the same composition without the values that the command line gives."""
+        questions = self.catalog.questions()
+        answers = [word.text for word in command_line.read(overrides) if word.key in questions]
+        try:
+            plain: Any = OmegaConf.to_container(self.gate.load_configuration(ROOT_FILE, answers, RunMode.RUN))
+        except Exception:  # the first error is the one to tell
+            return []
+        return [path for path in checks.settings_of(plain) if not path.startswith("hydra")]
+
+    def _resolve(self, raw: DictConfig) -> dict[str, Any]:
+        try:
+            return OmegaConf.to_container(raw, resolve=True)  # type: ignore[return-value]
+        except OmegaConfBaseException as error:
+            raise wording.in_our_words(
+                error, self.catalog, lambda: list(checks.settings_of(OmegaConf.to_container(raw)))
+            ) from error
+
+    def _together(self, found: Sequence[LuthierError], overrides: Sequence[str]) -> RecipeError:
+        """All complaints as one, each with the line of the file, or the word, that says it."""
+        origins = self.origins(overrides)
+        for error in found:
+            origin = None if isinstance(error, MissingSettingError) else origins.find(error.where)
+            error.where = str(origin) if origin else error.where
+        if len(found) == 1:
+            return RecipeError(found[0].message, where=found[0].where, hint=found[0].hint)
+        return RecipeError("\n".join(map(str, found)), where="")
+
+
+def _as_written(answer: Answer | None) -> dict[str, Any]:
+    """The answer's own file, nothing resolved; empty without one."""
+    return dict(OmegaConf.to_container(OmegaConf.load(answer.file), resolve=False)) if answer else {}  # type: ignore[arg-type]
+
+
+def answered(hydra: Any) -> dict[str, str]:
+    """Question -> answer, as Hydra chose them; a question that is left open is not there."""
+    return {str(question): str(answer) for question, answer in hydra.runtime.choices.items() if answer is not None}
+
+
+def _pretend_to_run(raw: DictConfig) -> None:
+    """Let `${hydra:…}` mean in a composition ahead of the run what it will mean in the run."""
+    with read_write(raw.hydra), open_dict(raw.hydra):
+        raw.hydra.runtime.output_dir = os.path.abspath(str(raw.hydra.run.dir))
+    HydraConfig.instance().set_config(raw.copy())

@@ -1,0 +1,129 @@
+"""The one gate between recipe files and Hydra: whatever Hydra composes, here or in a sweep, has passed it.
+
+Hydra composes more than once (ahead of a run, for the run, for each job of a sweep), and before luthier's own code sees
+the result it has set up logging, callbacks, launcher and sweeper from it. So what concerns Hydra's own section is
+checked where all of these come by: in the loader.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.utils import create_config_search_path
+from hydra.core.object_type import ObjectType
+from omegaconf import DictConfig, OmegaConf
+
+from luthier.config import bounds, command_line, replaced, trust
+from luthier.config.catalog import USER, Catalog
+from luthier.config.names import refuse_bad_name
+from luthier.errors import Refused
+from luthier.plugins.registry import CORE_RECIPES
+from luthier.workflows.sweeps import optuna_sweeper
+
+if TYPE_CHECKING:
+    from hydra._internal.config_repository import IConfigRepository
+    from hydra._internal.defaults_list import DefaultsList
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.core.default_element import ResultDefault
+    from hydra.plugins.config_source import ConfigResult, ConfigSource
+    from hydra.types import RunMode
+
+
+class Gate(ConfigLoaderImpl):
+    """Hydra's loader over the recipe folders of a catalog; Refused (exit 6) where a recipe reaches for code."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        optuna_sweeper.register()
+        super().__init__(_search_path(catalog))
+        self.repository = self._guarded = _GuardedRepository(self.config_search_path, catalog)
+        OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        for override in overrides:
+            if override.lstrip("+~").partition("=")[0].strip() == "hydra.searchpath":
+                raise Refused(
+                    "hydra.searchpath would take recipes from anywhere.", where=override, hint="Say --config-dir DIR."
+                )
+        self._guarded.heed(overrides)
+        said = [_open(override) for override in overrides]
+        config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
+        trust.refuse_hydra_code(config.hydra)
+        plain: Any = OmegaConf.to_container(config, resolve=False)
+        trust.refuse_secrets(plain)
+        bounds.refuse_growing({key: value for key, value in plain.items() if key != "hydra"})
+        if "name" in plain:
+            refuse_bad_name(str(config.name), where="name")
+        return config
+
+    def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:
+        self._guarded.heed(overrides)
+        return super().compute_defaults_list(config_name, overrides, run_mode)
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        loaded = super()._load_single_config(default, repo)
+        if loaded.provider == USER and isinstance(loaded.config, DictConfig):
+            trust.refuse_hydra_settings(loaded.config, where=str(default.config_path))
+        return loaded
+
+
+class _GuardedRepository(ConfigRepository):
+    """Hydra's files by name: each name is looked at first, and so is each file of a folder that is the user's own.
+
+    Of the questions of a recipe and of `debug`, those that `replaced` answers do not ask are left out; those that the
+    `preset` of `debug` answers have its answer at every place that they are asked for.
+    """
+
+    def __init__(self, search_path: ConfigSearchPath, catalog: Catalog) -> None:
+        super().__init__(search_path)
+        self.catalog = catalog
+        self.replaced: dict[str, str] = {}
+        self.preset: dict[str, str] = {}
+
+    def heed(self, overrides: list[str]) -> None:
+        """What the command line says bears on the recipes that are loaded for it."""
+        words = command_line.read(overrides)
+        self.preset = replaced.preset(words, self.catalog)
+        self.replaced = self.preset | replaced.said(words, self.catalog)
+
+    def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
+        if config_path:
+            refuse_bad_name(config_path)
+        return super()._find_object_source(config_path, object_type)
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        if source is not None and source.provider == USER:
+            bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
+        loaded = super().load_config(config_path)
+        if loaded is not None and loaded.defaults_list and config_path.startswith(("recipe/", "debug/")):
+            entries = replaced.still_asked(loaded.defaults_list, self.replaced, self.catalog)
+            loaded.defaults_list = replaced.everywhere(entries, self.preset)
+        return loaded
+
+
+def _open(override: str) -> str:
+    """A mapping may be given new keys without a sign in front; the check of its names comes later."""
+    return f"++{override}" if re.match(r"[\w.]+=\{", override) else override
+
+
+def _search_path(catalog: Catalog) -> ConfigSearchPath:
+    path = create_config_search_path(CORE_RECIPES)
+    for place, owner in catalog.search_path.items():
+        if place != CORE_RECIPES:
+            path.append(provider=owner, path=place)
+    entries = path.get_path()
+    entries[:] = sorted(
+        entries, key=lambda entry: entry.provider == "schema"
+    )  # Hydra wants its structured configs last
+    return path

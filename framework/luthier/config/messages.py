@@ -1,0 +1,92 @@
+"""What Hydra and OmegaConf complain about, in our own words and with the nearest names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from luthier.config import bounds, command_line
+from luthier.config.catalog import Catalog
+from luthier.errors import LuthierError, RecipeError
+from luthier.errors.suggestions import nearest
+
+_LOOKUPS = (
+    r"(?:In '(?P<file>[^']+)': )?Could not (?:find|load) '(?P<answer>[^']+)'",
+    r"(?:In '(?P<file>[^']+)': )?Could not (?:override|delete) '(?P<question>[^']+)'\.(?: No match|\s*Did you mean)",
+    r"Could not delete from config\. '(?P<key>[^']+)' does not exist",
+    r"Could not override '(?P<key>[^']+)'",
+    r"Key '(?P<key>[^']+)' (?:is )?not in",
+    r"Interpolation key '(?P<reference>[^']+)' not found",
+)
+
+
+def in_our_words(error: Exception, catalog: Catalog, keys: Callable[[], list[str]]) -> LuthierError:
+    """The error as a sentence; `keys` gives the settings that the composition has, where a name is to be compared."""
+    if isinstance(error, LuthierError):
+        return error
+    if isinstance(error, yaml.YAMLError):
+        return bounds.unreadable(error, _file_in(error))
+    text = "\n".join(filter(None, (str(error), str(error.__cause__ or ""))))
+    for pattern in _LOOKUPS:
+        if found := re.search(pattern, text, re.DOTALL):
+            options = re.findall(
+                r"^\t(\S+)$", text.partition("Available options in")[2].partition("Config search")[0], re.M
+            )
+            return _not_found(
+                {name: value for name, value in found.groupdict().items() if value}, catalog, keys, options
+            )
+    said = " ".join(text.partition("Set the environment")[0].split())
+    where = str(getattr(error.__cause__ or error, "full_key", "") or "")
+    return RecipeError(said or type(error).__name__, where=where, hint="See `luthier --help`.")
+
+
+def _not_found(
+    found: dict[str, str], catalog: Catalog, keys: Callable[[], list[str]], options: list[str]
+) -> RecipeError:
+    where = _file(found.get("file"), catalog)
+    if answer := found.get("answer"):
+        question, _, name = answer.rpartition("/")
+        if question.startswith("hydra/"):
+            return RecipeError(
+                f"Hydra has no {name!r} for {question}.", where=question, hint=nearest(name, options, "It has")
+            )
+        return command_line.no_such_answer(question, name, catalog, where=where or question)
+    if (asked := found.get("question")) is not None:
+        return _not_asked(asked, catalog, where=where)
+    if reference := found.get("reference"):
+        hint = nearest(reference, keys(), "There are")
+        return RecipeError(f"The recipe refers to {reference!r}, which it does not have.", where=reference, hint=hint)
+    key = found["key"]
+    return no_such_setting(key, [*keys(), *catalog.questions()])
+
+
+def _not_asked(question: str, catalog: Catalog, *, where: str) -> RecipeError:
+    """A question that exists nowhere, or that this recipe does not ask."""
+    plain = question.partition("@")[0]
+    if plain not in catalog.questions():
+        return command_line.no_such_question(plain, catalog, where=where or question)
+    return RecipeError(
+        f"This recipe does not ask the question {question!r}.",
+        where=where or question,
+        hint=f"Add it with +{question}=… .",
+    )
+
+
+def no_such_setting(key: str, known: list[str], *, where: str = "") -> RecipeError:
+    return RecipeError(f"There is no setting {key!r}.", where=where or key, hint=nearest(key, known, "There are"))
+
+
+def _file(config_path: str | None, catalog: Catalog) -> str:
+    if not config_path:
+        return ""
+    question, _, name = config_path.rpartition("/")
+    answer = catalog.answers.get((question or ".", name))
+    return str(answer.file) if answer else config_path
+
+
+def _file_in(error: Any) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return str(mark.name) if mark else "a recipe file"

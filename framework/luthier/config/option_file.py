@@ -1,0 +1,88 @@
+"""What an option file says: its target, its settings with the comments beside them, the questions it asks in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from luthier.config.catalog import Answer, Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A setting as a file has it: the value, and the comment behind it."""
+
+    value: Any
+    comment: str
+    file: Path
+    line: int
+
+
+@dataclass(slots=True)
+class Option:
+    """An answer with all that its defaults list brings; `asks`: setting -> the question and answer that fill it."""
+
+    answer: Answer
+    target: str = ""
+    headline: str = ""
+    said: dict[str, Said] = field(default_factory=dict)
+    asks: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, answer: Answer, catalog: Catalog) -> Option:
+        option = cls(answer)
+        option._take(answer, catalog)
+        return option
+
+    @classmethod
+    def inside(cls, answer: Answer, key: str) -> Option:
+        """The part that stands under a key of the file itself, as `batch` does in config.yaml."""
+        text = answer.text
+        root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = next(value for name, value in root.value if name.value == key)
+        option = cls(answer, headline=dict(entries(root, text, answer.file))[key].comment)
+        option._keep(dict(entries(node, text, answer.file)))
+        return option
+
+    def _take(self, answer: Answer, catalog: Catalog) -> None:
+        text = answer.text
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        said = dict(entries(root, text, answer.file)) if root is not None else {}
+        defaults = said.pop("defaults", None)
+        for entry in defaults.value if defaults else []:
+            self._follow(entry, answer, catalog)
+        self.headline = answer.headline
+        self._keep(said)
+
+    def _keep(self, said: dict[str, Said]) -> None:
+        target = said.pop("_target_", None)
+        self.target = str(target.value) if target else self.target
+        self.said.update({key: value for key, value in said.items() if not key.startswith("_")})
+
+    def _follow(self, entry: Any, answer: Answer, catalog: Catalog) -> None:
+        """An entry of the defaults list: another answer to the same question to start from, or a nested question."""
+        if isinstance(entry, str) and (other := catalog.answers.get((answer.question, entry))):
+            self._take(other, catalog)
+        for key, name in entry.items() if isinstance(entry, dict) else ():
+            words, _, package = str(key).split()[-1].partition("@")
+            absolute = words.startswith("/") or answer.question == "."
+            question = words.lstrip("/") if absolute else f"{answer.question}/{words}"
+            self.asks[package or words.rpartition("/")[2]] = (question, str(name))
+
+
+def entries(root: yaml.Node, text: str, file: Path) -> Iterator[tuple[str, Said]]:
+    """The top-level settings of a YAML document with their comments and lines."""
+    lines = text.splitlines()
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        line = lines[key.start_mark.line]
+        end = value.end_mark.column if value.end_mark.line == key.start_mark.line else key.end_mark.column + 1
+        comment = line[end:].partition("#")[2].strip()
+        yield str(key.value), Said(_plain(value), comment, file, key.start_mark.line + 1)
+
+
+def _plain(node: yaml.Node) -> Any:
+    return yaml.safe_load(yaml.serialize(node))

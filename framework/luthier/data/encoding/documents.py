@@ -1,0 +1,31 @@
+"""Text that is no conversation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from luthier.contracts import Example, Sequence
+from luthier.data.encoding.codec import Codec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def text(example: Example, tokenizer: PreTrainedTokenizerBase, *, end: bool = True) -> Sequence:
+    """The `text` of an example, every token of it trained but the first.
+
+    It begins with what the tokenizer puts before any text (BOS or nothing) and, unless `end` is off, stops with EOS,
+    once. The text of special tokens inside it is plain text.
+    """
+    codec = Codec.of(tokenizer)
+    before, after = codec.plain.frame
+    if not end:
+        after = []
+    elif tokenizer.eos_token_id not in after and tokenizer.eos_token_id is not None:
+        after = [*after, tokenizer.eos_token_id]
+    ids = np.array([*before, *codec.text(example["text"]), *after], dtype=np.int32)
+    weights = np.ones(len(ids), dtype=np.float32)
+    weights[: max(1, len(before))] = 0
+    return Sequence(ids, weights)

@@ -1,0 +1,66 @@
+"""A tokenizer's chat template: rendered by transformers in Jinja's sandbox, complaining in our words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any, cast
+
+from jinja2.exceptions import SecurityError, TemplateError
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from luthier.data.encoding.template_check import vet
+from luthier.errors import DataError, Refused
+
+_MARKS = re.compile(r"\{%-?\s*generation\b")
+_marking = Lock()  # transformers keeps the marks of one rendering at a time on the compiled template
+
+Message = dict[str, Any]
+
+
+class Template:
+    """Renders conversations. `name` begins a message's sentence; `has_marks` says whether `{% generation %}` is in it.
+
+    A template that is not one of luthier's is vetted before its first rendering. DataError, at `where`, if it cannot
+    render a conversation.
+    """
+
+    def __init__(self, source: str, name: str, variables: dict[str, Any]) -> None:
+        self.source, self.name, self._variables = source, name, variables
+        self.has_marks = bool(_MARKS.search(source))
+        vet(source, name)
+
+    def render(self, messages: Sequence[Message], tools: Any = None, *, answer: bool = False, where: str = "") -> str:
+        """The text of the messages; with `answer`, up to where the next answer begins."""
+        return self._render(messages, tools, where, answer=answer, marked=False)[0]
+
+    def render_marked(
+        self, messages: Sequence[Message], tools: Any = None, *, where: str = ""
+    ) -> tuple[str, list[tuple[int, int]]]:
+        """The text of the messages, and the characters [from, to) of each marked answer in it."""
+        with _marking:
+            return self._render(messages, tools, where, answer=False, marked=True)
+
+    def _render(
+        self, messages: Sequence[Message], tools: Any, where: str, *, answer: bool, marked: bool
+    ) -> tuple[str, list[tuple[int, int]]]:
+        try:
+            rendered = render_jinja_template(
+                [list(messages)],
+                tools=tools,
+                chat_template=self.source,
+                add_generation_prompt=answer,
+                return_assistant_tokens_mask=marked,
+                **self._variables,
+            )
+        except SecurityError as error:
+            raise Refused(f"{self.name} tries what no template may: {error}") from error
+        except (TemplateError, TypeError, ValueError, KeyError, IndexError, RecursionError) as error:
+            raise DataError(
+                f"{self.name} cannot render this conversation: {error}.",
+                where=where,
+                hint="Change the record, or choose another template with model.chat_template.",
+            ) from error
+        texts, marks = cast("tuple[list[str], list[list[tuple[int, int]]]]", rendered)
+        return texts[0], marks[0] if marks else []

@@ -1,0 +1,99 @@
+"""Batches whose sequences share their beginning: which networks can compute it once, and what happens with others."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from luthier.contracts import Batch, Row, Sequence
+from luthier.data.collate import collate
+from luthier.models import attention
+from luthier.models.lm_head import bare
+
+log = logging.getLogger("luthier")
+
+
+def cannot_share(network: nn.Module) -> str:
+    """Why a network cannot compute a shared beginning once, in words; empty where it can."""
+    inner: Any = bare(network)
+    config = inner.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if strange := kinds - attention.KNOWN_LAYERS:
+        return f"its {', '.join(sorted(strange))} layers carry a state from token to token"
+    if "position_ids" not in inspect.signature(inner.forward).parameters:
+        return f"{type(inner).__name__} takes no positions"
+    virtual = getattr(getattr(network, "active_peft_config", None), "is_prompt_learning", False)
+    if virtual and type(network).__module__.startswith("peft."):
+        return "PEFT puts its virtual tokens before the first sequence alone"
+    if config._attn_implementation == attention.NAME:
+        return ""
+    if virtual:
+        return f"{config._attn_implementation} attention does not know of virtual tokens"
+    if config._attn_implementation not in ("sdpa", "eager"):
+        return f"{config._attn_implementation} attention takes no mask of its own"
+    if getattr(config, "sliding_window", None) and (not kinds or "sliding_attention" in kinds):
+        return f"{config._attn_implementation} attention makes the masks of its windows by itself"
+    return ""
+
+
+def computable(batch: Batch, network: nn.Module, warnings: list[str]) -> Batch:
+    """The batch as the network can compute it: where it cannot share a beginning each sequence gets its own, aloud."""
+    reason = cannot_share(network) if batch.branches else ""
+    if not reason:
+        return batch
+    said = f"What answers share is computed for each of them, at a higher cost: {reason}."
+    if said not in warnings:
+        warnings.append(said)
+        log.warning(said)
+    return apart(batch)
+
+
+def apart(batch: Batch) -> Batch:
+    """The same sequences, each with its own copy of what it shares and in a row of its own; waits for the device.
+
+    `examples`, `values` and the order of the sequences stay as they are.
+    """
+    rows = [[Row((sequence,))] for sequence in sequences(batch)]
+    laid = collate(rows or [[]]).to(batch.input_ids.device)
+    laid.examples, laid.values = batch.examples, batch.values
+    numbers = iter(laid.ends)
+    laid.rows = tuple(tuple(next(numbers) for _ in row) for row in batch.rows)
+    return laid
+
+
+def sequences(batch: Batch) -> list[Sequence]:
+    """The sequences of a batch's rows, whole and in order; waits for the device."""
+    ids, weights = batch.input_ids.flatten().cpu().numpy().astype(np.int32), batch.weights.flatten().cpu().numpy()
+
+    def whole(number: int) -> Sequence:
+        parts = [batch.branches[number], number] if number in batch.branches else [number]
+        spans = [slice(batch.boundaries[part], batch.boundaries[part + 1]) for part in parts]
+        return Sequence(*(np.concatenate([array[span] for span in spans]) for array in (ids, weights)))
+
+    return [whole(number) for number in batch.ends]
+
+
+def sums(values: Tensor, batch: Batch) -> Tensor:
+    """The sum of per-token values [B, T] over each sequence of the batch's rows, [len(batch.ends)]."""
+    lengths = [stop - start for start, stop in zip(batch.boundaries, batch.boundaries[1:], strict=False)]
+    parts = values.flatten().split_with_sizes(lengths)
+    if not batch.ends:
+        return values.flatten()[:0]  # nothing, but with a gradient
+    return torch.stack([parts[number].sum() for number in batch.ends])
+
+
+def spread(values: list[Tensor], batch: Batch, *, empty: float = 0) -> Tensor:
+    """Values of the last tokens of each sequence of the batch's rows, laid where those tokens are predicted, [B, T].
+
+    `values` holds a tensor for each of `batch.ends`; one of n values is for the last n tokens.
+    """
+    found = torch.full((batch.input_ids.numel(),), empty, dtype=values[0].dtype if values else torch.float32)
+    for number, each in zip(batch.ends, values, strict=True):
+        stop = batch.boundaries[number + 1] - 1
+        found[stop - len(each) : stop] = each
+    return found.view(batch.input_ids.shape)

@@ -1,0 +1,40 @@
+"""General text, whose loss shows what a model forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from luthier.contracts import Example
+from luthier.contracts import Sequence as TokenSequence
+from luthier.data import encoding as encode
+from luthier.errors import DataError
+from luthier.evaluation.bootstrap import Floats
+from luthier.evaluation.subject import Subject
+
+
+def texts(examples: Iterable[Example], most: int) -> list[str]:
+    """The first `most` texts of a source; DataError where it has none."""
+    found: list[str] = []
+    for example in examples:
+        if len(found) == most:
+            break
+        if text := example.get("text"):
+            found.append(str(text))
+    if most and not found:
+        raise DataError(
+            "The general text that forgetting is measured on holds no record with `text`.",
+            hint="Name another set with data@evaluation.general=…, or set evaluation.general_examples=0.",
+        )
+    return found
+
+
+def text_losses(subject: Subject, written: Sequence[str], length: int) -> tuple[Floats, int]:
+    """(-log p, tokens) of each text, [texts, 2], and how many were cut to `length` tokens."""
+    encoded = [encode.text({"text": text}, subject.tokenizer, end=False) for text in written]
+    sequences = [TokenSequence(whole.ids[:length], whole.weights[:length]) for whole in encoded]
+    log_probs = subject.log_probs(sequences)
+    sums = [-(found * sequence.weights).sum() for found, sequence in zip(log_probs, sequences, strict=True)]
+    weights = [sequence.weights.sum() for sequence in sequences]
+    return np.stack([sums, weights], axis=1).astype(np.float64), sum(len(whole) > length for whole in encoded)

@@ -1,0 +1,80 @@
+"""One measured quantity, kept per example, so that it can be compared with a measurement of another model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from luthier.contracts import FEWEST_PAIRS, Score
+from luthier.errors import RecipeError
+from luthier.evaluation.bootstrap import Floats, Reduction, interval, resampled
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """How intervals are drawn. The seed is fixed: the same statistics always have the same interval."""
+
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Sufficient statistics [examples, s], float64, and the function from their totals to the value.
+
+    `examples` says on what, as a digest of the examples in order (and of their tokens, for a loss): only equal
+    digests can be paired.
+    """
+
+    statistics: Floats
+    reduce: Reduction
+    better: str
+    examples: str
+
+    def score(self, bootstrap: Bootstrap) -> Score:
+        """The value over all examples with its interval."""
+        (totals,) = resampled([self.statistics], resamples=bootstrap.resamples, seed=bootstrap.seed)
+        low, high = interval(self.reduce(totals), confidence=bootstrap.confidence)
+        return Score(float(self.reduce(self.statistics.sum(0))), low, high, len(self.statistics), self.better)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two models on the same examples: both scores, the change from the first to the second, and what it means."""
+
+    before: Score
+    after: Score
+    change: Score
+    verdict: str
+
+    @classmethod
+    def between(cls, before: Measurement, after: Measurement, bootstrap: Bootstrap, *, name: str = "") -> Difference:
+        """The paired bootstrap of `after - before`.
+
+        Raises RecipeError where the two were not measured on the same examples.
+        """
+        if before.examples != after.examples:
+            raise RecipeError(
+                f"{name or 'A score'} was measured on different examples or tokens, so it cannot be compared.",
+                hint="Evaluate both anew on the same examples: luthier evaluate RUN RUN.",
+            )
+        drawn = resampled([before.statistics, after.statistics], resamples=bootstrap.resamples, seed=bootstrap.seed)
+        old, new = (after.reduce(totals) for totals in drawn)
+        low, high = interval(new - old, confidence=bootstrap.confidence)
+        first = float(after.reduce(before.statistics.sum(0)))
+        last = float(after.reduce(after.statistics.sum(0)))
+        count = len(after.statistics)
+        change = Score(last - first, low, high, count, after.better)
+        return cls(
+            Score(first, *interval(old, confidence=bootstrap.confidence), count, after.better),
+            Score(last, *interval(new, confidence=bootstrap.confidence), count, after.better),
+            change,
+            verdict(change),
+        )
+
+
+def verdict(change: Score) -> str:
+    """`better`, `worse` or `not distinguishable`: the last where the interval holds 0 or the pairs are too few."""
+    if change.low <= 0 <= change.high or change.count < FEWEST_PAIRS:
+        return "not distinguishable"
+    return "better" if (change.value > 0) == (change.better == "higher") else "worse"

@@ -1,0 +1,68 @@
+"""An example as a question and the answer it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from luthier.contracts import Example, Prompt
+from luthier.evaluation.metrics.metric import Attempt
+from luthier.evaluation.subject import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The conversation that the model sees up to its answer, and the answer that the data gives."""
+
+    conversation: Conversation
+    reference: str
+    where: str = ""
+    text: str = ""
+    """What a classification is about, without the words around it."""
+    example: Example = field(default_factory=dict)
+    """What the prompt made of the example, with all further columns of both."""
+
+    def about(self, text: str) -> Conversation:
+        """The same conversation about another text; about nothing but it where it is no classification."""
+        place = next((at for at in reversed(range(len(self.conversation))) if _asks(self.conversation[at])), None)
+        if place is None:
+            return self.conversation
+        asked = text_of(self.conversation[place])
+        before, found, after = asked.rpartition(self.text) if self.text else ("", "", "")
+        changed = {**self.conversation[place], "content": f"{before}{text}{after}" if found else text}
+        return [*self.conversation[:place], changed, *self.conversation[place + 1 :]]
+
+    @property
+    def question(self) -> str:
+        """What the user said last."""
+        said = (text_of(message) for message in reversed(self.conversation) if _asks(message))
+        return next(said, "")
+
+    def attempt(self, output: str) -> Attempt:
+        return Attempt(self.question, output, self.reference, self.example)
+
+
+def turns(examples: Iterable[Example], prompt: Prompt) -> list[Turn]:
+    """The examples that end with an assistant's text, as the prompt shows them; others have nothing to compare with."""
+    return [turn for example in examples if (turn := _turn(prompt(example), example)) is not None]
+
+
+def _turn(shown: Example, example: Example) -> Turn | None:
+    messages = shown.get("messages") or []
+    if not messages or messages[-1].get("role") != "assistant" or not text_of(messages[-1]):
+        return None
+    text = str(example.get("text", "")) if "label" in example else ""
+    return Turn(messages[:-1], text_of(messages[-1]), str(example.get("where", "")), text, shown)
+
+
+def _asks(message: dict[str, Any]) -> bool:
+    return message.get("role") == "user"
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """A message's text; the text parts one after another where the content is a list of parts."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content if isinstance(part, dict))

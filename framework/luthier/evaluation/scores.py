@@ -1,0 +1,107 @@
+"""What an evaluation found, and how it compares with another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import load_file, save_file
+
+from luthier.contracts import Score
+from luthier.errors import DataError
+from luthier.evaluation.bootstrap import Reduction
+from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What a model wrote for one example: the conversation it saw, its text, and the reference."""
+
+    conversation: list[dict[str, Any]]
+    output: str
+    reference: str
+
+
+@dataclass
+class Scores:
+    """Measurements by name, sample generations, and counts of whatever was left out or cut.
+
+    Names are plain for the set that comes first (`loss`, `perplexity`, `accuracy`), carry the set's name for further
+    sets (`hard/loss`); `general_loss` and `general_perplexity` are of general text.
+    """
+
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    samples: list[Generated] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.measurements)
+
+    def __getitem__(self, name: str) -> Score:
+        return self.measurements[name].score(self.bootstrap)
+
+    def items(self) -> Iterator[tuple[str, Score]]:
+        return ((name, self[name]) for name in self)
+
+    def compare(self, after: Scores, *, only: Container[str] | None = None) -> dict[str, Difference]:
+        """What changed from this evaluation to a later one of the same examples, for each score that both have.
+
+        Raises RecipeError where a score was measured on other examples; `only` names those that are wanted.
+        """
+        return {
+            name: Difference.between(self.measurements[name], after.measurements[name], self.bootstrap, name=name)
+            for name in after
+            if name in self.measurements and (only is None or name in only)
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Scores, counts and samples as plain values."""
+        return {
+            "scores": {name: asdict(score) for name, score in self.items()},
+            "counts": self.counts,
+            "samples": [asdict(sample) for sample in self.samples],
+            "seconds": round(self.seconds, 3),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write `scores.json` for people and `scores.safetensors` with the statistics that a comparison needs."""
+        folder.mkdir(parents=True, exist_ok=True)
+        record = self.as_json() | {
+            "bootstrap": asdict(self.bootstrap),
+            "examples": {name: measured.examples for name, measured in self.measurements.items()},
+        }
+        save_file(
+            {name: measured.statistics for name, measured in self.measurements.items()}, folder / "scores.safetensors"
+        )
+        (folder / "scores.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, reductions: Mapping[str, Reduction]) -> Scores:
+        """Read what `save` wrote; `Evaluation.reductions` says how statistics become values.
+
+        Raises DataError where the folder holds a score that this evaluation does not know.
+        """
+        record = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        statistics = load_file(folder / "scores.safetensors")
+        measurements = {}
+        for name, digest in record["examples"].items():
+            reduce = reductions.get(name.rpartition("/")[2])
+            if reduce is None:
+                raise DataError(
+                    f"The score {name!r} in {folder} is none of this evaluation's.",
+                    hint="Evaluate with the recipe that the scores were made with.",
+                )
+            better = record["scores"][name]["better"]
+            measurements[name] = Measurement(statistics[name], reduce, better, digest)
+        return cls(
+            Bootstrap(**record["bootstrap"]),
+            measurements,
+            [Generated(**sample) for sample in record["samples"]],
+            record["counts"],
+            record["seconds"],
+        )

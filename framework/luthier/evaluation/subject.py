@@ -1,0 +1,51 @@
+"""What is evaluated: any model that can be asked, freshly built, in training or loaded from an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luthier.contracts import Example, Prompt
+from luthier.contracts import Sequence as TokenSequence
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+    from luthier.inference.generation import Answer, Sampling
+    from luthier.training.method import Method
+
+Message = dict[str, Any]
+Conversation = Sequence[Message]
+
+
+class Subject(Protocol):
+    """A network with its tokenizer and prompt. It brings the examples of a call into batches as it sees fit."""
+
+    @property
+    def network(self) -> nn.Module: ...
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+
+    @property
+    def prompt(self) -> Prompt: ...
+
+    def answers(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Answer]:
+        """The next assistant turn of each conversation."""
+
+    def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
+        """log p(label as the next assistant turn) [conversations, labels], from one forward pass each."""
+
+    def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.floating[Any]]]:
+        """log p(token | those before it) for each token of each sequence, [n]; 0 for the first."""
+
+    @property
+    def method(self) -> Method | None:
+        """What it is measured by; it says whether the loss is a likelihood and whether the network can be asked."""
+
+    def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
+        """The method's own statistics for each example, [examples, s]; `loss` is (sum, weight)."""

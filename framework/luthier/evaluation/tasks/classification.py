@@ -1,0 +1,58 @@
+"""Choose a label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luthier.errors import DataError
+from luthier.evaluation.metrics.metric import Metric
+from luthier.evaluation.questions import Turn
+from luthier.evaluation.subject import Subject
+from luthier.evaluation.tasks.task import Attempts
+
+
+class Classification:
+    """Answer with the label that the model finds most probable, by one forward pass and without generating.
+
+    The labels are those of `labels`, else all answers that occur in the evaluated set. With more than `most_labels`
+    of them the data is no classification, which is a DataError, as is an answer outside a given `labels`.
+    """
+
+    writes = False
+
+    def __init__(
+        self, *, metrics: Mapping[str, Metric], labels: list[str] | None = None, most_labels: int = 200
+    ) -> None:
+        self.metrics, self.labels, self.most_labels = metrics, labels, most_labels
+
+    def __call__(self, subject: Subject, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+        labels = self._labels(known)
+        chosen = [labels[index] for index in self.scores(subject, turns, labels).argmax(1)]
+        return Attempts(
+            [turn.attempt(label) for turn, label in zip(turns, chosen, strict=True)], {"labels": len(labels)}
+        )
+
+    def scores(self, subject: Subject, turns: Sequence[Turn], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
+        """What the answers are chosen by, the largest of each turn, [turns, labels]."""
+        return subject.score_labels([turn.conversation for turn in turns], labels)
+
+    def _labels(self, known: Sequence[Turn]) -> list[str]:
+        answers = {turn.reference: turn.where for turn in reversed(known)}
+        if self.labels is None:
+            if len(answers) > self.most_labels:
+                raise DataError(
+                    f"{len(answers)} different answers are too many to be the labels of a classification.",
+                    hint="Use evaluation/task=generation, or raise evaluation.task.most_labels.",
+                )
+            return sorted(answers)
+        if foreign := [answer for answer in answers if answer not in self.labels]:
+            raise DataError(
+                f"{foreign[0]!r} is an answer of the data, but not one of the labels {', '.join(self.labels)}.",
+                where=answers[foreign[0]],
+                hint="Add it to evaluation.task.labels.",
+            )
+        return self.labels

@@ -1,0 +1,22 @@
+"""No task: held-out loss and forgetting are all that is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from luthier.evaluation.metrics.metric import Metric
+from luthier.evaluation.questions import Turn
+from luthier.evaluation.subject import Subject
+from luthier.evaluation.tasks.task import Attempts
+
+
+class NoTask:
+    """Ask nothing. The absence of a task is a task."""
+
+    writes = False
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, Metric] = {}
+
+    def __call__(self, subject: Subject, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+        return Attempts()

@@ -1,0 +1,32 @@
+"""What a task is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from luthier.evaluation.metrics.metric import Attempt, Metric
+from luthier.evaluation.questions import Turn
+from luthier.evaluation.subject import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What a model answered, in the order of the turns, and what is worth counting about it."""
+
+    made: list[Attempt] = field(default_factory=list)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """How a model comes to its answers, and the metrics that judge them, by the name of their score.
+
+    `writes` says that the answers are text that the model wrote freely, so that they can be shown as samples.
+    """
+
+    metrics: Mapping[str, Metric]
+    writes: bool
+
+    def __call__(self, subject: Subject, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+        """An answer to each of the turns; `known` are all the turns of the set, of which `turns` are the chosen."""

@@ -1,0 +1,1 @@
+"""Asking a network: generation, log-probabilities, reward scores, embeddings, BM25."""

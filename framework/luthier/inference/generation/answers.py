@@ -1,0 +1,204 @@
+"""Answers to conversations: prompts of similar length in one batch, each read once, finished answers leaving it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from luthier.data import encoding as encode
+from luthier.errors import DataError
+from luthier.inference.generation.answering import Answering
+from luthier.inference.generation.kv_cache import cache_for
+from luthier.inference.generation.sampling import Sampling
+from luthier.inference.generation.stops import cut, stop_tokens
+from luthier.models.lm_head import bare, virtual_tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+BATCH = 8192
+"""Tokens, prompts and answers together, that one batch has room for; a single conversation may be longer."""
+
+Conversation = Sequence[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Answer:
+    """The next turn of a conversation.
+
+    `ids` end with the stop token, where there was one; `text` is without it and without any text of `Sampling.stop`.
+    `logprobs` are log p(token) of the network itself, before temperature and truncation, one for each id; `drawn` are
+    those at the temperature of the drawing, where that is above 0. `finish` says whether the answer came to its end or
+    ran out of tokens.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    text: str = ""
+    logprobs: list[float] = field(default_factory=list)
+    drawn: list[float] = field(default_factory=list)
+    finish: Literal["stop", "length"] = "length"
+
+
+def generate(
+    network: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: Sequence[Conversation],
+    settings: Sampling | None = None,
+    *,
+    heard: Callable[[Answer], None] | None = None,
+) -> list[Answer]:
+    """`num_samples` answers to each conversation, all of the first one first.
+
+    `heard` is called with an answer after each of its tokens, for who wants to read along.
+    Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
+    longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all. A network
+    that is `Answering` does it in its own way, and nobody hears it.
+    """
+    if isinstance(network, Answering):
+        return network.write_answers(conversations, settings or Sampling())
+    prompts = [encode.context({"messages": list(conversation)}, tokenizer) for conversation in conversations]
+    return answered(network, tokenizer, prompts, settings, heard=heard)
+
+
+def answered(
+    network: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[NDArray[np.int32]],
+    settings: Sampling | None = None,
+    *,
+    numbers: Sequence[int] | None = None,
+    heard: Callable[[Answer], None] | None = None,
+) -> list[Answer]:
+    """The same for prompts as token ids; `numbers` are what chance knows each prompt by, its place by default."""
+    settings = settings or Sampling()
+    longest = tokenizer.model_max_length - virtual_tokens(network)
+    for number, prompt in enumerate(prompts):
+        if len(prompt) >= longest:
+            raise DataError(
+                f"Conversation {number} has {len(prompt)} tokens, and the model takes {longest}.",
+                hint="Shorten it; the model needs room to answer.",
+            )
+    answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
+    writer = Writer(network, tokenizer, settings, heard, numbers)
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            for batch in _batches(prompts, settings):
+                writer.write(batch, prompts, answers)
+    finally:
+        network.train(training)
+    return answers
+
+
+def _batches(prompts: Sequence[NDArray[np.int32]], settings: Sampling) -> Iterator[list[int]]:
+    """The numbers of the prompts, longest first, as many at a time as there is room for."""
+    order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
+    while order:
+        room = (len(prompts[order[0]]) + settings.max_new_tokens) * settings.num_samples
+        size = max(1, BATCH // room)
+        yield order[:size]
+        order = order[size:]
+
+
+class Writer:
+    """Writes the answers of one batch at a time."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        settings: Sampling,
+        heard: Callable[[Answer], None] | None = None,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
+        self.network, self.tokenizer, self.settings, self.heard = network, tokenizer, settings, heard
+        self.numbers = numbers
+        self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_tokens(network)
+        self.device = next(network.parameters()).device
+        self.takes_positions = "position_ids" in inspect.signature(bare(network).forward).parameters
+
+    def write(self, batch: Sequence[int], prompts: Sequence[NDArray[np.int32]], answers: list[Answer]) -> None:
+        """Fill in the answers to the prompts of those numbers."""
+        samples, longest = self.settings.num_samples, len(prompts[batch[0]])
+        rows = [(number, sample) for number in batch for sample in range(samples)]
+        live = [answers[number * samples + sample] for number, sample in rows]
+        known = self.numbers if self.numbers is not None else range(len(prompts))
+        luck = np.stack([self.settings.luck(known[number], sample) for number, sample in rows])
+        most = self.tokenizer.model_max_length - self.virtual
+        room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
+
+        ids, mask = self._left_padded([prompts[number] for number in batch], longest + max(room))
+        cache = cache_for(self.network, self.virtual + longest + max(room))
+        logits = self._forward(ids, mask[:, :longest], cache)
+        if samples > 1:
+            cache.batch_repeat_interleave(samples)
+            logits, mask = logits.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
+        for step in range(max(room)):
+            tokens = self.settings.choose(logits, luck[:, step])
+            chosen = _log_probs(logits, tokens).tolist()
+            drawn = chosen if self.settings.temperature in (0, 1) else self._drawn(logits, tokens)
+            for answer, token, logprob, at_temperature in zip(live, tokens.tolist(), chosen, drawn, strict=True):
+                answer.ids.append(token)
+                answer.logprobs.append(logprob)
+                answer.drawn.append(at_temperature)
+                if self.heard is not None:
+                    self.heard(answer)
+            keep = [row for row, answer in enumerate(live) if not self._ends(answer, room[row])]
+            if not keep:
+                return
+            if len(keep) < len(live):
+                where = torch.tensor(keep, device=self.device)
+                cache.batch_select_indices(where)
+                tokens, mask, luck = tokens[where], mask[where], luck[keep]
+                live, room = [live[row] for row in keep], [room[row] for row in keep]
+            logits = self._forward(tokens.unsqueeze(-1), mask[:, : longest + step + 1], cache)
+
+    def _drawn(self, logits: Tensor, tokens: Tensor) -> list[float]:
+        found: list[float] = _log_probs(logits / self.settings.temperature, tokens).tolist()
+        return found
+
+    def _forward(self, ids: Tensor, mask: Tensor, cache: Any) -> Tensor:
+        """float32 logits [B, V] of the token after `ids`; `mask` bool [B, all tokens so far], false for padding."""
+        padded = not bool(mask[:, 0].all())
+        inputs: dict[str, Any] = {"attention_mask": mask if padded else None}
+        if self.takes_positions:
+            inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0)[:, -ids.shape[1] :]
+        out = self.network(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1, **inputs)
+        logits: Tensor = out.logits[:, -1].float()
+        return logits
+
+    def _left_padded(self, prompts: Sequence[NDArray[np.int32]], room: int) -> tuple[Tensor, Tensor]:
+        """ids int64 [B, longest] and mask bool [B, room], true but for the padding before each prompt."""
+        longest = max(map(len, prompts))
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else 0
+        ids = torch.full((len(prompts), longest), pad)
+        mask = torch.ones(len(prompts), room, dtype=torch.bool)
+        for row, prompt in enumerate(prompts):
+            ids[row, longest - len(prompt) :] = torch.from_numpy(prompt.astype(np.int64))
+            mask[row, : longest - len(prompt)] = False
+        return ids.to(self.device), mask.to(self.device)
+
+    def _ends(self, answer: Answer, room: int) -> bool:
+        """Whether the answer is finished, and if so what it says."""
+        stopped = answer.ids[-1] in self.stops
+        over = stopped or len(answer.ids) == room
+        if over or self.settings.stop:
+            text = str(self.tokenizer.decode(answer.ids[: len(answer.ids) - stopped], skip_special_tokens=True))
+            before = cut(text, self.settings.stop)
+            answer.text = text if before is None else before
+            stopped, over = stopped or before is not None, over or before is not None
+        answer.finish = "stop" if stopped else "length"
+        return over
+
+
+def _log_probs(logits: Tensor, tokens: Tensor) -> Tensor:
+    """log p of one token of each row, [B], from logits [B, V]."""
+    return logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)

@@ -1,0 +1,164 @@
+"""Which weights may move: what adaptations share, and the smallest answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from luthier.contracts import Adaptation
+from luthier.errors import RecipeError, ResourceError
+from luthier.errors.suggestions import nearest
+from luthier.models.added_tokens import trained_too
+from luthier.models.lm_head import bare
+from luthier.models.sequence_classification import judges
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from peft.tuners.tuners_utils import BaseTuner
+
+    from luthier.contracts import Model
+
+
+class Full(Adaptation):
+    """Every weight may move; what is saved is the whole network, as transformers writes it."""
+
+    needs_base = False
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        return network.requires_grad_(True)
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        from luthier.models.loading import without_bars
+
+        with without_bars():
+            network.save_pretrained(folder)  # type: ignore[operator]
+
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        from luthier.models.folder import Folder
+
+        return Folder(path=str(folder), dtype="auto").network()
+
+    def merge(self, network: nn.Module) -> nn.Module:
+        return network
+
+
+class ByName(Adaptation):
+    """An adaptation whose trainable weights, by their names, are all that is saved.
+
+    Subclasses choose or insert them in `__call__`, which must do the same each time; and say how to `merge`.
+    """
+
+    needs_base = True
+    file = "moved.safetensors"
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        moved = {name: weight.detach().contiguous() for name, weight in _trainable(network).items()}
+        save_file(moved, folder / self.file)
+
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        network = self(model.network())
+        here, there = _trainable(network), load_file(folder / self.file)
+        if {name: weight.shape for name, weight in here.items()} != {
+            name: moved.shape for name, moved in there.items()
+        }:
+            raise ResourceError(
+                f"{self.file} holds other weights than {type(self).__name__} moves in this network.", where=str(folder)
+            )
+        with torch.no_grad():
+            for name, weight in here.items():
+                weight.copy_(there[name])
+        return network
+
+
+ADAPTER = "default"
+"""What PEFT calls the adapter that a run trains."""
+
+
+def count(weights: Iterable[nn.Parameter]) -> int:
+    """How many numbers weights stand for, those that are kept in four bits included."""
+    shapes = (getattr(getattr(weight, "quant_state", None), "shape", weight.shape) for weight in weights)
+    return sum(shape.numel() for shape in shapes)
+
+
+def _trainable(network: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+
+
+class PeftAdaptation(Adaptation):
+    """An adaptation that PEFT knows: subclasses say which with `peft_config`. Artifacts load with plain PEFT.
+
+    New weights are kept in float32, also beside a network in bfloat16.
+    """
+
+    needs_base = True
+
+    def peft_config(self, network: nn.Module) -> PeftConfig:
+        raise TypeError(f"{type(self).__name__} does not say its peft_config")
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        return self.adapted(network, self.peft_config(network))
+
+    def adapted(self, network: nn.Module, config: PeftConfig) -> nn.Module:
+        """The network as PEFT adapts it; RecipeError where PEFT refuses, with the modules that the network has."""
+        from peft import get_peft_model
+
+        if judges(network):
+            config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
+        try:
+            return get_peft_model(network, trained_too(config, network))
+        except ValueError as error:
+            raise _refused(error, network, config) from error
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        # Not "auto": that saves tables of the base, too, wherever new tokens were trained.
+        network.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
+
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        from peft import PeftModel
+
+        return cast(nn.Module, PeftModel.from_pretrained(model.network(), str(folder)))
+
+    def merge(self, network: nn.Module) -> nn.Module:
+        inner = cast(Any, bare(network))
+        tied = inner.config.get_text_config().tie_word_embeddings
+        if tied and getattr(inner.get_input_embeddings(), "lora_embedding_A", None):
+            raise RecipeError(
+                "The embeddings are tied to the head, and a change of the embeddings alone cannot be merged into both.",
+                where="adaptation.targets",
+                hint="Keep the adapter beside its base, or leave the embeddings out of adaptation.targets.",
+            )
+        return cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]
+
+    def add(self, network: nn.Module, folder: Path, name: str) -> None:
+        if name in network.peft_config:  # type: ignore[operator]
+            raise RecipeError(f"There is an adapter {name!r} already.", hint="Give it another name.")
+        try:
+            network.load_adapter(str(folder), adapter_name=name)  # type: ignore[operator]
+        except ValueError as error:  # such as random matrices that all adapters of a network share
+            raise RecipeError(f"PEFT does not put it beside the first: {error}", where=str(folder)) from error
+
+    def use(self, network: nn.Module, name: str | None) -> None:
+        known = list(network.peft_config)  # type: ignore[arg-type]
+        if name is not None and name not in known:
+            raise RecipeError(f"There is no adapter {name!r}.", hint=nearest(name, known, "There are"))
+        tuner = cast("BaseTuner", network.base_model)
+        if name is None:
+            tuner.disable_adapter_layers()
+            return
+        tuner.enable_adapter_layers()
+        network.set_adapter(name)  # type: ignore[operator]
+
+
+def _refused(error: ValueError, network: nn.Module, config: PeftConfig) -> RecipeError:
+    """PEFT's complaint, with the nearest module names where it found none of those that it was given."""
+    names = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+    asked = getattr(config, "target_modules", None) or []
+    unknown = sorted(set(asked) - names) if not isinstance(asked, str) else []
+    hint = nearest(unknown[0], names, "It has") if unknown else ""
+    said = f"The network has no module {unknown[0]!r}." if unknown else str(error).strip()
+    return RecipeError(said, where="adaptation", hint=hint)

@@ -1,0 +1,199 @@
+"""Where the trunk of a network ends and its head begins: the last hidden states, and how they become logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from luthier.errors import NumericsError, RecipeError
+from luthier.models.losses import chunked_cross_entropy, token_entropies, token_log_probs
+
+
+class LanguageModel(Protocol):
+    """What a transformers network, bare or inside PEFT, has for us."""
+
+    config: Any
+
+    def get_decoder(self) -> nn.Module: ...
+
+    def get_output_embeddings(self) -> nn.Module: ...
+
+
+def bare(network: nn.Module) -> nn.Module:
+    """The transformers network inside PEFT's wrapper, or the network itself."""
+    inner = getattr(network, "get_base_model", None)
+    return cast(nn.Module, inner()) if inner is not None else network
+
+
+def virtual_tokens(network: nn.Module) -> int:
+    """How many tokens that nobody wrote the network puts before each text, and before what it reads with a new cache.
+
+    A wrapper that does so says it by an attribute of this name. RecipeError for PEFT's own wrapper, which would put
+    them before each call anew and before the first of several packed texts only.
+    """
+    config = getattr(network, "active_peft_config", None)
+    if not hasattr(type(network), "virtual_tokens") and getattr(config, "is_prompt_learning", False):
+        raise RecipeError(
+            f"{type(network).__name__} would put virtual tokens before every call, not before every text.",
+            where="adaptation",
+            hint="Use an adaptation that puts them there, such as prefix or prompt_tuning.",
+        )
+    return int(getattr(network, "virtual_tokens", 0))
+
+
+def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
+    """Hidden states [B, T, H] after the last norm, from one call of the whole network.
+
+    The network itself is called, not its trunk, so that whatever wraps it (PEFT, DDP, hooks) has its say; of the
+    logits only those of the last position are made. Virtual tokens put before the text are cut off.
+    """
+    return forward(network, inputs)[0]
+
+
+def forward(network: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """`last_hidden_state`, and the network's own logits [B, V] of the last position."""
+    caught: list[Tensor] = []
+
+    def catch(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        caught.append(output if isinstance(output, Tensor) else output[0])
+
+    handle = cast(LanguageModel, bare(network)).get_decoder().register_forward_hook(catch)
+    try:
+        output = network(**inputs, logits_to_keep=1)
+    finally:
+        handle.remove()
+    tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
+    return caught[-1][:, -tokens.shape[1] :], output.logits[:, -1]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last linear map of a network and what follows it: `softcap · tanh(scale · (W h + b) / softcap)`."""
+
+    module: nn.Module
+    scale: float | None = None
+    softcap: float | None = None
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """float32 logits [..., V]: all of them at once, so for few positions only."""
+        logits = cast(Tensor, self.module(hidden)).float()
+        if self.scale is not None:
+            logits = logits * self.scale
+        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
+
+    def cross_entropy(
+        self, hidden: Tensor, targets: Tensor, weights: Tensor, *, chunk: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`luthier.models.losses.chunked_cross_entropy` through this head; hidden [N, H], targets and weights [N]."""
+        if not self.is_plain:
+            keep = weights.nonzero().flatten()
+            log_probs = self._log_probs_by_module(hidden[keep], targets[keep], chunk)
+            return -(log_probs * weights[keep]).sum() + 0 * hidden.sum(), weights.sum()
+        linear = cast(nn.Linear, self.module)
+        return chunked_cross_entropy(
+            hidden, linear.weight, targets, weights,
+            scale=self.scale, softcap=self.softcap, bias=linear.bias, chunk=chunk,
+        )  # fmt: skip
+
+    def log_probs(self, hidden: Tensor, targets: Tensor, *, chunk: int | None = None) -> Tensor:
+        """`luthier.models.losses.token_log_probs` through this head: float32 [N], differentiable."""
+        if not self.is_plain:
+            return self._log_probs_by_module(hidden, targets, chunk)
+        linear = cast(nn.Linear, self.module)
+        return token_log_probs(
+            hidden, linear.weight, targets,
+            scale=self.scale, softcap=self.softcap, bias=linear.bias, chunk=chunk,
+        )  # fmt: skip
+
+    def entropies(self, hidden: Tensor, *, chunk: int | None = None) -> Tensor:
+        """`luthier.models.losses.token_entropies` through this head: float32 [N], differentiable."""
+        if not self.is_plain:
+            parts = torch.split(hidden, chunk or 256)
+            return torch.cat([checkpoint(self._entropies_by_module, rows, use_reentrant=False) for rows in parts])
+        linear = cast(nn.Linear, self.module)
+        return token_entropies(
+            hidden, linear.weight, scale=self.scale, softcap=self.softcap, bias=linear.bias, chunk=chunk
+        )
+
+    def at_temperature(self, temperature: float) -> Head:
+        """The head whose softmax is that of this one's logits divided by `temperature`; RecipeError with a soft cap."""
+        if temperature == 1:
+            return self
+        if self.softcap is not None:
+            raise RecipeError("Capped logits cannot be divided by a temperature.", hint="Use a temperature of 1.")
+        return replace(self, scale=(1.0 if self.scale is None else self.scale) / temperature)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the head is one weight matrix, neither adapted, quantized nor sharded by itself.
+
+        It can then be multiplied by directly; any other head is called, chunk by chunk.
+        """
+        return type(self.module) is nn.Linear
+
+    def _entropies_by_module(self, rows: Tensor) -> Tensor:
+        log_probs = torch.log_softmax(self.logits(rows), dim=-1)
+        return -(log_probs.exp() * log_probs).sum(-1)
+
+    def _log_probs_by_module(self, hidden: Tensor, targets: Tensor, chunk: int | None) -> Tensor:
+        def one(rows: Tensor, target: Tensor) -> Tensor:
+            return torch.log_softmax(self.logits(rows), dim=-1).gather(1, target.unsqueeze(1)).squeeze(1)
+
+        size = chunk or 256
+        parts = zip(torch.split(hidden, size), torch.split(targets, size), strict=True)
+        return torch.cat([checkpoint(one, rows, target, use_reentrant=False) for rows, target in parts])
+
+
+def find_head(network: nn.Module) -> Head:
+    """The head of a causal language model, tried on two tokens: hidden states and head give the network's own logits.
+
+    Raises RecipeError for an architecture that does something else between its hidden states and its logits.
+    """
+    head = head_of(network)
+    _prove(network, head)
+    return head
+
+
+def head_of(network: nn.Module) -> Head:
+    """The same, taken at its word."""
+    inner = cast(LanguageModel, bare(network))
+    config = inner.config.get_text_config()
+    module = inner.get_output_embeddings()
+    if module is None:
+        raise RecipeError(f"{type(inner).__name__} has no head over a vocabulary, so it is no language model.")
+    divisor, factor = getattr(config, "logits_scaling", None), getattr(config, "logit_scale", None)
+    scale = 1.0 / divisor if divisor is not None else factor
+    return Head(_active(module), scale, getattr(config, "final_logit_softcapping", None))
+
+
+def _active(module: nn.Module) -> nn.Module:
+    """The module that PEFT trains in place of the original one, if it keeps a copy."""
+    copies, chosen = getattr(module, "modules_to_save", None), getattr(module, "active_adapters", None)
+    return copies[chosen[0]] if copies is not None and chosen and not module.disable_adapters else module
+
+
+def _prove(network: nn.Module, head: Head) -> None:
+    parameter = next(network.parameters())
+    if parameter.device.type == "meta":
+        return
+    tokens = torch.tensor([[1, 2]], device=parameter.device)
+    with torch.no_grad(), torch.random.fork_rng():
+        hidden, logits = forward(network, {"input_ids": tokens, "use_cache": False})
+        ours = head.logits(hidden[:, -1])
+    if not logits.isfinite().all():
+        raise NumericsError(
+            f"{type(bare(network)).__name__} gives logits that are not finite for two tokens, before any training.",
+            where="model",
+            hint="Its weights hold NaN or infinity, or its dtype is too narrow for them: try model.dtype=float32.",
+        )
+    tolerance = 1e-4 if logits.dtype in (torch.float32, torch.float64) else 2e-2
+    if ours.shape != logits.shape or not torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance):
+        raise RecipeError(
+            f"{type(bare(network)).__name__} does more between its hidden states and its logits than luthier knows of.",
+            hint="Use an architecture with a plain linear head, a scale or a soft cap.",
+        )

@@ -1,0 +1,31 @@
+"""The network as it was before a run: itself with its adaptation switched off, where the adaptation allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from luthier.contracts import Adaptation
+from luthier.models.adaptation import ADAPTER
+
+
+def switches(adaptation: Adaptation) -> bool:
+    """Whether the network can be asked as it came, without a second copy: the adaptation has a `use` of its own."""
+    return type(adaptation).use is not Adaptation.use
+
+
+@contextmanager
+def switched_off(network: nn.Module, adaptation: Adaptation) -> Iterator[None]:
+    """Inside it an adapted network answers as it came: without its adapter, in evaluation mode, without gradients."""
+    training = network.training
+    network.eval()
+    adaptation.use(network, None)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        adaptation.use(network, ADAPTER)
+        network.train(training)

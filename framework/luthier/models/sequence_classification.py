@@ -1,0 +1,84 @@
+"""Networks that judge texts: a language model's trunk with a small linear head in place of the vocabulary's.
+
+They have the layout of transformers' AutoModelForSequenceClassification, which reads them, too.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForSequenceClassification
+
+from luthier.errors import RecipeError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from luthier.contracts import Model
+
+
+def judges(network: nn.Module) -> bool:
+    """Whether a network gives numbers for a text, and none for its next token."""
+    inner = getattr(network, "get_base_model", lambda: network)()
+    return type(inner).__name__.endswith("ForSequenceClassification")
+
+
+def judging(network: nn.Module, outputs: int, pad: int | None) -> nn.Module:
+    """The trunk of a language model under a new head of `outputs` numbers; the given network is used up.
+
+    The head starts normal with a standard deviation of 1 / √(width + 1) (Stiennon et al., 2020), always the same. A
+    network that judges already stays as it is. RecipeError for an architecture that cannot.
+    """
+    given: Any = network
+    if judges(network):
+        if given.config.num_labels != outputs:
+            raise RecipeError(f"The model judges with {given.config.num_labels} outputs, and {outputs} are asked for.")
+        return network
+    if hasattr(network, "peft_config"):
+        raise RecipeError("A new head needs a plain network under it.", where="model", hint="Set model.merge=true.")
+    config = deepcopy(given.config)
+    config.num_labels = outputs
+    config.get_text_config().pad_token_id = pad
+    try:
+        with torch.device("meta"):
+            made: Any = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
+                config, attn_implementation=given.config._attn_implementation
+            )
+    except ValueError as error:
+        raise RecipeError(f"{type(network).__name__} has no form that judges: {error}", where="model") from error
+    trunk = getattr(given, given.base_model_prefix)
+    setattr(made, made.base_model_prefix, trunk)
+    if not isinstance(getattr(made, "score", None), nn.Linear):
+        raise RecipeError(f"{type(made).__name__} has no head `score`, so it cannot be trained here.", where="model")
+    width, like = made.score.in_features, next(trunk.parameters())
+    start = torch.randn(outputs, width, generator=torch.Generator().manual_seed(0)) / (width + 1) ** 0.5
+    made.score = nn.Linear(width, outputs, bias=False, dtype=like.dtype, device=like.device)
+    if like.device.type != "meta":
+        with torch.no_grad():
+            made.score.weight.copy_(start)
+    judge: nn.Module = made.train(network.training)
+    return judge
+
+
+class Judging:
+    """A model whose network judges: `model` with another head."""
+
+    def __init__(self, model: Model, outputs: int) -> None:
+        self.model, self.outputs = model, outputs
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.model.tokenizer
+
+    @property
+    def config(self) -> PretrainedConfig:
+        return self.model.config
+
+    def network(self) -> nn.Module:
+        return judging(self.model.network(), self.outputs, self.tokenizer.pad_token_id)
+
+    def lineage(self) -> dict[str, Any]:
+        return self.model.lineage()

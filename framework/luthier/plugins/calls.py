@@ -1,0 +1,49 @@
+"""Ask a plugin's function, and hold it to what its hook promises."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
+from typing import Any
+
+from luthier.errors import LuthierError, PluginError
+from luthier.plugins import hookspecs
+
+
+def ask_one(implementation: Any, hook: str, given: Mapping[str, Any]) -> Any:
+    """What a plugin's function gives, as the hook promises it; PluginError for anything else that it does."""
+    arguments = {key: given[key] for key in implementation.argnames}
+    try:
+        with redirect_stdout(sys.stderr):
+            return _as_promised(hook, implementation.function(**arguments))
+    except (KeyboardInterrupt, LuthierError):
+        raise
+    except BaseException as error:
+        raise PluginError(f"{said(error)}.") from error
+
+
+def _as_promised(hook: str, answer: Any) -> Any:
+    promised = str(inspect.get_annotations(getattr(hookspecs, hook))["return"])
+    if answer is None or promised == "str":
+        if answer is not None and not isinstance(answer, str):
+            raise TypeError(f"it gives {answer!r} instead of text")
+        return answer
+    if isinstance(answer, str) or not isinstance(answer, Iterable):
+        raise TypeError(f"it gives {answer!r} instead of several")
+    items = list(answer)
+    wrong = [item for item in items if not _is(item, promised)]
+    if wrong:
+        raise TypeError(f"it gives {wrong[0]!r} among what should be {promised}")
+    return items
+
+
+def _is(item: Any, promised: str) -> bool:
+    if promised == "Iterable[Verb]":
+        return all(hasattr(item, name) for name in ("name", "help", "declare", "act"))
+    return promised != "Iterable[str]" or isinstance(item, str)
+
+
+def said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")

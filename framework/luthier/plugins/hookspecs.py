@@ -1,0 +1,60 @@
+"""The contract with strangers: what a plugin may tell luthier. Few hooks, and each has two users.
+
+A plugin is a module named by an entry point of the group `luthier`; it implements any of these functions under
+`@luthier.hookimpl`. Importing it must be cheap: no torch, no transformers; parts are imported when a recipe names
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from luthier.cli.verbs import Verb
+    from luthier.workflows.run import Run
+
+hookspec = pluggy.HookspecMarker("luthier")
+hookimpl = pluggy.HookimplMarker("luthier")
+
+
+@hookspec
+def luthier_recipes() -> str:  # type: ignore[empty-body]
+    """Name the package that holds your recipe folder, as `pkg://luthier_lora.recipes`; called before composing."""
+
+
+@hookspec
+def luthier_trusts() -> Iterable[str]:  # type: ignore[empty-body]
+    """Name further callables that recipes may use, exactly; those in your own option files are trusted already."""
+
+
+@hookspec
+def luthier_check(config: DictConfig) -> Iterable[str]:  # type: ignore[empty-body]
+    """Say why this composition cannot work, a sentence each; called before anything is built, all shown together."""
+
+
+@hookspec
+def luthier_callbacks(config: DictConfig) -> Iterable[Any]:  # type: ignore[empty-body]
+    """Give Lightning callbacks for every run while you are installed; called when the trainer is built."""
+
+
+@hookspec
+def luthier_report(config: DictConfig) -> Iterable[str]:  # type: ignore[empty-body]
+    """Give lines for the head of the run's log; called once, when the run starts."""
+
+
+@hookspec(firstresult=True)
+def luthier_run(run: Run) -> float | None:
+    """Carry out the run and give its score; wrap it to act before, after or on failure of a run."""
+
+
+@hookspec
+def luthier_verbs() -> Iterable[Verb]:  # type: ignore[empty-body]
+    """Give further verbs of the command line; called when a command is parsed, so import nothing heavy."""
+
+
+Hook = Callable[..., Any]

@@ -1,0 +1,219 @@
+"""Find plugins one by one, skip and name the broken, refuse clashes, and know where their recipe folders are."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from luthier.errors import LuthierError, PluginError, RecipeError
+from luthier.plugins import hookspecs
+from luthier.plugins.calls import ask_one, said
+
+CORE_RECIPES = "pkg://luthier_recipes"
+
+
+ONLY_TELLS = {"luthier_report"}  # hooks whose failure costs a line, not the run
+SLOW = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point (or `-p` module), and what became of it: `problem` is empty for one that works."""
+
+    name: str
+    module: str
+    distribution: str = ""
+    version: str = ""
+    problem: str = ""
+    off: bool = False
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name} ({' '.join(filter(None, (self.distribution, self.version))) or self.module})"
+
+
+class Plugins:
+    """The plugins of this process.
+
+    `only` (also `LUTHIER_PLUGINS=a,b`) names the entry points that may load, `extra` further modules (`-p module`),
+    `without` the names that must not even be imported (`-p no:NAME`). What a plugin prints goes to stderr.
+    """
+
+    def __init__(
+        self, *, only: Iterable[str] | None = None, extra: Iterable[str] = (), without: Iterable[str] = ()
+    ) -> None:
+        self._manager = pluggy.PluginManager("luthier")
+        self._manager.add_hookspecs(hookspecs)
+        self._without = set(without)
+        self._only = None if only is None else set(only)
+        self._folders = {"luthier": (CORE_RECIPES, _folder(CORE_RECIPES))}
+        self.known: list[Plugin] = []
+        for plugin in [*_installed(), *_named(extra)]:
+            self.known.append(self._load(plugin))
+        self._refuse_unknown_names()
+
+    @classmethod
+    def from_flags(cls, flags: Iterable[str], environ: Mapping[str, str] = os.environ) -> Plugins:
+        """Read `-p` flags and `LUTHIER_PLUGINS`; an empty variable means no plugins at all."""
+        flags = list(flags)
+        allowed = environ.get("LUTHIER_PLUGINS")
+        return cls(
+            only=None if allowed is None else [name.strip() for name in allowed.split(",") if name.strip()],
+            extra=[flag for flag in flags if not flag.startswith("no:")],
+            without=[flag.removeprefix("no:") for flag in flags if flag.startswith("no:")],
+        )
+
+    @property
+    def broken(self) -> list[Plugin]:
+        return [plugin for plugin in self.known if plugin.problem]
+
+    def ask(self, hook: str, **given: Any) -> Iterator[tuple[str, Any]]:
+        """Each plugin's own answer to a hook, with its name; a plugin that fails is named (exit 7).
+
+        Where the hook only tells something, the failure is what is told.
+        """
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            name = implementation.plugin_name
+            try:
+                answer = ask_one(implementation, hook, given)
+            except PluginError as error:
+                failure = PluginError(
+                    f"Plugin {self._describe(name)} failed in {hook}: {error.message}",
+                    hint=f"Switch it off with -p no:{name}.",
+                )
+                if hook not in ONLY_TELLS:
+                    raise failure from error.__cause__
+                answer = [f"warning: {failure}"]
+            if answer is not None:
+                yield name, answer
+
+    def run(self, run: Any) -> float | None:
+        """Call `luthier_run`, wrappers included; an error that comes out of a plugin's own code names it (exit 7)."""
+        try:
+            score: float | None = self._manager.hook.luthier_run(run=run)
+            return score
+        except LuthierError:
+            raise
+        except Exception as error:
+            if (name := self._culprit(error)) is None:
+                raise
+            message = f"Plugin {self._describe(name)} failed while the run was carried out: {said(error)}."
+            raise PluginError(message, hint="--debug shows where.") from error
+
+    def register(self, module: object, name: str) -> None:
+        """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
+        self._manager.register(module, name)
+
+    def hooks_of(self, name: str) -> list[str]:
+        """The hooks that a plugin implements."""
+        plugin = self._manager.get_plugin(name)
+        callers = self._manager.get_hookcallers(plugin) if plugin is not None else None
+        return sorted(caller.name for caller in callers or ())
+
+    def recipe_folders(self) -> dict[str, tuple[str, Path]]:
+        """Owner -> (Hydra search path, folder), the core first."""
+        return dict(self._folders)
+
+    def _describe(self, name: str) -> str:
+        return next((str(plugin) for plugin in self.known if plugin.name == name), name)
+
+    def _load(self, plugin: Plugin) -> Plugin:
+        if plugin.name in self._without or (
+            plugin.distribution and self._only is not None and plugin.name not in self._only
+        ):
+            return replace(plugin, off=True)
+        self._refuse_twin(plugin)
+        began = time.perf_counter()
+        try:
+            with redirect_stdout(sys.stderr):
+                self._manager.register(importlib.import_module(plugin.module), plugin.name)
+            self._manager.check_pending()
+            self._folders.update(self._own_folder(plugin.name))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything, SystemExit too
+            if self._manager.has_plugin(plugin.name):
+                self._manager.unregister(name=plugin.name)
+            if not plugin.distribution:
+                raise _cannot_use(plugin, error) from error
+            return replace(plugin, problem=said(error))
+        return replace(plugin, seconds=time.perf_counter() - began)
+
+    def _refuse_twin(self, plugin: Plugin) -> None:
+        twin = next((other for other in self.known if other.name == plugin.name and not other.off), None)
+        if twin is not None:
+            raise PluginError(
+                f"Two plugins call themselves {plugin.name!r}: {_whose(twin)} and {_whose(plugin)}.",
+                hint="Uninstall one of them.",
+            )
+
+    def _own_folder(self, name: str) -> dict[str, tuple[str, Path]]:
+        implementations = self._manager.hook.luthier_recipes.get_hookimpls()
+        own = next((each for each in implementations if each.plugin_name == name), None)
+        place = ask_one(own, "luthier_recipes", {}) if own is not None else None
+        return {name: (place, _folder(place))} if place else {}
+
+    def _culprit(self, error: Exception) -> str | None:
+        """The plugin whose code is the innermost of ours in the error's traceback; None where that is the core's."""
+        owners = {plugin.module.partition(".")[0]: plugin.name for plugin in self.known}
+        frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+        packages = [name.partition(".")[0] for name in reversed(frames)]
+        innermost = next((package for package in packages if package == "luthier" or package in owners), "luthier")
+        return owners.get(innermost)
+
+    def _refuse_unknown_names(self) -> None:
+        names = {plugin.name for plugin in self.known}
+        for name in sorted((self._without | (self._only or set())) - names):
+            from luthier.errors.suggestions import nearest
+
+            raise RecipeError(f"There is no plugin {name!r}.", where=name, hint=nearest(name, names, "Installed are"))
+
+
+def _whose(plugin: Plugin) -> str:
+    return f"{plugin.module} of {' '.join(filter(None, (plugin.distribution, plugin.version))) or '-p'}"
+
+
+def _cannot_use(plugin: Plugin, error: BaseException) -> LuthierError:
+    """A module that was named with `-p` and is not there (2), or does not load (7)."""
+    where = f"-p {plugin.module}"
+    if isinstance(error, ModuleNotFoundError) and error.name == plugin.module.partition(".")[0]:
+        hint = f"-p takes a module that Python can import here; {os.getcwd()} is searched too. Hydra's is --package."
+        return RecipeError(f"There is no module {plugin.module!r}.", where=where, hint=hint)
+    return PluginError(f"The module {plugin.module!r} does not load as a plugin: {said(error)}.", where=where)
+
+
+def _installed() -> list[Plugin]:
+    found = metadata.entry_points(group="luthier")
+    return [
+        Plugin(entry.name, entry.value, entry.dist.name if entry.dist else "", entry.dist.version if entry.dist else "")
+        for entry in sorted(found, key=lambda entry: (entry.name, entry.value))
+    ]
+
+
+def _named(modules: Iterable[str]) -> list[Plugin]:
+    if modules and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
+    return [Plugin(name=module, module=module) for module in modules]
+
+
+def _folder(place: str) -> Path:
+    package = place.removeprefix("pkg://")
+    try:
+        module = importlib.import_module(package)
+        return Path(next(iter(module.__path__)))
+    except (ImportError, AttributeError, StopIteration, ValueError) as error:
+        raise PluginError(
+            f"It names {place!r} as its recipe folder, but that is not a package: {error}.",
+            hint="Put an __init__.py into the folder and include it in the distribution.",
+        ) from error

@@ -1,0 +1,131 @@
+"""The folder of one run: where everything lies, who owns it, and what is known about its surroundings.
+
+recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   events.jsonl   report.html   MODEL_CARD.md
+checkpoints/step-*/MANIFEST.json   artifact/   scores/   record.json   score.json   lock
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from luthier.errors import ResourceError
+from luthier.records.lock import RunLock
+from luthier.records.redaction import redact, redact_text
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of a run, and the small files that it writes about itself; secrets are redacted on the way."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def resolved(self) -> Path:
+        return self.path / "resolved.yaml"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "env.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "MODEL_CARD.md"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def artifact(self) -> Path:
+        return self.path / "artifact"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record.json"
+
+    @property
+    def scores(self) -> Path:
+        return self.path / "scores"
+
+    @property
+    def score(self) -> Path:
+        return self.path / "score.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.path / "lock"
+
+    def lock(self) -> RunLock:
+        """Own the folder inside a `with`; RecipeError when another living process does."""
+        self.create()
+        return RunLock(self.lock_file)
+
+    def create(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError(
+                f"The run's folder cannot be made: {error.strerror}.",
+                where=str(self.path),
+                hint="Choose another one with hydra.run.dir=….",
+            ) from error
+
+    def read_resolved(self) -> dict[str, Any]:
+        """The configuration that the folder's run carried out; empty before there was one."""
+        if not self.resolved.is_file():
+            return {}
+        return OmegaConf.to_container(OmegaConf.load(self.resolved))  # type: ignore[return-value]
+
+    def write_recipe(self, text: str) -> None:
+        """The recipe as it was given, comments and all."""
+        write_text(self.recipe, redact_text(text))
+
+    def write_resolved(self, config: Mapping[str, Any]) -> None:
+        """The composed and resolved configuration, plain containers."""
+        write_text(self.resolved, yaml.safe_dump(redact(config), sort_keys=False, allow_unicode=True, width=120))
+
+    def write_environment(self, facts: Mapping[str, Any]) -> None:
+        """What `surroundings.describe` found."""
+        write_text(self.environment, json.dumps(redact(facts), indent=1, sort_keys=True) + "\n")
+
+    def write_score(self, value: float, name: str = "score") -> None:
+        """The one number by which a sweep compares runs."""
+        write_text(self.score, json.dumps({"name": name, "score": float(value)}) + "\n")
+
+    def read_score(self) -> float | None:
+        """The score that a finished run left; None where there is none."""
+        try:
+            return float(json.loads(self.score.read_text(encoding="utf-8"))["score"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file in one step, so that nobody ever reads half of it."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,170 @@
+"""What a run says about itself: its record, gathered from its parts, its files and its scores."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from luthier.models.adaptation import count
+from luthier.records.events import whole_lines
+from luthier.reporting.record import Comparison, DataFacts, ModelFacts, RunRecord, Sample, TrainingFacts
+
+if TYPE_CHECKING:
+    from luthier.evaluation.scores import Scores
+    from luthier.workflows.run import Run
+
+CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
+"""What is drawn of every run; of the method's own metrics all are."""
+NOT_DRAWN = {"step", "epoch", "tokens", "seconds", "memory_bytes", "joules"}
+REPORTED_VERSIONS = ("luthier", "torch", "pytorch-lightning", "transformers", "peft", "datasets", "hydra-core")
+
+
+def record(run: Run, environment: dict[str, Any]) -> RunRecord:
+    """Everything that the report, the table and the model card show."""
+    composition = run.composition
+    packages = environment["packages"]
+    measured = run.after if run.after is not None else run.before
+    return RunRecord(
+        name=run.name,
+        recipe=composition.recipe,
+        purpose=composition.purpose,
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(composition.started)),
+        seconds=round(time.time() - composition.started, 3),
+        seed=int(composition.config.seed),
+        command=shlex.join(["luthier", *composition.flags, *composition.overrides]),
+        answers={question: str(name) for question, name in composition.choices.items() if "hydra" not in question},
+        resolved=run.folder.resolved.read_text(encoding="utf-8"),
+        commit=(environment["commit"] or {}).get("revision", ""),
+        model=_model(run),
+        training=_training(run),
+        method=dict(run.method.facts),
+        speaks=run.method.speaks,
+        data=[
+            DataFacts(
+                name=composition.choices.get("data", ""),
+                licence=str(run.data.fingerprint()["source"].get("licence", "")),
+                digest=str(run.data.digest),
+                counts=dict(run.data.report()),
+            )
+        ],
+        splits={name: len(run.data.examples(name)) for name in ("train", "validation", "test")},
+        curves=_curves(run),
+        comparisons=comparisons(run.before, run.after),
+        confidence=run.evaluation.bootstrap.confidence,
+        evaluated=dict(measured.counts) if measured is not None else {},
+        samples=_samples(run.before, run.after),
+        ledger=run.data.ledger(),
+        versions={
+            "python": environment["python"],
+            "platform": environment["platform"],
+            **{name: packages[name] for name in REPORTED_VERSIONS if name in packages},
+        },
+        warnings=[*composition.dropped, *run.data.warnings, *run.method.warnings],
+        artifact="artifact" if run.folder.artifact.is_dir() else "",
+        artifact_kind=run.artifact_kind,
+        next_commands=_next(run),
+    )
+
+
+def comparisons(before: Scores | None, after: Scores | None) -> list[Comparison]:
+    """Each score before and after, with the paired change where both were measured."""
+    changes = before.compare(after) if before is not None and after is not None else {}
+    names = list(dict.fromkeys([*(after or {}), *(before or {})]))
+    return [
+        Comparison(
+            name=name,
+            before=before[name] if before is not None and name in before.measurements else None,
+            after=after[name] if after is not None and name in after.measurements else None,
+            change=changes[name].change if name in changes else None,
+            verdict=changes[name].verdict if name in changes else "",
+        )
+        for name in names
+    ]
+
+
+def _model(run: Run) -> ModelFacts:
+    lineage = run.model.lineage()
+    weights = list(run.method.network.parameters()) if hasattr(run.method, "network") else []
+    return ModelFacts(
+        name=Path(str(lineage.get("name", ""))).name,
+        base=str(lineage.get("id", "")),
+        architecture=next(iter(run.model.config.architectures or []), run.model.config.model_type),
+        parameters=count(weights) or None,
+        trained=count(weight for weight in weights if weight.requires_grad) if run.trained else None,
+        licence=str(lineage.get("licence", "")),
+        note=str(lineage.get("note", "")),
+        lineage={key: str(value) for key, value in lineage.items() if value and not isinstance(value, dict)},
+    )
+
+
+def _training(run: Run) -> TrainingFacts:
+    steps = whole_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
+    if not run.trained or not steps:
+        return TrainingFacts()
+    tokens, seconds = sum(step["tokens"] for step in steps), sum(step["seconds"] for step in steps)
+    config = run.composition.config
+    return TrainingFacts(
+        steps=steps[-1]["step"],
+        epochs=round(steps[-1]["step"] * run.trainer.epochs / max(run.data.steps(run.trainer.epochs, 1), 1), 2),
+        tokens=tokens,
+        tokens_per_second=round(tokens / seconds, 1) if seconds else None,
+        seconds=round(seconds, 3),
+        productive=round(seconds / run.fit_seconds, 3) if run.fit_seconds else None,
+        peak_memory=max(step["memory_bytes"] for step in steps) or None,
+        joules=sum(step["joules"] for step in steps) if all("joules" in step for step in steps) else None,
+        device=_device(run),
+        precision="bfloat16 autocast" if run.trainer.autocast else "float32",
+        resumed_from=run.start.name if run.start else "",
+        optimizer={
+            "name": run.composition.choices.get("optimizer", ""),
+            "learning rate": f"{config.optimizer.get('lr', '')}",
+            "batch": f"{config.batch.size} {'blocks' if config.batch.packing else 'examples'} a step",
+        },
+    )
+
+
+def _device(run: Run) -> str:
+    if run.trainer.device.type == "cuda":
+        return torch.cuda.get_device_name(run.trainer.device)
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def _curves(run: Run) -> dict[str, list[tuple[int, float | None]]]:
+    steps = whole_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
+    found = {
+        name: [(line["step"], line[name] if isinstance(line[name], float) else None) for line in steps if name in line]
+        for name in dict.fromkeys([*CURVES, *(name for line in steps[:1] for name in line if name not in NOT_DRAWN)])
+    }
+    return {name: points for name, points in found.items() if points}
+
+
+def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
+    first = before.samples if before else []
+    second = after.samples if after else []
+    return [
+        Sample(
+            conversation=[
+                {"role": str(message["role"]), "content": str(message.get("content") or "")}
+                for message in (second or first)[number].conversation
+            ],
+            reference=(second or first)[number].reference,
+            before=first[number].output if number < len(first) else None,
+            after=second[number].output if number < len(second) else None,
+        )
+        for number in range(max(len(first), len(second)))
+    ]
+
+
+def _next(run: Run) -> dict[str, str]:
+    folder = shlex.quote(os.path.relpath(run.folder.path))
+    return {
+        **({"talk to it": f"luthier chat {folder}"} if run.method.speaks else {}),
+        "measure it again": f"luthier evaluate {folder}",
+        "export it for plain transformers": f"luthier export {folder} {folder}/exported",
+        "go on from it": f"luthier model=run model.path={folder}",
+    }

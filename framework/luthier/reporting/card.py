@@ -1,0 +1,134 @@
+"""MODEL_CARD.md: the run's facts as a model hub reads them. What is not known is not mentioned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from luthier.reporting import story
+from luthier.reporting.escaping import fenced, markdown, one_line
+from luthier.reporting.facts import facts
+from luthier.reporting.figures import count, interval, number, signed, title
+from luthier.reporting.record import Comparison, RunRecord
+
+LIBRARIES = {"adapter": "peft", "weights": "transformers"}
+
+
+def card(record: RunRecord) -> str:
+    """The whole card. Text from data and recipes is escaped, so that it stays text."""
+    sections = {
+        "Results": _results(record),
+        "Use": _use(record),
+        "Training": _list(facts(record)) + ([f"\n{markdown(record.model.note)}"] if record.model.note else []),
+        "Data": _data(record),
+        "Warnings": [f"- {markdown(warning)}" for warning in record.warnings],
+        "Limits": [
+            "The scores above are all that was measured; bias, safety and other tasks were not."
+            if record.comparisons
+            else "Nothing was measured: how good the model is, is not known."
+        ],
+        "Lineage": _list(record.model.lineage),
+        "Recipe": _recipe(record),
+        "Versions": _list({**record.versions, **({"commit": record.commit} if record.commit else {})}),
+    }
+    head = [f"---\n{_front_matter(record)}---", f"# {markdown(record.name)}", *_summary(record)]
+    body = [f"## {heading}\n\n" + "\n".join(lines) for heading, lines in sections.items() if lines]
+    return "\n\n".join([*head, *body]) + "\n"
+
+
+def _front_matter(record: RunRecord) -> str:
+    known: dict[str, Any] = {
+        "license": one_line(record.model.licence),
+        "library_name": LIBRARIES.get(record.artifact_kind, ""),
+        "base_model": one_line(record.model.base),
+        "pipeline_tag": _task(record),
+        "tags": ["luthier", *(record.answers[key] for key in ("method", "adaptation") if record.answers.get(key))],
+        "model-index": _model_index(record),
+    }
+    return yaml.safe_dump({k: v for k, v in known.items() if v}, sort_keys=False, allow_unicode=False, width=120)
+
+
+def _task(record: RunRecord) -> str:
+    return "text-generation" if record.speaks else "text-classification"
+
+
+def _model_index(record: RunRecord) -> list[dict[str, Any]]:
+    """The scores as hubs list them, where there is a named set that they were measured on."""
+    measured = [comparison for comparison in record.comparisons if comparison.after and "/" not in comparison.name]
+    if not measured or not record.data:
+        return []
+    name = ", ".join(one_line(source.name) for source in record.data)
+    metrics = [{"type": c.name, "name": title(c.name), "value": round(c.after.value, 6)} for c in measured if c.after]
+    task = {"type": _task(record)}
+    results = [{"task": task, "dataset": {"name": name, "type": "held-out split"}, "metrics": metrics}]
+    return [{"name": one_line(record.name), "results": results}]
+
+
+def _summary(record: RunRecord) -> list[str]:
+    how = " and ".join(markdown(record.answers[key]) for key in ("method", "adaptation") if record.answers.get(key))
+    made = f"{markdown(record.model.name)}, customised with {how}." if record.model.name and how else ""
+    return [line for line in (markdown(record.purpose), made) if line]
+
+
+def _results(record: RunRecord) -> list[str]:
+    if not record.comparisons:
+        return []
+    told = [f"- {markdown(story.sentence(comparison, record.confidence))}" for comparison in story.headlines(record)]
+    told += [f"- {sentence}" for sentence in [story.forgetting(record)] if sentence]
+    head = ["| score | before | after | change | verdict | n |", "|---|---|---|---|---|---|"]
+    rows = [_row(comparison) for comparison in record.comparisons]
+    level = story.percent(record.confidence)
+    note = f"\nIn parentheses: {level} bootstrap intervals over examples, paired for the change."
+    return [*told, *([""] if told else []), *head, *rows, note]
+
+
+def _row(comparison: Comparison) -> str:
+    measured = comparison.after or comparison.before
+    cells = [
+        markdown(title(comparison.name)),
+        *(f"{number(s.value)} ({interval(s)})" if s else "not measured" for s in (comparison.before, comparison.after)),
+        f"{signed(comparison.change.value)} ({interval(comparison.change, sign=True)})" if comparison.change else "–",
+        markdown(comparison.verdict) or "–",
+        count(measured.count) if measured else "0",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _use(record: RunRecord) -> list[str]:
+    if not record.artifact:
+        return []
+    asked = "model.generate" if record.speaks else "model.rewards"
+    code = (
+        "import luthier\n\n"
+        'model = luthier.load("path/to/this/folder")\n'
+        f'print({asked}([[{{"role": "user", "content": "Hello"}}]])[0])'
+    )
+    kind = "AutoModelForCausalLM" if record.speaks else "AutoModelForSequenceClassification"
+    plain = {
+        "adapter": "The folder is a PEFT adapter: `peft.PeftModel.from_pretrained(base, folder)` reads it too.",
+        "weights": f"The folder is a transformers model: `transformers.{kind}` reads it too.",
+    }.get(record.artifact_kind, "")
+    return [fenced(code, "python"), *([f"\n{plain}"] if plain else [])]
+
+
+def _data(record: RunRecord) -> list[str]:
+    lines = []
+    for source in record.data:
+        counted = ", ".join(f"{count(amount)} {markdown(name)}" for name, amount in source.counts.items())
+        licence = f"licence {markdown(source.licence)}" if source.licence else ""
+        digest = f"digest `{one_line(source.digest).replace('`', '')}`" if source.digest else ""
+        told = "; ".join(filter(None, [counted, licence, digest]))
+        lines.append(f"- {markdown(source.name)}" + (f": {told}" if told else ""))
+    if record.splits:
+        lines.append("- examples: " + ", ".join(f"{count(n)} {markdown(name)}" for name, n in record.splits.items()))
+    return lines
+
+
+def _recipe(record: RunRecord) -> list[str]:
+    lines = [fenced(record.command, "sh")] if record.command else []
+    return lines + ([f"\n{fenced(record.resolved, 'yaml')}"] if record.resolved else [])
+
+
+def _list(pairs: dict[str, str]) -> list[str]:
+    return [f"- {markdown(name)}: {markdown(text)}" for name, text in pairs.items() if text]

@@ -1,0 +1,44 @@
+"""The few facts of a run that fit on a line each, in the order in which one asks for them."""
+
+from __future__ import annotations
+
+from luthier.reporting.figures import count, duration, number, share, size
+from luthier.reporting.record import RunRecord
+
+
+def facts(record: RunRecord) -> dict[str, str]:
+    """What is known of the model, the training and the machine; nothing else is mentioned."""
+    model, training = record.model, record.training
+    known = {
+        "Model": model.name,
+        "Architecture": model.architecture,
+        "Weights trained": _trained(model.trained, model.parameters),
+        "Method": ", ".join(record.answers[key] for key in ("method", "adaptation") if record.answers.get(key)),
+        **record.method,
+        "Optimizer": ", ".join(text if key == "name" else f"{key} {text}" for key, text in training.optimizer.items()),
+        "Optimizer steps": _steps(record),
+        "Tokens seen": count(training.tokens) if training.tokens is not None else "",
+        "Speed": f"{number(training.tokens_per_second)} tokens/s" if training.tokens_per_second else "",
+        "Training time": duration(training.seconds) if training.seconds is not None else "",
+        "Time in steps": share(training.productive, 1.0) if training.productive is not None else "",
+        "Peak memory": size(training.peak_memory) if training.peak_memory else "",
+        "Energy": f"{training.joules / 3600:.3g} Wh, of all processors" if training.joules is not None else "",
+        "Device": training.device,
+        "Precision": training.precision,
+        "Resumed from": training.resumed_from,
+        "Artifact": f"{record.artifact} ({record.artifact_kind})" if record.artifact_kind else record.artifact,
+    }
+    return {name: text for name, text in known.items() if text}
+
+
+def _trained(trained: int | None, parameters: int | None) -> str:
+    if trained is None or not parameters:
+        return f"{count(parameters)} in all" if parameters else ""
+    return f"{count(trained)} of {count(parameters)} ({share(trained, parameters)})"
+
+
+def _steps(record: RunRecord) -> str:
+    steps, epochs = record.training.steps, record.training.epochs
+    if steps is None:
+        return ""
+    return count(steps) + (f" ({epochs:.2f} epochs)" if epochs is not None else "")

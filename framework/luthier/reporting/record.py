@@ -1,0 +1,155 @@
+"""Everything that a run has to say about itself. The report, the terminal's table and the model card are views of it.
+
+Whatever is not known stays empty; no view then speaks of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from luthier.contracts import Score
+from luthier.errors import DataError
+
+
+@dataclass(kw_only=True)
+class ModelFacts:
+    """Which network was customised, and what the result is under."""
+
+    name: str = ""  # as a person would say it: SmolLM2-135M-Instruct
+    base: str = ""  # its id on a hub, where it has one; the card's `base_model`
+    architecture: str = ""  # LlamaForCausalLM
+    parameters: int | None = None  # all of them
+    trained: int | None = None  # those that could move
+    licence: str = ""  # an SPDX identifier: apache-2.0
+    note: str = ""  # what else a reader must know: "weights were de-quantised from Q4_1"
+    lineage: dict[str, str] = field(default_factory=dict)  # kind, revision, sha256, …
+
+
+@dataclass(kw_only=True)
+class TrainingFacts:
+    """How the weights moved. Empty where none did."""
+
+    steps: int | None = None  # optimizer steps done
+    epochs: float | None = None
+    tokens: int | None = None  # seen, padding aside
+    tokens_per_second: float | None = None  # padding aside, over the wall clock of training
+    seconds: float | None = None  # wall clock of training
+    productive: float | None = None  # the share of it spent in steps, 0 to 1
+    peak_memory: int | None = None  # bytes, of the process or the device
+    joules: float | None = None  # used by the machine's processors while training, where that can be read
+    device: str = ""  # "cpu, 2 threads"; "NVIDIA H100"
+    precision: str = ""  # "bfloat16 autocast over float32 weights"
+    resumed_from: str = ""  # the checkpoint, where the run was continued
+    optimizer: dict[str, str] = field(default_factory=dict)  # name, learning rate, schedule, batch, …
+
+
+@dataclass(kw_only=True)
+class DataFacts:
+    """One source of examples."""
+
+    name: str
+    licence: str = ""
+    digest: str = ""  # of the examples, so that a later run knows whether it saw the same
+    counts: dict[str, int] = field(default_factory=dict)  # read, deduplicated, skipped, quarantined, truncated, …
+
+
+@dataclass(kw_only=True)
+class Comparison:
+    """One score before and after; one of the two alone where only that was measured."""
+
+    name: str
+    before: Score | None = None
+    after: Score | None = None
+    change: Score | None = None
+    verdict: str = ""  # better, worse, not distinguishable
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """One conversation and what was written for it before and after."""
+
+    conversation: list[dict[str, str]]  # role and content of each message
+    reference: str = ""
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(kw_only=True)
+class LedgerToken:
+    """One token as the loss saw it."""
+
+    text: str
+    role: str = ""
+    weight: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """The tokens of one training example."""
+
+    where: str = ""  # file:line
+    tokens: list[LedgerToken] = field(default_factory=list)
+
+
+Points = list[tuple[int, float | None]]
+"""(step, value); None where the value was not finite."""
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """One run. `save` and `load` keep it as JSON."""
+
+    name: str  # of the run
+    recipe: str = ""  # its name
+    purpose: str = ""  # its first line
+    started: str = ""  # ISO 8601
+    seconds: float | None = None  # from start to report
+    seed: int | None = None
+    command: str = ""  # that does it again
+    answers: dict[str, str] = field(default_factory=dict)  # question: answer
+    resolved: str = ""  # the whole recipe, every setting written out, as YAML
+    commit: str = ""  # of luthier, or of the working folder
+    model: ModelFacts = field(default_factory=ModelFacts)
+    training: TrainingFacts = field(default_factory=TrainingFacts)
+    method: dict[str, str] = field(default_factory=dict)  # what the method says of itself, such as of its memory
+    data: list[DataFacts] = field(default_factory=list)
+    splits: dict[str, int] = field(default_factory=dict)  # examples in train, validation, test
+    curves: dict[str, Points] = field(default_factory=dict)  # loss, validation_loss, learning_rate, gradient_norm, …
+    comparisons: list[Comparison] = field(default_factory=list)
+    confidence: float = 0.95  # of their intervals
+    evaluated: dict[str, int] = field(default_factory=dict)  # what the evaluation counted
+    samples: list[Sample] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    versions: dict[str, str] = field(default_factory=dict)  # of luthier, its plugins and libraries, Python, the system
+    warnings: list[str] = field(default_factory=list)  # whatever a reader must not miss
+    speaks: bool = True  # whether it is a language model, and none that only judges
+    artifact: str = ""  # its folder, relative to the run's
+    artifact_kind: str = ""  # adapter or weights
+    next_commands: dict[str, str] = field(default_factory=dict)  # what it does: the command, with this run's name
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, for scripts."""
+        plain: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        return plain
+
+    def save(self, file: Path) -> None:
+        """Replace the file in one step: where a record is, it is whole, and the run finished."""
+        temporary = file.with_name(f".tmp-{os.getpid()}-{file.name}")
+        temporary.write_bytes(_ADAPTER.dump_json(self, indent=2) + b"\n")
+        temporary.replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> RunRecord:
+        """Read what `save` wrote; DataError where it is no run record."""
+        try:
+            return _ADAPTER.validate_json(file.read_bytes())
+        except (ValidationError, OSError) as error:
+            raise DataError(f"This is no record of a run: {str(error).splitlines()[0]}.", where=str(file)) from error
+
+
+_ADAPTER = TypeAdapter(RunRecord)

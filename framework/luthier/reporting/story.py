@@ -1,0 +1,52 @@
+"""What a run found, in sentences; each is computed from the record, and none says more than its interval allows."""
+
+from __future__ import annotations
+
+from luthier.contracts import FEWEST_PAIRS
+from luthier.reporting.figures import interval, number, signed, title
+from luthier.reporting.record import Comparison, RunRecord
+
+MATTERS_LEAST = ("loss", "perplexity", "general_loss", "general_perplexity")
+
+
+def headlines(record: RunRecord, most: int = 3) -> list[Comparison]:
+    """The comparisons to show first: the task's scores, held-out loss, forgetting. Perplexity repeats the loss."""
+    paired = [comparison for comparison in record.comparisons if comparison.change is not None]
+    by_name = {comparison.name: comparison for comparison in paired}
+    task = [c for c in paired if c.name not in MATTERS_LEAST and "/" not in c.name]
+    others = [by_name[name] for name in ("loss", "general_loss") if name in by_name]
+    return [*task[: most - len(others)], *others]
+
+
+def sentence(comparison: Comparison, confidence: float) -> str:
+    """`Accuracy rose from 0.550 to 0.862 (…).` or that no change can be told from chance."""
+    before, after, change = comparison.before, comparison.after, comparison.change
+    assert before is not None
+    assert after is not None
+    assert change is not None
+    name = title(comparison.name)
+    name = name[0].upper() + name[1:]
+    figures = (
+        f"{signed(change.value)}, {percent(confidence)} interval {interval(change, sign=True)}, n = {change.count:,}"
+    )
+    if comparison.verdict == "not distinguishable":
+        values = f"{number(before.value)} before, {number(after.value)} after"
+        said = "too few examples to tell" if change.count < FEWEST_PAIRS else "not distinguishable from no change"
+        return f"{name}: {values}, {said} ({figures})."
+    moved = "rose" if change.value > 0 else "fell"
+    return f"{name} {moved} from {number(before.value)} to {number(after.value)} ({figures})."
+
+
+def percent(confidence: float) -> str:
+    return f"{100 * confidence:g} %"
+
+
+def forgetting(record: RunRecord) -> str:
+    """What the change of loss on general text means, or nothing where it was not measured."""
+    found = next((c for c in record.comparisons if c.name == "general_loss" and c.change is not None), None)
+    if found is None:
+        return ""
+    return {
+        "worse": "The model predicts general text less well than before: it has forgotten something.",
+        "better": "The model predicts general text better than before: nothing is forgotten by this measure.",
+    }.get(found.verdict, "The model predicts general text as well as before, as far as this sample can tell.")

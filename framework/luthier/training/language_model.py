@@ -1,0 +1,73 @@
+"""What methods share whose network is a causal language model: a forward over packed rows, cross-entropy, log-probs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from luthier.contracts import Batch, Loss, Row
+from luthier.data.shared_prefixes import sums
+from luthier.inference.log_probabilities import weighted_losses
+from luthier.models.attention import network_inputs
+from luthier.models.lm_head import Head, bare, find_head, last_hidden_state
+from luthier.training.method import Method
+
+
+class LanguageModelMethod(Method):
+    """A method on a causal language model, which never holds the logits of a whole batch."""
+
+    head: Head
+
+    def load(self) -> None:
+        """Load the network as it comes, and find where its head begins."""
+        super().load()
+        self.head = find_head(self.network)
+
+    def configure_model(self) -> None:
+        """Load and adapt, and find where the adapted network's head begins."""
+        super().configure_model()
+        self.head = find_head(self.network)
+
+    def take(self, network: nn.Module) -> None:
+        """Go on with a network that was adapted and trained before, and find where its head begins."""
+        super().take(network)
+        self.head = find_head(network)
+
+    def hidden_states(self, batch: Batch) -> Tensor:
+        """The last hidden states of a packed batch, [B, T, H]."""
+        return last_hidden_state(self.network, network_inputs(batch, bare(self.network).config))
+
+    def cross_entropy(self, batch: Batch) -> Loss:
+        """The weighted sum of -log p(token) over the batch and the sum of the weights."""
+        targets, weights = shifted(batch)
+        total, weight = self.head.cross_entropy(self.hidden_states(batch).flatten(0, 1), targets, weights)
+        return Loss(total, weight)
+
+    def cross_entropies(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """`cross_entropy` of each row by itself, (sum, weight), from packed forward passes without gradients."""
+        return weighted_losses(self.network, rows)
+
+    def token_log_probs(self, batch: Batch) -> Tensor:
+        """log p(next token) at each position, float32 [B, T]; 0 where that token has no weight."""
+        targets, weights = shifted(batch)
+        wanted = weights.nonzero().flatten()
+        found = self.head.log_probs(self.hidden_states(batch).flatten(0, 1)[wanted], targets[wanted])
+        return found.new_zeros(len(targets)).index_copy(0, wanted, found).view(batch.input_ids.shape)
+
+    def sequence_log_probs(self, batch: Batch) -> Tensor:
+        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
+        _, weights = shifted(batch)
+        return sums(self.token_log_probs(batch) * weights.view(batch.input_ids.shape), batch)
+
+
+def shifted(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; a sequence's first is nobody's."""
+    targets = torch.zeros_like(batch.input_ids)
+    weights = torch.zeros_like(batch.weights)
+    targets[:, :-1] = batch.input_ids[:, 1:]
+    weights[:, :-1] = batch.weights[:, 1:] * (batch.positions[:, 1:] > 0)
+    return targets.flatten(), weights.flatten()

@@ -1,0 +1,166 @@
+"""A method is two functions: what it needs from an example, and what it does with a batch. The rest is here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from luthier.contracts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Preparation, Row
+from luthier.data.collate import collate
+from luthier.models.added_tokens import check_trained
+from luthier.models.stacked_adapter import refuse_an_adapter
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class Method(pl.LightningModule, ABC):
+    """Train an adapted network on batches of rows.
+
+    `loss` gives a sum and its weight. Gradients of sums are accumulated over micro-batches and ranks and divided once,
+    by the weight of the whole optimizer step: how a batch is cut does not change the update.
+    """
+
+    likelihood = True
+    """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
+    trains_likelihood = True
+    """Whether the loss of a training step is that, too; a method may train on another than it is measured by."""
+    speaks = True
+    """Whether the network is a language model: it can be asked, and has a loss on general text."""
+    measures: Mapping[str, Measure] = {}
+    """What `measured` measures beside the loss, by name."""
+    preparation: Preparation | None = None
+    """What is made of the batches of a step before it is trained on; None leaves them as they are."""
+
+    network: nn.Module
+    adapted: bool
+
+    def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer) -> None:
+        super().__init__()
+        self.model, self.adaptation, self.optimizer = model, adaptation, optimizer
+        self.steps = 0
+        self.warnings: list[str] = []  # what somebody should see in the report, a sentence each
+        self.facts: dict[str, str] = {}  # what the report shows of the method's own cost, by name
+        self._step, self._held_out = _Totals(), _Totals()
+        self.step_loss = torch.zeros(())
+        self.step_metrics: dict[str, Tensor] = {}
+        self.gradient_norm = torch.zeros(())
+
+    @abstractmethod
+    def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+        """What the loss needs of an example: token ids, and the weight of predicting each."""
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Loss:
+        """The sum of the loss over a batch, and the weight to divide it by."""
+
+    def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """The loss of each row as (sum, weight), [rows, 2], without gradients; one forward pass each."""
+        found = np.zeros((len(rows), 2))
+        with torch.no_grad():
+            for number, row in enumerate(rows):
+                loss = self.loss(collate([[row]]).to(next(self.network.parameters()).device))
+                found[number] = float(loss.sum), float(loss.weight)
+        return found
+
+    def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """The statistics of each row, [rows, s]: `loss` as `losses` gives it, and those of `measures`."""
+        return {"loss": self.losses(rows)}
+
+    def measured_of(self, examples: Sequence[Example], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """`measured` of the rows that these examples were encoded to; for methods that look at the examples too."""
+        return self.measured(rows)
+
+    def memory(self, rows: int) -> dict[str, int]:
+        """Bytes that the method keeps beside the network for so many rows of data, by name; for `luthier plan`."""
+        return {}
+
+    def load(self) -> None:
+        """Load the network as it comes, nothing adapted yet."""
+        self.network, self.adapted = self.model.network(), False
+
+    def configure_model(self) -> None:
+        """Load and adapt inside the strategy's context, so that sharding composes with every adaptation."""
+        if not hasattr(self, "network"):
+            self.load()
+        if not self.adapted:
+            refuse_an_adapter(self.network)
+            self.network, self.adapted = self.adaptation(self.network), True
+            check_trained(self.network)
+            self.network.train()
+
+    def take(self, network: nn.Module) -> None:
+        """Go on with a network that was adapted and trained before."""
+        self.network, self.adapted = network, True
+
+    def configure_optimizers(self) -> Any:
+        trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
+        return self.optimizer(trainable, self.steps, self.rate)
+
+    def rate(self, name: str) -> float:
+        """The factor of the learning rate at which a weight moves; the adaptation's word, unless the method has one."""
+        return self.adaptation.rate(name)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        loss = self.loss(batch)
+        self._step.add(loss)
+        penalty = self.adaptation.penalty(self.network)
+        return loss.sum if penalty is None else loss.sum + penalty * loss.weight  # both are divided by the weight
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Turn the gradient of the sum into that of the mean; Lightning has divided by micro-batches and ranks."""
+        means, weight = self._step.taken(self.trainer)
+        scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / weight
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        torch._foreach_mul_(gradients, scale)
+        self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
+        self.step_metrics = means
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by the norm that is known already; Lightning's own refuses fused optimizers under autocast."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, self.gradient_norm)
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self._held_out.add(self.loss(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        if self._held_out.names:
+            means, _ = self._held_out.taken(self.trainer)
+            self.log_dict({f"validation_{name}": mean for name, mean in means.items()}, rank_zero_only=True)
+
+
+class _Totals:
+    """Sums and weights of a loss and its metrics over micro-batches, and then over ranks."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+        self._total = torch.zeros(0, 2)
+
+    def add(self, loss: Loss) -> None:
+        """Every batch of a method has the same metrics."""
+        pairs = {"loss": (loss.sum, loss.weight), **loss.metrics}
+        made = torch.stack([value.detach().float() for pair in pairs.values() for value in pair]).view(-1, 2)
+        self._total = self._total + made if self.names else made
+        self.names = tuple(pairs)
+
+    def taken(self, trainer: pl.Trainer) -> tuple[dict[str, Tensor], Tensor]:
+        """The mean of each and the weight of the loss over all ranks; what comes next is added up anew."""
+        total = trainer.strategy.reduce(self._total, reduce_op="sum") if trainer.world_size > 1 else self._total
+        assert isinstance(total, Tensor)
+        weights = total[:, 1].clamp_min(torch.finfo(torch.float32).tiny)
+        means = dict(zip(self.names, total[:, 0] / weights, strict=True))
+        self.names = ()
+        return means, weights[0]

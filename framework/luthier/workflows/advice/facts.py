@@ -1,0 +1,120 @@
+"""What is known: how much of each kind of data, how long an answer may take, what the machine has. All are numbers."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luthier.errors import RecipeError
+from luthier.errors.suggestions import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A kind of fact: what it counts, how to ask for it, and what holds where nobody says."""
+
+    unit: str
+    question: str
+    unknown: float = 0.0
+
+
+FACTS: Mapping[str, Fact] = {
+    "labels": Fact("examples with the wanted answer", "How many examples have the wanted answer?"),
+    "text": Fact("characters of plain text", "How many characters of plain text of your domain do you have?"),
+    "documents": Fact("documents to look answers up in", "How many documents hold what answers are about?"),
+    "feedback": Fact("judged answers (pairs, ratings)", "How many answers were judged (pairs, ratings)?"),
+    "latency": Fact("seconds for an answer", "How many seconds may an answer take? (empty: any)", math.inf),
+    "gpu": Fact("GB of GPU memory", "How many GB of memory has your GPU?"),
+    "memory": Fact("GB of memory", "How many GB of memory has the machine?"),
+}
+DOCUMENTS = {".md", ".txt", ".html", ".htm", ".pdf", ".rst", ".docx"}
+LABELLED = {"classification", "rated", "messages", "sharegpt", "alpaca", "prompt_completion", "bedrock_prompt",
+            "bedrock_conversation", "canonical"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Known:
+    """The facts, and the words that give the same data to every recipe, where a file was looked at."""
+
+    amounts: dict[str, float]
+    words: tuple[str, ...] = ()
+
+    def of(self, fact: str) -> float:
+        return self.amounts.get(fact, FACTS[fact].unknown)
+
+
+def told(words: Iterable[str]) -> dict[str, float]:
+    """`labels=200 latency=2`; RecipeError with the nearest name for a fact that does not exist."""
+    found = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        if name not in FACTS:
+            hint = nearest(name, FACTS, "There are")
+            raise RecipeError(f"There is no fact {name!r}.", where=word, hint=hint)
+        found[name] = number(text, where=word)
+    return found
+
+
+def number(text: str, *, where: str) -> float:
+    """A number of 0 or more; RecipeError for anything else."""
+    try:
+        value = float(text.replace(",", "").replace("_", ""))
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise RecipeError(f"{text!r} is no amount.", where=where, hint="Say a number: labels=200, text=1e6.")
+    return value
+
+
+def machine() -> dict[str, float]:
+    """Memory of this machine and of its GPU, in GB; nothing is loaded to find out."""
+    import psutil
+
+    return {"memory": psutil.virtual_memory().total / 1e9, "gpu": _gpu()}
+
+
+def _gpu() -> float:
+    asked = shutil.which("nvidia-smi")
+    if asked is None:
+        return 0.0
+    command = [asked, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603
+        return sum(float(line) for line in said.split()) * 2**20 / 1e9
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0.0
+
+
+def read(path: Path) -> Known:
+    """What a data file, or a folder of data or of documents, holds. DataError where it cannot be read."""
+    documents = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in DOCUMENTS] if path.is_dir() else []
+    if documents:
+        return Known({"documents": len(documents), "text": float(sum(file.stat().st_size for file in documents))})
+    from luthier.config.starter import Look, rows
+
+    look = Look.at(path)
+    form = look.format.name or look.format.nearest
+    words = [
+        f"data={look.answer}",
+        f"data.file={path.as_posix()}",
+        f"data/format={form}",
+        f"evaluation/task={look.task}",
+    ]
+    score = {"classification": "accuracy", "generation": "rouge_l"}.get(look.task, "loss")
+    found = rows(path)
+    if form == "preference":
+        amounts: dict[str, float] = {"feedback": float(len(found))}
+    elif form in LABELLED:
+        amounts = {"labels": float(len(found))}
+    else:
+        amounts = {"text": float(sum(_characters(row) for row in found))}
+    return Known(amounts, (*words, f"score={score}"))
+
+
+def _characters(row: dict[str, Any]) -> int:
+    return sum(len(value) for value in row.values() if isinstance(value, str))

@@ -1,0 +1,216 @@
+"""The customised model on disk, and back.
+
+Whatever did the customising, a run leaves the same thing: a folder with what moved (an adapter or a whole network, as
+PEFT or transformers write it), the tokenizer with the chat template that was trained, the resolved recipe and a
+manifest. `luthier.load(path)` gives an object that can generate and score.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from luthier.config.instantiate import build
+from luthier.config.stored import stored_recipe
+from luthier.contracts import Restored
+from luthier.errors import RecipeError, ResourceError
+from luthier.inference.predictor import Subject
+from luthier.models.lm_head import bare
+from luthier.models.opening import opened
+from luthier.models.safety import refuse_code, refuse_pickles, vouch
+from luthier.models.sequence_classification import Judging, judges
+from luthier.plugins.registry import Plugins
+from luthier.records import step_metrics
+from luthier.training.checkpoint_files import digest
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+    from luthier.contracts import Adaptation, Model, Prompt
+    from luthier.records.folder import RunFolder
+
+FORMAT = 1
+MANIFEST, RECIPE, FOLDER = "manifest.json", "resolved.yaml", "artifact"
+
+
+@dataclass
+class Artifact(Subject):
+    """A customised model: a subject that knows what it is made of."""
+
+    folder: Path = field(default_factory=Path)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    recipe: DictConfig = field(default_factory=lambda: DictConfig({}))
+    adaptation: Adaptation | None = None
+
+    def add(self, path: str | Path, name: str) -> None:
+        """Put what another run learned beside this one's, which is called `default`, on the same base; see `use`.
+
+        RecipeError where it is of another adaptation or another base, or where the adaptation does not allow it.
+        """
+        assert self.adaptation is not None
+        folder, manifest = _open(path)
+        refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
+        theirs, ours = OmegaConf.load(folder / RECIPE).adaptation, self.recipe.adaptation
+        alike = all(theirs.get(name) == ours.get(name) for name in ("_target_", *self.adaptation.shaping_base))
+        if not alike or manifest["model"] != self.manifest["model"]:
+            raise RecipeError(
+                "Only what the same adaptation of the same base learned can stand beside it.", where=str(folder)
+            )
+        self.adaptation.add(self.network, folder, name)
+        self.network.eval()
+
+    def use(self, name: str | None) -> None:
+        """Answer with the adapter of this name from now on; None is the base as it was."""
+        assert self.adaptation is not None
+        self.adaptation.use(self.network, name)
+
+    def merged(self) -> nn.Module:
+        """A plain network with the same logits, which no longer needs PEFT; the artifact's own is used up."""
+        assert self.adaptation is not None
+        return self.adaptation.merge(self.network) if self.manifest["trained"] else self.network
+
+    def export(self, folder: Path, *, prompted: bool = True) -> None:
+        """Write the merged network and the tokenizer as plain transformers load them; RecipeError where it exists.
+
+        What the prompt says before every conversation goes into the chat template. RecipeError for a prompt that does
+        more than that, unless the export is to be without it (`prompted`).
+        """
+        opening = self.prompt.opening() if prompted else []
+        if opening is None:
+            raise RecipeError(
+                f"The prompt {type(self.prompt).__name__} looks at each question, which a chat template cannot do.",
+                hint="Export with --without-prompt, and ask the model through luthier.load(run).generate.",
+            )
+        if folder.exists() and any(folder.iterdir()):
+            raise RecipeError(f"{folder} is not empty.", hint="Name a new folder.")
+        from luthier.models.loading import without_bars
+
+        with without_bars():
+            self.merged().save_pretrained(folder)  # type: ignore[operator]
+        with opened(self.tokenizer, opening):
+            self.tokenizer.save_pretrained(folder)
+
+
+def save(
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
+    moved: Subject | None,
+    adaptation: Adaptation,
+    run: RunFolder,
+    *,
+    recipe: Any,
+    facts: Mapping[str, Any],
+) -> Path:
+    """Write an artifact whole or not at all: into a folder beside its place, sealed, then renamed.
+
+    `moved` is None for a run that moved no weight, whose artifact is the recipe, the tokenizer and the prompt.
+    """
+    folder = run.artifact
+    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        if moved is not None:
+            adaptation.save(moved.network, temporary)
+            method = moved.method
+            likelihood = method is None or (method.likelihood and method.trains_likelihood)
+            step_metrics.write(run.metrics, temporary, likelihood=likelihood)
+        prompt.save(temporary)
+        tokenizer.save_pretrained(temporary)
+        (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
+        (temporary / RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
+        files = {
+            path.relative_to(temporary).as_posix(): digest(path) for path in temporary.rglob("*") if path.is_file()
+        }
+        judge = {"outputs": int(bare(moved.network).config.num_labels)} if moved and judges(moved.network) else {}  # type: ignore[union-attr, arg-type]
+        manifest = {"format": FORMAT, **facts, **judge, "files": files}
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError as error:
+        raise ResourceError(f"The artifact cannot be written: {error}.", where=str(folder)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def find(path: str | Path) -> Path:
+    """The artifact's folder in a run's folder, or the folder itself; RecipeError where there is none."""
+    path = Path(path).expanduser()
+    for folder in (path / FOLDER, path):
+        if (folder / MANIFEST).is_file():
+            return folder
+    raise RecipeError(
+        f"{path} holds no artifact: it is neither the folder of a finished run nor an artifact itself.",
+        hint="Finished runs are under runs/; `luthier recipe=… resume=auto` finishes one that was cut off.",
+    )
+
+
+def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str, ...] = ()) -> Artifact:
+    """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
+    folder, manifest = _open(path)
+    refuse_code(folder, owner=str(folder))
+    recipe = stored_recipe(folder / RECIPE, plugins or Plugins.from_flags([]), vouched)
+    model: Model = build(recipe.model)
+    vouch(model, vouched)
+    if isinstance(model, Restored):
+        model.restore(folder)
+    adaptation: Adaptation = build(recipe.adaptation)
+    _refuse_another_base(model, manifest, folder)
+    if outputs := manifest.get("outputs"):
+        model = Judging(model, outputs)
+    if manifest["trained"]:
+        refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
+    network = adaptation.load(model, folder) if manifest["trained"] else model.network()
+    tokenizer, prompt = _tokenizer(folder), build(recipe.prompt)
+    prompt.load(folder, tokenizer)
+    return Artifact(
+        network=network.eval(),
+        tokenizer=tokenizer,
+        prompt=prompt,
+        folder=folder,
+        manifest=manifest,
+        recipe=recipe,
+        adaptation=adaptation,
+    )
+
+
+def _open(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """An artifact's folder and manifest; ResourceError where a file is not what the run wrote."""
+    folder = find(path)
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for name, expected in manifest["files"].items():
+        file = folder / name
+        if not file.is_file() or digest(file) != expected:
+            raise ResourceError(
+                f"{name} of the artifact is {'missing' if not file.is_file() else 'not what the run wrote'}.",
+                where=str(folder),
+                hint="Copy the artifact again or run its recipe again.",
+            )
+    return folder, manifest
+
+
+def _refuse_another_base(model: Model, manifest: Mapping[str, Any], folder: Path) -> None:
+    """An adapter on other weights than its own is silently wrong."""
+    then, now = manifest["model"].get("sha256"), None
+    if manifest.get("needs_base") and then:
+        now = model.lineage().get("sha256")
+        if now != then:
+            raise RecipeError(
+                f"The adapter was made for weights {then[:12]}…, but the recipe's model now has {str(now)[:12]}….",
+                where=str(folder),
+            )
+
+
+def _tokenizer(folder: Path) -> Any:
+    from luthier.models.loading import load_tokenizer
+
+    return load_tokenizer(folder, owner=str(folder), trusted=False)

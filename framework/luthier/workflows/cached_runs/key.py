@@ -1,0 +1,81 @@
+"""What a run depends on, as one hash: its recipe, what lies in the files that it names, and the code of its parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+import luthier
+from luthier.config.checks import targets_in
+from luthier.config.fingerprint import recipe_hash
+from luthier.config.signatures import signature
+
+if TYPE_CHECKING:
+    from luthier.config.compose import Composition
+
+NOT_READ = {"_target_", "quarantine"}  # names of code, and of a folder that a run writes to
+LONGEST_PATH = 1024
+MANIFEST = "manifest.json"
+
+
+def key(composition: Composition) -> str:
+    """Equal keys mean equal runs: sha256 over everything that a run is made from, 64 digits.
+
+    That is the resolved recipe (but for what only names or continues a run), luthier's version, the source of each part
+    that the recipe names, and what is in each file and folder of this machine that it names: data, documents,
+    templates, models, the artifacts of earlier runs. What is fetched counts by its name, so it should be pinned.
+    """
+    config: Any = OmegaConf.to_container(composition.config, resolve=True)
+    return _hash([recipe_hash(config), luthier.__version__, _sources(config), dict(_contents(config))])
+
+
+def _sources(config: Any) -> dict[str, str]:
+    targets = sorted({str(node["_target_"]) for _, node in targets_in(config)})
+    return {target: _hash(signature(target).file.read_text(encoding="utf-8")) for target in targets}
+
+
+def _contents(node: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """The path of each setting that names something on this machine, and the hash of what lies there."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name not in NOT_READ:
+                yield from _contents(value, f"{at}.{name}".lstrip("."))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _contents(value, f"{at}[{index}]")
+    elif isinstance(node, str) and (place := _place(node)) is not None:
+        yield at, _hash_of_file(place) if place.is_file() else _hash_of_folder(place)
+
+
+def _place(text: str) -> Path | None:
+    if len(text) > LONGEST_PATH or "\n" in text or "\0" in text or not text.strip("./ "):
+        return None
+    try:
+        place = Path(text).expanduser()
+        return place if place.exists() else None
+    except (OSError, RuntimeError):  # longer than the disk allows; the home of an unknown user
+        return None
+
+
+def _hash_of_folder(folder: Path) -> str:
+    """Of an artifact, alone or in its run's folder, the hashes that it holds; of another folder, of all its files."""
+    for place in (folder / "artifact" / MANIFEST, folder / MANIFEST):
+        if place.is_file():
+            return _hash(json.loads(place.read_text(encoding="utf-8")).get("files"))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return _hash({path.relative_to(folder).as_posix(): _hash_of_file(path) for path in files})
+
+
+def _hash_of_file(path: Path) -> str:
+    from luthier.fetch.packages import digest
+
+    return digest(path)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

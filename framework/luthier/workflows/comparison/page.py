@@ -1,0 +1,56 @@
+"""The report of a comparison: one file, no script, nothing fetched, every figure with a link to its run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from luthier.contracts import Score
+from luthier.records.folder import RunFolder
+from luthier.reporting import figures
+from luthier.reporting.escaping import clipped
+from luthier.reporting.story import percent
+from luthier.reporting.template import environment, style
+from luthier.workflows.comparison import picture
+from luthier.workflows.comparison import words as wording
+from luthier.workflows.comparison.results import Comparison
+
+MOST_NAMES = 4
+
+
+def page(comparison: Comparison, folder: Path) -> str:
+    """The whole page, as it lies in `folder`: links lead from there to the reports of the runs."""
+    filled = environment("luthier.workflows.comparison")
+    filled.filters |= {"clipped": clipped, "change": _change}
+    finished = comparison.finished
+    scores = comparison.standings
+    facts = {one.name: wording.facts(one) for one in finished}
+    names = [one.name for one in comparison.results]
+    return filled.get_template("comparison.html.j2").render(
+        comparison=comparison,
+        names=" · ".join(names[:MOST_NAMES])
+        + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""),
+        **style(("luthier.reporting", "page.css"), ("luthier.workflows.comparison", "comparison.css")),
+        links={run: _link(run, folder) for one in finished for run in one.runs},
+        main=scores.get(comparison.terms.score),
+        others=list(scores.values()),
+        sentences=wording.sentences(comparison),
+        warnings=comparison.warnings(),
+        wording=wording,
+        facts=facts,
+        costs=list(dict.fromkeys(name for told in facts.values() for name in told)),
+        asked=max((one.inference.get("answers", 0) for one in finished), default=0),
+        devices=", ".join(sorted({one.inference["device"] for one in finished if "device" in one.inference})),
+        pictures=picture.pictures(comparison),
+        picture=picture,
+        level=percent(comparison.confidence),
+    )
+
+
+def _link(run: Path, folder: Path) -> str:
+    return quote(Path(os.path.relpath(RunFolder(run).report, folder)).as_posix())
+
+
+def _change(change: Score) -> str:
+    return f"{figures.signed(change.value)} ({figures.interval(change, sign=True)})"

@@ -1,0 +1,111 @@
+"""What a pipeline is: named steps, each the words of an ordinary command line, in `recipes/pipeline/NAME.yaml`.
+
+steps:
+  read:
+    - recipe=cpt-domain
+  answer:
+    - recipe=quickstart
+    - model=run
+    - model.path=${steps.read}      # the folder of that step's run
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from luthier.config import bounds, command_line
+from luthier.errors import RecipeError, Refused
+from luthier.errors.suggestions import nearest
+
+if TYPE_CHECKING:
+    from luthier.config.catalog import Answer, Catalog
+
+QUESTION = "pipeline"
+_STEP = re.compile(r"[A-Za-z][\w-]*")
+_REFERENCE = re.compile(r"\$\{steps\.([^}]*)\}")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A name and the words of a command line; `${steps.NAME}` in them is the folder of an earlier step's run."""
+
+    name: str
+    words: tuple[str, ...]
+
+    @property
+    def needs(self) -> list[str]:
+        """The steps that it refers to."""
+        return list(dict.fromkeys(name for word in self.words for name in _REFERENCE.findall(word)))
+
+    def after(self, folders: Mapping[str, str]) -> list[str]:
+        """Its words, where each step that it refers to has its folder."""
+        return [_REFERENCE.sub(lambda found: folders[found[1]], word) for word in self.words]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Steps in the order in which they are carried out."""
+
+    name: str
+    purpose: str
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def read(cls, name: str, catalog: Catalog) -> Pipeline:
+        """RecipeError for a pipeline that does not exist or whose file says something else than steps."""
+        answer = catalog.answers.get((QUESTION, name))
+        if answer is None:
+            raise command_line.no_such_answer(QUESTION, name, catalog, where=f"{QUESTION}={name}")
+        bounds.refuse_unbounded_file(answer.file)
+        said = yaml.safe_load(answer.text)
+        steps = said.get("steps") if isinstance(said, dict) else None
+        if not isinstance(steps, dict) or not steps:
+            raise RecipeError(
+                "A pipeline lists its steps.", where=answer.shown, hint="Write `steps: {NAME: [recipe=…]}`."
+            )
+        if other := set(said) - {"steps"}:
+            raise RecipeError(
+                f"A pipeline has no {min(map(str, other))!r}.", where=answer.shown, hint="It has `steps`."
+            )
+        found = tuple(Step(str(step), _words(str(step), words, answer, catalog)) for step, words in steps.items())
+        return cls(name, answer.headline, checked(found, where=answer.shown))
+
+
+def _words(step: str, words: Any, answer: Answer, catalog: Catalog) -> tuple[str, ...]:
+    where = f"{answer.shown}: steps.{step}"
+    if step in reserved(catalog) or not _STEP.fullmatch(step):
+        said = "is a key of every recipe" if step in reserved(catalog) else "is no plain word"
+        raise RecipeError(f"The step's name {step!r} {said}.", where=where, hint="Call it what it does: read, answer.")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise RecipeError(f"The step {step} is no list of words.", where=where, hint="Write - recipe=NAME below it.")
+    for word in command_line.read([_REFERENCE.sub("it", word) for word in words]):
+        if word.key.partition(".")[0].split("/")[0] == "hydra":
+            raise Refused("A pipeline tells Hydra something.", where=where, hint="Say it on the command line.")
+    return tuple(words)
+
+
+def reserved(catalog: Catalog) -> set[str]:
+    """The first words of settings and questions: with another first word, a step is meant."""
+    root = yaml.safe_load(catalog.answers[".", "config"].text)
+    return {"hydra", *root, *(question.split("/")[0] for question in catalog.questions())} - {"defaults"}
+
+
+def checked(steps: Sequence[Step], *, where: str = "") -> tuple[Step, ...]:
+    """The steps, where each refers only to earlier ones; RecipeError with the nearest name else."""
+    names = [step.name for step in steps]
+    for place, step in enumerate(steps):
+        for name in step.needs:
+            if name in names[place:]:
+                said = "itself" if name == step.name else f"{name}, which comes later"
+                raise RecipeError(f"The step {step.name} starts from {said}.", where=where, hint="Change the order.")
+            if name not in names:
+                earlier = nearest(name, names[:place], "Before it come") or "Nothing comes before it."
+                raise RecipeError(
+                    f"The step {step.name} starts from {name!r}, which is no step.", where=where, hint=earlier
+                )
+    return tuple(steps)

@@ -1,0 +1,108 @@
+"""The first examples of a recipe's data: formats, counts, splits, how many tokens there will be."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from luthier.contracts import Example, Prompt, Source
+    from luthier.data.rows import Encode
+
+MOST_EXAMPLES = 20_000
+MOST_SECONDS = 5.0
+ENCODED = 48
+CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS = 3.7, 12.0  # of English; only where no tokenizer is at hand
+
+
+@dataclass(slots=True)
+class DataHead:
+    """What was seen: `complete` if that was everything.
+
+    `lengths` are the tokens of each training example, estimated from its characters and from `encoded` examples.
+    """
+
+    splits: dict[str, int]
+    counts: dict[str, int]
+    warnings: list[str]
+    format: str
+    complete: bool
+    lengths: list[int]
+    longest: int
+    encoded: int
+    overlong: list[str] = field(default_factory=list)
+
+    @property
+    def examples(self) -> int:
+        return sum(self.splits.values())
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
+
+
+def without_side_effects(config: Any) -> Any:
+    """The configuration of a source that writes nothing: rows to be quarantined are passed over."""
+    if isinstance(config, Mapping):
+        plain = {key: without_side_effects(value) for key, value in config.items()}
+        return {**plain, **({"on_bad_row": "skip"} if plain.get("on_bad_row") == "quarantine" else {})}
+    return [without_side_effects(one) for one in config] if isinstance(config, (list, tuple)) else config
+
+
+def look(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, length: int) -> DataHead:
+    """Read until the end, 20,000 examples or 5 seconds; DataError as in a run.
+
+    Without a tokenizer nothing is prompted or encoded, and lengths are guessed from characters.
+    """
+    began, complete = time.monotonic(), True
+    examples: list[Example] = []
+    for example in source:
+        examples.append(example)
+        if len(examples) >= MOST_EXAMPLES or time.monotonic() - began > MOST_SECONDS:
+            complete = False
+            break
+    train = [example for example in examples if example.get("split", "train") == "train"]
+    sample = _spread(train, ENCODED)
+    if tokenizer is not None:
+        prompt.learn(train, tokenizer)
+        sample = [prompt(example) for example in sample]
+    rows = [len(encode(example, tokenizer)) for example in sample] if tokenizer is not None else []
+    each, fixed = _line(list(map(_characters, sample)), rows)
+    return DataHead(
+        splits=dict(Counter(str(example.get("split", "train")) for example in examples)),
+        counts=dict(source.counts),
+        warnings=list(getattr(source, "warnings", [])),
+        format=getattr(getattr(source, "detected", None), "reason", ""),
+        complete=complete,
+        lengths=[round(fixed + each * _characters(example)) for example in train],
+        longest=max(rows, default=0),
+        encoded=len(rows),
+        overlong=[str(one["where"]) for one, size in zip(sample, rows, strict=False) if size > length],
+    )
+
+
+def _line(characters: Sequence[int], tokens: Sequence[int]) -> tuple[float, float]:
+    """(tokens a character, tokens an example has besides) by least squares; a guess for English without any tokens."""
+    if not tokens:
+        return 1 / CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
+    if len(set(characters)) < 2:
+        return sum(tokens) / max(1, sum(characters)), 0.0
+    slope, intercept = np.polyfit(characters, tokens, 1)
+    return float(slope), float(intercept)
+
+
+def _spread(examples: Sequence[Example], most: int) -> list[Example]:
+    step = max(1, len(examples) // most)
+    return list(examples[::step][:most])
+
+
+def _characters(example: Example) -> int:
+    said = example.get("messages") or example.get("text") or ""
+    said = [*said, *example.get("chosen", ()), *example.get("rejected", ())] if isinstance(said, list) else said
+    return len(said) if isinstance(said, str) else len(json.dumps(said, ensure_ascii=False, default=str))

@@ -1,0 +1,102 @@
+"""Some of the network's own weights move, and the rest stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from luthier.errors import RecipeError
+from luthier.errors.suggestions import nearest
+from luthier.models.adaptation import ByName, Full
+from luthier.models.loading import decoder_layers
+
+
+class Chosen(ByName):
+    """Weights that are part of the plain network: there is nothing to merge."""
+
+    def merge(self, network: nn.Module) -> nn.Module:
+        return network
+
+
+class Freeze(Chosen):
+    """Freeze all but the first and last layers, and what patterns of names choose.
+
+    `also` moves as well and `never` does not, whatever else is said; both are patterns as of a shell, such as
+    *norm* or model.layers.3.*, of which each must match a weight.
+    """
+
+    def __init__(
+        self, *, first: int = 0, last: int = 2, also: list[str] | None = None, never: list[str] | None = None
+    ) -> None:
+        if first < 0 or last < 0:
+            raise RecipeError("first and last are numbers of layers, at least 0.", where="adaptation")
+        self.first, self.last, self.also, self.never = first, last, also or [], never or []
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        network.requires_grad_(False)
+        layers = decoder_layers(network)
+        for layer in [*layers[: self.first], *layers[len(layers) - self.last :]]:
+            layer.requires_grad_(True)
+        for weight in _matching(network, self.also, "adaptation.also"):
+            weight.requires_grad_(True)
+        for weight in _matching(network, self.never, "adaptation.never"):
+            weight.requires_grad_(False)
+        return network
+
+
+class BitFit(Chosen):
+    """Only biases move (Ben Zaken et al., 2022), and with `norms` the scales of norms.
+
+    Llama-like networks have no biases; RecipeError where nothing would move.
+    """
+
+    def __init__(self, *, norms: bool = False) -> None:
+        self.norms = norms
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        network.requires_grad_(False)
+        for name, weight in network.named_parameters():
+            weight.requires_grad_(name.endswith(".bias"))
+        for module in network.modules():
+            if self.norms and "norm" in type(module).__name__.lower():
+                module.requires_grad_(True)
+        if not any(weight.requires_grad for weight in network.parameters()):
+            raise RecipeError(
+                "bitfit moves biases, of which the network has none.",
+                where="adaptation",
+                hint="Set adaptation.norms=true to move the scales of its norms, or choose adaptation=lora.",
+            )
+        return network
+
+
+class EmbeddingRate(Full):
+    """Every weight moves, those of the embeddings and of the head `factor` times as fast as the others."""
+
+    def __init__(self, *, factor: float = 0.1) -> None:
+        self.factor = factor
+        self._tables: frozenset[str] = frozenset()
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        ends = (network.get_input_embeddings(), network.get_output_embeddings())  # type: ignore[operator]
+        tables = {weight for end in ends if end is not None for weight in end.parameters()}
+        self._tables = frozenset(name for name, weight in network.named_parameters() if weight in tables)
+        return super().__call__(network)
+
+    def rate(self, name: str) -> float:
+        return self.factor if name in self._tables else 1.0
+
+
+def _matching(network: nn.Module, patterns: Iterable[str], where: str) -> list[nn.Parameter]:
+    named, found = dict(network.named_parameters()), []
+    for pattern in patterns:
+        matching = [weight for name, weight in named.items() if fnmatchcase(name, pattern)]
+        if not matching:
+            raise RecipeError(
+                f"No weight of the network is named {pattern!r}.",
+                where=where,
+                hint=nearest(pattern.strip("*"), named, "There are"),
+            )
+        found += matching
+    return found

@@ -1,0 +1,66 @@
+"""Which learning rate the base was trained with, as far as that is known, and what that says about the next."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from omegaconf import OmegaConf
+
+from luthier.config.instantiate import build
+from luthier.errors import LuthierError
+from luthier.models.adaptation import Full
+from luthier.models.run import Run
+from luthier.models.trainable_parameters import weights
+from luthier.workflows.artifact import RECIPE, find
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+PUBLISHED = (
+    (125e6, 6.0e-4), (350e6, 3.0e-4), (760e6, 2.5e-4), (1.3e9, 2.0e-4),
+    (2.7e9, 1.6e-4), (6.7e9, 1.2e-4), (13e9, 1.0e-4), (175e9, 0.6e-4),
+)  # fmt: skip
+"""Weights of a network and the peak learning rate that it was pre-trained with (Brown et al., 2020, table 2.1)."""
+
+
+def customary(size: float) -> float | None:
+    """The peak for a network of `size` weights, on a log-log line between the published ones; None outside them."""
+    sizes = [known for known, _ in PUBLISHED]
+    if not sizes[0] <= size <= sizes[-1]:
+        return None
+    at = max(bisect_left(sizes, size), 1)
+    (small, high), (large, low) = PUBLISHED[at - 1], PUBLISHED[at]
+    return high * math.pow(low / high, math.log(size / small) / math.log(large / small))
+
+
+def suggestion(config: DictConfig) -> Iterator[str]:
+    """A line for the head of a run's log; none where nothing is known.
+
+    Of an earlier run the rate stands in its recipe. Of a base from elsewhere it does not, so the customary one of its
+    size is named, where all weights move.
+    """
+    lr = config.optimizer.get("lr")
+    model, adaptation = build(config.model), build(config.adaptation)
+    if lr is None:
+        return
+    if isinstance(model, Run):
+        before = OmegaConf.load(find(model.path) / RECIPE)
+        peak = OmegaConf.select(before, "optimizer.lr")
+        if peak is not None:
+            yield f"optimizer.lr={lr:g}; the run that this one starts from had a peak of {peak:g}."
+        return
+    if not isinstance(adaptation, Full):
+        return
+    try:
+        size = weights(model, adaptation).total
+    except LuthierError:
+        return  # the run itself will say it
+    peak = customary(size)
+    if peak is not None:
+        yield (
+            f"optimizer.lr={lr:g}; networks of {size / 1e6:,.1f} M weights are pre-trained with a peak of about "
+            f"{peak:.1g} (Brown et al., 2020). The nearer to it, the more is learned, and forgotten."
+        )

@@ -1,0 +1,54 @@
+"""A user's turn in other words: a Jinja template in a sandbox that calls no code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, meta
+from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from luthier.data.encoding.template_check import vet
+from luthier.errors import DataError, RecipeError, Refused
+from luthier.errors.suggestions import nearest
+
+EXAMPLES = "examples"
+_WORD = "Hello."
+
+
+class Wording:
+    """Renders the template of a user's turn. RecipeError for a name that an example does not have.
+
+    Each new template is tried once in a process of its own, with little time and memory, before it is used here.
+    """
+
+    def __init__(self, source: str) -> None:
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        try:
+            self.names = meta.find_undeclared_variables(environment.parse(source))
+            self._template = environment.from_string(source)
+        except TemplateSyntaxError as error:
+            raise RecipeError(
+                f"The template is no Jinja: {error.message}, in its line {error.lineno}.", where="prompt.template"
+            ) from error
+        examples = [{"question": _WORD, "text": _WORD, "answer": _WORD}] * 4
+        vet(source, "The template of the prompt", given=[{**dict.fromkeys(self.names, _WORD), EXAMPLES: examples}])
+
+    @property
+    def shows_examples(self) -> bool:
+        """Whether the template has a place for examples, which then are no turns of their own."""
+        return EXAMPLES in self.names
+
+    def __call__(self, known: Mapping[str, Any], *, where: str = "") -> str:
+        try:
+            return self._template.render(known)
+        except UndefinedError as error:
+            unknown = sorted(self.names - set(known))
+            hint = nearest(unknown[0], known, "It has") if unknown else ""
+            named = f"names {unknown[0]!r}, which the example does not have" if unknown else f"fails: {error.message}"
+            raise RecipeError(f"The template {named}.", where=where or "prompt.template", hint=hint) from error
+        except SecurityError as error:
+            raise Refused(f"The template tries what none may: {error}", where="prompt.template") from error
+        except (TemplateError, TypeError, ValueError, KeyError, IndexError, RecursionError) as error:
+            raise DataError(f"The template cannot be filled from this example: {error}.", where=where) from error
