@@ -21,7 +21,8 @@ import yaml
 
 import luthier
 from luthier import errors
-from luthier.cli import main as cli
+from luthier.cli import main as command_line
+from luthier.cli import session
 from luthier.cli.help import overview
 from luthier.cli.verbs import BUILT_IN, built_in
 from luthier.config.catalog import Catalog
@@ -233,7 +234,7 @@ def _verbs() -> str:
         "[override grammar](https://hydra.cc/docs/1.3/advanced/override_grammar/basic/). "
         "`luthier VERB …` does one thing.",
         "",
-        *_fenced("text", _without_answers(overview(cli.Flags()))),
+        *_fenced("text", _without_answers(overview(session.Flags()))),
         "",
     ]
     for name in BUILT_IN:
@@ -332,7 +333,7 @@ def _said(*arguments: str) -> tuple[str, str]:
     """What the command line says on stdout and on stderr."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
-        cli.main(arguments)
+        command_line.main(arguments)
     return out.getvalue(), err.getvalue()
 
 

@@ -17,7 +17,7 @@ from luthier.models.adaptation import ADAPTER, PeftAdaptation
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 class AdaLora(PeftAdaptation):

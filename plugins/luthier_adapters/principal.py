@@ -19,7 +19,7 @@ from luthier_adapters.lora import Lora
 if TYPE_CHECKING:
     from peft import PeftModel
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 WEIGHTS = "adapter_model.safetensors"
 

@@ -16,7 +16,7 @@ from luthier.models.lm_head import bare
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 class Qlora(Lora):

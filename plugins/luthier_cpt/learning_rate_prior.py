@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from luthier.config.instantiate import build
+from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError
 from luthier.models.adaptation import Full
-from luthier.models.run import Run
 from luthier.models.trainable_parameters import weights
 from luthier.workflows.artifact import RECIPE, find
+from luthier.workflows.earlier_run import EarlierRun
+from luthier.workflows.parts import assemble
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,10 +44,11 @@ def suggestion(config: DictConfig) -> Iterator[str]:
     size is named, where all weights move.
     """
     lr = config.optimizer.get("lr")
-    model, adaptation = build(config.model), build(config.adaptation)
     if lr is None:
         return
-    if isinstance(model, Run):
+    parts = assemble(config, Trust())
+    model, adaptation = parts.model, parts.adaptation
+    if isinstance(model, EarlierRun):
         before = OmegaConf.load(find(model.path) / RECIPE)
         peak = OmegaConf.select(before, "optimizer.lr")
         if peak is not None:

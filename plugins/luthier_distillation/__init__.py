@@ -10,7 +10,7 @@ import luthier
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from luthier.cli.verbs import Verb
+    from luthier.contracts.verbs import Verb
 
 
 @luthier.hookimpl

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.contracts import Batch
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Batch
+from luthier.contracts.batch import Sequence as Tokens
 from luthier.data.shared_prefixes import sequences
 from luthier.errors import DataError, RecipeError
 from luthier.training.language_model import shifted

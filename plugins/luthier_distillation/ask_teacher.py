@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier.cli.verbs import Call, Verb
+from luthier.cli.call import Call
+from luthier.contracts.verbs import Verb
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def act(call: Call) -> int:
     from luthier_distillation import top_k_alignment as tops
     from luthier_distillation.student_teacher_inputs import tokens
-    from luthier_distillation.teacher_recipe import prepared
+    from luthier_distillation.teacher_recipe import teacher_parts
     from luthier_distillation.teacher_sampling import Asking
 
     asked = call.arguments
-    method, data, device = prepared(call.composer(asked.config_dir).compose(asked.answers))
+    method, parts = teacher_parts(call.composer(asked.config_dir).compose(asked.answers))
+    data, device = parts.data, parts.trainer.device
     asking = Asking(method, data, device, asked.folder)
     written = list(asking(call.console.say))
     if not written:

@@ -11,7 +11,7 @@ from luthier.data.formats.bedrock_conversation import VERSION, BedrockConversati
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 _ROLES = ("user", "assistant")
 

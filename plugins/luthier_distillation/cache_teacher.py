@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier.cli.verbs import Call, Verb
+from luthier.cli.call import Call
+from luthier.contracts.verbs import Verb
 from luthier.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ def act(call: Call) -> int:
     from luthier.data import content_hashes as identity
     from luthier.reporting.figures import number, size
     from luthier_distillation.teacher_cache import Keeper
-    from luthier_distillation.teacher_recipe import prepared
+    from luthier_distillation.teacher_recipe import teacher_parts
 
     asked = call.arguments
     if asked.top < 1:
         raise RecipeError(f"--top is {asked.top}.", where="--top", hint="Keep 1 or more.")
-    method, data, device = prepared(call.composer(asked.config_dir).compose(asked.answers))
+    method, parts = teacher_parts(call.composer(asked.config_dir).compose(asked.answers))
+    data, device = parts.data, parts.trainer.device
     if method.alignment.translates:
         raise RecipeError(
             "What a teacher says of other tokens than the student's is not kept.",

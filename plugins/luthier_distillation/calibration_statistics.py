@@ -18,7 +18,8 @@ from luthier.fetch import cache
 from luthier.fetch.once import once
 
 if TYPE_CHECKING:
-    from luthier.contracts import Model, Source
+    from luthier.contracts.examples import Source
+    from luthier.contracts.model import Model
 
 _FOUND = "found.json"
 

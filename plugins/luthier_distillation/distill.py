@@ -11,7 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
+from luthier.contracts.adaptation import Adaptation
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.examples import Example
+from luthier.contracts.model import Model
+from luthier.contracts.training import Loss, Measure, Optimizer
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.evaluation.bootstrap import ratio

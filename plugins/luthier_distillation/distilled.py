@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.cli.verbs import Call, Verb
+from luthier.cli.call import Call
+from luthier.contracts.verbs import Verb
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch.endpoint import key_in, post
-from luthier.inference.generation import Sampling
 
 if TYPE_CHECKING:
     import httpx

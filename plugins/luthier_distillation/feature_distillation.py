@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 from torch.utils.checkpoint import checkpoint
 
-from luthier.contracts import Batch
+from luthier.contracts.batch import Batch
 from luthier.errors import RecipeError
 from luthier_distillation.activations import Heads, Watch
 from luthier_distillation.signals import Signal

@@ -12,7 +12,7 @@ from luthier.models.loading import decoder_layers
 from luthier_distillation.calibration_statistics import OnExamples
 
 if TYPE_CHECKING:
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 class Choice(Protocol):

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
-from luthier.contracts import Batch
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Batch
+from luthier.contracts.batch import Sequence as Tokens
 from luthier.data import content_hashes as identity
 from luthier.data.shared_prefixes import sequences
 from luthier.errors import RecipeError, ResourceError

@@ -21,7 +21,7 @@ from luthier_distillation.width import Importance, narrow, strongest
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 _PER_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers")
 

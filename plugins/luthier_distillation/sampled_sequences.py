@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts import Batch, Row
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.collate import collate
 from luthier.data.examples import prompt_of
 from luthier.errors import DataError
-from luthier.inference.generation import Answer, Sampling, answered
+from luthier.inference.generation import answered
 from luthier_distillation import student_teacher_inputs as sides
 from luthier_distillation.sequences import Asked, Found, Kept, Prompts, Writers
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from luthier.contracts import Batch, Example, Row
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.examples import Example
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
 from luthier.data.shared_prefixes import sequences

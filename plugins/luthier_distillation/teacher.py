@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts import Batch, Model
+from luthier.contracts.batch import Batch
+from luthier.contracts.model import Model
 from luthier.errors import RecipeError, ResourceError
 from luthier.models.attention import network_inputs
 from luthier.models.lm_head import Head, bare, find_head, last_hidden_state

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from luthier.contracts import Row
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Row
+from luthier.contracts.batch import Sequence as Tokens
 from luthier.data import content_hashes as identity
 from luthier.inference.log_probabilities import batches
 from luthier.training.checkpoint_files import digest

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
+from luthier.contracts.sampling import Answer
 from luthier.data import content_hashes as identity
 from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
 from luthier.errors import DataError, RecipeError
-from luthier.inference.generation import Answer, answered
+from luthier.inference.generation import answered
 from luthier.records.events import whole_lines
 from luthier_distillation.answers import FromTeacher
 from luthier_distillation.endpoint import Endpoint, Reply

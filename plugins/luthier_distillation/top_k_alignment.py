@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Sequence as Tokens
 from luthier.data import content_hashes as identity
 from luthier.training.checkpoint_files import digest
 from luthier_distillation.byte_alignment import pairs, runs

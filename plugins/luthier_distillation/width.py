@@ -14,7 +14,7 @@ from luthier.models.loading import decoder_layers
 from luthier_distillation.calibration_statistics import OnExamples
 
 if TYPE_CHECKING:
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 QUERY, KEY_VALUE, OUT = ("q_proj",), ("k_proj", "v_proj"), "o_proj"
 INTO, BACK = ("gate_proj", "up_proj"), "down_proj"

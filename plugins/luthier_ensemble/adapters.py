@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from luthier.contracts.trust import Trust
 from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.models.adaptation import ADAPTER
 from luthier.models.loading import in_dtype
-from luthier.models.run import Run
 from luthier.workflows import artifact
+from luthier.workflows.earlier_run import EarlierRun
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 COMBINED = "combined"
 
 
-class MergedAdapters(Run):
+class MergedAdapters(EarlierRun):
     """Start from the base of several runs of adaptation=lora, with what all of them learned folded in, as PEFT does it.
 
     `linear` takes the weighted sum of the factors A and of the factors B, which is not that of their products; `cat`
@@ -31,6 +32,7 @@ class MergedAdapters(Run):
 
     def __init__(
         self,
+        trust: Trust = Trust(),  # noqa: B008 - it is frozen
         *,
         runs: dict[str, str],
         combination: Literal[
@@ -64,14 +66,14 @@ class MergedAdapters(Run):
         if not 0 < density <= 1:
             raise RecipeError(f"density is {density}, but lies above 0 and at most at 1.", where="model.density")
         super().__init__(
-            path=next(iter(runs.values())), dtype=dtype, attn_implementation=attn_implementation,
+            trust, path=next(iter(runs.values())), dtype=dtype, attn_implementation=attn_implementation,
             gradient_checkpointing=gradient_checkpointing, compile=compile, chat_template=chat_template,
         )  # fmt: skip
         self.runs, self.combination, self.weights = runs, combination, weights
         self.density, self.rank, self.majority, self.seed = density, rank, majority, seed
 
     def network(self) -> nn.Module:
-        loaded = artifact.load(self.path)
+        loaded = artifact.load(self.path, vouched=self.trust.names)
         names = [ADAPTER, *list(self.runs)[1:]]
         tuner: Any = getattr(loaded.network, "base_model", None)
         if not loaded.manifest["trained"] or not hasattr(tuner, "add_weighted_adapter"):
@@ -91,7 +93,7 @@ class MergedAdapters(Run):
 
     def lineage(self) -> dict[str, Any]:
         """With the lineage of each run, and how their adapters were merged."""
-        lineages = {name: Run(path=path).lineage() for name, path in self.runs.items()}
+        lineages = {name: EarlierRun(self.trust, path=path).lineage() for name, path in self.runs.items()}
         how = {
             "combination": self.combination,
             "weights": self.weights,

@@ -18,7 +18,7 @@ from luthier_ensemble.merging.linear import Linear
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 log = logging.getLogger("luthier")
 

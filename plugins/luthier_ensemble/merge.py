@@ -33,7 +33,7 @@ from luthier_ensemble.weights import Weights
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 VERSION = 1
 """Part of the name of what is kept: raise it when the same models would merge to something else."""

@@ -21,7 +21,7 @@ from luthier_ensemble.network import EnsembleNetwork
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 class Ensemble:

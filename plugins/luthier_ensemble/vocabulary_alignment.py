@@ -13,7 +13,7 @@ from luthier.models.trainable_parameters import outline
 from luthier_ensemble.weights import Weights
 
 if TYPE_CHECKING:
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from luthier.data.formats.fields import further, text
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 _OPTION = re.compile(r"^\s*([A-Za-z])\s*[:.)]\s*(\S.*?)\s*$", re.MULTILINE)
 

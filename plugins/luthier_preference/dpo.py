@@ -10,7 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.contracts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Row
+from luthier.contracts.adaptation import Adaptation
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.examples import Example
+from luthier.contracts.model import Model
+from luthier.contracts.training import Loss, Measure, Optimizer
 from luthier.data import encoding as encode
 from luthier.data.shared_prefixes import sums
 from luthier.errors import DataError

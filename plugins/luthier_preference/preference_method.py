@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts import Adaptation, Batch, Model, Optimizer, Row
+from luthier.contracts.adaptation import Adaptation
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.model import Model
+from luthier.contracts.training import Optimizer
 from luthier.data.shared_prefixes import computable, sequences
 from luthier.inference.log_probabilities import batches
 from luthier.models.lm_head import find_head

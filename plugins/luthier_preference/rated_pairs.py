@@ -14,7 +14,7 @@ from luthier.data.state import state_of
 from luthier.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example, Source
+    from luthier.contracts.examples import Example, Source
 
 
 @dataclass(kw_only=True)

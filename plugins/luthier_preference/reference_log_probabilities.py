@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from luthier.contracts import Model, Row, Sequence
+from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.model import Model
 from luthier.data import content_hashes as identity
 from luthier.fetch import cache
 from luthier.fetch.once import once

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from peft import PromptTuningConfig
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.contracts import Batch
+    from luthier.contracts.batch import Batch
     from luthier_prefix.network import Prefixed
 
 

@@ -16,7 +16,7 @@ from luthier.models.lm_head import virtual_tokens
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
     from luthier_prefix.network import Prefixed
 
 

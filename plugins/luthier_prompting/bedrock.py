@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data.formats import Format
 from luthier.data.formats.prompt_completion import PromptCompletion
 from luthier.data.readers.json_lines import JsonLines

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts import Example, Prompt
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Prompt
 from luthier_prompting.demonstration import Demonstration, question_key
 from luthier_prompting.prompt_template import Frame, text_asked
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts import Example, Prompt
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Prompt
 from luthier.data import encoding as encode
 from luthier.data.examples import last_question
 from luthier.errors import DataError, RecipeError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from luthier.contracts import Example, Prompt
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Prompt
 from luthier.errors import RecipeError
 from luthier_prompting.prompt_template import Frame
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts import Example
-from luthier.data.examples import last_question
+from luthier.contracts.examples import Example
+from luthier.data.examples import last_question, message_text
 from luthier.data.prompts import with_system
 from luthier.errors import DataError
-from luthier.evaluation.questions import text_of
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.jinja_template import Wording
 
@@ -89,7 +88,7 @@ def text_asked(example: Example) -> str:
 
 def _asked(example: Example, turn: Message) -> dict[str, str]:
     """The user's words, and of a classification the text without them."""
-    question = text_of(turn)
+    question = message_text(turn)
     return {
         "question": question,
         "text": str(example["text"]) if "label" in example and "text" in example else question,

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts import Example, Prompt, PromptJudge
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Prompt, PromptJudge
 from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
 from luthier_prompting.bedrock import RESULTS, results

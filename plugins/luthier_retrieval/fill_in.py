@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.data.formats.fields import text
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 AMOUNT = re.compile(r"[$€£]\s?\d[\d,]*(?:\.\d+)?|\b\d+(?:\.\d+)?\s?%")
 END = re.compile(r"(?<=[.!?])\s+|\n+")

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts import Example, Prompt
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Prompt
 from luthier.data import content_hashes as identity
 from luthier.data import encoding as encode
-from luthier.data.examples import last_question, prompt_of
+from luthier.data.examples import last_question, message_text, prompt_of
 from luthier.data.prompts import with_system
 from luthier.errors import DataError, RecipeError
-from luthier.evaluation.questions import text_of
 from luthier.fetch import cache
 from luthier_retrieval.chunking import Chunks, Passage
 from luthier_retrieval.documents import Documents
@@ -134,12 +134,12 @@ class Retrieval(Prompt):
         }
 
     def _asked(self, example: Example) -> str:
-        said = [text_of(turn) for turn in prompt_of(example) if turn["role"] == "user"]
+        said = [message_text(turn) for turn in prompt_of(example) if turn["role"] == "user"]
         return "\n".join(said[-self.turns :])
 
     def _laid(self, example: Example, place: int, shown: Sequence[Passage]) -> list[dict[str, Any]]:
         messages = list(example["messages"])
-        laid = self.layout(text_of(messages[place]), shown, self.absent)
+        laid = self.layout(message_text(messages[place]), shown, self.absent)
         messages[place] = {**messages[place], "content": laid.turn}
         return with_system("\n\n".join(filter(None, [self.system, laid.system])), messages)
 
@@ -153,7 +153,7 @@ class Retrieval(Prompt):
             if self._size(example, place, [*shown, passage]) - bare <= self.tokens:
                 shown.append(passage)
         if len(shown) < min(self.passages, len(found)):
-            self._short.add(text_of(example["messages"][place]))
+            self._short.add(message_text(example["messages"][place]))
         return shown
 
     def _size(self, example: Example, place: int, shown: Sequence[Passage]) -> int:

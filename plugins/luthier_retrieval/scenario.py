@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 
 @dataclass(frozen=True)

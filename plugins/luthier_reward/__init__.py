@@ -10,7 +10,7 @@ import luthier
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from luthier.cli.verbs import Verb
+    from luthier.contracts.verbs import Verb
 
 
 @luthier.hookimpl
@@ -30,7 +30,7 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
 
 @luthier.hookimpl
 def luthier_verbs() -> Iterator[Verb]:
-    from luthier.cli.verbs import Verb
+    from luthier.contracts.verbs import Verb
     from luthier_reward import reward_check_verb as reward_check
 
     help_ = "Say what a recipe's reward pays for: right answers, and those that only want the reward"

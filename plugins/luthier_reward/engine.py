@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts import Model
+from luthier.contracts.model import Model
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import DataError, RecipeError
-from luthier.inference.generation import Answer, Sampling
 from luthier.inference.generation.stops import cut, stop_tokens
 
 

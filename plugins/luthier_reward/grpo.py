@@ -10,8 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.contracts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.adaptation import Adaptation
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.examples import Example
+from luthier.contracts.model import Model
+from luthier.contracts.training import Loss, Optimizer
 from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
 from luthier.data.shared_prefixes import sequences

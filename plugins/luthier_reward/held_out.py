@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts import Example, Measure
+from luthier.contracts.examples import Example
+from luthier.contracts.training import Measure
 from luthier.evaluation.bootstrap import ratio
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_runner import Jury

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from luthier.contracts import Batch, Example, Measure, Row
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.examples import Example
+from luthier.contracts.training import Measure
 from luthier.data import encoding as encode
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import ratio

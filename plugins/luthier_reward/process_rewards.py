@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from luthier.contracts import Batch, Example, Measure, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.examples import Example
+from luthier.contracts.training import Measure
 from luthier.data import encoding as encode
 from luthier.data.shared_prefixes import sums
 from luthier.errors import DataError

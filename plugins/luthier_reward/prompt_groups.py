@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts import Example, Row
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Row
+from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.examples import Example
+from luthier.contracts.sampling import Answer
 from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
-from luthier.inference.generation import Answer
 from luthier_reward.reward_runner import Asked
 from luthier_reward.rewards.reward import Judged
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts import Adaptation, Batch
+from luthier.contracts.adaptation import Adaptation
+from luthier.contracts.batch import Batch
 from luthier.models.attention import network_inputs
 from luthier.models.lm_head import Head, bare, find_head, last_hidden_state
 from luthier.models.reference_policy import switched_off, switches

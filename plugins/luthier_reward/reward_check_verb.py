@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
-    from luthier.cli.verbs import Call
+    from luthier.cli.call import Call
     from luthier_reward.reward_check import Report
 
 
@@ -29,11 +29,11 @@ def act(call: Call) -> int:
         )
     from luthier.config.instantiate import build
     from luthier.data.reading import Reading
-    from luthier.workflows.planning.data_sample import without_side_effects
+    from luthier.workflows.parts import without_quarantine
     from luthier_reward.reward_check import check
     from luthier_reward.reward_runner import Jury
 
-    reading = Reading.of(build(without_side_effects(config.data)))
+    reading = Reading.of(build(without_quarantine(config.data)))
     split = next(name for name in ("test", "validation", "train") if reading.examples.get(name))
     method = config.method
     jury = Jury(build(method.reward), timeout=method.reward_timeout, workers=method.reward_workers, most=1.0)

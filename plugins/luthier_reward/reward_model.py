@@ -10,7 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.contracts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row
+from luthier.contracts.adaptation import Adaptation
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.examples import Example
+from luthier.contracts.model import Model
+from luthier.contracts.training import Loss, Optimizer
 from luthier.data.shared_prefixes import computable
 from luthier.errors import RecipeError
 from luthier.inference.log_probabilities import batches

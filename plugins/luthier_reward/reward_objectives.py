@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
-from luthier.contracts import Batch, Example, Measure, Row
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.examples import Example
+from luthier.contracts.training import Measure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

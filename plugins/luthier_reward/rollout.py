@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts import Model
+from luthier.contracts.model import Model
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import RecipeError
-from luthier.inference.generation import Answer, Sampling, answered
+from luthier.inference.generation import answered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.contracts import Batch
+from luthier.contracts.batch import Batch
 from luthier.data.collate import collate
 from luthier.data.shared_prefixes import computable, sequences, spread
 from luthier_reward.advantages import Rewarded

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts import Batch
+from luthier.contracts.batch import Batch
 from luthier.models.lm_head import bare
 
 

@@ -43,7 +43,7 @@ def by_hand(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]
 def luthier(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]:
     import numpy as np
 
-    from luthier.contracts import Row, Sequence
+    from luthier.contracts.batch import Row, Sequence
     from luthier.data.collate import collate
     from luthier.models.adaptation import Full
     from luthier.models.folder import Folder

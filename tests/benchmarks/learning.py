@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from luthier.cli.threads import SPINS
-from luthier.contracts import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
 from luthier.models import attention

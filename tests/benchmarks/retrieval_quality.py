@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 
 import luthier_recipes
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data.readers.json_document import JsonDocument
 from luthier.data.sources.package import Package as Data
 from luthier.evaluation.measurement import Bootstrap, Difference, Measurement

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from doc_pages import ROOT, Command, Fence
 
-from luthier.cli import main as cli
+from luthier.cli import main, session
 from luthier.cli.verbs import BUILT_IN, Verb, built_in
 from luthier.config import command_line, signatures
 from luthier.reporting.console import Console
@@ -90,7 +90,7 @@ class Session:
                 makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
                 assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), f"make knows no {words[1]}"
             return
-        flags = cli.Flags.parse(words[1:])
+        flags = session.Flags.parse(words[1:])
         with self._here():
             verb = _verb(flags)
             if verb is not None:
@@ -98,7 +98,7 @@ class Session:
                 verb.declare(parser)
                 parser.parse_args(flags.rest[1:])
             else:
-                composer = cli.composer(flags, Console())
+                composer = session.composer(flags, Console())
                 said = [word for word in flags.rest if not word.startswith("-")]
                 if addressing.named(said):
                     addressing.asked_for(said, composer.catalog)
@@ -110,7 +110,7 @@ class Session:
         out, err = io.StringIO(), io.StringIO()
         with self._here(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                cli.main(list(arguments))
+                main.main(list(arguments))
             except SystemExit as end:
                 code = int(end.code or 0)
         return code, out.getvalue() + err.getvalue()
@@ -132,12 +132,12 @@ class Session:
                     del sys.modules[name]
 
 
-def _verb(flags: cli.Flags) -> Verb | None:
+def _verb(flags: session.Flags) -> Verb | None:
     """The verb of a command, luthier's own or a plugin's; None for a recipe."""
     first = flags.rest[0] if flags.rest else ""
     if first in BUILT_IN:
         return built_in(first)
-    plugins = cli.load_plugins(flags, Console())
+    plugins = session.load_plugins(flags, Console())
     return next((verb for _, verbs in plugins.ask("luthier_verbs") for verb in verbs if verb.name == first), None)
 
 

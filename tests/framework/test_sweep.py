@@ -12,8 +12,8 @@ import time
 import pytest
 
 from luthier.errors import DataError, LuthierError, NumericsError, ResourceError
-from luthier.training import child_processes as again
-from luthier.workflows.sweeps.jobs import failure
+from luthier.training import child_processes
+from luthier.training.child_processes import failure
 
 RECIPE = (
     "debug=tiny",
@@ -108,5 +108,5 @@ def test_an_exit_code_becomes_the_error_that_it_stands_for(code, kind, said):
 def test_any_folder_survives_hydras_grammar(folder):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    word = again.command([], [], folder)[-2]
+    word = child_processes.command([], [], folder)[-2]
     assert OverridesParser.create().parse_override(word).value() == folder

@@ -1,5 +1,5 @@
 import luthier
-from luthier.cli.verbs import Verb
+from luthier.contracts.verbs import Verb
 
 
 def declare(parser):

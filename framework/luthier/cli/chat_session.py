@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.evaluation.citations import cited
 
 if TYPE_CHECKING:
-    from luthier.inference.generation import Answer, Sampling
+    from luthier.contracts.sampling import Answer, Sampling
     from luthier.workflows.artifact import Artifact
 
 UNFINISHED = "\ufffd"  # what a tokenizer gives for a character whose last bytes are still to come

@@ -6,11 +6,11 @@ import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from luthier.cli.main import Flags
+    from luthier.cli.session import Flags
 
 
 def overview(flags: Flags) -> str:
-    from luthier.cli.main import load_plugins
+    from luthier.cli.session import load_plugins
     from luthier.cli.verbs import BUILT_IN
     from luthier.config.catalog import Catalog
     from luthier.reporting.console import Console

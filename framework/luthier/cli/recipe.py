@@ -19,16 +19,16 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from luthier.cli import main as cli
+from luthier.cli import session
 from luthier.config import command_line
 from luthier.config import messages as wording
 from luthier.config.compose import ROOT_FILE, answered
 from luthier.errors import LuthierError, RecipeError, Refused
+from luthier.errors.interrupted import Interrupted
 from luthier.errors.suggestions import nearest
 from luthier.records import unfinished
 from luthier.records.redaction import redact_text
 from luthier.reporting.console import Console
-from luthier.training.signals import Interrupted
 from luthier.workflows.pipelines import addressing
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ log = logging.getLogger("luthier")
 ELSEWHERE = ("--experimental-rerun", "--config-path", "--config-name")
 
 
-def run_recipe(flags: cli.Flags, console: Console) -> int:
+def run_recipe(flags: session.Flags, console: Console) -> int:
     """Run the recipe of this command line in this process, or its sweep with a process for each job."""
     version.setbase("1.3")
     parser = get_args_parser()
     asked = _parsed(parser, flags.rest)
-    composer = cli.composer(flags, console, config_dir=asked.config_dir)
+    composer = session.composer(flags, console, config_dir=asked.config_dir)
     if asked.shell_completion:
         return _complete(asked, composer, console)
     if addressing.named(asked.overrides):
-        from luthier.workflows.pipelines.command import run_pipeline
+        from luthier.cli.pipeline import run_pipeline
 
         return run_pipeline(asked, flags, composer, console)
     looks = asked.info is not None or asked.hydra_help
@@ -90,7 +90,7 @@ class _Job:
                 self.swept.append((folder, score, " ".join(words)))
         try:
             composition = self.composer.check(raw, answered(hydra), list(hydra.overrides.task))
-            from luthier.workflows.assemble import carry_out
+            from luthier.workflows.job import carry_out
 
             folder = hydra.runtime.output_dir
             return carry_out(composition, folder, self.composer.plugins, self.console, self.again)
@@ -109,7 +109,7 @@ def _keep(error: BaseException) -> None:
     log.error("%s", redact_text("".join(traceback.format_exception(error))))
 
 
-def _again(flags: cli.Flags, asked: Namespace) -> list[str]:
+def _again(flags: session.Flags, asked: Namespace) -> list[str]:
     """The flags that another process of the same job needs."""
     return [*flags.again(), *(["--config-dir", str(asked.config_dir)] if asked.config_dir else [])]
 
@@ -154,7 +154,7 @@ def _compose_ahead(asked: Namespace, composer: Composer, console: Console) -> No
 def _name(composition: Composition) -> str:
     """A new name, or that of the run that `resume=auto` goes on with."""
     again = unfinished.newest(Path("runs"), composition.hash) if composition.config.resume == "auto" else None
-    return again or cli.run_name(composition.recipe.replace("/", "-"))
+    return again or session.run_name(composition.recipe.replace("/", "-"))
 
 
 def _hand_to_hydra(asked: Namespace, parser: ArgumentParser, composer: Composer, job: _Job) -> None:

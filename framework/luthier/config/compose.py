@@ -29,6 +29,7 @@ from luthier.config.origins import Origins
 from luthier.config.signatures import MissingSettingError
 from luthier.config.stale import drop_stale
 from luthier.config.stored import escaped
+from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError, RecipeError
 from luthier.plugins.registry import Plugins
 
@@ -54,6 +55,10 @@ class Composition:
     vouched: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     started: float = field(default_factory=time.time)
+
+    @property
+    def trust(self) -> Trust:
+        return Trust(frozenset(self.vouched))
 
     @property
     def recipe(self) -> str:

@@ -22,7 +22,6 @@ from luthier.config.catalog import USER, Catalog
 from luthier.config.names import refuse_bad_name
 from luthier.errors import Refused
 from luthier.plugins.registry import CORE_RECIPES
-from luthier.workflows.sweeps import optuna_sweeper
 
 if TYPE_CHECKING:
     from hydra._internal.config_repository import IConfigRepository
@@ -37,7 +36,6 @@ class Gate(ConfigLoaderImpl):
     """Hydra's loader over the recipe folders of a catalog; Refused (exit 6) where a recipe reaches for code."""
 
     def __init__(self, catalog: Catalog) -> None:
-        optuna_sweeper.register()
         super().__init__(_search_path(catalog))
         self.repository = self._guarded = _GuardedRepository(self.config_search_path, catalog)
         OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
 from luthier.data.chunks import Chunk
 from luthier.data.packing import Groups
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts import Example, Row
+from luthier.contracts.batch import Row
+from luthier.contracts.examples import Example
 from luthier.data import ledger
 from luthier.data.blocks import Writer
 from luthier.data.chunks import Chunk

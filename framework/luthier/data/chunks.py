@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts import Row
+from luthier.contracts.batch import Row
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from luthier.contracts import Batch, Row
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.batch import Sequence as Tokens
 
 
 def collate(

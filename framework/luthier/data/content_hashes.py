@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import luthier
-from luthier.contracts import Example, Source
+from luthier.contracts.examples import Example, Source
 from luthier.data.state import state_of
+from luthier.version import __version__
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -51,7 +51,7 @@ def of_reading(source: Source) -> str | None:
     if told is None:
         return None
     reading = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    return of([luthier.__version__, reading, told, state])
+    return of([__version__, reading, told, state])
 
 
 def of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -75,7 +75,7 @@ def of_function(function: Any) -> str:
     sources = {_source(each) for each in (*classes, function)} - {""}
     encoding = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("encoding/*.py"))]
     name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    return of([luthier.__version__, name, sorted(sources), encoding, _settings(owner)])
+    return of([__version__, name, sorted(sources), encoding, _settings(owner)])
 
 
 def of(value: Any) -> str:

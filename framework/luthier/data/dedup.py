@@ -9,7 +9,7 @@ from luthier.data.examples import content_key
 from luthier.data.records import Tally
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 MANY = 0.2
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 _TURNS = ("messages", "chosen", "rejected")
 
@@ -86,3 +86,11 @@ def _plain(said: str) -> str:
 def _digest(value: Any) -> bytes:
     written = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
     return hashlib.blake2b(written.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def message_text(message: dict[str, Any]) -> str:
+    """A message's text; the text parts one after another where the content is a list of parts."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content if isinstance(part, dict))

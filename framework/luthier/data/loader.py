@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from luthier.contracts import Batch
+from luthier.contracts.batch import Batch
 from luthier.data.blocks import Blocks
 from luthier.data.collate import collate
 from luthier.data.order import Order

@@ -6,11 +6,15 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 
-from luthier.contracts import Batch, Example, Preparation, Prompt, Source
+from luthier.contracts.batch import Batch
+from luthier.contracts.examples import Example, Source
+from luthier.contracts.prompt import Prompt
+from luthier.contracts.training import Preparation
 from luthier.data import content_hashes as identity
 from luthier.data import ledger
 from luthier.data.blocks import Blocks
@@ -23,13 +27,9 @@ from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
 from luthier.fetch import cache
 from luthier.fetch.once import once
-from luthier.reporting.record import Ledger as ReportedLedger
-from luthier.reporting.record import LedgerToken
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from luthier.records.folder import RunFolder
 
 log = logging.getLogger("luthier")
 
@@ -54,7 +54,8 @@ class Data(pl.LightningDataModule):
         encode: Encode,
         tokenizer: PreTrainedTokenizerBase,
         seed: int = 0,
-        folder: RunFolder | None = None,
+        folder: Path | None = None,
+        preparation: Preparation | None = None,
         *,
         size: int = 8,
         micro: int = 2,
@@ -69,10 +70,10 @@ class Data(pl.LightningDataModule):
         self.recipe = Recipe(encode, tokenizer, length, packing, overlong)
         self.size, self.micro, self.length, self.workers = size, micro, length, workers
         self.allow = frozenset(allow or ())
-        self.preparation: Preparation | None = None  # the method's, where it has one
+        self.preparation = preparation
         self._blocks: dict[str, Blocks | None] = {}
         if folder is not None:
-            source.quarantine_into(folder.path)
+            source.quarantine_into(folder)
         if length < 2:
             raise RecipeError(f"batch.length is {length}.", where="batch.length", hint="Use 2 or more.")
         if length > tokenizer.model_max_length:
@@ -221,12 +222,6 @@ class Data(pl.LightningDataModule):
         """The token ledger of an example as it will be trained on."""
         example = self.prompt(self.examples(split)[number])
         return looked_at(example, self.recipe.encode(example, self.recipe.tokenizer), self.recipe)
-
-    def ledger(self) -> ReportedLedger:
-        """The first training example as the run's record keeps it."""
-        seen = self.inspected()
-        tokens = [LedgerToken(text=entry.text, role=entry.role, weight=entry.weight) for entry in seen.tokens]
-        return ReportedLedger(where=seen.where, tokens=tokens)
 
     @property
     def warnings(self) -> list[str]:

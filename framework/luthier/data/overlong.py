@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
 from luthier.errors import RecipeError
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from luthier.contracts import Batch, Preparation
+from luthier.contracts.batch import Batch
+from luthier.contracts.training import Preparation
 from luthier.data.collate import collate
 from luthier.data.loader import Batches, belonging, refuse_others
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts import Example, Prompt
-from luthier.evaluation.questions import text_of
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Prompt
+from luthier.data.examples import message_text
 
 
 class Chat(Prompt):
@@ -22,6 +23,6 @@ class Chat(Prompt):
 def with_system(system: str, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A conversation with a system prompt in front; its own follows that behind a blank line."""
     own = [turn for turn in messages[:1] if turn["role"] == "system"]
-    said = "\n\n".join([*([system] if system else []), *(text_of(turn) for turn in own)])
+    said = "\n\n".join([*([system] if system else []), *(message_text(turn) for turn in own)])
     first = [{**(own[0] if own else {}), "role": "system", "content": said}] if said else []
     return [*first, *messages[len(own) :]]

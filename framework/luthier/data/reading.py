@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-from luthier.contracts import Example, Source
+from luthier.contracts.examples import Example, Source
 from luthier.data import content_hashes as identity
 from luthier.data.spool import Spool, SpoolWriter, UnwritableError
 from luthier.errors import DataError

@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from luthier.contracts import Example, Row
+from luthier.contracts.batch import Row
+from luthier.contracts.examples import Example
 from luthier.data.chunks import Chunk
 from luthier.data.encoding.codec import Codec
 from luthier.errors import DataError, LuthierError, PluginError

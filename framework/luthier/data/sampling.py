@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 
 def sampled(examples: Iterable[Example], *, shuffle: int | None, limit: int | None) -> Iterator[Example]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
 from luthier.data.collate import collate
 from luthier.models import attention
 from luthier.models.lm_head import bare

@@ -13,7 +13,7 @@ from luthier.data.records import Tally
 from luthier.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 NAMES = {
     "train": "train",

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data import content_hashes as identity
 
 _PLACES = 4096  # that are kept before they are written

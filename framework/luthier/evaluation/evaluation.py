@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts import Example, Source
+from luthier.contracts.examples import Example, Source
+from luthier.contracts.predictor import Predictor
+from luthier.contracts.sampling import Sampling
 from luthier.errors import DataError, NumericsError
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
 from luthier.evaluation.measurement import Bootstrap, Measurement
 from luthier.evaluation.questions import Turn, turns
 from luthier.evaluation.scores import Generated, Scores
-from luthier.evaluation.subject import Subject
 from luthier.evaluation.tasks.task import Attempts, Task
-from luthier.inference.generation import Sampling
 from luthier.training.method import Method
 
 
@@ -60,7 +60,7 @@ class Evaluation:
             found |= {"general_loss": ratio, "general_perplexity": exponential_ratio}
         return found | {name: measure.reduce for name, measure in (method.measures if method else {}).items()}
 
-    def __call__(self, subject: Subject, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
+    def __call__(self, subject: Predictor, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
         """Measure a model. Nothing about it is changed but for its network's training mode, which is put back.
 
         Raises DataError for a set without examples, and NumericsError where a loss is not finite.
@@ -80,7 +80,7 @@ class Evaluation:
         return scores
 
     def _measure_set(
-        self, subject: Subject, name: str, examples: Sequence[Example], scores: Scores, *, first: bool
+        self, subject: Predictor, name: str, examples: Sequence[Example], scores: Scores, *, first: bool
     ) -> None:
         if not examples:
             raise DataError(
@@ -99,7 +99,7 @@ class Evaluation:
         if first:
             scores.samples = self._samples(subject, asked, attempts)
 
-    def _measure_by_method(self, subject: Subject, chosen: Sequence[Example], before: str, scores: Scores) -> None:
+    def _measure_by_method(self, subject: Predictor, chosen: Sequence[Example], before: str, scores: Scores) -> None:
         method, where = subject.method, [str(example.get("where", "")) for example in chosen]
         found = {name: _finite(statistics, where) for name, statistics in subject.measured(chosen).items()}
         losses, digest = found.pop("loss"), digest_of(chosen)
@@ -114,7 +114,7 @@ class Evaluation:
 
     def _attempt(
         self,
-        subject: Subject,
+        subject: Predictor,
         name: str,
         examples: Sequence[Example],
         chosen: Sequence[Example],
@@ -135,7 +135,7 @@ class Evaluation:
         scores.counts.update({f"{name}: {what}": count for what, count in attempts.counts.items()})
         return attempts
 
-    def _measure_general(self, subject: Subject, scores: Scores) -> None:
+    def _measure_general(self, subject: Predictor, scores: Scores) -> None:
         written = general_text.texts(self.general, self.general_examples)
         losses, cut = general_text.text_losses(subject, written, self.general_length)
         losses = _finite(losses, [f"general text {number}" for number in range(1, len(written) + 1)])
@@ -151,7 +151,7 @@ class Evaluation:
         drawn = np.random.default_rng(self.seed).choice(len(examples), self.examples, replace=False)
         return [examples[index] for index in sorted(drawn)]
 
-    def _samples(self, subject: Subject, asked: Sequence[Turn], attempts: Attempts) -> list[Generated]:
+    def _samples(self, subject: Predictor, asked: Sequence[Turn], attempts: Attempts) -> list[Generated]:
         shown = asked[: self.samples] if _speaks(subject) else []
         if self.task.writes:
             outputs = [attempt.output for attempt in attempts.made[: self.samples]]
@@ -167,7 +167,7 @@ class Evaluation:
         ]
 
 
-def _speaks(subject: Subject) -> bool:
+def _speaks(subject: Predictor) -> bool:
     return subject.method is None or subject.method.speaks
 
 

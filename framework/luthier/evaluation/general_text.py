@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from luthier.contracts import Example
-from luthier.contracts import Sequence as TokenSequence
+from luthier.contracts.batch import Sequence as TokenSequence
+from luthier.contracts.examples import Example
+from luthier.contracts.predictor import Predictor
 from luthier.data import encoding as encode
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import Floats
-from luthier.evaluation.subject import Subject
 
 
 def texts(examples: Iterable[Example], most: int) -> list[str]:
@@ -30,7 +30,7 @@ def texts(examples: Iterable[Example], most: int) -> list[str]:
     return found
 
 
-def text_losses(subject: Subject, written: Sequence[str], length: int) -> tuple[Floats, int]:
+def text_losses(subject: Predictor, written: Sequence[str], length: int) -> tuple[Floats, int]:
     """(-log p, tokens) of each text, [texts, 2], and how many were cut to `length` tokens."""
     encoded = [encode.text({"text": text}, subject.tokenizer, end=False) for text in written]
     sequences = [TokenSequence(whole.ids[:length], whole.weights[:length]) for whole in encoded]

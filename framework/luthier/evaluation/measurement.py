@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from luthier.contracts import FEWEST_PAIRS, Score
+from luthier.contracts.scores import FEWEST_PAIRS, Score
 from luthier.errors import RecipeError
 from luthier.evaluation.bootstrap import Floats, Reduction, interval, resampled
 

@@ -1,50 +1,62 @@
-"""Models that choose what they are made of by how well that does on the validation split."""
+"""Models that choose what they are made of by the recipe's score on the validation split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from luthier.contracts import Choosing, Example
+from luthier.contracts.examples import Example
+from luthier.contracts.model import Choosing
 from luthier.errors import DataError
-from luthier.inference.predictor import Subject
 
 if TYPE_CHECKING:
-    from luthier.workflows.run import Run
+    from luthier.contracts.model import Model
+    from luthier.data.module import Data
+    from luthier.evaluation.evaluation import Evaluation
+    from luthier.inference.predictor import NetworkPredictor
+    from luthier.training.method import Method
 
 
-def choose(run: Run) -> None:
-    """Let the run's model choose, before anything is measured; the test split is never shown to it."""
-    if not isinstance(run.model, Choosing):
+def select(
+    model: Model, data: Data, method: Method, evaluation: Evaluation, score: str,
+    predictor: Callable[[nn.Module], NetworkPredictor], say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Let a model that can choose do so, before anything is measured; the test split is never shown to it.
+
+    `predictor` makes a predictor of a network, where the run computes. DataError without a validation split.
+    """
+    if not isinstance(model, Choosing):
         return
-    examples = run.data.examples("validation")
+    examples = data.examples("validation")
     if not examples:
         raise DataError(
-            f"{type(run.model).__name__} chooses on the validation split, and the data has none.",
+            f"{type(model).__name__} chooses on the validation split, and the data has none.",
             hint="Hold some examples out for it: data.splits.validation=0.1.",
         )
-    run.console.say("choosing on the validation split …")
-    run.model.choose(Judge(run, examples))
-    if not run.data.examples("test"):
-        run.method.warnings.append("The model was chosen on the examples that it is measured on: there are no others.")
+    say("choosing on the validation split …")
+    model.choose(ValidationScore(method, evaluation, score, examples, predictor))
+    if not data.examples("test"):
+        method.warnings.append("The model was chosen on the examples that it is measured on: there are no others.")
 
 
-@dataclass
-class Judge:
-    """The recipe's score of a network on the validation split, the higher the better."""
+@dataclass(frozen=True)
+class ValidationScore:
+    """The score `name` of a network on the validation split; its sign is turned where less is better."""
 
-    run: Run
+    method: Method
+    evaluation: Evaluation
+    name: str
     examples: Sequence[Example]
+    predictor: Callable[[nn.Module], NetworkPredictor]
 
     def __call__(self, network: nn.Module) -> float:
-        run, method = self.run, self.run.method
-        method.take(network.to(run.trainer.device).eval())
+        predictor = self.predictor(network)
+        self.method.take(predictor.network.eval())
         try:
-            subject = Subject(network, run.model.tokenizer, run.prompt, method, run.trainer.autocast)
-            score = run.evaluation(subject, {"validation": self.examples})[str(run.composition.config.score)]
+            score = self.evaluation(predictor, {"validation": self.examples})[self.name]
         finally:
-            del method.network  # the run loads its own
+            self.method.unload()  # the run loads its own
         return score.value if score.better == "higher" else -score.value

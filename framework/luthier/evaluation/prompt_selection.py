@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from luthier.contracts import Example, Judgement, Prompt, PromptJudge
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Judgement, Prompt, PromptJudge
 from luthier.errors import DataError, RecipeError
 from luthier.evaluation.bootstrap import ratio
 from luthier.evaluation.questions import turns
 
 if TYPE_CHECKING:
+    from luthier.contracts.sampling import Sampling
     from luthier.evaluation.evaluation import Evaluation
-    from luthier.inference.generation import Sampling
-    from luthier.inference.predictor import Subject
+    from luthier.inference.predictor import NetworkPredictor
 
 
 class Judge(PromptJudge):
@@ -25,7 +26,9 @@ class Judge(PromptJudge):
     A score of which less is better has its sign turned. DataError where there is no example.
     """
 
-    def __init__(self, evaluation: Evaluation, subject: Subject, examples: Sequence[Example], name: str) -> None:
+    def __init__(
+        self, evaluation: Evaluation, subject: NetworkPredictor, examples: Sequence[Example], name: str
+    ) -> None:
         if not examples:
             raise DataError(
                 "There is no validation split to choose a prompt on.",

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from luthier.contracts import Example, Prompt
+from luthier.contracts.examples import Example
+from luthier.contracts.predictor import Conversation
+from luthier.contracts.prompt import Prompt
+from luthier.data.examples import message_text
 from luthier.evaluation.metrics.metric import Attempt
-from luthier.evaluation.subject import Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Turn:
         place = next((at for at in reversed(range(len(self.conversation))) if _asks(self.conversation[at])), None)
         if place is None:
             return self.conversation
-        asked = text_of(self.conversation[place])
+        asked = message_text(self.conversation[place])
         before, found, after = asked.rpartition(self.text) if self.text else ("", "", "")
         changed = {**self.conversation[place], "content": f"{before}{text}{after}" if found else text}
         return [*self.conversation[:place], changed, *self.conversation[place + 1 :]]
@@ -36,7 +38,7 @@ class Turn:
     @property
     def question(self) -> str:
         """What the user said last."""
-        said = (text_of(message) for message in reversed(self.conversation) if _asks(message))
+        said = (message_text(message) for message in reversed(self.conversation) if _asks(message))
         return next(said, "")
 
     def attempt(self, output: str) -> Attempt:
@@ -50,19 +52,11 @@ def turns(examples: Iterable[Example], prompt: Prompt) -> list[Turn]:
 
 def _turn(shown: Example, example: Example) -> Turn | None:
     messages = shown.get("messages") or []
-    if not messages or messages[-1].get("role") != "assistant" or not text_of(messages[-1]):
+    if not messages or messages[-1].get("role") != "assistant" or not message_text(messages[-1]):
         return None
     text = str(example.get("text", "")) if "label" in example else ""
-    return Turn(messages[:-1], text_of(messages[-1]), str(example.get("where", "")), text, shown)
+    return Turn(messages[:-1], message_text(messages[-1]), str(example.get("where", "")), text, shown)
 
 
 def _asks(message: dict[str, Any]) -> bool:
     return message.get("role") == "user"
-
-
-def text_of(message: dict[str, Any]) -> str:
-    """A message's text; the text parts one after another where the content is a list of parts."""
-    content = message.get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "".join(part.get("text", "") for part in content if isinstance(part, dict))

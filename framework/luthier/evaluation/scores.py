@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors.numpy import load_file, save_file
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import Reduction
 from luthier.evaluation.measurement import Bootstrap, Difference, Measurement

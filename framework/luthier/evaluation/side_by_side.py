@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
+from luthier.contracts.predictor import Predictor
 from luthier.evaluation.evaluation import Evaluation
 from luthier.evaluation.measurement import Difference
 from luthier.evaluation.scores import Scores
-from luthier.evaluation.subject import Subject
 
 
 @dataclass
@@ -55,7 +55,7 @@ class SideBySide:
 
 
 def side_by_side(
-    subjects: Mapping[str, Callable[[], Subject]], evaluation: Evaluation, examples: Mapping[str, Sequence[Example]]
+    subjects: Mapping[str, Callable[[], Predictor]], evaluation: Evaluation, examples: Mapping[str, Sequence[Example]]
 ) -> SideBySide:
     """Evaluate one model after another; only one of them is loaded at a time."""
     return SideBySide({name: evaluation(load(), examples) for name, load in subjects.items()})

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
 from luthier.models.attention import network_inputs

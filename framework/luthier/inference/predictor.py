@@ -12,26 +12,27 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts import Example, Prompt
-from luthier.contracts import Sequence as TokenSequence
+from luthier.contracts.batch import Sequence as TokenSequence
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Prompt
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.data import encoding as encode
 from luthier.errors import RecipeError
 from luthier.inference import generation as generate
 from luthier.inference import log_probabilities as scoring
-from luthier.inference.generation import Answer, Sampling
 from luthier.inference.reward_scores import rewards
 from luthier.models.sequence_classification import judges
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.training.method import Method
+    from luthier.contracts.training import Criterion
 
 Conversation = Sequence[dict[str, Any]]
 
 
 @dataclass
-class Subject:
+class NetworkPredictor:
     """A network with its tokenizer, its prompt and the method whose loss it is measured by.
 
     `autocast` is the dtype in which forward passes compute, None for the weights' own. Generation computes in the
@@ -41,7 +42,7 @@ class Subject:
     network: nn.Module
     tokenizer: PreTrainedTokenizerBase
     prompt: Prompt
-    method: Method | None = None
+    method: Criterion | None = None
     autocast: torch.dtype | None = None
 
     def generate(self, conversations: Sequence[Conversation], sampling: Sampling | None = None) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
 from luthier.inference.log_probabilities import BLOCK, batches
 from luthier.models.attention import network_inputs
 from luthier.models.lm_head import bare, last_hidden_state

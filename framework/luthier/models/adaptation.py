@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from luthier.contracts import Adaptation
+from luthier.contracts.adaptation import Adaptation
 from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
 from luthier.models.added_tokens import trained_too
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from peft.tuners.tuners_utils import BaseTuner
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 class Full(Adaptation):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError
 from luthier.models.loading import Loading
 from luthier.models.stored import Stored
@@ -17,6 +18,7 @@ class Folder(Stored):
 
     def __init__(
         self,
+        trust: Trust = Trust(),  # noqa: B008 - it is frozen
         *,
         path: str,
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
@@ -25,7 +27,7 @@ class Folder(Stored):
         compile: bool = False,
         chat_template: str | None = None,
     ) -> None:
-        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template))
+        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template), trust)
         self.path = Path(path).expanduser()
 
     @property

@@ -17,6 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
@@ -40,6 +41,7 @@ class Hub(Stored):
 
     def __init__(
         self,
+        trust: Trust = Trust(),  # noqa: B008 - it is frozen
         *,
         id: str,
         revision: str | None = None,
@@ -49,7 +51,7 @@ class Hub(Stored):
         compile: bool = False,
         chat_template: str | None = None,
     ) -> None:
-        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template))
+        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template), trust)
         self.id, self.revision = id, revision
 
     @property

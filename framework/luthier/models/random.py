@@ -20,7 +20,7 @@ from luthier.models.tokenizers import settle
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 class Random:

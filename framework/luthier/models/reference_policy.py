@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from luthier.contracts import Adaptation
+from luthier.contracts.adaptation import Adaptation
 from luthier.models.adaptation import ADAPTER
 
 

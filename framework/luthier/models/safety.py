@@ -43,21 +43,6 @@ def refuse_code(folder: Path, *, owner: str, trusted: bool = False) -> None:
                     )
 
 
-def vouch(part: Any, names: Iterable[str]) -> None:
-    """Trust a model's own code where the command line names it: `--trust <id>@<commit>`, or the path of a folder.
-
-    The same holds for a model inside a part, such as the one whose vocabulary is extended or a teacher.
-    """
-    names = set(names)
-    name, revision = getattr(part, "name", ""), getattr(part, "revision", None)
-    if (f"{name}@{revision}" if revision else name) in names:
-        part.trusted = True
-    inside = list(getattr(part, "__dict__", {}).values())
-    for inner in [*inside, *(one for each in inside if isinstance(each, dict) for one in each.values())]:
-        if hasattr(inner, "lineage") and hasattr(inner, "network"):
-            vouch(inner, names)
-
-
 def shards(folder: Path, *, owner: str) -> list[Path]:
     """The files of weights in a folder; Refused if the index leads out of it, ResourceError if one is missing."""
     index = folder / INDEX

@@ -17,7 +17,7 @@ from luthier.errors import RecipeError
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 def judges(network: nn.Module) -> bool:

@@ -11,6 +11,7 @@ from huggingface_hub import metadata_load
 from torch import nn
 from yaml import YAMLError
 
+from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
 from luthier.models.loading import Loading, load_config, load_network, load_tokenizer
 from luthier.models.safety import refuse_code, refuse_pickles, shards
@@ -23,20 +24,24 @@ if TYPE_CHECKING:
 class Stored(ABC):
     """A model in a folder of safetensors, with its configuration and tokenizer beside them.
 
-    `trusted` is set from the command line alone, for models that the user vouched for by name; without it a model
-    that brings code of its own is refused.
+    `trust` comes from the command line alone: a model that brings code of its own is refused unless the user vouched
+    for it by name.
     """
 
     kind: str
-    trusted: bool = False
 
-    def __init__(self, loading: Loading) -> None:
-        self.loading = loading
+    def __init__(self, loading: Loading, trust: Trust = Trust()) -> None:  # noqa: B008 - it is frozen
+        self.loading, self.trust = loading, trust
 
     @property
     @abstractmethod
     def name(self) -> str:
         """What error messages and `--trust` call it."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the user vouched for the code that the model brings."""
+        return self.trust.covers(self.name, getattr(self, "revision", None))
 
     @abstractmethod
     def plans(self) -> Path:

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from luthier.contracts import Outlined
+from luthier.contracts.model import Outlined
 
 if TYPE_CHECKING:
-    from luthier.contracts import Adaptation, Model
+    from luthier.contracts.adaptation import Adaptation
+    from luthier.contracts.model import Model
 
 
 @dataclass(frozen=True, slots=True)

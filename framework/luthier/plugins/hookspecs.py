@@ -15,8 +15,8 @@ import pluggy
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from luthier.cli.verbs import Verb
-    from luthier.workflows.run import Run
+    from luthier.contracts.active_run import ActiveRun
+    from luthier.contracts.verbs import Verb
 
 hookspec = pluggy.HookspecMarker("luthier")
 hookimpl = pluggy.HookimplMarker("luthier")
@@ -48,7 +48,7 @@ def luthier_report(config: DictConfig) -> Iterable[str]:  # type: ignore[empty-b
 
 
 @hookspec(firstresult=True)
-def luthier_run(run: Run) -> float | None:
+def luthier_run(run: ActiveRun) -> float | None:
     """Carry out the run and give its score; wrap it to act before, after or on failure of a run."""
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from luthier.errors import LuthierError
 
 if TYPE_CHECKING:
-    from luthier.training.signals import Interrupted
+    from luthier.errors.interrupted import Interrupted
 
 NARROWEST = 80
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 
 _TITLES = {
     "loss": "held-out loss",

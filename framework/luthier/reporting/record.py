@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 from luthier.errors import DataError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.contracts import FEWEST_PAIRS
+from luthier.contracts.scores import FEWEST_PAIRS
 from luthier.reporting.figures import interval, number, signed, title
 from luthier.reporting.record import Comparison, RunRecord
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from luthier.contracts import FEWEST_PAIRS, Score
+from luthier.contracts.scores import FEWEST_PAIRS, Score
 from luthier.reporting import story
 from luthier.reporting.escaping import one_line
 from luthier.reporting.facts import facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 from luthier.reporting.record import Comparison
 
 WIDTH, HEIGHT = 200, 34

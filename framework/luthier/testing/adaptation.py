@@ -18,16 +18,15 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-import luthier
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.sampling import Sampling
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.inference import log_probabilities as scoring
-from luthier.inference.generation import Sampling
 from luthier.models.trainable_parameters import weights
 from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import composer, twin
-from luthier.workflows.artifact import Artifact
+from luthier.workflows.artifact import Artifact, load
 from luthier.workflows.run import Run
 
 LENGTHY = ("stages=[fit]", "trainer.max_steps=4", "trainer.checkpoint_every=2", "trainer.keep=0")
@@ -115,7 +114,7 @@ class AdaptationContract:
 
     @pytest.fixture
     def loaded(self, trained: Trained) -> Artifact:
-        return luthier.load(trained.folder)
+        return load(trained.folder)
 
     def test_some_weights_move_and_no_other(self, trained: Trained) -> None:
         assert trained.moving
@@ -212,7 +211,7 @@ class AdaptationContract:
             return
         done = train(tmp_path / "run", *words)
         assert any(not torch.equal(weight, done.before[name]) for name, weight in done.after.items())
-        assert torch.equal(logits(luthier.load(done.folder).network), logits(done.network))
+        assert torch.equal(logits(load(done.folder).network), logits(done.network))
 
     def test_gradient_checkpointing_changes_no_gradient(self, tmp_path: Path) -> None:
         words = (*self.words, "model.gradient_checkpointing=true")

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from luthier.contracts import Source
+from luthier.contracts.examples import Source
 
 ROLES = {"system", "user", "assistant", "tool"}
 SPLITS = {"train", "validation", "test"}

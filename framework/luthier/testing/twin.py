@@ -10,7 +10,7 @@ from luthier.config.compose import Composer
 from luthier.plugins.registry import Plugins
 from luthier.records.folder import RunFolder
 from luthier.reporting.console import Console
-from luthier.workflows.assemble import assemble
+from luthier.workflows.job import run_of
 from luthier.workflows.run import Run
 
 
@@ -19,7 +19,7 @@ def twin(folder: Path, *words: str) -> Run:
     composition = composer().compose(["debug=tiny", *words, f"hydra.run.dir={folder}"])
     place = RunFolder(folder)
     place.create()
-    return assemble(composition, place, composer().plugins, Console())
+    return run_of(composition, place, composer().plugins, Console())
 
 
 @cache

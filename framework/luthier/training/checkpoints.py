@@ -10,12 +10,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from luthier.errors.interrupted import Interrupted
 from luthier.records.events import EventLog
 from luthier.training import checkpoint_files
 from luthier.training.heartbeat import Heartbeat
 from luthier.training.metrics_log import MetricsLog
 from luthier.training.random_state import RandomState
-from luthier.training.signals import Interrupted, Signals
+from luthier.training.signals import Signals
 
 log = logging.getLogger(__name__)
 

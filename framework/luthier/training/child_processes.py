@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from luthier.errors import RecipeError
+from luthier.errors import (
+    DataError,
+    LuthierError,
+    NumericsError,
+    PluginError,
+    RecipeError,
+    Refused,
+    ResourceError,
+)
 
+KINDS = (RecipeError, DataError, NumericsError, ResourceError, Refused, PluginError)
+BY_CODE: dict[int, type[LuthierError]] = {kind.code: kind for kind in KINDS}
+RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "LUTHIER_PARENT")
 SAFE = ["-P"] if sys.version_info >= (3, 11) else []  # a file of the working folder must not stand in for a library
 _this_job: list[str] | None = None
 
@@ -38,3 +50,11 @@ def quoted(text: str) -> str:
     """A string as Hydra's override grammar reads it back, whatever is in it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"') if '"' in text or text.endswith("\\") else text
     return f'"{escaped}"'
+
+
+def failure(who: str, code: int, *, where: str) -> LuthierError:
+    """An error of the kind that a process's exit code stands for; negative codes are signals that killed it."""
+    if code < 0:
+        return ResourceError(f"{who} was killed by {signal.Signals(-code).name}.", where=where)
+    kind = BY_CODE.get(code, LuthierError)
+    return kind(f"{who} ended with exit code {code} ({kind.kind}).", where=where, hint="Its own message is above.")

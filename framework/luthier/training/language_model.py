@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts import Batch, Loss, Row
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.training import Loss
 from luthier.data.shared_prefixes import sums
 from luthier.inference.log_probabilities import weighted_losses
 from luthier.models.attention import network_inputs

@@ -16,8 +16,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from luthier.errors import LuthierError
-from luthier.training import child_processes as again
-from luthier.workflows.sweeps.jobs import RANK_VARIABLES, failure
+from luthier.training.child_processes import RANK_VARIABLES, failure, this_job
 
 POLL = 0.2
 GRACE = 5.0
@@ -28,7 +27,7 @@ STDERR = 2
 class Ddp(DDPStrategy):
     """Distributed data parallel whose ranks are jobs of luthier; leaves neither process group nor variables behind."""
 
-    def __init__(self, *, command: Callable[[], list[str]] = again.this_job, **settings: Any) -> None:
+    def __init__(self, *, command: Callable[[], list[str]] = this_job, **settings: Any) -> None:
         super().__init__(**settings)
         self._command = command
 
@@ -46,7 +45,7 @@ class Ddp(DDPStrategy):
 class Ranks(_SubprocessScriptLauncher):
     """Starts the other ranks and watches them: one that dies takes all down within seconds, with its own exit code."""
 
-    command: Callable[[], list[str]] = staticmethod(again.this_job)
+    command: Callable[[], list[str]] = staticmethod(this_job)
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **settings: Any) -> Any:
         """Call `function` beside the other ranks; the error of a rank that died replaces what its death caused here."""

@@ -12,7 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts import Adaptation, Batch, Example, Loss, Measure, Model, Optimizer, Preparation, Row
+from luthier.contracts.adaptation import Adaptation
+from luthier.contracts.batch import Batch, Row
+from luthier.contracts.examples import Example
+from luthier.contracts.model import Model
+from luthier.contracts.training import Loss, Measure, Optimizer, Preparation
 from luthier.data.collate import collate
 from luthier.models.added_tokens import check_trained
 from luthier.models.stacked_adapter import refuse_an_adapter
@@ -40,11 +44,13 @@ class Method(pl.LightningModule, ABC):
     """What is made of the batches of a step before it is trained on; None leaves them as they are."""
 
     network: nn.Module
-    adapted: bool
+    """None before `load` and after `unload`."""
 
     def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer) -> None:
         super().__init__()
         self.model, self.adaptation, self.optimizer = model, adaptation, optimizer
+        self.register_module("network", None)
+        self.adapted = False
         self.steps = 0
         self.warnings: list[str] = []  # what somebody should see in the report, a sentence each
         self.facts: dict[str, str] = {}  # what the report shows of the method's own cost, by name
@@ -82,13 +88,22 @@ class Method(pl.LightningModule, ABC):
         """Bytes that the method keeps beside the network for so many rows of data, by name; for `luthier plan`."""
         return {}
 
+    @property
+    def is_loaded(self) -> bool:
+        return self._modules["network"] is not None
+
+    def unload(self) -> None:
+        """Let go of the network."""
+        self.register_module("network", None)
+        self.adapted = False
+
     def load(self) -> None:
         """Load the network as it comes, nothing adapted yet."""
         self.network, self.adapted = self.model.network(), False
 
     def configure_model(self) -> None:
         """Load and adapt inside the strategy's context, so that sharding composes with every adaptation."""
-        if not hasattr(self, "network"):
+        if not self.is_loaded:
             self.load()
         if not self.adapted:
             refuse_an_adapter(self.network)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luthier.evaluation.scores import Scores
     from luthier.records.folder import RunFolder
     from luthier.training.guarded_logger import Guarded
 
@@ -19,21 +18,14 @@ class Nobody:
         return []
 
 
-def say_goodbye(loggers: Iterable[Guarded], scores: Scores | None, artifact: Path) -> None:
-    """Tell trackers what is known only at the end: the scores, what the model wrote, the model; then close them."""
+def finish(
+    loggers: Iterable[Guarded], scores: Mapping[str, float], samples: Sequence[Mapping[str, Any]], artifact: Path
+) -> None:
+    """Log what is known only at the end (scores, samples as `prompt`, `answer`, `reference`, the model), then close."""
     for logger in loggers:
-        if scores is not None:
-            logger.log_metrics({f"after/{name}": score.value for name, score in scores.items()})
-            logger.log_samples(
-                [
-                    {
-                        "prompt": sample.conversation[-1].get("content"),
-                        "answer": sample.output,
-                        "reference": sample.reference,
-                    }
-                    for sample in scores.samples
-                ]
-            )
+        if scores:
+            logger.log_metrics({f"after/{name}": value for name, value in scores.items()})
+            logger.log_samples([dict(sample) for sample in samples])
         if artifact.is_dir():
             logger.log_artifact(artifact)
         logger.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,9 @@ from luthier.training.strategies import Strategy
 
 if TYPE_CHECKING:
     from luthier.data.module import Data
-    from luthier.workflows.run import Run
+    from luthier.records.folder import RunFolder
+    from luthier.training.method import Method
+    from luthier.training.signals import Signals
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -72,12 +75,15 @@ class Trainer:
             return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         return torch.device("cpu")
 
-    def fit(self, run: Run, start: Path | None) -> None:
+    def fit(
+        self, method: Method, data: Data, folder: RunFolder, signals: Signals, *, loggers: Sequence[Guarded] = (),
+        callbacks: Sequence[Any] = (), gradient_checkpointing: bool = False, start: Path | None = None,
+    ) -> None:  # fmt: skip
         """Train, from a checkpoint where `start` names one.
 
-        The accumulation follows from the batch and the number of devices, so that the update does not.
+        The accumulation follows from the batch and the number of devices, so that the update does not. `callbacks`
+        come after those of the adaptation and of a reliable training.
         """
-        loggers = run.loggers = [Guarded.around(logger) for logger in run.tracking(run.folder)]
 
         def tell(record: dict[str, Any]) -> None:
             if record["step"] % self.log_every == 0:
@@ -93,10 +99,10 @@ class Trainer:
             max_epochs=self.epochs,
             max_steps=self.max_steps or -1,
             gradient_clip_val=self.clip,
-            default_root_dir=run.folder.path,
-            logger=loggers,
+            default_root_dir=folder.path,
+            logger=list(loggers),
             log_every_n_steps=1,
-            callbacks=self._callbacks(run, tell),
+            callbacks=[*self._callbacks(method, data, folder, signals, tell, gradient_checkpointing), *callbacks],
             plugins=[SealedCheckpoints()],
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -104,27 +110,28 @@ class Trainer:
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
         )
-        lightning.accumulate_grad_batches = run.data.accumulation(lightning.world_size)
+        lightning.accumulate_grad_batches = data.accumulation(lightning.world_size)
         if self.validate_every:
             lightning.check_val_every_n_epoch = None
             lightning.val_check_interval = self.validate_every * lightning.accumulate_grad_batches
-        run.method.steps = self.steps(run.data, lightning.world_size)
-        lightning.fit(run.method, datamodule=run.data, ckpt_path=start)
+        method.steps = self.steps(data, lightning.world_size)
+        lightning.fit(method, datamodule=data, ckpt_path=start)
 
-    def _callbacks(self, run: Run, tell: Listener) -> list[Any]:
-        acting = run.adaptation.callbacks()  # first: what they do after a step is in that step's checkpoint
+    def _callbacks(
+        self, method: Method, data: Data, folder: RunFolder, signals: Signals, tell: Listener, checkpointing: bool
+    ) -> list[Any]:
+        acting = method.adaptation.callbacks()  # first: what they do after a step is in that step's checkpoint
         own = reliable(
-            run.folder,
-            run.signals,
+            folder,
+            signals,
             [tell],
             every=self.checkpoint_every,
             keep=self.keep,
-            micro=run.data.micro,
-            length=run.data.length,
-            checkpointing=bool(run.composition.config.model.get("gradient_checkpointing")),
+            micro=data.micro,
+            length=data.length,
+            checkpointing=checkpointing,
         )
-        foreign = run.plugins.ask("luthier_callbacks", config=run.composition.config)
-        return [*acting, *own, *(callback for _, found in foreign for callback in found)]
+        return [*acting, *own]
 
     def steps(self, data: Data, world: int) -> int:
         """Optimizer steps of the whole run."""

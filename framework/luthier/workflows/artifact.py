@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from luthier.config.instantiate import build
 from luthier.config.stored import stored_recipe
-from luthier.contracts import Restored
+from luthier.contracts.model import Restored
+from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, ResourceError
-from luthier.inference.predictor import Subject
+from luthier.inference.predictor import NetworkPredictor
 from luthier.models.lm_head import bare
 from luthier.models.opening import opened
-from luthier.models.safety import refuse_code, refuse_pickles, vouch
+from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sequence_classification import Judging, judges
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.contracts import Adaptation, Model, Prompt
+    from luthier.contracts.adaptation import Adaptation
+    from luthier.contracts.model import Model
+    from luthier.contracts.prompt import Prompt
     from luthier.records.folder import RunFolder
 
 FORMAT = 1
@@ -42,7 +45,7 @@ MANIFEST, RECIPE, FOLDER = "manifest.json", "resolved.yaml", "artifact"
 
 
 @dataclass
-class Artifact(Subject):
+class Artifact(NetworkPredictor):
     """A customised model: a subject that knows what it is made of."""
 
     folder: Path = field(default_factory=Path)
@@ -102,7 +105,7 @@ class Artifact(Subject):
 def save(
     tokenizer: PreTrainedTokenizerBase,
     prompt: Prompt,
-    moved: Subject | None,
+    moved: NetworkPredictor | None,
     adaptation: Adaptation,
     run: RunFolder,
     *,
@@ -154,23 +157,23 @@ def find(path: str | Path) -> Path:
     )
 
 
-def load(path: str | Path, *, plugins: Plugins | None = None, vouched: tuple[str, ...] = ()) -> Artifact:
+def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[str] = ()) -> Artifact:
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
     recipe = stored_recipe(folder / RECIPE, plugins or Plugins.from_flags([]), vouched)
-    model: Model = build(recipe.model)
-    vouch(model, vouched)
+    trust = Trust(frozenset(vouched))
+    model: Model = build(recipe.model, trust=trust)
     if isinstance(model, Restored):
         model.restore(folder)
-    adaptation: Adaptation = build(recipe.adaptation)
+    adaptation: Adaptation = build(recipe.adaptation, trust=trust)
     _refuse_another_base(model, manifest, folder)
     if outputs := manifest.get("outputs"):
         model = Judging(model, outputs)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
-    tokenizer, prompt = _tokenizer(folder), build(recipe.prompt)
+    tokenizer, prompt = _tokenizer(folder), build(recipe.prompt, trust=trust)
     prompt.load(folder, tokenizer)
     return Artifact(
         network=network.eval(),

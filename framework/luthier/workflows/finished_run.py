@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
 from luthier.config.instantiate import build
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
+from luthier.contracts.trust import Trust
 from luthier.data.examples import content_key
 from luthier.data.module import Data
 from luthier.errors import DataError
-from luthier.models.safety import vouch
 from luthier.workflows import artifact
+from luthier.workflows.parts import assemble
 
 if TYPE_CHECKING:
     from luthier.evaluation.evaluation import Evaluation
@@ -40,18 +41,15 @@ class Finished:
         Raises RecipeError where there is no artifact, and DataError where the data is not there any more.
         """
         subject = artifact.load(path, plugins=plugins, vouched=vouched)
+        trust = Trust(frozenset(vouched))
         recipe: Any = subject.recipe
-        trainer = build(recipe.trainer)
-        assert subject.adaptation is not None
-        method = build(recipe.method, build(recipe.model), subject.adaptation, build(recipe.optimizer))
-        vouch(method, vouched)
-        subject.network.to(trainer.device)
-        method.take(subject.network)
-        subject.method, subject.autocast = method, trainer.autocast
-        source = build(recipe.data)
-        data = build(recipe.batch, source, subject.prompt, method.encode, subject.tokenizer, int(recipe.seed))
-        data.examples("train")
-        return cls(recipe, subject, data)
+        parts = assemble(recipe, trust)
+        parts = replace(parts, prompt=subject.prompt)
+        subject.network.to(parts.trainer.device)
+        parts.method.take(subject.network)
+        subject = replace(subject, method=parts.method, autocast=parts.trainer.autocast)
+        parts.data.examples("train")
+        return cls(recipe, subject, parts.data)
 
     def evaluation(self, *, examples: int | None = None) -> Evaluation:
         """The evaluation that the recipe names, with another number of examples where one is given."""

@@ -12,7 +12,7 @@ from luthier.data.state import state_of
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example, Source
+    from luthier.contracts.examples import Example, Source
     from luthier.data.records import Tally
 
 _WORD = re.compile(r"\w+")

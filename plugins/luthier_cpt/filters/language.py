@@ -10,7 +10,7 @@ from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
     from luthier.data.records import Tally
 
 _LOOK_AT = 4000  # characters, which tell a language as well as a book does

@@ -10,7 +10,7 @@ from luthier.data.examples import text_of
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
     from luthier.data.records import Tally
 
 _WORD = re.compile(r"\w+")

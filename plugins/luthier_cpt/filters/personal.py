@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from luthier.data.examples import with_text
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
     from luthier.data.records import Tally
 
 Kind = Literal["email", "card", "iban", "ip", "phone"]

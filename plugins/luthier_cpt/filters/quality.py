@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from luthier.data.examples import text_of
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
     from luthier.data.records import Tally
 
 _STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})

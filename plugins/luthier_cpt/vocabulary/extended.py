@@ -26,7 +26,8 @@ from luthier_cpt.vocabulary.merges import Pair
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from luthier.contracts import Model, Source
+    from luthier.contracts.examples import Source
+    from luthier.contracts.model import Model
 
 _LEARNED = "learned.json"
 

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import RecipeError
-from luthier.inference.generation import Answer, Sampling
 from luthier.workflows.artifact import MANIFEST
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 CANDIDATES = 10
 """Thresholds that are tried, spread over how sure the members were on the validation split."""

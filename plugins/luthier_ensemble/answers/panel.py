@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
-from luthier.inference.generation import Answer, Sampling, generate, score_labels
+from luthier.inference.generation import generate, score_labels
 from luthier.models.lm_head import bare, virtual_tokens
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 Conversation = Sequence[dict[str, Any]]
 

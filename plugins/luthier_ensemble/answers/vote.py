@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.evaluation.metrics.exact_match import normalised
-from luthier.inference.generation import Answer, Sampling
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.contracts import Model
+    from luthier.contracts.model import Model
 
 
 class Vote(Panel):

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from luthier.contracts import Example, Judgement, PromptJudge
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Judgement, PromptJudge
 from luthier_prompting.candidate import Candidate
 from luthier_prompting.demonstration import Demonstration
 

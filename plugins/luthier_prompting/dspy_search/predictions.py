@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts import Judgement
+from luthier.contracts.prompt import Judgement
 from luthier.errors import DataError, RecipeError
 from luthier_prompting.choosing import Ground, Trial
 from luthier_prompting.writers import Writer

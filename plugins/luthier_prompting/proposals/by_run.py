@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luthier.inference.generation import Sampling
+from luthier.contracts.sampling import Sampling
 from luthier.workflows.artifact import load
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from luthier.contracts import PromptJudge
+from luthier.contracts.prompt import PromptJudge
 
 
 class Writer(Protocol):

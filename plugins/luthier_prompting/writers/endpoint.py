@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from luthier.contracts import PromptJudge
+from luthier.contracts.prompt import PromptJudge
 from luthier.errors import RecipeError
 from luthier.fetch.endpoint import key_in
 from luthier_prompting.chat_completion import said

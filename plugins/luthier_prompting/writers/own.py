@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts import PromptJudge
-from luthier.inference.generation import Sampling
+from luthier.contracts.prompt import PromptJudge
+from luthier.contracts.sampling import Sampling
 from luthier_prompting.writers import Writer
 
 

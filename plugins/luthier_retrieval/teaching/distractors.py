@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data.examples import answer_of, prompt_key
 from luthier.errors import RecipeError
 from luthier_retrieval.chunking import Passage

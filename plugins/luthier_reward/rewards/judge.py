@@ -78,7 +78,7 @@ class RunJudge:
         return load(self.path)
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float | None]:
-        from luthier.inference.generation import Sampling
+        from luthier.contracts.sampling import Sampling
 
         asked = [self.rubric.asked(prompt, answer, example) for answer in answers]
         return [self.rubric.read(said) for said in self._run.generate(asked, Sampling(self.max_tokens))]

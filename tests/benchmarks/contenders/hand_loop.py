@@ -10,7 +10,7 @@ import torch
 from stopwatch import Stopwatch, arguments
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
 from luthier.models import attention

@@ -10,7 +10,7 @@ import torch._dynamo
 import transformers
 from torch import Tensor, nn
 
-from luthier.contracts import Batch
+from luthier.contracts.batch import Batch
 from luthier.errors import RecipeError
 from luthier.models import attention
 from luthier.models.lm_head import find_head, last_hidden_state

@@ -5,7 +5,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from luthier.contracts import Batch
+from luthier.contracts.batch import Batch
 from luthier.models.attention import (
     Layer,
     Packing,

@@ -12,7 +12,7 @@ import torch
 from test_isolation import build
 from torch import Tensor, nn
 
-from luthier.contracts import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
 from luthier.data.shared_prefixes import apart, cannot_share, sums

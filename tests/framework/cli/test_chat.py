@@ -14,7 +14,7 @@ import time
 import pytest
 
 from luthier.cli.chat_session import Chat, _Reader
-from luthier.inference.generation import Answer, Sampling
+from luthier.contracts.sampling import Answer, Sampling
 
 
 @pytest.fixture

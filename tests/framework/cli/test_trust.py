@@ -280,14 +280,16 @@ def test_modules_of_the_working_folder_do_not_stand_in_for_libraries(here, write
 
 def test_nor_do_they_in_a_process_that_luthier_starts(here, write, marker):
     """From Python 3.11 on; before that, Python always looks into the working folder first."""
-    from luthier.training import child_processes as again
+    from luthier.training import child_processes
 
     if sys.version_info < (3, 11):
-        assert again.SAFE == []
+        assert child_processes.SAFE == []
         return
     for name in ("yaml", "hydra", "torch", "json", "luthier"):
         write(f"{name}.py", "import canary")
-    argv = [word for word in again.command([], ["--cfg", "job"], here / "run") if not word.startswith("hydra.")]
+    argv = [
+        word for word in child_processes.command([], ["--cfg", "job"], here / "run") if not word.startswith("hydra.")
+    ]
     ended = subprocess.run(argv, cwd=here, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert not marker.exists()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from luthier.cli.main import catalog
+from luthier.cli.session import catalog
 from luthier.config.compose import Composer
 from luthier.errors import RecipeError
 from luthier.plugins.registry import Plugins

@@ -15,7 +15,7 @@ import torch
 from tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
 from torch import nn
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
 from luthier.data import encoding as encode
 from luthier.data.module import Data
 from luthier.data.prompts import Chat

@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console as Terminal
 from tiny_tokens import byte_level, chat_row, said
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
 from luthier.data import encoding as encode
 from luthier.data import ledger
-from luthier.data.ledger.page import page
-from luthier.data.ledger.preview import say
-from luthier.data.ledger.terminal import show
 from luthier.models.templates import template
 from luthier.reporting.console import Console
+from luthier.reporting.token_ledger.page import page
+from luthier.reporting.token_ledger.preview import say
+from luthier.reporting.token_ledger.terminal import show
 
 HOSTILE = "Hello \x1b[31m<script>alert(1)</script>\u202e &amp; \x9b2J é😀"
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from test_packing import sequence
 
-from luthier.contracts import Batch, Row
+from luthier.contracts.batch import Batch, Row
 from luthier.data.blocks import Blocks, Writer
 from luthier.data.chunks import Chunk
 from luthier.data.loader import Batches, Loader, Pass

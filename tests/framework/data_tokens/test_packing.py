@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning_fabric.utilities import move_data_to_device
 
-from luthier.contracts import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
 from luthier.data.chunks import Chunk
 from luthier.data.collate import collate
 from luthier.data.overlong import truncated

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from tiny_tokens import Examples, byte_level, said
 
-from luthier.contracts import Example, Row, Sequence
+from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.examples import Example
 from luthier.data import content_hashes as identity
 from luthier.data.module import Data
 from luthier.data.prompts import Chat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tiny_tokens import said, trained_text
 
-from luthier.contracts import Row
+from luthier.contracts.batch import Row
 from luthier.data import encoding as encode
 from luthier.data import ledger
 

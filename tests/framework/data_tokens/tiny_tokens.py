@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from luthier.contracts import Example, Row, Sequence
+from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.examples import Example
 from luthier.data import encoding as encode
 
 TEXTS = [

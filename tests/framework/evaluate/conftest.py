@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from luthier.data.prompts import Chat
-from luthier.inference.predictor import Subject
+from luthier.inference.predictor import NetworkPredictor
 from luthier.models.adaptation import Full
 from luthier.models.random import Random
 from luthier_sft.sft import SupervisedFineTuning
@@ -25,7 +25,7 @@ def _subject(seed=0, vocabulary=400):
     model = Random(architecture="llama", config=SIZE, seed=seed, vocabulary=vocabulary)
     method = SupervisedFineTuning(model, Full(), lambda parameters, steps: None)
     method.configure_model()
-    return Subject(method.network, model.tokenizer, Chat(), method)
+    return NetworkPredictor(method.network, model.tokenizer, Chat(), method)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from luthier.contracts.sampling import Sampling
 from luthier.data import encoding as encode
 from luthier.errors import DataError, NumericsError
 from luthier.evaluation.evaluation import Evaluation
@@ -17,7 +18,6 @@ from luthier.evaluation.side_by_side import side_by_side
 from luthier.evaluation.tasks.classification import Classification
 from luthier.evaluation.tasks.generation import Generation
 from luthier.evaluation.tasks.none import NoTask
-from luthier.inference.generation import Sampling
 
 
 def evaluation(general=(), task=None, **settings):

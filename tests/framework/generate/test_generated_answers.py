@@ -9,9 +9,10 @@ import pytest
 import torch
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
+from luthier.contracts.sampling import Sampling
 from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
-from luthier.inference.generation import Sampling, answers, generate
+from luthier.inference.generation import answers, generate
 from luthier.inference.generation.stops import stop_tokens
 from luthier.models.lm_head import bare
 

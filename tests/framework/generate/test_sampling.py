@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError
-from luthier.inference.generation import Sampling
 
 LOGITS = torch.tensor([2.0, -1.0, 1.0, 0.5, 1.5, -3.0])
 DRAWS = 4000

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import luthier as package
-from luthier.cli.main import catalog
+from luthier.cli.session import catalog
 from luthier.config.compose import Composer
 from luthier.plugins.registry import Plugins
 from luthier.workflows.cached_runs.cached_run import KeptRun

@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 
 from luthier.config.instantiate import build
 from luthier.errors import RecipeError
-from luthier.inference.predictor import Subject
-from luthier.models.run import Run
+from luthier.inference.predictor import NetworkPredictor
 from luthier.records.folder import RunFolder
 from luthier.workflows import artifact
+from luthier.workflows.earlier_run import EarlierRun
 
 FULL = {"_target_": "luthier.models.adaptation.Full"}
 LORA = {"_target_": "luthier_adapters.lora.Lora", "rank": 4}
@@ -41,7 +41,7 @@ def leave(
     tokenizer = model.tokenizer
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}trained"
     facts = {"model": model.lineage(), "needs_base": how.needs_base or not trained, "trained": trained}
-    moved = Subject(network, tokenizer, build(recipe.prompt)) if trained else None
+    moved = NetworkPredictor(network, tokenizer, build(recipe.prompt)) if trained else None
     artifact.save(tokenizer, build(recipe.prompt), moved, how, RunFolder(folder), recipe=recipe, facts=facts)
     return folder, logits(network.eval())
 
@@ -55,7 +55,7 @@ def logits(network: Any) -> torch.Tensor:
 @pytest.mark.parametrize("merge", [True, False])
 def test_a_run_goes_on_from_what_the_earlier_one_learned(tmp_path, tiny, adaptation: dict, merge: bool) -> None:
     folder, expected = leave(tmp_path / "first", tiny, adaptation)
-    network = Run(path=str(folder), merge=merge).network()
+    network = EarlierRun(path=str(folder), merge=merge).network()
     torch.testing.assert_close(logits(network), expected, rtol=1e-4, atol=1e-5)
     assert hasattr(network, "peft_config") == (adaptation is LORA and not merge)
 
@@ -63,14 +63,14 @@ def test_a_run_goes_on_from_what_the_earlier_one_learned(tmp_path, tiny, adaptat
 @pytest.mark.parametrize("adaptation", [FULL, LORA], ids=["full", "lora"])
 def test_a_run_that_moved_no_weight_is_the_model_it_started_from(tmp_path, tiny, adaptation: dict) -> None:
     folder, expected = leave(tmp_path / "first", tiny, adaptation, trained=False)
-    model = Run(path=str(folder))
+    model = EarlierRun(path=str(folder))
     torch.testing.assert_close(logits(model.network()), expected, rtol=1e-4, atol=1e-5)
     assert model.lineage()["sha256"] == model.lineage()["parent"].get("sha256")
 
 
 def test_the_tokenizer_is_the_one_that_was_trained_with(tmp_path, tiny) -> None:
     folder, _ = leave(tmp_path / "first", tiny, LORA)
-    tokenizer = Run(path=str(folder)).tokenizer
+    tokenizer = EarlierRun(path=str(folder)).tokenizer
     assert tokenizer.apply_chat_template([{"role": "user", "content": "hi"}], tokenize=False) == "hitrained"
     assert tokenizer.model_max_length == 256
 
@@ -78,13 +78,13 @@ def test_the_tokenizer_is_the_one_that_was_trained_with(tmp_path, tiny) -> None:
 @pytest.mark.parametrize("adaptation", [FULL, LORA], ids=["full", "lora"])
 def test_the_architecture_is_known(tmp_path, tiny, adaptation: dict) -> None:
     folder, _ = leave(tmp_path / "first", tiny, adaptation)
-    assert Run(path=str(folder)).config.hidden_size == 32
+    assert EarlierRun(path=str(folder)).config.hidden_size == 32
 
 
 def test_the_settings_of_loading_are_those_of_this_recipe(tmp_path, tiny) -> None:
     folder, _ = leave(tmp_path / "first", tiny, LORA)
     settings: dict[str, Any] = {"attn_implementation": "eager", "gradient_checkpointing": True, "dtype": "bfloat16"}
-    network: Any = Run(path=str(folder), **settings).network()
+    network: Any = EarlierRun(path=str(folder), **settings).network()
     assert network.config._attn_implementation == "eager"
     assert network.is_gradient_checkpointing
     assert next(network.parameters()).dtype == torch.bfloat16
@@ -92,7 +92,7 @@ def test_the_settings_of_loading_are_those_of_this_recipe(tmp_path, tiny) -> Non
 
 def test_the_lineage_leads_back_to_the_first_model(tmp_path, tiny) -> None:
     folder, _ = leave(tmp_path / "first", tiny, LORA)
-    found = Run(path=str(folder)).lineage()
+    found = EarlierRun(path=str(folder)).lineage()
     assert found["kind"] == "run"
     assert found["parent"]["kind"] == "random"
     assert len(found["sha256"]) == 64
@@ -100,4 +100,4 @@ def test_the_lineage_leads_back_to_the_first_model(tmp_path, tiny) -> None:
 
 def test_a_folder_that_no_run_left_is_a_recipe_error(saved: Path) -> None:
     with pytest.raises(RecipeError, match="no artifact"):
-        _ = Run(path=str(saved)).config
+        _ = EarlierRun(path=str(saved)).config

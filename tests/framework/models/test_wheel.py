@@ -110,7 +110,8 @@ class TestSmolLM2:
         assert weights.stat().st_mtime_ns == stamp
 
     def test_it_knows_the_capital_of_france(self, smollm2: Wheel) -> None:
-        from luthier.inference.generation import Sampling, generate
+        from luthier.contracts.sampling import Sampling
+        from luthier.inference.generation import generate
 
         question = [{"role": "user", "content": "What is the capital of France?"}]
         (answer,) = generate(smollm2.network(), smollm2.tokenizer, [question], Sampling(max_new_tokens=12))

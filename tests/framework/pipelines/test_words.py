@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.cli.main import catalog
+from luthier.cli.session import catalog
 from luthier.plugins.registry import Plugins
 from luthier.workflows.pipelines.addressing import asked_for
 

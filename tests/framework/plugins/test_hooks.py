@@ -52,7 +52,7 @@ def test_luthier_check_ends_what_cannot_work_with_all_reasons(luthier, distribut
 
 def test_luthier_verbs_brings_a_verb_with_arguments_and_help(luthier, distribution):
     code = (
-        "from luthier.cli.verbs import Verb\n"
+        "from luthier.contracts.verbs import Verb\n"
         "def declare(parser): parser.add_argument('wood')\n"
         "def act(call): call.console.data(f'Carved {call.arguments.wood}.', {'wood': call.arguments.wood}); return 0\n"
         + hook("luthier_verbs", "return [Verb('carve', 'Carve something', declare, act)]")

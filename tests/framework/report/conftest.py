@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 from luthier.reporting.record import (
     Comparison,
     DataFacts,

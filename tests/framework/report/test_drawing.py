@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 from luthier.reporting import chart, figures
 from luthier.reporting.curves import is_noisy, smoothed, thinned
 from luthier.reporting.record import Comparison

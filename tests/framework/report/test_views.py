@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 from luthier.errors import DataError
 from luthier.reporting.card import card
 from luthier.reporting.page import page

@@ -102,7 +102,7 @@ def test_a_hangup_is_ignored_under_nohup():
 
 
 def test_the_interrupt_says_what_happened():
-    from luthier.training.signals import Interrupted
+    from luthier.errors.interrupted import Interrupted
 
     interrupt = Interrupted(signal.SIGTERM)
     assert interrupt.as_json()["code"] == 143

@@ -19,7 +19,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from luthier.contracts import Batch
+from luthier.contracts.batch import Batch
 from luthier.errors import LuthierError
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder

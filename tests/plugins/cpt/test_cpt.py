@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_corpus import Texts, documents, tiny
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
 from luthier.data.collate import collate
 from luthier.data.module import Data
 from luthier.data.overlong import pieces

@@ -57,5 +57,5 @@ def test_of_an_earlier_run_its_own_peak_is_named(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     (tmp_path / "resolved.yaml").write_text("optimizer: {lr: 0.003}")
     asked = recipe()
-    asked.model = {"_target_": "luthier.models.run.Run", "path": str(tmp_path)}
+    asked.model = {"_target_": "luthier.workflows.earlier_run.EarlierRun", "path": str(tmp_path)}
     assert list(suggestion(asked)) == ["optimizer.lr=0.0001; the run that this one starts from had a peak of 0.003."]

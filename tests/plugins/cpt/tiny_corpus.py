@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.models.random import Random
 
 WORDS = [

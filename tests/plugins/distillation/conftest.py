@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from tiny_networks import SIZE
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.models.random import Random
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from tiny_networks import SIZE
 
-from luthier.contracts import Example, Row
+from luthier.contracts.batch import Row
+from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
 from luthier.models.adaptation import Full

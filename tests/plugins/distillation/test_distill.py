@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from luthier.contracts import Example, Row
+from luthier.contracts.batch import Row
+from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.models.adaptation import Full

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.contracts import Row
+from luthier.contracts.batch import Row
+from luthier.contracts.sampling import Sampling
 from luthier.data.collate import collate
 from luthier.errors import RecipeError, ResourceError
-from luthier.inference.generation import Sampling
 from luthier.models.random import Random
 from luthier_distillation import top_k_alignment as tops
 from luthier_distillation.endpoint import Endpoint, Reply

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_networks import SIZE
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.models.adaptation import Full

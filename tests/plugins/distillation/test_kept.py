@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data import content_hashes as identity
 from luthier.data.collate import collate
 from luthier.errors import RecipeError, ResourceError

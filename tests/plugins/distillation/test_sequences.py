@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.contracts import Batch, Example
+from luthier.contracts.batch import Batch
+from luthier.contracts.examples import Example
+from luthier.contracts.sampling import Answer
 from luthier.data.collate import collate
 from luthier.data.prompts import Chat
 from luthier.data.shared_prefixes import sequences
 from luthier.errors import RecipeError
-from luthier.inference.generation import Answer
 from luthier.models.adaptation import Full
 from luthier.models.random import Random
 from luthier_distillation import signals

@@ -10,13 +10,14 @@ import pytest
 import yaml
 
 import luthier
-from luthier.contracts import Sequence
+from luthier.contracts.batch import Sequence
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import RecipeError
-from luthier.inference.generation import Answer, Sampling, generate, score_labels
+from luthier.inference.generation import generate, score_labels
 from luthier.inference.log_probabilities import log_probs
 from luthier.models.random import Random
-from luthier.models.run import Run
 from luthier.testing.twin import twin
+from luthier.workflows.earlier_run import EarlierRun
 from luthier_ensemble.answers.best_of_n import BestOfN
 from luthier_ensemble.answers.cascade import Cascade, CascadingNetwork
 from luthier_ensemble.answers.router import Router
@@ -213,7 +214,7 @@ def test_the_best_by_a_reward_of_another_plugin_is_measured_and_is_a_model_itsel
     done = command("recipe=best", *small, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stderr
     assert luthier.load(tmp_path / "best").generate(ASKED[:1], SHORT)
-    inside = Run(path=str(tmp_path / "best"))
+    inside = EarlierRun(path=str(tmp_path / "best"))
     assert generate(inside.network(), inside.tokenizer, ASKED[:1], SHORT)[0].ids
     with pytest.raises(RecipeError, match="no loss trains"):
         twin(tmp_path / "trained", "model=vote", TWO[0], "stages=[fit]")

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from luthier.contracts import Sequence
+from luthier.contracts.batch import Sequence
+from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError
 from luthier.inference import log_probabilities as scoring
-from luthier.inference.generation import Sampling, generate, score_labels
+from luthier.inference.generation import generate, score_labels
 from luthier.models.lm_head import find_head, last_hidden_state
 from luthier.models.random import Random
 from luthier_ensemble.combining.contrastive import Contrastive

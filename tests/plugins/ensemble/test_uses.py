@@ -9,8 +9,8 @@ import torch
 import yaml
 
 import luthier
+from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError
-from luthier.inference.generation import Sampling
 from luthier.models.attention import network_inputs
 from luthier.testing.adaptation import adapt
 from luthier.testing.twin import composer, twin

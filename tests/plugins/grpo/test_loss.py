@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from luthier.contracts import Batch
-from luthier.inference.generation import Answer
+from luthier.contracts.batch import Batch
+from luthier.contracts.sampling import Answer
 from luthier.models.lm_head import find_head
 from luthier.models.losses import token_entropies
 from luthier.testing.twin import twin

@@ -19,7 +19,8 @@ import pytest
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from luthier.inference.generation import Answer, Sampling, answered
+from luthier.contracts.sampling import Answer, Sampling
+from luthier.inference.generation import answered
 
 
 class Engine:

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.models.random import Random
 
 SIZE = {

@@ -12,7 +12,8 @@ import pytest
 import torch
 from tiny_pairs import PAIRS, network
 
-from luthier.contracts import Batch, Example, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.examples import Example
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
 from luthier.data.shared_prefixes import apart, cannot_share

@@ -9,7 +9,7 @@ import torch
 import transformers
 from torch import nn
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
 from luthier.models import attention
 from luthier_prefix.p_tuning import PTuning
 from luthier_prefix.prefix import Prefix

@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from luthier.contracts import Row
+from luthier.contracts.batch import Row
 from luthier.data.collate import collate
 from luthier.models.attention import network_inputs
 from luthier.models.lm_head import bare, find_head, last_hidden_state

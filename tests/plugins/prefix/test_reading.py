@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.sampling import Sampling
 from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
 from luthier.inference import log_probabilities as scoring
-from luthier.inference.generation import Sampling, generate, score_labels
+from luthier.inference.generation import generate, score_labels
 from luthier.models.attention import network_inputs
 from luthier.models.lm_head import last_hidden_state
 from luthier.models.random import Random

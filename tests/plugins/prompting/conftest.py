@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.models.bpe import byte_level_bpe
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError
-from luthier.inference.generation import Sampling
 from luthier.plugins.registry import Plugins
 from luthier.workflows.artifact import load
 from luthier.workflows.finished_run import Finished

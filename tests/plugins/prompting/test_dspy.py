@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.contracts import Judgement
+from luthier.contracts.prompt import Judgement
 from luthier.errors import DataError, RecipeError, ResourceError
 from luthier_prompting.choosing import Ground
 from luthier_prompting.choosing.gepa import Gepa

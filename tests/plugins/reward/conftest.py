@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.models.random import Random
 
 

@@ -13,7 +13,8 @@ import torch
 import transformers
 
 import luthier
-from luthier.contracts import Batch, Example, Row, Sequence
+from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.data.shared_prefixes import apart
 from luthier.errors import DataError, RecipeError
@@ -163,13 +164,13 @@ def test_the_same_head_begins_each_time_and_nothing_else_changes(model: Any) -> 
 
 def test_a_language_model_gives_no_rewards_and_a_judge_no_answers(model: Any) -> None:
     from luthier.data.prompts import Chat
-    from luthier.inference.predictor import Subject
+    from luthier.inference.predictor import NetworkPredictor
 
     asked = [[{"role": "user", "content": "Hm?"}]]
     with pytest.raises(RecipeError, match="answers and does not judge"):
-        Subject(model.network(), model.tokenizer, Chat()).rewards(asked)
+        NetworkPredictor(model.network(), model.tokenizer, Chat()).rewards(asked)
     with pytest.raises(RecipeError, match="judges and does not answer"):
-        Subject(Judging(model, 1).network(), model.tokenizer, Chat()).answers(asked)
+        NetworkPredictor(Judging(model, 1).network(), model.tokenizer, Chat()).answers(asked)
 
 
 def test_learning_from_pairs_tells_chosen_from_rejected(model: Any, pairs: list[Example]) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.cli.verbs import BUILT_IN, Verb, built_in
+from luthier.cli.verbs import BUILT_IN, built_in
 from luthier.config import checks, signatures, type_hints
+from luthier.contracts.verbs import Verb
 from luthier.errors import LuthierError
 from luthier.workflows.pipelines import addressing
 

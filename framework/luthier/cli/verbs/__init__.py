@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from luthier.config.catalog import Catalog
-    from luthier.config.compose import Composer
-    from luthier.plugins.registry import Plugins
-    from luthier.reporting.console import Console
+from luthier.contracts.verbs import Verb
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
@@ -34,38 +27,6 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "completion": "Print or install completion for bash, zsh or fish",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a verb is given: its parsed arguments, the console to speak through, and the plugins."""
-
-    arguments: argparse.Namespace
-    console: Console
-    plugins: Plugins
-    flags: Any
-
-    def catalog(self, config_dir: str | None = None) -> Catalog:
-        """The answers that can be given in this working folder."""
-        from luthier.cli import main as cli
-
-        return cli.catalog(self.plugins, config_dir)
-
-    def composer(self, config_dir: str | None = None) -> Composer:
-        """What composes a recipe in this working folder."""
-        from luthier.cli import main as cli
-
-        return cli.composer(self.flags, self.console, config_dir=config_dir, plugins=self.plugins)
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """A name, a line of help, a function that declares the arguments and one that acts and gives the exit code."""
-
-    name: str
-    help: str
-    declare: Callable[[argparse.ArgumentParser], None]
-    act: Callable[[Call], int]
 
 
 def built_in(name: str) -> Verb:

@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 from luthier.errors import RecipeError
 from luthier.workflows.advice import facts
 from luthier.workflows.advice.facts import FACTS, Known

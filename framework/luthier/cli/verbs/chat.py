@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 from luthier.errors import DataError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console, harmless
@@ -31,9 +31,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier import load
     from luthier.cli.chat_session import Chat
-    from luthier.inference.generation import Sampling
+    from luthier.contracts.sampling import Sampling
+    from luthier.workflows.artifact import load
 
     asked = call.arguments
     sampling = Sampling(

@@ -7,7 +7,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 
 SHELLS = {
     "bash": ("XDG_DATA_HOME", ".local/share", "bash-completion/completions/luthier"),

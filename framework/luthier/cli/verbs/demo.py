@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

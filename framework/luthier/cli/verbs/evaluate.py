@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +17,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
+    from luthier.contracts.predictor import Predictor
     from luthier.evaluation.side_by_side import side_by_side
-    from luthier.evaluation.subject import Subject
-    from luthier.reporting.side_by_side import lines
+    from luthier.evaluation.side_by_side_table import lines
     from luthier.workflows.finished_run import Finished
 
     asked = call.arguments
@@ -32,7 +32,7 @@ def act(call: Call) -> int:
     ready = {asked.runs[0]: first}
     del first
 
-    def subject(run: str) -> Subject:
+    def subject(run: str) -> Predictor:
         finished = ready.pop(run, None) or load(run)
         if known := finished.trained_on(examples):
             call.console.say(f"warning: {run} was trained on {known} of the {len(examples)} examples it is measured on")

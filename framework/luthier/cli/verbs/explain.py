@@ -8,7 +8,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from luthier.cli.verbs import Call, recipes
+from luthier.cli.call import Call
+from luthier.cli.verbs import recipes
 from luthier.config import signatures
 from luthier.config.catalog import Answer, Catalog
 from luthier.config.option_file import Option

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from luthier.cli.verbs import Call, schema
+from luthier.cli.call import Call
+from luthier.cli.verbs import schema
 from luthier.config.names import refuse_bad_name
 from luthier.errors import RecipeError
 

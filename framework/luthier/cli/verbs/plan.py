@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 from luthier.config.checks import PARTS
 from luthier.config.origins import COMMAND_LINE, OPTION_FILE, RECIPE
 from luthier.workflows.pipelines import addressing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 from luthier.config.catalog import Catalog
 from luthier.plugins.registry import Plugin
 

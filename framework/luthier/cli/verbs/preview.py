@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 from luthier.errors import RecipeError
-
-if TYPE_CHECKING:
-    from luthier.config.compose import Composition
-    from luthier.data.module import Data
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +21,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def act(call: Call) -> int:
     asked = call.arguments
-    data = _data(call.composer(asked.config_dir).compose(asked.answers))
-    from luthier.data.ledger.preview import say
+    composition = call.composer(asked.config_dir).compose(asked.answers)
+    from luthier.reporting.token_ledger.preview import say
+    from luthier.workflows.parts import assemble
+
+    data = assemble(composition.config, composition.trust).data  # no folder: nothing is put into quarantine
 
     there = len(data.examples(asked.split))
     if not 0 <= asked.example < there:
@@ -36,16 +34,3 @@ def act(call: Call) -> int:
     last = min(asked.example + max(asked.count, 1), there)
     ledgers = [data.inspected(number, asked.split) for number in range(asked.example, last)]
     return say(ledgers, call.console, every_token=asked.tokens, html=asked.html)
-
-
-def _data(composition: Composition) -> Data:
-    """The recipe's data as its run would encode it; no weight is read, and no row is put into quarantine."""
-    from luthier.config.instantiate import build
-    from luthier.workflows.planning.data_sample import without_side_effects
-
-    config: Any = composition.config
-    model = build(config.model)
-    method = build(config.method, model, build(config.adaptation), build(config.optimizer))
-    source, prompt = build(without_side_effects(config.data)), build(config.prompt)
-    data: Data = build(config.batch, source, prompt, method.encode, model.tokenizer, int(config.seed))
-    return data

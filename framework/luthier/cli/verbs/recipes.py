@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 from luthier.config.catalog import Answer, Catalog
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest

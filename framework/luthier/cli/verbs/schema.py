@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from luthier.cli.verbs import Call
+from luthier.cli.call import Call
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data.encoding.answer_frames import Habits
 from luthier.data.encoding.plain import PlainText
 from luthier.data.encoding.template import Message, Template

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts import Example, Sequence
+from luthier.contracts.batch import Sequence
+from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.encoding.template import Message
 from luthier.errors import DataError

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from luthier.contracts import Example, Sequence
+from luthier.contracts.batch import Sequence
+from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luthier.contracts import Example, Sequence
+from luthier.contracts.batch import Sequence
+from luthier.contracts.examples import Example
 from luthier.data.encoding.conversations import continuation, conversation
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Sequence as Several
 
 import numpy as np
 
-from luthier.contracts import Row, Sequence
+from luthier.contracts.batch import Row, Sequence
 
 
 def together(sequences: Several[Sequence], values: Mapping[str, float] | None = None) -> Row:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from luthier.data.formats.detect import Detected, detect
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 __all__ = ["Detected", "Format", "detect"]
 

@@ -12,7 +12,7 @@ from luthier.data.formats.fields import further, kind, text
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from luthier.data.formats.detect import detect, no_format
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
     from luthier.data.formats import Format
 
 

@@ -15,7 +15,7 @@ from luthier.data.formats.tools import tools
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 VERSION = "bedrock-conversation-2024"
 MEDIA = ("image", "video", "document", "audio")

@@ -13,7 +13,7 @@ from luthier.data.formats.reserved import count_reserved
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 FIELDS = ("prompt", "completion", "system")
 

@@ -13,7 +13,7 @@ from luthier.data.formats.tools import tools
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 OWN = ("messages", "chosen", "rejected", "text", "label", "tools")
 

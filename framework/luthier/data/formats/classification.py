@@ -11,7 +11,7 @@ from luthier.data.formats.fields import further, kind, text
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 
 def asked(instruction: str, said: str) -> str:

@@ -11,7 +11,7 @@ from luthier.data.formats.conversation import conversation
 from luthier.data.formats.fields import further, text
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 
 @dataclass(frozen=True)

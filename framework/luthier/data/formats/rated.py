@@ -13,7 +13,7 @@ from luthier.data.formats.fields import further, number, text
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 
 @dataclass(frozen=True)

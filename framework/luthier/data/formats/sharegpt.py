@@ -14,7 +14,7 @@ from luthier.data.formats.tools import tools
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 ROLES = {
     "system": "system",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.data.formats.fields import further, text
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
 
 CLASSES = {"label", "labels", "category", "class", "intent", "sentiment"}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.ledger.entries import Entry, Finding
 

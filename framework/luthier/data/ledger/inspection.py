@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luthier.contracts import Example, Row
+from luthier.contracts.batch import Row
+from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.ledger.entries import Entry, Ledger
 from luthier.data.ledger.findings import findings

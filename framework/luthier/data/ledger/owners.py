@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.encoding.template import Message
 from luthier.errors import LuthierError

@@ -14,7 +14,7 @@ from luthier.data.state import Stateful, state_of
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example, Source
+    from luthier.contracts.examples import Example, Source
 
 
 @dataclass(kw_only=True)

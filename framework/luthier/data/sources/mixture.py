@@ -17,7 +17,7 @@ from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example, Source
+    from luthier.contracts.examples import Example, Source
 
 
 @dataclass(kw_only=True)

@@ -22,7 +22,7 @@ from luthier.data.splits import Splits, split_named
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
     from luthier.data.formats import Format
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from luthier.contracts import Example
+from luthier.contracts.examples import Example
 from luthier.evaluation.bootstrap import Floats
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from luthier.contracts.predictor import Predictor
 from luthier.evaluation.metrics.metric import Attempt, Metric
 from luthier.evaluation.questions import Turn
-from luthier.evaluation.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +28,5 @@ class Task(Protocol):
     metrics: Mapping[str, Metric]
     writes: bool
 
-    def __call__(self, subject: Subject, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+    def __call__(self, subject: Predictor, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
         """An answer to each of the turns; `known` are all the turns of the set, of which `turns` are the chosen."""

@@ -1,9 +1,8 @@
-"""One interface to make text, and to score the texts that could have been made."""
+"""Text from conversations, and the log-probability of labels as the next turn."""
 
 from __future__ import annotations
 
-from luthier.inference.generation.answers import Answer, answered, generate
+from luthier.inference.generation.answers import answered, generate
 from luthier.inference.generation.labels import score_labels
-from luthier.inference.generation.sampling import Sampling
 
-__all__ = ["Answer", "Sampling", "answered", "generate", "score_labels"]
+__all__ = ["answered", "generate", "score_labels"]

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from luthier.inference.generation.answers import Answer
-    from luthier.inference.generation.sampling import Sampling
+    from luthier.contracts.sampling import Answer, Sampling
 
 Conversation = Sequence[dict[str, Any]]
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.data import encoding as encode
 from luthier.errors import DataError
 from luthier.inference.generation.answering import Answering
 from luthier.inference.generation.kv_cache import cache_for
-from luthier.inference.generation.sampling import Sampling
 from luthier.inference.generation.stops import cut, stop_tokens
 from luthier.models.lm_head import bare, virtual_tokens
 
@@ -27,23 +26,6 @@ BATCH = 8192
 """Tokens, prompts and answers together, that one batch has room for; a single conversation may be longer."""
 
 Conversation = Sequence[dict[str, Any]]
-
-
-@dataclass(slots=True)
-class Answer:
-    """The next turn of a conversation.
-
-    `ids` end with the stop token, where there was one; `text` is without it and without any text of `Sampling.stop`.
-    `logprobs` are log p(token) of the network itself, before temperature and truncation, one for each id; `drawn` are
-    those at the temperature of the drawing, where that is above 0. `finish` says whether the answer came to its end or
-    ran out of tokens.
-    """
-
-    ids: list[int] = field(default_factory=list)
-    text: str = ""
-    logprobs: list[float] = field(default_factory=list)
-    drawn: list[float] = field(default_factory=list)
-    finish: Literal["stop", "length"] = "length"
 
 
 def generate(

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts import Sequence as Tokens
+from luthier.contracts.batch import Sequence as Tokens
 from luthier.data import encoding as encode
 from luthier.inference import log_probabilities as scoring
 from luthier.inference.generation.answering import Answering

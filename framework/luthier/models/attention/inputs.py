@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from luthier.contracts import Batch
+from luthier.contracts.batch import Batch
 from luthier.errors import RecipeError
 from luthier.models.attention.packing import Packing
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-import luthier
 from luthier.config.checks import targets_in
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.signatures import signature
+from luthier.version import __version__
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
@@ -31,7 +31,7 @@ def key(composition: Composition) -> str:
     templates, models, the artifacts of earlier runs. What is fetched counts by its name, so it should be pinned.
     """
     config: Any = OmegaConf.to_container(composition.config, resolve=True)
-    return _hash([recipe_hash(config), luthier.__version__, _sources(config), dict(_contents(config))])
+    return _hash([recipe_hash(config), __version__, _sources(config), dict(_contents(config))])
 
 
 def _sources(config: Any) -> dict[str, str]:

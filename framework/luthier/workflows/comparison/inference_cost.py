@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from luthier.contracts.sampling import Answer, Sampling
 from luthier.data import encoding as encode
 from luthier.errors import DataError
 from luthier.evaluation.questions import turns
-from luthier.inference.generation import Answer, Sampling
 from luthier.training.memory import peak_bytes
 from luthier.workflows import artifact
 from luthier.workflows.finished_run import Finished
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
     from luthier.plugins.registry import Plugins
 
 

@@ -15,10 +15,10 @@ from luthier.config.instantiate import build
 from luthier.errors import DataError, RecipeError
 from luthier.evaluation.evaluation import digest_of, digest_of_tokens
 from luthier.records.folder import RunFolder
-from luthier.workflows.planning.data_sample import without_side_effects
+from luthier.workflows.parts import without_quarantine
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example
+    from luthier.contracts.examples import Example
     from luthier.workflows.comparison.contenders import Contender
 
 GENERAL = "general_"  # how scores on general text begin
@@ -50,7 +50,7 @@ def lock(contenders: list[Contender]) -> Lock:
     first: tuple[str, Lock] | None = None
     for contender in contenders:
         config = contender.composition.config
-        data: Any = without_side_effects(OmegaConf.to_container(config.data))
+        data: Any = without_quarantine(OmegaConf.to_container(config.data))
         name = json.dumps(data, sort_keys=True, default=str)
         found = read[name] = read.get(name) or _Examples(data, config.evaluation).lock()
         first = first or (contender.name, found)

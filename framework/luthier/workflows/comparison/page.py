@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 from luthier.records.folder import RunFolder
 from luthier.reporting import figures
 from luthier.reporting.escaping import clipped

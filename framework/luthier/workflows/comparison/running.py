@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from luthier.errors.exit_codes import MEANINGS
 from luthier.records.folder import RunFolder, write_text
-from luthier.training import child_processes as again
+from luthier.training import child_processes
+from luthier.training.child_processes import failure
 from luthier.workflows.comparison.contenders import Contender
 from luthier.workflows.comparison.lock import Lock, lock
 from luthier.workflows.comparison.page import page
@@ -56,7 +57,16 @@ class Carrier:
 
     def _time_answers(self, folder: RunFolder) -> None:
         """`luthier measure` in its own process, so that one contender's memory is not another's."""
-        command = [sys.executable, *again.SAFE, "-m", "luthier", *self.flags, "--json", "measure", str(folder.path)]
+        command = [
+            sys.executable,
+            *child_processes.SAFE,
+            "-m",
+            "luthier",
+            *self.flags,
+            "--json",
+            "measure",
+            str(folder.path),
+        ]
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8") as out,
             tempfile.TemporaryFile("w+", encoding="utf-8") as err,
@@ -81,7 +91,7 @@ def compare(
     failures = {one.name: carrier.carry_out(one, locked) for one in contenders}
     codes = [code for code in failures.values() if code]
     if len(codes) == len(contenders):
-        raise jobs.failure("Every contender", codes[0], where=str(contenders[0].runs[0].folder.path))
+        raise failure("Every contender", codes[0], where=str(contenders[0].runs[0].folder.path))
     results = [Result.read(one, _said(failures[one.name])) for one in contenders]
     said = shlex.join(["luthier", "compare", *command])
     found = Comparison(_name(contenders, locked, agreed), said, agreed, locked, seeds, results)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from luthier.contracts import Score
+from luthier.contracts.scores import Score
 from luthier.evaluation.bootstrap import Floats, interval, resampled
 from luthier.evaluation.measurement import Bootstrap, Measurement, verdict
 

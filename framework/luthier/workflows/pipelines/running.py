@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.errors import LuthierError
+from luthier.training.child_processes import failure
 from luthier.workflows.cached_runs.cached_run import KeptRun
-from luthier.workflows.sweeps.jobs import failure
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composer

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from luthier.contracts import Example, Prompt, Source
+    from luthier.contracts.examples import Example, Source
+    from luthier.contracts.prompt import Prompt
     from luthier.data.rows import Encode
 
 MOST_EXAMPLES = 20_000
@@ -45,14 +46,6 @@ class DataHead:
     @property
     def tokens(self) -> int:
         return sum(self.lengths)
-
-
-def without_side_effects(config: Any) -> Any:
-    """The configuration of a source that writes nothing: rows to be quarantined are passed over."""
-    if isinstance(config, Mapping):
-        plain = {key: without_side_effects(value) for key, value in config.items()}
-        return {**plain, **({"on_bad_row": "skip"} if plain.get("on_bad_row") == "quarantine" else {})}
-    return [without_side_effects(one) for one in config] if isinstance(config, (list, tuple)) else config
 
 
 def look(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, length: int) -> DataHead:

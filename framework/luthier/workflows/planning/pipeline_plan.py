@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from luthier.config.compose import Composer, Composition
     from luthier.workflows.pipelines.definition import Pipeline, Step
 
-EARLIER_RUN = "luthier.models.run.Run"
+EARLIER_RUN = "luthier.workflows.earlier_run.EarlierRun"
 
 
 @dataclass(frozen=True)

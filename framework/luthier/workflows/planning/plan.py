@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+import torch
 
 from luthier.config import checks
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
-from luthier.workflows.planning import estimate
+from luthier.models.trainable_parameters import Weights, weights
+from luthier.workflows.parts import Parts, attempt
+from luthier.workflows.planning import estimate, machine
+from luthier.workflows.planning.data_sample import DataHead, look
 from luthier.workflows.planning.estimate import Steps, Work
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
-    from luthier.models.trainable_parameters import Weights
-    from luthier.workflows.planning.data_sample import DataHead
 
 
 @dataclass(slots=True)
@@ -54,87 +54,52 @@ def plan(composition: Composition) -> Plan:
     found = Plan(composition)
     with cache.read_only(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parts = _Parts(found)
-        if parts.complete:
-            parts.look_at_data()
-            parts.count_weights()
-    if parts.complete:
-        _estimate(found, parts.made["trainer"], parts.made["method"])
+        parts, found.problems = attempt(composition.config, composition.trust)
+        if parts is not None:
+            _look_at_data(found, parts)
+            _count_weights(found, parts)
+            _estimate(found, parts)
     return found
 
 
-class _Parts:
-    """The parts of the recipe, built as a run would build them."""
-
-    def __init__(self, plan: Plan) -> None:
-        from luthier.config.instantiate import build
-        from luthier.workflows.planning.data_sample import without_side_effects
-
-        self.plan = plan
-        plain: Any = OmegaConf.to_container(plan.composition.config)
-        plain["data"] = without_side_effects(plain["data"])
-        config = OmegaConf.create(plain)
-        self.made: dict[str, Any] = {}
-        for part in ("data", "model", "adaptation", "prompt", "optimizer", "trainer", "tracking", "evaluation"):
-            self._try(part, partial(build, config[part]))
-        if self.complete:
-            ahead = (self.made["model"], self.made["adaptation"], self.made["optimizer"])
-            self._try("method", partial(build, config["method"], *ahead))
-
-    @property
-    def complete(self) -> bool:
-        return not self.plan.problems
-
-    def _try(self, part: str, make: Any) -> None:
-        try:
-            self.made[part] = make()
-        except LuthierError as error:
-            error.where = error.where or part
-            self.plan.problems.append(error)
-
-    def look_at_data(self) -> None:
-        from luthier.workflows.planning.data_sample import look
-
-        batch, encode = self.plan.composition.config.batch, self.made["method"].encode
-        try:
-            self.plan.data = look(self.made["data"], self.made["prompt"], encode, self._tokenizer(), int(batch.length))
-        except ResourceError as error:
-            self.plan.unknown.append(f"the data: {error}")
-        except LuthierError as error:
-            self.plan.problems.append(error)
-        head = self.plan.data
-        if head and head.overlong and batch.overlong == "error":
-            message = (
-                f"{len(head.overlong)} of {head.encoded} examples looked at are longer than {batch.length} tokens."
-            )
-            hint = f"Set batch.length={head.longest}, or batch.overlong=truncate, drop or split."
-            self.plan.problems.append(DataError(message, where=head.overlong[0], hint=hint))
-
-    def _tokenizer(self) -> Any:
-        """The model's tokenizer; None where it is not on this machine yet."""
-        try:
-            return self.made["model"].tokenizer
-        except ResourceError as error:
-            self.plan.unknown.append(f"the model: {error}")
-            return None
-
-    def count_weights(self) -> None:
-        from luthier.models.trainable_parameters import weights
-
-        try:
-            found = weights(self.made["model"], self.made["adaptation"])
-            self.plan.weights = found if self.plan.trains else replace(found, trained=0)
-        except ResourceError:
-            pass  # said of its tokenizer already
-        except LuthierError as error:
-            self.plan.problems.append(error)
+def _look_at_data(found: Plan, parts: Parts) -> None:
+    batch, head = parts.config.batch, None
+    try:
+        tokenizer = _tokenizer(found, parts)
+        head = found.data = look(parts.source, parts.prompt, parts.method.encode, tokenizer, int(batch.length))
+    except ResourceError as error:
+        found.unknown.append(f"the data: {error}")
+    except LuthierError as error:
+        found.problems.append(error)
+    if head and head.overlong and batch.overlong == "error":
+        message = f"{len(head.overlong)} of {head.encoded} examples looked at are longer than {batch.length} tokens."
+        hint = f"Set batch.length={head.longest}, or batch.overlong=truncate, drop or split."
+        found.problems.append(DataError(message, where=head.overlong[0], hint=hint))
 
 
-def _estimate(found: Plan, trainer: Any, method: Any) -> None:
-    import torch
+def _tokenizer(found: Plan, parts: Parts) -> Any:
+    """The model's tokenizer; None where it is not on this machine yet."""
+    try:
+        return parts.model.tokenizer
+    except ResourceError as error:
+        found.unknown.append(f"the model: {error}")
+        return None
 
-    from luthier.workflows.planning import machine
 
+def _count_weights(found: Plan, parts: Parts) -> None:
+    try:
+        counted = weights(parts.model, parts.adaptation)
+        found.weights = counted if found.trains else replace(counted, trained=0)
+    except ResourceError:
+        pass  # said of its tokenizer already
+    except LuthierError as error:
+        found.problems.append(error)
+
+
+def _estimate(found: Plan, parts: Parts) -> None:
+    if found.problems:
+        return
+    trainer, method = parts.trainer, parts.method
     try:
         work, device = _work(found.composition.config, trainer.autocast), trainer.device
     except LuthierError as error:  # such as a GPU that is not here

@@ -12,23 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from luthier.errors import (
-    DataError,
-    LuthierError,
-    NumericsError,
-    PluginError,
-    RecipeError,
-    Refused,
-    ResourceError,
-)
 from luthier.records.folder import RunFolder
-from luthier.training import child_processes as again
+from luthier.training import child_processes
+from luthier.training.child_processes import RANK_VARIABLES, failure
 
-KINDS = (RecipeError, DataError, NumericsError, ResourceError, Refused, PluginError)
-BY_CODE: dict[int, type[LuthierError]] = {kind.code: kind for kind in KINDS}
 PARENT = "LUTHIER_JOB_OF"
 POLL = 0.2
-RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "LUTHIER_PARENT")
 
 
 def run_job(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> float | None:
@@ -46,7 +35,7 @@ def run_job(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) 
 
 def carry_out(flags: Sequence[str], overrides: Sequence[str], folder: Path | str, *, output: int | None = None) -> int:
     """Carry out one run in its own process and give its exit code; negative is the signal that killed it."""
-    return process(again.command(flags, overrides, folder), output=output)
+    return process(child_processes.command(flags, overrides, folder), output=output)
 
 
 def process(command: Sequence[str], *, output: int | None = None, errors: int | None = None) -> int:
@@ -77,14 +66,6 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True, name="luthier-parent").start()
-
-
-def failure(who: str, code: int, *, where: str) -> LuthierError:
-    """An error of the kind that a process's exit code stands for; negative codes are signals that killed it."""
-    if code < 0:
-        return ResourceError(f"{who} was killed by {signal.Signals(-code).name}.", where=where)
-    kind = BY_CODE.get(code, LuthierError)
-    return kind(f"{who} ended with exit code {code} ({kind.kind}).", where=where, hint="Its own message is above.")
 
 
 @contextmanager

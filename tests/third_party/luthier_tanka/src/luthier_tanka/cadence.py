@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from luthier.contracts import Adaptation, Batch, Example, Loss, Model, Optimizer, Row, Sequence
+from luthier.contracts.adaptation import Adaptation
+from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.examples import Example
+from luthier.contracts.model import Model
+from luthier.contracts.training import Loss, Optimizer
 from luthier.data import encoding as encode
 from luthier.training.language_model import LanguageModelMethod, shifted
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,23 @@ import torch
 
 from luthier.models.adaptation import count
 from luthier.records.events import whole_lines
-from luthier.reporting.record import Comparison, DataFacts, ModelFacts, RunRecord, Sample, TrainingFacts
+from luthier.reporting.record import (
+    Comparison,
+    DataFacts,
+    Ledger,
+    LedgerToken,
+    ModelFacts,
+    RunRecord,
+    Sample,
+    TrainingFacts,
+)
 
 if TYPE_CHECKING:
+    from luthier.config.compose import Composition
+    from luthier.data.ledger import Ledger as TokenLedger
     from luthier.evaluation.scores import Scores
-    from luthier.workflows.run import Run
+    from luthier.records.folder import RunFolder
+    from luthier.workflows.parts import Parts
 
 CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
 """What is drawn of every run; of the method's own metrics all are."""
@@ -24,13 +37,28 @@ NOT_DRAWN = {"step", "epoch", "tokens", "seconds", "memory_bytes", "joules"}
 REPORTED_VERSIONS = ("luthier", "torch", "pytorch-lightning", "transformers", "peft", "datasets", "hydra-core")
 
 
-def record(run: Run, environment: dict[str, Any]) -> RunRecord:
+@dataclass(frozen=True)
+class Outcome:
+    """What a run was made of, and what came of it."""
+
+    composition: Composition
+    parts: Parts
+    folder: RunFolder
+    before: Scores | None
+    after: Scores | None
+    trained: bool
+    artifact_kind: str
+    fit_seconds: float
+    start: Path | None
+
+
+def record(run: Outcome, environment: dict[str, Any]) -> RunRecord:
     """Everything that the report, the table and the model card show."""
     composition = run.composition
     packages = environment["packages"]
     measured = run.after if run.after is not None else run.before
     return RunRecord(
-        name=run.name,
+        name=run.folder.path.name,
         recipe=composition.recipe,
         purpose=composition.purpose,
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(composition.started)),
@@ -42,29 +70,29 @@ def record(run: Run, environment: dict[str, Any]) -> RunRecord:
         commit=(environment["commit"] or {}).get("revision", ""),
         model=_model(run),
         training=_training(run),
-        method=dict(run.method.facts),
-        speaks=run.method.speaks,
+        method=dict(run.parts.method.facts),
+        speaks=run.parts.method.speaks,
         data=[
             DataFacts(
                 name=composition.choices.get("data", ""),
-                licence=str(run.data.fingerprint()["source"].get("licence", "")),
-                digest=str(run.data.digest),
-                counts=dict(run.data.report()),
+                licence=str(run.parts.data.fingerprint()["source"].get("licence", "")),
+                digest=str(run.parts.data.digest),
+                counts=dict(run.parts.data.report()),
             )
         ],
-        splits={name: len(run.data.examples(name)) for name in ("train", "validation", "test")},
+        splits={name: len(run.parts.data.examples(name)) for name in ("train", "validation", "test")},
         curves=_curves(run),
         comparisons=comparisons(run.before, run.after),
-        confidence=run.evaluation.bootstrap.confidence,
+        confidence=run.parts.evaluation.bootstrap.confidence,
         evaluated=dict(measured.counts) if measured is not None else {},
         samples=_samples(run.before, run.after),
-        ledger=run.data.ledger(),
+        ledger=_ledger(run.parts.data.inspected()),
         versions={
             "python": environment["python"],
             "platform": environment["platform"],
             **{name: packages[name] for name in REPORTED_VERSIONS if name in packages},
         },
-        warnings=[*composition.dropped, *run.data.warnings, *run.method.warnings],
+        warnings=[*composition.dropped, *run.parts.data.warnings, *run.parts.method.warnings],
         artifact="artifact" if run.folder.artifact.is_dir() else "",
         artifact_kind=run.artifact_kind,
         next_commands=_next(run),
@@ -87,13 +115,13 @@ def comparisons(before: Scores | None, after: Scores | None) -> list[Comparison]
     ]
 
 
-def _model(run: Run) -> ModelFacts:
-    lineage = run.model.lineage()
-    weights = list(run.method.network.parameters()) if hasattr(run.method, "network") else []
+def _model(run: Outcome) -> ModelFacts:
+    lineage = run.parts.model.lineage()
+    weights = list(run.parts.method.network.parameters()) if run.parts.method.is_loaded else []
     return ModelFacts(
         name=Path(str(lineage.get("name", ""))).name,
         base=str(lineage.get("id", "")),
-        architecture=next(iter(run.model.config.architectures or []), run.model.config.model_type),
+        architecture=next(iter(run.parts.model.config.architectures or []), run.parts.model.config.model_type),
         parameters=count(weights) or None,
         trained=count(weight for weight in weights if weight.requires_grad) if run.trained else None,
         licence=str(lineage.get("licence", "")),
@@ -102,7 +130,7 @@ def _model(run: Run) -> ModelFacts:
     )
 
 
-def _training(run: Run) -> TrainingFacts:
+def _training(run: Outcome) -> TrainingFacts:
     steps = whole_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
     if not run.trained or not steps:
         return TrainingFacts()
@@ -110,7 +138,9 @@ def _training(run: Run) -> TrainingFacts:
     config = run.composition.config
     return TrainingFacts(
         steps=steps[-1]["step"],
-        epochs=round(steps[-1]["step"] * run.trainer.epochs / max(run.data.steps(run.trainer.epochs, 1), 1), 2),
+        epochs=round(
+            steps[-1]["step"] * run.parts.trainer.epochs / max(run.parts.data.steps(run.parts.trainer.epochs, 1), 1), 2
+        ),
         tokens=tokens,
         tokens_per_second=round(tokens / seconds, 1) if seconds else None,
         seconds=round(seconds, 3),
@@ -118,7 +148,7 @@ def _training(run: Run) -> TrainingFacts:
         peak_memory=max(step["memory_bytes"] for step in steps) or None,
         joules=sum(step["joules"] for step in steps) if all("joules" in step for step in steps) else None,
         device=_device(run),
-        precision="bfloat16 autocast" if run.trainer.autocast else "float32",
+        precision="bfloat16 autocast" if run.parts.trainer.autocast else "float32",
         resumed_from=run.start.name if run.start else "",
         optimizer={
             "name": run.composition.choices.get("optimizer", ""),
@@ -128,13 +158,13 @@ def _training(run: Run) -> TrainingFacts:
     )
 
 
-def _device(run: Run) -> str:
-    if run.trainer.device.type == "cuda":
-        return torch.cuda.get_device_name(run.trainer.device)
+def _device(run: Outcome) -> str:
+    if run.parts.trainer.device.type == "cuda":
+        return torch.cuda.get_device_name(run.parts.trainer.device)
     return f"cpu, {torch.get_num_threads()} threads"
 
 
-def _curves(run: Run) -> dict[str, list[tuple[int, float | None]]]:
+def _curves(run: Outcome) -> dict[str, list[tuple[int, float | None]]]:
     steps = whole_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
     found = {
         name: [(line["step"], line[name] if isinstance(line[name], float) else None) for line in steps if name in line]
@@ -160,11 +190,16 @@ def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
     ]
 
 
-def _next(run: Run) -> dict[str, str]:
+def _next(run: Outcome) -> dict[str, str]:
     folder = shlex.quote(os.path.relpath(run.folder.path))
     return {
-        **({"talk to it": f"luthier chat {folder}"} if run.method.speaks else {}),
+        **({"talk to it": f"luthier chat {folder}"} if run.parts.method.speaks else {}),
         "measure it again": f"luthier evaluate {folder}",
         "export it for plain transformers": f"luthier export {folder} {folder}/exported",
         "go on from it": f"luthier model=run model.path={folder}",
     }
+
+
+def _ledger(seen: TokenLedger) -> Ledger:
+    tokens = [LedgerToken(text=entry.text, role=entry.role, weight=entry.weight) for entry in seen.tokens]
+    return Ledger(where=seen.where, tokens=tokens)

@@ -12,7 +12,7 @@ from luthier.workflows.pipelines.addressing import asked_for
 from luthier.workflows.pipelines.running import Done, run
 
 if TYPE_CHECKING:
-    from luthier.cli.main import Flags
+    from luthier.cli.session import Flags
     from luthier.config.compose import Composer
     from luthier.reporting.console import Console
 

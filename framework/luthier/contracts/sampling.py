@@ -1,8 +1,9 @@
-"""How the next token is chosen."""
+"""How the next token is chosen, and the answer that the tokens make."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -68,3 +69,20 @@ class Sampling:
         chances = chances / chances.sum(-1, keepdim=True)
         before = chances.cumsum(-1) - chances
         return chances.masked_fill(before >= self.top_p, 0.0), tokens
+
+
+@dataclass(slots=True)
+class Answer:
+    """The next turn of a conversation.
+
+    `ids` end with the stop token, where there was one; `text` is without it and without any text of `Sampling.stop`.
+    `logprobs` are log p(token) of the network itself, before temperature and truncation, one for each id; `drawn` are
+    those at the temperature of the drawing, where that is above 0. `finish` says whether the answer came to its end or
+    ran out of tokens.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    text: str = ""
+    logprobs: list[float] = field(default_factory=list)
+    drawn: list[float] = field(default_factory=list)
+    finish: Literal["stop", "length"] = "length"

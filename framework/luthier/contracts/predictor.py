@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts import Example, Prompt
-from luthier.contracts import Sequence as TokenSequence
+from luthier.contracts.batch import Sequence as TokenSequence
+from luthier.contracts.examples import Example
+from luthier.contracts.prompt import Prompt
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.inference.generation import Answer, Sampling
-    from luthier.training.method import Method
+    from luthier.contracts.sampling import Answer, Sampling
+    from luthier.contracts.training import Criterion
 
 Message = dict[str, Any]
 Conversation = Sequence[Message]
 
 
-class Subject(Protocol):
+class Predictor(Protocol):
     """A network with its tokenizer and prompt. It brings the examples of a call into batches as it sees fit."""
 
     @property
@@ -44,7 +45,7 @@ class Subject(Protocol):
         """log p(token | those before it) for each token of each sequence, [n]; 0 for the first."""
 
     @property
-    def method(self) -> Method | None:
+    def method(self) -> Criterion | None:
         """What it is measured by; it says whether the loss is a likelihood and whether the network can be asked."""
 
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:

@@ -18,5 +18,5 @@ def page(ledgers: Sequence[Ledger], *, title: str = "Token ledger") -> str:
     """Every example with its tokens, totals and findings; all text of the data is escaped, and nothing runs."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["visible"] = visible
-    template = environment.from_string(files("luthier.data.ledger").joinpath("page.html.j2").read_text("utf-8"))
+    template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text("utf-8"))
     return template.render(ledgers=ledgers, title=title, most=MOST_TOKENS)

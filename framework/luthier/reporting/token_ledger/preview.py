@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console as Terminal
 
 from luthier.data.ledger.entries import Ledger
-from luthier.data.ledger.page import page
-from luthier.data.ledger.terminal import show
 from luthier.errors import DataError
+from luthier.reporting.token_ledger.page import page
+from luthier.reporting.token_ledger.terminal import show
 
 if TYPE_CHECKING:
     from luthier.reporting.console import Console

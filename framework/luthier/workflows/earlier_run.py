@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from torch import nn
 
+from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
 from luthier.models.loading import Loading, dress, in_dtype, load_config, load_tokenizer
 from luthier.models.stacked_adapter import carries_an_adapter
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
-class Run:
+class EarlierRun:
     """Start from the artifact of an earlier run: its network with what it learned, and its tokenizer and template.
 
     With `merge` the adapter is folded into the weights and the network is a plain one, which any adaptation can
@@ -29,6 +30,7 @@ class Run:
 
     def __init__(
         self,
+        trust: Trust = Trust(),  # noqa: B008 - it is frozen
         *,
         path: str,
         merge: bool = True,
@@ -38,7 +40,7 @@ class Run:
         compile: bool = False,
         chat_template: str | None = None,
     ) -> None:
-        self.path, self.merge = path, merge
+        self.trust, self.path, self.merge = trust, path, merge
         self.loading = Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
 
     @cached_property
@@ -55,10 +57,10 @@ class Run:
     def config(self) -> PretrainedConfig:
         if (self.folder / "config.json").is_file():
             return load_config(self.folder, owner=self.path)
-        return cast("PretrainedConfig", artifact.load(self.path).network.config)
+        return cast("PretrainedConfig", artifact.load(self.path, vouched=self.trust.names).network.config)
 
     def network(self) -> nn.Module:
-        loaded = artifact.load(self.path)
+        loaded = artifact.load(self.path, vouched=self.trust.names)
         network = loaded.merged() if self.merge else loaded.network
         if self.loading.dtype != "auto":
             in_dtype(network, self.loading.torch_dtype(self.config))

@@ -1,0 +1,33 @@
+"""What a verb is given when it is called."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luthier.cli import session
+
+if TYPE_CHECKING:
+    from luthier.config.catalog import Catalog
+    from luthier.config.compose import Composer
+    from luthier.plugins.registry import Plugins
+    from luthier.reporting.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a verb is given: its parsed arguments, the console to speak through, and the plugins."""
+
+    arguments: argparse.Namespace
+    console: Console
+    plugins: Plugins
+    flags: session.Flags
+
+    def catalog(self, config_dir: str | None = None) -> Catalog:
+        """The answers that can be given in this working folder."""
+        return session.catalog(self.plugins, config_dir)
+
+    def composer(self, config_dir: str | None = None) -> Composer:
+        """What composes a recipe in this working folder."""
+        return session.composer(self.flags, self.console, config_dir=config_dir, plugins=self.plugins)

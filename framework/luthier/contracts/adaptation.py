@@ -1,0 +1,74 @@
+"""Which weights may move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor, nn
+
+from luthier.errors import RecipeError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from luthier.contracts.batch import Batch
+    from luthier.contracts.model import Model
+
+
+class Adaptation(Protocol):
+    """Which weights may move. Inherit it: what most adaptations leave as it is has a body here.
+
+    `luthier.models.adaptation` has the ways of saving that most of them share.
+    """
+
+    needs_base: bool
+    """Whether what `save` writes is of use only beside the weights that it was made for."""
+
+    shaping_base: tuple[str, ...] = ()
+    """The settings in which two runs must agree to take turns on one base, as they change it or how it computes."""
+
+    def __call__(self, network: nn.Module) -> nn.Module:
+        """The network with only the chosen weights trainable, new ones inserted where the method needs them.
+
+        It may lie on meta, where nothing has values: only its shapes are asked for then.
+        """
+
+    def save(self, network: nn.Module, folder: Path) -> None:
+        """Write what moved, and nothing else, as safetensors."""
+
+    def load(self, model: Model, folder: Path) -> nn.Module:
+        """An adapted network with what `save` wrote put back; `model` loads only where its weights are needed."""
+
+    def merge(self, network: nn.Module) -> nn.Module:
+        """A plain network with the same logits; RecipeError where mathematics does not allow it."""
+
+    def learn(self, batches: Iterable[Batch], tokenizer: PreTrainedTokenizerBase) -> None:
+        """See batches of the training split before the network is adapted; they are made as they are asked for."""
+
+    def rate(self, name: str) -> float:
+        """The factor of the learning rate at which the trainable weight of this name moves."""
+        return 1.0
+
+    def penalty(self, network: nn.Module) -> Tensor | None:
+        """What the adaptation adds to the mean loss while training, a scalar; None is nothing."""
+        return None
+
+    def callbacks(self) -> list[Any]:
+        """Lightning callbacks of the training, such as one that acts after each optimizer step."""
+        return []
+
+    def add(self, network: nn.Module, folder: Path, name: str) -> None:
+        """Put what another run of this adaptation saved beside what is there; RecipeError where only one fits."""
+        raise RecipeError(
+            f"{type(self).__name__} does not keep several adapters on one network.",
+            hint="Load each artifact by itself.",
+        )
+
+    def use(self, network: nn.Module, name: str | None) -> None:
+        """Answer with the adapter of this name from now on, or with none of them; the run's own is `default`."""
+        raise RecipeError(
+            f"{type(self).__name__} is part of its network and cannot be switched.",
+            hint="Load the artifact and its base by themselves.",
+        )

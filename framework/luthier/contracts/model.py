@@ -1,0 +1,59 @@
+"""Where a network comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+
+class Model(Protocol):
+    """Where a network comes from. Nothing is loaded before it is asked for."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The architecture, without its weights."""
+
+    def network(self) -> nn.Module:
+        """A fresh network on the CPU (or on meta inside a sharding strategy), in its own dtype."""
+
+    def lineage(self) -> dict[str, Any]:
+        """What it is made of, for the manifest: the kind, the name, the revision, hashes."""
+
+
+@runtime_checkable
+class Restored(Protocol):
+    """A model that makes something of the data, such as new tokens, and takes it from the artifact of its run."""
+
+    def restore(self, folder: Path) -> None:
+        """Find in an artifact what was made; called before anything else is asked for."""
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A model that chooses what it is made of by how well that does. What it chose belongs into its lineage.
+
+    An artifact of it is `Restored`: nothing is chosen there again.
+    """
+
+    def choose(self, judge: Callable[[nn.Module], float]) -> None:
+        """Choose, before anything is loaded; `judge` gives the recipe's score of a network, the higher the better.
+
+        The examples of a judgement are those of the validation split. The tokenizer does not depend on the choice.
+        """
+
+
+@runtime_checkable
+class Outlined(Protocol):
+    """A model whose network is not what its configuration alone describes, such as one that is made of several."""
+
+    def outline(self) -> nn.Module:
+        """Its network on the meta device, where nothing has values."""

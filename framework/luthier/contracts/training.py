@@ -1,0 +1,84 @@
+"""What a loss gives, what prepares the batches of a step, and what an optimizer is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from luthier.contracts.batch import Batch, Row
+    from luthier.contracts.examples import Example
+
+
+@dataclass(slots=True)
+class Loss:
+    """The sum of a loss over a batch and the weight to divide it by, both scalars; `metrics` are pairs like it.
+
+    The core divides by the weight of the whole optimizer step, over micro-batches and ranks, so that the update
+    does not depend on how a batch was cut.
+    """
+
+    sum: Tensor
+    weight: Tensor
+    metrics: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How per-example statistics [examples, s] become a value: `reduce` takes their totals [..., s] to values [...]."""
+
+    reduce: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    better: str = "higher"
+
+
+class Preparation(Protocol):
+    """What a method makes of the batches of an optimizer step before it trains on them, such as answers to prompts."""
+
+    @property
+    def visits(self) -> int:
+        """How many optimizer steps in a row are made from what it gives."""
+
+    def __call__(self, step: list[Batch], number: int) -> list[Batch]:
+        """The micro-batches to train on in place of `step`, no more than those; called once for each step of the data.
+
+        `number` counts the steps of the data from the beginning of the run. Everything that is drawn must follow from
+        it and from the weights, so that a run that goes on repeats it.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold of it, plain values and tensors."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+Optimizer = Callable[[Iterable[tuple[str, nn.Parameter]], int, Callable[[str], float]], Any]
+"""`optimizer(named_parameters, total_steps, rate)` gives what Lightning's `configure_optimizers` returns.
+
+`rate(name)` is the factor of the learning rate at which a weight moves.
+"""
+
+
+class Criterion(Protocol):
+    """What a model is measured by: the encoding, the loss and the further measures of a method."""
+
+    likelihood: bool
+    """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
+    trains_likelihood: bool
+    """Whether the loss of a training step is that, too."""
+    speaks: bool
+    """Whether the network is a language model: it can be asked, and has a loss on general text."""
+    measures: Mapping[str, Measure]
+    """What is measured beside the loss, by name."""
+
+    def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+        """What the loss needs of an example."""
+
+    def measured_of(self, examples: Sequence[Example], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """The statistics of each row, [rows, s] by name; `loss` is (sum, weight)."""

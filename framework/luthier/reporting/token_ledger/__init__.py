@@ -1,0 +1,1 @@
+"""The token ledger of an example: on a terminal, as JSON, as a page."""

@@ -1,0 +1,40 @@
+"""One job of the command line: assemble the run of a composed recipe and carry it out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from luthier.records.folder import RunFolder
+from luthier.training import child_processes
+from luthier.workflows.parts import assemble
+from luthier.workflows.quiet import hush
+from luthier.workflows.run import Core, Run
+from luthier.workflows.sweeps import jobs
+
+if TYPE_CHECKING:
+    from luthier.config.compose import Composition
+    from luthier.plugins.registry import Plugins
+    from luthier.reporting.console import Console
+
+
+def run_of(composition: Composition, folder: RunFolder, plugins: Plugins, console: Console) -> Run:
+    """The run of a composition in a folder, with its data at hand; the first error of a part ends it."""
+    parts = assemble(composition.config, composition.trust, folder)
+    run = Run(composition, parts, folder, plugins, console)
+    _ = run.data  # what the tokenizer or the batch refuse is said before anything is written
+    return run
+
+
+def carry_out(
+    composition: Composition, folder: str, plugins: Plugins, console: Console, flags: list[str]
+) -> float | None:
+    """Assemble and carry out, plugins wrapped around it; gives the score that the recipe names."""
+    hush()
+    jobs.end_with_parent()
+    child_processes.remember(flags, composition.overrides, folder)
+    plugins.register(Core(), "luthier")
+    needed = tuple(flag for flag in flags if flag not in ("--json", "--debug"))
+    run = run_of(replace(composition, flags=needed), RunFolder(Path(folder)), plugins, console)
+    return plugins.run(run)
