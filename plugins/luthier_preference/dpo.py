@@ -14,14 +14,15 @@ from luthier.contracts.adaptation import Adaptation
 from luthier.contracts.batch import Batch, Row
 from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
+from luthier.contracts.preferences import PairLoss, Pairs
 from luthier.contracts.training import Loss, Measure, Optimizer
 from luthier.data import encoding as encode
 from luthier.data.shared_prefixes import sums
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import means, ratio
 from luthier.training.language_model import shifted
-from luthier_preference.pairs import Objective, Pairs, uses_reference
 from luthier_preference.preference_method import AnswerMethod
+from luthier_preference.reference_use import uses_reference
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,7 +41,7 @@ class DirectPreference(AnswerMethod):
         "rejected_log_prob": Measure(ratio, better="lower"),
     }
 
-    def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, objective: Objective) -> None:
+    def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, objective: PairLoss) -> None:
         super().__init__(model, adaptation, optimizer)
         self.objective = objective
         self.asks_reference = uses_reference(objective)

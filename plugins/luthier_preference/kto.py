@@ -16,6 +16,7 @@ from luthier.contracts.batch import Batch, Row
 from luthier.contracts.batch import Sequence as Tokens
 from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
+from luthier.contracts.preferences import AnswerLoss, Answers
 from luthier.contracts.training import Loss, Measure, Optimizer
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
@@ -24,7 +25,6 @@ from luthier.errors import DataError
 from luthier.evaluation.bootstrap import ratio
 from luthier.models.reference_policy import switched_off
 from luthier_preference.preference_method import AnswerMethod
-from luthier_preference.unpaired_objectives import Answers, Objective
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,7 +46,7 @@ class Unpaired(AnswerMethod):
 
     measures: Mapping[str, Measure] = {"reward_accuracy": Measure(ratio)}
 
-    def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, objective: Objective) -> None:
+    def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, objective: AnswerLoss) -> None:
         super().__init__(model, adaptation, optimizer)
         self.objective = objective
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from luthier.contracts.preferences import PairLoss, Pairs
 from luthier.errors import RecipeError
-from luthier_preference.pairs import Objective, Pairs
 
 
 def sigmoid(
@@ -119,10 +119,10 @@ def likelihood(pairs: Pairs) -> Tensor:
 
 
 def mixture(
-    pairs: Pairs, *, objectives: dict[str, Objective] | None = None, weights: dict[str, float] | None = None
+    pairs: Pairs, *, objectives: dict[str, PairLoss] | None = None, weights: dict[str, float] | None = None
 ) -> Tensor:
     """Σ weight · objective over the named objectives; one without a weight counts once."""
-    terms: Mapping[str, Objective] = objectives or {}
+    terms: Mapping[str, PairLoss] = objectives or {}
     told = weights or {}
     if not terms or set(told) - set(terms):
         raise RecipeError(

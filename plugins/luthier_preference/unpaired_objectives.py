@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Answers:
-    """n answers: `ratio` is log p - log p_ref of each, float32 [n], `liked` whether it is a good one, bool [n].
-
-    `drift` is a scalar without gradient, how far the model is from its reference on average; made when asked for.
-    """
-
-    ratio: Tensor
-    liked: Tensor
-    estimate: Callable[[], Tensor]
-
-    @cached_property
-    def drift(self) -> Tensor:
-        return self.estimate().clamp(min=0)
-
-
-Objective = Callable[[Answers], Tensor]
-"""The loss of each answer, [n]; its settings are bound by the recipe."""
+from luthier.contracts.preferences import Answers
 
 
 def kto(answers: Answers, *, beta: float = 0.1, liked: float = 1.0, disliked: float = 1.0) -> Tensor:

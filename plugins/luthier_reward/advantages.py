@@ -6,61 +6,13 @@ r is the reward of an answer less the KL penalties of its tokens, where the reci
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from luthier.contracts.policy_gradients import Advantage, Rewarded
 from luthier.errors import RecipeError
-
-
-def _alone(values: Tensor) -> Tensor:
-    return values
-
-
-@dataclass
-class Rewarded:
-    """P prompts with G answers each, of at most T tokens.
-
-    `rewards` float32 [P, G], NaN where there is none; `penalties` float32 [P, G, T], to be taken from the reward at
-    each token; `lengths` int64 [P, G]. What a baseline needs beside them is made when it is asked for: `greedy` [P],
-    the reward of the likeliest answer to each prompt, and `values` [P, G, T], what was expected at each token; who asks
-    for these leaves in `returns` what they should have been. `total` adds up over all devices.
-    """
-
-    rewards: Tensor
-    penalties: Tensor
-    lengths: Tensor
-    greedy: Callable[[], Tensor]
-    values: Callable[[], Tensor]
-    total: Callable[[Tensor], Tensor] = _alone
-    returns: Tensor | None = field(default=None, init=False)
-
-    @property
-    def sums(self) -> Tensor:
-        """r of each answer, [P, G]."""
-        return self.rewards - self.penalties.sum(-1)
-
-    @property
-    def written(self) -> Tensor:
-        """Whether there is a token, of an answer that has a reward; bool [P, G, T]."""
-        there = torch.arange(self.penalties.shape[-1], device=self.lengths.device) < self.lengths.unsqueeze(-1)
-        return there & ~self.rewards.isnan().unsqueeze(-1)
-
-    def normalised(self, values: Tensor, epsilon: float = 1e-8) -> Tensor:
-        """Values [P, G, T] less their mean, divided by their standard deviation, over the tokens of all devices."""
-        there = self.written
-        plain = torch.where(there, values, 0.0).double()
-        count, first = self.total(torch.stack([there.double().sum(), plain.sum()]))
-        mean = first / count.clamp_min(1)
-        second = self.total(torch.where(there, (plain - mean) ** 2, 0.0).sum())
-        deviation = (second / count.clamp_min(1)).sqrt()
-        found: Tensor = (values - mean) / (deviation + epsilon)
-        return found.float()
-
-
-Advantage = Callable[[Rewarded], Tensor]
-"""Advantages of answers [P, G], or of their tokens [P, G, T]; what they say of answers without a reward is not read."""
 
 
 def grpo(rewarded: Rewarded, *, epsilon: float = 1e-4) -> Tensor:

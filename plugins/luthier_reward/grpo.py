@@ -15,6 +15,8 @@ from luthier.contracts.batch import Batch, Row
 from luthier.contracts.batch import Sequence as Tokens
 from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
+from luthier.contracts.policy_gradients import Advantage, Surrogate
+from luthier.contracts.rewards import Reward
 from luthier.contracts.training import Loss, Optimizer
 from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
@@ -25,12 +27,10 @@ from luthier.training.language_model import LanguageModelMethod, shifted
 from luthier_reward import held_out
 from luthier_reward import policy_losses as surrogates
 from luthier_reward import reward_hacking as watch
-from luthier_reward.advantages import Advantage, needs
+from luthier_reward.advantages import needs
 from luthier_reward.divergence import Divergence
-from luthier_reward.policy_losses import Surrogate
 from luthier_reward.reference_policy import Anchor, predicted
 from luthier_reward.reward_runner import Jury
-from luthier_reward.rewards.reward import Reward
 from luthier_reward.rollout import Rollout
 from luthier_reward.rollout_log import SampleFile
 from luthier_reward.rollouts import Rollouts
@@ -155,7 +155,7 @@ class Grpo(LanguageModelMethod):
         correction = (old - drawn).exp().clamp(max=self.correction) if self.correction else nothing + 1
         answers = names["weighing"].sum() if names else nothing.sum()
         count = names["weighing_tokens"].sum() if names else nothing.sum()
-        tokens = surrogates.Tokens(
+        tokens = PolicyTokens(
             log_probs, old, beside.get("advantage", nothing), beside.get("answer", nothing).long(), correction,
             self._penalties(at, log_probs, beside), answers, count, self.rollout.max_new_tokens,
         )  # fmt: skip

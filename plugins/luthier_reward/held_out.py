@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from luthier.contracts.examples import Example
+from luthier.contracts.rewards import Formed, Reward
 from luthier.contracts.training import Measure
 from luthier.evaluation.bootstrap import ratio
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_runner import Jury
-from luthier_reward.rewards.reward import Formed, Reward
 from luthier_reward.rollout import Rollout
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from luthier.contracts.batch import Row
 from luthier.contracts.batch import Sequence as Tokens
 from luthier.contracts.examples import Example
+from luthier.contracts.rewards import Judged
 from luthier.contracts.sampling import Answer
 from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
 from luthier_reward.reward_runner import Asked
-from luthier_reward.rewards.reward import Judged
 
 
 @dataclass(slots=True)

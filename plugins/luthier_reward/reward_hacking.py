@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from luthier.contracts.policy_gradients import Tokens
 from luthier_reward.divergence import k3
-from luthier_reward.policy_losses import Tokens
 
 if TYPE_CHECKING:
     from luthier_reward.prompt_groups import Group

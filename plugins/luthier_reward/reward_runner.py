@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from luthier.contracts.rewards import Judged, Messages, Reward, Several
 from luthier.errors import PluginError
-from luthier_reward.rewards.reward import Judged, Messages, Reward, Several
 from luthier_reward.worker import Here, RewardFailed, Worker
 
 log = logging.getLogger("luthier")

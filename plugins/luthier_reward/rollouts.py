@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from luthier.contracts.batch import Batch
+from luthier.contracts.policy_gradients import Rewarded
 from luthier.data.collate import collate
 from luthier.data.shared_prefixes import computable, sequences, spread
-from luthier_reward.advantages import Rewarded
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_hacking import samples, told
 from luthier_reward.reward_runner import Jury

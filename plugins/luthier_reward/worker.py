@@ -9,8 +9,8 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
+from luthier.contracts.rewards import Judged, Messages, Reward, Warming, judged
 from luthier.errors import PluginError
-from luthier_reward.rewards.reward import Judged, Messages, Reward, Warming, judged
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would take torch's threads along, as locks that nobody opens
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from luthier.contracts.rewards import Messages, Reward, judged
 from luthier.data.examples import answer_of
 from luthier.fetch.endpoint import post
-from luthier_reward.rewards.reward import Messages, Reward, judged
 
 if TYPE_CHECKING:
     import httpx

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from luthier.contracts.rewards import Messages
 from luthier.data.formats.classification import asked
 from luthier.errors import RecipeError
-from luthier_reward.rewards.reward import Messages
 
 if TYPE_CHECKING:
     from luthier.workflows.artifact import Artifact

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from luthier.contracts.rewards import Messages
 from luthier.evaluation.metrics.exact_match import normalised
 from luthier_reward.rewards.reading import reference
-from luthier_reward.rewards.reward import Messages
 
 
 class ExactMatch:

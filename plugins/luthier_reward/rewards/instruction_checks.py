@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from luthier.contracts.rewards import Messages
 from luthier.errors import DataError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier_reward.rewards.checks import CHECKS
-from luthier_reward.rewards.reward import Messages
 
 
 class InstructionChecks:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from luthier.contracts.rewards import Messages
 from luthier.errors import RecipeError
 from luthier_reward.rewards.reading import fenced
-from luthier_reward.rewards.reward import Messages
 
 
 class JsonSchema:

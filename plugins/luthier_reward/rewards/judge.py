@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from luthier.contracts.rewards import Messages
 from luthier.fetch.endpoint import key_in, post
-from luthier_reward.rewards.reward import Messages
 from luthier_reward.rewards.rubric import PLAIN, Rubric
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from luthier_reward.rewards.reward import Messages
+from luthier.contracts.rewards import Messages
 
 if TYPE_CHECKING:
     from luthier.workflows.artifact import Artifact

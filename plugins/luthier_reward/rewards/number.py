@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from luthier.contracts.rewards import Messages
 from luthier_reward.rewards.reading import reference
-from luthier_reward.rewards.reward import Messages
 
 
 class Number:

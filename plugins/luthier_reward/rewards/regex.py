@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from luthier.contracts.rewards import Messages
 from luthier.errors import RecipeError
-from luthier_reward.rewards.reward import Messages
 
 
 class Regex:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from luthier.contracts.rewards import Formed, Messages, Reward, Scores, Warming
 from luthier.errors import RecipeError
-from luthier_reward.rewards.reward import Formed, Messages, Reward, Scores, Warming
 
 
 class Weighted:

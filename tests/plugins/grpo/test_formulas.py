@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from luthier.contracts.policy_gradients import Rewarded, Tokens
 from luthier.errors import RecipeError
 from luthier_reward import advantages, divergence
 from luthier_reward import policy_losses as surrogates
-from luthier_reward.advantages import Rewarded, needs
-from luthier_reward.policy_losses import Tokens, cispo, clipped, sequence_clipped
+from luthier_reward.advantages import needs
+from luthier_reward.policy_losses import cispo, clipped, sequence_clipped
 from tests.plugins.grpo import tiny_tokens_of_answers as tiny
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text(encoding="utf-8"))

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from luthier.contracts.batch import Batch
+from luthier.contracts.rewards import Judged
 from luthier.contracts.sampling import Answer
 from luthier.models.lm_head import find_head
 from luthier.models.losses import token_entropies
 from luthier.testing.twin import twin
 from luthier_reward.prompt_groups import Group
-from luthier_reward.rewards.reward import Judged
 from luthier_reward.rollouts import Plan
 
 PROMPTS = [[5, 9, 14, 3, 7], [4, 11]]

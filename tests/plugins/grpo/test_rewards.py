@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from luthier.contracts.rewards import judged
 from luthier.errors import DataError, RecipeError, Refused
 from luthier.evaluation.metrics.chrf import Chrf
 from luthier.evaluation.metrics.rouge_l import RougeL
@@ -23,7 +24,6 @@ from luthier_reward.rewards.judge import Judge
 from luthier_reward.rewards.length import Length
 from luthier_reward.rewards.number import Number
 from luthier_reward.rewards.regex import Regex
-from luthier_reward.rewards.reward import judged
 from luthier_reward.rewards.rubric import Rubric
 from luthier_reward.rewards.similarity import Similarity
 from luthier_reward.rewards.weighted import Weighted

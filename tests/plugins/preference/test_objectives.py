@@ -14,10 +14,11 @@ import torch
 from tiny_pairs import MARGINS, PAIRS, network
 from torch import Tensor
 
+from luthier.contracts.preferences import Answers, Pairs
 from luthier.errors import RecipeError
 from luthier_preference import objectives as o
-from luthier_preference.pairs import Pairs, uses_reference
-from luthier_preference.unpaired_objectives import Answers, apo_unpaired, kto
+from luthier_preference.reference_use import uses_reference
+from luthier_preference.unpaired_objectives import apo_unpaired, kto
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 BETA = TRL["beta"]

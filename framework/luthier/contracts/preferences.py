@@ -1,4 +1,4 @@
-"""What an objective is given: how likely the answers are, now and before."""
+"""What the objectives of preference methods are given, and what they give back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
-
-from luthier.errors import RecipeError
 
 
 @dataclass(frozen=True)
@@ -58,38 +55,25 @@ class Pairs:
         return self.rejected / self.rejected_tokens
 
 
-Objective = Callable[[Pairs], Tensor]
+PairLoss = Callable[[Pairs], Tensor]
 """The loss of each pair, [P]; its settings are bound by the recipe."""
 
 
-def uses_reference(objective: Objective) -> bool:
-    """Whether an objective looks at the reference, found out by trying it on two made-up pairs.
+@dataclass(frozen=True)
+class Answers:
+    """n answers: `ratio` is log p - log p_ref of each, float32 [n], `liked` whether it is a good one, bool [n].
 
-    RecipeError for one that does not give a finite loss for each pair.
+    `drift` is a scalar without gradient, how far the model is from its reference on average; made when asked for.
     """
-    asked = False
 
-    def reference() -> tuple[Tensor, Tensor]:
-        nonlocal asked
-        asked = True
-        return torch.tensor([-4.0, -3.0]), torch.tensor([-5.0, -2.0])
+    ratio: Tensor
+    liked: Tensor
+    estimate: Callable[[], Tensor]
 
-    pairs = Pairs(
-        chosen=torch.tensor([-3.0, -6.0]),
-        rejected=torch.tensor([-5.0, -4.0]),
-        chosen_tokens=torch.tensor([2.0, 3.0]),
-        rejected_tokens=torch.tensor([3.0, 2.0]),
-        margin=torch.tensor([0.0, 1.0]),
-        reference=reference,
-    )
-    name = getattr(getattr(objective, "func", objective), "__name__", type(objective).__name__)
-    try:
-        found = objective(pairs)
-    except (AttributeError, TypeError) as error:
-        raise RecipeError(f"{name} is no objective for pairs: {error}.", where="method.objective") from error
-    if found.shape != (2,) or not found.isfinite().all():
-        raise RecipeError(
-            f"{name} gives {found.tolist()} for two pairs, where a finite loss for each is expected.",
-            where="method.objective",
-        )
-    return asked
+    @cached_property
+    def drift(self) -> Tensor:
+        return self.estimate().clamp(min=0)
+
+
+AnswerLoss = Callable[[Answers], Tensor]
+"""The loss of each answer, [n]; its settings are bound by the recipe."""

@@ -1,0 +1,42 @@
+"""Whether an objective needs a reference policy."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from luthier.contracts.preferences import PairLoss, Pairs
+from luthier.errors import RecipeError
+
+
+def uses_reference(objective: PairLoss) -> bool:
+    """Whether an objective looks at the reference, found out by trying it on two made-up pairs.
+
+    RecipeError for one that does not give a finite loss for each pair.
+    """
+    asked = False
+
+    def reference() -> tuple[Tensor, Tensor]:
+        nonlocal asked
+        asked = True
+        return torch.tensor([-4.0, -3.0]), torch.tensor([-5.0, -2.0])
+
+    pairs = Pairs(
+        chosen=torch.tensor([-3.0, -6.0]),
+        rejected=torch.tensor([-5.0, -4.0]),
+        chosen_tokens=torch.tensor([2.0, 3.0]),
+        rejected_tokens=torch.tensor([3.0, 2.0]),
+        margin=torch.tensor([0.0, 1.0]),
+        reference=reference,
+    )
+    name = getattr(getattr(objective, "func", objective), "__name__", type(objective).__name__)
+    try:
+        found = objective(pairs)
+    except (AttributeError, TypeError) as error:
+        raise RecipeError(f"{name} is no objective for pairs: {error}.", where="method.objective") from error
+    if found.shape != (2,) or not found.isfinite().all():
+        raise RecipeError(
+            f"{name} gives {found.tolist()} for two pairs, where a finite loss for each is expected.",
+            where="method.objective",
+        )
+    return asked
