@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from luthier.reporting.figures import duration, number, signed
+from luthier.reporting.figures import duration, format_number, format_signed
 from luthier.workflows.comparison import picture
 
 DOCS = Path(__file__).parents[1]
@@ -40,12 +40,21 @@ def table(record: dict[str, Any]) -> str:
     best_first = sorted(found["scores"].items(), key=lambda item: item[1]["value"], reverse=found["better"] == "higher")
     for name, at in best_first:
         spent, asked, forgot = (one_of[name][key] for key in ("training", "inference", "forgetting"))
-        quality = f"{number(at['value'])}<br><small>{number(at['low'])} … {number(at['high'])}</small>"
+        quality = (
+            f"{format_number(at['value'])}<br><small>{format_number(at['low'])} … {format_number(at['high'])}</small>"
+        )
         against = verdicts.get(name)
         standing = VERDICTS[against["verdict"]] if against else "best"
         trained = duration(spent["seconds"]) if spent.get("steps") else "none"
-        general = f"{signed(forgot['general_loss'])}" if forgot else ""
-        cells = [quality, standing, trained, f"{number(asked['seconds'])} s", f"{asked['prompt_tokens']:g}", general]
+        general = f"{format_signed(forgot['general_loss'])}" if forgot else ""
+        cells = [
+            quality,
+            standing,
+            trained,
+            f"{format_number(asked['seconds'])} s",
+            f"{asked['prompt_tokens']:g}",
+            general,
+        ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     said = (
         f"{record['evaluation']['examples']} held-out examples ({record['evaluation']['sha256']}), "

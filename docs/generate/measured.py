@@ -15,7 +15,7 @@ from pathlib import Path
 
 from luthier.reporting import story, terminal
 from luthier.reporting.facts import facts
-from luthier.reporting.figures import duration, interval, number, signed, title
+from luthier.reporting.figures import duration, format_interval, format_number, format_signed, title
 from luthier.reporting.record import RunRecord
 
 ROOT = Path(__file__).parents[2]
@@ -69,8 +69,11 @@ def _rows(run: RunRecord, without: tuple[str, ...]) -> Iterator[str]:
     for one in run.comparisons:
         if one.name in without or one.before is None or one.after is None or one.change is None:
             continue
-        cells = [f"{number(score.value)}<br><small>{interval(score)}</small>" for score in (one.before, one.after)]
-        change = f"{signed(one.change.value)}<br><small>{interval(one.change, sign=True)}</small>"
+        cells = [
+            f"{format_number(score.value)}<br><small>{format_interval(score)}</small>"
+            for score in (one.before, one.after)
+        ]
+        change = f"{format_signed(one.change.value)}<br><small>{format_interval(one.change, sign=True)}</small>"
         yield f"| {title(one.name)} | {cells[0]} | {cells[1]} | {change} {WORDS.get(one.verdict, one.verdict)} |"
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
-from luthier.models.adaptation import ADAPTER, PeftAdaptation
+from luthier.models.adaptation import ADAPTER_NAME, PeftAdaptation
 
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
@@ -107,7 +107,7 @@ class Allocation(pl.Callback):
             _tuner(pl_module),
             max(2, int(cast(Any, pl_module).steps)),
         )  # one step would prune before it knows
-        config: Any = tuner.peft_config[ADAPTER]
+        config: Any = tuner.peft_config[ADAPTER_NAME]
         config.total_step = total
         config.tfinal = min(round(self.settle * total), total - 2)
         config.tinit = min(round(self.warmup * total), total - config.tfinal - 1)
@@ -127,18 +127,18 @@ class Allocation(pl.Callback):
             tuner.update_and_allocate(self._step)
             ranks = tuner.rankallocator
             self._state = {
-                "rank_pattern": tuner.peft_config[ADAPTER].rank_pattern,
+                "rank_pattern": tuner.peft_config[ADAPTER_NAME].rank_pattern,
                 "exp_avg_ipt": dict(ranks.exp_avg_ipt),
                 "exp_avg_unc": dict(ranks.exp_avg_unc),
             }
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tuner = _tuner(pl_module)
-        for name, kept in (tuner.peft_config[ADAPTER].rank_pattern or {}).items():
+        for name, kept in (tuner.peft_config[ADAPTER_NAME].rank_pattern or {}).items():
             layer, rows = tuner.model.get_submodule(name.partition(".lora_E")[0]), torch.tensor(kept)
-            _put(layer, "lora_E", layer.lora_E[ADAPTER][rows])
-            _put(layer, "lora_A", layer.lora_A[ADAPTER][rows])
-            _put(layer, "lora_B", layer.lora_B[ADAPTER][:, rows])
+            _put(layer, "lora_E", layer.lora_E[ADAPTER_NAME][rows])
+            _put(layer, "lora_A", layer.lora_A[ADAPTER_NAME][rows])
+            _put(layer, "lora_B", layer.lora_B[ADAPTER_NAME][:, rows])
 
     def state_dict(self) -> dict[str, Any]:
         return self._state
@@ -148,8 +148,8 @@ class Allocation(pl.Callback):
 
 
 def _put(layer: Any, factor: str, tensor: Tensor) -> None:
-    old = getattr(layer, factor)[ADAPTER]
-    getattr(layer, factor)[ADAPTER] = nn.Parameter(tensor.detach().to(old.device), old.requires_grad)
+    old = getattr(layer, factor)[ADAPTER_NAME]
+    getattr(layer, factor)[ADAPTER_NAME] = nn.Parameter(tensor.detach().to(old.device), old.requires_grad)
 
 
 def _tuner(module: pl.LightningModule) -> Any:

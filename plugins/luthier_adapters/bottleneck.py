@@ -11,13 +11,13 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from luthier.errors import RecipeError
-from luthier.models.adaptation import ByName
-from luthier.models.lm_head import bare
+from luthier.models.adaptation import NamedWeightsAdaptation
+from luthier.models.lm_head import unwrapped
 from luthier_adapters.bottleneck_layers import Inserted, Narrow, insert
 from luthier_adapters.module_finder import Site, sites
 
 
-class Bottleneck(ByName):
+class Bottleneck(NamedWeightsAdaptation):
     """Freeze the network and learn small layers behind its attention and its feed-forward (Houlsby et al., 2019).
 
     Each adds W_up · f(W_down · h) to what it follows, before that joins the residual stream; the inner width is the
@@ -85,7 +85,7 @@ class Bottleneck(ByName):
             module.on = name
 
     def _put(self, network: nn.Module, name: str) -> None:
-        width = int(cast(Any, bare(network)).config.get_text_config().hidden_size)
+        width = int(cast(Any, unwrapped(network)).config.get_text_config().hidden_size)
         inner = max(1, round(width / self.reduction))
         for module in _all_inserted(network):
             device = next(network.parameters()).device
@@ -97,14 +97,15 @@ class Bottleneck(ByName):
         for kind in kinds:
             if not getattr(found, kind):
                 raise RecipeError(
-                    f"The layers of {type(bare(network)).__name__} have no {kind} that could be told from the rest.",
+                    f"The layers of {type(unwrapped(network)).__name__} have no {kind} that could be told "
+                    "from the rest.",
                     where=f"adaptation.{kind}",
                     hint=f"Set adaptation.{kind}=false.",
                 )
             if self.beside and any(isinstance(site.module, (nn.Linear, Conv1D)) for site in getattr(found, kind)):
                 raise RecipeError(
                     f"What stands beside a half of a layer reads its input, and the {kind} of "
-                    f"{type(bare(network)).__name__} is no module of its own.",
+                    f"{type(unwrapped(network)).__name__} is no module of its own.",
                     where=f"adaptation.{kind}",
                     hint="Choose bottleneck, whose layers stand behind.",
                 )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from luthier.contracts.batch import Batch
 from luthier.errors import RecipeError
 from luthier.models.attention import network_inputs
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class _Looks:
                 "adaptation=eva: the directions of %d of %d inputs were not settled (adaptation.tau) after %d looks; "
                 "they are taken as they are.", len(open_ones), len(self.hooks), self.done,
             )  # fmt: skip
-        network(**network_inputs(batch, bare(network).config), logits_to_keep=1)
+        network(**network_inputs(batch, unwrapped(network).config), logits_to_keep=1)
         self.done += 1
 
 

@@ -9,7 +9,7 @@ from transformers.pytorch_utils import Conv1D
 
 from luthier.errors import RecipeError
 from luthier.models.adaptation import PeftAdaptation
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 from luthier_adapters.module_finder import Site, sites
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Ia3(PeftAdaptation):
         if keys_values is None or feed_forward is None:
             found = sites(network)
             keys_values = _keys_values(found.attention) if keys_values is None else keys_values
-            width = int(cast(Any, bare(network)).config.get_text_config().hidden_size)
+            width = int(cast(Any, unwrapped(network)).config.get_text_config().hidden_size)
             feed_forward = _last(found.feed_forward, width) if feed_forward is None else feed_forward
         return IA3Config(
             task_type="CAUSAL_LM",

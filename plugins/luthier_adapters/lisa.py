@@ -9,11 +9,11 @@ import pytorch_lightning as pl
 from torch import nn
 
 from luthier.errors import RecipeError
-from luthier.models.adaptation import Full
+from luthier.models.adaptation import FullFineTuning
 from luthier.models.loading import decoder_layers
 
 
-class Lisa(Full):
+class Lisa(FullFineTuning):
     """Move a few random layers for a while, then others; embeddings and head move always (LISA, Pan et al., 2024).
 
     Of all layers `layers` are awake at a time, drawn anew every `every` optimizer steps from `seed` and the step alone,

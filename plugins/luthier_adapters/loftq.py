@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from luthier.models.adaptation import ADAPTER
+from luthier.models.adaptation import ADAPTER_NAME
 from luthier_adapters.quantized import Qlora, weights_of
 
 
@@ -45,8 +45,8 @@ class Loftq(Qlora):
             if start is not None and hasattr(module, "lora_A"):
                 down, up = start
                 layer = cast(Any, module)
-                layer.lora_A[ADAPTER].weight.data.copy_(down)
-                layer.lora_B[ADAPTER].weight.data.copy_(up / layer.scaling[ADAPTER])
+                layer.lora_A[ADAPTER_NAME].weight.data.copy_(down)
+                layer.lora_B[ADAPTER_NAME].weight.data.copy_(up / layer.scaling[ADAPTER_NAME])
         return adapted
 
     def four_bits(self, linear: nn.Linear) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from luthier.errors import RecipeError
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +21,19 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Sites:
+class ModulesByRole:
     """The halves of all layers of a network."""
 
     attention: list[Site]
     feed_forward: list[Site]
 
 
-def sites(network: nn.Module) -> Sites:
+def sites(network: nn.Module) -> ModulesByRole:
     """Of the children of a layer that hold matrices, one says that it is attention; the last other is feed-forward.
 
     Layers are the modules that the architecture does not let be split. RecipeError where it names none.
     """
-    plain: Any = bare(network)
+    plain: Any = unwrapped(network)
     repeated = set(plain._no_split_modules or ())
     layers = [module for module in plain.modules() if type(module).__name__ in repeated]
     if not layers:
@@ -47,7 +47,7 @@ def sites(network: nn.Module) -> Sites:
         halves = list(_halves(layer))
         attention += [site for site in halves if _is_attention(site)]
         feed_forward += [site for site in halves if not _is_attention(site)][-1:]
-    return Sites(attention, feed_forward)
+    return ModulesByRole(attention, feed_forward)
 
 
 def _halves(layer: nn.Module) -> Iterator[Site]:

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError, ResourceError
-from luthier.models.adaptation import ADAPTER
-from luthier.models.added_tokens import new_tokens
+from luthier.models.adaptation import ADAPTER_NAME
+from luthier.models.added_tokens import added_token_ids
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Principal(Lora):
         )
 
     def use(self, network: nn.Module, name: str | None) -> None:
-        if name != ADAPTER:
+        if name != ADAPTER_NAME:
             raise RecipeError(
                 "What this adaptation froze is not the base, so that the base cannot answer by itself.",
                 hint="Load the base with its own model answer.",
@@ -51,7 +51,7 @@ class Principal(Lora):
         raise TypeError(f"{type(self).__name__} does not say how it splits")
 
     def __call__(self, network: nn.Module) -> nn.Module:
-        if new_tokens(network):
+        if added_token_ids(network):
             raise RecipeError(
                 "What this adaptation saves is a difference of low rank, which holds no rows of new tokens.",
                 where="adaptation",
@@ -63,17 +63,17 @@ class Principal(Lora):
         with torch.no_grad():
             for layer in _layers(adapted).values():
                 self.split(layer)
-                _remember(layer, layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight)
+                _remember(layer, layer.lora_A[ADAPTER_NAME].weight, layer.lora_B[ADAPTER_NAME].weight)
         return adapted
 
     def save(self, network: nn.Module, folder: Path) -> None:
         tensors, model = {}, cast("PeftModel", network)
         for name, layer in _layers(network).items():
-            down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+            down, up = layer.lora_A[ADAPTER_NAME].weight, layer.lora_B[ADAPTER_NAME].weight
             tensors[f"{name}.lora_A.weight"] = torch.cat([down, layer.first_A]).detach().contiguous()
             tensors[f"{name}.lora_B.weight"] = torch.cat([up, -layer.first_B], dim=1).detach().contiguous()
         save_file(tensors, folder / WEIGHTS)
-        difference = copy(model.peft_config[ADAPTER])
+        difference = copy(model.peft_config[ADAPTER_NAME])
         grown = math.sqrt(2) if self.rslora else 2  # alpha grows so that the factor before B A stays the same
         difference.r, difference.lora_alpha = 2 * self.rank, grown * self.alpha  # type: ignore[attr-defined]
         difference.inference_mode = True
@@ -88,8 +88,8 @@ class Principal(Lora):
             for name, layer in layers.items():
                 down, first_down = saved[f"{name}.lora_A.weight"].chunk(2)
                 up, first_up = saved[f"{name}.lora_B.weight"].chunk(2, dim=1)
-                layer.lora_A[ADAPTER].weight.copy_(down)
-                layer.lora_B[ADAPTER].weight.copy_(up)
+                layer.lora_A[ADAPTER_NAME].weight.copy_(down)
+                layer.lora_B[ADAPTER_NAME].weight.copy_(up)
                 _remember(layer, first_down, -first_up)
                 _take_away(layer)
         return network
@@ -115,7 +115,7 @@ class Pissa(Principal):
         self.iterations = iterations
 
     def split(self, layer: Any) -> None:
-        layer.pissa_init(ADAPTER, "pissa" if self.iterations is None else f"pissa_niter_{self.iterations}")
+        layer.pissa_init(ADAPTER_NAME, "pissa" if self.iterations is None else f"pissa_niter_{self.iterations}")
 
 
 class Olora(Principal):
@@ -133,7 +133,7 @@ class Olora(Principal):
         super().__init__(rank=rank, alpha=alpha, dropout=dropout, targets=targets, rslora=rslora)
 
     def split(self, layer: Any) -> None:
-        layer.olora_init(ADAPTER)
+        layer.olora_init(ADAPTER_NAME)
 
 
 def _layers(network: nn.Module) -> dict[str, Any]:
@@ -151,5 +151,5 @@ def _remember(layer: Any, down: Tensor, up: Tensor) -> None:
 def _take_away(layer: Any) -> None:
     """W - s B₀ A₀ in float32 and in this order, as PEFT computes it, then in the weight's own dtype."""
     weight = layer.get_base_layer().weight
-    part = layer.scaling[ADAPTER] * layer.first_B @ layer.first_A
+    part = layer.scaling[ADAPTER_NAME] * layer.first_B @ layer.first_A
     weight.data = (weight.data.float() - part).to(weight.dtype)

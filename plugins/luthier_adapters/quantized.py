@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
-from luthier.models.adaptation import ADAPTER
-from luthier.models.added_tokens import new_tokens
-from luthier.models.lm_head import bare
+from luthier.models.adaptation import ADAPTER_NAME
+from luthier.models.added_tokens import added_token_ids
+from luthier.models.lm_head import unwrapped
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Qlora(Lora):
         _bitsandbytes()
 
     def __call__(self, network: nn.Module) -> nn.Module:
-        if new_tokens(network):
+        if added_token_ids(network):
             raise RecipeError(
                 "Rows of new tokens cannot be merged back into a base of four bits.",
                 where="adaptation",
@@ -68,14 +68,14 @@ class Qlora(Lora):
             for name, child in list(parent.named_children()):
                 inner = getattr(child, "base_layer", child)
                 if _is_quantized(inner):
-                    delta = child.get_delta_weight(ADAPTER) if inner is not child else None  # type: ignore[operator]
+                    delta = child.get_delta_weight(ADAPTER_NAME) if inner is not child else None  # type: ignore[operator]
                     setattr(parent, name, _whole(inner, delta))
         cast(Any, base).is_loaded_in_4bit = False
         return base
 
     def quantized(self, network: nn.Module) -> nn.Module:
         """The network with its linear layers quantized where they lie; the head stays as it is."""
-        head = bare(network).get_output_embeddings()  # type: ignore[operator]
+        head = unwrapped(network).get_output_embeddings()  # type: ignore[operator]
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
                 if type(child) is nn.Linear and child is not head:

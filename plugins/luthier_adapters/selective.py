@@ -9,11 +9,11 @@ from torch import nn
 
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
-from luthier.models.adaptation import ByName, Full
+from luthier.models.adaptation import FullFineTuning, NamedWeightsAdaptation
 from luthier.models.loading import decoder_layers
 
 
-class Chosen(ByName):
+class Chosen(NamedWeightsAdaptation):
     """Weights that are part of the plain network: there is nothing to merge."""
 
     def merge(self, network: nn.Module) -> nn.Module:
@@ -71,7 +71,7 @@ class BitFit(Chosen):
         return network
 
 
-class EmbeddingRate(Full):
+class EmbeddingRate(FullFineTuning):
     """Every weight moves, those of the embeddings and of the head `factor` times as fast as the others."""
 
     def __init__(self, *, factor: float = 0.1) -> None:

@@ -14,10 +14,10 @@ from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
 from luthier.contracts.training import Loss, Measure, Optimizer
 from luthier.data import encoding as encode
-from luthier.data.overlong import pieces
+from luthier.data.overlong import split_row
 from luthier.errors import DataError, RecipeError
 from luthier.training.language_model import LanguageModelMethod
-from luthier.training.optimizers.groups import is_table
+from luthier.training.optimizers.groups import is_embedding_table
 from luthier_cpt.cross_document_attention import joined
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ContinuedPretraining(LanguageModelMethod):
                 where=str(example.get("where", "")),
                 hint="Rename the column that holds it with data.rename, or train on conversations with method=sft.",
             )
-        whole = encode.text(example, tokenizer)
+        whole = encode.encode_text(example, tokenizer)
         unseen = str(tokenizer.decode(whole.ids[:1].tolist(), skip_special_tokens=True))  # the first token is nobody's
         return Row((whole,), {"bytes": float(len(example["text"].encode()) - len(unseen.encode()))})
 
@@ -71,7 +71,7 @@ class ContinuedPretraining(LanguageModelMethod):
         return self.cross_entropy(joined(batch) if self.across_documents else batch)
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
-        cut = [pieces(row, self.window) for row in rows]
+        cut = [split_row(row, self.window) for row in rows]
         each = self.cross_entropies([piece for of_row in cut for piece in of_row])
         firsts = np.cumsum([0, *(len(of_row) for of_row in cut[:-1])])
         return np.add.reduceat(each, firsts, axis=0) if len(rows) else each
@@ -84,4 +84,6 @@ class ContinuedPretraining(LanguageModelMethod):
         }
 
     def rate(self, name: str) -> float:
-        return super().rate(name) * (self.embedding_rate if is_table(name) and "prompt_encoder" not in name else 1.0)
+        return super().rate(name) * (
+            self.embedding_rate if is_embedding_table(name) and "prompt_encoder" not in name else 1.0
+        )

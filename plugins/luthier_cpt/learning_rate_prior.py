@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError
-from luthier.models.adaptation import Full
-from luthier.models.trainable_parameters import weights
-from luthier.workflows.artifact import RECIPE, find
+from luthier.models.adaptation import FullFineTuning
+from luthier.models.trainable_parameters import count_parameters
+from luthier.workflows.artifact import ARTIFACT_RECIPE, find_artifact
 from luthier.workflows.earlier_run import EarlierRun
 from luthier.workflows.parts import assemble
 
@@ -49,15 +49,15 @@ def suggestion(config: DictConfig) -> Iterator[str]:
     parts = assemble(config, Trust())
     model, adaptation = parts.model, parts.adaptation
     if isinstance(model, EarlierRun):
-        before = OmegaConf.load(find(model.path) / RECIPE)
+        before = OmegaConf.load(find_artifact(model.path) / ARTIFACT_RECIPE)
         peak = OmegaConf.select(before, "optimizer.lr")
         if peak is not None:
             yield f"optimizer.lr={lr:g}; the run that this one starts from had a peak of {peak:g}."
         return
-    if not isinstance(adaptation, Full):
+    if not isinstance(adaptation, FullFineTuning):
         return
     try:
-        size = weights(model, adaptation).total
+        size = count_parameters(model, adaptation).total
     except LuthierError:
         return  # the run itself will say it
     peak = customary(size)

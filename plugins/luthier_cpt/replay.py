@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.examples import text_of
+from luthier.data.examples import example_text
 from luthier.data.records import Tally
-from luthier.data.state import state_of
+from luthier.data.state import source_state
 from luthier.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ class Replayed:
             yield self._counted(example, "domain", tally)
             if example["split"] != "train":
                 continue
-            owed += len(text_of(example)) * self.share / (1 - self.share)
+            owed += len(example_text(example)) * self.share / (1 - self.share)
             while owed > 0:
                 replayed = next(general)
-                owed -= len(text_of(replayed))
+                owed -= len(example_text(replayed))
                 yield self._counted(replayed, "replay", tally)
 
     def _general(self, tally: Tally) -> Iterator[Example]:
@@ -55,7 +55,7 @@ class Replayed:
         while True:
             found = False
             for example in self.replay:
-                if example["split"] == "train" and text_of(example):
+                if example["split"] == "train" and example_text(example):
                     found = True
                     tally.counts[f"replay: {again or 'given'}"] += 1
                     yield example
@@ -68,7 +68,7 @@ class Replayed:
     def _counted(self, example: Example, name: str, tally: Tally) -> Example:
         tally.counts["examples"] += 1
         tally.counts[example["split"]] += 1
-        tally.counts[f"{name}: characters"] += len(text_of(example)) * (example["split"] == "train")
+        tally.counts[f"{name}: characters"] += len(example_text(example)) * (example["split"] == "train")
         return {**example, "source": name}
 
     @property
@@ -95,7 +95,7 @@ class Replayed:
 
     def state(self) -> Any:
         """The states of both; None where one cannot be told."""
-        states = [state_of(source) for source in (self.domain, self.replay)]
+        states = [source_state(source) for source in (self.domain, self.replay)]
         return None if None in states else states
 
     def quarantine_into(self, folder: Path) -> None:

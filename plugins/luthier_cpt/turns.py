@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from luthier.data.formats.fields import further, text
+from luthier.data.formats.fields import further_fields, text_field
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Turns:
         turns = row.get(self.column)
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             raise DataError(f"`{self.column}` is no list of turns.")
-        said = [text(turn, "content") for turn in turns if turn.get("role") == self.role]
+        said = [text_field(turn, "content") for turn in turns if turn.get("role") == self.role]
         if not said:
             raise DataError(f"No turn in `{self.column}` is of the role {self.role!r}.")
-        return {**further(row, (self.column,), counts), "text": "\n\n".join(said)}
+        return {**further_fields(row, (self.column,), counts), "text": "\n\n".join(said)}

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
-from luthier.models.attention import Layer
-from luthier.models.lm_head import bare, virtual_tokens
+from luthier.models.attention import AttentionLayer
+from luthier.models.lm_head import unwrapped, virtual_token_count
 from luthier.models.loading import decoder_layers
 
 
@@ -19,7 +19,7 @@ class Heads(NamedTuple):
 
     query: Tensor
     key: Tensor
-    layer: Layer
+    layer: AttentionLayer
 
 
 class Watch:
@@ -35,7 +35,7 @@ class Watch:
         """Watch while the network is called with these inputs, those of `luthier.models.attention.network_inputs`."""
         if self.maps:
             self._listen(network, inputs)
-        layers, tokens = decoder_layers(bare(network)), inputs["input_ids"].shape[1]
+        layers, tokens = decoder_layers(unwrapped(network)), inputs["input_ids"].shape[1]
 
         def keep(number: int) -> Any:
             def seen(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
@@ -52,15 +52,16 @@ class Watch:
                 handle.remove()
 
     def _listen(self, network: nn.Module, inputs: dict[str, Any]) -> None:
-        if "packing" not in inputs or virtual_tokens(network):
+        if "packing" not in inputs or virtual_token_count(network):
             raise RecipeError(
-                f"The attention of {type(bare(network)).__name__} cannot be looked into: it is not luthier_packed, "
+                f"The attention of {type(unwrapped(network)).__name__} cannot be looked into: it is not "
+                "luthier_packed, "
                 "or virtual tokens stand before the text.",
                 where="method.signal",
                 hint="Use attn_implementation=luthier_packed for both models, or method/signal=hidden_states.",
             )
 
-        def heard(module: nn.Module, query: Tensor, key: Tensor, layer: Layer) -> None:
+        def heard(module: nn.Module, query: Tensor, key: Tensor, layer: AttentionLayer) -> None:
             number: Any = module.layer_idx
             if number in self.layers:
                 if layer.softcap is not None or not layer.causal:

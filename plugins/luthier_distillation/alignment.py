@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.contracts.batch import Batch
-from luthier.contracts.batch import Sequence as Tokens
-from luthier.data.shared_prefixes import sequences
+from luthier.contracts.batch import Batch, TokenSequence
+from luthier.data.shared_prefixes import token_sequences
 from luthier.errors import DataError, RecipeError
-from luthier.training.language_model import shifted
+from luthier.training.language_model import shifted_targets
 from luthier_distillation.byte_alignment import Spelled, pairs, runs
 from luthier_distillation.signals import Signal
 from luthier_distillation.teacher import Told
@@ -53,7 +52,9 @@ class Alignment(Protocol):
 class OfRun(Protocol):
     """Pairs the tokens of an answer in the one sequence with those of the same answer in the other, by number."""
 
-    def __call__(self, own: Tokens, mine: range, other: Tokens, their: range) -> list[tuple[int, int]]: ...
+    def __call__(
+        self, own: TokenSequence, mine: range, other: TokenSequence, their: range
+    ) -> list[tuple[int, int]]: ...
 
 
 class SameTokens:
@@ -68,7 +69,7 @@ class SameTokens:
             refuse_another(student, teacher, name=name)
 
     def places(self, ours: Batch, theirs: Batch) -> tuple[Tensor, Tensor]:
-        (targets, weights), (their_targets, their_weights) = shifted(ours), shifted(theirs)
+        (targets, weights), (their_targets, their_weights) = shifted_targets(ours), shifted_targets(theirs)
         where, there = weights.nonzero().flatten(), their_weights.nonzero().flatten()
         if ours is not theirs and not torch.equal(targets[where], their_targets[there]):
             raise DataError(DIFFERENT, hint=DIFFERENT_HINT)
@@ -98,7 +99,7 @@ class InOrder:
             )
 
     def places(self, ours: Batch, theirs: Batch) -> tuple[Tensor, Tensor]:
-        def of_run(own: Tokens, mine: range, other: Tokens, their: range) -> list[tuple[int, int]]:
+        def of_run(own: TokenSequence, mine: range, other: TokenSequence, their: range) -> list[tuple[int, int]]:
             return list(zip(mine, their, strict=False))
 
         return _places(ours, theirs, of_run)
@@ -131,7 +132,7 @@ class ByteSpans:
         self._shared = torch.tensor([list(unique), list(unique.values())])
 
     def places(self, ours: Batch, theirs: Batch) -> tuple[Tensor, Tensor]:
-        def of_run(own: Tokens, mine: range, other: Tokens, their: range) -> list[tuple[int, int]]:
+        def of_run(own: TokenSequence, mine: range, other: TokenSequence, their: range) -> list[tuple[int, int]]:
             found = pairs(self._said(0, own, mine), self._said(1, other, their))
             return [(mine[first], their[second]) for first, second in found]
 
@@ -140,7 +141,7 @@ class ByteSpans:
     def told(self, told: Told) -> Told:
         return _Shared(told, self._shared)
 
-    def _said(self, side: int, tokens: Tokens, run: range) -> Spelled:
+    def _said(self, side: int, tokens: TokenSequence, run: range) -> Spelled:
         spelled, stops = self._spelled[side], self._ends[side]
         return [(spelled[number], number in stops) for number in tokens.ids[run.start : run.stop].tolist()]
 
@@ -185,7 +186,7 @@ def _places(ours: Batch, theirs: Batch, of_run: OfRun) -> tuple[Tensor, Tensor]:
     """Pairs of places of all answers; those of a row whose answers are not as many are left out."""
     found: list[tuple[int, int]] = []
     for own, other, begin, their_begin in zip(
-        sequences(ours), sequences(theirs), _begins(ours), _begins(theirs), strict=True
+        token_sequences(ours), token_sequences(theirs), _begins(ours), _begins(theirs), strict=True
     ):
         both = runs(own.weights), runs(other.weights)
         if len(both[0]) == len(both[1]):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.bedrock_conversation import VERSION, BedrockConversation
+from luthier.data.formats.bedrock_conversation import BEDROCK_VERSION, BedrockConversation
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class BedrockLog:
             turns.append(_answer(_body(row, "output", "outputBodyJson")))
         system = asked.get("system") or []
         made = {
-            "schemaVersion": VERSION,
+            "schemaVersion": BEDROCK_VERSION,
             "system": [{"text": system}] if isinstance(system, str) else [_block(each) for each in system],
             "messages": turns,
         }
@@ -72,7 +72,7 @@ def prompt_and_answer(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if strange := [turn for turn in turns if turn["role"] not in _ROLES or turn.get("tool_calls")]:
         raise DataError(f"A turn of the role {strange[0]['role']} with tools cannot be written in Bedrock's format.")
     said = [{"role": turn["role"], "content": [{"text": str(turn["content"])}]} for turn in turns]
-    return {"schemaVersion": VERSION, **({"system": system} if system else {}), "messages": said}
+    return {"schemaVersion": BEDROCK_VERSION, **({"system": system} if system else {}), "messages": said}
 
 
 def _body(row: dict[str, Any], side: str, key: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def act(call: Call) -> int:
     from luthier.data import content_hashes as identity
-    from luthier.reporting.figures import number, size
+    from luthier.reporting.figures import format_number, format_size
     from luthier_distillation.teacher_cache import Keeper
     from luthier_distillation.teacher_recipe import teacher_parts
 
@@ -42,14 +42,17 @@ def act(call: Call) -> int:
         )
     method.check()
     keeper = Keeper(asked.folder, method.live, top=asked.top, device=device)
-    facts = keeper(_sequences(data), identity.of_tokenizer(method.model.tokenizer), call.console.say)
+    facts = keeper(_sequences(data), identity.hash_of_tokenizer(method.model.tokenizer), call.console.say)
     tokens, a_token = facts["tokens"], facts["bytes_per_token"]
     rows = [
         ("teacher", method.live.said),
         ("tokens", f"{tokens:,}, the {asked.top} likeliest next ones of each"),
-        ("on the disk", f"{size(round(tokens * a_token))}, {a_token} bytes a token"),
+        ("on the disk", f"{format_size(round(tokens * a_token))}, {a_token} bytes a token"),
         ("left out", f"{facts['left_out']:.3%} of the probability, at most {facts['most_left_out']:.3%} of a token's"),
-        ("divergence", f"{number(facts['divergence'])} nats a token from the whole distribution to what is kept"),
+        (
+            "divergence",
+            f"{format_number(facts['divergence'])} nats a token from the whole distribution to what is kept",
+        ),
         ("bound", f"gradients of the logits differ by {2 * facts['left_out']:.3%} a token at most, on average (L1)"),
     ]
     call.console.data(call.console.table(("", ""), rows), facts | {"folder": str(asked.folder)})

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 import luthier
 from luthier.data import content_hashes as identity
-from luthier.data.examples import text_of
+from luthier.data.examples import example_text
 from luthier.data.reading import Reading
 from luthier.fetch import cache
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Source
@@ -37,12 +37,14 @@ class OnExamples:
         asked = [luthier.__version__, base.lineage(), dict(reading.digests), self.texts, self.tokens]
 
         def make(folder: Path) -> None:
-            texts = [text_of(example) for example, _ in zip(reading.examples["train"], range(self.texts), strict=False)]
+            texts = [
+                example_text(example) for example, _ in zip(reading.examples["train"], range(self.texts), strict=False)
+            ]
             with torch.no_grad():
                 found = measure(base.network().eval(), self._batches(base, texts))
             (folder / _FOUND).write_text(json.dumps(found), encoding="utf-8")
 
-        folder = once(cache.folder(name) / identity.of(asked)[:32], make)
+        folder = build_once(cache.cache_folder(name) / identity.content_hash(asked)[:32], make)
         return json.loads((folder / _FOUND).read_text(encoding="utf-8"))
 
     def _batches(self, base: Model, texts: list[str]) -> Iterator[Tensor]:

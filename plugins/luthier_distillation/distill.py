@@ -21,14 +21,14 @@ from luthier.errors import RecipeError
 from luthier.evaluation.bootstrap import ratio
 from luthier.models.attention import network_inputs
 from luthier.models.chunked_losses import chunked_loss
-from luthier.models.lm_head import bare, last_hidden_state
-from luthier.training.language_model import LanguageModelMethod, shifted
+from luthier.models.lm_head import last_hidden_state, unwrapped
+from luthier.training.language_model import LanguageModelMethod, shifted_targets
 from luthier_distillation import student_teacher_inputs as sides
 from luthier_distillation.activations import Watch
 from luthier_distillation.alignment import Alignment
 from luthier_distillation.comparison import Comparison
 from luthier_distillation.feature_distillation import Both, Insight, watches
-from luthier_distillation.offline_teacher import Kept
+from luthier_distillation.offline_teacher import OfflineTeacher
 from luthier_distillation.sampled_sequences import Writing
 from luthier_distillation.sequences import Sequences
 from luthier_distillation.signals import ForwardKl, Signal
@@ -72,7 +72,7 @@ class Distillation(LanguageModelMethod):
         self.signal, self.sequences, self.alignment = signal, sequences, alignment
         self.teacher, self.teachers, self.teacher_weights, self.kept = teacher, teachers, teacher_weights, kept
         self.live = Live({"teacher": teacher, **(teachers or {})}, teacher_weights or {})
-        self.cache = Kept(kept) if kept else None
+        self.cache = OfflineTeacher(kept) if kept else None
         if self.cache:
             self._refuse_what_is_not_kept()
         self.measures = {} if self.cache else _measures(alignment)
@@ -155,13 +155,13 @@ class Distillation(LanguageModelMethod):
         with_teacher = measuring or signal.asks_teacher
         insights: list[Any] = [] if measuring else list(self.insights)
         ours, theirs = sides.apart(batch)
-        targets, weights = shifted(ours)
+        targets, weights = shifted_targets(ours)
         where = there = weights.nonzero().flatten()
         mine, yours = watches(insights) if insights else (None, None)
         told: Told | None = None
         if with_teacher:
             told, where, there = self._told(ours, theirs, where, yours)
-        inputs = network_inputs(ours, bare(self.network).config)
+        inputs = network_inputs(ours, unwrapped(self.network).config)
         with mine.during(self.network, inputs) if mine else nullcontext():
             hidden = last_hidden_state(self.network, inputs).flatten(0, 1)
         comparison = Comparison(

@@ -28,7 +28,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.reporting.figures import interval, signed
+    from luthier.reporting.figures import format_interval, format_signed
 
     asked = call.arguments
     runs = {"student": asked.run, "without the teacher": asked.without, "teacher": asked.teacher}
@@ -40,7 +40,7 @@ def act(call: Call) -> int:
     text = call.console.table(("", *found), rows)
     if asked.without:
         change = _scores(asked.without).compare(_scores(asked.run), only={"loss"})["loss"]
-        said = f"{signed(change.change.value)} {interval(change.change, sign=True)}"
+        said = f"{format_signed(change.change.value)} {format_interval(change.change, sign=True)}"
         text += f"\n\nHeld-out loss with the teacher, less that without: {said}, {change.verdict}."
         record["change_of_loss"] = {"value": change.change.value, "low": change.change.low, "high": change.change.high}
     call.console.data(text, record)
@@ -49,15 +49,15 @@ def act(call: Call) -> int:
 
 def _of(run: Path, answers: int, tokens: int) -> dict[str, str]:
     """What is known of a run, in words; what its answers cost is measured in a process of its own."""
-    from luthier.reporting.figures import count, interval, number, size
+    from luthier.reporting.figures import format_count, format_interval, format_number, format_size
     from luthier.reporting.record import RunRecord
 
     record = RunRecord.load(run / "record.json")
-    found = {"parameters": count(record.model.parameters or 0)}
+    found = {"parameters": format_count(record.model.parameters or 0)}
     for one in record.comparisons:
         score = one.after or one.before
         if one.name in MEASURED and score is not None:
-            found[one.name.replace("_", " ")] = f"{number(score.value)} {interval(score)}"
+            found[one.name.replace("_", " ")] = f"{format_number(score.value)} {format_interval(score)}"
     words = ["measure", str(run), "--answers", str(answers), "--tokens", str(tokens), "--json"]
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "luthier", *words], capture_output=True, text=True, check=False
@@ -66,11 +66,11 @@ def _of(run: Path, answers: int, tokens: int) -> dict[str, str]:
         return found | {"answers": _why(done.stderr)}
     cost = json.loads(done.stdout)
     return found | {
-        "weights": size(cost["weights"]),
-        "artifact": size(cost["artifact"]),
-        "first token after": f"{number(cost['first_token'])} s",
-        "tokens a second": number(cost["tokens_per_second"]) if cost["tokens_per_second"] else "",
-        "memory": size(cost["memory"]),
+        "weights": format_size(cost["weights"]),
+        "artifact": format_size(cost["artifact"]),
+        "first token after": f"{format_number(cost['first_token'])} s",
+        "tokens a second": format_number(cost["tokens_per_second"]) if cost["tokens_per_second"] else "",
+        "memory": format_size(cost["memory"]),
     }
 
 

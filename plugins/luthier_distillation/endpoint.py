@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError, ResourceError
-from luthier.fetch.endpoint import key_in, post
+from luthier.fetch.endpoint import api_key, post_json
 
 if TYPE_CHECKING:
     import httpx
@@ -94,9 +94,9 @@ class Endpoint:
         if self.top:
             body |= {"logprobs": True, "top_logprobs": self.top}
         try:
-            said = post(
+            said = post_json(
                 self._client, f"{self.url}/chat/completions", body, self.tries,
-                key_in(self.secret, where="method.teacher.secret"),
+                api_key(self.secret, where="method.teacher.secret"),
             )  # fmt: skip
             return [_reply(choice) for choice in said["choices"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:

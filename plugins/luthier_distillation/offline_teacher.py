@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
-from luthier.contracts.batch import Batch
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import Batch, TokenSequence
 from luthier.data import content_hashes as identity
-from luthier.data.shared_prefixes import sequences
+from luthier.data.shared_prefixes import token_sequences
 from luthier.errors import RecipeError, ResourceError
-from luthier.training.checkpoint_files import digest
+from luthier.training.checkpoint_files import sha256_of_file
 from luthier_distillation.teacher import Told
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 MANIFEST, FORMAT = "teacher.json", 1
 
 
-class Kept:
+class OfflineTeacher:
     """A teacher that is not there: the distribution of each token is its kept part, the rest spread evenly."""
 
     bytes = 0
@@ -47,14 +46,14 @@ class Kept:
 
     def check(self, student: PreTrainedTokenizerBase) -> None:
         """RecipeError for another vocabulary, ResourceError where a file is not as it was written."""
-        if self.manifest["tokenizer"] != identity.of_tokenizer(student):
+        if self.manifest["tokenizer"] != identity.hash_of_tokenizer(student):
             raise RecipeError(
                 "What the teacher said is kept for another tokenizer than the student's.",
                 where="method.kept",
                 hint="Write it again with this student: luthier cache-teacher.",
             )
         for name, expected in self.manifest["sha256"].items():
-            if not (self.folder / name).is_file() or digest(self.folder / name) != expected:
+            if not (self.folder / name).is_file() or sha256_of_file(self.folder / name) != expected:
                 raise ResourceError(
                     f"{name} is missing or not as it was written.",
                     where=str(self.folder),
@@ -66,7 +65,7 @@ class Kept:
         laid = np.full(batch.input_ids.numel(), -1, dtype=np.int64)
         found = [self._nothing]
         begin = 0
-        for number, each in zip(batch.ends, sequences(batch), strict=True):
+        for number, each in zip(batch.ends, token_sequences(batch), strict=True):
             places = batch.boundaries[number] + np.flatnonzero(each.weights[1:])
             if len(places):
                 found.append(self._of(each))
@@ -118,7 +117,7 @@ class Kept:
         width = (0, min(self.manifest["top"], self.manifest["width"]))
         return np.empty(width, np.int64), np.empty(width, np.float32), np.empty(0, np.float32)
 
-    def _of(self, sequence: Tokens) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def _of(self, sequence: TokenSequence) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         place = self._places.get(int(keys([sequence])[0]))
         if place is None:
             raise RecipeError(
@@ -152,7 +151,7 @@ def spread(ids: Tensor, log_probs: Tensor, left: Tensor, width: int) -> Tensor:
     return torch.log_softmax(whole, dim=-1)
 
 
-def keys(given: Iterable[Tokens]) -> NDArray[np.uint64]:
+def keys(given: Iterable[TokenSequence]) -> NDArray[np.uint64]:
     """8 bytes of a hash of ids and weights each."""
     found = [hashlib.blake2b(each.ids.tobytes() + each.weights.tobytes(), digest_size=8) for each in given]
     return np.frombuffer(b"".join(each.digest() for each in found), np.uint64)

@@ -14,7 +14,7 @@ from torch import nn
 from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
 from luthier.models.loading import decoder_layers
-from luthier.workflows.artifact import MANIFEST
+from luthier.workflows.artifact import ARTIFACT_MANIFEST
 from luthier_distillation.layers import Choice
 from luthier_distillation.width import Importance, narrow, strongest
 
@@ -110,7 +110,9 @@ class Pruned:
         return {
             **base,
             "kind": f"{base['kind']}, pruned",
-            "sha256": identity.of([base.get("sha256") or base, stays.layers, *([narrowed] if narrowed else [])]),
+            "sha256": identity.content_hash(
+                [base.get("sha256") or base, stays.layers, *([narrowed] if narrowed else [])]
+            ),
             "layers": stays.layers,
             **narrowed,
             "parent": base,
@@ -118,7 +120,7 @@ class Pruned:
 
     def restore(self, folder: Path) -> None:
         """Keep what the run kept, without measuring anything."""
-        kept = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["model"]
+        kept = json.loads((folder / ARTIFACT_MANIFEST).read_text(encoding="utf-8"))["model"]
         heads, neurons = ([_numbers(each) for each in kept[name]] if name in kept else None for name in _NARROWED)
         self._given = Stays(list(kept["layers"]), heads, neurons)
 

@@ -10,13 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.collate import collate
 from luthier.data.examples import prompt_of
 from luthier.errors import DataError
-from luthier.inference.generation import answered
+from luthier.inference.generation import generate_from_tokens
 from luthier_distillation import student_teacher_inputs as sides
 from luthier_distillation.sequences import Asked, Found, Kept, Prompts, Writers
 
@@ -109,10 +108,10 @@ def _written(
 ) -> list[Answer]:
     """In the dtype of the weights: at one token a time, casting all of them costs more than it saves."""
     with torch.autocast(next(network.parameters()).device.type, enabled=False):
-        return answered(network, tokenizer, prompts, sampling, numbers=numbers)
+        return generate_from_tokens(network, tokenizer, prompts, sampling, numbers=numbers)
 
 
-def _prompt(tokens: Tokens, first: int) -> NDArray[np.int32]:
+def _prompt(tokens: TokenSequence, first: int) -> NDArray[np.int32]:
     """The first tokens, where it is said how many; else what comes before the last answer, or all without one."""
     if first:
         return tokens.ids[: min(first, len(tokens) - 1)]
@@ -122,8 +121,8 @@ def _prompt(tokens: Tokens, first: int) -> NDArray[np.int32]:
     return tokens.ids[: int(np.flatnonzero(tokens.weights[: trained[-1]] == 0)[-1]) + 1]
 
 
-def _answered(prompt: NDArray[np.int32], ids: Sequence[int]) -> Tokens:
+def _answered(prompt: NDArray[np.int32], ids: Sequence[int]) -> TokenSequence:
     whole = np.concatenate([prompt, np.array(ids, dtype=np.int32)])
     weights = np.zeros(len(whole), dtype=np.float32)
     weights[len(prompt) :] = 1
-    return Tokens(whole, weights)
+    return TokenSequence(whole, weights)

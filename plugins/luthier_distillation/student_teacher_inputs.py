@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import sequences
+from luthier.data.shared_prefixes import token_sequences
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -20,14 +19,14 @@ SHOWN = "teacher_messages"
 """The key of an example under which stand the messages that the teacher is shown, where they are others."""
 
 
-def tokens(example: Example, tokenizer: PreTrainedTokenizerBase, *, asking: bool) -> Tokens:
+def tokens(example: Example, tokenizer: PreTrainedTokenizerBase, *, asking: bool) -> TokenSequence:
     """Plain text as a whole, of a conversation the assistant's turns; with `asking`, also what nobody answered yet."""
     if "text" in example and "messages" not in example:
-        return encode.text(example, tokenizer)
+        return encode.encode_text(example, tokenizer)
     if asking and not any(turn["role"] == "assistant" for turn in example["messages"]):
-        ids = encode.context(example, tokenizer)
-        return Tokens(ids, np.zeros(len(ids), np.float32))
-    return encode.conversation(example, tokenizer)
+        ids = encode.encode_prompt(example, tokenizer)
+        return TokenSequence(ids, np.zeros(len(ids), np.float32))
+    return encode.encode_conversation(example, tokenizer)
 
 
 def shown(example: Example) -> Example:
@@ -35,9 +34,9 @@ def shown(example: Example) -> Example:
     return {**example, "messages": example[SHOWN]} if SHOWN in example else example
 
 
-def of_row(batch: Batch) -> list[tuple[Tokens, Tokens]]:
+def of_row(batch: Batch) -> list[tuple[TokenSequence, TokenSequence]]:
     """For each row of a batch what the student reads and what the teacher reads; waits for the device."""
-    every = iter(sequences(batch))
+    every = iter(token_sequences(batch))
     found = [[next(every) for _ in row] for row in batch.rows]
     return [(each[0], each[-1]) for each in found]
 
@@ -46,7 +45,7 @@ def apart(batch: Batch) -> tuple[Batch, Batch]:
     """The student's batch and the teacher's, rows in the same order; one batch where each row is one sequence."""
     if all(len(row) == 1 for row in batch.rows):
         return batch, batch
-    blocks: list[list[tuple[Tokens, Tokens]]] = [[] for _ in range(len(batch.input_ids))]
+    blocks: list[list[tuple[TokenSequence, TokenSequence]]] = [[] for _ in range(len(batch.input_ids))]
     for row, pair in zip(batch.rows, of_row(batch), strict=True):
         blocks[batch.boundaries[row[0]] // batch.input_ids.shape[1]].append(pair)
     ours, theirs = (

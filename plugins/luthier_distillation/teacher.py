@@ -15,7 +15,7 @@ from luthier.contracts.batch import Batch
 from luthier.contracts.model import Model
 from luthier.errors import RecipeError, ResourceError
 from luthier.models.attention import network_inputs
-from luthier.models.lm_head import Head, bare, find_head, last_hidden_state
+from luthier.models.lm_head import LMHead, find_lm_head, last_hidden_state, unwrapped
 from luthier_distillation.activations import Watch
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Live:
             )
         self.models = models
         self.shares = {name: share / sum(shares.values()) for name, share in shares.items()}
-        self._loaded: list[tuple[nn.Module, Head, float]] = []
+        self._loaded: list[tuple[nn.Module, LMHead, float]] = []
 
     @property
     def tokenizers(self) -> dict[str, PreTrainedTokenizerBase]:
@@ -72,7 +72,7 @@ class Live:
         """`where` int64 [n] says which places of the flattened batch are asked about; `watch` looks on meanwhile."""
         asked, width = [], 0
         for number, (network, head, share) in enumerate(self._networks(where.device)):
-            config = bare(network).config
+            config = unwrapped(network).config
             inputs = network_inputs(batch, config)
             with watch.during(network, inputs) if watch and number == 0 else nullcontext():
                 hidden = last_hidden_state(network, inputs)
@@ -94,11 +94,11 @@ class Live:
         """What they keep in memory, estimated without loading them."""
         return sum(_bytes(model) for model in self.models.values())
 
-    def _networks(self, device: torch.device) -> list[tuple[nn.Module, Head, float]]:
+    def _networks(self, device: torch.device) -> list[tuple[nn.Module, LMHead, float]]:
         if not self._loaded:
             for name, model in self.models.items():
                 network = model.network().to(device).eval().requires_grad_(False)
-                self._loaded.append((network, find_head(network), self.shares[name]))
+                self._loaded.append((network, find_lm_head(network), self.shares[name]))
         return self._loaded
 
 
@@ -106,7 +106,7 @@ class Live:
 class _Said:
     """Heads with the hidden states of the tokens that are asked about, and the share of each."""
 
-    asked: list[tuple[Head, Tensor, float]]
+    asked: list[tuple[LMHead, Tensor, float]]
     width: int
 
     def __call__(self, rows: slice, temperature: float, width: int) -> Tensor:
@@ -124,12 +124,12 @@ class _Said:
 
 def _bytes(model: Model) -> int:
     """Of the weights in their dtype; 0 where the architecture would have to be fetched first."""
-    from luthier.models.trainable_parameters import weights
-    from luthier.workflows.planning.estimate import BYTES
+    from luthier.models.trainable_parameters import count_parameters
+    from luthier.workflows.planning.estimate import DTYPE_BYTES
 
     unchanged: Any = nn.Identity()
     try:
-        total = weights(model, unchanged).total
+        total = count_parameters(model, unchanged).total
     except ResourceError:
         return 0
-    return total * BYTES[getattr(getattr(model, "loading", None), "dtype", "auto")]
+    return total * DTYPE_BYTES[getattr(getattr(model, "loading", None), "dtype", "auto")]

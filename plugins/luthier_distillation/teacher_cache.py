@@ -16,16 +16,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from luthier.contracts.batch import Row
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.data import content_hashes as identity
-from luthier.inference.log_probabilities import batches
-from luthier.training.checkpoint_files import digest
-from luthier.training.language_model import shifted
+from luthier.inference.log_probabilities import packed_batches
+from luthier.training.checkpoint_files import sha256_of_file
+from luthier.training.language_model import shifted_targets
 from luthier_distillation.offline_teacher import FORMAT, MANIFEST, keys, spread
 from luthier_distillation.teacher import Live, Told
 
-Both = tuple[Tokens, Tokens]
+Both = tuple[TokenSequence, TokenSequence]
 """A sequence as the student reads it, and as the teacher is shown it, which ends in the same trained tokens."""
 PART = 2**15  # trained tokens of a part, at least
 CHUNK = 256  # tokens whose logits exist at once
@@ -48,11 +47,11 @@ class Keeper:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / MANIFEST).unlink(missing_ok=True)
         lineages = {name: model.lineage() for name, model in self.teacher.models.items()}
-        who = identity.of([FORMAT, lineages, self.teacher.shares, self.top])
+        who = identity.content_hash([FORMAT, lineages, self.teacher.shares, self.top])
         sums, told, size, width = {}, np.zeros(4), 0, 0
         for number, part in enumerate(_parts(asked)):
             file = self.folder / f"part-{number:05}.safetensors"
-            name = identity.of([who, *(keys(side).tolist() for side in zip(*part, strict=True))])
+            name = identity.content_hash([who, *(keys(side).tolist() for side in zip(*part, strict=True))])
             made = _described(file, name)
             if made is None:
                 self._make(file, name, part)
@@ -61,7 +60,7 @@ class Keeper:
             numbers, width = json.loads(made["told"]), int(made["width"])
             told += np.array([*numbers[:3], 0])
             told[3] = max(told[3], numbers[3])
-            sums[file.name], size = digest(file), size + file.stat().st_size
+            sums[file.name], size = sha256_of_file(file), size + file.stat().st_size
             heard(f"{int(told[0]):,} tokens kept")
         for file in set(self.folder.glob("part-*.safetensors")) - {self.folder / name for name in sums}:
             file.unlink()  # of other data
@@ -85,8 +84,8 @@ class Keeper:
         order: list[int] = []
         kept: list[tuple[Tensor, Tensor, Tensor]] = []
         told, width = torch.zeros(4, dtype=torch.float64), 0
-        for group, batch in batches([Row((shown,)) for _, shown in part], self.device):
-            where = shifted(batch)[1].nonzero().flatten()
+        for group, batch in packed_batches([Row((shown,)) for _, shown in part], self.device):
+            where = shifted_targets(batch)[1].nonzero().flatten()
             said = self.teacher(batch, where)
             order += group
             width = said.width

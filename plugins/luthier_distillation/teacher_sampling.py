@@ -14,8 +14,8 @@ from luthier.data import content_hashes as identity
 from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
 from luthier.errors import DataError, RecipeError
-from luthier.inference.generation import answered
-from luthier.records.events import whole_lines
+from luthier.inference.generation import generate_from_tokens
+from luthier.records.events import complete_lines
 from luthier_distillation.answers import FromTeacher
 from luthier_distillation.endpoint import Endpoint, Reply
 from luthier_distillation.student_teacher_inputs import muted, shown
@@ -82,13 +82,13 @@ class Asking:
                 seen = shown(self.data.prompt(example))
                 seen = {**seen, "messages": prompt_of(seen)}
                 chance = [asdict(self.sampling), number if self.sampling.temperature else 0]
-                yield identity.of([lineage, seen["messages"], seen.get("tools"), chance]), example, seen
+                yield identity.content_hash([lineage, seen["messages"], seen.get("tools"), chance]), example, seen
                 number += 1
 
     def _known(self) -> dict[str, list[Reply]]:
         """What was answered before; a line that was cut off is cut away."""
         file = self.folder / REPLIES
-        lines = whole_lines(file) if file.is_file() else []
+        lines = complete_lines(file) if file.is_file() else []
         file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         return {line["key"]: [Reply(**reply) for reply in line["replies"]] for line in lines}
 
@@ -97,8 +97,8 @@ class Asking:
         if isinstance(teacher, Endpoint):
             return teacher.replies([example["messages"] for example in asked], self.sampling)
         network, tokenizer = self.method.live.writer(self.device)
-        prompts = [encode.context(example, tokenizer) for example in asked]
-        answers = iter(answered(network, tokenizer, prompts, self.sampling, numbers=numbers))
+        prompts = [encode.encode_prompt(example, tokenizer) for example in asked]
+        answers = iter(generate_from_tokens(network, tokenizer, prompts, self.sampling, numbers=numbers))
         each = zip(*[answers] * self.sampling.num_samples, strict=True)
         return [[Reply(answer.text, answer.finish) for answer in group] for group in each]
 

@@ -33,7 +33,7 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
             "The model chooses among whole answers of its members, which no loss trains: set stages=[evaluate], "
             "or teach a network what it says."
         )
-    if model == OUTPUTS and adaptation == "luthier.models.adaptation.Full":
+    if model == OUTPUTS and adaptation == "luthier.models.adaptation.FullFineTuning":
         yield (
             "adaptation=full would move every weight of every member, and one folder of weights cannot hold them: "
             "choose adaptation=gate, mixing or lora, or set stages=[evaluate]."

@@ -10,8 +10,8 @@ from luthier.contracts.trust import Trust
 from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
-from luthier.models.adaptation import ADAPTER
-from luthier.models.loading import in_dtype
+from luthier.models.adaptation import ADAPTER_NAME
+from luthier.models.loading import cast_weights
 from luthier.workflows import artifact
 from luthier.workflows.earlier_run import EarlierRun
 
@@ -74,7 +74,7 @@ class MergedAdapters(EarlierRun):
 
     def network(self) -> nn.Module:
         loaded = artifact.load(self.path, vouched=self.trust.names)
-        names = [ADAPTER, *list(self.runs)[1:]]
+        names = [ADAPTER_NAME, *list(self.runs)[1:]]
         tuner: Any = getattr(loaded.network, "base_model", None)
         if not loaded.manifest["trained"] or not hasattr(tuner, "add_weighted_adapter"):
             raise RecipeError(
@@ -88,7 +88,7 @@ class MergedAdapters(EarlierRun):
         loaded.use(COMBINED)
         network = loaded.merged()
         if self.loading.dtype != "auto":
-            in_dtype(network, self.loading.torch_dtype(self.config))
+            cast_weights(network, self.loading.torch_dtype(self.config))
         return self._dressed(network)
 
     def lineage(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class MergedAdapters(EarlierRun):
         return {
             "kind": "merged adapters",
             "name": " + ".join(self.runs),
-            "sha256": identity.of([[each["sha256"] for each in lineages.values()], how]),
+            "sha256": identity.content_hash([[each["sha256"] for each in lineages.values()], how]),
             "dtype": self.loading.dtype,
             "merging": how,
             "runs": lineages,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import nn
 
 from luthier.errors import RecipeError
-from luthier.workflows.artifact import MANIFEST
+from luthier.workflows.artifact import ARTIFACT_MANIFEST
 from luthier_ensemble.merge import Merge
 from luthier_ensemble.merging.linear import Linear
 
@@ -77,7 +77,7 @@ class GreedySoup:
 
     def restore(self, folder: Path) -> None:
         """Take the models that the run chose."""
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
         self.chosen = list(manifest["model"]["chosen"])
 
     def network(self) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
-from luthier.models.adaptation import ByName
+from luthier.models.adaptation import NamedWeightsAdaptation
 from luthier_ensemble.network import EnsembleNetwork
 
 
@@ -42,7 +42,7 @@ class TokenGate(nn.Module):
         return torch.log_softmax(logits, dim=-1)
 
 
-class Mixing(ByName):
+class Mixing(NamedWeightsAdaptation):
     """Freeze the members of an ensemble and learn how much each counts, the same for every token."""
 
     def __call__(self, network: nn.Module) -> nn.Module:
@@ -53,7 +53,7 @@ class Mixing(ByName):
         raise _part_of_none()
 
 
-class Gate(ByName):
+class Gate(NamedWeightsAdaptation):
     """Freeze the members of an ensemble and learn how much each counts for each next token (Jacobs et al., 1991)."""
 
     def __call__(self, network: nn.Module) -> nn.Module:

@@ -19,12 +19,12 @@ from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.fetch import cache
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 from luthier.models.digests import weights_digest
-from luthier.models.loading import Loading, load_network, without_bars
-from luthier.models.safety import shards
-from luthier.models.stored import Stored
-from luthier.models.tokenizers import settle
+from luthier.models.loading import LoadSettings, load_network, without_progress_bars
+from luthier.models.safety import weight_files
+from luthier.models.stored import StoredModel
+from luthier.models.tokenizers import configure_tokenizer
 from luthier_ensemble.merging.merging import Merging
 from luthier_ensemble.plan import everywhere, merge, stacked
 from luthier_ensemble.vocabulary_alignment import aligned
@@ -64,7 +64,7 @@ class Merge:
         compile: bool = False,
         chat_template: str | None = None,
     ) -> None:
-        self.loading = Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
         self.models, self.merging, self.base, self.vocabulary = models, merging, base, vocabulary
         if len(models) < 1:
             raise RecipeError(
@@ -101,7 +101,7 @@ class Merge:
                     where=f"model.models.{name}",
                     hint="Only models with the same tokens merge; model.vocabulary=aligned merges what they share.",
                 )
-        settle(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
         return tokenizer
 
     @cached_property
@@ -125,7 +125,7 @@ class Merge:
     def tried(self) -> nn.Module:
         """The same network, which is kept nowhere."""
         _ = self.tokenizer
-        with tempfile.TemporaryDirectory(dir=cache.folder("models"), prefix=".tmp-merge-") as folder:
+        with tempfile.TemporaryDirectory(dir=cache.cache_folder("models"), prefix=".tmp-merge-") as folder:
             self._write(Path(folder))
             return load_network(Path(folder), self.loading, self.config, owner="The merged model")
 
@@ -134,14 +134,14 @@ class Merge:
         """The merged weights, made when they are first asked for."""
         _ = self.tokenizer  # which refuses other vocabularies before anything is read
         made_of = [VERSION, self._lineages, type(self.merging).__name__, vars(self.merging), self.base, self.vocabulary]
-        return once(cache.folder("models") / f"merge-{identity.of(made_of)[:24]}", self._write)
+        return build_once(cache.cache_folder("models") / f"merge-{identity.content_hash(made_of)[:24]}", self._write)
 
     def lineage(self) -> dict[str, Any]:
         """With the lineage of each model, and how they were merged."""
         return {
             "kind": "merge",
             "name": " + ".join(self.models),
-            "sha256": weights_digest(shards(self.folder, owner="The merged model")),
+            "sha256": weights_digest(weight_files(self.folder, owner="The merged model")),
             "dtype": self.loading.dtype,
             "merging": {"kind": type(self.merging).__name__, "base": self.base, **vars(self.merging)},
             "models": self._lineages,
@@ -174,15 +174,17 @@ class Merge:
 def _weights(name: str, model: Model, tied: Mapping[str, str], places: ExitStack) -> Weights:
     """A model's files; those of a model that does not lie in files are written for as long as they are read."""
     aliases = tied if model.config.tie_word_embeddings else {}
-    if isinstance(model, Stored):
+    if isinstance(model, StoredModel):
         return Weights(name, model.folder(), aliases)
-    folder = Path(places.enter_context(tempfile.TemporaryDirectory(dir=cache.folder("models"), prefix=".tmp-merge-")))
+    folder = Path(
+        places.enter_context(tempfile.TemporaryDirectory(dir=cache.cache_folder("models"), prefix=".tmp-merge-"))
+    )
     network: Any = model.network()
     if hasattr(network, "peft_config"):
         raise RecipeError(
             f"{name} has an adapter beside its weights.", where=f"model.models.{name}", hint="Set its merge: true."
         )
-    with without_bars():
+    with without_progress_bars():
         network.save_pretrained(folder)
     return Weights(name, folder, aliases)
 

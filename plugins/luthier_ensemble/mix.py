@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from luthier.models.lm_head import Head, head_of
+from luthier.models.lm_head import LMHead, lm_head_of
 from luthier_ensemble.combining.combining import Combining
 
 
@@ -41,8 +41,8 @@ class Mix(nn.Module):
         self._members = list(members.values())  # a plain list: their weights are theirs
 
     @property
-    def heads(self) -> list[Head]:
-        return [head_of(member) for member in self._members]
+    def heads(self) -> list[LMHead]:
+        return [lm_head_of(member) for member in self._members]
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
         """All that the logits of given hidden states depend on, the members' heads included."""

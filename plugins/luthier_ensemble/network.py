@@ -13,8 +13,8 @@ from transformers import PretrainedConfig
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from luthier.errors import RecipeError
-from luthier.inference.generation.kv_cache import cache_for
-from luthier.models.lm_head import bare, forward, virtual_tokens
+from luthier.inference.generation.kv_cache import kv_cache_for
+from luthier.models.lm_head import hidden_states_and_logits, unwrapped, virtual_token_count
 from luthier_ensemble.combining.combining import Combining
 from luthier_ensemble.mix import Mix
 
@@ -25,7 +25,11 @@ class Members(nn.ModuleList):
     def forward(self, caches: Sequence[Any], inputs: Mapping[str, Any]) -> tuple[Tensor, list[Tensor]]:
         """The last hidden states of all, [B, T, ΣH], and the logits of each at the last position, [B, V]."""
         hidden, logits = zip(
-            *(forward(member, {**inputs, **cache}) for member, cache in zip(self, caches, strict=True)), strict=True
+            *(
+                hidden_states_and_logits(member, {**inputs, **cache})
+                for member, cache in zip(self, caches, strict=True)
+            ),
+            strict=True,
         )
         return torch.cat(hidden, dim=-1), list(logits)
 
@@ -58,14 +62,14 @@ class EnsembleNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.members = Members(members.values())
-        heads = [cast("Any", bare(member)).get_output_embeddings() for member in members.values()]
+        heads = [cast("Any", unwrapped(member)).get_output_embeddings() for member in members.values()]
         widths = [int(head.weight.shape[-1]) for head in heads]
         self.mix = Mix(members, combining, int(config.vocab_size), widths)
-        self.generation_config = getattr(bare(self.members[0]), "generation_config", None)
+        self.generation_config = getattr(unwrapped(self.members[0]), "generation_config", None)
 
     @property
     def virtual_tokens(self) -> int:
-        return max(virtual_tokens(member) for member in self.members)
+        return max(virtual_token_count(member) for member in self.members)
 
     def get_decoder(self) -> nn.Module:
         return self.members
@@ -75,20 +79,20 @@ class EnsembleNetwork(nn.Module):
 
     @property
     def supports_gradient_checkpointing(self) -> bool:
-        return all(bare(member).supports_gradient_checkpointing for member in self.members)
+        return all(unwrapped(member).supports_gradient_checkpointing for member in self.members)
 
     def gradient_checkpointing_enable(self, **settings: Any) -> None:
         for member in self.members:
-            bare(member).gradient_checkpointing_enable(**settings)  # type: ignore[operator]
+            unwrapped(member).gradient_checkpointing_enable(**settings)  # type: ignore[operator]
 
     def set_attn_implementation(self, name: str) -> None:
         for member in self.members:
-            bare(member).set_attn_implementation(name)  # type: ignore[operator]
+            unwrapped(member).set_attn_implementation(name)  # type: ignore[operator]
         self.config._attn_implementation = name
 
     @property
     def _no_split_modules(self) -> list[str]:
-        return [name for member in self.members for name in cast("Any", bare(member))._no_split_modules or ()]
+        return [name for member in self.members for name in cast("Any", unwrapped(member))._no_split_modules or ()]
 
     def save_pretrained(self, folder: Path) -> None:
         raise RecipeError(
@@ -106,7 +110,7 @@ class EnsembleNetwork(nn.Module):
 
     def new_cache(self, room: int) -> Caches:
         """A cache for each member, with room for so many tokens a row."""
-        return Caches([cache_for(member, room) for member in self.members])
+        return Caches([kv_cache_for(member, room) for member in self.members])
 
     def forward(
         self,

@@ -11,10 +11,10 @@ from transformers import PretrainedConfig
 
 from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
-from luthier.models.loading import Loading, dress, in_dtype
-from luthier.models.sequence_classification import judges
-from luthier.models.tokenizers import settle
-from luthier.models.trainable_parameters import outline
+from luthier.models.loading import LoadSettings, cast_weights, prepare_network
+from luthier.models.sequence_classification import is_reward_model
+from luthier.models.tokenizers import configure_tokenizer
+from luthier.models.trainable_parameters import meta_network
 from luthier_ensemble.combining.combining import Combining
 from luthier_ensemble.network import EnsembleNetwork
 
@@ -61,7 +61,7 @@ class Ensemble:
                     where=f"model.members.{name}",
                     hint="Members with other tokens can vote on whole answers: model=vote.",
                 )
-        settle(tokenizer, self.config, chat_template=self.chat_template)
+        configure_tokenizer(tokenizer, self.config, chat_template=self.chat_template)
         return tokenizer
 
     @cached_property
@@ -89,14 +89,14 @@ class Ensemble:
 
     def network(self) -> nn.Module:
         network: Any = self._joined({name: member.network() for name, member in self.members.items()})
-        loading = Loading(self.dtype, network.config._attn_implementation, self.gradient_checkpointing)
+        loading = LoadSettings(self.dtype, network.config._attn_implementation, self.gradient_checkpointing)
         if self.dtype != "auto":
-            in_dtype(network, loading.torch_dtype(self.config))
-        return dress(network, loading)
+            cast_weights(network, loading.torch_dtype(self.config))
+        return prepare_network(network, loading)
 
     def outline(self) -> nn.Module:
         """The network on the meta device."""
-        return self._joined({name: outline(member) for name, member in self.members.items()})
+        return self._joined({name: meta_network(member) for name, member in self.members.items()})
 
     def lineage(self) -> dict[str, Any]:
         """With the lineage of each member, and how they are combined."""
@@ -106,7 +106,7 @@ class Ensemble:
         return {
             "kind": "ensemble",
             "name": " + ".join(self.members),
-            "sha256": identity.of([weights, combining]),
+            "sha256": identity.content_hash([weights, combining]),
             "dtype": self.dtype,
             "combining": combining,
             "members": members,
@@ -122,7 +122,7 @@ class Ensemble:
                     hint="Members read the same packed texts, so give them the same.",
                 )
         for name, each in networks.items():
-            if judges(each):
+            if is_reward_model(each):
                 raise RecipeError(f"{name} judges and finds no next token likely.", where=f"model.members.{name}")
         config = deepcopy(self.config)
         config._attn_implementation = _attention(network)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from luthier.models.trainable_parameters import outline
+from luthier.models.trainable_parameters import meta_network
 from luthier_ensemble.weights import Weights
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def aligned(weights: Mapping[str, Weights], models: Mapping[str, Model], first: 
 
 def _tables(model: Model) -> frozenset[str]:
     """The names of weights with a row for each token."""
-    network: Any = outline(model)
+    network: Any = meta_network(model)
     modules = [network.get_input_embeddings(), network.get_output_embeddings()]
     return frozenset(
         f"{name}.{weight}"

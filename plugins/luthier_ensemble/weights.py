@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from luthier.models.safety import shards
+from luthier.models.safety import weight_files
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Weights:
     def places(self) -> dict[str, Path]:
         """The file of each stored tensor."""
         found: dict[str, Path] = {}
-        for file in shards(self.folder, owner=self.name):
+        for file in weight_files(self.folder, owner=self.name):
             with safe_open(file, framework="pt") as stored:
                 found |= dict.fromkeys(stored.keys(), file)
         return found

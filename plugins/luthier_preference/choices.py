@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.fields import further, text
+from luthier.data.formats.fields import further_fields, text_field
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ class Choices:
         asked = row.get("input")
         if not isinstance(asked, list) or not asked or not isinstance(asked[-1], dict):
             raise DataError("`input` is no conversation.")
-        question = text(asked[-1], "content")
+        question = text_field(asked[-1], "content")
         options = {letter.upper(): said for letter, said in _OPTION.findall(question)}
-        right = text(row, "ideal").strip()[:1].upper()
+        right = text_field(row, "ideal").strip()[:1].upper()
         wrong = [said for letter, said in options.items() if letter != right]
         if right not in options or not wrong:
             raise DataError(f"{row['ideal']!r} is none of the options {', '.join(options)}, or the only one.")
         counts["further_options"] += len(wrong) - 1
         prompt = question.strip() if self.shown else _OPTION.sub("", question).strip()
         return {
-            **further(row, ("input", "ideal"), counts),
+            **further_fields(row, ("input", "ideal"), counts),
             "messages": [{"role": "user", "content": prompt}],
             "chosen": [{"role": "assistant", "content": options[right]}],
             "rejected": [{"role": "assistant", "content": wrong[0]}],

@@ -14,13 +14,13 @@ from luthier.contracts.adaptation import Adaptation
 from luthier.contracts.batch import Batch, Row
 from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
-from luthier.contracts.preferences import PairLoss, Pairs
+from luthier.contracts.preferences import PairLoss, PreferencePairs
 from luthier.contracts.training import Loss, Measure, Optimizer
 from luthier.data import encoding as encode
-from luthier.data.shared_prefixes import sums
+from luthier.data.shared_prefixes import sequence_sums
 from luthier.errors import DataError
-from luthier.evaluation.bootstrap import means, ratio
-from luthier.training.language_model import shifted
+from luthier.evaluation.bootstrap import ratio, row_means
+from luthier.training.language_model import shifted_targets
 from luthier_preference.preference_method import AnswerMethod
 from luthier_preference.reference_use import uses_reference
 
@@ -54,25 +54,25 @@ class DirectPreference(AnswerMethod):
                 f"{type(self).__name__} learns from pairs, and the example has no `chosen` and `rejected` answer.",
                 hint="Use data.format=preference; method=kto learns from single answers that are liked or not.",
             )
-        answers = [encode.continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
-        return encode.together(answers, {"margin": float(example.get("margin") or 0.0)})
+        answers = [encode.encode_continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
+        return encode.row_with_shared_prefix(answers, {"margin": float(example.get("margin") or 0.0)})
 
     def loss(self, batch: Batch) -> Loss:
         pairs = self.pairs(self.computable(batch))
         losses = self.objective(pairs)
         return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _told(pairs, self.asks_reference))
 
-    def pairs(self, batch: Batch) -> Pairs:
+    def pairs(self, batch: Batch) -> PreferencePairs:
         """The log-probabilities of a batch's answers, with gradients."""
         found = self.sequence_log_probs(batch).view(-1, 2)
-        weights = shifted(batch)[1].view(batch.input_ids.shape)
-        tokens = sums(weights, batch).view(-1, 2)
+        weights = shifted_targets(batch)[1].view(batch.input_ids.shape)
+        tokens = sequence_sums(weights, batch).view(-1, 2)
 
         def reference() -> tuple[Tensor, Tensor]:
             before = self.before(batch).view(-1, 2)
             return before[:, 0], before[:, 1]
 
-        return Pairs(found[:, 0], found[:, 1], tokens[:, 0], tokens[:, 1], batch.values["margin"], reference)
+        return PreferencePairs(found[:, 0], found[:, 1], tokens[:, 0], tokens[:, 1], batch.values["margin"], reference)
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         return self.measured(rows)["loss"]
@@ -99,7 +99,7 @@ class DirectPreference(AnswerMethod):
             for name, value in values.items():
                 found = statistics.setdefault(name, np.zeros(len(rows)))
                 found[group] = value.double().cpu().numpy()
-        return {name: means(found) for name, found in statistics.items()}
+        return {name: row_means(found) for name, found in statistics.items()}
 
 
 def _wins(difference: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def _wins(difference: Tensor) -> Tensor:
     return (difference > 0).float() + 0.5 * (difference == 0).float()
 
 
-def _told(pairs: Pairs, asks_reference: bool) -> dict[str, tuple[Tensor, Tensor]]:
+def _told(pairs: PreferencePairs, asks_reference: bool) -> dict[str, tuple[Tensor, Tensor]]:
     """The metrics of a step as sums over pairs; log-probabilities in nats an answer."""
     told = {
         "chosen_log_prob": pairs.chosen,

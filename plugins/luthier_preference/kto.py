@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
-from luthier.contracts.preferences import AnswerLoss, Answers
+from luthier.contracts.preferences import AnswerLoss, RatedAnswers
 from luthier.contracts.training import Loss, Measure, Optimizer
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import sequences
+from luthier.data.shared_prefixes import token_sequences
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import ratio
-from luthier.models.reference_policy import switched_off
+from luthier.models.reference_policy import adaptation_disabled
 from luthier_preference.preference_method import AnswerMethod
 
 if TYPE_CHECKING:
@@ -52,8 +51,8 @@ class Unpaired(AnswerMethod):
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         if "chosen" in example and "rejected" in example:
-            pair = [encode.continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
-            return encode.together(pair, {"liked": 1.0})
+            pair = [encode.encode_continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
+            return encode.row_with_shared_prefix(pair, {"liked": 1.0})
         told = example.get("liked")
         if (liked := LIKED.get(told.lower() if isinstance(told, str) else told)) is None:
             raise DataError(
@@ -62,19 +61,19 @@ class Unpaired(AnswerMethod):
             )
         messages = example["messages"]
         answer = {**example, "messages": messages[:-1], "answer": messages[-1:]}
-        return Row((encode.continuation(answer, "answer", tokenizer),), {"liked": liked})
+        return Row((encode.encode_continuation(answer, "answer", tokenizer),), {"liked": liked})
 
     def loss(self, batch: Batch) -> Loss:
         answers = self.answers(self.computable(batch))
         losses = self.objective(answers)
         return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _told(answers))
 
-    def answers(self, batch: Batch) -> Answers:
+    def answers(self, batch: Batch) -> RatedAnswers:
         """The log-ratios of a batch's answers, with gradients."""
         gained = self.sequence_log_probs(batch) - self.before(batch)
         first = batch.values["liked"] > 0
         liked = [first[number] ^ (place > 0) for number, row in enumerate(batch.rows) for place in range(len(row))]
-        return Answers(gained, torch.stack(liked) if liked else first, lambda: self._drift(batch, gained))
+        return RatedAnswers(gained, torch.stack(liked) if liked else first, lambda: self._drift(batch, gained))
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         return self.measured(rows)["loss"]
@@ -105,13 +104,13 @@ class Unpaired(AnswerMethod):
             return gained.detach().mean() if len(gained) else gained.sum()
         if not self.adapted or not batch.rows:
             return gained.new_zeros(())
-        mixed = self.computable(collate([_mismatched(sequences(batch))]).to(batch.input_ids.device))
+        mixed = self.computable(collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device))
         now = self.sequence_log_probs(mixed)
-        with switched_off(self.network, self.adaptation):
+        with adaptation_disabled(self.network, self.adaptation):
             return (now - self.sequence_log_probs(mixed)).mean()
 
 
-def _mismatched(answered: Sequence[Tokens]) -> list[Row]:
+def _mismatched(answered: Sequence[TokenSequence]) -> list[Row]:
     """Each prompt with the answer of another sequence."""
     starts = [int(np.argmax(each.weights != 0)) for each in answered]
     rows = []
@@ -119,16 +118,16 @@ def _mismatched(answered: Sequence[Tokens]) -> list[Row]:
         other = (place + 1) % len(answered)
         answer, begin = answered[other], starts[other]
         ids = np.concatenate([prompt.ids[:start], answer.ids[begin:]])
-        rows.append(Row((Tokens(ids, np.concatenate([prompt.weights[:start], answer.weights[begin:]])),)))
+        rows.append(Row((TokenSequence(ids, np.concatenate([prompt.weights[:start], answer.weights[begin:]])),)))
     return rows
 
 
-def _right(answers: Answers) -> Tensor:
+def _right(answers: RatedAnswers) -> Tensor:
     rose = (answers.ratio > 0).float() + 0.5 * (answers.ratio == 0).float()
     return torch.where(answers.liked, rose, 1 - rose)
 
 
-def _told(answers: Answers) -> dict[str, tuple[Tensor, Tensor]]:
+def _told(answers: RatedAnswers) -> dict[str, tuple[Tensor, Tensor]]:
     ratio_, liked = answers.ratio.detach(), answers.liked.float()
     count = torch.full_like(ratio_.sum(), len(ratio_))
     return {

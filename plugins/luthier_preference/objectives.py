@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from luthier.contracts.preferences import PairLoss, Pairs
+from luthier.contracts.preferences import PairLoss, PreferencePairs
 from luthier.errors import RecipeError
 
 
 def sigmoid(
-    pairs: Pairs,
+    pairs: PreferencePairs,
     *,
     beta: float = 0.1,
     label_smoothing: float = 0.0,
@@ -33,7 +33,7 @@ def sigmoid(
     return _smoothed(beta * _difference(pairs, normalised) - offset * pairs.margin, label_smoothing)
 
 
-def robust(pairs: Pairs, *, beta: float = 0.1, label_smoothing: float = 0.1) -> Tensor:
+def robust(pairs: PreferencePairs, *, beta: float = 0.1, label_smoothing: float = 0.1) -> Tensor:
     """(-(1 - ε) log σ(h) + ε log σ(-h)) / (1 - 2ε): unbiased where a share ε of the labels is flipped.
 
     Chowdhury et al., 2024, equation 12.
@@ -44,12 +44,12 @@ def robust(pairs: Pairs, *, beta: float = 0.1, label_smoothing: float = 0.1) -> 
     return (-(1 - label_smoothing) * logsigmoid(h) + label_smoothing * logsigmoid(-h)) / (1 - 2 * label_smoothing)
 
 
-def hinge(pairs: Pairs, *, beta: float = 0.1) -> Tensor:
+def hinge(pairs: PreferencePairs, *, beta: float = 0.1) -> Tensor:
     """max(0, 1 - h): SLiC's hinge on DPO's difference (Liu et al., 2024, RSO, equation 10)."""
     return torch.relu(1 - beta * pairs.difference)
 
 
-def ipo(pairs: Pairs, *, beta: float = 0.1, normalised: bool = True) -> Tensor:
+def ipo(pairs: PreferencePairs, *, beta: float = 0.1, normalised: bool = True) -> Tensor:
     """(r_w - r_l - 1 / 2β)²: a difference to reach and not to exceed (Azar et al., 2023, equation 17).
 
     `normalised` takes log-ratios a token, as the paper's authors do in their results.
@@ -57,7 +57,7 @@ def ipo(pairs: Pairs, *, beta: float = 0.1, normalised: bool = True) -> Tensor:
     return (_difference(pairs, normalised) - 1 / (2 * beta)).square()
 
 
-def exo(pairs: Pairs, *, beta: float = 0.1, label_smoothing: float = 1e-3) -> Tensor:
+def exo(pairs: PreferencePairs, *, beta: float = 0.1, label_smoothing: float = 1e-3) -> Tensor:
     """KL((σ(h), σ(-h)) ‖ (1 - ε, ε)): the reverse KL to the smoothed preference (Ji et al., 2024, equation 16)."""
     if not 0 < label_smoothing < 1:
         raise RecipeError("exo compares with smoothed labels: 0 < label_smoothing < 1.", where="method.objective")
@@ -66,7 +66,7 @@ def exo(pairs: Pairs, *, beta: float = 0.1, label_smoothing: float = 1e-3) -> Te
     return h.sigmoid() * (logsigmoid(h) - kept) + (-h).sigmoid() * (logsigmoid(-h) - flipped)
 
 
-def nca(pairs: Pairs, *, beta: float = 0.1) -> Tensor:
+def nca(pairs: PreferencePairs, *, beta: float = 0.1) -> Tensor:
     """-log σ(β r_w) - ½ log σ(-β r_w) - ½ log σ(-β r_l): each answer by itself, so that the chosen one does not fall.
 
     Chen et al., 2024, equation 11 for two answers.
@@ -75,7 +75,7 @@ def nca(pairs: Pairs, *, beta: float = 0.1) -> Tensor:
     return -logsigmoid(chosen) - 0.5 * logsigmoid(-chosen) - 0.5 * logsigmoid(-rejected)
 
 
-def apo_zero(pairs: Pairs, *, beta: float = 0.1) -> Tensor:
+def apo_zero(pairs: PreferencePairs, *, beta: float = 0.1) -> Tensor:
     """1 - σ(β r_w) + σ(β r_l): the chosen answers rise, the rejected ones fall (D'Oosterlinck et al., 2024, eq. 7).
 
     For data whose chosen answers are better than what the model would say.
@@ -83,7 +83,7 @@ def apo_zero(pairs: Pairs, *, beta: float = 0.1) -> Tensor:
     return 1 - (beta * pairs.chosen_ratio).sigmoid() + (beta * pairs.rejected_ratio).sigmoid()
 
 
-def apo_down(pairs: Pairs, *, beta: float = 0.1) -> Tensor:
+def apo_down(pairs: PreferencePairs, *, beta: float = 0.1) -> Tensor:
     """σ(β r_w) + 1 - σ(h): both fall, the rejected answers further (D'Oosterlinck et al., 2024, equation 8).
 
     For data whose chosen answers are worse than what the model would say.
@@ -91,12 +91,12 @@ def apo_down(pairs: Pairs, *, beta: float = 0.1) -> Tensor:
     return (beta * pairs.chosen_ratio).sigmoid() + 1 - (beta * pairs.difference).sigmoid()
 
 
-def simpo(pairs: Pairs, *, beta: float = 2.0, margin: float = 1.0, label_smoothing: float = 0.0) -> Tensor:
+def simpo(pairs: PreferencePairs, *, beta: float = 2.0, margin: float = 1.0, label_smoothing: float = 0.0) -> Tensor:
     """-log σ(β (log p_w / |w| - log p_l / |l|) - γ), without a reference (Meng et al., 2024, equation 6)."""
     return _smoothed(beta * (pairs.chosen_mean - pairs.rejected_mean) - margin, label_smoothing)
 
 
-def cpo(pairs: Pairs, *, beta: float = 0.1, nll: float = 1.0, label_smoothing: float = 0.0) -> Tensor:
+def cpo(pairs: PreferencePairs, *, beta: float = 0.1, nll: float = 1.0, label_smoothing: float = 0.0) -> Tensor:
     """-log σ(β (log p_w - log p_l)) - α log p_w / |w|, without a reference (Xu et al., 2024, equations 5 and 6).
 
     `nll` is the weight α of the likelihood of the chosen answer, a token.
@@ -104,7 +104,7 @@ def cpo(pairs: Pairs, *, beta: float = 0.1, nll: float = 1.0, label_smoothing: f
     return _smoothed(beta * (pairs.chosen - pairs.rejected), label_smoothing) - nll * pairs.chosen_mean
 
 
-def orpo(pairs: Pairs, *, beta: float = 0.1, nll: float = 1.0) -> Tensor:
+def orpo(pairs: PreferencePairs, *, beta: float = 0.1, nll: float = 1.0) -> Tensor:
     """-log p_w / |w| - β log σ(log odds_w - log odds_l), odds = P / (1 - P), P = p^(1 / |y|), without a reference.
 
     Hong et al., 2024, equations 6 and 7. `nll` is the weight of the first term.
@@ -113,13 +113,13 @@ def orpo(pairs: Pairs, *, beta: float = 0.1, nll: float = 1.0) -> Tensor:
     return -nll * pairs.chosen_mean - beta * logsigmoid(odds)
 
 
-def likelihood(pairs: Pairs) -> Tensor:
+def likelihood(pairs: PreferencePairs) -> Tensor:
     """-log p_w / |w|: supervised fine-tuning on the chosen answers, a term for mixtures (RPO, Pang et al., 2024)."""
     return -pairs.chosen_mean
 
 
 def mixture(
-    pairs: Pairs, *, objectives: dict[str, PairLoss] | None = None, weights: dict[str, float] | None = None
+    pairs: PreferencePairs, *, objectives: dict[str, PairLoss] | None = None, weights: dict[str, float] | None = None
 ) -> Tensor:
     """Σ weight · objective over the named objectives; one without a weight counts once."""
     terms: Mapping[str, PairLoss] = objectives or {}
@@ -133,7 +133,7 @@ def mixture(
     return torch.stack([told.get(name, 1.0) * objective(pairs) for name, objective in terms.items()]).sum(0)
 
 
-def _difference(pairs: Pairs, normalised: bool) -> Tensor:
+def _difference(pairs: PreferencePairs, normalised: bool) -> Tensor:
     if not normalised:
         return pairs.difference
     return pairs.chosen_ratio / pairs.chosen_tokens - pairs.rejected_ratio / pairs.rejected_tokens

@@ -14,11 +14,11 @@ from luthier.contracts.adaptation import Adaptation
 from luthier.contracts.batch import Batch, Row
 from luthier.contracts.model import Model
 from luthier.contracts.training import Optimizer
-from luthier.data.shared_prefixes import computable, sequences
-from luthier.inference.log_probabilities import batches
-from luthier.models.lm_head import find_head
-from luthier.models.reference_policy import switched_off, switches
-from luthier.reporting.figures import size
+from luthier.data.shared_prefixes import token_sequences, with_supported_prefixes
+from luthier.inference.log_probabilities import packed_batches
+from luthier.models.lm_head import find_lm_head
+from luthier.models.reference_policy import adaptation_disabled, can_disable_adaptation
+from luthier.reporting.figures import format_size
 from luthier.training.language_model import LanguageModelMethod
 from luthier_preference.displacement import Displacement
 from luthier_preference.reference_log_probabilities import Reference
@@ -49,7 +49,7 @@ class AnswerMethod(LanguageModelMethod):
     @property
     def switches(self) -> bool:
         """Whether the reference is the network with its adaptation switched off."""
-        return switches(self.adaptation) and not getattr(self, "_brings_adapter", False)
+        return can_disable_adaptation(self.adaptation) and not getattr(self, "_brings_adapter", False)
 
     def setup(self, stage: str) -> None:
         """Compute the reference of all that is trained and validated on, with the network while it is as it came."""
@@ -67,7 +67,7 @@ class AnswerMethod(LanguageModelMethod):
                 if blocks is not None:
                     self.reference.learn((blocks.row(number) for number in range(blocks.row_count)), fresh)
         kept = f"log-probabilities of {len(self.reference):,} answers, computed once"
-        self.facts["Reference"] = f"{kept}: {size(self.reference.size)}"
+        self.facts["Reference"] = f"{kept}: {format_size(self.reference.size)}"
 
     def memory(self, rows: int) -> dict[str, int]:
         """Bytes for two answers a row, at 12 each."""
@@ -81,7 +81,7 @@ class AnswerMethod(LanguageModelMethod):
         """log p_ref of each sequence, float32 [len(batch.ends)], without gradients."""
         if KEPT in batch.values:
             return batch.values[KEPT]
-        with switched_off(self.network, self.adaptation) if self.adapted else torch.no_grad():
+        with adaptation_disabled(self.network, self.adaptation) if self.adapted else torch.no_grad():
             return self.sequence_log_probs(batch)
 
     def in_batches(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
@@ -90,12 +90,12 @@ class AnswerMethod(LanguageModelMethod):
             yield group, self._with_reference(batch)
 
     def _packed(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
-        for group, batch in batches(rows, next(self.network.parameters()).device):
+        for group, batch in packed_batches(rows, next(self.network.parameters()).device):
             yield group, self.computable(batch)
 
     def computable(self, batch: Batch) -> Batch:
         """The batch as the network can compute it; that a prompt is computed twice is said."""
-        return computable(batch, self.network, self.warnings)
+        return with_supported_prefixes(batch, self.network, self.warnings)
 
     def learn_reference(self, rows: Sequence[Row]) -> None:
         """Have the reference of rows that are about to be measured."""
@@ -111,7 +111,7 @@ class AnswerMethod(LanguageModelMethod):
 
     def _with_reference(self, batch: Batch) -> Batch:
         if self.asks_reference and not self.switches:
-            batch.values[KEPT] = self.reference.of(sequences(batch)).to(batch.input_ids.device)
+            batch.values[KEPT] = self.reference.of(token_sequences(batch)).to(batch.input_ids.device)
         return batch
 
     @torch.no_grad()
@@ -119,7 +119,7 @@ class AnswerMethod(LanguageModelMethod):
         """The log-probability of each sequence of the rows under the network as it came."""
         mine = getattr(self, "network", None), getattr(self, "head", None)
         training = network.training
-        self.network, self.head = network.eval(), find_head(network)
+        self.network, self.head = network.eval(), find_lm_head(network)
         try:
             found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
             for group, batch in self._packed(rows):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.fields import number, text
+from luthier.data.formats.fields import number_field, text_field
 from luthier.data.records import Tally
-from luthier.data.state import state_of
+from luthier.data.state import source_state
 from luthier.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class RatedPairs:
         tally = self.tally = Tally()
         waiting: dict[str, list[Example]] = defaultdict(list)
         for one in self.texts:
-            rating = number(one, self.rating)
+            rating = number_field(one, self.rating)
             others = waiting[one["split"]]
-            other = next((each for each in others if abs(number(each, self.rating) - rating) >= self.gap), None)
+            other = next((each for each in others if abs(number_field(each, self.rating) - rating) >= self.gap), None)
             if other is None:
                 others.append(one)
                 continue
@@ -59,12 +59,12 @@ class RatedPairs:
             )
 
     def _pair(self, one: Example, other: Example) -> Example:
-        worse, better = sorted((one, other), key=lambda each: number(each, self.rating))
+        worse, better = sorted((one, other), key=lambda each: number_field(each, self.rating))
         return {
             "messages": [{"role": "user", "content": self.ask}],
-            "chosen": [{"role": "assistant", "content": text(better, "text")}],
-            "rejected": [{"role": "assistant", "content": text(worse, "text")}],
-            "margin": number(better, self.rating) - number(worse, self.rating),
+            "chosen": [{"role": "assistant", "content": text_field(better, "text")}],
+            "rejected": [{"role": "assistant", "content": text_field(worse, "text")}],
+            "margin": number_field(better, self.rating) - number_field(worse, self.rating),
             "where": one["where"],
             "split": one["split"],
         }
@@ -88,7 +88,7 @@ class RatedPairs:
 
     def state(self) -> Any:
         """That of the texts; None where it cannot be told."""
-        return state_of(self.texts)
+        return source_state(self.texts)
 
     def quarantine_into(self, folder: Path) -> None:
         """Let the texts that cannot be used be kept there."""

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.model import Model
 from luthier.data import content_hashes as identity
 from luthier.fetch import cache
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 
 Score = Callable[[nn.Module, list[Row]], NDArray[np.float32]]
 """The log-probability of each sequence of the rows under a network, float32 [sequences]."""
@@ -54,11 +54,15 @@ class Reference:
         if not unknown:
             return
         together = np.concatenate(keys)
-        name = identity.of([self.model.lineage(), _precision(), hashlib.sha256(together.tobytes()).hexdigest()])
-        folder = once(cache.folder("references") / name[:32], lambda place: self._make(place, unknown, network))
+        name = identity.content_hash(
+            [self.model.lineage(), _precision(), hashlib.sha256(together.tobytes()).hexdigest()]
+        )
+        folder = build_once(
+            cache.cache_folder("references") / name[:32], lambda place: self._make(place, unknown, network)
+        )
         self._keep(together, load_file(folder / "log_probs.safetensors")["log_probs"])
 
-    def of(self, sequences: Iterable[Sequence]) -> torch.Tensor:
+    def of(self, sequences: Iterable[TokenSequence]) -> torch.Tensor:
         """float32 [sequences]; KeyError for one that was never learnt."""
         keys = _keys(sequences)
         places = np.searchsorted(self._keys, keys).clip(max=max(0, len(self._keys) - 1))
@@ -78,7 +82,7 @@ class Reference:
         self._values = np.concatenate([self._values, values])[places]
 
 
-def _keys(sequences: Iterable[Sequence]) -> NDArray[np.uint64]:
+def _keys(sequences: Iterable[TokenSequence]) -> NDArray[np.uint64]:
     """8 bytes of a hash of ids and weights each."""
     found = [hashlib.blake2b(each.ids.tobytes() + each.weights.tobytes(), digest_size=8) for each in sequences]
     return np.frombuffer(b"".join(each.digest() for each in found), np.uint64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.contracts.preferences import PairLoss, Pairs
+from luthier.contracts.preferences import PairLoss, PreferencePairs
 from luthier.errors import RecipeError
 
 
@@ -21,7 +21,7 @@ def uses_reference(objective: PairLoss) -> bool:
         asked = True
         return torch.tensor([-4.0, -3.0]), torch.tensor([-5.0, -2.0])
 
-    pairs = Pairs(
+    pairs = PreferencePairs(
         chosen=torch.tensor([-3.0, -6.0]),
         rejected=torch.tensor([-5.0, -4.0]),
         chosen_tokens=torch.tensor([2.0, 3.0]),

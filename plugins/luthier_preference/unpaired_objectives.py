@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.contracts.preferences import Answers
+from luthier.contracts.preferences import RatedAnswers
 
 
-def kto(answers: Answers, *, beta: float = 0.1, liked: float = 1.0, disliked: float = 1.0) -> Tensor:
+def kto(answers: RatedAnswers, *, beta: float = 0.1, liked: float = 1.0, disliked: float = 1.0) -> Tensor:
     """λ_D (1 - σ(β (r - z))) for a liked answer, λ_U (1 - σ(β (z - r))) for another, z the drift.
 
     Ethayarajh et al., 2024, equation 8; `liked` and `disliked` are λ_D and λ_U.
@@ -18,7 +18,7 @@ def kto(answers: Answers, *, beta: float = 0.1, liked: float = 1.0, disliked: fl
     return torch.where(answers.liked, good, bad)
 
 
-def apo_unpaired(answers: Answers, *, beta: float = 0.1, liked: float = 1.0, disliked: float = 1.0) -> Tensor:
+def apo_unpaired(answers: RatedAnswers, *, beta: float = 0.1, liked: float = 1.0, disliked: float = 1.0) -> Tensor:
     """λ_D (1 - σ(β r)) for a liked answer, λ_U σ(β r) for another: APO-zero, answer by answer.
 
     D'Oosterlinck et al., 2024, equation 7.

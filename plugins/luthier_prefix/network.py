@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import Cache, DynamicCache
 
 from luthier.errors import RecipeError
-from luthier.models.attention import NAME, Packing
+from luthier.models.attention import PACKED_ATTENTION, Packing
 
 
 class Prefixed(PeftModelForCausalLM, ABC):
@@ -108,11 +108,11 @@ class Prefixed(PeftModelForCausalLM, ABC):
 
     def _refuse_what_does_not_fit(self, packing: Packing) -> None:
         config = self.base_model.config.get_text_config()
-        if config._attn_implementation != NAME:
+        if config._attn_implementation != PACKED_ATTENTION:
             raise RecipeError(
                 f"{config._attn_implementation} attention cannot put virtual tokens before each sequence.",
                 where="model.attn_implementation",
-                hint=f"Set model.attn_implementation={NAME}.",
+                hint=f"Set model.attn_implementation={PACKED_ATTENTION}.",
             )
         most, longest = getattr(config, "max_position_embeddings", None), max(packing.seen_lengths(0))
         if most is not None and longest + self.virtual_tokens > most:

@@ -11,7 +11,7 @@ from torch import nn
 from luthier.errors import RecipeError
 from luthier.models.adaptation import PeftAdaptation
 from luthier.models.attention import KNOWN_LAYERS
-from luthier.models.lm_head import virtual_tokens
+from luthier.models.lm_head import virtual_token_count
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -77,7 +77,7 @@ class VirtualTokens(PeftAdaptation):
                 where="adaptation",
                 hint="Choose an adaptation that changes weights, such as lora.",
             )
-        if virtual_tokens(network):
+        if virtual_token_count(network):
             raise RecipeError(
                 "The network reads virtual tokens already, and what stands before a text is one thing.",
                 where="adaptation",

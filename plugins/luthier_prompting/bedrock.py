@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from luthier.contracts.examples import Example
-from luthier.data.formats import Format
+from luthier.data.formats.format import Format
 from luthier.data.formats.prompt_completion import PromptCompletion
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Record
-from luthier.data.sources.files import stamp
+from luthier.data.sources.files import file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import ByHash, Splits
+from luthier.data.splits import HashSplits, Splits
 from luthier.errors import DataError, RecipeError
 from luthier.errors.suggestions import nearest
-from luthier.fetch.packages import digest
+from luthier.fetch.packages import sha256_of_file
 from luthier_prompting.demonstration import Demonstration
 
 VERSION = "bedrock-2026-05-14"
@@ -40,7 +40,7 @@ class BedrockTemplates(RecordsSource):
     file: str
     template: str | None = None
     format: Format | str = field(default_factory=PromptCompletion)
-    splits: Splits = field(default_factory=ByHash)
+    splits: Splits = field(default_factory=HashSplits)
     rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
@@ -94,10 +94,10 @@ class BedrockTemplates(RecordsSource):
         return Path(self.file).expanduser()
 
     def files_now(self) -> Any:
-        return [str(self._path.absolute()), *stamp(self._path)]
+        return [str(self._path.absolute()), *file_state(self._path)]
 
     def origin(self) -> dict[str, Any]:
-        file = {"name": self.file, "sha256": digest(self._path), "bytes": self._path.stat().st_size}
+        file = {"name": self.file, "sha256": sha256_of_file(self._path), "bytes": self._path.stat().st_size}
         return {"files": [file]}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from luthier.contracts.predictor import Conversation, Predictor
 from luthier.errors import RecipeError
 from luthier.evaluation.metrics.metric import Metric
-from luthier.evaluation.questions import Turn
+from luthier.evaluation.questions import Question
 from luthier.evaluation.tasks.classification import Classification
 
 
@@ -37,7 +37,7 @@ class Calibrated(Classification):
             raise RecipeError("There is no text without content to calibrate by.", where="evaluation.task.nothing")
         self.nothing = nothing
 
-    def scores(self, subject: Predictor, turns: Sequence[Turn], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
+    def scores(self, subject: Predictor, turns: Sequence[Question], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
         """log p(label | text) - log p(label | nothing), but for a constant of each turn."""
         asked = [turn.about(text) for turn in turns for text in self.nothing]
         names = [json.dumps(conversation, sort_keys=True, default=str) for conversation in asked]

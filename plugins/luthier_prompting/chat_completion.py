@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 
 from luthier.errors import ResourceError
-from luthier.fetch.endpoint import post
+from luthier.fetch.endpoint import post_json
 
 
 def said(client: httpx.Client, address: str, asked: dict[str, Any], *, key: str, tries: int, hint: str) -> str:
     """What it says to a chat completion; ResourceError with `hint` where no words come."""
     try:
-        found = post(client, f"{address}/chat/completions", asked, tries, key)
+        found = post_json(client, f"{address}/chat/completions", asked, tries, key)
         return str(found["choices"][0]["message"]["content"] or "")
     except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ResourceError(f"No instruction came from {address}: {error}.", hint=hint) from error

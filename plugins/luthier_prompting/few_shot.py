@@ -109,7 +109,7 @@ class FewShot(Prompt):
     def _size(self, shown: Sequence[Demonstration]) -> int:
         """The tokens of a conversation of one word with these examples; it has all columns that the template asks."""
         asked = {**self.pool[0].columns, "messages": [{"role": "user", "content": "?"}]}
-        return len(encode.context(self.frame(asked, shown), self._tokenizer))
+        return len(encode.encode_prompt(self.frame(asked, shown), self._tokenizer))
 
     def _take(self, pool: list[Demonstration], order: Selection, tokenizer: PreTrainedTokenizerBase) -> None:
         self.pool, self.order, self._tokenizer = pool, order, tokenizer

@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, meta
 from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from luthier.data.encoding.template_check import vet
+from luthier.data.encoding.template_check import check_template
 from luthier.errors import DataError, RecipeError, Refused
 from luthier.errors.suggestions import nearest
 
@@ -33,7 +33,9 @@ class Wording:
                 f"The template is no Jinja: {error.message}, in its line {error.lineno}.", where="prompt.template"
             ) from error
         examples = [{"question": _WORD, "text": _WORD, "answer": _WORD}] * 4
-        vet(source, "The template of the prompt", given=[{**dict.fromkeys(self.names, _WORD), EXAMPLES: examples}])
+        check_template(
+            source, "The template of the prompt", given=[{**dict.fromkeys(self.names, _WORD), EXAMPLES: examples}]
+        )
 
     @property
     def shows_examples(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.contracts.examples import Example
-from luthier.contracts.prompt import Prompt, PromptJudge
+from luthier.contracts.prompt import Prompt, PromptScorer
 from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
 from luthier_prompting.bedrock import RESULTS, results
@@ -78,7 +78,7 @@ class Searched(Prompt):
             if "prompt_template" in example:
                 self.bedrock = example
 
-    def choose(self, judge: PromptJudge) -> None:
+    def choose(self, judge: PromptScorer) -> None:
         found = [one.strip() for proposals in self.proposals.values() for one in proposals(self.pool)]
         instructions = list(dict.fromkeys(["", *found]))
         sets = self._example_sets()
@@ -114,7 +114,7 @@ class Searched(Prompt):
         """The tokens of a conversation of one word with these examples."""
         columns = self.pool[0].columns if self.pool else {}
         asked = Candidate("", self.template, shown)({**columns, "messages": [ASKS]})
-        return len(encode.context(asked, self._tokenizer))
+        return len(encode.encode_prompt(asked, self._tokenizer))
 
     def __call__(self, example: Example) -> Example:
         return self.chosen(example)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.fields import text
+from luthier.data.formats.fields import text_field
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -48,13 +48,13 @@ class FillIn:
         return ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
-        for sentence in END.split(text(row, self.content)):
+        for sentence in END.split(text_field(row, self.content)):
             sentence = sentence.strip(" -*#|>")
             amounts = AMOUNT.findall(sentence)
             if len(amounts) == 1 and self.shortest <= len(sentence) <= self.longest:
-                question = "\n\n".join([self.instruction, text(row, self.title), AMOUNT.sub(BLANK, sentence)])
+                question = "\n\n".join([self.instruction, text_field(row, self.title), AMOUNT.sub(BLANK, sentence)])
                 answer = {"role": "assistant", "content": amounts[0]}
-                name = text(row, self.id)
+                name = text_field(row, self.id)
                 return {"messages": [{"role": "user", "content": question}, answer], "relevant": [name], "id": name}
         counts["without_an_amount"] += 1
         return None

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luthier.data.formats import Format
+from luthier.data.formats.format import Format
 from luthier.data.formats.prompt_completion import PromptCompletion
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Record
-from luthier.data.sources.files import stamp
+from luthier.data.sources.files import file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import ByHash, Splits
-from luthier.fetch.packages import digest
+from luthier.data.splits import HashSplits, Splits
+from luthier.fetch.packages import sha256_of_file
 from luthier_retrieval.documents.shipped import FOLDER
 
 FILE, NAME = FOLDER / "questions.jsonl", "luthier_retrieval/questions.jsonl"
@@ -27,7 +27,7 @@ class Questions(RecordsSource):
     """
 
     format: Format | str = field(default_factory=PromptCompletion)
-    splits: Splits = field(default_factory=ByHash)
+    splits: Splits = field(default_factory=HashSplits)
     rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
@@ -39,8 +39,8 @@ class Questions(RecordsSource):
         return JsonLines().records(FILE, NAME)
 
     def files_now(self) -> Any:
-        return list(stamp(FILE))
+        return list(file_state(FILE))
 
     def origin(self) -> dict[str, Any]:
-        file = {"name": NAME, "sha256": digest(FILE), "bytes": FILE.stat().st_size}
+        file = {"name": NAME, "sha256": sha256_of_file(FILE), "bytes": FILE.stat().st_size}
         return {"files": [file], "licence": "Apache-2.0"}

@@ -83,9 +83,9 @@ class Retrieval(Prompt):
         """Bring the index up to date with the documents; one that came with an artifact stays as it is."""
         if self.finding is not None:
             return
-        counted = [identity.of_tokenizer(tokenizer), self.chunk, self.overlap]
-        name = identity.of([self.documents.place, counted, self.search.identity()])[:32]
-        store = Store(cache.folder("retrieval") / name, self.at_once)
+        counted = [identity.hash_of_tokenizer(tokenizer), self.chunk, self.overlap]
+        name = identity.content_hash([self.documents.place, counted, self.search.identity()])[:32]
+        store = Store(cache.cache_folder("retrieval") / name, self.at_once)
         built = store.update(self.documents, Chunks(tokenizer, self.chunk, self.overlap), self.search)
         if not built.passages:
             raise DataError("The documents hold no text.", where="prompt.documents")
@@ -159,7 +159,7 @@ class Retrieval(Prompt):
     def _size(self, example: Example, place: int, shown: Sequence[Passage]) -> int:
         messages = self._laid(example, place, shown)
         after = len(example["messages"]) - place - 1
-        return len(encode.context({"messages": messages[: len(messages) - after]}, self._tokenizer))
+        return len(encode.encode_prompt({"messages": messages[: len(messages) - after]}, self._tokenizer))
 
     def save(self, folder: Path) -> None:
         self._store.copy(folder / FOLDER)

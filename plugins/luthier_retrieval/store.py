@@ -21,7 +21,7 @@ from filelock import FileLock
 from luthier.data import content_hashes as identity
 from luthier.errors import DataError, ResourceError
 from luthier.fetch import cache
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
 from luthier_retrieval.searches import Kept, Search
@@ -79,7 +79,7 @@ class Store:
         segments are rewritten from what they hold: those that lose a document, and small ones, so that there are never
         many. Another process that builds the same is waited for.
         """
-        if not cache.is_read_only():
+        if not cache.cache_is_read_only():
             self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock") if self.folder.is_dir() else nullcontext():
             before = self.segments()
@@ -154,13 +154,13 @@ class Store:
             passages += [there[row] for row in rows]
             kept.append(Kept(segment.folder, rows))
         documents, passages = documents + batch.documents, passages + batch.passages
-        name = identity.of([[each.name, each.digest] for each in documents])[:24]
+        name = identity.content_hash([[each.name, each.digest] for each in documents])[:24]
 
         def make(folder: Path) -> None:
             write(folder, documents, passages)
             search.write(folder, [passage.searched for passage in passages], kept)
 
-        return Segment(once(self.folder / name, make))
+        return Segment(build_once(self.folder / name, make))
 
     def _commit(self, segments: Sequence[Segment]) -> None:
         """Replace the manifest at once, then remove what no longer counts."""

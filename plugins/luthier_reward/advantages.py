@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from luthier.contracts.policy_gradients import Advantage, Rewarded
+from luthier.contracts.policy_gradients import Advantage, RewardedAnswers
 from luthier.errors import RecipeError
 
 
-def grpo(rewarded: Rewarded, *, epsilon: float = 1e-4) -> Tensor:
+def grpo(rewarded: RewardedAnswers, *, epsilon: float = 1e-4) -> Tensor:
     """(r - mean) / (std + ε) over the answers to the same prompt.
 
     Shao et al., 2024, section 4.1.2; the standard deviation is that of a sample, with n - 1 below the fraction bar.
@@ -24,23 +24,23 @@ def grpo(rewarded: Rewarded, *, epsilon: float = 1e-4) -> Tensor:
     return centred / (_deviation(centred) + epsilon)
 
 
-def dr_grpo(rewarded: Rewarded) -> Tensor:
+def dr_grpo(rewarded: RewardedAnswers) -> Tensor:
     """r - mean over the answers to the same prompt, not divided by anything (Liu et al., 2025, section 3.2)."""
     return rewarded.sums - rewarded.sums.nanmean(-1, keepdim=True)
 
 
-def rloo(rewarded: Rewarded) -> Tensor:
+def rloo(rewarded: RewardedAnswers) -> Tensor:
     """r - the mean of the other answers to the prompt (Ahmadian et al., 2024, section 3.3); 0 where it is alone."""
     count = (~rewarded.rewards.isnan()).sum(-1, keepdim=True)
     return dr_grpo(rewarded) * count / (count - 1).clamp_min(1)
 
 
-def remax(rewarded: Rewarded) -> Tensor:
+def remax(rewarded: RewardedAnswers) -> Tensor:
     """r - the reward of the likeliest answer to the same prompt (Li et al., 2024, equation 5)."""
     return rewarded.sums - rewarded.greedy().unsqueeze(-1)
 
 
-def reinforce_pp(rewarded: Rewarded, *, baseline: bool = False) -> Tensor:
+def reinforce_pp(rewarded: RewardedAnswers, *, baseline: bool = False) -> Tensor:
     """The reward less the penalties from here on, normalised over all tokens of the step.
 
     REINFORCE++ (Hu, 2025, section 3); with `baseline` the mean over the answers to the prompt is subtracted first.
@@ -52,7 +52,7 @@ def reinforce_pp(rewarded: Rewarded, *, baseline: bool = False) -> Tensor:
     return rewarded.normalised(rewards.unsqueeze(-1) - ahead)
 
 
-def gae(rewarded: Rewarded, *, gamma: float = 1.0, lam: float = 0.95, whiten: bool = True) -> Tensor:
+def gae(rewarded: RewardedAnswers, *, gamma: float = 1.0, lam: float = 0.95, whiten: bool = True) -> Tensor:
     """Generalised advantage estimation (Schulman et al., 2016, equation 16) on a value head, as PPO uses it.
 
     The reward comes with the last token of an answer, the penalties with each; `whiten` normalises over the step.
@@ -96,7 +96,7 @@ def needs(advantage: Advantage) -> Needs:
 
         return make
 
-    tried = Rewarded(
+    tried = RewardedAnswers(
         torch.tensor([[1.0, 0.0], [0.5, 1.0]]),
         torch.full((2, 2, 3), 0.1),
         torch.tensor([[3, 2], [1, 3]]),

@@ -18,7 +18,7 @@ from torch import nn
 from luthier.contracts.model import Model
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import DataError, RecipeError
-from luthier.inference.generation.stops import cut, stop_tokens
+from luthier.inference.generation.stops import cut_at_stop, stop_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class EngineRollout(ABC):
         ids, log_probs = list(written.ids), list(written.log_probs)
         ended = bool(ids) and ids[-1] in stops
         said = str(self.model.tokenizer.decode(ids[: len(ids) - ended], skip_special_tokens=True))
-        before = cut(said, self.sampling.stop)
+        before = cut_at_stop(said, self.sampling.stop)
         finish: Any = "stop" if ended or before is not None else "length"
         return Answer(ids, said if before is None else before, log_probs, log_probs, finish)
 

@@ -11,26 +11,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
-from luthier.contracts.policy_gradients import Advantage, Surrogate
+from luthier.contracts.policy_gradients import Advantage, PolicyLoss, PolicyTokens
 from luthier.contracts.rewards import Reward
 from luthier.contracts.training import Loss, Optimizer
 from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
-from luthier.data.shared_prefixes import sequences
+from luthier.data.shared_prefixes import token_sequences
 from luthier.errors import DataError, RecipeError
-from luthier.models.lm_head import bare
-from luthier.training.language_model import LanguageModelMethod, shifted
+from luthier.models.lm_head import unwrapped
+from luthier.training.language_model import LanguageModelMethod, shifted_targets
 from luthier_reward import held_out
-from luthier_reward import policy_losses as surrogates
 from luthier_reward import reward_hacking as watch
 from luthier_reward.advantages import needs
 from luthier_reward.divergence import Divergence
-from luthier_reward.reference_policy import Anchor, predicted
-from luthier_reward.reward_runner import Jury
+from luthier_reward.reference_policy import ReferencePolicy, predicted
+from luthier_reward.reward_runner import RewardRunner
 from luthier_reward.rollout import Rollout
 from luthier_reward.rollout_log import SampleFile
 from luthier_reward.rollouts import Rollouts
@@ -64,7 +62,7 @@ class Grpo(LanguageModelMethod):
         adaptation: Adaptation,
         optimizer: Optimizer,
         *,
-        objective: Surrogate,
+        objective: PolicyLoss,
         advantage: Advantage,
         reward: Reward,
         kl: Divergence,
@@ -98,12 +96,12 @@ class Grpo(LanguageModelMethod):
         self.samples_every, self.samples = samples_every, samples
         self.needs = needs(advantage)
         self.measures = held_out.measures(reward)
-        self.jury = Jury(
+        self.jury = RewardRunner(
             reward, timeout=reward_timeout, retries=reward_retries, quarantine=quarantine, most=most_faults,
             workers=reward_workers,
         )  # fmt: skip
         self.preparation = self.rollouts = Rollouts(self)
-        self.anchor = Anchor(adaptation, model.network, rollout.temperature)
+        self.anchor = ReferencePolicy(adaptation, model.network, rollout.temperature)
         self._samples = SampleFile()
 
     @property
@@ -121,7 +119,7 @@ class Grpo(LanguageModelMethod):
         super().configure_model()
         self.head = self.head.at_temperature(self.rollout.temperature)
         if self.needs.values and not hasattr(self, "value_head"):
-            config: Any = bare(self.network).config.get_text_config()  # type: ignore[operator, union-attr]
+            config: Any = unwrapped(self.network).config.get_text_config()  # type: ignore[operator, union-attr]
             self.value_head = ValueHead(config.hidden_size)
 
     def configure_optimizers(self) -> Any:
@@ -138,12 +136,12 @@ class Grpo(LanguageModelMethod):
                 f"{type(self).__name__} answers prompts, and the example has no message to be answered.",
                 hint="Use data whose examples have messages, such as data.format=prompt_completion.",
             )
-        ids = encode.context({**example, "messages": messages}, tokenizer)
-        return Row((Tokens(ids, np.zeros(len(ids), np.float32)),), open=True)
+        ids = encode.encode_prompt({**example, "messages": messages}, tokenizer)
+        return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), open=True)
 
     def loss(self, batch: Batch) -> Loss:
         """The objective of the batch's answers; the weight counts those that nothing could be learnt from, too."""
-        targets, weights = shifted(batch)
+        targets, weights = shifted_targets(batch)
         where = weights.nonzero().flatten()
         hidden = self.hidden_states(batch).flatten(0, 1)
         at, names = hidden[where], batch.values
@@ -168,7 +166,7 @@ class Grpo(LanguageModelMethod):
     def scored(self, batch: Batch) -> dict[str, Tensor]:
         """What is to be remembered of each token before training: `old`, `reference` and `value`, [B, T]."""
         found: dict[str, Tensor] = {}
-        where = shifted(batch)[1].nonzero().flatten()
+        where = shifted_targets(batch)[1].nonzero().flatten()
         training = self.network.training
         self.network.eval()
         try:
@@ -229,7 +227,9 @@ class Grpo(LanguageModelMethod):
     def validation_step(self, batch: Batch, index: int) -> None:
         """The mean reward of the likeliest answers to held-out prompts."""
         examples = self.trainer.datamodule.examples("validation")  # type: ignore[attr-defined]
-        found = self._judged([each.ids for each in sequences(batch)], [examples[number] for number in batch.examples])
+        found = self._judged(
+            [each.ids for each in token_sequences(batch)], [examples[number] for number in batch.examples]
+        )
         pairs = {name: torch.from_numpy(values.sum(0)).float() for name, values in found.items()}
         told = {name: (total[0], total[1]) for name, total in pairs.items() if name != "loss"}
         self._held_out.add(Loss(pairs["loss"][0], pairs["loss"][1], told))

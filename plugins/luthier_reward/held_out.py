@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from luthier.contracts.examples import Example
-from luthier.contracts.rewards import Formed, Reward
+from luthier.contracts.rewards import ParsingReward, Reward
 from luthier.contracts.training import Measure
 from luthier.evaluation.bootstrap import ratio
 from luthier_reward.prompt_groups import Group
-from luthier_reward.reward_runner import Jury
+from luthier_reward.reward_runner import RewardRunner
 from luthier_reward.rollout import Rollout
 
 
 def measures(reward: Reward) -> Mapping[str, Measure]:
     """What is measured of answers; whether they can be read only where the reward reads something."""
     found = {"reward": Measure(ratio), "answer_tokens": Measure(ratio, better="lower")}
-    return {**found, "format_rate": Measure(ratio)} if isinstance(reward, Formed) else found
+    return {**found, "format_rate": Measure(ratio)} if isinstance(reward, ParsingReward) else found
 
 
 def judged(
@@ -28,7 +28,7 @@ def judged(
     prompts: Sequence[NDArray[np.int32]],
     examples: Sequence[Example],
     rollout: Rollout,
-    jury: Jury,
+    jury: RewardRunner,
 ) -> dict[str, NDArray[np.float64]]:
     """The statistics of each prompt, (sum, weight) in [prompts, 2], of the likeliest answer to it.
 

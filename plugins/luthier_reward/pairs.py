@@ -15,7 +15,7 @@ from luthier.contracts.training import Measure
 from luthier.data import encoding as encode
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import ratio
-from luthier.inference.reward_scores import last_places
+from luthier.inference.reward_scores import last_token_positions
 from luthier_reward.calibration import binned, calibration_error
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ class BradleyTerry:
                 "bradley_terry learns from pairs, and the example has no `chosen` and `rejected` answer.",
                 hint="Use data.format=preference, or method/objective=rating for rated texts.",
             )
-        pair = [encode.judgement(example, tokenizer, answer=answer) for answer in ("chosen", "rejected")]
-        return encode.together(pair, {"margin": float(example.get("margin") or 0.0)})
+        pair = [encode.encode_for_scoring(example, tokenizer, answer=answer) for answer in ("chosen", "rejected")]
+        return encode.row_with_shared_prefix(pair, {"margin": float(example.get("margin") or 0.0)})
 
     def places(self, batch: Batch) -> Tensor:
-        return last_places(batch)
+        return last_token_positions(batch)
 
     def losses(self, said: Tensor, batch: Batch) -> Tensor:
         chosen, rejected = said[:, 0].view(-1, 2).unbind(1)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.contracts.policy_gradients import Average, Tokens
+from luthier.contracts.policy_gradients import LossAverage, PolicyTokens
 
 
 def clipped(
-    tokens: Tokens, *, low: float = 0.2, high: float = 0.2, average: Average = "answer"
+    tokens: PolicyTokens, *, low: float = 0.2, high: float = 0.2, average: LossAverage = "answer"
 ) -> tuple[Tensor, Tensor]:
     """-min(ratio · A, clip(ratio, 1 - low, 1 + high) · A) of each token (Schulman et al., 2017, equation 7).
 
@@ -25,14 +25,16 @@ def clipped(
 
 
 def sequence_clipped(
-    tokens: Tokens, *, low: float = 3e-4, high: float = 4e-4, average: Average = "answer"
+    tokens: PolicyTokens, *, low: float = 3e-4, high: float = 4e-4, average: LossAverage = "answer"
 ) -> tuple[Tensor, Tensor]:
     """The same with the geometric mean of the ratios of an answer's tokens (GSPO, Zheng et al., 2025, equation 7)."""
     ratio = tokens.by_answer(tokens.log_ratio).exp()
     return _pessimistic(tokens, ratio, low, high, average)
 
 
-def cispo(tokens: Tokens, *, low: float = 1.0, high: float = 4.0, average: Average = "token") -> tuple[Tensor, Tensor]:
+def cispo(
+    tokens: PolicyTokens, *, low: float = 1.0, high: float = 4.0, average: LossAverage = "token"
+) -> tuple[Tensor, Tensor]:
     """-clip(ratio, 1 - low, 1 + high) · A · log p, the clipped ratio without a gradient (MiniMax-M1, 2025, equation 4).
 
     No token's gradient is cut away, however far its ratio has gone.
@@ -43,7 +45,9 @@ def cispo(tokens: Tokens, *, low: float = 1.0, high: float = 4.0, average: Avera
     return tokens.averaged(-weight * tokens.advantages * tokens.log_probs, average)
 
 
-def _pessimistic(tokens: Tokens, ratio: Tensor, low: float, high: float, average: Average) -> tuple[Tensor, Tensor]:
+def _pessimistic(
+    tokens: PolicyTokens, ratio: Tensor, low: float, high: float, average: LossAverage
+) -> tuple[Tensor, Tensor]:
     free, held = ratio * tokens.advantages, ratio.clamp(1 - low, 1 + high) * tokens.advantages
     tokens.clipped = held < free
     return tokens.averaged(-torch.minimum(free, held), average)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.training import Measure
 from luthier.data import encoding as encode
-from luthier.data.shared_prefixes import sums
+from luthier.data.shared_prefixes import sequence_sums
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import ratio
 from luthier_reward.calibration import binned, calibration_error
@@ -62,7 +62,7 @@ class Steps:
             if place <= behind:
                 raise DataError("A step of the answer is so short that it has no token of its own.")
             weights[place], behind = STEP + float(label), place
-        return Row((Sequence(whole.ids, weights),))
+        return Row((TokenSequence(whole.ids, weights),))
 
     def places(self, batch: Batch) -> Tensor:
         return (batch.weights.flatten() >= STEP).nonzero().flatten()
@@ -79,12 +79,12 @@ class Steps:
         }
 
     def units(self, batch: Batch) -> list[int]:
-        return [int(count) for count in sums((batch.weights >= STEP).float(), batch).tolist()]
+        return [int(count) for count in sequence_sums((batch.weights >= STEP).float(), batch).tolist()]
 
     def _labels(self, batch: Batch) -> Tensor:
         return batch.weights.flatten()[self.places(batch)] - STEP
 
-    def _judged(self, example: Example, steps: list[str], tokenizer: PreTrainedTokenizerBase) -> Sequence:
+    def _judged(self, example: Example, steps: list[str], tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
         answer = [{"role": "assistant", "content": self.separator.join(steps)}]
-        found = encode.judgement({**example, "answer": answer}, tokenizer, answer="answer")
-        return Sequence(found.ids, np.minimum(found.weights, 1))
+        found = encode.encode_for_scoring({**example, "answer": answer}, tokenizer, answer="answer")
+        return TokenSequence(found.ids, np.minimum(found.weights, 1))

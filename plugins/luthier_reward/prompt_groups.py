@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.batch import Row
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
-from luthier.contracts.rewards import Judged
+from luthier.contracts.rewards import RewardResult
 from luthier.contracts.sampling import Answer
 from luthier.data import encoding as encode
 from luthier.data.examples import prompt_of
@@ -27,7 +26,7 @@ class Group:
     number: int
     example: Example
     answers: list[Answer] = field(default_factory=list)
-    judged: Judged = field(default_factory=lambda: Judged([]))
+    judged: RewardResult = field(default_factory=lambda: RewardResult([]))
     tries: int = 0
 
     @property
@@ -50,11 +49,11 @@ class Group:
     def row(self, chosen: Sequence[int], values: Mapping[str, float]) -> Row:
         """The prompt with the answers of those numbers, as it is trained on; without one, next to nothing."""
         if not chosen:
-            return Row((Tokens(self.ids[:1], np.zeros(1, np.float32)),), values)
-        return encode.together([self._sequence(self.answers[number]) for number in chosen], values)
+            return Row((TokenSequence(self.ids[:1], np.zeros(1, np.float32)),), values)
+        return encode.row_with_shared_prefix([self._sequence(self.answers[number]) for number in chosen], values)
 
-    def _sequence(self, answer: Answer) -> Tokens:
+    def _sequence(self, answer: Answer) -> TokenSequence:
         ids = np.concatenate([self.ids, np.array(answer.ids, dtype=np.int32)])
         weights = np.zeros(len(ids), dtype=np.float32)
         weights[len(self.ids) :] = 1
-        return Tokens(ids, weights)
+        return TokenSequence(ids, weights)

@@ -10,24 +10,24 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.training import Measure
 from luthier.data import encoding as encode
-from luthier.data.formats.fields import number
+from luthier.data.formats.fields import number_field
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import Floats, ratio
-from luthier.inference.reward_scores import last_places
+from luthier.inference.reward_scores import last_token_positions
 from luthier_reward.calibration import binned, calibration_error
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def rated(example: Example, tokenizer: PreTrainedTokenizerBase) -> Sequence:
+def rated(example: Example, tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
     """What was rated: the text of the example where it has one, as a user's turn, else its conversation."""
     said = [{"role": "user", "content": example["text"]}] if "text" in example else example["messages"]
-    return encode.judgement({**example, "messages": said}, tokenizer)
+    return encode.encode_for_scoring({**example, "messages": said}, tokenizer)
 
 
 def correlation(totals: Floats) -> Floats:
@@ -51,11 +51,11 @@ class Regression:
         self.rating, self.middle, self.spread = rating, middle, spread
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        value = (number(example, self.rating) - self.middle) / self.spread
+        value = (number_field(example, self.rating) - self.middle) / self.spread
         return Row((rated(example, tokenizer),), {"rating": value})
 
     def places(self, batch: Batch) -> Tensor:
-        return last_places(batch)
+        return last_token_positions(batch)
 
     def losses(self, said: Tensor, batch: Batch) -> Tensor:
         return (said[:, 0] - batch.values["rating"]).square()
@@ -93,7 +93,7 @@ class Classification:
         return Row((rated(example, tokenizer),), {"label": float(self.labels.index(label))})
 
     def places(self, batch: Batch) -> Tensor:
-        return last_places(batch)
+        return last_token_positions(batch)
 
     def losses(self, said: Tensor, batch: Batch) -> Tensor:
         return cross_entropy(said, batch.values["label"].long(), reduction="none")

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from luthier.contracts.adaptation import Adaptation
 from luthier.contracts.batch import Batch
 from luthier.models.attention import network_inputs
-from luthier.models.lm_head import Head, bare, find_head, last_hidden_state
-from luthier.models.reference_policy import switched_off, switches
-from luthier.training.language_model import shifted
+from luthier.models.lm_head import LMHead, find_lm_head, last_hidden_state, unwrapped
+from luthier.models.reference_policy import adaptation_disabled, can_disable_adaptation
+from luthier.training.language_model import shifted_targets
 
 
-class Anchor:
+class ReferencePolicy:
     """The network without its adapter where the adaptation can be switched off, else a copy that never moves.
 
     Answers that are written anew at each step cannot be scored ahead of it, so there is nothing to keep in its place.
@@ -24,31 +24,31 @@ class Anchor:
     def __init__(self, adaptation: Adaptation, load: Callable[[], nn.Module], temperature: float) -> None:
         self.adaptation, self.load, self.temperature = adaptation, load, temperature
         self._copy: nn.Module | None = None
-        self._head: Head | None = None
+        self._head: LMHead | None = None
 
     @torch.no_grad()
-    def log_probs(self, network: nn.Module, head: Head, batch: Batch) -> Tensor:
+    def log_probs(self, network: nn.Module, head: LMHead, batch: Batch) -> Tensor:
         """log p of each token that is predicted, float32 [n], under the network of the beginning."""
-        if switches(self.adaptation):
-            with switched_off(network, self.adaptation):
+        if can_disable_adaptation(self.adaptation):
+            with adaptation_disabled(network, self.adaptation):
                 return predicted(network, head, batch)
         if self._copy is None or self._head is None:
             device = next(network.parameters()).device
             self._copy = self.load().to(device).eval().requires_grad_(False)
-            self._head = find_head(self._copy).at_temperature(self.temperature)
+            self._head = find_lm_head(self._copy).at_temperature(self.temperature)
         return predicted(self._copy, self._head, batch)
 
     @property
     def said(self) -> str:
         """For the report."""
-        if switches(self.adaptation):
+        if can_disable_adaptation(self.adaptation):
             return "the network with its adaptation switched off"
         return "a copy of the network in memory"
 
 
-def predicted(network: nn.Module, head: Head, batch: Batch) -> Tensor:
+def predicted(network: nn.Module, head: LMHead, batch: Batch) -> Tensor:
     """log p of each token that is predicted, float32 [n], under any network and its head."""
-    targets, weights = shifted(batch)
+    targets, weights = shifted_targets(batch)
     where = weights.nonzero().flatten()
-    hidden = last_hidden_state(network, network_inputs(batch, bare(network).config)).flatten(0, 1)
+    hidden = last_hidden_state(network, network_inputs(batch, unwrapped(network).config)).flatten(0, 1)
     return head.log_probs(hidden[where], targets[where])

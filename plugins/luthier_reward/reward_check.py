@@ -13,7 +13,7 @@ import numpy as np
 
 from luthier.data.examples import answer_of, prompt_of
 from luthier.errors import DataError
-from luthier_reward.reward_runner import Asked, Jury
+from luthier_reward.reward_runner import Asked, RewardRunner
 from luthier_reward.rewards.reading import REFERENCES, question
 
 TIMES = 20
@@ -117,7 +117,7 @@ class Report:
         }  # fmt: skip
 
 
-def check(jury: Jury, examples: Sequence[Mapping[str, Any]]) -> Report:
+def check(jury: RewardRunner, examples: Sequence[Mapping[str, Any]]) -> Report:
     """Ask a reward about every kind of answer to examples; DataError where none of them says what is right."""
     known = [(example, golden) for example in examples if (golden := _golden(example))]
     if not known:

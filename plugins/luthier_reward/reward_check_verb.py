@@ -27,16 +27,18 @@ def act(call: Call) -> int:
             where="method",
             hint="Say method=grpo and method/reward=…, or a recipe that does.",
         )
-    from luthier.config.instantiate import build
+    from luthier.config.instantiate import instantiate
     from luthier.data.reading import Reading
     from luthier.workflows.parts import without_quarantine
     from luthier_reward.reward_check import check
-    from luthier_reward.reward_runner import Jury
+    from luthier_reward.reward_runner import RewardRunner
 
-    reading = Reading.of(build(without_quarantine(config.data)))
+    reading = Reading.of(instantiate(without_quarantine(config.data)))
     split = next(name for name in ("test", "validation", "train") if reading.examples.get(name))
     method = config.method
-    jury = Jury(build(method.reward), timeout=method.reward_timeout, workers=method.reward_workers, most=1.0)
+    jury = RewardRunner(
+        instantiate(method.reward), timeout=method.reward_timeout, workers=method.reward_workers, most=1.0
+    )
     try:
         found = check(jury, reading.examples[split][: call.arguments.examples])
     finally:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.contracts.policy_gradients import Tokens
+from luthier.contracts.policy_gradients import PolicyTokens
 from luthier_reward.divergence import k3
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def of_groups(values: Mapping[str, Tensor], nothing: Tensor) -> dict[str, tuple[
     }
 
 
-def of_tokens(tokens: Tokens, drawn: Tensor, reference: Tensor | None) -> dict[str, tuple[Tensor, Tensor]]:
+def of_tokens(tokens: PolicyTokens, drawn: Tensor, reference: Tensor | None) -> dict[str, tuple[Tensor, Tensor]]:
     """Metrics of the tokens that are trained on; `drawn` and `reference` are float32 [n], None where nobody asks."""
     now, count = tokens.log_probs.detach(), torch.full_like(tokens.count, len(tokens.log_probs))
     told = {

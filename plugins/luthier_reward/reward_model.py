@@ -15,12 +15,12 @@ from luthier.contracts.batch import Batch, Row
 from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
 from luthier.contracts.training import Loss, Optimizer
-from luthier.data.shared_prefixes import computable
+from luthier.data.shared_prefixes import with_supported_prefixes
 from luthier.errors import RecipeError
-from luthier.inference.log_probabilities import batches
-from luthier.inference.reward_scores import judged
-from luthier.models.lm_head import bare
-from luthier.models.sequence_classification import Judging
+from luthier.inference.log_probabilities import packed_batches
+from luthier.inference.reward_scores import reward_outputs
+from luthier.models.lm_head import unwrapped
+from luthier.models.sequence_classification import SequenceClassification
 from luthier.training.method import Method
 from luthier_reward.reward_objectives import Objective
 
@@ -48,14 +48,14 @@ class RewardModel(Method):
         objective: Objective,
         head_rate: float = 10.0,
     ) -> None:
-        super().__init__(Judging(model, objective.outputs), adaptation, optimizer)
+        super().__init__(SequenceClassification(model, objective.outputs), adaptation, optimizer)
         self.objective, self.head_rate = objective, head_rate
         self.measures = objective.measures
 
     def configure_model(self) -> None:
         """Load and adapt; the new head has to move, whatever else does."""
         super().configure_model()
-        if not any(weight.requires_grad for weight in bare(self.network).score.parameters()):  # type: ignore[union-attr]
+        if not any(weight.requires_grad for weight in unwrapped(self.network).score.parameters()):  # type: ignore[union-attr]
             raise RecipeError(
                 f"{type(self.adaptation).__name__} leaves the new head as it is, so nothing could be learnt.",
                 where="adaptation",
@@ -70,7 +70,7 @@ class RewardModel(Method):
         return self.objective.encode(example, tokenizer)
 
     def loss(self, batch: Batch) -> Loss:
-        batch = computable(batch, self.network, self.warnings)
+        batch = with_supported_prefixes(batch, self.network, self.warnings)
         said = self._said(batch)
         losses = self.objective.losses(said, batch)
         told = {
@@ -87,8 +87,8 @@ class RewardModel(Method):
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
         """The objective's own measures of each row, all its units together."""
         found: dict[str, NDArray[np.float64]] = {}
-        for group, batch in batches(rows, next(self.network.parameters()).device):
-            batch = computable(batch, self.network, self.warnings)
+        for group, batch in packed_batches(rows, next(self.network.parameters()).device):
+            batch = with_supported_prefixes(batch, self.network, self.warnings)
             said = self._said(batch)
             losses = self.objective.losses(said, batch)
             loss = torch.stack([losses, torch.ones_like(losses)], 1)
@@ -99,4 +99,4 @@ class RewardModel(Method):
         return found
 
     def _said(self, batch: Batch) -> Tensor:
-        return judged(self.network, batch, self.objective.places(batch))
+        return reward_outputs(self.network, batch, self.objective.places(batch))

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.contracts.rewards import Judged, Messages, Reward, Several
+from luthier.contracts.rewards import ConcurrentReward, Messages, Reward, RewardResult
 from luthier.errors import PluginError
 from luthier_reward.worker import Here, RewardFailed, Worker
 
@@ -29,7 +29,7 @@ class Asked:
     key: str
 
 
-class Jury:
+class RewardRunner:
     """Asks a reward, `workers` prompts at a time, and goes on when it raises, hangs or gives what is no number.
 
     A fault is tried again `retries` times; then each answer is asked for by itself, and those that still fail have no
@@ -50,17 +50,17 @@ class Jury:
         alone = getattr(reward, "in_process", False)
         count = workers
         if alone:
-            count = reward.at_once if isinstance(reward, Several) else 1
+            count = reward.at_once if isinstance(reward, ConcurrentReward) else 1
         self.askers: list[Worker | Here] = [Here(reward) if alone else Worker(reward, timeout) for _ in range(count)]
         self.retries, self.quarantine, self.most = retries, quarantine, most
         self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.last = ""
 
-    def __call__(self, asked: Sequence[Asked]) -> list[Judged]:
+    def __call__(self, asked: Sequence[Asked]) -> list[RewardResult]:
         """What the reward says of each; the order of the counts does not depend on which is done first."""
         lanes = [range(lane, len(asked), len(self.askers)) for lane in range(len(self.askers))]
-        found: list[Judged] = [Judged([])] * len(asked)
+        found: list[RewardResult] = [RewardResult([])] * len(asked)
 
         def work(asker: Worker | Here, lane: range) -> None:
             for number in lane:
@@ -99,9 +99,9 @@ class Jury:
             f"out of training; {away} examples were asked no more. The last time: {self.last}"
         ]
 
-    def _ask(self, asker: Worker | Here, asked: Asked) -> Judged:
+    def _ask(self, asker: Worker | Here, asked: Asked) -> RewardResult:
         if self.faults[asked.key] >= self.quarantine:
-            return Judged([None] * len(asked.answers))
+            return RewardResult([None] * len(asked.answers))
         for _ in range(1 + self.retries):
             try:
                 return asker.ask(asked.prompt, asked.answers, asked.example)
@@ -109,15 +109,15 @@ class Jury:
                 self.last = str(error)
         return _joined([self._alone(asker, asked, answer) for answer in asked.answers])
 
-    def _alone(self, asker: Worker | Here, asked: Asked, answer: str) -> Judged:
+    def _alone(self, asker: Worker | Here, asked: Asked, answer: str) -> RewardResult:
         if len(asked.answers) > 1:
             try:
                 return asker.ask(asked.prompt, [answer], asked.example)
             except RewardFailed as error:
                 self.last = str(error)
-        return Judged([None])
+        return RewardResult([None])
 
-    def _count(self, asked: Sequence[Asked], found: Sequence[Judged]) -> None:
+    def _count(self, asked: Sequence[Asked], found: Sequence[RewardResult]) -> None:
         for each, judged in zip(asked, found, strict=True):
             faults = sum(score is None for score in judged.scores)
             self.counts.update(answers=len(judged.scores), faults=faults)
@@ -134,10 +134,10 @@ class Jury:
             )
 
 
-def _joined(each: Sequence[Judged]) -> Judged:
+def _joined(each: Sequence[RewardResult]) -> RewardResult:
     """What was said of answers one by one; a part counts where it was told for all of them."""
     told = [one for one in each if one.parts]
     parts = {name: [one.parts.get(name, [None])[0] for one in each] for name in (told[0].parts if told else {})}
     known = [one.formed for one in each if one.formed is not None]
     formed = [bool(one.formed and one.formed[0]) for one in each] if known else None
-    return Judged([one.scores[0] for one in each], parts, formed)
+    return RewardResult([one.scores[0] for one in each], parts, formed)

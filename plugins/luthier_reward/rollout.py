@@ -14,7 +14,7 @@ from torch import nn
 from luthier.contracts.model import Model
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import RecipeError
-from luthier.inference.generation import answered
+from luthier.inference.generation import generate_from_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -88,4 +88,4 @@ class TransformersRollout:
         """In the dtype of the weights: at one token a time, casting all of them costs more than it saves."""
         assert self._tokenizer is not None, "use comes first"
         with torch.autocast(next(network.parameters()).device.type, enabled=False):
-            return answered(network, self._tokenizer, prompts, sampling, numbers=numbers)
+            return generate_from_tokens(network, self._tokenizer, prompts, sampling, numbers=numbers)

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from luthier.contracts.batch import Batch
-from luthier.contracts.policy_gradients import Rewarded
+from luthier.contracts.policy_gradients import RewardedAnswers
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import computable, sequences, spread
+from luthier.data.shared_prefixes import scatter_to_tokens, token_sequences, with_supported_prefixes
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_hacking import samples, told
-from luthier_reward.reward_runner import Jury
+from luthier_reward.reward_runner import RewardRunner
 
 if TYPE_CHECKING:
     from luthier.data.module import Data
@@ -51,7 +51,7 @@ class Rollouts:
         return self.method.iterations
 
     @property
-    def jury(self) -> Jury:
+    def jury(self) -> RewardRunner:
         return self.method.jury
 
     def __call__(self, step: list[Batch], number: int) -> list[Batch]:
@@ -95,7 +95,7 @@ class Rollouts:
 
     def _groups(self, batch: Batch) -> Iterable[Group]:
         examples = self._data.examples("train")
-        for sequence, number in zip(sequences(batch), batch.examples, strict=True):
+        for sequence, number in zip(token_sequences(batch), batch.examples, strict=True):
             yield Group(sequence.ids, number, examples[number])
 
     def _exchange(self, groups: Sequence[Group], number: int, attempt: int) -> None:
@@ -125,7 +125,7 @@ class Rollouts:
         for group, judged in zip(groups, self.jury([group.asked() for group in groups]), strict=True):
             group.judged = judged
 
-    def _rewarded(self, groups: Sequence[Group]) -> Rewarded:
+    def _rewarded(self, groups: Sequence[Group]) -> RewardedAnswers:
         method = self.method
         shape = (len(groups), method.group)
         scores = [score for group in groups for score in group.judged.scores]
@@ -134,11 +134,11 @@ class Rollouts:
         rewards = rewards - method.overlong(lengths)
         longest = int(lengths.max()) if lengths.numel() else 1
         nothing = torch.zeros(*shape, longest)
-        return Rewarded(
+        return RewardedAnswers(
             rewards, nothing, lengths, lambda: self._greedy(groups), lambda: nothing, method.over_ranks
         )  # fmt: skip
 
-    def _advantages(self, rewarded: Rewarded) -> Tensor:
+    def _advantages(self, rewarded: RewardedAnswers) -> Tensor:
         """float32 [P, G, T]."""
         found = self.method.advantage(rewarded)
         return found if found.dim() == 3 else found.unsqueeze(-1).expand_as(rewarded.penalties)
@@ -170,14 +170,16 @@ class Rollouts:
             values = {**told(plan.group), "weighing": float(len(weighing)), "weighing_tokens": float(sum(weighing))}
             rows.append(plan.group.row(plan.chosen, values))
         batch = collate([rows], examples=[plan.group.number for plan in plans])
-        batch = computable(batch, self.method.network, self.method.warnings)
+        batch = with_supported_prefixes(batch, self.method.network, self.method.warnings)
         answers = [
             plan.group.answers[number] if plan.chosen else None for plan in plans for number in plan.chosen or [0]
         ]
-        batch.beside["answer"] = spread(
+        batch.beside["answer"] = scatter_to_tokens(
             [torch.full((len(answer.ids) if answer else 0,), place) for place, answer in enumerate(answers)], batch
         )
-        batch.beside["drawn"] = spread([torch.tensor(answer.drawn if answer else []) for answer in answers], batch)
+        batch.beside["drawn"] = scatter_to_tokens(
+            [torch.tensor(answer.drawn if answer else []) for answer in answers], batch
+        )
         return batch
 
     def _score(self, laid: Sequence[Batch], planned: Sequence[Sequence[Plan]]) -> None:
@@ -192,7 +194,11 @@ class Rollouts:
                     batch.beside[name] = values.float().cpu()
 
     def _penalise(
-        self, rewarded: Rewarded, laid: Sequence[Batch], planned: Sequence[Sequence[Plan]], every: Sequence[Group]
+        self,
+        rewarded: RewardedAnswers,
+        laid: Sequence[Batch],
+        planned: Sequence[Sequence[Plan]],
+        every: Sequence[Group],
     ) -> None:
         """Take the KL penalties from the rewards, and have the values at hand."""
         kl, values = self.method.kl, torch.zeros_like(rewarded.penalties)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from luthier.contracts.rewards import Judged, Messages, Reward, Warming, judged
+from luthier.contracts.rewards import Messages, Reward, RewardResult, WarmingReward, compute_rewards
 from luthier.errors import PluginError
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would take torch's threads along, as locks that nobody opens
@@ -30,7 +30,7 @@ class Worker:
         self._process: Any = None
         self._connection: Any = None
 
-    def ask(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> Judged:
+    def ask(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> RewardResult:
         """What the reward says; RewardFailed where it says nothing that counts within `timeout` seconds."""
         if self._process is None or not self._process.is_alive():
             self._start()
@@ -46,7 +46,7 @@ class Worker:
             raise RewardFailed("its process died") from error
         if "error" in found:
             raise RewardFailed(found["error"])
-        return Judged(**found)
+        return RewardResult(**found)
 
     def close(self) -> None:
         if self._process is not None:
@@ -86,9 +86,9 @@ class Here:
     def __init__(self, reward: Reward) -> None:
         self.reward = reward
 
-    def ask(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> Judged:
+    def ask(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> RewardResult:
         try:
-            return judged(self.reward, prompt, answers, example)
+            return compute_rewards(self.reward, prompt, answers, example)
         except Exception as error:
             raise RewardFailed(_said(error)) from error
 
@@ -97,7 +97,7 @@ class Here:
 
 
 def _serve(connection: Connection, reward: Reward) -> None:
-    if isinstance(reward, Warming):
+    if isinstance(reward, WarmingReward):
         reward.warm_up()
     connection.send_bytes(b"ready")
     while True:
@@ -106,7 +106,7 @@ def _serve(connection: Connection, reward: Reward) -> None:
         except EOFError:
             return  # the run is over, or was killed
         try:
-            found: dict[str, Any] = asdict(judged(reward, prompt, answers, example))
+            found: dict[str, Any] = asdict(compute_rewards(reward, prompt, answers, example))
         except Exception as error:
             found = {"error": _said(error)}
         connection.send_bytes(json.dumps(found).encode())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.contracts.batch import Batch
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def noisy_embeddings(network: nn.Module, batch: Batch, alpha: float) -> Iterator
         scale = alpha / (length_of_token * embedded.shape[-1]).sqrt()
         return embedded + torch.empty_like(embedded).uniform_(-1, 1) * scale.unsqueeze(-1).to(embedded.dtype)
 
-    handle = bare(network).get_input_embeddings().register_forward_hook(add_noise)  # type: ignore[operator]
+    handle = unwrapped(network).get_input_embeddings().register_forward_hook(add_noise)  # type: ignore[operator]
     try:
         yield
     finally:

@@ -35,7 +35,7 @@ class SupervisedFineTuning(LanguageModelMethod):
         self.neftune_alpha = neftune_alpha
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        return Row((encode.conversation(example, tokenizer),))
+        return Row((encode.encode_conversation(example, tokenizer),))
 
     def loss(self, batch: Batch) -> Loss:
         with noisy_embeddings(self.network, batch, self.neftune_alpha if self.training else 0.0):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luthier.training.guarded_logger import Guarded
+from luthier.training.guarded_logger import GuardedLogger
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -24,4 +24,4 @@ class Csv:
 
             return CSVLogger(folder.path, name="csv", flush_logs_every_n_steps=self.flush_every)
 
-        return [Guarded("csv", make)]
+        return [GuardedLogger("csv", make)]

@@ -6,7 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from luthier.errors import RecipeError
-from luthier.training.guarded_logger import Guarded
+from luthier.training.guarded_logger import GuardedLogger
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -32,4 +32,4 @@ class TensorBoard:
 
             return TensorBoardLogger(folder.path, name="tensorboard", version="", flush_secs=self.flush_seconds)
 
-        return [Guarded("tensorboard", make)]
+        return [GuardedLogger("tensorboard", make)]

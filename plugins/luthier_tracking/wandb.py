@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from luthier.training.guarded_logger import Guarded
+from luthier.training.guarded_logger import GuardedLogger
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -41,4 +41,4 @@ class Wandb:
 
             return WandbRun(folder, self)
 
-        return [Guarded("wandb", make, deadline=3 * self.deadline)]
+        return [GuardedLogger("wandb", make, deadline=3 * self.deadline)]

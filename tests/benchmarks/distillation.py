@@ -43,9 +43,9 @@ def by_hand(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]
 def luthier(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]:
     import numpy as np
 
-    from luthier.contracts.batch import Row, Sequence
+    from luthier.contracts.batch import Row, TokenSequence
     from luthier.data.collate import collate
-    from luthier.models.adaptation import Full
+    from luthier.models.adaptation import FullFineTuning
     from luthier.models.folder import Folder
     from luthier.training.allocator import keep_freed_memory
     from luthier_distillation.alignment import SameTokens
@@ -62,14 +62,14 @@ def luthier(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]
     base = Folder(path=folder, gradient_checkpointing=recomputed)
     student = Pruned(base=base, layers=Evenly(), importance=ByActivation(corpus=None), keep=keep)
     method = Distillation(
-        student, Full(), None,
+        student, FullFineTuning(), None,
         signal=ForwardKl(temperature=TEMPERATURE), sequences=FromData(), alignment=SameTokens(), teacher=teacher,
     )  # fmt: skip
     method.configure_model()
     weights = np.ones(LENGTH, dtype=np.float32)
     weights[0] = 0
     ids = _ids(rows).numpy().astype(np.int32)
-    batch = collate([[Row((Sequence(each, weights),))] for each in ids])
+    batch = collate([[Row((TokenSequence(each, weights),))] for each in ids])
     seconds = []
     for _ in range(steps):
         began = time.perf_counter()

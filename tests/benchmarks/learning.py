@@ -26,18 +26,18 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from luthier.cli.threads import SPINS
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
 from luthier.models import attention
-from luthier.models.lm_head import find_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, last_hidden_state
 from luthier.training.allocator import keep_freed_memory
 
 RECIPES = {
     "transformers, fp32": {"attn": "sdpa", "autocast": False, "ours": False, "compile": False},
     "transformers, bf16 autocast": {"attn": "sdpa", "autocast": True, "ours": False, "compile": False},
-    "luthier, bf16": {"attn": attention.NAME, "autocast": True, "ours": True, "compile": False},
-    "luthier, bf16, compiled": {"attn": attention.NAME, "autocast": True, "ours": True, "compile": True},
+    "luthier, bf16": {"attn": attention.PACKED_ATTENTION, "autocast": True, "ours": True, "compile": False},
+    "luthier, bf16, compiled": {"attn": attention.PACKED_ATTENTION, "autocast": True, "ours": True, "compile": True},
 }
 LENGTH, STEPS, LOOK_AT, HELD_OUT, ALLOWED = 512, 50, (8, 50), 24, 0.01
 
@@ -50,7 +50,7 @@ def rows(folder: Path) -> list[Row]:
         weights = np.ones(len(ids), dtype=np.float32)
         asked = tokenizer.apply_chat_template(messages[:-1], add_generation_prompt=True, return_dict=False)
         weights[: len(asked)] = 0
-        found.append(Row((Sequence(ids, weights),)))
+        found.append(Row((TokenSequence(ids, weights),)))
     return [found[at] for at in np.random.default_rng(123).permutation(len(found))]
 
 
@@ -74,7 +74,7 @@ class Learner:
         if recipe["compile"]:
             for layer in self.network.model.layers:
                 layer.compile()
-        self.head = find_head(self.network)
+        self.head = find_lm_head(self.network)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-5, weight_decay=0.01, fused=True)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sft import spread
 
-from luthier.reporting.figures import size
+from luthier.reporting.figures import format_size
 from luthier.reporting.record import RunRecord
 
 ROWS = {"first_token": ("s to the first token", ".3f"), "tokens_per_second": ("tokens/s", ".1f")}
@@ -48,7 +48,7 @@ def main() -> None:
     lines.append(f"| weights | {counts[0]:,} | {counts[1]:,} | {counts[0] / counts[1]:.2f} |")
     for key, words in SIZES.items():
         sizes = [each[0][key] for each in found.values()]
-        lines.append(f"| {words} | {' | '.join(map(size, sizes))} | {sizes[0] / sizes[1]:.2f} |")
+        lines.append(f"| {words} | {' | '.join(map(format_size, sizes))} | {sizes[0] / sizes[1]:.2f} |")
     for key, (words, form) in ROWS.items():
         values = {name: [one[key] for one in each] for name, each in found.items()}
         ratios = [one / other for one, other in zip(*values.values(), strict=True)]

@@ -119,7 +119,7 @@ def test_a_changed_file_is_noticed(adapter: Path, tmp_path: Path) -> None:
 def test_an_artifact_from_a_stranger_runs_no_code(adapter: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(adapter / "artifact", tmp_path / "adapter")
     recipe = (moved / "resolved.yaml").read_text()
-    (moved / "resolved.yaml").write_text(recipe.replace("luthier.data.prompts.Chat", "os.system"))
+    (moved / "resolved.yaml").write_text(recipe.replace("luthier.data.prompts.ChatPrompt", "os.system"))
     reseal(moved)
     with pytest.raises(Refused, match=r"os\.system"):
         luthier.load(moved)
@@ -136,8 +136,8 @@ def test_a_run_goes_on_from_an_earlier_one(adapter: Path, tmp_path: Path) -> Non
 
 def reseal(folder: Path) -> None:
     """A stranger can seal what he wrote: the manifest protects against accidents, trust against strangers."""
-    from luthier.training.checkpoint_files import digest
+    from luthier.training.checkpoint_files import sha256_of_file
 
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"] = {name: digest(folder / name) for name in manifest["files"]}
+    manifest["files"] = {name: sha256_of_file(folder / name) for name in manifest["files"]}
     (folder / "manifest.json").write_text(json.dumps(manifest))

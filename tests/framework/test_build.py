@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.errors import PluginError, RecipeError
 
 
@@ -23,19 +23,21 @@ HERE = f"{__name__}.Chair"
 
 
 def test_parts_come_first_and_settings_by_name():
-    chair = build({"_target_": HERE, "legs": 4}, "seat", "back")
+    chair = instantiate({"_target_": HERE, "legs": 4}, "seat", "back")
     assert (chair.parts, chair.settings) == (("seat", "back"), {"legs": 4})
 
 
 def test_nested_nodes_are_built_first_wherever_they_stand():
-    chair = build({"_target_": HERE, "one": {"_target_": HERE}, "several": [{"a": {"_target_": HERE, "legs": 3}}]})
+    chair = instantiate(
+        {"_target_": HERE, "one": {"_target_": HERE}, "several": [{"a": {"_target_": HERE, "legs": 3}}]}
+    )
     assert isinstance(chair.settings["one"], Chair)
     assert chair.settings["several"][0]["a"].settings == {"legs": 3}
 
 
 def test_settings_arrive_as_plain_values():
     node = OmegaConf.create({"_target_": HERE, "sizes": [1, 2], "names": {"a": 1}})
-    settings = build(node).settings
+    settings = instantiate(node).settings
     assert type(settings["sizes"]) is list
     assert type(settings["names"]) is dict
 
@@ -44,19 +46,19 @@ def test_text_that_looks_like_an_interpolation_stays_text():
     from luthier.config.stored import escaped
 
     node = OmegaConf.create(escaped({"_target_": HERE, "said": "It costs ${price}.", "all": ["${oc.env:HOME}"]}))
-    assert build(node).settings == {"said": "It costs ${price}.", "all": ["${oc.env:HOME}"]}
+    assert instantiate(node).settings == {"said": "It costs ${price}.", "all": ["${oc.env:HOME}"]}
 
 
 def test_a_partial_waits_for_what_is_missing():
-    make = build({"_target_": HERE, "_partial_": True, "legs": 4}, "seat")
+    make = instantiate({"_target_": HERE, "_partial_": True, "legs": 4}, "seat")
     assert make("back").parts == ("seat", "back")
 
 
 def test_errors_of_the_part_are_raised_as_they_are():
     with pytest.raises(RecipeError, match=r"No\."):
-        build({"_target_": HERE, "of": {"_target_": f"{__name__}.Refusing"}})
+        instantiate({"_target_": HERE, "of": {"_target_": f"{__name__}.Refusing"}})
 
 
 def test_a_name_that_a_module_does_not_have_is_named():
     with pytest.raises(PluginError, match="Nothing"):
-        build({"_target_": f"{__name__}.Nothing"})
+        instantiate({"_target_": f"{__name__}.Nothing"})

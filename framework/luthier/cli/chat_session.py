@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from luthier.evaluation.citations import cited
+from luthier.evaluation.citations import cited_numbers
 
 if TYPE_CHECKING:
     from luthier.contracts.sampling import Answer, Sampling
@@ -52,7 +52,7 @@ def sources(answer: str, passages: Sequence[Mapping[str, str]]) -> list[dict[str
     known = dict(enumerate(passages, 1))
     return [
         {"number": number, "document": known[number]["document"], "heading": known[number]["heading"]}
-        for number in cited(answer)
+        for number in cited_numbers(answer)
         if number in known
     ]
 

@@ -24,7 +24,7 @@ from luthier.config import checks, command_line, trust
 from luthier.config import messages as wording
 from luthier.config.catalog import Answer, Catalog
 from luthier.config.fingerprint import recipe_hash
-from luthier.config.loader import Gate
+from luthier.config.loader import GuardedConfigLoader
 from luthier.config.origins import Origins
 from luthier.config.signatures import MissingSettingError
 from luthier.config.stale import drop_stale
@@ -79,11 +79,11 @@ class Composer:
     vouched: tuple[str, ...] = ()
 
     @cached_property
-    def gate(self) -> Gate:
+    def gate(self) -> GuardedConfigLoader:
         version.setbase("1.3")
         setup_globals()
         JobRuntime.instance().set("name", "luthier")
-        return Gate(self.catalog)
+        return GuardedConfigLoader(self.catalog)
 
     def compose(self, overrides: Sequence[str], *, complete: bool = True) -> Composition:
         """Compose, check and resolve; RecipeError (2), Refused (6) or PluginError (7) where that cannot be.

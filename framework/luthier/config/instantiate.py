@@ -16,7 +16,7 @@ from luthier.errors import PluginError
 TARGET, PARTIAL = "_target_", "_partial_"
 
 
-def build(node: Any, *parts: Any, trust: Trust = Trust()) -> Any:  # noqa: B008 - it is frozen
+def instantiate(node: Any, *parts: Any, trust: Trust = Trust()) -> Any:  # noqa: B008 - it is frozen
     """Call the node's target with the parts in front and its settings as keywords; nested nodes are built first.
 
     The node must come from `Composer.check` or `stored_recipe`, which have seen every name in it. Settings arrive as

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hydra.types import RunMode
 
 
-class Gate(ConfigLoaderImpl):
+class GuardedConfigLoader(ConfigLoaderImpl):
     """Hydra's loader over the recipe folders of a catalog; Refused (exit 6) where a recipe reaches for code."""
 
     def __init__(self, catalog: Catalog) -> None:

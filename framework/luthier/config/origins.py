@@ -12,7 +12,7 @@ from luthier.config import command_line
 
 if TYPE_CHECKING:
     from luthier.config.catalog import Answer, Catalog
-    from luthier.config.loader import Gate
+    from luthier.config.loader import GuardedConfigLoader
 
 COMMAND_LINE, RECIPE, OPTION_FILE = "command line", "recipe", "option file"
 
@@ -39,7 +39,7 @@ class Origin:
 class Origins:
     """Read from the files that Hydra composed, in its order: what is said last, counts."""
 
-    def __init__(self, gate: Gate, catalog: Catalog, root: str, overrides: Sequence[str]) -> None:
+    def __init__(self, gate: GuardedConfigLoader, catalog: Catalog, root: str, overrides: Sequence[str]) -> None:
         from hydra.types import RunMode
 
         self._of: dict[str, Origin] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.data.formats import Detected
+    from luthier.data.formats.detect import Detected
 
 LOOK_AT = 64
 MOST_LABELS = 20
@@ -50,17 +50,17 @@ class Look:
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """All rows of a file; those that cannot be read are passed over."""
-    from luthier.data.readers.by_ending import ByEnding, reader_of
+    from luthier.data.readers.by_ending import ByEnding, reader_for
 
-    known = reader_of(path)
+    known = reader_for(path)
     reader = known[1] if known and not path.is_dir() else ByEnding()
     return [record.row for file in reader.files(path) for record in reader.records(file, str(file)) if record.row]
 
 
 def _rows(path: Path) -> tuple[str, list[dict[str, Any]]]:
-    from luthier.data.readers.by_ending import ByEnding, reader_of
+    from luthier.data.readers.by_ending import ByEnding, reader_for
 
-    known = reader_of(path)
+    known = reader_for(path)
     answer, reader = known if known and not path.is_dir() else ("folder", ByEnding())
     rows: list[dict[str, Any]] = []
     for file in reader.files(path):

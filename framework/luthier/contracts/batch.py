@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class TokenSequence:
     """Token ids (int32, [n]) and the weight (float32, [n]) of predicting each of them from those before it.
 
     Weight 0 is context only; the first token has nothing before it and always weighs 0.
@@ -30,11 +30,11 @@ class Row:
     """One encoded example: sequences that stay together in one block, and numbers that the loss needs beside them.
 
     Most methods have one sequence; a preference pair has two, chosen first. The first `shared` tokens, of weight 0,
-    are the same in all of them (`luthier.data.encoding.together` finds them) and are laid down and computed once; the
-    length counts them once. An `open` row is a prompt that the method answers itself: nothing in it is predicted.
+    are the same in all of them (`row_with_shared_prefix` finds them) and are laid down and
+    computed once; the length counts them once. An `open` row is a prompt that the method answers itself: nothing in it is predicted.
     """
 
-    sequences: tuple[Sequence, ...]
+    sequences: tuple[TokenSequence, ...]
     values: Mapping[str, float] = field(default_factory=dict)
     shared: int = 0
     open: bool = False

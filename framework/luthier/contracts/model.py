@@ -30,7 +30,7 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class Restored(Protocol):
+class RestorableModel(Protocol):
     """A model that makes something of the data, such as new tokens, and takes it from the artifact of its run."""
 
     def restore(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class Restored(Protocol):
 
 
 @runtime_checkable
-class Choosing(Protocol):
+class SelectsItself(Protocol):
     """A model that chooses what it is made of by how well that does. What it chose belongs into its lineage.
 
     An artifact of it is `Restored`: nothing is chosen there again.
@@ -52,7 +52,7 @@ class Choosing(Protocol):
 
 
 @runtime_checkable
-class Outlined(Protocol):
+class HasMetaNetwork(Protocol):
     """A model whose network is not what its configuration alone describes, such as one that is made of several."""
 
     def outline(self) -> nn.Module:

@@ -16,7 +16,7 @@ def _alone(values: Tensor) -> Tensor:
 
 
 @dataclass
-class Rewarded:
+class RewardedAnswers:
     """P prompts with G answers each, of at most T tokens.
 
     `rewards` float32 [P, G], NaN where there is none; `penalties` float32 [P, G, T], to be taken from the reward at
@@ -56,15 +56,15 @@ class Rewarded:
         return found.float()
 
 
-Advantage = Callable[[Rewarded], Tensor]
+Advantage = Callable[[RewardedAnswers], Tensor]
 """Advantages of answers [P, G], or of their tokens [P, G, T]; what they say of answers without a reward is not read."""
 
 
-Average = Literal["answer", "token", "constant"]
+LossAverage = Literal["answer", "token", "constant"]
 
 
 @dataclass
-class Tokens:
+class PolicyTokens:
     """The n tokens of a batch's answers; every tensor is float32 [n] unless it says otherwise.
 
     `log_probs` now, with a gradient, and `old`, when the answers were written; `answer` int64 [n], which answer each
@@ -99,26 +99,26 @@ class Tokens:
         sums = values.new_zeros(len(lengths)).index_add(0, self.answer, values)
         return (sums / lengths)[self.answer]
 
-    def averaged(self, losses: Tensor, over: Average) -> tuple[Tensor, Tensor]:
+    def averaged(self, losses: Tensor, over: LossAverage) -> tuple[Tensor, Tensor]:
         """The sum of what the tokens cost, [n], corrected and with penalties, and the weight to divide it by."""
         return _AVERAGES[over](self, losses * self.correction + self.penalties)
 
 
-def _over_answers(tokens: Tokens, costs: Tensor) -> tuple[Tensor, Tensor]:
+def _over_answers(tokens: PolicyTokens, costs: Tensor) -> tuple[Tensor, Tensor]:
     return (costs / tokens.lengths[tokens.answer]).sum(), tokens.answers
 
 
-def _over_tokens(tokens: Tokens, costs: Tensor) -> tuple[Tensor, Tensor]:
+def _over_tokens(tokens: PolicyTokens, costs: Tensor) -> tuple[Tensor, Tensor]:
     return costs.sum(), tokens.count
 
 
-def _over_constant(tokens: Tokens, costs: Tensor) -> tuple[Tensor, Tensor]:
+def _over_constant(tokens: PolicyTokens, costs: Tensor) -> tuple[Tensor, Tensor]:
     return costs.sum() / tokens.limit, tokens.answers
 
 
-_AVERAGES: Mapping[str, Callable[[Tokens, Tensor], tuple[Tensor, Tensor]]] = MappingProxyType(
+_AVERAGES: Mapping[str, Callable[[PolicyTokens, Tensor], tuple[Tensor, Tensor]]] = MappingProxyType(
     {"answer": _over_answers, "token": _over_tokens, "constant": _over_constant}
 )
 
-Surrogate = Callable[[Tokens], tuple[Tensor, Tensor]]
+PolicyLoss = Callable[[PolicyTokens], tuple[Tensor, Tensor]]
 """The sum of a loss over tokens and the weight to divide it by; its settings are bound by the recipe."""

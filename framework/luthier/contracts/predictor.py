@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.batch import Sequence as TokenSequence
+from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.prompt import Prompt
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PreferencePairs:
     """P pairs of answers to the same prompt, one preferred to the other; every tensor is float32 [P].
 
     `chosen` and `rejected` are log p(answer | prompt), summed over its tokens, of which there are `chosen_tokens` and
@@ -55,12 +55,12 @@ class Pairs:
         return self.rejected / self.rejected_tokens
 
 
-PairLoss = Callable[[Pairs], Tensor]
+PairLoss = Callable[[PreferencePairs], Tensor]
 """The loss of each pair, [P]; its settings are bound by the recipe."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class RatedAnswers:
     """n answers: `ratio` is log p - log p_ref of each, float32 [n], `liked` whether it is a good one, bool [n].
 
     `drift` is a scalar without gradient, how far the model is from its reference on average; made when asked for.
@@ -75,5 +75,5 @@ class Answers:
         return self.estimate().clamp(min=0)
 
 
-AnswerLoss = Callable[[Answers], Tensor]
+AnswerLoss = Callable[[RatedAnswers], Tensor]
 """The loss of each answer, [n]; its settings are bound by the recipe."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class PromptScores:
     """The score of a model on some examples, and of each its answer and its own score; more is better.
 
     An answer is empty where only a loss is measured. None stands for an example that holds no answer to compare with.
@@ -28,7 +28,7 @@ class Judgement:
     each: Many[tuple[str, float] | None]
 
 
-class PromptJudge(Protocol):
+class PromptScorer(Protocol):
     """Says how well the model answers with a prompt, on examples that are held out for choosing."""
 
     examples: Many[Example]
@@ -39,7 +39,7 @@ class PromptJudge(Protocol):
     def __call__(self, prompt: Prompt, count: int) -> float:
         """The score of the first `count` of them, the same ones each time; more is better."""
 
-    def judged(self, prompt: Prompt, examples: Many[Example]) -> Judgement:
+    def judged(self, prompt: Prompt, examples: Many[Example]) -> PromptScores:
         """What the model makes of any examples with a prompt."""
 
     def write(self, conversations: Many[Many[dict[str, Any]]], sampling: Sampling) -> list[str]:
@@ -64,7 +64,7 @@ class Prompt(Protocol):
     def load(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Take up what `save` wrote."""
 
-    def choose(self, judge: PromptJudge) -> None:
+    def choose(self, judge: PromptScorer) -> None:
         """Look for the words with which the model answers best; the stage `search` calls it, after `learn`."""
         raise RecipeError(
             f"{type(self).__name__} has no words to choose among.",

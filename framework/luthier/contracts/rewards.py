@@ -8,50 +8,50 @@ from typing import Any, Protocol, runtime_checkable
 
 Messages = Sequence[Mapping[str, Any]]
 """The conversation that was answered, in OpenAI's form."""
-Scores = Sequence[float | None]
+RewardScores = Sequence[float | None]
 """A number for each answer; None where there is none, which is no reward at all and never 0."""
 
 
 class Reward(Protocol):
     """A function `(prompt, answers, example) -> scores`; it runs in a process of its own, or says `in_process`."""
 
-    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any], /) -> Scores: ...
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any], /) -> RewardScores: ...
 
 
 @runtime_checkable
-class Parted(Protocol):
+class CompositeReward(Protocol):
     """A reward that is made of others and says what each of them gave."""
 
-    def parts(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> dict[str, Scores]:
+    def parts(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> dict[str, RewardScores]:
         """The scores of each, by name."""
 
-    def total(self, parts: Mapping[str, Scores]) -> Scores:
+    def total(self, parts: Mapping[str, RewardScores]) -> RewardScores:
         """What they come to together."""
 
 
 @runtime_checkable
-class Formed(Protocol):
+class ParsingReward(Protocol):
     """A reward that reads something out of an answer, and says whether it is there to be read."""
 
     def formed(self, answer: str) -> bool: ...
 
 
 @runtime_checkable
-class Several(Protocol):
+class ConcurrentReward(Protocol):
     """A reward of this process that may be asked about so many prompts side by side."""
 
     at_once: int
 
 
 @runtime_checkable
-class Warming(Protocol):
+class WarmingReward(Protocol):
     """A reward that imports what takes seconds, which is not to count in the time of its first answers."""
 
     def warm_up(self) -> None: ...
 
 
 @dataclass(slots=True)
-class Judged:
+class RewardResult:
     """What a reward says of the answers to a prompt: `scores`, those of its parts, and which could be read."""
 
     scores: list[float | None]
@@ -59,19 +59,21 @@ class Judged:
     formed: list[bool] | None = None
 
 
-def judged(reward: Reward, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> Judged:
+def compute_rewards(
+    reward: Reward, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]
+) -> RewardResult:
     """Ask a reward once; ValueError where it does not give a finite number, or None, for each answer."""
-    if isinstance(reward, Parted):
+    if isinstance(reward, CompositeReward):
         parts = {name: _checked(scores, answers) for name, scores in reward.parts(prompt, answers, example).items()}
-        found = Judged(_checked(reward.total(parts), answers), parts)
+        found = RewardResult(_checked(reward.total(parts), answers), parts)
     else:
-        found = Judged(_checked(reward(prompt, answers, example), answers))
-    if isinstance(reward, Formed):
+        found = RewardResult(_checked(reward(prompt, answers, example), answers))
+    if isinstance(reward, ParsingReward):
         found.formed = [bool(reward.formed(answer)) for answer in answers]
     return found
 
 
-def _checked(scores: Scores, answers: Sequence[str]) -> list[float | None]:
+def _checked(scores: RewardScores, answers: Sequence[str]) -> list[float | None]:
     found = [None if score is None else float(score) for score in scores]
     if len(found) != len(answers):
         raise ValueError(f"{len(found)} scores for {len(answers)} answers")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.chunks import Chunk
 from luthier.data.packing import Groups
 
@@ -60,7 +60,7 @@ class Blocks:
         borders = self._arrays["sequences"][first : last + 1].tolist()
         ids, weights = self._arrays["ids"], self._arrays["weights"]
         spans = pairwise(borders)
-        sequences = tuple(Sequence(ids[begin:end], weights[begin:end]) for begin, end in spans)
+        sequences = tuple(TokenSequence(ids[begin:end], weights[begin:end]) for begin, end in spans)
         width = len(self._names)
         values = self._arrays["values"][number * width : (number + 1) * width].tolist()
         return Row(sequences, dict(zip(self._names, values, strict=True)), int(self._arrays["shared"][number]))

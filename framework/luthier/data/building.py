@@ -17,7 +17,7 @@ from luthier.data import ledger
 from luthier.data.blocks import Writer
 from luthier.data.chunks import Chunk
 from luthier.data.encoding.codec import Codec
-from luthier.data.overlong import pieces, truncated
+from luthier.data.overlong import split_row, truncated_row
 from luthier.data.packing import best_fit, one_each
 from luthier.data.rows import Encode, encoded
 from luthier.errors import DataError
@@ -97,11 +97,11 @@ def looked_at(example: Example, row: Row, recipe: Recipe) -> ledger.Ledger:
     if len(row) <= recipe.length:
         return ledger.inspect(example, row, recipe.tokenizer)
     if recipe.overlong == "truncate":
-        kept = truncated(row, recipe.length)
+        kept = truncated_row(row, recipe.length)
         lost = int(Chunk([row]).trained.sum() - Chunk([kept]).trained.sum())
         return ledger.inspect(example, kept, recipe.tokenizer, lost=lost)
     if recipe.overlong == "split":
-        return ledger.inspect(example, pieces(row, recipe.length)[-1], recipe.tokenizer)
+        return ledger.inspect(example, split_row(row, recipe.length)[-1], recipe.tokenizer)
     seen = ledger.inspect(example, row, recipe.tokenizer)
     said = f"It has {len(row)} tokens, more than batch.length={recipe.length}, and "
     said += "ends the run." if recipe.overlong == "error" else "is left out."
@@ -137,7 +137,7 @@ def _dropped(row: Row, length: int, facts: Facts, where: str) -> list[Row]:
 
 
 def _truncated(row: Row, length: int, facts: Facts, where: str) -> list[Row]:
-    kept = truncated(row, length)
+    kept = truncated_row(row, length)
     facts.note("truncated", where)
     after = Chunk([kept])
     if after.trained.sum() < Chunk([row]).trained.sum():
@@ -150,7 +150,7 @@ def _truncated(row: Row, length: int, facts: Facts, where: str) -> list[Row]:
 
 def _split(row: Row, length: int, facts: Facts, where: str) -> list[Row]:
     facts.note("split", where)
-    return [piece for piece in pieces(row, length) if Chunk([piece]).trainable[0]]
+    return [piece for piece in split_row(row, length) if Chunk([piece]).trainable[0]]
 
 
 _SETTLED = {"error": _dropped, "drop": _dropped, "truncate": _truncated, "split": _split}

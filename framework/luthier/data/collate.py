@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import Batch, Row, TokenSequence
 
 
 def collate(
@@ -71,7 +70,7 @@ class _Sheet:
     def begin(self, block: int) -> None:
         self.block, self.at, self.number = block, 0, 0
 
-    def lay(self, sequence: Tokens, begin: int, end: int) -> int:
+    def lay(self, sequence: TokenSequence, begin: int, end: int) -> int:
         """Write tokens begin … end of a sequence, at those positions; gives its number among the boundaries."""
         start, stop = self.at, self.at + end - begin
         self.at, self.number = stop, self.number + 1

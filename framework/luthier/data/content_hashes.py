@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.contracts.examples import Example, Source
-from luthier.data.state import state_of
+from luthier.data.state import source_state
 from luthier.version import __version__
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class OfExamples:
+class ExamplesHash:
     """The sha256 of what the examples say, in order; where they were read does not count."""
 
     def __init__(self) -> None:
@@ -33,39 +33,39 @@ class OfExamples:
         return self._found.hexdigest()
 
 
-def of_examples(examples: Iterable[Example]) -> str:
+def hash_of_examples(examples: Iterable[Example]) -> str:
     """The same of examples that are there already."""
-    found = OfExamples()
+    found = ExamplesHash()
     for example in examples:
         found.add(example)
     return found.told()
 
 
-def of_reading(source: Source) -> str | None:
+def hash_of_reading(source: Source) -> str | None:
     """The sha256 of all that a reading of a source depends on: its settings, its code and the state of its files.
 
     None where that cannot be told without reading: a source without `state`, or one that keeps a setting to itself.
     """
-    state = state_of(source)
+    state = source_state(source)
     told = None if state is None else _part(source)
     if told is None:
         return None
     reading = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    return of([__version__, reading, told, state])
+    return content_hash([__version__, reading, told, state])
 
 
-def of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+def hash_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
     """The sha256 of a tokenizer: its vocabulary, rules and special tokens."""
     named = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
-    return of([tokenizer.backend_tokenizer.to_str(), named])
+    return content_hash([tokenizer.backend_tokenizer.to_str(), named])
 
 
-def of_template(tokenizer: PreTrainedTokenizerBase) -> str:
+def hash_of_template(tokenizer: PreTrainedTokenizerBase) -> str:
     """The sha256 of the chat template, or of its absence."""
-    return of(tokenizer.chat_template)
+    return content_hash(tokenizer.chat_template)
 
 
-def of_function(function: Any) -> str:
+def hash_of_function(function: Any) -> str:
     """The sha256 of what an encoding function is: its name, its source file, and its owner's settings.
 
     An `encode` may depend on these, on the example and on the tokenizer, and on nothing else.
@@ -75,10 +75,10 @@ def of_function(function: Any) -> str:
     sources = {_source(each) for each in (*classes, function)} - {""}
     encoding = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("encoding/*.py"))]
     name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    return of([__version__, name, sorted(sources), encoding, _settings(owner)])
+    return content_hash([__version__, name, sorted(sources), encoding, _settings(owner)])
 
 
-def of(value: Any) -> str:
+def content_hash(value: Any) -> str:
     """The sha256 of a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -35,7 +35,7 @@ def last_question(example: Example) -> int | None:
     return next((at for at in reversed(range(len(asked))) if asked[at]["role"] == "user"), None)
 
 
-def text_of(example: Example) -> str:
+def example_text(example: Example) -> str:
     """All that an example says as one text: its `text`, or what its messages and its answers say, line by line."""
     if "text" in example:
         return str(example["text"])

@@ -26,7 +26,7 @@ from luthier.data.reading import SPLITS, Changed, Reading
 from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
 from luthier.fetch import cache
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -112,20 +112,20 @@ class Data(pl.LightningDataModule):
     def _made(self, split: str) -> Blocks:
         examples = Changed(self.examples(split), self.prompt)
         recipe = self.recipe
-        name = identity.of(
+        name = identity.content_hash(
             [
-                identity.of_examples(examples),
+                identity.hash_of_examples(examples),
                 self._tokenizer_identity,
-                identity.of_template(recipe.tokenizer),
-                identity.of_function(recipe.encode),
+                identity.hash_of_template(recipe.tokenizer),
+                identity.hash_of_function(recipe.encode),
                 [recipe.length, recipe.packing, recipe.overlong],
             ]
         )
-        folder = cache.folder("blocks") / name[:32]
+        folder = cache.cache_folder("blocks") / name[:32]
         if folder.is_dir() and not Blocks.intact(folder):
             log.warning("The encoded data in %s is damaged and is made again.", folder)
             shutil.rmtree(folder)
-        made = Blocks(once(folder, lambda place: build(place, examples, recipe, split=split)))
+        made = Blocks(build_once(folder, lambda place: build(place, examples, recipe, split=split)))
         self._check(made)
         return made
 
@@ -188,13 +188,13 @@ class Data(pl.LightningDataModule):
 
     @cached_property
     def _tokenizer_identity(self) -> str:
-        return identity.of_tokenizer(self.recipe.tokenizer)
+        return identity.hash_of_tokenizer(self.recipe.tokenizer)
 
     @cached_property
     def digest(self) -> str:
         """The sha256 of all examples, in order, whatever file they stand in."""
-        nothing = identity.of_examples([])
-        return identity.of({split: self.reading.digests.get(split, nothing) for split in SPLITS})
+        nothing = identity.hash_of_examples([])
+        return identity.content_hash({split: self.reading.digests.get(split, nothing) for split in SPLITS})
 
     def report(self) -> dict[str, int]:
         """Counts of the reading and of the encoding, by name; those of validation say so."""
@@ -212,8 +212,8 @@ class Data(pl.LightningDataModule):
             "source": self.reading.fingerprint,
             "splits": {split: len(self.examples(split)) for split in SPLITS},
             "tokenizer": self._tokenizer_identity,
-            "chat_template": identity.of_template(tokenizer),
-            "encode": identity.of_function(self.recipe.encode),
+            "chat_template": identity.hash_of_template(tokenizer),
+            "encode": identity.hash_of_function(self.recipe.encode),
             "blocks": {split: each.folder.name for split, each in self._blocks.items() if each},
             "counts": self.report(),
         }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.errors import RecipeError
 
 
-def pieces(row: Row, length: int) -> list[Row]:
+def split_row(row: Row, length: int) -> list[Row]:
     """The row as rows of at most `length` tokens, so that every token that was to be predicted still is, once.
 
     Each piece begins with the last token of the one before it, as context of weight 0. RecipeError for a row of
@@ -28,11 +28,11 @@ def pieces(row: Row, length: int) -> list[Row]:
     for start in range(0, len(whole) - 1, length - 1):
         weights = np.array(whole.weights[start : start + length])
         weights[0] = 0
-        found.append(Row((Sequence(whole.ids[start : start + length], weights),), row.values))
+        found.append(Row((TokenSequence(whole.ids[start : start + length], weights),), row.values))
     return found
 
 
-def truncated(row: Row, length: int) -> Row:
+def truncated_row(row: Row, length: int) -> Row:
     """The row with the ends of its longest sequences cut away, so that it has `length` tokens.
 
     Nothing of what the sequences share is cut: where that alone is too long, each keeps one token besides.
@@ -47,7 +47,7 @@ def truncated(row: Row, length: int) -> Row:
         more = each > limit and spare > 0
         spare -= more
         end = row.shared + limit + more
-        kept.append(Sequence(sequence.ids[:end], sequence.weights[:end]))
+        kept.append(TokenSequence(sequence.ids[:end], sequence.weights[:end]))
     return Row(tuple(kept), row.values, row.shared)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.data.formats.detect import LOOK_AT, Detected, detect
-from luthier.data.readers.by_ending import ByEnding, reader_of
+from luthier.data.readers.by_ending import ByEnding, reader_for
 from luthier.errors import DataError
 
 
@@ -23,7 +23,7 @@ class Peek:
 
 def peek(path: Path) -> Peek:
     """Read the first rows of a file or folder; DataError where it is none of the known kinds, or cannot be read."""
-    found = None if path.is_dir() else reader_of(path)
+    found = None if path.is_dir() else reader_for(path)
     answer, reader = found or ("folder", ByEnding())
     rows: list[dict[str, Any]] = []
     for file in reader.files(path):

@@ -10,7 +10,7 @@ from luthier.contracts.prompt import Prompt
 from luthier.data.examples import message_text
 
 
-class Chat(Prompt):
+class ChatPrompt(Prompt):
     """The conversation as the data has it."""
 
     def __call__(self, example: Example) -> Example:

@@ -14,7 +14,7 @@ from luthier.data import content_hashes as identity
 from luthier.data.spool import Spool, SpoolWriter, UnwritableError
 from luthier.errors import DataError
 from luthier.fetch import cache
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 
 SPLITS = ("train", "validation", "test")
 _FACTS = "reading.json"
@@ -39,10 +39,12 @@ class Reading:
     def of(cls, source: Source) -> Reading:
         """Read a source, unless this very reading is in the cache. DataError for a split of an unknown name."""
         try:
-            name = identity.of_reading(source)
+            name = identity.hash_of_reading(source)
             if name is not None:
-                return cls._stored(once(cache.folder("examples") / name[:32], lambda folder: _write(folder, source)))
-            place = tempfile.TemporaryDirectory(dir=cache.folder("examples"), prefix=".tmp-reading-")
+                return cls._stored(
+                    build_once(cache.cache_folder("examples") / name[:32], lambda folder: _write(folder, source))
+                )
+            place = tempfile.TemporaryDirectory(dir=cache.cache_folder("examples"), prefix=".tmp-reading-")
             _write(Path(place.name), source)
             return cls._stored(Path(place.name), place)
         except UnwritableError as error:
@@ -59,7 +61,7 @@ class Reading:
         examples: dict[str, list[Example]] = {}
         for example in source:
             examples.setdefault(_split(example), []).append(example)
-        digests = {split: identity.of_examples(of_split) for split, of_split in examples.items()}
+        digests = {split: identity.hash_of_examples(of_split) for split, of_split in examples.items()}
         said = f"All examples are kept in memory, as JSON cannot hold them: {why}"
         return cls(examples, digests, source.counts, [*source.warnings, said], source.fingerprint())
 

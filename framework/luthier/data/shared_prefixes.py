@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.data.collate import collate
 from luthier.models import attention
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 
 log = logging.getLogger("luthier")
 
 
-def cannot_share(network: nn.Module) -> str:
+def why_prefixes_unsupported(network: nn.Module) -> str:
     """Why a network cannot compute a shared beginning once, in words; empty where it can."""
-    inner: Any = bare(network)
+    inner: Any = unwrapped(network)
     config = inner.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
     if strange := kinds - attention.KNOWN_LAYERS:
@@ -30,7 +30,7 @@ def cannot_share(network: nn.Module) -> str:
     virtual = getattr(getattr(network, "active_peft_config", None), "is_prompt_learning", False)
     if virtual and type(network).__module__.startswith("peft."):
         return "PEFT puts its virtual tokens before the first sequence alone"
-    if config._attn_implementation == attention.NAME:
+    if config._attn_implementation == attention.PACKED_ATTENTION:
         return ""
     if virtual:
         return f"{config._attn_implementation} attention does not know of virtual tokens"
@@ -41,24 +41,24 @@ def cannot_share(network: nn.Module) -> str:
     return ""
 
 
-def computable(batch: Batch, network: nn.Module, warnings: list[str]) -> Batch:
+def with_supported_prefixes(batch: Batch, network: nn.Module, warnings: list[str]) -> Batch:
     """The batch as the network can compute it: where it cannot share a beginning each sequence gets its own, aloud."""
-    reason = cannot_share(network) if batch.branches else ""
+    reason = why_prefixes_unsupported(network) if batch.branches else ""
     if not reason:
         return batch
     said = f"What answers share is computed for each of them, at a higher cost: {reason}."
     if said not in warnings:
         warnings.append(said)
         log.warning(said)
-    return apart(batch)
+    return without_shared_prefixes(batch)
 
 
-def apart(batch: Batch) -> Batch:
+def without_shared_prefixes(batch: Batch) -> Batch:
     """The same sequences, each with its own copy of what it shares and in a row of its own; waits for the device.
 
     `examples`, `values` and the order of the sequences stay as they are.
     """
-    rows = [[Row((sequence,))] for sequence in sequences(batch)]
+    rows = [[Row((sequence,))] for sequence in token_sequences(batch)]
     laid = collate(rows or [[]]).to(batch.input_ids.device)
     laid.examples, laid.values = batch.examples, batch.values
     numbers = iter(laid.ends)
@@ -66,19 +66,19 @@ def apart(batch: Batch) -> Batch:
     return laid
 
 
-def sequences(batch: Batch) -> list[Sequence]:
+def token_sequences(batch: Batch) -> list[TokenSequence]:
     """The sequences of a batch's rows, whole and in order; waits for the device."""
     ids, weights = batch.input_ids.flatten().cpu().numpy().astype(np.int32), batch.weights.flatten().cpu().numpy()
 
-    def whole(number: int) -> Sequence:
+    def whole(number: int) -> TokenSequence:
         parts = [batch.branches[number], number] if number in batch.branches else [number]
         spans = [slice(batch.boundaries[part], batch.boundaries[part + 1]) for part in parts]
-        return Sequence(*(np.concatenate([array[span] for span in spans]) for array in (ids, weights)))
+        return TokenSequence(*(np.concatenate([array[span] for span in spans]) for array in (ids, weights)))
 
     return [whole(number) for number in batch.ends]
 
 
-def sums(values: Tensor, batch: Batch) -> Tensor:
+def sequence_sums(values: Tensor, batch: Batch) -> Tensor:
     """The sum of per-token values [B, T] over each sequence of the batch's rows, [len(batch.ends)]."""
     lengths = [stop - start for start, stop in zip(batch.boundaries, batch.boundaries[1:], strict=False)]
     parts = values.flatten().split_with_sizes(lengths)
@@ -87,7 +87,7 @@ def sums(values: Tensor, batch: Batch) -> Tensor:
     return torch.stack([parts[number].sum() for number in batch.ends])
 
 
-def spread(values: list[Tensor], batch: Batch, *, empty: float = 0) -> Tensor:
+def scatter_to_tokens(values: list[Tensor], batch: Batch, *, empty: float = 0) -> Tensor:
     """Values of the last tokens of each sequence of the batch's rows, laid where those tokens are predicted, [B, T].
 
     `values` holds a tensor for each of `batch.ends`; one of n values is for the last n tokens.

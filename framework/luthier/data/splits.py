@@ -55,7 +55,7 @@ def split_named(name: object, where: str) -> str:
 
 
 @dataclass(frozen=True)
-class ByHash:
+class HashSplits:
     """Hold out shares of the examples, chosen by the hash of their text, so that an example never changes sides.
 
     More rows, another order or another machine move nothing; a larger `test` only takes from train. `by` prompt keeps
@@ -106,7 +106,7 @@ class ByHash:
 
 
 @dataclass(frozen=True)
-class AsGiven:
+class GivenSplits:
     """Keep the splits that the source gives, and train on everything else: nothing is held out of it."""
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:

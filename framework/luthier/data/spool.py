@@ -68,7 +68,7 @@ class SpoolWriter:
         self._lines = (folder / f"{split}.jsonl").open("wb")
         self._offsets = (folder / f"{split}.places").open("wb")
         self._place, self._held = 0, [0]
-        self._digest = identity.OfExamples()
+        self._digest = identity.ExamplesHash()
 
     def add(self, example: Example) -> None:
         line = _written(example)

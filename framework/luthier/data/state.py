@@ -13,6 +13,6 @@ class Stateful(Protocol):
         """Names, sizes and times of its files, as JSON; None where what it reads must not be kept."""
 
 
-def state_of(part: object) -> Any:
+def source_state(part: object) -> Any:
     """What a source or filter tells; None where it does not."""
     return part.state() if isinstance(part, Stateful) else None

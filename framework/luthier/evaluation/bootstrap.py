@@ -61,6 +61,6 @@ def exponential_ratio(totals: Floats) -> Floats:
     return exponentials
 
 
-def means(values: Floats) -> Floats:
+def row_means(values: Floats) -> Floats:
     """Per-example values [examples] as the statistics [examples, 2] whose `ratio` is their mean."""
     return np.stack([values, np.ones_like(values)], axis=1)

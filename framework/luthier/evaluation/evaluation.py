@@ -18,7 +18,7 @@ from luthier.errors import DataError, NumericsError
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
 from luthier.evaluation.measurement import Bootstrap, Measurement
-from luthier.evaluation.questions import Turn, turns
+from luthier.evaluation.questions import Question, questions
 from luthier.evaluation.scores import Generated, Scores
 from luthier.evaluation.tasks.task import Attempts, Task
 from luthier.training.method import Method
@@ -90,7 +90,7 @@ class Evaluation:
         chosen = self.choose(examples)
         scores.counts[f"{name}: examples evaluated"] = len(chosen)
         scores.counts[f"{name}: examples left out"] = len(examples) - len(chosen)
-        asked = turns(chosen, subject.prompt)
+        asked = questions(chosen, subject.prompt)
         attempts = self._attempt(subject, name, examples, chosen, asked, scores)
         for metric_name, metric in self.task.metrics.items():
             statistics, digest = metric.statistics(attempts.made), digest_of(chosen)
@@ -118,7 +118,7 @@ class Evaluation:
         name: str,
         examples: Sequence[Example],
         chosen: Sequence[Example],
-        asked: list[Turn],
+        asked: list[Question],
         scores: Scores,
     ) -> Attempts:
         if not self.task.metrics:
@@ -130,7 +130,7 @@ class Evaluation:
             )
         for metric in self.task.metrics.values():  # what it cannot measure is said before answers are waited for
             metric.statistics([asked[0].attempt(asked[0].reference)])
-        attempts = self.task(subject, asked, turns(examples, subject.prompt))
+        attempts = self.task(subject, asked, questions(examples, subject.prompt))
         scores.counts[f"{name}: examples without an answer"] = len(chosen) - len(asked)
         scores.counts.update({f"{name}: {what}": count for what, count in attempts.counts.items()})
         return attempts
@@ -151,7 +151,7 @@ class Evaluation:
         drawn = np.random.default_rng(self.seed).choice(len(examples), self.examples, replace=False)
         return [examples[index] for index in sorted(drawn)]
 
-    def _samples(self, subject: Predictor, asked: Sequence[Turn], attempts: Attempts) -> list[Generated]:
+    def _samples(self, subject: Predictor, asked: Sequence[Question], attempts: Attempts) -> list[Generated]:
         shown = asked[: self.samples] if _speaks(subject) else []
         if self.task.writes:
             outputs = [attempt.output for attempt in attempts.made[: self.samples]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from luthier.contracts.examples import Example
-from luthier.contracts.model import Choosing
+from luthier.contracts.model import SelectsItself
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def select(
 
     `predictor` makes a predictor of a network, where the run computes. DataError without a validation split.
     """
-    if not isinstance(model, Choosing):
+    if not isinstance(model, SelectsItself):
         return
     examples = data.examples("validation")
     if not examples:

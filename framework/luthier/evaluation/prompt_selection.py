@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from luthier.contracts.examples import Example
-from luthier.contracts.prompt import Judgement, Prompt, PromptJudge
+from luthier.contracts.prompt import Prompt, PromptScorer, PromptScores
 from luthier.errors import DataError, RecipeError
 from luthier.evaluation.bootstrap import ratio
-from luthier.evaluation.questions import turns
+from luthier.evaluation.questions import questions
 
 if TYPE_CHECKING:
     from luthier.contracts.sampling import Sampling
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from luthier.inference.predictor import NetworkPredictor
 
 
-class Judge(PromptJudge):
+class ValidationPromptScorer(PromptScorer):
     """Gives the score `name` of the evaluation's task, or the loss, on examples in an order by chance.
 
     A score of which less is better has its sign turned. DataError where there is no example.
@@ -44,20 +44,20 @@ class Judge(PromptJudge):
     def __call__(self, prompt: Prompt, count: int) -> float:
         return self.judged(prompt, self.examples[:count]).score
 
-    def judged(self, prompt: Prompt, examples: Sequence[Example]) -> Judgement:
+    def judged(self, prompt: Prompt, examples: Sequence[Example]) -> PromptScores:
         subject = replace(self.subject, prompt=prompt)
         if self.name == "loss":
             losses = np.asarray(subject.measured(examples)["loss"], dtype=np.float64)
-            return Judgement(-float(ratio(losses.sum(0))), [("", -float(one)) for one in ratio(losses)])
+            return PromptScores(-float(ratio(losses.sum(0))), [("", -float(one)) for one in ratio(losses)])
         task = self.evaluation.task
         metric = task.metrics[self.name]
-        asked = {place: turn for place, example in enumerate(examples) for turn in turns([example], prompt)}
-        made = task(subject, list(asked.values()), turns(self.examples, prompt)).made
+        asked = {place: turn for place, example in enumerate(examples) for turn in questions([example], prompt)}
+        made = task(subject, list(asked.values()), questions(self.examples, prompt)).made
         statistics, sign = metric.statistics(made), 1.0 if metric.better == "higher" else -1.0
         each = zip(asked, made, metric.reduce(statistics).tolist(), strict=True)
         known = {place: (attempt.output, sign * value) for place, attempt, value in each}
         score = sign * float(metric.reduce(statistics.sum(0)))
-        return Judgement(score, [known.get(place) for place in range(len(examples))])
+        return PromptScores(score, [known.get(place) for place in range(len(examples))])
 
     def write(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
         return [answer.text for answer in self.subject.answers(conversations, sampling)]

@@ -14,7 +14,7 @@ from luthier.evaluation.metrics.metric import Attempt
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Question:
     """The conversation that the model sees up to its answer, and the answer that the data gives."""
 
     conversation: Conversation
@@ -45,17 +45,17 @@ class Turn:
         return Attempt(self.question, output, self.reference, self.example)
 
 
-def turns(examples: Iterable[Example], prompt: Prompt) -> list[Turn]:
+def questions(examples: Iterable[Example], prompt: Prompt) -> list[Question]:
     """The examples that end with an assistant's text, as the prompt shows them; others have nothing to compare with."""
     return [turn for example in examples if (turn := _turn(prompt(example), example)) is not None]
 
 
-def _turn(shown: Example, example: Example) -> Turn | None:
+def _turn(shown: Example, example: Example) -> Question | None:
     messages = shown.get("messages") or []
     if not messages or messages[-1].get("role") != "assistant" or not message_text(messages[-1]):
         return None
     text = str(example.get("text", "")) if "label" in example else ""
-    return Turn(messages[:-1], message_text(messages[-1]), str(example.get("where", "")), text, shown)
+    return Question(messages[:-1], message_text(messages[-1]), str(example.get("where", "")), text, shown)
 
 
 def _asks(message: dict[str, Any]) -> bool:

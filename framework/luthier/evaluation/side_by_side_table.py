@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from luthier.reporting.escaping import one_line
-from luthier.reporting.figures import interval, number, signed, title
+from luthier.reporting.figures import format_interval, format_number, format_signed, title
 from luthier.reporting.story import percent
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def _lines(found: SideBySide) -> Iterator[str]:
         yield f"{title(score)} ({first.better} is better, n = {first.count:,})"
         for name, value in measured.items():
             change = changes.get(name, {}).get(score)
-            yield f"  {names[name]:<{width}}  {number(value.value):>7}  {interval(value)}"
+            yield f"  {names[name]:<{width}}  {format_number(value.value):>7}  {format_interval(value)}"
             if change is not None:
-                told = f"{signed(change.change.value)} ({interval(change.change, sign=True)})"
+                told = f"{format_signed(change.change.value)} ({format_interval(change.change, sign=True)})"
                 yield f"  {'':<{width}}  {change.verdict}: {told}"
         yield ""
     confidence = percent(next(iter(found.scores.values())).bootstrap.confidence)

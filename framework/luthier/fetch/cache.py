@@ -11,17 +11,17 @@ from pathlib import Path
 _read_only = ContextVar("luthier_cache_read_only", default=False)
 
 
-def folder(kind: str) -> Path:
+def cache_folder(kind: str) -> Path:
     """The cache folder of one kind of thing (`packages`, `models`, `tokens`, …), made if need be."""
     root = Path(os.environ.get("LUTHIER_CACHE") or Path.home() / ".cache" / "luthier")
     place = root.expanduser().absolute() / kind
-    if not is_read_only():
+    if not cache_is_read_only():
         place.mkdir(parents=True, exist_ok=True)
     return place
 
 
 @contextmanager
-def read_only() -> Iterator[None]:
+def read_only_cache() -> Iterator[None]:
     """While this lasts, the cache gives what it has: nothing is fetched, made or written (ResourceError instead)."""
     token = _read_only.set(True)
     try:
@@ -30,5 +30,5 @@ def read_only() -> Iterator[None]:
         _read_only.reset(token)
 
 
-def is_read_only() -> bool:
+def cache_is_read_only() -> bool:
     return _read_only.get()

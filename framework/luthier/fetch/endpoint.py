@@ -15,7 +15,7 @@ AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
 """Answers of a server after which it is worth asking again."""
 
 
-def post(client: httpx.Client, url: str, body: Any, tries: int, key: str = "") -> Any:
+def post_json(client: httpx.Client, url: str, body: Any, tries: int, key: str = "") -> Any:
     """What a server answers to JSON, as JSON; asked again, a little later each time, where that may help."""
     import httpx
 
@@ -34,7 +34,7 @@ def post(client: httpx.Client, url: str, body: Any, tries: int, key: str = "") -
     return None
 
 
-def key_in(name: str | None, *, where: str) -> str:
+def api_key(name: str | None, *, where: str) -> str:
     """The key in an environment variable, read when it is used and never kept; empty where none is named."""
     if name is None:
         return ""

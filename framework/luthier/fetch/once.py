@@ -18,7 +18,7 @@ class NotYetError(ResourceError):
     """Something would have to be fetched or made, which `cache.read_only` does not allow."""
 
 
-def once(folder: Path, make: Callable[[Path], None]) -> Path:
+def build_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """`folder`, filled by `make` if it is not there yet.
 
     `make` is given an empty folder beside it; what it wrote is flushed to the disk and then renamed into place, so
@@ -27,7 +27,7 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
     """
     if folder.is_dir():
         return folder
-    if cache.is_read_only():
+    if cache.cache_is_read_only():
         raise NotYetError(f"{folder.name} is not in the cache yet.", where=str(folder))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -20,12 +20,12 @@ from packaging.utils import canonicalize_name
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch import cache, simple_index
 from luthier.fetch.archives import extract, inside
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 
 log = logging.getLogger("luthier")
 
 
-def fetch(requirement: str, *, sha256: str | None = None, kind: Literal["wheel", "sdist"] = "wheel") -> Path:
+def fetch_package(requirement: str, *, sha256: str | None = None, kind: Literal["wheel", "sdist"] = "wheel") -> Path:
     """The archive of a pinned package (`name==version`), downloaded once into the cache.
 
     Wheels come through `pip download`. pip cannot fetch an sdist without building its metadata, which runs the
@@ -35,17 +35,17 @@ def fetch(requirement: str, *, sha256: str | None = None, kind: Literal["wheel",
     """
     name, version = _pinned(requirement)
     download = {"wheel": _download_wheel, "sdist": simple_index.download_sdist}[kind]
-    entry = cache.folder("packages") / f"{name}-{version}-{kind}"
+    entry = cache.cache_folder("packages") / f"{name}-{version}-{kind}"
 
     def make(folder: Path) -> None:
         log.info("Fetching %s (%s) into the cache.", requirement, kind)
         download(name, version, folder)
         (archive,) = folder.iterdir()
-        (folder / "sha256").write_text(digest(archive), encoding="ascii")
+        (folder / "sha256").write_text(sha256_of_file(archive), encoding="ascii")
 
-    once(entry, make)
+    build_once(entry, make)
     (archive,) = (path for path in entry.iterdir() if path.name != "sha256")
-    found = digest(archive)
+    found = sha256_of_file(archive)
     for expected in filter(None, [(entry / "sha256").read_text(encoding="ascii"), sha256]):
         if found != expected.lower():
             shutil.rmtree(entry)
@@ -56,31 +56,31 @@ def fetch(requirement: str, *, sha256: str | None = None, kind: Literal["wheel",
     return archive
 
 
-def member(archive: Path, inner: str) -> Path:
+def package_member(archive: Path, inner: str) -> Path:
     """One file of a zip or tar archive, extracted into the cache under the archive's hash.
 
     `inner` is its path inside, `a/b.tar.gz!c/d.txt` for an archive within the archive. RecipeError if there is no
     such file; Refused for absolute paths, `..`, links and devices.
     """
     outer, _, rest = inner.partition("!")
-    name = hashlib.sha256(f"{digest(archive)}!{outer}".encode()).hexdigest()
-    folder = once(cache.folder("members") / name, lambda folder: extract(archive, outer, folder))
+    name = hashlib.sha256(f"{sha256_of_file(archive)}!{outer}".encode()).hexdigest()
+    folder = build_once(cache.cache_folder("members") / name, lambda folder: extract(archive, outer, folder))
     (found,) = folder.iterdir()
-    return member(found, rest) if rest else found
+    return package_member(found, rest) if rest else found
 
 
-def tree(archive: Path, inner: str) -> Path:
+def package_tree(archive: Path, inner: str) -> Path:
     """The plain files that lie directly in one folder of an archive, extracted into the cache like `member`."""
-    name = hashlib.sha256(f"{digest(archive)}/{inner}/".encode()).hexdigest()
+    name = hashlib.sha256(f"{sha256_of_file(archive)}/{inner}/".encode()).hexdigest()
 
     def make(folder: Path) -> None:
         for file in inside(archive, inner):
             extract(archive, file, folder)
 
-    return once(cache.folder("members") / name, make)
+    return build_once(cache.cache_folder("members") / name, make)
 
 
-def digest(path: Path) -> str:
+def sha256_of_file(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
     sha = hashlib.sha256()
     with path.open("rb") as file:

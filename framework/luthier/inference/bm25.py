@@ -46,7 +46,7 @@ class Bm25:
         return order
 
 
-class WeightedWords:
+class TfIdf:
     """Texts as weighted words, tf · (log((1 + n) / (1 + df)) + 1), of length 1, so that their cosine is a product."""
 
     def __init__(self, texts: Sequence[str]) -> None:

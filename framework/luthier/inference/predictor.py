@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.batch import Sequence as TokenSequence
+from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.sampling import Answer, Sampling
@@ -20,8 +20,8 @@ from luthier.data import encoding as encode
 from luthier.errors import RecipeError
 from luthier.inference import generation as generate
 from luthier.inference import log_probabilities as scoring
-from luthier.inference.reward_scores import rewards
-from luthier.models.sequence_classification import judges
+from luthier.inference.reward_scores import reward_scores
+from luthier.models.sequence_classification import is_reward_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -61,7 +61,7 @@ class NetworkPredictor:
 
         `heard` is called after each token with the answer so far. RecipeError for a model that judges.
         """
-        if judges(self.network):
+        if is_reward_model(self.network):
             raise RecipeError("The model judges and does not answer.", hint="Ask it with luthier.load(run).rewards.")
         with self._asked():
             return generate.generate(self.network, self.tokenizer, conversations, sampling or Sampling(), heard=heard)
@@ -81,16 +81,16 @@ class NetworkPredictor:
 
         RecipeError for a language model.
         """
-        if not judges(self.network):
+        if not is_reward_model(self.network):
             raise RecipeError("The model answers and does not judge.", hint="Train one with method=reward_model.")
-        sequences = [encode.judgement({"messages": list(each)}, self.tokenizer) for each in conversations]
+        sequences = [encode.encode_for_scoring({"messages": list(each)}, self.tokenizer) for each in conversations]
         with self._asked(), self._computing():
-            found = rewards(self.network, sequences)
+            found = reward_scores(self.network, sequences)
         return found[:, 0] if found.shape[1] == 1 else found
 
     def logprobs(self, conversation: Conversation) -> NDArray[np.float32]:
         """log p of each token of the assistant's turns of a conversation, in order."""
-        sequence = encode.conversation({"messages": list(conversation)}, self.tokenizer)
+        sequence = encode.encode_conversation({"messages": list(conversation)}, self.tokenizer)
         return self.log_probs([sequence])[0][sequence.weights > 0]
 
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:

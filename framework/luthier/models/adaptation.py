@@ -14,8 +14,8 @@ from luthier.contracts.adaptation import Adaptation
 from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
 from luthier.models.added_tokens import trained_too
-from luthier.models.lm_head import bare
-from luthier.models.sequence_classification import judges
+from luthier.models.lm_head import unwrapped
+from luthier.models.sequence_classification import is_reward_model
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from luthier.contracts.model import Model
 
 
-class Full(Adaptation):
+class FullFineTuning(Adaptation):
     """Every weight may move; what is saved is the whole network, as transformers writes it."""
 
     needs_base = False
@@ -33,9 +33,9 @@ class Full(Adaptation):
         return network.requires_grad_(True)
 
     def save(self, network: nn.Module, folder: Path) -> None:
-        from luthier.models.loading import without_bars
+        from luthier.models.loading import without_progress_bars
 
-        with without_bars():
+        with without_progress_bars():
             network.save_pretrained(folder)  # type: ignore[operator]
 
     def load(self, model: Model, folder: Path) -> nn.Module:
@@ -47,7 +47,7 @@ class Full(Adaptation):
         return network
 
 
-class ByName(Adaptation):
+class NamedWeightsAdaptation(Adaptation):
     """An adaptation whose trainable weights, by their names, are all that is saved.
 
     Subclasses choose or insert them in `__call__`, which must do the same each time; and say how to `merge`.
@@ -75,7 +75,7 @@ class ByName(Adaptation):
         return network
 
 
-ADAPTER = "default"
+ADAPTER_NAME = "default"
 """What PEFT calls the adapter that a run trains."""
 
 
@@ -107,7 +107,7 @@ class PeftAdaptation(Adaptation):
         """The network as PEFT adapts it; RecipeError where PEFT refuses, with the modules that the network has."""
         from peft import get_peft_model
 
-        if judges(network):
+        if is_reward_model(network):
             config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
         try:
             return get_peft_model(network, trained_too(config, network))
@@ -124,7 +124,7 @@ class PeftAdaptation(Adaptation):
         return cast(nn.Module, PeftModel.from_pretrained(model.network(), str(folder)))
 
     def merge(self, network: nn.Module) -> nn.Module:
-        inner = cast(Any, bare(network))
+        inner = cast(Any, unwrapped(network))
         tied = inner.config.get_text_config().tie_word_embeddings
         if tied and getattr(inner.get_input_embeddings(), "lora_embedding_A", None):
             raise RecipeError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from luthier.errors import RecipeError
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 _NAME = "luthier_new_tokens"
 
 
-def mark(network: nn.Module, ids: Sequence[int]) -> nn.Module:
+def mark_added_tokens(network: nn.Module, ids: Sequence[int]) -> nn.Module:
     """The network, which knows from now on that these rows of its embeddings are new."""
     setattr(network, _NAME, tuple(ids))
     return network
 
 
-def new_tokens(network: nn.Module) -> list[int]:
+def added_token_ids(network: nn.Module) -> list[int]:
     """The ids whose rows are new, none in most networks."""
-    return list(getattr(bare(network), _NAME, ()))
+    return list(getattr(unwrapped(network), _NAME, ()))
 
 
 def trained_too(config: PeftConfig, network: nn.Module) -> PeftConfig:
@@ -32,7 +32,7 @@ def trained_too(config: PeftConfig, network: nn.Module) -> PeftConfig:
 
     RecipeError where that kind of adapter cannot.
     """
-    ids = new_tokens(network)
+    ids = added_token_ids(network)
     if ids:
         if not hasattr(config, "trainable_token_indices"):
             raise _frozen(ids)
@@ -42,10 +42,10 @@ def trained_too(config: PeftConfig, network: nn.Module) -> PeftConfig:
 
 def check_trained(network: nn.Module) -> None:
     """RecipeError where an adaptation leaves the embeddings of new tokens as they are."""
-    ids = new_tokens(network)
+    ids = added_token_ids(network)
     if not ids:
         return
-    table = bare(network).get_input_embeddings()  # type: ignore[operator]
+    table = unwrapped(network).get_input_embeddings()  # type: ignore[operator]
     if not any(weight.requires_grad for weight in table.parameters()):
         raise _frozen(ids)
 

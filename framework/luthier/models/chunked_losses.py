@@ -15,14 +15,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from luthier.models.lm_head import Head
+from luthier.models.lm_head import LMHead
 from luthier.models.losses import CHUNK_ELEMENTS
 
 Measure = Callable[[Tensor, slice], Tensor]
 """`measure(logits, rows)`: the loss of each of those rows, [n], from their float32 logits [n, V]; called once each."""
 
 
-def chunked_loss(head: Head, hidden: Tensor, weights: Tensor, measure: Measure, *, chunk: int | None = None) -> Tensor:
+def chunked_loss(
+    head: LMHead, hidden: Tensor, weights: Tensor, measure: Measure, *, chunk: int | None = None
+) -> Tensor:
     """Σ weight · measure over all tokens, a float32 scalar with gradients for hidden states and head.
 
     hidden [N, H], weights float32 [N]; any head will do, an adapted or quantized one too. `chunk` is the number of
@@ -36,7 +38,7 @@ def chunked_loss(head: Head, hidden: Tensor, weights: Tensor, measure: Measure, 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    head: Head
+    head: LMHead
     weights: Tensor
     measure: Measure
     chunk: int | None

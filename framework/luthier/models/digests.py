@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from luthier.fetch import cache
-from luthier.fetch.packages import digest
+from luthier.fetch.packages import sha256_of_file
 
 
 def weights_digest(files: Iterable[Path]) -> str:
@@ -24,15 +24,15 @@ def remembered_digest(file: Path) -> str:
     real = file.resolve()
     state = real.stat()
     stamp = [str(real), state.st_size, state.st_mtime_ns]
-    note = cache.folder("hashes") / f"{hashlib.sha256(str(real).encode()).hexdigest()}.json"
+    note = cache.cache_folder("hashes") / f"{hashlib.sha256(str(real).encode()).hexdigest()}.json"
     try:
         known = json.loads(note.read_text(encoding="utf-8"))
         if known["stamp"] == stamp:
             return str(known["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # nothing remembered, or not by us: hash it
-    found = digest(real)
-    if cache.is_read_only():
+    found = sha256_of_file(real)
+    if cache.cache_is_read_only():
         return found
     with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False, encoding="utf-8") as temporary:
         json.dump({"stamp": stamp, "sha256": found}, temporary)

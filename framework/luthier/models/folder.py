@@ -7,11 +7,11 @@ from typing import Literal
 
 from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError
-from luthier.models.loading import Loading
-from luthier.models.stored import Stored
+from luthier.models.loading import LoadSettings
+from luthier.models.stored import StoredModel
 
 
-class Folder(Stored):
+class Folder(StoredModel):
     """Start from the safetensors, configuration and tokenizer in a folder."""
 
     kind = "folder"
@@ -27,7 +27,9 @@ class Folder(Stored):
         compile: bool = False,
         chat_template: str | None = None,
     ) -> None:
-        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template), trust)
+        super().__init__(
+            LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template), trust
+        )
         self.path = Path(path).expanduser()
 
     @property

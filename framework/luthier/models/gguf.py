@@ -13,10 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from luthier.errors import ResourceError
 from luthier.fetch import cache
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 from luthier.models.digests import remembered_digest
-from luthier.models.loading import without_bars
-from luthier.models.tokenizers import settle
+from luthier.models.loading import without_progress_bars
+from luthier.models.tokenizers import configure_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,13 +33,13 @@ def converted(file: Path) -> Path:
     Weights are de-quantised to float32, which loses nothing more. Its name comes from the sha256 of the file, and
     it appears whole or not at all.
     """
-    folder = cache.folder("models") / f"{file.stem}-{remembered_digest(file)[:16]}-v{VERSION}"
-    return once(folder, lambda target: convert(file, target))
+    folder = cache.cache_folder("models") / f"{file.stem}-{remembered_digest(file)[:16]}-v{VERSION}"
+    return build_once(folder, lambda target: convert(file, target))
 
 
 def convert(file: Path, target: Path) -> None:
     """Write safetensors, configuration and tokenizer; ResourceError if the file is damaged or not understood."""
-    with without_bars():
+    with without_progress_bars():
         _convert(file, target)
 
 
@@ -53,7 +53,7 @@ def _convert(file: Path, target: Path) -> None:
     except (ValueError, KeyError, IndexError, OSError, RuntimeError, struct.error) as error:
         raise ResourceError(f"{file.name} cannot be converted: {error}", where=str(file)) from error
     restore_pre_tokenizer(tokenizer, _kind_of_pre_tokenizer(file), file.name)
-    settle(tokenizer, network.config)
+    configure_tokenizer(tokenizer, network.config)
     network.save_pretrained(target)
     tokenizer.save_pretrained(target)
 

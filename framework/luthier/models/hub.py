@@ -21,15 +21,15 @@ from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
-from luthier.models.loading import Loading
+from luthier.models.loading import LoadSettings
 from luthier.models.safety import refuse_pickles
-from luthier.models.stored import Stored
+from luthier.models.stored import StoredModel
 
 PLANS = ["*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt", "README.md"]
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class Hub(Stored):
+class Hub(StoredModel):
     """Start from a model of the Hugging Face hub, or of the mirror that HF_ENDPOINT names.
 
     A private or gated model needs HF_TOKEN in the environment: a token never stands in a recipe. Pin `revision` to
@@ -51,7 +51,9 @@ class Hub(Stored):
         compile: bool = False,
         chat_template: str | None = None,
     ) -> None:
-        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template), trust)
+        super().__init__(
+            LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template), trust
+        )
         self.id, self.revision = id, revision
 
     @property
@@ -92,7 +94,7 @@ class Hub(Stored):
         return super().lineage() | {"revision": self._plans.name}
 
     def _download(self, patterns: list[str], revision: str | None) -> Path:
-        offline = cache.is_read_only()
+        offline = cache.cache_is_read_only()
         try:
             found = snapshot_download(
                 self.id, revision=revision, allow_patterns=patterns, endpoint=_endpoint(), local_files_only=offline

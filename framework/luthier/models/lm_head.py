@@ -24,13 +24,13 @@ class LanguageModel(Protocol):
     def get_output_embeddings(self) -> nn.Module: ...
 
 
-def bare(network: nn.Module) -> nn.Module:
+def unwrapped(network: nn.Module) -> nn.Module:
     """The transformers network inside PEFT's wrapper, or the network itself."""
     inner = getattr(network, "get_base_model", None)
     return cast(nn.Module, inner()) if inner is not None else network
 
 
-def virtual_tokens(network: nn.Module) -> int:
+def virtual_token_count(network: nn.Module) -> int:
     """How many tokens that nobody wrote the network puts before each text, and before what it reads with a new cache.
 
     A wrapper that does so says it by an attribute of this name. RecipeError for PEFT's own wrapper, which would put
@@ -52,17 +52,17 @@ def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     The network itself is called, not its trunk, so that whatever wraps it (PEFT, DDP, hooks) has its say; of the
     logits only those of the last position are made. Virtual tokens put before the text are cut off.
     """
-    return forward(network, inputs)[0]
+    return hidden_states_and_logits(network, inputs)[0]
 
 
-def forward(network: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+def hidden_states_and_logits(network: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     """`last_hidden_state`, and the network's own logits [B, V] of the last position."""
     caught: list[Tensor] = []
 
     def catch(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         caught.append(output if isinstance(output, Tensor) else output[0])
 
-    handle = cast(LanguageModel, bare(network)).get_decoder().register_forward_hook(catch)
+    handle = cast(LanguageModel, unwrapped(network)).get_decoder().register_forward_hook(catch)
     try:
         output = network(**inputs, logits_to_keep=1)
     finally:
@@ -72,7 +72,7 @@ def forward(network: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tens
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LMHead:
     """The last linear map of a network and what follows it: `softcap · tanh(scale · (W h + b) / softcap)`."""
 
     module: nn.Module
@@ -120,7 +120,7 @@ class Head:
             hidden, linear.weight, scale=self.scale, softcap=self.softcap, bias=linear.bias, chunk=chunk
         )
 
-    def at_temperature(self, temperature: float) -> Head:
+    def at_temperature(self, temperature: float) -> LMHead:
         """The head whose softmax is that of this one's logits divided by `temperature`; RecipeError with a soft cap."""
         if temperature == 1:
             return self
@@ -149,26 +149,26 @@ class Head:
         return torch.cat([checkpoint(one, rows, target, use_reentrant=False) for rows, target in parts])
 
 
-def find_head(network: nn.Module) -> Head:
+def find_lm_head(network: nn.Module) -> LMHead:
     """The head of a causal language model, tried on two tokens: hidden states and head give the network's own logits.
 
     Raises RecipeError for an architecture that does something else between its hidden states and its logits.
     """
-    head = head_of(network)
+    head = lm_head_of(network)
     _prove(network, head)
     return head
 
 
-def head_of(network: nn.Module) -> Head:
+def lm_head_of(network: nn.Module) -> LMHead:
     """The same, taken at its word."""
-    inner = cast(LanguageModel, bare(network))
+    inner = cast(LanguageModel, unwrapped(network))
     config = inner.config.get_text_config()
     module = inner.get_output_embeddings()
     if module is None:
         raise RecipeError(f"{type(inner).__name__} has no head over a vocabulary, so it is no language model.")
     divisor, factor = getattr(config, "logits_scaling", None), getattr(config, "logit_scale", None)
     scale = 1.0 / divisor if divisor is not None else factor
-    return Head(_active(module), scale, getattr(config, "final_logit_softcapping", None))
+    return LMHead(_active(module), scale, getattr(config, "final_logit_softcapping", None))
 
 
 def _active(module: nn.Module) -> nn.Module:
@@ -177,23 +177,25 @@ def _active(module: nn.Module) -> nn.Module:
     return copies[chosen[0]] if copies is not None and chosen and not module.disable_adapters else module
 
 
-def _prove(network: nn.Module, head: Head) -> None:
+def _prove(network: nn.Module, head: LMHead) -> None:
     parameter = next(network.parameters())
     if parameter.device.type == "meta":
         return
     tokens = torch.tensor([[1, 2]], device=parameter.device)
     with torch.no_grad(), torch.random.fork_rng():
-        hidden, logits = forward(network, {"input_ids": tokens, "use_cache": False})
+        hidden, logits = hidden_states_and_logits(network, {"input_ids": tokens, "use_cache": False})
         ours = head.logits(hidden[:, -1])
     if not logits.isfinite().all():
         raise NumericsError(
-            f"{type(bare(network)).__name__} gives logits that are not finite for two tokens, before any training.",
+            f"{type(unwrapped(network)).__name__} gives logits that are not finite for two tokens, before any "
+            "training.",
             where="model",
             hint="Its weights hold NaN or infinity, or its dtype is too narrow for them: try model.dtype=float32.",
         )
     tolerance = 1e-4 if logits.dtype in (torch.float32, torch.float64) else 2e-2
     if ours.shape != logits.shape or not torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance):
         raise RecipeError(
-            f"{type(bare(network)).__name__} does more between its hidden states and its logits than luthier knows of.",
+            f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than "
+            "luthier knows of.",
             hint="Use an architecture with a plain linear head, a scale or a soft cap.",
         )

@@ -17,14 +17,14 @@ from transformers.utils import logging
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.models import attention
-from luthier.models.safety import shards
+from luthier.models.safety import weight_files
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
-class Loading:
+class LoadSettings:
     """How a network loads; the settings that every answer of `model` shares.
 
     dtype: of the weights. float32 keeps small updates from rounding away, whatever the trainer computes in; `auto`
@@ -37,7 +37,7 @@ class Loading:
     """
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
-    attn_implementation: str = attention.NAME
+    attn_implementation: str = attention.PACKED_ATTENTION
     gradient_checkpointing: bool = False
     compile: bool = False
     chat_template: str | None = None
@@ -50,7 +50,7 @@ class Loading:
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
+def without_progress_bars() -> Iterator[None]:
     """transformers draws a progress bar for each file it reads; a run has one bar of its own."""
     enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -84,17 +84,17 @@ def load_tokenizer(folder: Path, *, owner: str, trusted: bool = False) -> PreTra
 
 
 def load_network(
-    folder: Path, loading: Loading, config: PretrainedConfig, *, owner: str, trusted: bool = False
+    folder: Path, loading: LoadSettings, config: PretrainedConfig, *, owner: str, trusted: bool = False
 ) -> PreTrainedModel:
     """The network of a folder, each weight read once and only then in memory (built on meta, filled from safetensors).
 
     ResourceError if a file is damaged; RecipeError if weights are missing, so that no part starts from random ones.
     """
-    for file in shards(folder, owner=owner):
+    for file in weight_files(folder, owner=owner):
         _check_readable(file, owner)
     attention.register()
     try:
-        with without_bars():
+        with without_progress_bars():
             loaded: Any = _kind(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
                 attn_implementation=loading.attn_implementation, output_loading_info=True, trust_remote_code=trusted,
@@ -108,7 +108,7 @@ def load_network(
             f"The weights of {owner} do not fill the network: {len(absent)} are missing, {absent[0]} for one.",
             hint="Is it a language model with a head, complete, and of the architecture that its config.json states?",
         )
-    return dress(network, loading)
+    return prepare_network(network, loading)
 
 
 def _kind(config: PretrainedConfig) -> Any:
@@ -117,13 +117,13 @@ def _kind(config: PretrainedConfig) -> Any:
     return AutoModelForSequenceClassification if named.endswith("ForSequenceClassification") else AutoModelForCausalLM
 
 
-def dress(network: PreTrainedModel, loading: Loading) -> PreTrainedModel:
+def prepare_network(network: PreTrainedModel, loading: LoadSettings) -> PreTrainedModel:
     """Check the attention, switch on gradient checkpointing and compiling: the one place where they happen.
 
     Compiling marks the layers and happens at their first use, so that adapters put in later are compiled as well,
     and names in the state dict stay as they are.
     """
-    if loading.attn_implementation == attention.NAME and not asks_the_registry(network):
+    if loading.attn_implementation == attention.PACKED_ATTENTION and not asks_the_registry(network):
         raise RecipeError(
             f"{type(network).__name__} has attention of its own, so luthier_packed would not be used.",
             where="model.attn_implementation",
@@ -141,7 +141,7 @@ def dress(network: PreTrainedModel, loading: Loading) -> PreTrainedModel:
     return network
 
 
-def in_dtype(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+def cast_weights(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """The same network with its weights in `dtype`; what it computes once in float32, as rotary frequencies, stays."""
     for weight in network.parameters():
         weight.data = weight.data.to(dtype)

@@ -14,8 +14,8 @@ from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.models import attention
 from luthier.models.bpe import byte_level_bpe
-from luthier.models.loading import Loading, dress, in_dtype
-from luthier.models.tokenizers import settle
+from luthier.models.loading import LoadSettings, cast_weights, prepare_network
+from luthier.models.tokenizers import configure_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -49,12 +49,12 @@ class Random:
         self.architecture, self.overrides = architecture, dict(config or {})
         self.seed, self.vocabulary = seed, vocabulary
         self.lender: Model | None = tokenizer
-        self.loading = Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         tokenizer = self._tokenizer
-        settle(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
         return tokenizer
 
     @cached_property
@@ -93,8 +93,8 @@ class Random:
                 ) from error
         # drawn in float32 and rounded after, so that the seed means the same weights in each dtype
         module: nn.Module = network
-        in_dtype(module.eval(), self.loading.torch_dtype(self.config))
-        return dress(network, self.loading)
+        cast_weights(module.eval(), self.loading.torch_dtype(self.config))
+        return prepare_network(network, self.loading)
 
     def lineage(self) -> dict[str, Any]:
         return {

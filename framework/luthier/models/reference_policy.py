@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 from luthier.contracts.adaptation import Adaptation
-from luthier.models.adaptation import ADAPTER
+from luthier.models.adaptation import ADAPTER_NAME
 
 
-def switches(adaptation: Adaptation) -> bool:
+def can_disable_adaptation(adaptation: Adaptation) -> bool:
     """Whether the network can be asked as it came, without a second copy: the adaptation has a `use` of its own."""
     return type(adaptation).use is not Adaptation.use
 
 
 @contextmanager
-def switched_off(network: nn.Module, adaptation: Adaptation) -> Iterator[None]:
+def adaptation_disabled(network: nn.Module, adaptation: Adaptation) -> Iterator[None]:
     """Inside it an adapted network answers as it came: without its adapter, in evaluation mode, without gradients."""
     training = network.training
     network.eval()
@@ -27,5 +27,5 @@ def switched_off(network: nn.Module, adaptation: Adaptation) -> Iterator[None]:
         with torch.no_grad():
             yield
     finally:
-        adaptation.use(network, ADAPTER)
+        adaptation.use(network, ADAPTER_NAME)
         network.train(training)

@@ -43,7 +43,7 @@ def refuse_code(folder: Path, *, owner: str, trusted: bool = False) -> None:
                     )
 
 
-def shards(folder: Path, *, owner: str) -> list[Path]:
+def weight_files(folder: Path, *, owner: str) -> list[Path]:
     """The files of weights in a folder; Refused if the index leads out of it, ResourceError if one is missing."""
     index = folder / INDEX
     if not index.is_file():

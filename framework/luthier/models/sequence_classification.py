@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from luthier.contracts.model import Model
 
 
-def judges(network: nn.Module) -> bool:
+def is_reward_model(network: nn.Module) -> bool:
     """Whether a network gives numbers for a text, and none for its next token."""
     inner = getattr(network, "get_base_model", lambda: network)()
     return type(inner).__name__.endswith("ForSequenceClassification")
 
 
-def judging(network: nn.Module, outputs: int, pad: int | None) -> nn.Module:
+def with_classification_head(network: nn.Module, outputs: int, pad: int | None) -> nn.Module:
     """The trunk of a language model under a new head of `outputs` numbers; the given network is used up.
 
     The head starts normal with a standard deviation of 1 / √(width + 1) (Stiennon et al., 2020), always the same. A
     network that judges already stays as it is. RecipeError for an architecture that cannot.
     """
     given: Any = network
-    if judges(network):
+    if is_reward_model(network):
         if given.config.num_labels != outputs:
             raise RecipeError(f"The model judges with {given.config.num_labels} outputs, and {outputs} are asked for.")
         return network
@@ -63,7 +63,7 @@ def judging(network: nn.Module, outputs: int, pad: int | None) -> nn.Module:
     return judge
 
 
-class Judging:
+class SequenceClassification:
     """A model whose network judges: `model` with another head."""
 
     def __init__(self, model: Model, outputs: int) -> None:
@@ -78,7 +78,7 @@ class Judging:
         return self.model.config
 
     def network(self) -> nn.Module:
-        return judging(self.model.network(), self.outputs, self.tokenizer.pad_token_id)
+        return with_classification_head(self.model.network(), self.outputs, self.tokenizer.pad_token_id)
 
     def lineage(self) -> dict[str, Any]:
         return self.model.lineage()

@@ -9,13 +9,13 @@ from luthier.errors import RecipeError
 _NAME = "luthier_adapter_beside"
 
 
-def carries_an_adapter(network: nn.Module) -> nn.Module:
+def mark_stacked_adapter(network: nn.Module) -> nn.Module:
     """The network, which knows from now on that it has an earlier run's adapter beside its weights."""
     setattr(network, _NAME, True)
     return network
 
 
-def refuse_an_adapter(network: nn.Module) -> None:
+def refuse_stacked_adapter(network: nn.Module) -> None:
     """RecipeError where another adaptation shall change such a network: what it saved would lack the adapter."""
     if getattr(network, _NAME, False):
         raise RecipeError(

@@ -13,15 +13,15 @@ from yaml import YAMLError
 
 from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
-from luthier.models.loading import Loading, load_config, load_network, load_tokenizer
-from luthier.models.safety import refuse_code, refuse_pickles, shards
-from luthier.models.tokenizers import settle
+from luthier.models.loading import LoadSettings, load_config, load_network, load_tokenizer
+from luthier.models.safety import refuse_code, refuse_pickles, weight_files
+from luthier.models.tokenizers import configure_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 
-class Stored(ABC):
+class StoredModel(ABC):
     """A model in a folder of safetensors, with its configuration and tokenizer beside them.
 
     `trust` comes from the command line alone: a model that brings code of its own is refused unless the user vouched
@@ -30,7 +30,7 @@ class Stored(ABC):
 
     kind: str
 
-    def __init__(self, loading: Loading, trust: Trust = Trust()) -> None:  # noqa: B008 - it is frozen
+    def __init__(self, loading: LoadSettings, trust: Trust = Trust()) -> None:  # noqa: B008 - it is frozen
         self.loading, self.trust = loading, trust
 
     @property
@@ -61,7 +61,7 @@ class Stored(ABC):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         config = self.config  # checked for code before the tokenizer is touched
         tokenizer = load_tokenizer(self.plans(), owner=self.name, trusted=self.trusted)
-        settle(tokenizer, config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, config, chat_template=self.loading.chat_template)
         return tokenizer
 
     def network(self) -> nn.Module:
@@ -75,7 +75,7 @@ class Stored(ABC):
         found = {
             "kind": self.kind,
             "name": self.name,
-            "sha256": weights_digest(shards(self.folder(), owner=self.name)),
+            "sha256": weights_digest(weight_files(self.folder(), owner=self.name)),
             "dtype": self.loading.dtype,
         }
         licence = _card(self.folder()).get("license")

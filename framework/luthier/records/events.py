@@ -29,7 +29,7 @@ class EventLog:
         """All events; a line that a kill cut short is left out."""
         if self.file is None or not self.file.exists():
             return []
-        return whole_lines(self.file)
+        return complete_lines(self.file)
 
 
 def as_line(record: dict[str, Any]) -> str:
@@ -37,7 +37,7 @@ def as_line(record: dict[str, Any]) -> str:
     return json.dumps(_strict(record), allow_nan=False, default=str) + "\n"
 
 
-def whole_lines(file: Path) -> list[dict[str, Any]]:
+def complete_lines(file: Path) -> list[dict[str, Any]]:
     """The records of a file, up to the first line that was cut short."""
     records = []
     for line in file.read_bytes().splitlines(keepends=True):

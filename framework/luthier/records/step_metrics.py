@@ -6,7 +6,7 @@ import csv
 import math
 from pathlib import Path
 
-from luthier.records.events import whole_lines
+from luthier.records.events import complete_lines
 
 NAME = "step_wise_training_metrics.csv"
 
@@ -19,7 +19,7 @@ def write(metrics: Path, folder: Path, *, likelihood: bool = True) -> None:
     with (folder / NAME).open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(["step_number", "epoch_number", "training_loss", "perplexity"])
-        for line in whole_lines(metrics) if metrics.is_file() else []:
+        for line in complete_lines(metrics) if metrics.is_file() else []:
             if "loss" in line:
                 loss = float(line["loss"])
                 perplexity = math.exp(min(loss, 700.0)) if likelihood else ""

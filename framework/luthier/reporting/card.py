@@ -9,7 +9,7 @@ import yaml
 from luthier.reporting import story
 from luthier.reporting.escaping import fenced, markdown, one_line
 from luthier.reporting.facts import facts
-from luthier.reporting.figures import count, interval, number, signed, title
+from luthier.reporting.figures import format_count, format_interval, format_number, format_signed, title
 from luthier.reporting.record import Comparison, RunRecord
 
 LIBRARIES = {"adapter": "peft", "weights": "transformers"}
@@ -87,10 +87,15 @@ def _row(comparison: Comparison) -> str:
     measured = comparison.after or comparison.before
     cells = [
         markdown(title(comparison.name)),
-        *(f"{number(s.value)} ({interval(s)})" if s else "not measured" for s in (comparison.before, comparison.after)),
-        f"{signed(comparison.change.value)} ({interval(comparison.change, sign=True)})" if comparison.change else "–",
+        *(
+            f"{format_number(s.value)} ({format_interval(s)})" if s else "not measured"
+            for s in (comparison.before, comparison.after)
+        ),
+        f"{format_signed(comparison.change.value)} ({format_interval(comparison.change, sign=True)})"
+        if comparison.change
+        else "–",
         markdown(comparison.verdict) or "–",
-        count(measured.count) if measured else "0",
+        format_count(measured.count) if measured else "0",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -115,13 +120,15 @@ def _use(record: RunRecord) -> list[str]:
 def _data(record: RunRecord) -> list[str]:
     lines = []
     for source in record.data:
-        counted = ", ".join(f"{count(amount)} {markdown(name)}" for name, amount in source.counts.items())
+        counted = ", ".join(f"{format_count(amount)} {markdown(name)}" for name, amount in source.counts.items())
         licence = f"licence {markdown(source.licence)}" if source.licence else ""
         digest = f"digest `{one_line(source.digest).replace('`', '')}`" if source.digest else ""
         told = "; ".join(filter(None, [counted, licence, digest]))
         lines.append(f"- {markdown(source.name)}" + (f": {told}" if told else ""))
     if record.splits:
-        lines.append("- examples: " + ", ".join(f"{count(n)} {markdown(name)}" for name, n in record.splits.items()))
+        lines.append(
+            "- examples: " + ", ".join(f"{format_count(n)} {markdown(name)}" for name, n in record.splits.items())
+        )
     return lines
 
 

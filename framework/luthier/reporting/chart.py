@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from luthier.reporting.curves import finite, is_noisy, smoothed, thinned
-from luthier.reporting.figures import number
+from luthier.reporting.figures import format_number
 from luthier.reporting.record import Points
 
 WIDTH, HEIGHT = 460, 210
@@ -92,8 +92,8 @@ def _sentence(name: str, points: Points) -> str:
     gaps = len(points) - len(seen)
     lost = f" {gaps} values were not finite." if gaps else ""
     return (
-        f"{words(name).capitalize()} from {number(seen[0][1])} at step {seen[0][0]:,} "
-        f"to {number(seen[-1][1])} at step {seen[-1][0]:,}.{lost}"
+        f"{words(name).capitalize()} from {format_number(seen[0][1])} at step {seen[0][0]:,} "
+        f"to {format_number(seen[-1][1])} at step {seen[-1][0]:,}.{lost}"
     )
 
 

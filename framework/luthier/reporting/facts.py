@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.reporting.figures import count, duration, number, share, size
+from luthier.reporting.figures import duration, format_count, format_number, format_size, share
 from luthier.reporting.record import RunRecord
 
 
@@ -17,11 +17,11 @@ def facts(record: RunRecord) -> dict[str, str]:
         **record.method,
         "Optimizer": ", ".join(text if key == "name" else f"{key} {text}" for key, text in training.optimizer.items()),
         "Optimizer steps": _steps(record),
-        "Tokens seen": count(training.tokens) if training.tokens is not None else "",
-        "Speed": f"{number(training.tokens_per_second)} tokens/s" if training.tokens_per_second else "",
+        "Tokens seen": format_count(training.tokens) if training.tokens is not None else "",
+        "Speed": f"{format_number(training.tokens_per_second)} tokens/s" if training.tokens_per_second else "",
         "Training time": duration(training.seconds) if training.seconds is not None else "",
         "Time in steps": share(training.productive, 1.0) if training.productive is not None else "",
-        "Peak memory": size(training.peak_memory) if training.peak_memory else "",
+        "Peak memory": format_size(training.peak_memory) if training.peak_memory else "",
         "Energy": f"{training.joules / 3600:.3g} Wh, of all processors" if training.joules is not None else "",
         "Device": training.device,
         "Precision": training.precision,
@@ -33,12 +33,12 @@ def facts(record: RunRecord) -> dict[str, str]:
 
 def _trained(trained: int | None, parameters: int | None) -> str:
     if trained is None or not parameters:
-        return f"{count(parameters)} in all" if parameters else ""
-    return f"{count(trained)} of {count(parameters)} ({share(trained, parameters)})"
+        return f"{format_count(parameters)} in all" if parameters else ""
+    return f"{format_count(trained)} of {format_count(parameters)} ({share(trained, parameters)})"
 
 
 def _steps(record: RunRecord) -> str:
     steps, epochs = record.training.steps, record.training.epochs
     if steps is None:
         return ""
-    return count(steps) + (f" ({epochs:.2f} epochs)" if epochs is not None else "")
+    return format_count(steps) + (f" ({epochs:.2f} epochs)" if epochs is not None else "")

@@ -26,7 +26,7 @@ def title(name: str) -> str:
 MANY = 1e6
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """At least three significant digits, no more decimals than three, a true minus sign; `7.05e+07` from a million."""
     magnitude = abs(value)
     if magnitude >= MANY:
@@ -40,18 +40,18 @@ def number(value: float) -> str:
     return text.replace("-", "−", 1) if value < 0 else text
 
 
-def signed(value: float) -> str:
+def format_signed(value: float) -> str:
     """A change, with its sign."""
-    return number(value) if value < 0 else f"+{number(value)}"
+    return format_number(value) if value < 0 else f"+{format_number(value)}"
 
 
-def interval(score: Score, *, sign: bool = False) -> str:
+def format_interval(score: Score, *, sign: bool = False) -> str:
     """`0.801 to 0.915`"""
-    form = signed if sign else number
+    form = format_signed if sign else format_number
     return f"{form(score.low)} to {form(score.high)}"
 
 
-def count(value: int) -> str:
+def format_count(value: int) -> str:
     return f"{value:,}"
 
 
@@ -71,7 +71,7 @@ def duration(seconds: float) -> str:
     return f"{hours} h {left:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
-def size(amount: int) -> str:
+def format_size(amount: int) -> str:
     """Bytes in binary units."""
     value, units = float(amount), ["B", "KiB", "MiB", "GiB", "TiB"]
     while value >= 1024 and len(units) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luthier.contracts.scores import FEWEST_PAIRS
-from luthier.reporting.figures import interval, number, signed, title
+from luthier.reporting.figures import format_interval, format_number, format_signed, title
 from luthier.reporting.record import Comparison, RunRecord
 
 MATTERS_LEAST = ("loss", "perplexity", "general_loss", "general_perplexity")
@@ -26,15 +26,14 @@ def sentence(comparison: Comparison, confidence: float) -> str:
     assert change is not None
     name = title(comparison.name)
     name = name[0].upper() + name[1:]
-    figures = (
-        f"{signed(change.value)}, {percent(confidence)} interval {interval(change, sign=True)}, n = {change.count:,}"
-    )
+    span = format_interval(change, sign=True)
+    figures = f"{format_signed(change.value)}, {percent(confidence)} interval {span}, n = {change.count:,}"
     if comparison.verdict == "not distinguishable":
-        values = f"{number(before.value)} before, {number(after.value)} after"
+        values = f"{format_number(before.value)} before, {format_number(after.value)} after"
         said = "too few examples to tell" if change.count < FEWEST_PAIRS else "not distinguishable from no change"
         return f"{name}: {values}, {said} ({figures})."
     moved = "rose" if change.value > 0 else "fell"
-    return f"{name} {moved} from {number(before.value)} to {number(after.value)} ({figures})."
+    return f"{name} {moved} from {format_number(before.value)} to {format_number(after.value)} ({figures})."
 
 
 def percent(confidence: float) -> str:

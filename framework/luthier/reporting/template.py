@@ -25,8 +25,8 @@ def environment(package: str) -> jinja2.Environment:
         finalize=_shown,
     )
     found.filters |= {
-        "number": figures.number, "signed": figures.signed, "interval": figures.interval, "count": figures.count,
-        "title": figures.title,
+        "number": figures.format_number, "signed": figures.format_signed, "interval": figures.format_interval,
+        "count": figures.format_count, "title": figures.title,
     }  # fmt: skip
     return found
 

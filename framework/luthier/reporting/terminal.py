@@ -14,7 +14,7 @@ from luthier.contracts.scores import FEWEST_PAIRS, Score
 from luthier.reporting import story
 from luthier.reporting.escaping import one_line
 from luthier.reporting.facts import facts
-from luthier.reporting.figures import duration, interval, number, signed, title
+from luthier.reporting.figures import duration, format_interval, format_number, format_signed, title
 from luthier.reporting.record import Comparison, RunRecord
 
 SHOWN = ("Weights trained", "Optimizer steps", "Speed", "Training time", "Peak memory", "Artifact", "Report")
@@ -71,8 +71,8 @@ def _scores(comparisons: Iterable[Comparison]) -> Table:
 def _cell(score: Score | None, *, sign: bool = False) -> Text:
     if score is None:
         return Text("-")
-    value = signed(score.value) if sign else number(score.value)
-    return Text.assemble(_ascii(value), "\n", (_ascii(interval(score, sign=sign)), "dim"))
+    value = format_signed(score.value) if sign else format_number(score.value)
+    return Text.assemble(_ascii(value), "\n", (_ascii(format_interval(score, sign=sign)), "dim"))
 
 
 def _legend(record: RunRecord) -> str:

@@ -18,12 +18,12 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.sampling import Sampling
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.inference import log_probabilities as scoring
-from luthier.models.trainable_parameters import weights
+from luthier.models.trainable_parameters import count_parameters
 from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import composer, twin
 from luthier.workflows.artifact import Artifact, load
@@ -128,7 +128,7 @@ class AdaptationContract:
         assert torch.allclose(base, adapted, atol=1e-4) == ("identity" not in self.cannot)
 
     def test_a_plan_counts_the_weights_that_move(self, trained: Trained, tmp_path: Path) -> None:
-        planned = weights(trained.run.model, twin(tmp_path / "run", *self.words).adaptation)
+        planned = count_parameters(trained.run.model, twin(tmp_path / "run", *self.words).adaptation)
         assert planned.trained == pytest.approx(sum(trained.before[name].numel() for name in trained.moving), rel=0.1)
 
     def test_what_was_saved_loads_bit_equal(self, trained: Trained, loaded: Artifact) -> None:
@@ -167,7 +167,7 @@ class AdaptationContract:
         for conversation, answer in zip(asked, loaded.answers(asked, sampling), strict=True):
             text = loaded.tokenizer.apply_chat_template(conversation, add_generation_prompt=True, return_dict=False)
             said = torch.tensor([*text, *answer.ids], dtype=torch.int32).numpy()
-            scored = scoring.log_probs(loaded.network, [Sequence(said, (said >= 0).astype("float32"))])[0]
+            scored = scoring.log_probs(loaded.network, [TokenSequence(said, (said >= 0).astype("float32"))])[0]
             torch.testing.assert_close(torch.tensor(answer.logprobs), torch.from_numpy(scored[len(text) :]).float())
 
     def test_two_of_them_take_turns_on_one_base(self, trained: Trained, loaded: Artifact, tmp_path: Path) -> None:

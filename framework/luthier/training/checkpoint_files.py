@@ -109,7 +109,9 @@ def _write_once(folder: Path, step: int, fill: Callable[[Path], None], size: int
         files = {path.relative_to(temporary).as_posix(): path for path in _files(temporary)}
         for path in files.values():
             _flush(path)
-        described = {name: {"bytes": path.stat().st_size, "sha256": digest(path)} for name, path in files.items()}
+        described = {
+            name: {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)} for name, path in files.items()
+        }
         (temporary / MANIFEST).write_text(_manifest_text(step, described), encoding="utf-8")
         _flush(temporary / MANIFEST)
         for path in [*(path for path in temporary.rglob("*") if path.is_dir()), temporary]:
@@ -131,7 +133,7 @@ def verify(path: Path) -> dict[str, Any]:
             raise Invalid(file, "is missing")
         if (size := file.stat().st_size) != described["bytes"]:
             raise Invalid(file, f"has {size} bytes instead of {described['bytes']}")
-        if digest(file) != described["sha256"]:
+        if sha256_of_file(file) != described["sha256"]:
             raise Invalid(file, "does not have the sha256 that it was written with")
     return manifest
 
@@ -191,7 +193,7 @@ def sweep(folder: Path) -> Swept:
     return Swept(folders, size)
 
 
-def digest(path: Path) -> str:
+def sha256_of_file(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
     sha = hashlib.sha256()
     with path.open("rb") as stream:

@@ -16,7 +16,7 @@ PATIENCE = 3
 log = logging.getLogger(__name__)
 
 
-class Guarded(Logger):
+class GuardedLogger(Logger):
     """Makes a tracker when it is first told something and hands on what it is told, whatever happens to it.
 
     A tracker that is not ready after `deadline` seconds, or fails `PATIENCE` times, is left alone for the rest of the
@@ -32,7 +32,7 @@ class Guarded(Logger):
         self._step: int | None = None
 
     @classmethod
-    def around(cls, logger: Logger) -> Guarded:
+    def around(cls, logger: Logger) -> GuardedLogger:
         """Any logger, guarded; one that is guarded already stays as it is."""
         return logger if isinstance(logger, cls) else cls(type(logger).__name__, lambda: logger)
 

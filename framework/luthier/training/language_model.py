@@ -11,40 +11,40 @@ from torch import Tensor, nn
 
 from luthier.contracts.batch import Batch, Row
 from luthier.contracts.training import Loss
-from luthier.data.shared_prefixes import sums
+from luthier.data.shared_prefixes import sequence_sums
 from luthier.inference.log_probabilities import weighted_losses
 from luthier.models.attention import network_inputs
-from luthier.models.lm_head import Head, bare, find_head, last_hidden_state
+from luthier.models.lm_head import LMHead, find_lm_head, last_hidden_state, unwrapped
 from luthier.training.method import Method
 
 
 class LanguageModelMethod(Method):
     """A method on a causal language model, which never holds the logits of a whole batch."""
 
-    head: Head
+    head: LMHead
 
     def load(self) -> None:
         """Load the network as it comes, and find where its head begins."""
         super().load()
-        self.head = find_head(self.network)
+        self.head = find_lm_head(self.network)
 
     def configure_model(self) -> None:
         """Load and adapt, and find where the adapted network's head begins."""
         super().configure_model()
-        self.head = find_head(self.network)
+        self.head = find_lm_head(self.network)
 
     def take(self, network: nn.Module) -> None:
         """Go on with a network that was adapted and trained before, and find where its head begins."""
         super().take(network)
-        self.head = find_head(network)
+        self.head = find_lm_head(network)
 
     def hidden_states(self, batch: Batch) -> Tensor:
         """The last hidden states of a packed batch, [B, T, H]."""
-        return last_hidden_state(self.network, network_inputs(batch, bare(self.network).config))
+        return last_hidden_state(self.network, network_inputs(batch, unwrapped(self.network).config))
 
     def cross_entropy(self, batch: Batch) -> Loss:
         """The weighted sum of -log p(token) over the batch and the sum of the weights."""
-        targets, weights = shifted(batch)
+        targets, weights = shifted_targets(batch)
         total, weight = self.head.cross_entropy(self.hidden_states(batch).flatten(0, 1), targets, weights)
         return Loss(total, weight)
 
@@ -54,18 +54,18 @@ class LanguageModelMethod(Method):
 
     def token_log_probs(self, batch: Batch) -> Tensor:
         """log p(next token) at each position, float32 [B, T]; 0 where that token has no weight."""
-        targets, weights = shifted(batch)
+        targets, weights = shifted_targets(batch)
         wanted = weights.nonzero().flatten()
         found = self.head.log_probs(self.hidden_states(batch).flatten(0, 1)[wanted], targets[wanted])
         return found.new_zeros(len(targets)).index_copy(0, wanted, found).view(batch.input_ids.shape)
 
     def sequence_log_probs(self, batch: Batch) -> Tensor:
         """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
-        _, weights = shifted(batch)
-        return sums(self.token_log_probs(batch) * weights.view(batch.input_ids.shape), batch)
+        _, weights = shifted_targets(batch)
+        return sequence_sums(self.token_log_probs(batch) * weights.view(batch.input_ids.shape), batch)
 
 
-def shifted(batch: Batch) -> tuple[Tensor, Tensor]:
+def shifted_targets(batch: Batch) -> tuple[Tensor, Tensor]:
     """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; a sequence's first is nobody's."""
     targets = torch.zeros_like(batch.input_ids)
     weights = torch.zeros_like(batch.weights)

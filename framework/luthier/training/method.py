@@ -19,7 +19,7 @@ from luthier.contracts.model import Model
 from luthier.contracts.training import Loss, Measure, Optimizer, Preparation
 from luthier.data.collate import collate
 from luthier.models.added_tokens import check_trained
-from luthier.models.stacked_adapter import refuse_an_adapter
+from luthier.models.stacked_adapter import refuse_stacked_adapter
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -106,7 +106,7 @@ class Method(pl.LightningModule, ABC):
         if not self.is_loaded:
             self.load()
         if not self.adapted:
-            refuse_an_adapter(self.network)
+            refuse_stacked_adapter(self.network)
             self.network, self.adapted = self.adaptation(self.network), True
             check_trained(self.network)
             self.network.train()

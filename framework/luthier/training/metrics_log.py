@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, TextIO
 
-from luthier.records.events import as_line, whole_lines
+from luthier.records.events import as_line, complete_lines
 
 
 class MetricsLog:
@@ -22,7 +22,7 @@ class MetricsLog:
         Half a line at the end of a killed run goes too. The file is replaced in one move.
         """
         self.close()
-        known = whole_lines(self.file) if self.file.exists() else []
+        known = complete_lines(self.file) if self.file.exists() else []
         kept = [record for record in known if record.get("step", 0) <= step]
         temporary = self.file.with_name(f".tmp-{os.getpid()}-{self.file.name}")
         temporary.write_text("".join(as_line(record) for record in kept), encoding="utf-8")

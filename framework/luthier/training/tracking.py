@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from luthier.records.folder import RunFolder
-    from luthier.training.guarded_logger import Guarded
+    from luthier.training.guarded_logger import GuardedLogger
 
 
-class Nobody:
+class NoTracking:
     """No tracker. A tracker gives a list of Lightning loggers when it is called with the run's folder."""
 
     def __call__(self, folder: RunFolder) -> list[Any]:
@@ -19,7 +19,7 @@ class Nobody:
 
 
 def finish(
-    loggers: Iterable[Guarded], scores: Mapping[str, float], samples: Sequence[Mapping[str, Any]], artifact: Path
+    loggers: Iterable[GuardedLogger], scores: Mapping[str, float], samples: Sequence[Mapping[str, Any]], artifact: Path
 ) -> None:
     """Log what is known only at the end (scores, samples as `prompt`, `answer`, `reference`, the model), then close."""
     for logger in loggers:

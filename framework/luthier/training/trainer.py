@@ -14,7 +14,7 @@ import torch
 from luthier.errors import ResourceError
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
-from luthier.training.guarded_logger import Guarded
+from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
 from luthier.training.strategies import Strategy
 
@@ -76,7 +76,7 @@ class Trainer:
         return torch.device("cpu")
 
     def fit(
-        self, method: Method, data: Data, folder: RunFolder, signals: Signals, *, loggers: Sequence[Guarded] = (),
+        self, method: Method, data: Data, folder: RunFolder, signals: Signals, *, loggers: Sequence[GuardedLogger] = (),
         callbacks: Sequence[Any] = (), gradient_checkpointing: bool = False, start: Path | None = None,
     ) -> None:  # fmt: skip
         """Train, from a checkpoint where `start` names one.

@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.config.stored import stored_recipe
-from luthier.contracts.model import Restored
+from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, ResourceError
 from luthier.inference.predictor import NetworkPredictor
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 from luthier.models.opening import opened
 from luthier.models.safety import refuse_code, refuse_pickles
-from luthier.models.sequence_classification import Judging, judges
+from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
-from luthier.training.checkpoint_files import digest
+from luthier.training.checkpoint_files import sha256_of_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from luthier.records.folder import RunFolder
 
 FORMAT = 1
-MANIFEST, RECIPE, FOLDER = "manifest.json", "resolved.yaml", "artifact"
+ARTIFACT_MANIFEST, ARTIFACT_RECIPE, FOLDER = "manifest.json", "resolved.yaml", "artifact"
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Artifact(NetworkPredictor):
         assert self.adaptation is not None
         folder, manifest = _open(path)
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
-        theirs, ours = OmegaConf.load(folder / RECIPE).adaptation, self.recipe.adaptation
+        theirs, ours = OmegaConf.load(folder / ARTIFACT_RECIPE).adaptation, self.recipe.adaptation
         alike = all(theirs.get(name) == ours.get(name) for name in ("_target_", *self.adaptation.shaping_base))
         if not alike or manifest["model"] != self.manifest["model"]:
             raise RecipeError(
@@ -94,9 +94,9 @@ class Artifact(NetworkPredictor):
             )
         if folder.exists() and any(folder.iterdir()):
             raise RecipeError(f"{folder} is not empty.", hint="Name a new folder.")
-        from luthier.models.loading import without_bars
+        from luthier.models.loading import without_progress_bars
 
-        with without_bars():
+        with without_progress_bars():
             self.merged().save_pretrained(folder)  # type: ignore[operator]
         with opened(self.tokenizer, opening):
             self.tokenizer.save_pretrained(folder)
@@ -129,13 +129,16 @@ def save(
         prompt.save(temporary)
         tokenizer.save_pretrained(temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
-        (temporary / RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
+        (temporary / ARTIFACT_RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
         files = {
-            path.relative_to(temporary).as_posix(): digest(path) for path in temporary.rglob("*") if path.is_file()
+            path.relative_to(temporary).as_posix(): sha256_of_file(path)
+            for path in temporary.rglob("*")
+            if path.is_file()
         }
-        judge = {"outputs": int(bare(moved.network).config.num_labels)} if moved and judges(moved.network) else {}  # type: ignore[union-attr, arg-type]
+        network: Any = unwrapped(moved.network) if moved and is_reward_model(moved.network) else None
+        judge = {"outputs": int(network.config.num_labels)} if network is not None else {}
         manifest = {"format": FORMAT, **facts, **judge, "files": files}
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+        (temporary / ARTIFACT_MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     except OSError as error:
@@ -145,11 +148,11 @@ def save(
     return folder
 
 
-def find(path: str | Path) -> Path:
+def find_artifact(path: str | Path) -> Path:
     """The artifact's folder in a run's folder, or the folder itself; RecipeError where there is none."""
     path = Path(path).expanduser()
     for folder in (path / FOLDER, path):
-        if (folder / MANIFEST).is_file():
+        if (folder / ARTIFACT_MANIFEST).is_file():
             return folder
     raise RecipeError(
         f"{path} holds no artifact: it is neither the folder of a finished run nor an artifact itself.",
@@ -161,19 +164,19 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
-    recipe = stored_recipe(folder / RECIPE, plugins or Plugins.from_flags([]), vouched)
+    recipe = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
     trust = Trust(frozenset(vouched))
-    model: Model = build(recipe.model, trust=trust)
-    if isinstance(model, Restored):
+    model: Model = instantiate(recipe.model, trust=trust)
+    if isinstance(model, RestorableModel):
         model.restore(folder)
-    adaptation: Adaptation = build(recipe.adaptation, trust=trust)
+    adaptation: Adaptation = instantiate(recipe.adaptation, trust=trust)
     _refuse_another_base(model, manifest, folder)
     if outputs := manifest.get("outputs"):
-        model = Judging(model, outputs)
+        model = SequenceClassification(model, outputs)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
-    tokenizer, prompt = _tokenizer(folder), build(recipe.prompt, trust=trust)
+    tokenizer, prompt = _tokenizer(folder), instantiate(recipe.prompt, trust=trust)
     prompt.load(folder, tokenizer)
     return Artifact(
         network=network.eval(),
@@ -188,11 +191,11 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
 
 def _open(path: str | Path) -> tuple[Path, dict[str, Any]]:
     """An artifact's folder and manifest; ResourceError where a file is not what the run wrote."""
-    folder = find(path)
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    folder = find_artifact(path)
+    manifest: dict[str, Any] = json.loads((folder / ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
     for name, expected in manifest["files"].items():
         file = folder / name
-        if not file.is_file() or digest(file) != expected:
+        if not file.is_file() or sha256_of_file(file) != expected:
             raise ResourceError(
                 f"{name} of the artifact is {'missing' if not file.is_file() else 'not what the run wrote'}.",
                 where=str(folder),

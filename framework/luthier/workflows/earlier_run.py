@@ -11,9 +11,9 @@ from torch import nn
 
 from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
-from luthier.models.loading import Loading, dress, in_dtype, load_config, load_tokenizer
-from luthier.models.stacked_adapter import carries_an_adapter
-from luthier.models.tokenizers import settle
+from luthier.models.loading import LoadSettings, cast_weights, load_config, load_tokenizer, prepare_network
+from luthier.models.stacked_adapter import mark_stacked_adapter
+from luthier.models.tokenizers import configure_tokenizer
 from luthier.workflows import artifact
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ class EarlierRun:
         chat_template: str | None = None,
     ) -> None:
         self.trust, self.path, self.merge = trust, path, merge
-        self.loading = Loading(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
 
     @cached_property
     def folder(self) -> Path:
-        return artifact.find(self.path)
+        return artifact.find_artifact(self.path)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         tokenizer = load_tokenizer(self.folder, owner=self.path)
-        settle(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
         return tokenizer
 
     @cached_property
@@ -63,19 +63,19 @@ class EarlierRun:
         loaded = artifact.load(self.path, vouched=self.trust.names)
         network = loaded.merged() if self.merge else loaded.network
         if self.loading.dtype != "auto":
-            in_dtype(network, self.loading.torch_dtype(self.config))
+            cast_weights(network, self.loading.torch_dtype(self.config))
         if not self.merge and loaded.manifest["trained"] and loaded.manifest["needs_base"]:
-            carries_an_adapter(network)
+            mark_stacked_adapter(network)
         return self._dressed(network)
 
     def _dressed(self, network: nn.Module) -> nn.Module:
         plain = cast("PreTrainedModel", network)  # or one that PEFT wraps, which answers as it would
         plain.set_attn_implementation(self.loading.attn_implementation)
-        return dress(plain, self.loading)
+        return prepare_network(plain, self.loading)
 
     def lineage(self) -> dict[str, Any]:
         """With the lineage of the model that the earlier run started from, under `parent`."""
-        manifest = json.loads((self.folder / artifact.MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((self.folder / artifact.ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
         moved = sorted(self.folder.rglob("*.safetensors"))  # none where the run moved no weight
         return {
             "kind": "run",

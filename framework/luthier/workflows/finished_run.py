@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.contracts.examples import Example
 from luthier.contracts.trust import Trust
 from luthier.data.examples import content_key
@@ -54,7 +54,7 @@ class Finished:
     def evaluation(self, *, examples: int | None = None) -> Evaluation:
         """The evaluation that the recipe names, with another number of examples where one is given."""
         chosen = {} if examples is None else {"examples": examples}
-        made: Evaluation = build(OmegaConf.merge(self.recipe.evaluation, chosen))
+        made: Evaluation = instantiate(OmegaConf.merge(self.recipe.evaluation, chosen))
         return made
 
     def examples(self, split: str) -> Sequence[Example]:

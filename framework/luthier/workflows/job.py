@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.workflows.parts import assemble
-from luthier.workflows.quiet import hush
+from luthier.workflows.quiet import silence_libraries
 from luthier.workflows.run import Core, Run
 from luthier.workflows.sweeps import jobs
 
@@ -31,7 +31,7 @@ def carry_out(
     composition: Composition, folder: str, plugins: Plugins, console: Console, flags: list[str]
 ) -> float | None:
     """Assemble and carry out, plugins wrapped around it; gives the score that the recipe names."""
-    hush()
+    silence_libraries()
     jobs.end_with_parent()
     child_processes.remember(flags, composition.overrides, folder)
     plugins.register(Core(), "luthier")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from luthier.config.checks import PARTS
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError
 
@@ -50,7 +50,7 @@ class Parts:
     @cached_property
     def data(self) -> Data:
         """The source's examples, prompted, encoded and packed; making it asks the model for its tokenizer."""
-        made: Data = build(
+        made: Data = instantiate(
             self.config.batch, self.source, self.prompt, self.method.encode, self.model.tokenizer,
             int(self.config.seed), self.folder.path if self.folder else None, self.method.preparation,
         )  # fmt: skip
@@ -71,8 +71,8 @@ def attempt(
     """The same, with what every part refuses: each error says in `where` of which part it is."""
     made: dict[str, Any] = {}
     problems: list[LuthierError] = []
-    make = {part: partial(build, config[part], trust=trust) for part in PARTS}
-    make["data"] = partial(build, config.data if folder else without_quarantine(config.data), trust=trust)
+    make = {part: partial(instantiate, config[part], trust=trust) for part in PARTS}
+    make["data"] = partial(instantiate, config.data if folder else without_quarantine(config.data), trust=trust)
 
     def part(name: str, *others: str) -> None:
         if any(other not in made for other in others):

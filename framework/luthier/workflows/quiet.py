@@ -17,7 +17,7 @@ SAYINGS = (
 )
 
 
-def hush() -> None:
+def silence_libraries() -> None:
     """Quiet the sayings above, the bars of transformers, Lightning's notes below warnings, and bitsandbytes' advice.
 
     bitsandbytes advises, whenever it is imported on a CPU, to fetch a kernel from the hub.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from luthier.models.adaptation import count
-from luthier.records.events import whole_lines
+from luthier.records.events import complete_lines
 from luthier.reporting.record import (
     Comparison,
     DataFacts,
@@ -131,7 +131,7 @@ def _model(run: Outcome) -> ModelFacts:
 
 
 def _training(run: Outcome) -> TrainingFacts:
-    steps = whole_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
+    steps = complete_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
     if not run.trained or not steps:
         return TrainingFacts()
     tokens, seconds = sum(step["tokens"] for step in steps), sum(step["seconds"] for step in steps)
@@ -165,7 +165,7 @@ def _device(run: Outcome) -> str:
 
 
 def _curves(run: Outcome) -> dict[str, list[tuple[int, float | None]]]:
-    steps = whole_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
+    steps = complete_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
     found = {
         name: [(line["step"], line[name] if isinstance(line[name], float) else None) for line in steps if name in line]
         for name in dict.fromkeys([*CURVES, *(name for line in steps[:1] for name in line if name not in NOT_DRAWN)])

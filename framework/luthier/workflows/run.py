@@ -16,10 +16,10 @@ from omegaconf import OmegaConf
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.evaluation.model_selection import select
-from luthier.evaluation.prompt_selection import Judge
+from luthier.evaluation.prompt_selection import ValidationPromptScorer
 from luthier.evaluation.scores import Scores
 from luthier.inference.predictor import NetworkPredictor
-from luthier.models.trainable_parameters import chooses
+from luthier.models.trainable_parameters import check_adaptation
 from luthier.plugins.hookspecs import hookimpl
 from luthier.records import environment
 from luthier.records.changes import changes
@@ -31,7 +31,7 @@ from luthier.reporting.card import card
 from luthier.reporting.console import coloured
 from luthier.reporting.page import page
 from luthier.training.allocator import keep_freed_memory
-from luthier.training.guarded_logger import Guarded
+from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
 from luthier.training.tracking import finish
@@ -62,7 +62,7 @@ class Run:
     plugins: Plugins
     console: Console
     signals: Signals = field(default_factory=Signals)
-    loggers: list[Guarded] = field(default_factory=list)
+    loggers: list[GuardedLogger] = field(default_factory=list)
     before: Scores | None = None
     after: Scores | None = None
     trained: bool = False
@@ -137,7 +137,9 @@ class Run:
         self.console.say("searching for a prompt on the validation split …")
         self.method.load()
         examples = self.data.examples("validation")
-        self.parts.prompt.choose(Judge(self.evaluation, self.subject, examples, str(self.config.score)))
+        self.parts.prompt.choose(
+            ValidationPromptScorer(self.evaluation, self.subject, examples, str(self.config.score))
+        )
 
     def baseline(self) -> None:
         """Measure the model as it comes, unless the run that goes on has done so."""
@@ -155,7 +157,7 @@ class Run:
         pl.seed_everything(int(self.config.seed), verbose=False)
         self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
         at = time.perf_counter()
-        self.loggers = [Guarded.around(logger) for logger in self.parts.tracking(self.folder)]
+        self.loggers = [GuardedLogger.around(logger) for logger in self.parts.tracking(self.folder)]
         foreign = self.plugins.ask("luthier_callbacks", config=self.config)
         self.parts.trainer.fit(
             self.method,
@@ -200,7 +202,7 @@ class Run:
             events = EventLog(self.folder.events if first_rank() else None)
             self.start = starting_point(self.folder.checkpoints, self.config.resume, events)
             if first_rank():
-                chooses(self.model, self.adaptation)
+                check_adaptation(self.model, self.adaptation)
         if self.config.resume not in (None, "never"):
             self._go_on()
         self.environment = environment.describe(seed=int(self.config.seed))

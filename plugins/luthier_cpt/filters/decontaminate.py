@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.examples import text_of
-from luthier.data.state import state_of
+from luthier.data.examples import example_text
+from luthier.data.state import source_state
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ class Decontaminate:
         known: dict[int, str] = {}
         for name, source in self.against.items():
             for example in source:
-                runs = list(self._runs(text_of(example)))
+                runs = list(self._runs(example_text(example)))
                 known.update(dict.fromkeys(runs, name))
                 tally.counts["evaluation texts"] += 1
                 tally.counts["too short to look for"] += not runs
         for example in examples:
             found = None
             if example["split"] == "train":
-                found = next((known[run] for run in self._runs(text_of(example)) if run in known), None)
+                found = next((known[run] for run in self._runs(example_text(example)) if run in known), None)
             if found is None:
                 yield example
             else:
@@ -56,7 +56,7 @@ class Decontaminate:
 
     def state(self) -> Any:
         """The states of the sets; None where one cannot be told."""
-        states = [state_of(source) for source in self.against.values()]
+        states = [source_state(source) for source in self.against.values()]
         return None if None in states else states
 
     def _runs(self, text: str) -> Iterator[int]:

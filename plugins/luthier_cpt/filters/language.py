@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from luthier.data.examples import text_of
+from luthier.data.examples import example_text
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
@@ -39,7 +39,7 @@ class Language:
                     hint=nearest(name, known.labels, "There are"),
                 )
         for example in examples:
-            language, probability = known.classify(text_of(example)[:_LOOK_AT])
+            language, probability = known.classify(example_text(example)[:_LOOK_AT])
             if language not in self.languages:
                 tally.counts[f"dropped {language}"] += 1
             elif probability < self.confidence:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from luthier.data.examples import text_of
+from luthier.data.examples import example_text
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class NearDuplicates:
         split_of: dict[str, str] = {}
         for number, example in enumerate(examples):
             sketch = RMinHash(num_perm=self.permutations, seed=_SEED)
-            sketch.update(list(self._runs(text_of(example))))
+            sketch.update(list(self._runs(example_text(example))))
             if known.add(str(number), sketch):
                 if example["split"] != "train":
                     split_of[str(number)] = example["split"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from luthier.data.examples import text_of
+from luthier.data.examples import example_text
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -59,7 +59,7 @@ class Quality:
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
         """Counts the first rule that a text breaks, as `too few words`, …"""
         for example in examples:
-            if broken := self.broken(text_of(example)):
+            if broken := self.broken(example_text(example)):
                 tally.counts[broken] += 1
             else:
                 yield example

@@ -14,7 +14,7 @@ from torch import nn
 
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import RecipeError
-from luthier.workflows.artifact import MANIFEST
+from luthier.workflows.artifact import ARTIFACT_MANIFEST
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Cascade(Panel):
 
     def restore(self, folder: Path) -> None:
         """Take the threshold that the run found."""
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
         self.threshold = float(manifest["model"]["settings"]["threshold"])
 
     @property

@@ -15,7 +15,7 @@ from luthier.contracts.sampling import Answer, Sampling
 from luthier.data import content_hashes as identity
 from luthier.errors import RecipeError
 from luthier.inference.generation import generate, score_labels
-from luthier.models.lm_head import bare, virtual_tokens
+from luthier.models.lm_head import unwrapped, virtual_token_count
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -58,7 +58,7 @@ class PanelNetwork(nn.Module, ABC):
 
     @property
     def virtual_tokens(self) -> int:
-        return virtual_tokens(self.networks[0])
+        return virtual_token_count(self.networks[0])
 
     @property
     def config(self) -> Any:
@@ -66,10 +66,10 @@ class PanelNetwork(nn.Module, ABC):
 
     def set_attn_implementation(self, name: str) -> None:
         for network in self.networks:
-            bare(network).set_attn_implementation(name)  # type: ignore[operator]
+            unwrapped(network).set_attn_implementation(name)  # type: ignore[operator]
 
     def get_base_model(self) -> nn.Module:
-        return bare(self.networks[0])
+        return unwrapped(self.networks[0])
 
     def forward(self, *inputs: Any, **more: Any) -> Any:
         return self.networks[0](*inputs, **more)
@@ -128,7 +128,7 @@ class Panel(ABC):
         return {
             "kind": kind,
             "name": " + ".join(self.members),
-            "sha256": identity.of([kind, weights, self.settings]),
+            "sha256": identity.content_hash([kind, weights, self.settings]),
             "note": f"Losses are those of {next(iter(self.members))}; answers are made by all members together.",
             "settings": self.settings,
             "members": members,

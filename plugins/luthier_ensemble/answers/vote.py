@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
-from luthier.evaluation.metrics.exact_match import normalised
+from luthier.evaluation.metrics.exact_match import normalised_text
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
@@ -100,6 +100,6 @@ class VotingNetwork(PanelNetwork):
 def reading(text: str, pattern: str | None) -> str | None:
     """What an answer says: by the pattern's last match, or as a whole; None where there is nothing."""
     if pattern is None:
-        return normalised(text) or None
+        return normalised_text(text) or None
     found = list(re.finditer(pattern, text))
     return found[-1][1 if found[-1].re.groups else 0] if found else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from luthier.contracts.examples import Example
-from luthier.contracts.prompt import Judgement, PromptJudge
+from luthier.contracts.prompt import PromptScorer, PromptScores
 from luthier_prompting.candidate import Candidate
 from luthier_prompting.demonstration import Demonstration
 
@@ -36,7 +36,7 @@ class Ground:
 
     instructions: list[str]
     sets: list[list[Demonstration]]
-    judge: PromptJudge
+    judge: PromptScorer
     budget: int
     template: str | None = None
     pool: Sequence[Demonstration] = ()
@@ -65,7 +65,7 @@ class Ground:
         self.asked += count
         return Trial(instruction, examples, count, self.judge(self.prompt(instruction, examples), count))
 
-    def judged(self, instruction: int, examples: int, questions: Sequence[Example]) -> Judgement:
+    def judged(self, instruction: int, examples: int, questions: Sequence[Example]) -> PromptScores:
         """Ask any questions, and hear of each."""
         self.asked += len(questions)
         return self.judge.judged(self.prompt(instruction, examples), questions)

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts.prompt import Judgement
+from luthier.contracts.prompt import PromptScores
 from luthier.errors import DataError, RecipeError
 from luthier_prompting.choosing import Ground, Trial
 from luthier_prompting.writers import Writer
@@ -41,7 +41,7 @@ class Asking:
         self.trials: list[Trial] = []
         self.fault: Exception | None = None
         self.written = self.empty = 0
-        self._held: dict[tuple[int, int], Judgement] = {}
+        self._held: dict[tuple[int, int], PromptScores] = {}
         self._trained: dict[tuple[int, int, int], tuple[str, float]] = {}
         self._by_question = {one.question: number for number, one in reversed(list(enumerate(ground.pool)))}
 
@@ -55,7 +55,7 @@ class Asking:
         tried = {place: self.held_out(*place).score for place in [given[0], *drawn]}
         return max(tried, key=lambda place: tried[place])
 
-    def held_out(self, instruction: int, examples: int) -> Judgement:
+    def held_out(self, instruction: int, examples: int) -> PromptScores:
         """What comes out on the held-out questions, asked the first time."""
         place = instruction, examples
         if place not in self._held:

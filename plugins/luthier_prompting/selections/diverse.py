@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from luthier.errors import RecipeError
-from luthier.inference.bm25 import Bm25, WeightedWords, cosine
+from luthier.inference.bm25 import Bm25, TfIdf, cosine
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.selection import Selection
 
@@ -30,7 +30,7 @@ class Diverse(Selection):
 
     def learn(self, pool: Sequence[Demonstration]) -> None:
         texts = [one.text for one in pool]
-        self.index, self.words = Bm25(texts, k1=1.5, b=0.75), WeightedWords(texts)
+        self.index, self.words = Bm25(texts, k1=1.5, b=0.75), TfIdf(texts)
 
     def __call__(self, text: str) -> Iterable[int]:
         asked = self.words.of(text)

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from luthier.contracts.prompt import PromptJudge
+from luthier.contracts.prompt import PromptScorer
 from luthier.errors import RecipeError
-from luthier.fetch.endpoint import key_in
+from luthier.fetch.endpoint import api_key
 from luthier_prompting.chat_completion import said
 from luthier_prompting.writers import Writer
 
@@ -37,13 +37,13 @@ class Endpoint(Writer):
         self.tokens, self.seconds, self.tries = tokens, seconds, tries
 
     def __call__(
-        self, conversation: Sequence[dict[str, Any]], judge: PromptJudge, *, temperature: float, seed: int
+        self, conversation: Sequence[dict[str, Any]], judge: PromptScorer, *, temperature: float, seed: int
     ) -> str:
         asked = {
             "model": self.model, "messages": list(conversation), "temperature": temperature, "seed": seed,
             "max_tokens": self.tokens,
         }  # fmt: skip
-        key = key_in(self.key, where=f"{_WHERE}.key")
+        key = api_key(self.key, where=f"{_WHERE}.key")
         with httpx.Client(timeout=self.seconds) as client:
             hint = "Is the server up, and the key right?"
             return said(client, self.address, asked, key=key, tries=self.tries, hint=hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts.prompt import PromptJudge
+from luthier.contracts.prompt import PromptScorer
 from luthier.contracts.sampling import Sampling
 from luthier_prompting.writers import Writer
 
@@ -17,6 +17,6 @@ class Own(Writer):
         self.tokens = tokens
 
     def __call__(
-        self, conversation: Sequence[dict[str, Any]], judge: PromptJudge, *, temperature: float, seed: int
+        self, conversation: Sequence[dict[str, Any]], judge: PromptScorer, *, temperature: float, seed: int
     ) -> str:
         return judge.write([conversation], Sampling(self.tokens, temperature=temperature, seed=seed))[0]

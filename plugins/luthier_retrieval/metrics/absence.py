@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, means, ratio
-from luthier.evaluation.citations import says_absent
+from luthier.evaluation.bootstrap import Floats, ratio, row_means
+from luthier.evaluation.citations import says_not_found
 from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics import relevant
 
@@ -24,8 +24,8 @@ class Absence:
         self.absent = absent
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
-        right = [says_absent(one.output, self.absent) == (not relevant(one)) for one in attempts]
-        return means(np.array(right, dtype=np.float64))
+        right = [says_not_found(one.output, self.absent) == (not relevant(one)) for one in attempts]
+        return row_means(np.array(right, dtype=np.float64))
 
     def reduce(self, totals: Floats) -> Floats:
         return ratio(totals)

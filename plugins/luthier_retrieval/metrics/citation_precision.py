@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from luthier.evaluation.bootstrap import Floats, ratio
-from luthier.evaluation.citations import cited
+from luthier.evaluation.citations import cited_numbers
 from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics import relevant, shown
 
@@ -28,5 +28,5 @@ class CitationPrecision:
 
 
 def _of(attempt: Attempt) -> tuple[int, int]:
-    passages, right, numbers = shown(attempt), relevant(attempt), cited(attempt.output)
+    passages, right, numbers = shown(attempt), relevant(attempt), cited_numbers(attempt.output)
     return sum(0 < one <= len(passages) and passages[one - 1]["document"] in right for one in numbers), len(numbers)

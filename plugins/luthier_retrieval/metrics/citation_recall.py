@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from luthier.evaluation.bootstrap import Floats, ratio
-from luthier.evaluation.citations import cited
+from luthier.evaluation.citations import cited_numbers
 from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics import relevant, shown
 
@@ -30,4 +30,4 @@ class CitationRecall:
 def _of(attempt: Attempt) -> tuple[bool, bool]:
     right = relevant(attempt)
     places = {number for number, one in enumerate(shown(attempt), 1) if one["document"] in right}
-    return bool(places & set(cited(attempt.output))), bool(places)
+    return bool(places & set(cited_numbers(attempt.output))), bool(places)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, means, ratio
+from luthier.evaluation.bootstrap import Floats, ratio, row_means
 from luthier.evaluation.citations import without_citations
-from luthier.evaluation.metrics.exact_match import normalised
+from luthier.evaluation.metrics.exact_match import normalised_text
 from luthier.evaluation.metrics.metric import Attempt
 
 
@@ -18,12 +18,12 @@ class Contains:
     better = "higher"
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
-        return means(np.array([_holds(one.output, one.reference) for one in attempts], dtype=np.float64))
+        return row_means(np.array([_holds(one.output, one.reference) for one in attempts], dtype=np.float64))
 
     def reduce(self, totals: Floats) -> Floats:
         return ratio(totals)
 
 
 def _holds(output: str, reference: str) -> bool:
-    wanted = normalised(without_citations(reference))
-    return f" {wanted} " in f" {normalised(without_citations(output))} "
+    wanted = normalised_text(without_citations(reference))
+    return f" {wanted} " in f" {normalised_text(without_citations(output))} "

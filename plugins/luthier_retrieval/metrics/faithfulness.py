@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from luthier.evaluation.bootstrap import Floats, ratio
-from luthier.evaluation.citations import says_absent, without_citations
-from luthier.evaluation.metrics.exact_match import normalised
+from luthier.evaluation.citations import says_not_found, without_citations
+from luthier.evaluation.metrics.exact_match import normalised_text
 from luthier.evaluation.metrics.metric import Attempt
 from luthier_retrieval.metrics import shown
 
@@ -30,10 +30,10 @@ class Faithfulness:
         return np.array([self._of(one) for one in attempts], dtype=np.float64)
 
     def _of(self, attempt: Attempt) -> tuple[float, float]:
-        said = Counter(normalised(without_citations(attempt.output)).split())
-        if not said or says_absent(attempt.output, self.absent):
+        said = Counter(normalised_text(without_citations(attempt.output)).split())
+        if not said or says_not_found(attempt.output, self.absent):
             return 0.0, 0.0
-        known = Counter(normalised(" ".join(f"{one['heading']} {one['text']}" for one in shown(attempt))).split())
+        known = Counter(normalised_text(" ".join(f"{one['heading']} {one['text']}" for one in shown(attempt))).split())
         return (said & known).total() / said.total(), 1.0
 
     def reduce(self, totals: Floats) -> Floats:

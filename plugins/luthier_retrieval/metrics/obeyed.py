@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from luthier.errors import RecipeError
-from luthier.evaluation.bootstrap import Floats, means, ratio
+from luthier.evaluation.bootstrap import Floats, ratio, row_means
 from luthier.evaluation.metrics.metric import Attempt
 
 
@@ -24,7 +24,7 @@ class Obeyed:
         self._said = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in words), re.IGNORECASE)
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
-        return means(np.array([bool(self._said.search(one.output)) for one in attempts], dtype=np.float64))
+        return row_means(np.array([bool(self._said.search(one.output)) for one in attempts], dtype=np.float64))
 
     def reduce(self, totals: Floats) -> Floats:
         return ratio(totals)

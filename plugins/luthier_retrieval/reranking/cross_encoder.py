@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from luthier.errors import RecipeError
-from luthier.models.loading import load_tokenizer, without_bars
+from luthier.models.loading import load_tokenizer, without_progress_bars
 from luthier.models.safety import refuse_code, refuse_pickles
-from luthier.models.stored import Stored
+from luthier.models.stored import StoredModel
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking, by_score
 
@@ -24,7 +24,7 @@ class CrossEncoder(Reranking):
     tokens, at the end of the passage.
     """
 
-    def __init__(self, *, model: Stored, length: int = 512, batch: int = 16) -> None:
+    def __init__(self, *, model: StoredModel, length: int = 512, batch: int = 16) -> None:
         self.model, self.length, self.batch = model, length, batch
         self._one_at_a_time = Lock()
 
@@ -48,7 +48,7 @@ class CrossEncoder(Reranking):
         folder = self.model.folder()
         refuse_code(folder, owner=self.model.name)
         refuse_pickles((file.name for file in folder.iterdir()), owner=self.model.name)
-        with without_bars():
+        with without_progress_bars():
             network = AutoModelForSequenceClassification.from_pretrained(
                 folder, use_safetensors=True, dtype=torch.float32
             )

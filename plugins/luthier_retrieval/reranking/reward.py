@@ -7,8 +7,8 @@ from functools import cached_property
 from threading import Lock
 
 from luthier.errors import RecipeError
-from luthier.models.lm_head import bare
-from luthier.models.sequence_classification import judges
+from luthier.models.lm_head import unwrapped
+from luthier.models.sequence_classification import is_reward_model
 from luthier.workflows.artifact import Artifact, load
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking, by_score
@@ -30,7 +30,7 @@ class Reward(Reranking):
     @cached_property
     def _judge(self) -> Artifact:
         judge = load(self.path)
-        if judges(judge.network) and (outputs := bare(judge.network).config.num_labels) != 1:  # type: ignore[union-attr]
+        if is_reward_model(judge.network) and (outputs := unwrapped(judge.network).config.num_labels) != 1:  # type: ignore[union-attr]
             raise RecipeError(
                 f"The run in {self.path} says {outputs} numbers of an answer, and an order needs one.",
                 where="prompt.reranking.path",

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.rewards import Messages, Reward, judged
+from luthier.contracts.rewards import Messages, Reward, compute_rewards
 from luthier.data.examples import answer_of
-from luthier.fetch.endpoint import post
+from luthier.fetch.endpoint import post_json
 
 if TYPE_CHECKING:
     import httpx
@@ -39,7 +39,7 @@ class BedrockGrader:
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
         asked = records(prompt, answers, example)
-        return scores(asked, post(self._client, self.url, asked, self.tries))
+        return scores(asked, post_json(self._client, self.url, asked, self.tries))
 
 
 def records(prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ def grader(reward: Reward) -> Callable[[Any, Any], list[dict[str, Any]]]:
 
 def _graded(reward: Reward, record: Mapping[str, Any]) -> dict[str, Any]:
     prompt, answer = list(record["messages"][:-1]), str(record["messages"][-1]["content"])
-    found = judged(reward, prompt, [answer], {**record, "messages": prompt})
+    found = compute_rewards(reward, prompt, [answer], {**record, "messages": prompt})
     if found.scores[0] is None:
         raise ValueError(f"there is no score for {record['id']}")
     parts = [{"name": name, "value": each[0], "type": "Reward"} for name, each in found.parts.items()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from luthier.contracts.rewards import Messages
-from luthier.data.formats.classification import asked
+from luthier.data.formats.classification import classification_question
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Classifier:
         return load(self.path)
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
-        shown = [[{"role": "user", "content": asked(self.instruction, answer)}] for answer in answers]
+        shown = [[{"role": "user", "content": classification_question(self.instruction, answer)}] for answer in answers]
         scores = self._run.score_labels(shown, self.labels).astype(np.float64)
         chances = np.exp(scores - scores.max(1, keepdims=True))
         chances /= chances.sum(1, keepdims=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from luthier.contracts.rewards import Messages
-from luthier.evaluation.metrics.exact_match import normalised
+from luthier.evaluation.metrics.exact_match import normalised_text
 from luthier_reward.rewards.reading import reference
 
 
@@ -17,7 +17,7 @@ class ExactMatch:
     """
 
     def __init__(self, *, normalise: bool = True, column: str | None = None) -> None:
-        self.form, self.column = normalised if normalise else str.strip, column
+        self.form, self.column = normalised_text if normalise else str.strip, column
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
         wanted = self.form(reference(example, self.column))

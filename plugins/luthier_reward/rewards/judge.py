@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from luthier.contracts.rewards import Messages
-from luthier.fetch.endpoint import key_in, post
+from luthier.fetch.endpoint import api_key, post_json
 from luthier_reward.rewards.rubric import PLAIN, Rubric
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class Judge:
 
     def _said(self, messages: list[dict[str, Any]]) -> str:
         asked = {"model": self.model, "messages": messages, "temperature": 0, "max_tokens": self.max_tokens}
-        key = key_in(self.secret, where="method.reward.secret")
-        found = post(self._client, f"{self.url}/chat/completions", asked, self.tries, key)
+        key = api_key(self.secret, where="method.reward.secret")
+        found = post_json(self._client, f"{self.url}/chat/completions", asked, self.tries, key)
         return str(found["choices"][0]["message"]["content"] or "")
 
 

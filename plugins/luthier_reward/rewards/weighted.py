@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.contracts.rewards import Formed, Messages, Reward, Scores, Warming
+from luthier.contracts.rewards import Messages, ParsingReward, Reward, RewardScores, WarmingReward
 from luthier.errors import RecipeError
 
 
@@ -34,21 +34,21 @@ class Weighted:
 
     def warm_up(self) -> None:
         for reward in self.rewards.values():
-            if isinstance(reward, Warming):
+            if isinstance(reward, WarmingReward):
                 reward.warm_up()
 
-    def parts(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> dict[str, Scores]:
+    def parts(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> dict[str, RewardScores]:
         return {name: reward(prompt, answers, example) for name, reward in self.rewards.items()}
 
-    def total(self, parts: Mapping[str, Scores]) -> Scores:
+    def total(self, parts: Mapping[str, RewardScores]) -> RewardScores:
         return [self._sum(dict(zip(parts, each, strict=True))) for each in zip(*parts.values(), strict=True)]
 
-    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> Scores:
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> RewardScores:
         return self.total(self.parts(prompt, answers, example))
 
     def formed(self, answer: str) -> bool:
         """Whether all of them that read something find it."""
-        return all(reward.formed(answer) for reward in self.rewards.values() if isinstance(reward, Formed))
+        return all(reward.formed(answer) for reward in self.rewards.values() if isinstance(reward, ParsingReward))
 
     def _sum(self, scores: dict[str, float | None]) -> float | None:
         known = [self.weights[name] * score for name, score in scores.items() if score is not None]

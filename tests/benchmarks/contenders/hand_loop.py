@@ -10,11 +10,11 @@ import torch
 from stopwatch import Stopwatch, arguments
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
 from luthier.models import attention
-from luthier.models.lm_head import find_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, last_hidden_state
 from luthier.training.allocator import keep_freed_memory
 
 LENGTH = 2048
@@ -25,10 +25,10 @@ attention.register()
 torch.manual_seed(0)
 tokenizer = AutoTokenizer.from_pretrained(asked.model)
 network = AutoModelForCausalLM.from_pretrained(
-    asked.model, dtype=torch.float32, attn_implementation=attention.NAME
+    asked.model, dtype=torch.float32, attn_implementation=attention.PACKED_ATTENTION
 ).train()
 optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, weight_decay=0.01, fused=True)
-head = find_head(network)
+head = find_lm_head(network)
 
 rows = []
 for line in Path(asked.data).read_text(encoding="utf-8").splitlines():
@@ -36,7 +36,7 @@ for line in Path(asked.data).read_text(encoding="utf-8").splitlines():
     ids = np.array(tokenizer.apply_chat_template(messages, return_dict=False), dtype=np.int32)
     weights = np.ones(len(ids), dtype=np.float32)
     weights[: len(tokenizer.apply_chat_template(messages[:-1], add_generation_prompt=True, return_dict=False))] = 0
-    rows.append(Row((Sequence(ids, weights),)))
+    rows.append(Row((TokenSequence(ids, weights),)))
 blocks = best_fit(np.array([len(row) for row in rows]), LENGTH)
 order = np.random.default_rng(0).permutation(len(blocks))
 

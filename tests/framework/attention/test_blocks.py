@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from luthier.models.attention import Layer, Packing, per_sequence
+from luthier.models.attention import AttentionLayer, Packing, per_sequence
 from luthier.models.attention import blocks as blocks_of_rows
 
 LAYOUTS = {
@@ -32,7 +32,7 @@ def both(layout: str, window: int | None, dtype: torch.dtype, padding: frozenset
     parts, packed = heads(dtype), packing(layout, padding)
     ours = blocks_of_rows.attend(*parts, packed.blocks(256, window), 0.3)
     exact = [t.detach().double().requires_grad_() for t in parts]
-    theirs = per_sequence(*exact, packed, Layer(0.3, 0.0, window, None, True))
+    theirs = per_sequence(*exact, packed, AttentionLayer(0.3, 0.0, window, None, True))
     incoming = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     gradients = torch.autograd.grad(ours, parts, incoming.to(dtype))
     return [ours, *gradients], [theirs, *torch.autograd.grad(theirs, exact, incoming)]

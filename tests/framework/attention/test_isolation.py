@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from luthier.contracts.batch import Batch
 from luthier.errors import RecipeError
 from luthier.models import attention
-from luthier.models.lm_head import find_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, last_hidden_state
 
 SIZES: dict[str, Any] = {
     "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -85,7 +85,7 @@ def alone(network: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
 def together(network: nn.Module, **changed: Any) -> tuple[Tensor, dict[str, Tensor]]:
     batch = packed()
     hidden = last_hidden_state(network, attention.network_inputs(batch, network.config) | changed)
-    total, weight = find_head(network).cross_entropy(
+    total, weight = find_lm_head(network).cross_entropy(
         hidden[:, :-1].flatten(0, 1), batch.input_ids[:, 1:].flatten(), batch.weights[:, 1:].flatten()
     )
     assert weight == sum(n - 1 for row in LENGTHS for n in row)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from luthier.contracts.batch import Batch
 from luthier.models.attention import (
-    Layer,
+    AttentionLayer,
     Packing,
     blockwise,
     choose,
@@ -18,7 +18,7 @@ from luthier.models.attention import (
     varlen,
 )  # fmt: skip
 
-PLAIN = Layer(scaling=None, dropout=0.0, window=None, softcap=None, causal=True)
+PLAIN = AttentionLayer(scaling=None, dropout=0.0, window=None, softcap=None, causal=True)
 
 
 class Causal(nn.Module):
@@ -29,21 +29,21 @@ class Causal(nn.Module):
     ("device", "dtype", "head_dim", "layer", "expected"),
     [
         ("cuda", torch.bfloat16, 64, PLAIN, varlen),
-        ("cuda", torch.float16, 256, Layer(None, 0.0, 128, None, True), varlen),
+        ("cuda", torch.float16, 256, AttentionLayer(None, 0.0, 128, None, True), varlen),
         ("cuda", torch.float32, 64, PLAIN, per_sequence),
         ("cuda", torch.bfloat16, 512, PLAIN, per_sequence),
-        ("cuda", torch.bfloat16, 64, Layer(None, 0.1, None, None, True), per_sequence),
-        ("cuda", torch.bfloat16, 64, Layer(None, 0.0, None, 50.0, True), per_sequence),
-        ("cuda", torch.bfloat16, 64, Layer(None, 0.0, None, None, False), per_sequence),
+        ("cuda", torch.bfloat16, 64, AttentionLayer(None, 0.1, None, None, True), per_sequence),
+        ("cuda", torch.bfloat16, 64, AttentionLayer(None, 0.0, None, 50.0, True), per_sequence),
+        ("cuda", torch.bfloat16, 64, AttentionLayer(None, 0.0, None, None, False), per_sequence),
         ("cpu", torch.float32, 64, PLAIN, per_sequence),
         ("cpu", torch.bfloat16, 64, PLAIN, blockwise),
-        ("cpu", torch.bfloat16, 64, Layer(None, 0.1, None, None, True), per_sequence),
-        ("cpu", torch.bfloat16, 64, Layer(None, 0.0, None, 50.0, True), per_sequence),
-        ("cpu", torch.bfloat16, 64, Layer(None, 0.0, None, None, False), per_sequence),
+        ("cpu", torch.bfloat16, 64, AttentionLayer(None, 0.1, None, None, True), per_sequence),
+        ("cpu", torch.bfloat16, 64, AttentionLayer(None, 0.0, None, 50.0, True), per_sequence),
+        ("cpu", torch.bfloat16, 64, AttentionLayer(None, 0.0, None, None, False), per_sequence),
     ],
 )
 def test_a_kernel_runs_only_what_it_computes_exactly(
-    device: str, dtype: torch.dtype, head_dim: int, layer: Layer, expected: object
+    device: str, dtype: torch.dtype, head_dim: int, layer: AttentionLayer, expected: object
 ) -> None:
     assert choose(device, dtype, head_dim, layer) is expected
 
@@ -57,14 +57,14 @@ def test_varlen_is_called_with_the_window_and_scale_of_the_layer(monkeypatch: py
         assert max_q == max_k == 6
         left, right = kw["window_size"]  # type: ignore[misc]
         assert right == 0
-        layer = Layer(kw["scale"], 0.0, None if left == -1 else left + 1, None, True)  # type: ignore[arg-type]
+        layer = AttentionLayer(kw["scale"], 0.0, None if left == -1 else left + 1, None, True)  # type: ignore[arg-type]
         packing = Packing(tuple(cu_q.tolist()))
         return per_sequence(*(t.transpose(0, 1)[None] for t in (q, k, v)), packing, layer)[0]
 
     monkeypatch.setattr(flash, "varlen_attn", reference)
     q, k, v = torch.randn(2, 4, 8, 16), torch.randn(2, 2, 8, 16), torch.randn(2, 2, 8, 16)
     packing = Packing((0, 3, 8, 14, 16))
-    for layer in (PLAIN, Layer(0.3, 0.0, 2, None, True)):
+    for layer in (PLAIN, AttentionLayer(0.3, 0.0, 2, None, True)):
         torch.testing.assert_close(varlen(q, k, v, packing, layer), per_sequence(q, k, v, packing, layer))
 
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from luthier.models.attention import Layer, Packing, choose, packed_attention, per_sequence, varlen
+from luthier.models.attention import AttentionLayer, Packing, choose, packed_attention, per_sequence, varlen
 
-PLAIN = Layer(scaling=None, dropout=0.0, window=None, softcap=None, causal=True)
+PLAIN = AttentionLayer(scaling=None, dropout=0.0, window=None, softcap=None, causal=True)
 LAYERS = {
     "plain": PLAIN,
-    "scaled": Layer(0.3, 0.0, None, None, True),
-    "window": Layer(None, 0.0, 4, None, True),
-    "softcap": Layer(None, 0.0, None, 0.7, True),
-    "softcap and window": Layer(None, 0.0, 5, 0.7, True),
+    "scaled": AttentionLayer(0.3, 0.0, None, None, True),
+    "window": AttentionLayer(None, 0.0, 4, None, True),
+    "softcap": AttentionLayer(None, 0.0, None, 0.7, True),
+    "softcap and window": AttentionLayer(None, 0.0, 5, 0.7, True),
 }
 BOUNDARIES = (0, 3, 8, 14, 16)  # two rows of 8
 LEAD = 3
@@ -31,7 +31,7 @@ def states() -> tuple[Tensor, ...]:
     return tuple(torch.randn(2, heads, LEAD + 8, 16, generator=random) for heads in (4, 2, 2))
 
 
-def written_out(query: Tensor, key: Tensor, value: Tensor, layer: Layer) -> Tensor:
+def written_out(query: Tensor, key: Tensor, value: Tensor, layer: AttentionLayer) -> Tensor:
     """[H, n, D] over [H, m, D], the last of both being the same token; gives [n, H, D]."""
     key, value = (t.repeat_interleave(len(query) // len(key), dim=0) for t in (key, value))
     scores = query @ key.transpose(1, 2) * (layer.scaling or query.shape[-1] ** -0.5)
@@ -44,7 +44,7 @@ def written_out(query: Tensor, key: Tensor, value: Tensor, layer: Layer) -> Tens
     return (scores.softmax(-1) @ value).transpose(0, 1)
 
 
-def expected(states: tuple[Tensor, ...], layer: Layer) -> Tensor:
+def expected(states: tuple[Tensor, ...], layer: AttentionLayer) -> Tensor:
     """[2, 8, H, D]: each sequence of a row behind the first three tokens of its row."""
     rows = torch.zeros(2, 8, 4, 16)
     for row, start, stop in ((0, 0, 3), (0, 3, 8), (1, 0, 6), (1, 6, 8)):
@@ -92,7 +92,7 @@ def test_varlen_is_given_the_keys_of_each_sequence_one_after_another(
         assert cu_k.tolist() == [0, 6, 14, 23, 28]
         left, right = kw["window_size"]  # type: ignore[misc]
         assert right == 0
-        layer = Layer(kw["scale"], 0.0, None if left == -1 else left + 1, None, True)  # type: ignore[arg-type]
+        layer = AttentionLayer(kw["scale"], 0.0, None if left == -1 else left + 1, None, True)  # type: ignore[arg-type]
         spans = zip(*(t.tolist() for t in (cu_q[:-1], cu_q[1:], cu_k[:-1], cu_k[1:])), strict=True)
         return torch.cat(
             [written_out(q[a:b].transpose(0, 1), *(t[c:d].transpose(0, 1) for t in (k, v)), layer)

@@ -12,13 +12,13 @@ import torch
 from test_isolation import build
 from torch import Tensor, nn
 
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import apart, cannot_share, sums
-from luthier.models.attention import Layer, Packing, network_inputs, per_sequence
+from luthier.data.shared_prefixes import sequence_sums, why_prefixes_unsupported, without_shared_prefixes
+from luthier.models.attention import AttentionLayer, Packing, network_inputs, per_sequence
 from luthier.models.attention import blocks as blocks_of_rows
-from luthier.models.lm_head import find_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, last_hidden_state
 
 BRANCHING = ["llama", "qwen2", "qwen2 with windows", "mistral", "gemma2", "gemma2 uncapped", "gpt2", "gptneox"]
 TREES = ((7, (5, 3)), (1, (2, 6)), (11, (4, 4, 9)))
@@ -36,20 +36,20 @@ def rows(trees: Any = TREES, vocabulary: int = 67) -> list[Row]:
         trunk, bridge = ids(shared), ids(1)
         whole = [np.concatenate([trunk, bridge, ids(size)]) for size in own]
         weights = [np.concatenate([np.zeros(shared + 1), np.ones(size)]).astype(np.float32) for size in own]
-        found.append(encode.together([Sequence(*each) for each in zip(whole, weights, strict=True)]))
+        found.append(encode.row_with_shared_prefix([TokenSequence(*each) for each in zip(whole, weights, strict=True)]))
     return found
 
 
 def single() -> Row:
-    return Row((Sequence(np.arange(3, 12, dtype=np.int32), np.array([0, *[1.0] * 8], dtype=np.float32)),))
+    return Row((TokenSequence(np.arange(3, 12, dtype=np.int32), np.array([0, *[1.0] * 8], dtype=np.float32)),))
 
 
 def losses(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     """-log p of each sequence, and the gradients of a sum in which each counts differently."""
     hidden = last_hidden_state(network, network_inputs(batch, network.config))
     targets = batch.input_ids.roll(-1, 1).flatten()
-    found = -find_head(network).log_probs(hidden.flatten(0, 1), targets).view_as(batch.weights)
-    of_sequences = sums(found * batch.weights.roll(-1, 1), batch)
+    found = -find_lm_head(network).log_probs(hidden.flatten(0, 1), targets).view_as(batch.weights)
+    of_sequences = sequence_sums(found * batch.weights.roll(-1, 1), batch)
     network.zero_grad()
     (of_sequences * torch.arange(1, len(of_sequences) + 1)).sum().backward()
     return of_sequences.detach(), {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
@@ -68,9 +68,9 @@ def test_what_begins_alike_is_shared_up_to_the_token_that_predicts_the_first_tra
     assert [row.shared for row in (first, second, third)] == [7, 1, 11]
     assert len(first) == 7 + 6 + 4
     assert len(third) == 11 + 5 + 5 + 10
-    other = Sequence(first.sequences[0].ids + 1, first.sequences[0].weights)
-    assert encode.together([first.sequences[0], other]).shared == 0
-    assert encode.together([first.sequences[0]]).shared == 0
+    other = TokenSequence(first.sequences[0].ids + 1, first.sequences[0].weights)
+    assert encode.row_with_shared_prefix([first.sequences[0], other]).shared == 0
+    assert encode.row_with_shared_prefix([first.sequences[0]]).shared == 0
 
 
 def test_a_shared_beginning_is_laid_down_once():
@@ -90,14 +90,14 @@ def test_shared_equals_whole(name: str, implementation: str) -> None:
         return  # transformers refuses that
     network = build(name, implementation)
     blocks = [[rows()[0], single(), rows()[1]], [rows()[2]]]
-    batch, whole = collate(blocks, 40), apart(collate(blocks, 40))
+    batch, whole = collate(blocks, 40), without_shared_prefixes(collate(blocks, 40))
     assert not whole.branches
     assert whole.input_ids.shape[0] == len(whole.ends) == len(batch.ends)
-    if "window" in cannot_share(network):
+    if "window" in why_prefixes_unsupported(network):
         assert implementation != "luthier_packed"
         batch = whole
     else:
-        assert cannot_share(network) == ""
+        assert why_prefixes_unsupported(network) == ""
     assert_same(losses(network, batch), losses(build(name, "eager"), whole))
 
 
@@ -107,7 +107,7 @@ def test_shared_equals_whole_with_gradient_checkpointing_and_compiled_layers() -
     for layer in network.model.layers:
         layer.compile(backend="aot_eager")
     batch = collate([rows()])
-    assert_same(losses(network, batch), losses(build("llama", "eager"), apart(batch)))
+    assert_same(losses(network, batch), losses(build("llama", "eager"), without_shared_prefixes(batch)))
 
 
 def test_changing_one_branch_changes_no_other_and_not_the_trunk() -> None:
@@ -122,10 +122,10 @@ def test_changing_one_branch_changes_no_other_and_not_the_trunk() -> None:
 
 
 def test_networks_that_cannot_share_say_why() -> None:
-    assert "makes the masks of its windows" in cannot_share(build("mistral", "sdpa"))
+    assert "makes the masks of its windows" in why_prefixes_unsupported(build("mistral", "sdpa"))
     network = build("llama", "luthier_packed")
     network.config._attn_implementation = "flex_attention"
-    assert "flex_attention" in cannot_share(network)
+    assert "flex_attention" in why_prefixes_unsupported(network)
 
 
 BIG = {
@@ -160,7 +160,7 @@ def test_blocks_give_the_outputs_and_gradients_of_each_branch_alone(names: tuple
         return [out, *torch.autograd.grad(out, parts, incoming)]
 
     ours = outcome(lambda: blocks_of_rows.attend(*parts, packed.blocks(272, window), 0.3))
-    theirs = outcome(lambda: per_sequence(*parts, packed, Layer(0.3, 0.0, window, None, True)))
+    theirs = outcome(lambda: per_sequence(*parts, packed, AttentionLayer(0.3, 0.0, window, None, True)))
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
 

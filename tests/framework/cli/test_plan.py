@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import luthier
-from luthier.models.trainable_parameters import Weights
+from luthier.models.trainable_parameters import ParameterCounts
 from luthier.workflows.planning import estimate
 from luthier.workflows.planning.estimate import Work
 
@@ -75,7 +75,7 @@ def test_what_is_not_on_this_machine_yet_is_unknown_and_not_fetched(planned, tmp
 
 
 def test_the_share_that_trains_is_that_of_the_run(planned):
-    from luthier.models.adaptation import Full
+    from luthier.models.adaptation import FullFineTuning
     from luthier.models.random import Random
     from luthier_adapters.lora import Lora
 
@@ -87,7 +87,7 @@ def test_the_share_that_trains_is_that_of_the_run(planned):
         "trained": trained,
     }
     whole = planned("model=random", "model.config={num_hidden_layers: 2}")["weights"]
-    full = Full()(Random(config={"num_hidden_layers": 2}).network())
+    full = FullFineTuning()(Random(config={"num_hidden_layers": 2}).network())
     assert whole["trained"] == whole["total"] == sum(each.numel() for each in full.parameters())
 
 
@@ -126,16 +126,18 @@ def test_tokens_and_steps_are_those_of_the_run(planned, write):
     """Compared with the blocks that the data module makes of the same file."""
     from luthier.config.catalog import Catalog
     from luthier.config.compose import Composer
-    from luthier.config.instantiate import build
+    from luthier.config.instantiate import instantiate
     from luthier.plugins.registry import Plugins
 
     write("mine.jsonl", rows(200))
     argv = ["data=jsonl", "data.file=mine.jsonl", "batch.length=128", "batch.size=2", "trainer.epochs=3"]
     plugins = Plugins(only=None)
     config = Composer(plugins, Catalog.of(plugins)).compose(argv).config
-    model = build(config.model)
-    method = build(config.method, model, build(config.adaptation), build(config.optimizer))
-    data = build(config.batch, build(config.data), build(config.prompt), method.encode, model.tokenizer, 0)
+    model = instantiate(config.model)
+    method = instantiate(config.method, model, instantiate(config.adaptation), instantiate(config.optimizer))
+    data = instantiate(
+        config.batch, instantiate(config.data), instantiate(config.prompt), method.encode, model.tokenizer, 0
+    )
     blocks = data.blocks("train")
     steps = planned(*argv)["steps"]
     assert steps["count"] == pytest.approx(data.steps(3, 1), rel=0.05)
@@ -202,7 +204,7 @@ def test_what_a_recipe_lost_is_noted(planned, write):
     assert "data.file" in planned("recipe=mine", "debug=tiny")["dropped"][0]
 
 
-LLAMA = Weights(total=134_515_008, trained=134_515_008, layers=30, width=576, inner=1536, vocabulary=49_152)
+LLAMA = ParameterCounts(total=134_515_008, trained=134_515_008, layers=30, width=576, inner=1536, vocabulary=49_152)
 WORK = Work(
     micro=1,
     length=512,

@@ -81,13 +81,13 @@ CODE = [
     "torch.load",
     "canary.run",
     # what only looks like ours
-    "luthier.config.instantiate.build",
+    "luthier.config.instantiate.instantiate",
     "luthier.fetch.archives.members",
     "luthier_adapters.lora",
     "luthier_adapters.lora.Lora.__init__",
     "luthier_adapters.lora.os.system",
     "luthier.training.tracking.nobody",
-    "luthier.training.tracking.Nobody ",
+    "luthier.training.tracking.NoTracking ",
     "luthier..tracking.Nobody",
 ]
 
@@ -317,13 +317,13 @@ ARTIFACTS = {
 @pytest.mark.parametrize("how", ARTIFACTS)
 @pytest.mark.parametrize("verb", [["chat", "evil", "--message", "x"], ["evaluate", "evil"], ["export", "evil", "out"]])
 def test_an_artifact_of_a_stranger_runs_no_code_either(how, verb, luthier, run, here, marker):
-    from luthier.training.checkpoint_files import digest
+    from luthier.training.checkpoint_files import sha256_of_file
 
     shutil.copytree(run / "artifact", here / "evil")
     recipe, manifest = here / "evil" / "resolved.yaml", here / "evil" / "manifest.json"
     recipe.write_text(f"{recipe.read_text()}\n{ARTIFACTS[how]}\n")
     facts = json.loads(manifest.read_text())
-    facts["files"]["resolved.yaml"] = digest(recipe)
+    facts["files"]["resolved.yaml"] = sha256_of_file(recipe)
     manifest.write_text(json.dumps(facts))
     end = luthier(*verb, "--json")
     assert end.code == (2 if how == "saying a thing twice" else 6), end.err

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from luthier.evaluation.bootstrap import means, ratio
+from luthier.evaluation.bootstrap import ratio, row_means
 from luthier.evaluation.measurement import Bootstrap, Measurement
 from luthier.evaluation.scores import Scores
 from luthier.reporting.record import ModelFacts, RunRecord, TrainingFacts
@@ -24,8 +24,8 @@ LUCK = np.random.default_rng(0)
 
 
 def scores(accuracy: float, general: float = 3.0, digest: str = "e") -> Scores:
-    right = Measurement(means((np.arange(100) < 100 * accuracy).astype(float)), ratio, "higher", digest)
-    loss = Measurement(means(np.full(20, general)), ratio, "lower", "g")
+    right = Measurement(row_means((np.arange(100) < 100 * accuracy).astype(float)), ratio, "higher", digest)
+    loss = Measurement(row_means(np.full(20, general)), ratio, "lower", "g")
     return Scores(Bootstrap(resamples=200), {"accuracy": right, "general_loss": loss})
 
 

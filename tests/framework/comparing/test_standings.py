@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from luthier.evaluation.bootstrap import means, ratio
+from luthier.evaluation.bootstrap import ratio, row_means
 from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
 from luthier.workflows.comparison.standings import change, standings
 
@@ -14,7 +14,7 @@ RIGHT = np.array([1, 1, 0, 0, 1, 0, 1, 1, 0, 1] * 4, dtype=float)
 
 
 def right(values, *, examples="e", better="higher") -> Measurement:
-    return Measurement(means(np.asarray(values, dtype=float)), ratio, better, examples)
+    return Measurement(row_means(np.asarray(values, dtype=float)), ratio, better, examples)
 
 
 def test_a_score_is_the_mean_of_its_seeds():

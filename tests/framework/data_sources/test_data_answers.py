@@ -11,7 +11,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 import luthier_recipes
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.config.signatures import signature
 from luthier.data.examples import answer_of
 from luthier.errors import DataError, RecipeError, ResourceError
@@ -32,7 +32,7 @@ def compose_source(tmp_path):
         (tmp_path / "recipe").mkdir(exist_ok=True)
         (tmp_path / "recipe" / "root.yaml").write_text(root)
         with initialize_config_dir(str(tmp_path / "recipe"), version_base="1.3"):
-            return build(compose("root", overrides=list(overrides)).data)
+            return instantiate(compose("root", overrides=list(overrides)).data)
 
     return compose_source
 

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from luthier.data.formats import detect
 from luthier.data.formats.alpaca import Alpaca
 from luthier.data.formats.bedrock_conversation import BedrockConversation
 from luthier.data.formats.bedrock_prompt import BedrockPrompt
 from luthier.data.formats.canonical import Canonical
 from luthier.data.formats.classification import Classification
+from luthier.data.formats.detect import detect
 from luthier.data.formats.messages import Messages
 from luthier.data.formats.naming import FORMATS, named
 from luthier.data.formats.preference import Preference

@@ -8,14 +8,14 @@ import pytest
 
 from luthier.data.sources.files import Files
 from luthier.data.sources.mixture import Mixture
-from luthier.data.splits import AsGiven, ByHash
+from luthier.data.splits import GivenSplits, HashSplits
 from luthier.errors import RecipeError
 
 
 @pytest.fixture
 def make(write, pairs):
     def make(name, start, end, **settings):
-        return Files(file=str(write(pairs(end)[start:], f"{name}.jsonl")), **{"splits": AsGiven(), **settings})
+        return Files(file=str(write(pairs(end)[start:], f"{name}.jsonl")), **{"splits": GivenSplits(), **settings})
 
     return make
 
@@ -56,7 +56,7 @@ def test_weights_can_let_the_small_source_start_again(make):
 
 def test_held_out_examples_come_exactly_once_whatever_the_weights(make):
     for ends in ("first", "last"):
-        sources = {"a": make("a", 0, 300, splits=ByHash()), "b": make("b", 300, 340, splits=ByHash(test=0.5))}
+        sources = {"a": make("a", 0, 300, splits=HashSplits()), "b": make("b", 300, 340, splits=HashSplits(test=0.5))}
         alone = {example["where"] for source in sources.values() for example in source if example["split"] == "test"}
         mixed = [
             e["where"] for e in Mixture(sources=sources, weights={"a": 1, "b": 3}, ends=ends) if e["split"] == "test"
@@ -65,7 +65,7 @@ def test_held_out_examples_come_exactly_once_whatever_the_weights(make):
 
 
 def test_an_example_that_one_source_holds_out_is_not_trained_on_from_another(make):
-    sources = {"held": make("held", 0, 20, splits=ByHash(test=1.0)), "train": make("train", 10, 60)}
+    sources = {"held": make("held", 0, 20, splits=HashSplits(test=1.0)), "train": make("train", 10, 60)}
     mixture = Mixture(sources=sources)
     split = {}
     for example in mixture:
@@ -76,7 +76,7 @@ def test_an_example_that_one_source_holds_out_is_not_trained_on_from_another(mak
 
 
 def test_a_source_of_held_out_examples_alone_does_not_end_or_hang_a_weighted_mixture(make):
-    sources = {"held": make("held", 0, 5, splits=ByHash(test=1.0)), "train": make("train", 10, 60)}
+    sources = {"held": make("held", 0, 5, splits=HashSplits(test=1.0)), "train": make("train", 10, 60)}
     for ends in ("first", "last"):
         assert told(Mixture(sources=sources, weights={"held": 9.0, "train": 1.0}, ends=ends)) == {
             "held": 5,

@@ -14,7 +14,7 @@ from luthier.data.readers.by_ending import ByEnding
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Tally
 from luthier.data.sources.files import Files
-from luthier.data.splits import AsGiven, ByHash
+from luthier.data.splits import GivenSplits, HashSplits
 from luthier.errors import DataError, RecipeError
 
 
@@ -37,7 +37,7 @@ def test_an_examples_split_depends_on_nothing_but_its_text(write, pairs):
 
 
 def test_a_split_is_the_same_in_another_process():
-    mine = "".join(ByHash(test=0.5).split(talk(f"q{i}", "a"))[:2] for i in range(64))
+    mine = "".join(HashSplits(test=0.5).split(talk(f"q{i}", "a"))[:2] for i in range(64))
     code = (
         "from luthier.data.splits import ByHash\n"
         "row = lambda i: {'messages': [{'role': 'user', 'content': f'q{i}'}, {'role': 'assistant', 'content': 'a'}]}\n"
@@ -51,16 +51,16 @@ def test_a_split_is_the_same_in_another_process():
 
 def test_a_larger_share_only_takes_from_training():
     rows = [talk(f"q{i}", "a") for i in range(500)]
-    small, large = ({i for i, row in enumerate(rows) if ByHash(test=s).split(row) == "test"} for s in (0.1, 0.3))
+    small, large = ({i for i, row in enumerate(rows) if HashSplits(test=s).split(row) == "test"} for s in (0.1, 0.3))
     assert small < large
-    with_validation = {i for i, row in enumerate(rows) if ByHash(test=0.1, validation=0.2).split(row) == "test"}
+    with_validation = {i for i, row in enumerate(rows) if HashSplits(test=0.1, validation=0.2).split(row) == "test"}
     assert with_validation == small
 
 
 def test_all_answers_to_a_prompt_stay_on_one_side_unless_content_is_asked_for():
     answers = [talk("one question", f"answer {i}") for i in range(100)]
-    assert len({ByHash(test=0.5).split(row) for row in answers}) == 1
-    assert len({ByHash(test=0.5, by="content").split(row) for row in answers}) == 2
+    assert len({HashSplits(test=0.5).split(row) for row in answers}) == 1
+    assert len({HashSplits(test=0.5, by="content").split(row) for row in answers}) == 2
 
 
 def test_neither_the_instruction_nor_white_space_nor_the_system_turn_moves_an_example():
@@ -96,7 +96,7 @@ def test_ids_do_not_hide_duplicates_and_other_answers_are_none(write):
 
 def test_a_split_column_is_respected(write, pairs):
     rows = [{**row, "split": split} for row, split in zip(pairs(4), ["train", "val", "TEST", "dev"], strict=True)]
-    source = Files(file=str(write(rows)), splits=ByHash(test=0.5))
+    source = Files(file=str(write(rows)), splits=HashSplits(test=0.5))
     assert [example["split"] for example in source] == ["train", "validation", "test", "validation"]
     assert source.counts["validation"] == 2
     path = write([{**pairs(1)[0], "split": "left"}])
@@ -134,10 +134,10 @@ def test_a_class_that_a_split_lacks_is_named(write):
 
 def test_a_share_that_chance_does_not_explain_is_warned_about(write, pairs):
     rows = [{"prompt": "Write a haiku.", "completion": f"haiku {i}"} for i in range(200)]
-    source = Files(file=str(write(rows)), splits=ByHash(test=0.3))
+    source = Files(file=str(write(rows)), splits=HashSplits(test=0.3))
     assert len(set(sides(source).values())) == 1
     assert any("set data.splits.by=content" in warning for warning in source.warnings)
-    few = Files(file=str(write(pairs(2), "few.jsonl")), splits=ByHash(test=0.001))
+    few = Files(file=str(write(pairs(2), "few.jsonl")), splits=HashSplits(test=0.001))
     list(few)
     assert any("None of 2 examples fell to test" in warning for warning in few.warnings)
     fine = Files(file=str(write(pairs(500), "fine.jsonl")))
@@ -147,13 +147,13 @@ def test_a_share_that_chance_does_not_explain_is_warned_about(write, pairs):
 
 def test_as_given_holds_nothing_out_of_what_has_no_split():
     rows = [talk("a", "b"), talk("c", "d", split="test")]
-    assert [row["split"] for row in AsGiven()(iter(rows), Tally())] == ["train", "test"]
+    assert [row["split"] for row in GivenSplits()(iter(rows), Tally())] == ["train", "test"]
 
 
 @pytest.mark.parametrize("shares", [{"test": -0.1}, {"test": 0.6, "validation": 0.5}, {"validation": 1.1}])
 def test_shares_that_leave_nothing_are_refused(shares):
     with pytest.raises(RecipeError, match="do not leave"):
-        ByHash(**shares)
+        HashSplits(**shares)
 
 
 def test_limit_takes_the_first_and_a_seed_takes_random_ones(write, pairs):

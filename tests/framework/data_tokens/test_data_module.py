@@ -15,10 +15,10 @@ import torch
 from tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
 from torch import nn
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.data import encoding as encode
 from luthier.data.module import Data
-from luthier.data.prompts import Chat
+from luthier.data.prompts import ChatPrompt
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.fetch import cache
 
@@ -28,7 +28,7 @@ def data(examples=None, tokenizer=None, *, encode=chat_row, prompt=None, **setti
         examples = [said(f"Hello {number}", "well " * (number % 7 + 1)) for number in range(30)]
         examples += [said(f"Held out {number}", "well", split="validation") for number in range(5)]
     settings = {"length": 128, "size": 4, "micro": 2, **settings}
-    return Data(Examples(examples), prompt or Chat(), encode, tokenizer or byte_level(), 0, **settings)
+    return Data(Examples(examples), prompt or ChatPrompt(), encode, tokenizer or byte_level(), 0, **settings)
 
 
 def test_an_epoch_trains_on_the_training_split_alone():
@@ -39,7 +39,7 @@ def test_an_epoch_trains_on_the_training_split_alone():
 
 
 def test_the_prompt_learns_from_the_training_split_alone_and_before_anything_is_encoded():
-    class Learning(Chat):
+    class Learning(ChatPrompt):
         learned = None
 
         def learn(self, examples, tokenizer):
@@ -56,7 +56,7 @@ def test_the_prompt_learns_from_the_training_split_alone_and_before_anything_is_
 
 
 def test_what_the_prompt_makes_is_what_is_encoded():
-    class Loud(Chat):
+    class Loud(ChatPrompt):
         def __call__(self, example):
             return {
                 **example,
@@ -79,7 +79,7 @@ def test_encoded_blocks_are_made_once(monkeypatch):
         return chat_row(example, tokenizer)
 
     counted.__module__, counted.__qualname__ = chat_row.__module__, chat_row.__qualname__
-    monkeypatch.setattr("luthier.data.content_hashes.of_function", lambda function: "the same")
+    monkeypatch.setattr("luthier.data.content_hashes.hash_of_function", lambda function: "the same")
     data(encode=counted).setup("fit")
     made = len(calls)
     again = data(encode=counted)
@@ -97,7 +97,7 @@ def test_encoded_blocks_are_made_once(monkeypatch):
         {"length": 127},
         {"packing": False},
         {"overlong": "drop"},
-        {"encode": lambda example, tokenizer: Row((encode.conversation(example, tokenizer, end_of_turn=False),)),
+        {"encode": lambda example, tokenizer: Row((encode.encode_conversation(example, tokenizer, end_of_turn=False),)),
          "allow": ["pad_is_end_of_turn"]},
     ],
 )  # fmt: skip
@@ -145,10 +145,10 @@ def test_damaged_blocks_are_made_again(caplog):
 
 
 def test_a_build_that_fails_leaves_nothing_behind():
-    before = set(cache.folder("blocks").iterdir())
+    before = set(cache.cache_folder("blocks").iterdir())
     with pytest.raises(DataError):
         data([said("Hello", "long " * 500)]).setup("fit")
-    assert {path for path in cache.folder("blocks").iterdir() if not path.name.startswith(".lock")} <= before
+    assert {path for path in cache.cache_folder("blocks").iterdir() if not path.name.startswith(".lock")} <= before
 
 
 def killed_while_encoding(examples) -> None:
@@ -161,18 +161,18 @@ def killed_while_encoding(examples) -> None:
 
 
 def test_a_process_that_is_killed_while_it_encodes_leaves_nothing_under_a_final_name(monkeypatch):
-    monkeypatch.setattr("luthier.data.content_hashes.of_function", lambda function: "killed")
+    monkeypatch.setattr("luthier.data.content_hashes.hash_of_function", lambda function: "killed")
     examples = [said(f"Hello {number}", "well") for number in range(200)]
-    before = {path for path in cache.folder("blocks").iterdir() if not path.name.startswith(".")}
+    before = {path for path in cache.cache_folder("blocks").iterdir() if not path.name.startswith(".")}
     child = multiprocessing.get_context("fork").Process(target=killed_while_encoding, args=(examples,))
     child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGKILL
-    assert {path for path in cache.folder("blocks").iterdir() if not path.name.startswith(".")} == before
+    assert {path for path in cache.cache_folder("blocks").iterdir() if not path.name.startswith(".")} == before
     made = data(examples)
     made.setup("fit")
     assert made.report()["rows"] == 200
-    assert not any(path.name.startswith(".tmp") for path in cache.folder("blocks").iterdir())
+    assert not any(path.name.startswith(".tmp") for path in cache.cache_folder("blocks").iterdir())
 
 
 LONG = [said("Hello", "well"), said("Hello", "long " * 200), said("Hi", "longer " * 300)]
@@ -233,7 +233,7 @@ def test_when_every_label_is_masked_the_run_does_not_begin_and_the_template_is_n
 
 def test_an_end_of_turn_that_is_never_trained_stops_the_run_unless_it_is_meant():
     def endless(example, tokenizer):
-        return Row((encode.conversation(example, tokenizer, end_of_turn=False),))
+        return Row((encode.encode_conversation(example, tokenizer, end_of_turn=False),))
 
     with pytest.raises(DataError, match="ends the turn") as caught:
         data(encode=endless).setup("fit")
@@ -284,7 +284,7 @@ def test_a_source_without_training_examples_is_refused():
 
 def test_an_example_that_a_method_cannot_encode_is_named():
     def paired(example, tokenizer):
-        return Row((encode.continuation(example, "chosen", tokenizer),))
+        return Row((encode.encode_continuation(example, "chosen", tokenizer),))
 
     with pytest.raises(DataError, match="chosen") as caught:
         data(encode=paired).setup("fit")
@@ -296,8 +296,8 @@ def test_an_example_that_a_method_cannot_encode_is_named():
 )
 def test_a_row_that_no_loss_could_use_is_the_methods_fault(ids, weights):
     def wrong(example, tokenizer):
-        fine = Sequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32))
-        return Row((fine, Sequence(np.array(ids, np.int32), np.array(weights, np.float32))))
+        fine = TokenSequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32))
+        return Row((fine, TokenSequence(np.array(ids, np.int32), np.array(weights, np.float32))))
 
     with pytest.raises(LuthierError) as caught:
         data(encode=wrong).setup("fit")

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console as Terminal
 from tiny_tokens import byte_level, chat_row, said
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.data import encoding as encode
 from luthier.data import ledger
 from luthier.models.templates import template
@@ -62,7 +62,7 @@ def test_the_two_answers_of_a_pair_are_told_apart(tokenizer):
     pair = said(
         "Hello", chosen=[{"role": "assistant", "content": "Hi."}], rejected=[{"role": "assistant", "content": "No."}]
     )
-    row = Row(tuple(encode.continuation(pair, name, tokenizer) for name in ("chosen", "rejected")))
+    row = Row(tuple(encode.encode_continuation(pair, name, tokenizer) for name in ("chosen", "rejected")))
     seen = ledger.inspect(pair, row, tokenizer)
     for number, answer in enumerate(("Hi.<|im_end|>", "No.<|im_end|>")):
         tokens = [entry for entry in seen.tokens if entry.sequence == number]
@@ -72,7 +72,7 @@ def test_the_two_answers_of_a_pair_are_told_apart(tokenizer):
 
 def test_text_is_nobodys_message(tokenizer):
     example = {"text": "Hello, how are you?"}
-    seen = ledger.inspect(example, Row((encode.text(example, tokenizer),)), tokenizer)
+    seen = ledger.inspect(example, Row((encode.encode_text(example, tokenizer),)), tokenizer)
     assert {(entry.message, entry.role) for entry in seen.tokens} == {(None, "text")}
     assert names(seen) == set()
 
@@ -95,7 +95,7 @@ def test_an_untrained_end_of_turn_is_an_error_and_masking_pad_by_id_is_named():
         row = chat_row(said("Hello", "well"), tokenizer)
         (sequence,) = row.sequences
         weights = sequence.weights * (sequence.ids != tokenizer.eos_token_id)
-        seen = ledger.inspect(said("Hello", "well"), Row((Sequence(sequence.ids, weights),)), tokenizer)
+        seen = ledger.inspect(said("Hello", "well"), Row((TokenSequence(sequence.ids, weights),)), tokenizer)
         assert names(seen) == {name}
 
 
@@ -122,7 +122,7 @@ def test_two_bos_at_the_start_are_an_error():
 
 def test_a_truncated_answer_is_an_error_and_nothing_is_said_of_its_missing_end(tokenizer):
     (sequence,) = chat_row(said("Hello", "well, well"), tokenizer).sequences
-    cut = Row((Sequence(sequence.ids[:-3], sequence.weights[:-3]),))
+    cut = Row((TokenSequence(sequence.ids[:-3], sequence.weights[:-3]),))
     assert names(ledger.inspect(said("Hello", "well, well"), cut, tokenizer, lost=2)) == {"truncated_answer"}
 
 

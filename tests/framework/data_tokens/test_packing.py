@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning_fabric.utilities import move_data_to_device
 
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.data.chunks import Chunk
 from luthier.data.collate import collate
-from luthier.data.overlong import truncated
+from luthier.data.overlong import truncated_row
 from luthier.data.packing import best_fit
 
 
-def sequence(length: int, first: int = 0) -> Sequence:
+def sequence(length: int, first: int = 0) -> TokenSequence:
     weights = np.ones(length, np.float32)
     weights[0] = 0
-    return Sequence(np.arange(first, first + length, dtype=np.int32), weights)
+    return TokenSequence(np.arange(first, first + length, dtype=np.int32), weights)
 
 
 @given(st.lists(st.integers(1, 64), max_size=200))
@@ -98,7 +98,7 @@ def test_lightning_moves_a_batch_to_a_device():
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=4), st.integers(8, 60))
 def test_truncating_cuts_the_longest_first_and_fills_the_block(lengths, length):
     row = Row(tuple(sequence(each) for each in lengths), {"margin": 1.0})
-    cut = truncated(row, length)
+    cut = truncated_row(row, length)
     kept = [len(each) for each in cut.sequences]
     assert len(cut) == min(len(row), length)
     assert all(after <= before for after, before in zip(kept, lengths, strict=True))

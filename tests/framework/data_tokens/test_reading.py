@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from tiny_tokens import Examples, byte_level, said
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data import content_hashes as identity
 from luthier.data.module import Data
-from luthier.data.prompts import Chat
+from luthier.data.prompts import ChatPrompt
 from luthier.data.reading import Reading
 from luthier.data.sources.files import Files
 from luthier.data.sources.mixture import Mixture
-from luthier.data.splits import AsGiven, ByHash
+from luthier.data.splits import GivenSplits, HashSplits
 from luthier.errors import DataError
 
 
@@ -46,13 +46,13 @@ class Endless:
 
 def short(example: Example, tokenizer: object) -> Row:
     return Row(
-        (Sequence(np.array([1, int(example["text"].split()[0]) % 300], np.int32), np.array([0, 1], np.float32)),)
+        (TokenSequence(np.array([1, int(example["text"].split()[0]) % 300], np.int32), np.array([0, 1], np.float32)),)
     )
 
 
 def peak(count: int, tokenizer: object) -> int:
     tracemalloc.start()
-    data = Data(Endless(count), Chat(), short, tokenizer, length=64)
+    data = Data(Endless(count), ChatPrompt(), short, tokenizer, length=64)
     data.setup("fit")
     assert data.report()["rows"] == count
     assert len(data.examples("train")) == count
@@ -79,7 +79,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def source(file: Path, **asked) -> Files:
-    return Files(file=str(file), splits=ByHash(test=0.25), **asked)
+    return Files(file=str(file), splits=HashSplits(test=0.25), **asked)
 
 
 def test_examples_come_back_as_they_were_read(file):
@@ -93,7 +93,7 @@ def test_examples_come_back_as_they_were_read(file):
     assert train[2:4] == [train[2], train[3]]
     assert reading.counts == made.counts
     assert reading.fingerprint["counts"] == dict(made.counts)
-    assert reading.digests["train"] == identity.of_examples(train)
+    assert reading.digests["train"] == identity.hash_of_examples(train)
     with pytest.raises(IndexError):
         train[len(train)]
 
@@ -108,30 +108,30 @@ def test_the_second_reading_of_the_same_files_reads_none(file, monkeypatch):
 
 @pytest.mark.parametrize("change", ["a setting", "a nested setting", "the file", "its time"])
 def test_whatever_a_reading_depends_on_makes_a_new_one(file, change):
-    before = identity.of_reading(source(file))
+    before = identity.hash_of_reading(source(file))
     made = source(file)
     if change == "a setting":
         made = source(file, limit=10)
     elif change == "a nested setting":
-        made = Files(file=str(file), splits=ByHash(test=0.5))
+        made = Files(file=str(file), splits=HashSplits(test=0.5))
     elif change == "the file":
         file.write_text(file.read_text() + '{"text": "More."}\n')
     else:
         os.utime(file, ns=(1, 1))
-    assert identity.of_reading(source(file)) == before or change in ("the file", "its time")
-    assert identity.of_reading(made) != before
+    assert identity.hash_of_reading(source(file)) == before or change in ("the file", "its time")
+    assert identity.hash_of_reading(made) != before
 
 
 def test_the_folder_of_a_run_does_not_count_and_a_quarantine_is_written_each_time(file, tmp_path):
     made = source(file)
     made.quarantine_into(tmp_path / "run")
-    assert identity.of_reading(made) == identity.of_reading(source(file))
-    assert identity.of_reading(source(file, on_bad_row="quarantine")) is None
+    assert identity.hash_of_reading(made) == identity.hash_of_reading(source(file))
+    assert identity.hash_of_reading(source(file, on_bad_row="quarantine")) is None
 
 
 def test_a_mixture_is_kept_if_all_of_its_sources_are(file):
-    assert identity.of_reading(Mixture(sources={"one": source(file)})) is not None
-    assert identity.of_reading(Mixture(sources={"one": source(file), "two": Examples([])})) is None
+    assert identity.hash_of_reading(Mixture(sources={"one": source(file)})) is not None
+    assert identity.hash_of_reading(Mixture(sources={"one": source(file), "two": Examples([])})) is None
 
 
 def test_a_source_that_cannot_tell_what_it_reads_is_read_each_time():
@@ -162,7 +162,7 @@ def test_a_split_of_an_unknown_name_is_refused():
 
 def test_a_reading_that_fails_leaves_nothing_in_the_cache(file, session_cache):
     before = set((session_cache / "examples").iterdir()) if (session_cache / "examples").is_dir() else set()
-    broken = Files(file=str(file), splits=AsGiven())
+    broken = Files(file=str(file), splits=GivenSplits())
     file.write_text(file.read_text() + "{torn\n")
     with pytest.raises(DataError):
         Reading.of(broken)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data import encoding as encode
 
@@ -71,7 +71,7 @@ def said(*turns: str, **more: object) -> Example:
     }
 
 
-def trained_text(sequence: Sequence, tokenizer: PreTrainedTokenizerFast) -> str:
+def trained_text(sequence: TokenSequence, tokenizer: PreTrainedTokenizerFast) -> str:
     return tokenizer.decode(sequence.ids[sequence.weights > 0].tolist())
 
 
@@ -98,4 +98,4 @@ class Examples:
 
 
 def chat_row(example: Example, tokenizer: PreTrainedTokenizerFast) -> Row:
-    return Row((encode.conversation(example, tokenizer),))
+    return Row((encode.encode_conversation(example, tokenizer),))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.data.prompts import Chat
+from luthier.data.prompts import ChatPrompt
 from luthier.inference.predictor import NetworkPredictor
-from luthier.models.adaptation import Full
+from luthier.models.adaptation import FullFineTuning
 from luthier.models.random import Random
 from luthier_sft.sft import SupervisedFineTuning
 
@@ -23,9 +23,9 @@ SIZE = {
 
 def _subject(seed=0, vocabulary=400):
     model = Random(architecture="llama", config=SIZE, seed=seed, vocabulary=vocabulary)
-    method = SupervisedFineTuning(model, Full(), lambda parameters, steps: None)
+    method = SupervisedFineTuning(model, FullFineTuning(), lambda parameters, steps: None)
     method.configure_model()
-    return NetworkPredictor(method.network, model.tokenizer, Chat(), method)
+    return NetworkPredictor(method.network, model.tokenizer, ChatPrompt(), method)
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import pytest
 
 from luthier.errors import RecipeError
 from luthier.evaluation import bootstrap
-from luthier.evaluation.bootstrap import exponential_ratio, means, ratio, resampled
+from luthier.evaluation.bootstrap import exponential_ratio, ratio, resampled, row_means
 from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
 
 
 def measured(values, examples="same", better="higher"):
-    return Measurement(means(np.asarray(values, dtype=float)), ratio, better, examples)
+    return Measurement(row_means(np.asarray(values, dtype=float)), ratio, better, examples)
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_approximation():
@@ -47,7 +47,7 @@ def test_the_same_statistics_always_have_the_same_interval():
 
 
 def test_resampling_in_blocks_draws_what_one_block_draws(monkeypatch):
-    statistics = means(np.random.default_rng(0).random(30))
+    statistics = row_means(np.random.default_rng(0).random(30))
     (whole,) = resampled([statistics], resamples=100, seed=3)
     monkeypatch.setattr(bootstrap, "BLOCK", 30 * 7)
     (pieces,) = resampled([statistics], resamples=100, seed=3)

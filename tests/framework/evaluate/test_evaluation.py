@@ -40,7 +40,9 @@ def by_hand(subject, sequence):
 
 def test_held_out_loss_is_the_mean_over_answered_tokens(subject, examples):
     scores = evaluation()(subject, {"test": examples})
-    losses = np.array([by_hand(subject, encode.conversation(example, subject.tokenizer)) for example in examples])
+    losses = np.array(
+        [by_hand(subject, encode.encode_conversation(example, subject.tokenizer)) for example in examples]
+    )
     mean = losses[:, 0].sum() / losses[:, 1].sum()
     assert scores["loss"].value == pytest.approx(mean, rel=1e-4)
     assert scores["perplexity"].value == pytest.approx(np.exp(mean), rel=1e-3)
@@ -51,7 +53,7 @@ def test_held_out_loss_is_the_mean_over_answered_tokens(subject, examples):
 
 def test_general_loss_is_the_mean_over_the_tokens_of_the_texts_that_count(subject, examples, general):
     scores = evaluation(general, general_length=20)(subject, {"test": examples})
-    whole = [encode.text(example, subject.tokenizer, end=False) for example in general]
+    whole = [encode.encode_text(example, subject.tokenizer, end=False) for example in general]
     losses = np.array([by_hand(subject, type(each)(each.ids[:20], each.weights[:20])) for each in whole])
     assert scores["general_loss"].value == pytest.approx(losses[:, 0].sum() / losses[:, 1].sum(), rel=1e-4)
     assert scores.counts["general: texts cut"] == 8

@@ -6,7 +6,7 @@ import pytest
 
 from luthier.config.catalog import Catalog
 from luthier.config.compose import Composer
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.evaluation.evaluation import Evaluation
 from luthier.plugins.registry import Plugins
 
@@ -15,7 +15,7 @@ from luthier.plugins.registry import Plugins
 def composed():
     plugins = Plugins.from_flags([])
     composer = Composer(plugins, Catalog.of(plugins))
-    return lambda *overrides: build(composer.compose(list(overrides)).config.evaluation)
+    return lambda *overrides: instantiate(composer.compose(list(overrides)).config.evaluation)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
 from luthier.inference.generation import answers, generate
 from luthier.inference.generation.stops import stop_tokens
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 
 
 def one_by_one(network: Any, tokenizer: Any, questions: Any, new: int, stops: Any = None) -> list[list[int]]:
     """What transformers says, each conversation by itself and without padding."""
     found = []
     for question in questions:
-        prompt = torch.from_numpy(encode.context({"messages": question}, tokenizer)).long()[None]
+        prompt = torch.from_numpy(encode.encode_prompt({"messages": question}, tokenizer)).long()[None]
         out = network.generate(
             input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=new,
             eos_token_id=stops or [tokenizer.eos_token_id], pad_token_id=0,
@@ -104,7 +104,7 @@ def test_log_probabilities_are_those_of_the_network_for_the_tokens_that_were_dra
     network, tokenizer = made()
     ours = generate(network, tokenizer, questions, Sampling(max_new_tokens=10, temperature=1.5, top_k=5))
     for answer, question in zip(ours, questions, strict=True):
-        prompt = encode.context({"messages": question}, tokenizer).tolist()
+        prompt = encode.encode_prompt({"messages": question}, tokenizer).tolist()
         with torch.no_grad():
             logits = network(input_ids=torch.tensor([prompt + answer.ids])).logits[0, len(prompt) - 1 : -1]
         expected = logits.log_softmax(-1).gather(-1, torch.tensor(answer.ids)[:, None]).squeeze(-1)
@@ -145,7 +145,7 @@ def test_a_stop_text_ends_the_answer_before_it(made, questions) -> None:
 def test_an_answer_ends_where_the_longest_input_ends_and_a_prompt_beyond_it_is_refused(made) -> None:
     network, tokenizer = made()
     long = [{"role": "user", "content": "a b " * 60}]
-    prompt = len(encode.context({"messages": long}, tokenizer))
+    prompt = len(encode.encode_prompt({"messages": long}, tokenizer))
     short = deepcopy(tokenizer)
     short.model_max_length = prompt + 3
     answers_ = generate(network, short, [long, [{"role": "user", "content": "Hi"}]], Sampling(max_new_tokens=6))
@@ -161,7 +161,7 @@ def test_a_network_in_training_is_asked_in_evaluation_mode_and_put_back(made, qu
     network = deepcopy(network).train()
     assert [a.ids for a in generate(network, tokenizer, questions, Sampling(8))] == expected
     assert network.training
-    assert bare(network) is network
+    assert unwrapped(network) is network
 
 
 def test_nothing_asked_is_nothing_answered(made) -> None:

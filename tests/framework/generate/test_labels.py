@@ -20,8 +20,8 @@ LABELS = ["positive", "negative", "positive and more", "no"]
 def plainly(network, tokenizer, conversation, label) -> float:
     """log p(label and its end of turn | conversation), from the logits of one unpadded forward pass."""
     turn = [{"role": "assistant", "content": label}]
-    prompt = encode.context({"messages": conversation}, tokenizer).tolist()
-    whole = encode.conversation({"messages": conversation + turn}, tokenizer)
+    prompt = encode.encode_prompt({"messages": conversation}, tokenizer).tolist()
+    whole = encode.encode_conversation({"messages": conversation + turn}, tokenizer)
     ids = torch.from_numpy(whole.ids).long()
     assert ids[: len(prompt)].tolist() == prompt
     end = int(np.flatnonzero(whole.weights)[-1]) + 1
@@ -60,7 +60,7 @@ def test_the_conversation_is_read_once_for_all_labels(made, questions) -> None:
     )
     score_labels(network, tokenizer, questions[:1], LABELS)
     handle.remove()
-    prompt = len(encode.context({"messages": questions[0]}, tokenizer))
+    prompt = len(encode.encode_prompt({"messages": questions[0]}, tokenizer))
     longest = prompt + sum(len(tokenizer(label).input_ids) for label in LABELS)
     assert max(sizes) == longest
 

@@ -10,7 +10,7 @@ import luthier as package
 from luthier.cli.session import catalog
 from luthier.config.compose import Composer
 from luthier.plugins.registry import Plugins
-from luthier.workflows.cached_runs.cached_run import KeptRun
+from luthier.workflows.cached_runs.cached_run import CachedRun
 from tests.framework.cli.conftest import here, own_cache, write  # noqa: F401
 
 MINE = ("data=jsonl", "data.file=mine.jsonl", "data.quarantine=bad")
@@ -24,7 +24,7 @@ def composer(write):  # noqa: F811
 
 
 def key(composer, *words):
-    return KeptRun.compose(composer, words).key
+    return CachedRun.compose(composer, words).key
 
 
 def test_the_same_words_have_the_same_key_in_any_order(composer):
@@ -71,7 +71,7 @@ def test_another_luthier_or_another_source_of_a_part_makes_another_run(composer,
 
 
 def test_a_run_is_named_by_its_recipe_and_its_key(composer):
-    run = KeptRun.compose(composer, ["recipe=demo"])
+    run = CachedRun.compose(composer, ["recipe=demo"])
     assert str(run.folder.path) == f"runs/demo-{run.key[:12]}"
     assert not run.finished
     assert not run.begun

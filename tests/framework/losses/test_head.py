@@ -11,7 +11,7 @@ from peft import LoraConfig, PromptTuningConfig, TaskType, get_peft_model
 from torch import nn
 
 from luthier.errors import NumericsError, RecipeError
-from luthier.models.lm_head import find_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, last_hidden_state
 
 SIZES: dict[str, Any] = {
     "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -48,7 +48,7 @@ def tokens() -> torch.Tensor:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_head_gives_the_logits_of_the_network(name: str) -> None:
     network = build(name)
-    head = find_head(network)
+    head = find_lm_head(network)
     hidden = last_hidden_state(network, {"input_ids": tokens()})
     assert hidden.shape == (2, 9, 32)
     torch.testing.assert_close(head.logits(hidden), network(tokens()).logits, rtol=1e-5, atol=1e-5)
@@ -57,7 +57,7 @@ def test_the_head_gives_the_logits_of_the_network(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_loss_and_its_gradients_are_those_of_full_logits(name: str) -> None:
     network = build(name)
-    head, ids = find_head(network), tokens()
+    head, ids = find_lm_head(network), tokens()
     weights = torch.rand(ids[:, 1:].shape).round()
 
     hidden = last_hidden_state(network, {"input_ids": ids})[:, :-1]
@@ -76,7 +76,7 @@ def test_the_loss_and_its_gradients_are_those_of_full_logits(name: str) -> None:
 
 def test_a_soft_cap_is_found() -> None:
     network = build("Gemma2")
-    logits = find_head(network).logits(last_hidden_state(network, {"input_ids": tokens()}))
+    logits = find_lm_head(network).logits(last_hidden_state(network, {"input_ids": tokens()}))
     assert logits.abs().max() <= 0.5
 
 
@@ -89,20 +89,20 @@ class Odd(transformers.LlamaForCausalLM):
 
 def test_an_unknown_step_between_hidden_states_and_logits_is_refused() -> None:
     with pytest.raises(RecipeError, match="Odd does more between its hidden states and its logits"):
-        find_head(Odd(transformers.LlamaConfig(**NETWORKS["Llama"])))
+        find_lm_head(Odd(transformers.LlamaConfig(**NETWORKS["Llama"])))
 
 
 def test_looking_for_the_head_uses_no_random_numbers() -> None:
     network = build("GPT2").train()
     before = torch.get_rng_state()
-    find_head(network)
+    find_lm_head(network)
     assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("trained", [["lm_head"], None], ids=["copied", "untouched"])
 def test_a_network_inside_peft_keeps_its_head(trained: list[str] | None) -> None:
     network = get_peft_model(build("Llama", tie_word_embeddings=False), LoraConfig(modules_to_save=trained))
-    head = find_head(network)
+    head = find_lm_head(network)
     assert head.is_plain
     assert head.module.weight.requires_grad == bool(trained)
     hidden = last_hidden_state(network, {"input_ids": tokens()})
@@ -112,7 +112,7 @@ def test_a_network_inside_peft_keeps_its_head(trained: list[str] | None) -> None
 def test_an_adapted_head_is_called_rather_than_multiplied_by() -> None:
     network = get_peft_model(build("Llama", tie_word_embeddings=False), LoraConfig(target_modules=["lm_head"]))
     nn.init.normal_(network.base_model.model.lm_head.lora_B["default"].weight)
-    head, ids = find_head(network), tokens()
+    head, ids = find_lm_head(network), tokens()
     assert not head.is_plain
     hidden = last_hidden_state(network, {"input_ids": ids})
     total, _ = head.cross_entropy(hidden.flatten(0, 1), ids.flatten(), torch.ones(ids.numel()), chunk=7)
@@ -128,7 +128,9 @@ def test_virtual_tokens_are_cut_off() -> None:
     inputs = {"input_ids": tokens(), "attention_mask": torch.ones_like(tokens())}
     hidden = last_hidden_state(network, inputs)
     assert hidden.shape == (2, 9, 32)
-    torch.testing.assert_close(find_head(network).logits(hidden), network(**inputs).logits[:, 5:], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        find_lm_head(network).logits(hidden), network(**inputs).logits[:, 5:], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_weights_that_are_not_finite_are_named_and_not_the_architecture():
@@ -136,4 +138,4 @@ def test_weights_that_are_not_finite_are_named_and_not_the_architecture():
     with torch.no_grad():
         network.model.norm.weight[0] = float("nan")
     with pytest.raises(NumericsError, match="not finite"):
-        find_head(network)
+        find_lm_head(network)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from luthier.models.lm_head import Head, last_hidden_state
+from luthier.models.lm_head import LMHead, last_hidden_state
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def build(tied: bool) -> transformers.LlamaForCausalLM:
 def step(network: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
     ids = torch.randint(3, 67, (2, 9), generator=torch.Generator().manual_seed(1))
     hidden = last_hidden_state(network, {"input_ids": ids, "use_cache": False})
-    head = Head(network.lm_head)
+    head = LMHead(network.lm_head)
     total, _ = head.cross_entropy(hidden.flatten(0, 1), ids.flatten(), torch.ones(ids.numel()))
     total.backward()
     gradients = {name: weight.grad for name, weight in network.named_parameters()}

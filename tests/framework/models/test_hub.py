@@ -158,11 +158,11 @@ def test_code_of_the_hub_is_refused_and_vouching_for_it_needs_a_commit(hub: Tiny
 
 
 def test_a_plan_asks_the_hub_for_nothing(hub: TinyHub) -> None:
-    with cache.read_only(), pytest.raises(NotYetError, match="org/tiny"):
+    with cache.read_only_cache(), pytest.raises(NotYetError, match="org/tiny"):
         _ = Hub(id="org/tiny").config
     assert hub.asked == []
     Hub(id="org/tiny").network()
     asked = len(hub.asked)
-    with cache.read_only():
+    with cache.read_only_cache():
         assert Hub(id="org/tiny").config.hidden_size == 32
     assert len(hub.asked) == asked

@@ -21,7 +21,7 @@ import pytest
 
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.fetch import packages
-from luthier.fetch.once import once
+from luthier.fetch.once import build_once
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +61,10 @@ def add(archive: tarfile.TarFile, name: str, text: str) -> None:
 
 def test_a_wheel_is_fetched_once_and_then_comes_from_the_cache(shelf: Path) -> None:
     original = put_wheel(shelf)
-    expected = packages.digest(original)
-    first = packages.fetch("Carrier==1.0", sha256=expected)
+    expected = packages.sha256_of_file(original)
+    first = packages.fetch_package("Carrier==1.0", sha256=expected)
     original.unlink()
-    assert packages.fetch("carrier==1.0", sha256=expected) == first
+    assert packages.fetch_package("carrier==1.0", sha256=expected) == first
     assert (first.parent / "sha256").read_text() == expected
 
 
@@ -73,39 +73,39 @@ def test_a_wheel_is_fetched_once_and_then_comes_from_the_cache(shelf: Path) -> N
 )
 def test_a_package_that_is_not_pinned_is_a_recipe_error(requirement: str) -> None:
     with pytest.raises(RecipeError, match="not pinned"):
-        packages.fetch(requirement)
+        packages.fetch_package(requirement)
 
 
 def test_a_version_that_nobody_has_is_a_resource_error_that_names_it(shelf: Path) -> None:
     put_wheel(shelf)
     with pytest.raises(ResourceError, match=r"carrier==2\.0"):
-        packages.fetch("carrier==2.0")
+        packages.fetch_package("carrier==2.0")
     with pytest.raises(ResourceError, match=r"carrier==2\.0"):
-        packages.fetch("carrier==2.0", kind="sdist")
+        packages.fetch_package("carrier==2.0", kind="sdist")
 
 
 def test_a_wheel_with_another_hash_is_refused_and_removed(shelf: Path, tmp_path: Path) -> None:
     put_wheel(shelf)
     with pytest.raises(ResourceError, match="sha256"):
-        packages.fetch("carrier==1.0", sha256="0" * 64)
+        packages.fetch_package("carrier==1.0", sha256="0" * 64)
     assert not list((tmp_path / "cache").rglob("*.whl"))
 
 
 def test_a_flipped_bit_in_the_cache_is_found_and_the_next_fetch_mends_it(shelf: Path) -> None:
     put_wheel(shelf)
-    path = packages.fetch("carrier==1.0")
+    path = packages.fetch_package("carrier==1.0")
     damaged = bytearray(path.read_bytes())
     damaged[40] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(ResourceError, match="sha256"):
-        packages.fetch("carrier==1.0")
-    assert packages.digest(packages.fetch("carrier==1.0")) == packages.digest(shelf / path.name)
+        packages.fetch_package("carrier==1.0")
+    assert packages.sha256_of_file(packages.fetch_package("carrier==1.0")) == packages.sha256_of_file(shelf / path.name)
 
 
 def test_an_sdist_is_fetched_without_running_its_setup(shelf: Path, tmp_path: Path) -> None:
     put_sdist(shelf, tmp_path / "ran")
-    path = packages.fetch("carrier==1.0", kind="sdist")
-    assert packages.member(path, "carrier-1.0/data/set.txt").read_text() == "the data"
+    path = packages.fetch_package("carrier==1.0", kind="sdist")
+    assert packages.package_member(path, "carrier-1.0/data/set.txt").read_text() == "the data"
     assert not (tmp_path / "ran").exists()
 
 
@@ -137,7 +137,9 @@ class Pages(SimpleHTTPRequestHandler):
 @pytest.fixture
 def registry(shelf: Path, tmp_path: Path) -> Iterator[tuple[type[Pages], str]]:
     put_sdist(shelf, tmp_path / "ran")
-    pages = type("Registry", (Pages,), {"shelf": shelf, "sha256": packages.digest(shelf / "carrier-1.0.tar.gz")})
+    pages = type(
+        "Registry", (Pages,), {"shelf": shelf, "sha256": packages.sha256_of_file(shelf / "carrier-1.0.tar.gz")}
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(pages))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield pages, f"http://127.0.0.1:{server.server_port}"
@@ -153,7 +155,7 @@ def test_an_sdist_comes_from_the_index_that_pip_is_configured_for(
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_INDEX_URL", f"{address}/missing")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{address}/{form}")
-    assert packages.digest(packages.fetch("carrier==1.0", kind="sdist")) == pages.sha256
+    assert packages.sha256_of_file(packages.fetch_package("carrier==1.0", kind="sdist")) == pages.sha256
 
 
 def test_an_sdist_that_is_not_what_its_index_states_is_refused(
@@ -166,12 +168,12 @@ def test_an_sdist_that_is_not_what_its_index_states_is_refused(
     monkeypatch.setenv("PIP_INDEX_URL", f"{address}/html")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     with pytest.raises(ResourceError, match="its index states"):
-        packages.fetch("carrier==1.0", kind="sdist")
+        packages.fetch_package("carrier==1.0", kind="sdist")
     assert not list((tmp_path / "cache").rglob("carrier-1.0.tar.gz"))
 
 
 def test_one_member_is_taken_out_of_a_wheel_and_nothing_else(shelf: Path, tmp_path: Path) -> None:
-    found = packages.member(put_wheel(shelf), "carrier/model.txt")
+    found = packages.package_member(put_wheel(shelf), "carrier/model.txt")
     assert found.read_text() == "the model"
     assert [path.name for path in (tmp_path / "cache" / "members").rglob("*") if path.is_file()].count("METADATA") == 0
 
@@ -181,18 +183,18 @@ def test_a_member_of_an_archive_within_an_archive_is_found(tmp_path: Path) -> No
         add(inner, "c/d.txt", "deep")
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as outer:
         outer.write(tmp_path / "inner.tar.gz", "a/b.tar.gz")
-    assert packages.member(tmp_path / "outer.zip", "a/b.tar.gz!c/d.txt").read_text() == "deep"
+    assert packages.package_member(tmp_path / "outer.zip", "a/b.tar.gz!c/d.txt").read_text() == "deep"
 
 
 def test_archives_that_share_a_member_name_are_kept_apart(shelf: Path) -> None:
     old, new = put_wheel(shelf, "1.0", "old"), put_wheel(shelf, "2.0", "new")
-    assert packages.member(old, "carrier/model.txt").read_text() == "old"
-    assert packages.member(new, "carrier/model.txt").read_text() == "new"
+    assert packages.package_member(old, "carrier/model.txt").read_text() == "old"
+    assert packages.package_member(new, "carrier/model.txt").read_text() == "new"
 
 
 def test_a_member_that_is_not_there_is_named_with_its_nearest(shelf: Path) -> None:
     with pytest.raises(RecipeError, match=r"carrier/model\.txt"):
-        packages.member(put_wheel(shelf), "carrier/modle.txt")
+        packages.package_member(put_wheel(shelf), "carrier/modle.txt")
 
 
 HOSTILE = ["/etc/passwd", "../escape.txt", "a/../../escape.txt", "a\\..\\escape.txt", "C:/escape.txt", "", "a\0b"]
@@ -206,7 +208,7 @@ def test_paths_that_leave_the_archive_are_refused_even_if_it_holds_them(inner: s
         add(tar, inner or "x", "escaped")
     for name in ("a.zip", "a.tar"):
         with pytest.raises(Refused):
-            packages.member(tmp_path / name, inner)
+            packages.package_member(tmp_path / name, inner)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() == b"escaped"]
 
 
@@ -222,7 +224,7 @@ def test_links_in_archives_are_refused(tmp_path: Path) -> None:
         archive.writestr(link, "/etc/hostname")
     for file, inner in [("a.tar", "soft"), ("a.tar", "hard"), ("a.tar", "pipe"), ("a.zip", "soft")]:
         with pytest.raises(Refused, match="link"):
-            packages.member(tmp_path / file, inner)
+            packages.package_member(tmp_path / file, inner)
 
 
 def test_a_process_killed_while_making_a_folder_leaves_nothing_under_its_name(tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_a_process_killed_while_making_a_folder_leaves_nothing_under_its_name(tm
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "it").exists()
     assert len(list(tmp_path.glob(".tmp-*"))) == 1
-    once(tmp_path / "it", lambda folder: (folder / "whole").touch())
+    build_once(tmp_path / "it", lambda folder: (folder / "whole").touch())
     assert [path.name for path in (tmp_path / "it").iterdir()] == ["whole"]
     assert not list(tmp_path.glob(".tmp-*"))
 
@@ -271,7 +273,7 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
             (folder / str(number)).touch()
 
     seen: set[int] = set()
-    writer = threading.Thread(target=once, args=(tmp_path / "it", make))
+    writer = threading.Thread(target=build_once, args=(tmp_path / "it", make))
     writer.start()
     while writer.is_alive():
         if (tmp_path / "it").exists():
@@ -283,7 +285,7 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_a_resource_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ResourceError, match="LUTHIER_CACHE"):
-        once(tmp_path / "file" / "it", lambda folder: None)
+        build_once(tmp_path / "file" / "it", lambda folder: None)
 
 
 def test_a_folder_called_pip_in_the_working_folder_is_not_run(
@@ -294,8 +296,8 @@ def test_a_folder_called_pip_in_the_working_folder_is_not_run(
     (tmp_path / "pip" / "__init__.py").touch()
     (tmp_path / "pip" / "__main__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()")
     monkeypatch.chdir(tmp_path)
-    packages.fetch("carrier==1.0")
+    packages.fetch_package("carrier==1.0")
     put_sdist(shelf, tmp_path / "ran")
-    packages.fetch("carrier==1.0", kind="sdist")
+    packages.fetch_package("carrier==1.0", kind="sdist")
     assert not (tmp_path / "ran").exists()
     assert os.getcwd() == str(tmp_path)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.inference.predictor import NetworkPredictor
 from luthier.records.folder import RunFolder
 from luthier.workflows import artifact
 from luthier.workflows.earlier_run import EarlierRun
 
-FULL = {"_target_": "luthier.models.adaptation.Full"}
+FULL = {"_target_": "luthier.models.adaptation.FullFineTuning"}
 LORA = {"_target_": "luthier_adapters.lora.Lora", "rank": 4}
 
 
@@ -28,10 +28,10 @@ def leave(
         {
             "model": {"_target_": "luthier.models.random.Random", "config": tiny, "vocabulary": 400},
             "adaptation": adaptation,
-            "prompt": {"_target_": "luthier.data.prompts.Chat"},
+            "prompt": {"_target_": "luthier.data.prompts.ChatPrompt"},
         }
     )
-    model, how = build(recipe.model), build(recipe.adaptation)
+    model, how = instantiate(recipe.model), instantiate(recipe.adaptation)
     network = how(model.network())
     torch.manual_seed(1)
     with torch.no_grad():
@@ -41,8 +41,8 @@ def leave(
     tokenizer = model.tokenizer
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}trained"
     facts = {"model": model.lineage(), "needs_base": how.needs_base or not trained, "trained": trained}
-    moved = NetworkPredictor(network, tokenizer, build(recipe.prompt)) if trained else None
-    artifact.save(tokenizer, build(recipe.prompt), moved, how, RunFolder(folder), recipe=recipe, facts=facts)
+    moved = NetworkPredictor(network, tokenizer, instantiate(recipe.prompt)) if trained else None
+    artifact.save(tokenizer, instantiate(recipe.prompt), moved, how, RunFolder(folder), recipe=recipe, facts=facts)
     return folder, logits(network.eval())
 
 

@@ -11,7 +11,7 @@ from luthier.errors import RecipeError
 from luthier.models.bpe import byte_level_bpe
 from luthier.models.random import Random
 from luthier.models.templates import template
-from luthier.models.tokenizers import settle
+from luthier.models.tokenizers import configure_tokenizer
 
 CHAT = [
     {"role": "system", "content": "Be brief."},
@@ -34,19 +34,19 @@ def config(tiny: dict):
 
 def test_a_tokenizer_without_a_limit_gets_that_of_the_network(tokenizer, config) -> None:
     assert tokenizer.model_max_length > 10**9
-    settle(tokenizer, config)
+    configure_tokenizer(tokenizer, config)
     assert tokenizer.model_max_length == config.max_position_embeddings == 256
 
 
 def test_a_limit_below_that_of_the_network_stays(tokenizer, config) -> None:
     tokenizer.model_max_length = 100
-    settle(tokenizer, config)
+    configure_tokenizer(tokenizer, config)
     assert tokenizer.model_max_length == 100
 
 
 def test_a_tokenizer_without_padding_gets_a_special_token_that_nothing_else_uses(tokenizer, config) -> None:
     tokenizer.pad_token = None
-    said = settle(tokenizer, config)
+    said = configure_tokenizer(tokenizer, config)
     assert tokenizer.pad_token == "<|endoftext|>"
     assert any("pad" in sentence for sentence in said)
 
@@ -54,7 +54,7 @@ def test_a_tokenizer_without_padding_gets_a_special_token_that_nothing_else_uses
 def test_without_an_end_of_sequence_token_no_answer_could_end(tokenizer, config) -> None:
     tokenizer.eos_token = None
     with pytest.raises(RecipeError, match="end-of-sequence"):
-        settle(tokenizer, config)
+        configure_tokenizer(tokenizer, config)
 
 
 def test_a_tokenizer_with_more_ids_than_the_network_has_embeddings_is_refused(tokenizer, tiny) -> None:
@@ -70,8 +70,8 @@ def test_a_template_whose_turn_tokens_are_unknown_is_refused_and_plain_is_the_wa
     words = Tokenizer(models.WordLevel({"a": 0, "</s>": 1, "?": 2}, unk_token="?"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>")
     with pytest.raises(RecipeError, match=r"im_start.*plain"):
-        settle(tokenizer, config, chat_template="chatml")
-    settle(tokenizer, config, chat_template="plain")
+        configure_tokenizer(tokenizer, config, chat_template="chatml")
+    configure_tokenizer(tokenizer, config, chat_template="plain")
 
 
 @pytest.mark.parametrize("name", ["nothing", "chatml.jinja", "../templates/chatml", "__init__"])
@@ -82,13 +82,13 @@ def test_a_template_that_does_not_exist_is_named_with_those_that_do(name: str) -
 
 def test_a_template_can_come_from_a_file(tokenizer, config, tmp_path: Path) -> None:
     (tmp_path / "own.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
-    settle(tokenizer, config, chat_template=str(tmp_path / "own.jinja"))
+    configure_tokenizer(tokenizer, config, chat_template=str(tmp_path / "own.jinja"))
     assert tokenizer.apply_chat_template(CHAT, tokenize=False) == "Be brief.HelloHi.ByeBye."
 
 
 @pytest.mark.parametrize(("name", "ends"), [("chatml", "<|im_end|>"), ("plain", "<|im_end|>")])
 def test_our_templates_mark_each_turn_of_the_assistant_with_its_end(tokenizer, config, name: str, ends: str) -> None:
-    settle(tokenizer, config, chat_template=name)
+    configure_tokenizer(tokenizer, config, chat_template=name)
     encoded = tokenizer.apply_chat_template(CHAT, return_dict=True, return_assistant_tokens_mask=True)
     marked = [i if mark else None for i, mark in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True)]
     turns = "".join("·" if i is None else tokenizer.decode([i]) for i in marked).split("·")
@@ -97,7 +97,7 @@ def test_our_templates_mark_each_turn_of_the_assistant_with_its_end(tokenizer, c
 
 @pytest.mark.parametrize("name", ["chatml", "plain"])
 def test_the_prompt_for_an_answer_is_what_came_before_the_answer_in_training(tokenizer, config, name: str) -> None:
-    settle(tokenizer, config, chat_template=name)
+    configure_tokenizer(tokenizer, config, chat_template=name)
     whole = tokenizer.apply_chat_template(CHAT[:3], return_dict=True)["input_ids"]
     asked = tokenizer.apply_chat_template(CHAT[:2], add_generation_prompt=True, return_dict=True)["input_ids"]
     assert whole[: len(asked)] == asked

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from luthier.errors import RecipeError, Refused, ResourceError
-from luthier.fetch.packages import digest
+from luthier.fetch.packages import sha256_of_file
 from luthier.models.gguf import converted
 from luthier.models.wheel import Wheel
 
@@ -39,9 +39,9 @@ def carrier(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def test_a_folder_inside_a_wheel_loads_without_importing_the_package(carrier: Path) -> None:
-    model = Wheel(package="carrier==1.0", file="carrier/model", sha256=digest(carrier))
+    model = Wheel(package="carrier==1.0", file="carrier/model", sha256=sha256_of_file(carrier))
     assert model.network()(input_ids=torch.tensor([[1, 2]])).logits.isfinite().all()
-    assert model.lineage()["package_sha256"] == digest(carrier)
+    assert model.lineage()["package_sha256"] == sha256_of_file(carrier)
     assert len(model.lineage()["sha256"]) == 64
 
 

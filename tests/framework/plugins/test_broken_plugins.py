@@ -119,7 +119,9 @@ def test_a_plugin_cannot_take_the_name_of_one_that_ships(luthier, distribution):
 def test_two_plugins_with_one_answer_are_refused_with_both_files(luthier, distribution):
     for name in ("luthier-one", "luthier-two"):
         code = RECIPES.format(name.replace("-", "_"))
-        distribution(name, code, answers={"adaptation/mine": "# Mine.\n_target_: luthier.models.adaptation.Full\n"})
+        distribution(
+            name, code, answers={"adaptation/mine": "# Mine.\n_target_: luthier.models.adaptation.FullFineTuning\n"}
+        )
     end = luthier("--cfg", "job", "--json")
     assert end.code == 7
     assert all(

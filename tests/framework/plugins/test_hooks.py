@@ -27,7 +27,7 @@ def test_every_hook_says_when_it_is_called_and_has_a_test(name):
 
 
 def test_luthier_recipes_brings_answers(luthier, distribution):
-    answers = {"adaptation/mine": "# Every weight, as I like it.\n_target_: luthier.models.adaptation.Full\n"}
+    answers = {"adaptation/mine": "# Every weight, as I like it.\n_target_: luthier.models.adaptation.FullFineTuning\n"}
     distribution("luthier-mine", hook("luthier_recipes", "return 'pkg://luthier_mine.recipes'"), answers=answers)
     assert luthier("adaptation=mine", "--cfg", "job").code == 0
     assert "Every weight, as I like it." in luthier("recipes", "adaptation").out

@@ -91,7 +91,7 @@ def test_whiskers_share_one_scale():
     ],
 )
 def test_numbers_keep_three_digits(value, text):
-    assert figures.number(value) == text
+    assert figures.format_number(value) == text
 
 
 def test_units_read_as_people_say_them():
@@ -102,7 +102,7 @@ def test_units_read_as_people_say_them():
         "2 h 05 min",
     ]
     amounts = [0, 512, 5 << 20, 451 << 20, 3 << 30]
-    assert [figures.size(amount) for amount in amounts] == [
+    assert [figures.format_size(amount) for amount in amounts] == [
         "0 B",
         "512 B",
         "5.0 MiB",

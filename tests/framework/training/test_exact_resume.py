@@ -53,7 +53,9 @@ def reseal(checkpoint):
     from luthier.training import checkpoint_files as files
 
     (checkpoint / files.MANIFEST).unlink()
-    named = {path.name: {"bytes": path.stat().st_size, "sha256": files.digest(path)} for path in checkpoint.iterdir()}
+    named = {
+        path.name: {"bytes": path.stat().st_size, "sha256": files.sha256_of_file(path)} for path in checkpoint.iterdir()
+    }
     (checkpoint / files.MANIFEST).write_text(files._manifest_text(files.step_of(checkpoint), named))
 
 

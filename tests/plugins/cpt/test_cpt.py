@@ -11,27 +11,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_corpus import Texts, documents, tiny
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.collate import collate
 from luthier.data.module import Data
-from luthier.data.overlong import pieces
-from luthier.data.prompts import Chat
+from luthier.data.overlong import split_row
+from luthier.data.prompts import ChatPrompt
 from luthier.errors import DataError, RecipeError
-from luthier.models.adaptation import Full
+from luthier.models.adaptation import FullFineTuning
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
 
 
 def method(model, **asked):
-    made = ContinuedPretraining(model, Full(), AdamW(Constant(warmup=0.0), lr=1e-3), **asked)
+    made = ContinuedPretraining(model, FullFineTuning(), AdamW(Constant(warmup=0.0), lr=1e-3), **asked)
     made.configure_model()
     return made.eval()
 
 
 def data(made, texts, **asked):
     chosen = {"length": 32, "size": 2, "micro": 1, "overlong": "split", **asked}
-    return Data(Texts(texts), Chat(), made.encode, made.model.tokenizer, 0, **chosen)
+    return Data(Texts(texts), ChatPrompt(), made.encode, made.model.tokenizer, 0, **chosen)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def trained(model):
 def test_a_document_cut_into_pieces_has_each_token_predicted_once_and_from_the_one_before_it(length, size):
     weights = np.ones(size, np.float32)
     weights[0] = 0
-    cut = pieces(Row((Sequence(np.arange(size, dtype=np.int32), weights),), {"bytes": 1.0}), length)
+    cut = split_row(Row((TokenSequence(np.arange(size, dtype=np.int32), weights),), {"bytes": 1.0}), length)
     assert all(len(piece) <= length for piece in cut)
     assert all(piece.values == {"bytes": 1.0} for piece in cut)
     predicted = [
@@ -60,9 +60,9 @@ def test_a_document_cut_into_pieces_has_each_token_predicted_once_and_from_the_o
 
 
 def test_two_sequences_that_belong_together_are_not_cut():
-    one = Sequence(np.arange(9, dtype=np.int32), np.ones(9, np.float32))
+    one = TokenSequence(np.arange(9, dtype=np.int32), np.ones(9, np.float32))
     with pytest.raises(RecipeError, match="belong together"):
-        pieces(Row((one, one)), 10)
+        split_row(Row((one, one)), 10)
 
 
 def test_every_token_of_long_documents_is_in_a_block_and_the_report_says_what_was_cut(trained):

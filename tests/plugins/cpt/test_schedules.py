@@ -43,7 +43,7 @@ def test_the_customary_peak_is_the_published_one_and_between_them_on_a_line():
 
 def recipe(**model):
     parts = {"model": {"_target_": "luthier.models.random.Random", **model}, "optimizer": {"lr": 1e-4}}
-    return OmegaConf.create({**parts, "adaptation": {"_target_": "luthier.models.adaptation.Full"}})
+    return OmegaConf.create({**parts, "adaptation": {"_target_": "luthier.models.adaptation.FullFineTuning"}})
 
 
 def test_the_head_of_the_log_names_the_customary_peak_where_it_is_known():

@@ -12,10 +12,10 @@ from tiny_corpus import COMMON, WORDS, Texts, documents, tiny
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
-from luthier.models.adaptation import Full
-from luthier.models.added_tokens import new_tokens
+from luthier.models.adaptation import FullFineTuning
+from luthier.models.added_tokens import added_token_ids
 from luthier.models.safety import vouch
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
@@ -151,7 +151,7 @@ def trained(model, adaptation, steps: int = 2):
 
 
 def lora():
-    return build({"_target_": "luthier_adapters.lora.Lora", "rank": 2, "targets": ["q_proj"]})
+    return instantiate({"_target_": "luthier_adapters.lora.Lora", "rank": 2, "targets": ["q_proj"]})
 
 
 @pytest.mark.parametrize("tie", [True, False])
@@ -159,7 +159,7 @@ def test_an_adapter_trains_and_saves_the_new_rows_alone_and_loads_exactly(tmp_pa
     model = extended(tiny(tie=tie))
     network, ids = trained(model, lora())
     table = network.get_input_embeddings()
-    start, new = model.network(), new_tokens(network)
+    start, new = model.network(), added_token_ids(network)
     used = sorted(set(ids.flatten().tolist()) & set(new))
     assert used
     embedded = table(torch.arange(model.config.vocab_size))
@@ -178,7 +178,7 @@ def test_an_adapter_trains_and_saves_the_new_rows_alone_and_loads_exactly(tmp_pa
 
 
 def test_an_adaptation_that_leaves_new_rows_as_they_began_is_refused():
-    class Norms(Full):
+    class Norms(FullFineTuning):
         def __call__(self, network):
             network.requires_grad_(False)
             for name, weight in network.named_parameters():
@@ -231,14 +231,14 @@ def test_each_merge_joins_tokens_that_are_there_by_then():
 )
 def test_an_adaptation_that_would_lose_the_new_rows_is_refused(target, said):
     with pytest.raises(RecipeError, match=said):
-        trained(extended(), build({"_target_": target}), steps=0)
+        trained(extended(), instantiate({"_target_": target}), steps=0)
 
 
 def test_pruned_ranks_and_new_rows_are_loaded_together(tmp_path):
     settings = {"_target_": "luthier_adapters.adalora.AdaLora", "rank": 4, "target": 2, "targets": ["q_proj"]}
-    model, adaptation = extended(), build(settings)
+    model, adaptation = extended(), instantiate(settings)
     network, ids = trained(model, adaptation)
     adaptation.save(network, tmp_path)
-    loaded = build(settings).load(model, tmp_path)
+    loaded = instantiate(settings).load(model, tmp_path)
     with torch.no_grad():
         assert torch.equal(loaded.eval()(input_ids=ids).logits, network(input_ids=ids).logits)

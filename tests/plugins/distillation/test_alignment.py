@@ -14,7 +14,7 @@ from luthier.contracts.batch import Row
 from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
-from luthier.models.adaptation import Full
+from luthier.models.adaptation import FullFineTuning
 from luthier.models.random import Random
 from luthier_distillation import signals
 from luthier_distillation.alignment import Alignment, ByteSpans, InOrder, SameTokens
@@ -28,7 +28,7 @@ from tests.command import luthier
 
 def method(student: Random, teacher: Random, alignment: Alignment, signal: signals.Signal) -> Distillation:
     made = Distillation(
-        student, Full(), None, signal=signal, sequences=FromData(), alignment=alignment, teacher=teacher
+        student, FullFineTuning(), None, signal=signal, sequences=FromData(), alignment=alignment, teacher=teacher
     )  # fmt: skip
     made.configure_model()
     made.network.eval()
@@ -114,7 +114,7 @@ def test_other_vocabularies_are_refused_where_nobody_asked_for_them(
     with pytest.raises(RecipeError, match="only counted"):
         method(student, other, InOrder(), signals.ForwardKl())
     two = Distillation(
-        student, Full(), None, signal=signals.ForwardKl(), sequences=FromData(), alignment=ByteSpans(),
+        student, FullFineTuning(), None, signal=signals.ForwardKl(), sequences=FromData(), alignment=ByteSpans(),
         teacher=other, teachers={"more": teacher},
     )  # fmt: skip
     with pytest.raises(RecipeError, match="cannot be mixed"):

@@ -12,7 +12,7 @@ from luthier.contracts.batch import Row
 from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
-from luthier.models.adaptation import Full
+from luthier.models.adaptation import FullFineTuning
 from luthier.models.random import Random
 from luthier_distillation import signals
 from luthier_distillation.alignment import SameTokens
@@ -26,7 +26,7 @@ OTHER = {"num_hidden_layers": 3, "hidden_size": 16, "num_attention_heads": 2, "n
 def distillation(student: Random, teacher: Random, **settings: object) -> Distillation:
     parts = {"sequences": FromData(), "alignment": SameTokens(), "signal": signals.ForwardKl(temperature=2.0)}
     chosen = {**parts, "teacher": teacher, **settings}
-    made = Distillation(student, Full(), None, **chosen)  # type: ignore[arg-type]
+    made = Distillation(student, FullFineTuning(), None, **chosen)  # type: ignore[arg-type]
     made.configure_model()
     made.network.eval()
     return made

@@ -21,7 +21,7 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.models.random import Random
 from luthier_distillation import top_k_alignment as tops
 from luthier_distillation.endpoint import Endpoint, Reply
-from luthier_distillation.offline_teacher import Kept
+from luthier_distillation.offline_teacher import OfflineTeacher
 from luthier_distillation.student_teacher_inputs import tokens
 from tests.command import luthier
 
@@ -100,7 +100,7 @@ def test_what_was_likely_is_known_where_both_begin_a_token(student: Random, tmp_
     likely = [[(each.encode().hex(), math.log(0.6)), (b"!".hex(), math.log(0.3))] for each in SAID]
     reply = Reply("".join(SAID), "stop", [each.encode().hex() for each in SAID], likely)
     facts = tops.keep(tmp_path, [(own, reply)], student.tokenizer, {"name": "large"}, top=2, width=400)
-    kept = Kept(str(tmp_path))
+    kept = OfflineTeacher(str(tmp_path))
     kept.check(student.tokenizer)
     batch = collate([[Row((own,))]])
     where = torch.from_numpy(np.flatnonzero(own.weights) - 1)

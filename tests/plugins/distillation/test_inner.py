@@ -9,7 +9,7 @@ from tiny_networks import SIZE
 from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
-from luthier.models.adaptation import Full
+from luthier.models.adaptation import FullFineTuning
 from luthier.models.random import Random
 from luthier_distillation import signals
 from luthier_distillation.alignment import SameTokens
@@ -20,7 +20,7 @@ from luthier_distillation.sequences import FromData
 
 def method(student: Random, teacher: Random, signal: signals.Signal, **more: object) -> Distillation:
     parts = {"sequences": FromData(), "alignment": SameTokens(), **more}
-    made = Distillation(student, Full(), None, signal=signal, teacher=teacher, **parts)  # type: ignore[arg-type]
+    made = Distillation(student, FullFineTuning(), None, signal=signal, teacher=teacher, **parts)  # type: ignore[arg-type]
     made.configure_model()
     made.network.eval()
     return made

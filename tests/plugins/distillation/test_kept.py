@@ -13,12 +13,12 @@ from luthier.contracts.examples import Example
 from luthier.data import content_hashes as identity
 from luthier.data.collate import collate
 from luthier.errors import RecipeError, ResourceError
-from luthier.models.adaptation import Full
+from luthier.models.adaptation import FullFineTuning
 from luthier.models.random import Random
 from luthier_distillation import signals
 from luthier_distillation.alignment import SameTokens
 from luthier_distillation.distill import Distillation
-from luthier_distillation.offline_teacher import Kept, spread
+from luthier_distillation.offline_teacher import OfflineTeacher, spread
 from luthier_distillation.sequences import FromData
 from luthier_distillation.teacher import Live
 from luthier_distillation.teacher_cache import Keeper
@@ -28,7 +28,7 @@ from tests.command import luthier
 def method(student: Random, teacher: Random, kept: Path | None = None) -> Distillation:
     made = Distillation(
         student,
-        Full(),
+        FullFineTuning(),
         None,
         signal=signals.ForwardKl(),
         sequences=FromData(),
@@ -45,7 +45,7 @@ def keep(folder: Path, teacher: Random, examples: list[Example], top: int) -> di
     live = Live({"teacher": teacher}, {})
     encoded = [method(teacher, teacher).encode(example, teacher.tokenizer) for example in examples]
     keeper = Keeper(folder, live, top=top, device=torch.device("cpu"))
-    known = identity.of_tokenizer(teacher.tokenizer)
+    known = identity.hash_of_tokenizer(teacher.tokenizer)
     return keeper([(row.sequences[0], row.sequences[0]) for row in encoded], known, lambda line: None)
 
 
@@ -100,12 +100,12 @@ def test_what_is_there_is_not_asked_for_again_and_what_is_damaged_is_found(
     cut_off = parts[1]
     cut_off.write_bytes(cut_off.read_bytes()[:-20])
     with pytest.raises(ResourceError, match="part-00001"):
-        Kept(str(tmp_path / "kept")).check(student.tokenizer)
+        OfflineTeacher(str(tmp_path / "kept")).check(student.tokenizer)
     before = {part: part.stat().st_mtime_ns for part in parts}
     assert keep(tmp_path / "kept", teacher, examples, 8) == facts
     again = {part for part in parts if part.stat().st_mtime_ns != before[part]}
     assert again == {cut_off}
-    Kept(str(tmp_path / "kept")).check(student.tokenizer)
+    OfflineTeacher(str(tmp_path / "kept")).check(student.tokenizer)
 
 
 def test_other_tokenizers_and_other_data_are_refused(
@@ -113,12 +113,12 @@ def test_other_tokenizers_and_other_data_are_refused(
 ) -> None:
     keep(tmp_path / "kept", teacher, examples[:2], 8)
     with pytest.raises(RecipeError, match="another tokenizer"):
-        Kept(str(tmp_path / "kept")).check(Random(vocabulary=300).tokenizer)
+        OfflineTeacher(str(tmp_path / "kept")).check(Random(vocabulary=300).tokenizer)
     cached = method(student, teacher, tmp_path / "kept")
     with pytest.raises(RecipeError, match="was not asked about"):
         cached.loss(collate([[cached.encode(examples[3], student.tokenizer)]]))
     with pytest.raises(RecipeError, match="holds nothing that a teacher said"):
-        Kept(str(tmp_path)).check(student.tokenizer)
+        OfflineTeacher(str(tmp_path)).check(student.tokenizer)
 
 
 def test_a_student_trains_on_what_was_kept_without_its_teacher(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from luthier.contracts.batch import Batch
 from luthier.contracts.examples import Example
 from luthier.contracts.sampling import Answer
 from luthier.data.collate import collate
-from luthier.data.prompts import Chat
-from luthier.data.shared_prefixes import sequences
+from luthier.data.prompts import ChatPrompt
+from luthier.data.shared_prefixes import token_sequences
 from luthier.errors import RecipeError
-from luthier.models.adaptation import Full
+from luthier.models.adaptation import FullFineTuning
 from luthier.models.random import Random
 from luthier_distillation import signals
 from luthier_distillation.alignment import SameTokens
@@ -29,10 +29,11 @@ from tests.command import luthier
 
 def method(student: Random, teacher: Random, chosen: Sequences, examples: list[Example]) -> Distillation:
     made = Distillation(
-        student, Full(), None, signal=signals.ForwardKl(), sequences=chosen, alignment=SameTokens(), teacher=teacher
+        student, FullFineTuning(), None,
+        signal=signals.ForwardKl(), sequences=chosen, alignment=SameTokens(), teacher=teacher,
     )  # fmt: skip
     made.configure_model()
-    data = SimpleNamespace(examples=lambda split: examples, prompt=Chat(), seed=3)
+    data = SimpleNamespace(examples=lambda split: examples, prompt=ChatPrompt(), seed=3)
     made._trainer = SimpleNamespace(datamodule=data)  # type: ignore[assignment]
     return made
 
@@ -47,12 +48,14 @@ def test_the_student_answers_its_share_anew_in_each_step_and_the_same_way_again(
     made = method(student, teacher, FromStudent(share=0.5, max_new_tokens=6), examples)
     given = batch(made, examples)
     assert made.preparation is not None
-    written = [sequences(made.preparation([given], step)[0]) for step in (0, 0, 1)]
+    written = [token_sequences(made.preparation([given], step)[0]) for step in (0, 0, 1)]
     texts = [[each.ids.tolist() for each in one] for one in written]
     assert texts[0] == texts[1] != texts[2]
-    own = [each.ids.tolist() != kept.ids.tolist() for each, kept in zip(written[0], sequences(given), strict=True)]
+    own = [
+        each.ids.tolist() != kept.ids.tolist() for each, kept in zip(written[0], token_sequences(given), strict=True)
+    ]
     assert 0 < sum(own) < len(own)
-    for each, kept, is_own in zip(written[0], sequences(given), own, strict=True):
+    for each, kept, is_own in zip(written[0], token_sequences(given), own, strict=True):
         begins = int(np.flatnonzero(kept.weights)[0])
         assert (each.ids[:begins] == kept.ids[:begins]).all()
         assert not each.weights[:begins].any()
@@ -68,7 +71,7 @@ def test_what_the_teacher_writes_is_its_likeliest_answer_and_stays(
     (first,), (again,) = (made.preparation([batch(made, examples)], step) for step in (0, 7))
     assert torch.equal(first.input_ids, again.input_ids)
     network = teacher.network().eval()
-    for each in sequences(first):
+    for each in token_sequences(first):
         begins = int(np.flatnonzero(each.weights)[0])
         ids = torch.from_numpy(each.ids[:begins]).long()[None]
         likeliest = network(input_ids=ids).logits[0, -1].argmax()
@@ -82,8 +85,8 @@ def test_plain_texts_and_prompts_without_answers_are_gone_on_with(student: Rando
     ]
     made = method(student, teacher, FromStudent(share=1.0, max_new_tokens=3, text_prompt=4), examples)
     given = batch(made, examples)
-    text, prompt = sequences(made.preparation([given], 0)[0])  # type: ignore[misc]
-    whole, asked = sequences(given)
+    text, prompt = token_sequences(made.preparation([given], 0)[0])  # type: ignore[misc]
+    whole, asked = token_sequences(given)
     assert (text.ids[:4] == whole.ids[:4]).all()
     assert text.weights.tolist() == [0] * 4 + [1] * (len(text) - 4)
     assert len(prompt) > len(asked)
@@ -126,7 +129,7 @@ def test_a_mixture_gives_each_its_share_of_the_prompts(student: Random, teacher:
     )
     made = method(student, teacher, mixture, examples)
     given = batch(made, examples)
-    written = sequences(made.preparation([given], 0)[0])  # type: ignore[misc]
+    written = token_sequences(made.preparation([given], 0)[0])  # type: ignore[misc]
     own = sum(each.weights.sum() == 1 for each in written)
     assert 6 <= own <= 26
     with pytest.raises(RecipeError, match="mixture"):
@@ -136,8 +139,8 @@ def test_a_mixture_gives_each_its_share_of_the_prompts(student: Random, teacher:
 def test_a_teacher_that_is_kept_writes_nothing(student: Random, teacher: Random) -> None:
     with pytest.raises(RecipeError, match="yet to be written"):
         Distillation(
-            student, Full(), None, signal=signals.ForwardKl(), sequences=FromStudent(), alignment=SameTokens(),
-            teacher=teacher, kept="somewhere",
+            student, FullFineTuning(), None,
+            signal=signals.ForwardKl(), sequences=FromStudent(), alignment=SameTokens(), teacher=teacher, kept="somewhere",
         )  # fmt: skip
 
 

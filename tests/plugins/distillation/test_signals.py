@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from luthier.errors import RecipeError
 from luthier.models.chunked_losses import chunked_loss
-from luthier.models.lm_head import Head
+from luthier.models.lm_head import LMHead
 from luthier_distillation import signals
 from luthier_distillation.signals import Seen, Signal
 
@@ -97,7 +97,7 @@ def test_chunks_change_neither_loss_nor_gradients(form: dict, chunk: int | None)
     torch.manual_seed(0)
     module, weights = nn.Linear(5, 11).double(), torch.rand(10)
     hidden = torch.randn(10, 5, dtype=torch.float64, requires_grad=True)
-    head, teacher, signal = Head(module, **form), torch.randn(10, 11), signals.JensenShannon(temperature=1.5)
+    head, teacher, signal = LMHead(module, **form), torch.randn(10, 11), signals.JensenShannon(temperature=1.5)
 
     def measure(logits: Tensor, rows: slice) -> Tensor:
         return signal(seen(logits, teacher[rows]))
@@ -119,7 +119,7 @@ def test_a_frozen_head_and_one_under_autocast_give_gradients_where_they_should()
     hidden, teacher = torch.randn(6, 8, requires_grad=True), torch.randn(6, 16)
 
     def total() -> Tensor:
-        return chunked_loss(Head(module), hidden, weights, lambda own, rows: (own - teacher[rows]).square().sum(-1))
+        return chunked_loss(LMHead(module), hidden, weights, lambda own, rows: (own - teacher[rows]).square().sum(-1))
 
     with torch.autocast("cpu", torch.bfloat16):
         total().backward()
@@ -131,4 +131,4 @@ def test_a_frozen_head_and_one_under_autocast_give_gradients_where_they_should()
     total().backward()
     assert module.weight.grad is None
     assert hidden.grad is not None
-    assert chunked_loss(Head(module), hidden[:0], weights[:0], lambda own, rows: own.sum(-1)).item() == 0
+    assert chunked_loss(LMHead(module), hidden[:0], weights[:0], lambda own, rows: own.sum(-1)).item() == 0

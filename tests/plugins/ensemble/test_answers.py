@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import luthier
-from luthier.contracts.batch import Sequence
+from luthier.contracts.batch import TokenSequence
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import RecipeError
 from luthier.inference.generation import generate, score_labels
@@ -143,7 +143,7 @@ def test_a_threshold_is_the_cheapest_of_the_best(members):
 
 def test_losses_are_those_of_the_first_member(members):
     vote = Vote(members=members)
-    text = [Sequence(np.arange(5, 20, dtype=np.int32), np.ones(15, np.float32))]
+    text = [TokenSequence(np.arange(5, 20, dtype=np.int32), np.ones(15, np.float32))]
     np.testing.assert_array_equal(log_probs(vote.network(), text)[0], log_probs(members["one"].network(), text)[0])
     assert "Losses are those of one" in vote.lineage()["note"]
 

@@ -165,7 +165,7 @@ def test_a_greedy_soup_keeps_what_does_not_make_it_worse(kept):
     assert soup.chosen == ["good", "near"]
     torch.testing.assert_close(state(soup)[name], (states["near"][name] + states["good"][name]) / 2)
     assert "Of 3 models the soup has good, near" in soup.lineage()["note"]
-    assert len(list(cache.folder("models").glob("[!.]*"))) == 1, "only the soup is kept"
+    assert len(list(cache.cache_folder("models").glob("[!.]*"))) == 1, "only the soup is kept"
 
 
 def test_a_soup_is_chosen_on_the_validation_split_and_its_run_remembers_it(tmp_path):

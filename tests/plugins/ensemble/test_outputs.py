@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from luthier.contracts.batch import Sequence
+from luthier.contracts.batch import TokenSequence
 from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError
 from luthier.inference import log_probabilities as scoring
 from luthier.inference.generation import generate, score_labels
-from luthier.models.lm_head import find_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, last_hidden_state
 from luthier.models.random import Random
 from luthier_ensemble.combining.contrastive import Contrastive
 from luthier_ensemble.combining.mixture import Mixture
@@ -69,7 +69,7 @@ def test_a_contrast_leaves_out_what_the_expert_finds_implausible():
 def test_packed_scores_are_those_of_each_text_alone(members):
     network = Ensemble(members=members, combining=Product()).network().eval()
     texts = [np.arange(5, 25, dtype=np.int32), np.arange(40, 49, dtype=np.int32)]
-    packed = scoring.log_probs(network, [Sequence(text, np.ones(len(text), np.float32)) for text in texts])
+    packed = scoring.log_probs(network, [TokenSequence(text, np.ones(len(text), np.float32)) for text in texts])
     for text, scored in zip(texts, packed, strict=True):
         with torch.no_grad():
             alone = torch.log_softmax(network(input_ids=torch.from_numpy(text)[None].long()).logits[0], dim=-1)
@@ -106,7 +106,7 @@ def test_members_logits_are_held_for_a_chunk_of_tokens_only(members, monkeypatch
     network = Ensemble(members=members, combining=Mixture()).network().eval()
     ids = torch.arange(600).remainder(250).unsqueeze(0) + 5
     network.config.max_position_embeddings = 1024
-    head, most = find_head(network), []
+    head, most = find_lm_head(network), []
     for inner in network.mix.heads:
         inner.module.register_forward_hook(lambda module, given, made: most.append(made[..., 0].numel()))
     with torch.no_grad():

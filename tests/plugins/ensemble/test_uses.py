@@ -14,7 +14,7 @@ from luthier.errors import RecipeError
 from luthier.models.attention import network_inputs
 from luthier.testing.adaptation import adapt
 from luthier.testing.twin import composer, twin
-from luthier.training.language_model import shifted
+from luthier.training.language_model import shifted_targets
 from luthier_ensemble.outputs import Ensemble
 from tests.command import luthier as command
 
@@ -94,7 +94,7 @@ def test_an_ensemble_teaches_a_single_network(tmp_path):
         with torch.no_grad():
             found = network.eval()(**network_inputs(batch, network.config)).logits
         said.append(torch.log_softmax(found.float(), dim=-1).flatten(0, 1))
-    _, weights = shifted(batch)
+    _, weights = shifted_targets(batch)
     distance = (said[0].exp() * (said[0] - said[1])).sum(-1)
     assert float(run.method.loss(batch).sum.detach()) == pytest.approx(float((distance * weights).sum()), rel=1e-3)
     run.carry_out()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from luthier_reward.reward_check import KINDS, check
 
 from luthier.errors import DataError
 from luthier.evaluation.metrics.rouge_l import RougeL
-from luthier_reward.reward_runner import Jury
+from luthier_reward.reward_check import KINDS, check
+from luthier_reward.reward_runner import RewardRunner
 from luthier_reward.rewards.exact_match import ExactMatch
 from luthier_reward.rewards.number import Number
 from luthier_reward.rewards.regex import Regex
@@ -33,7 +33,7 @@ class Here:
 
 
 def report(reward):
-    return check(Jury(Here(reward), retries=0, most=1.0), SUMS)
+    return check(RewardRunner(Here(reward), retries=0, most=1.0), SUMS)
 
 
 def test_a_strict_reward_pays_for_right_answers_alone():
@@ -77,4 +77,4 @@ def test_faults_are_counted_and_no_answer_that_is_right_is_said_so():
     assert all(each.faults == len(SUMS) for each in found.findings)
     assert "no score for any right answer" in found.sentences()[0]
     with pytest.raises(DataError, match="No example says what a right answer is"):
-        check(Jury(Here(ExactMatch())), [{"messages": SUMS[0]["messages"][:1]}])
+        check(RewardRunner(Here(ExactMatch())), [{"messages": SUMS[0]["messages"][:1]}])

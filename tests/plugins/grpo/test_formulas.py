@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from luthier.contracts.policy_gradients import Rewarded, Tokens
+from luthier.contracts.policy_gradients import PolicyTokens, RewardedAnswers
 from luthier.errors import RecipeError
 from luthier_reward import advantages, divergence
 from luthier_reward import policy_losses as surrogates
@@ -21,7 +21,7 @@ TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text(encodi
 NAN = float("nan")
 
 
-def tokens(log_probs: torch.Tensor, *, drawn: float = 0.0, k3: float = 0.0, entropy: float = 0.0) -> Tokens:
+def tokens(log_probs: torch.Tensor, *, drawn: float = 0.0, k3: float = 0.0, entropy: float = 0.0) -> PolicyTokens:
     """The numbers of tiny_tokens_of_answers; `drawn` is where the correction is cut off, the others are weights."""
     there = tiny.mask().bool()
     flat = {name: getattr(tiny, name)()[there] for name in ("old", "reference", "drawn", "entropies")}
@@ -31,7 +31,9 @@ def tokens(log_probs: torch.Tensor, *, drawn: float = 0.0, k3: float = 0.0, entr
     answer = torch.arange(4).repeat_interleave(torch.tensor(tiny.LENGTHS))
     of_answers = torch.tensor(tiny.ADVANTAGES, dtype=torch.float64)
     count = torch.tensor(float(sum(tiny.LENGTHS)))
-    return Tokens(now, flat["old"], of_answers[answer], answer, correction, penalties, torch.tensor(4.0), count, 5)
+    return PolicyTokens(
+        now, flat["old"], of_answers[answer], answer, correction, penalties, torch.tensor(4.0), count, 5
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,13 +57,13 @@ def test_a_loss_and_its_gradient_are_those_of_trl(case, objective, further):
     assert torch.allclose(log_probs.grad, torch.tensor(TRL["cases"][case]["gradient"], dtype=torch.float64), atol=1e-9)
 
 
-def two(log_ratios: list[float], of_answers: list[float], answer: list[int]) -> Tokens:
+def two(log_ratios: list[float], of_answers: list[float], answer: list[int]) -> PolicyTokens:
     """Tokens whose probability was ½ when they were written."""
     old = torch.full((len(log_ratios),), math.log(0.5), dtype=torch.float64)
     ones, numbers = torch.ones_like(old), torch.tensor(answer)
     each = torch.tensor(of_answers, dtype=torch.float64)[numbers]
     now = (old + torch.tensor(log_ratios, dtype=torch.float64)).requires_grad_()
-    return Tokens(now, old, each, numbers, ones, 0 * ones, torch.tensor(2.0), torch.tensor(3.0), 10)
+    return PolicyTokens(now, old, each, numbers, ones, 0 * ones, torch.tensor(2.0), torch.tensor(3.0), 10)
 
 
 RATIOS = [math.log(1.5), math.log(0.9), math.log(0.5)]
@@ -117,10 +119,10 @@ REWARDS = torch.tensor([[1.0, 0.0, 0.5], [2.0, 4.0, NAN]])
 LENGTHS = torch.tensor([[2, 1, 2], [1, 2, 2]])
 
 
-def rewarded(penalty: float = 0.0) -> Rewarded:
+def rewarded(penalty: float = 0.0) -> RewardedAnswers:
     there = torch.arange(2) < LENGTHS.unsqueeze(-1)
     values = torch.tensor([0.5, 0.25]).expand(2, 3, 2)
-    return Rewarded(REWARDS, penalty * there.float(), LENGTHS, lambda: torch.tensor([0.25, 3.0]), lambda: values)
+    return RewardedAnswers(REWARDS, penalty * there.float(), LENGTHS, lambda: torch.tensor([0.25, 3.0]), lambda: values)
 
 
 def close(found: torch.Tensor, wanted: object) -> bool:
@@ -136,7 +138,7 @@ def test_group_advantages_by_hand():
 
 
 def test_group_advantages_are_those_of_trl():
-    group = Rewarded(torch.tensor([[1.0, 0.0, 0.5, NAN]]), torch.zeros(1, 4, 1), torch.ones(1, 4), tuple, tuple)
+    group = RewardedAnswers(torch.tensor([[1.0, 0.0, 0.5, NAN]]), torch.zeros(1, 4, 1), torch.ones(1, 4), tuple, tuple)
     assert close(advantages.grpo(group)[0, :3], TRL["advantages"])
 
 
@@ -146,7 +148,9 @@ def test_penalties_come_off_the_reward_of_the_whole_answer():
 
 
 def test_groups_without_a_spread_have_no_advantage():
-    alike = Rewarded(torch.tensor([[1.0, 1.0], [NAN, 3.0]]), torch.zeros(2, 2, 1), torch.ones(2, 2), tuple, tuple)
+    alike = RewardedAnswers(
+        torch.tensor([[1.0, 1.0], [NAN, 3.0]]), torch.zeros(2, 2, 1), torch.ones(2, 2), tuple, tuple
+    )
     assert close(advantages.grpo(alike), [[0.0, 0.0], [NAN, 0.0]])
     assert close(advantages.rloo(alike), [[0.0, 0.0], [NAN, 0.0]])
 
@@ -178,7 +182,7 @@ def test_generalised_advantages_by_hand():
 
 def test_normalising_adds_up_over_devices():
     halves = [rewarded(0.1), rewarded(0.3)]
-    together = Rewarded(
+    together = RewardedAnswers(
         torch.cat([each.rewards for each in halves]), torch.cat([each.penalties for each in halves]),
         torch.cat([each.lengths for each in halves]), tuple, tuple,
     )  # fmt: skip
@@ -195,7 +199,7 @@ def test_normalising_adds_up_over_devices():
         assert close(found[each.written], wanted[2 * number : 2 * number + 2][each.written].tolist())
 
 
-def _ahead(given: Rewarded) -> torch.Tensor:
+def _ahead(given: RewardedAnswers) -> torch.Tensor:
     return given.rewards.unsqueeze(-1) - given.penalties.flip(-1).cumsum(-1).flip(-1)
 
 

@@ -8,13 +8,13 @@ import time
 import pytest
 
 from luthier.errors import PluginError
-from luthier_reward.reward_runner import Asked, Jury
+from luthier_reward.reward_runner import Asked, RewardRunner
 from tests.plugins.grpo.faulty_rewards import Once, faulty
 
 
 @pytest.fixture
 def jury():
-    made = Jury(faulty, timeout=2.0, retries=0, quarantine=2, most=1.0)
+    made = RewardRunner(faulty, timeout=2.0, retries=0, quarantine=2, most=1.0)
     yield made
     made.close()
 
@@ -45,7 +45,7 @@ def test_a_reward_that_hangs_is_killed_in_time(jury):
 
 
 def test_a_fault_is_tried_again(tmp_path):
-    made = Jury(Once(tmp_path / "asked"), retries=1)
+    made = RewardRunner(Once(tmp_path / "asked"), retries=1)
     try:
         assert made([asked("a", "b")])[0].scores == [1.0, 1.0]
         assert made.counts["faults"] == 0
@@ -59,13 +59,13 @@ def test_an_example_that_fails_again_and_again_is_asked_no_more(jury):
     assert jury([asked("1", "1")])[0].scores == [None, None]
     assert jury([asked("1", key="two")])[0].scores == [1.0]
     assert "1 examples were asked no more" in jury.warnings()[0]
-    again = Jury(faulty)
+    again = RewardRunner(faulty)
     again.load_state_dict(jury.state_dict())
     assert again([asked("1")])[0].scores == [None]
 
 
 def test_a_run_ends_past_a_share_of_faults_and_not_before():
-    made = Jury(faulty, retries=0, quarantine=99, most=0.1)
+    made = RewardRunner(faulty, retries=0, quarantine=99, most=0.1)
     try:
         made([asked(*["1"] * 27, *["raise"] * 3, key="few")])  # of 30 answers: too few to judge by
         with pytest.raises(PluginError, match="failed for 6 of 33 answers") as raised:
@@ -76,7 +76,7 @@ def test_a_run_ends_past_a_share_of_faults_and_not_before():
 
 
 def test_several_prompts_are_judged_at_once():
-    made = Jury(faulty, timeout=10, workers=2)
+    made = RewardRunner(faulty, timeout=10, workers=2)
     try:
         found = made([asked(str(number), key=str(number)) for number in range(5)])
         assert [each.scores[0] for each in found] == [0, 1, 2, 3, 4]
@@ -86,7 +86,7 @@ def test_several_prompts_are_judged_at_once():
 
 def test_a_reward_that_cannot_be_sent_to_a_process_says_so():
     with pytest.raises(PluginError, match="cannot be asked in a process of its own"):
-        Jury(lambda prompt, answers, example: [1.0] * len(answers))([asked("1")])
+        RewardRunner(lambda prompt, answers, example: [1.0] * len(answers))([asked("1")])
 
 
 def test_a_reward_that_holds_a_network_is_asked_here():
@@ -96,5 +96,5 @@ def test_a_reward_that_holds_a_network_is_asked_here():
         def __call__(self, prompt, answers, example):
             return [math.sqrt(float(answer)) for answer in answers]
 
-    made = Jury(Here(), retries=0, most=1.0)
+    made = RewardRunner(Here(), retries=0, most=1.0)
     assert made([asked("4", "-1")])[0].scores == [2.0, None]

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from luthier.contracts.batch import Batch
-from luthier.contracts.rewards import Judged
+from luthier.contracts.rewards import RewardResult
 from luthier.contracts.sampling import Answer
-from luthier.models.lm_head import find_head
+from luthier.models.lm_head import find_lm_head
 from luthier.models.losses import token_entropies
 from luthier.testing.twin import twin
 from luthier_reward.prompt_groups import Group
@@ -34,7 +34,7 @@ def laid(made: Any) -> Batch:
         Group(
             np.array(prompt, np.int32), number, {"messages": [{"role": "user", "content": "?"}]},
             [Answer(ids, "", [-1.0] * len(ids), [-7.0] * len(ids), "stop") for ids in answers],
-            Judged([1.0, 0.0, 0.5]),
+            RewardResult([1.0, 0.0, 0.5]),
         )
         for number, (prompt, answers) in enumerate(zip(PROMPTS, ANSWERS, strict=True))
     ]  # fmt: skip
@@ -128,7 +128,7 @@ def test_entropies_and_their_gradients_by_plain_autograd():
 
 def test_a_head_that_is_called_has_the_same_entropies(tmp_path):
     made = method(tmp_path)
-    head, rows = find_head(made.network), torch.randn(9, made.network.config.hidden_size)
+    head, rows = find_lm_head(made.network), torch.randn(9, made.network.config.hidden_size)
     wrapped = type(head)(torch.nn.Sequential(head.module), head.scale, head.softcap)
     assert not wrapped.is_plain
     assert torch.allclose(head.entropies(rows), wrapped.entropies(rows, chunk=4), atol=1e-5)

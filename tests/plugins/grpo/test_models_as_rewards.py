@@ -10,7 +10,7 @@ import pytest
 
 from luthier.testing.twin import twin
 from luthier.workflows.artifact import load
-from luthier_reward.reward_runner import Asked, Jury
+from luthier_reward.reward_runner import Asked, RewardRunner
 from luthier_reward.rewards.classifier import Classifier
 from luthier_reward.rewards.judge import RunJudge
 from luthier_reward.rewards.model import ModelReward
@@ -67,6 +67,6 @@ def test_a_classifier_says_how_sure_it_is_of_the_label_that_is_wanted(judge: Pat
 def test_a_run_that_judges_is_read_by_its_rubric_and_may_have_nothing_to_say(judge: Path) -> None:
     reward = RunJudge(path=str(judge), rubric=RUBRIC, max_tokens=12)
     assert reward(ASKED, ANSWERS, {}) == [0.9, 0.2, None]
-    jury = Jury(reward, most=1.0)
+    jury = RewardRunner(reward, most=1.0)
     assert jury([Asked(ASKED, ANSWERS, {}, "one")])[0].scores == [0.9, 0.2, None]
     assert jury.facts()["Reward"].endswith("1 without a score")

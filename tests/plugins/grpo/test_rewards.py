@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from luthier.contracts.rewards import judged
+from luthier.contracts.rewards import compute_rewards
 from luthier.errors import DataError, RecipeError, Refused
 from luthier.evaluation.metrics.chrf import Chrf
 from luthier.evaluation.metrics.rouge_l import RougeL
@@ -144,7 +144,7 @@ def test_instructions_of_the_recipe_and_of_the_example_count_alike():
 
 def test_a_weighted_sum_says_what_each_part_gave():
     reward = Weighted(rewards={"short": Length(most=1), "right": ExactMatch()}, weights={"right": 2.0})
-    found = judged(reward, ASKED, ["spruce", "pine tree"], example("spruce"))
+    found = compute_rewards(reward, ASKED, ["spruce", "pine tree"], example("spruce"))
     assert (found.scores, found.parts) == ([3, 0], {"short": [1, 0], "right": [1, 0]})
     with pytest.raises(RecipeError, match="no reward 'wrong'"):
         Weighted(rewards={"short": Length()}, weights={"wrong": 1.0})
@@ -156,14 +156,14 @@ def test_an_answer_that_a_part_has_no_score_for_has_none():
     def doubtful(prompt, answers, example):
         return [None, 1.0]
 
-    found = judged(Weighted(rewards={"short": Length(), "doubtful": doubtful}), ASKED, ["a", "b"], example(""))
+    found = compute_rewards(Weighted(rewards={"short": Length(), "doubtful": doubtful}), ASKED, ["a", "b"], example(""))
     assert found.scores == [None, 2.0]
 
 
 @pytest.mark.parametrize("scores", [[1.0], [float("nan"), 1.0], [float("inf"), 1.0]])
 def test_what_is_no_score_is_a_fault(scores):
     with pytest.raises(ValueError, match=r"scores for|not finite"):
-        judged(lambda prompt, answers, example: scores, ASKED, ["a", "b"], example(""))
+        compute_rewards(lambda prompt, answers, example: scores, ASKED, ["a", "b"], example(""))
 
 
 # Code: these need bubblewrap, as those of test_sandbox do.

@@ -20,7 +20,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from luthier.contracts.sampling import Answer, Sampling
-from luthier.inference.generation import answered
+from luthier.inference.generation import generate_from_tokens
 
 
 class Engine:
@@ -46,7 +46,9 @@ class Engine:
             asked["seed"], asked["n"],
         )  # fmt: skip
         with self.one_at_a_time:
-            return answered(self._read(adapter), self.tokenizer, [np.array(asked["prompt"], np.int32)], sampling)
+            return generate_from_tokens(
+                self._read(adapter), self.tokenizer, [np.array(asked["prompt"], np.int32)], sampling
+            )
 
 
 def serving(folder: str) -> Any:

@@ -12,15 +12,15 @@ import pytest
 import torch
 from tiny_pairs import PAIRS, network
 
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import apart, cannot_share
+from luthier.data.shared_prefixes import why_prefixes_unsupported, without_shared_prefixes
 from luthier.errors import DataError
 from luthier.models import attention
-from luthier.models.adaptation import Full
-from luthier.models.lm_head import find_head
+from luthier.models.adaptation import FullFineTuning
+from luthier.models.lm_head import find_lm_head
 from luthier_adapters.lora import Lora
 from luthier_preference import objectives
 from luthier_preference import unpaired_objectives as unpaired
@@ -77,18 +77,18 @@ def rows_of_trl() -> list[Row]:
         for answer in (pair["chosen_ids"], pair["rejected_ids"]):
             ids = np.array([*pair["prompt_ids"], *answer], dtype=np.int32)
             weights = np.array([0] * len(pair["prompt_ids"]) + [1] * len(answer), dtype=np.float32)
-            both.append(Sequence(ids, weights))
-        found.append(encode.together(both, {"margin": 0.0}))
+            both.append(TokenSequence(ids, weights))
+        found.append(encode.row_with_shared_prefix(both, {"margin": 0.0}))
     return found
 
 
 def test_the_loss_and_gradients_of_packed_shared_pairs_are_trl_s() -> None:
-    method = dpo(Given(1.0), Full(), partial(objectives.sigmoid, beta=TRL["beta"]))
+    method = dpo(Given(1.0), FullFineTuning(), partial(objectives.sigmoid, beta=TRL["beta"]))
     rows = rows_of_trl()
     method.load()
     method.reference.learn(rows, method.network)
     method.network, method.adapted = Given(0.0).network(), True
-    method.head = find_head(method.network)
+    method.head = find_lm_head(method.network)
     batch = method.on_before_batch_transfer(collate([rows[:2], rows[2:]]), 0)
     assert batch.branches
     loss = method.loss(batch)
@@ -101,7 +101,7 @@ def test_the_loss_and_gradients_of_packed_shared_pairs_are_trl_s() -> None:
             assert weight.grad.flatten()[:5].tolist() == pytest.approx(theirs["gradients"][name], rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize("adaptation", [Lora(rank=4), Full(), Prefix(), PromptTuning()])
+@pytest.mark.parametrize("adaptation", [Lora(rank=4), FullFineTuning(), Prefix(), PromptTuning()])
 def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptation: Any, pairs: list[Example]) -> None:
     method = dpo(model, adaptation)
     rows = [method.encode(pair, model.tokenizer) for pair in pairs]
@@ -109,7 +109,7 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptati
     method.load()
     method.learn_reference(rows)
     moved(method)
-    assert not cannot_share(method.network)
+    assert not why_prefixes_unsupported(method.network)
 
     def outcome(batch: Batch) -> tuple[float, dict[str, torch.Tensor]]:
         method.network.zero_grad()
@@ -118,7 +118,7 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptati
         return loss.sum.item(), {n: w.grad.clone() for n, w in method.network.named_parameters() if w.grad is not None}
 
     packed = collate([rows[:4], rows[4:]])
-    (ours, gradients), (theirs, whole) = outcome(packed), outcome(apart(packed))
+    (ours, gradients), (theirs, whole) = outcome(packed), outcome(without_shared_prefixes(packed))
     assert ours == pytest.approx(theirs, rel=1e-5)
     assert gradients.keys() == whole.keys()
     for name, gradient in gradients.items():
@@ -127,7 +127,7 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptati
 
 
 def test_the_reference_is_the_network_as_it_came_by_either_way(model: Any, pairs: list[Example]) -> None:
-    switched, kept = moved(dpo(model, Lora(rank=4))), dpo(model, Full())
+    switched, kept = moved(dpo(model, Lora(rank=4))), dpo(model, FullFineTuning())
     rows = [kept.encode(pair, model.tokenizer) for pair in pairs]
     kept.load()
     kept.learn_reference(rows)
@@ -143,7 +143,7 @@ def test_the_reference_is_the_network_as_it_came_by_either_way(model: Any, pairs
 
 
 def test_a_kept_reference_is_read_again_and_never_computed_twice(model: Any, pairs: list[Example]) -> None:
-    first, second = dpo(model, Full()), dpo(model, Full())
+    first, second = dpo(model, FullFineTuning()), dpo(model, FullFineTuning())
     rows = [first.encode(pair, model.tokenizer) for pair in pairs]
     first.reference.learn(rows)
     second.reference.score = lambda *_: pytest.fail("it was computed already")
@@ -152,7 +152,7 @@ def test_a_kept_reference_is_read_again_and_never_computed_twice(model: Any, pai
     whole = [sequence for row in rows for sequence in row.sequences]
     assert torch.equal(first.reference.of(whole), second.reference.of(whole))
     with pytest.raises(KeyError):
-        second.reference.of([Sequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32))])
+        second.reference.of([TokenSequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32))])
 
 
 def test_before_training_answers_are_as_likely_as_under_the_reference(model: Any, pairs: list[Example]) -> None:
@@ -169,7 +169,7 @@ def test_before_training_answers_are_as_likely_as_under_the_reference(model: Any
 
 
 def test_an_objective_without_a_reference_never_computes_one(model: Any, pairs: list[Example]) -> None:
-    method = moved(dpo(model, Full(), objectives.orpo))
+    method = moved(dpo(model, FullFineTuning(), objectives.orpo))
     method.before = lambda _: pytest.fail("nobody asked")
     rows = [method.encode(pair, model.tokenizer) for pair in pairs]
     assert set(method.measured(rows)) == {"loss", "preference_accuracy", "chosen_log_prob", "rejected_log_prob"}
@@ -226,7 +226,7 @@ def test_displacement_is_noticed_where_both_fall_and_not_where_one_rises() -> No
 
 def test_an_example_without_a_pair_is_refused(model: Any) -> None:
     with pytest.raises(DataError, match="learns from pairs"):
-        dpo(model, Full()).encode({"messages": [{"role": "user", "content": "Hm?"}]}, model.tokenizer)
+        dpo(model, FullFineTuning()).encode({"messages": [{"role": "user", "content": "Hm?"}]}, model.tokenizer)
 
 
 def liked(model: Any, adaptation: Any, objective: Any = unpaired.kto) -> Unpaired:
@@ -264,4 +264,4 @@ def test_the_drift_is_measured_on_answers_to_other_prompts(model: Any, pairs: li
 def test_an_answer_that_nobody_judged_is_refused(model: Any) -> None:
     asked = {"messages": [{"role": "user", "content": "Hm?"}, {"role": "assistant", "content": "Yes."}]}
     with pytest.raises(DataError, match="true or false is expected"):
-        liked(model, Full()).encode(asked, model.tokenizer)
+        liked(model, FullFineTuning()).encode(asked, model.tokenizer)

@@ -14,7 +14,7 @@ import torch
 from tiny_pairs import MARGINS, PAIRS, network
 from torch import Tensor
 
-from luthier.contracts.preferences import Answers, Pairs
+from luthier.contracts.preferences import PreferencePairs, RatedAnswers
 from luthier.errors import RecipeError
 from luthier_preference import objectives as o
 from luthier_preference.reference_use import uses_reference
@@ -36,7 +36,7 @@ W, L, RW, RL, NW, NL, M = -4.0, -9.0, -5.0, -6.5, 2, 3, 1.5  # log p, log p_ref,
 RATIO_W, RATIO_L = W - RW, L - RL  # 1.0 and -2.5
 H = 0.5 * (RATIO_W - RATIO_L)  # β = 0.5
 odds = math.log(math.exp(W / NW) / (1 - math.exp(W / NW))) - math.log(math.exp(L / NL) / (1 - math.exp(L / NL)))
-BY_HAND: dict[str, tuple[Callable[[Pairs], Tensor], float]] = {
+BY_HAND: dict[str, tuple[Callable[[PreferencePairs], Tensor], float]] = {
     "sigmoid": (partial(o.sigmoid, beta=0.5), -ls(H)),
     "cdpo": (partial(o.sigmoid, beta=0.5, label_smoothing=0.2), -0.8 * ls(H) - 0.2 * ls(-H)),
     "odpo": (partial(o.sigmoid, beta=0.5, offset=2.0), -ls(H - 2 * M)),
@@ -64,9 +64,9 @@ BY_HAND: dict[str, tuple[Callable[[Pairs], Tensor], float]] = {
 }
 
 
-def one_pair() -> Pairs:
+def one_pair() -> PreferencePairs:
     told = [torch.tensor([value], dtype=torch.float64) for value in (W, L, NW, NL, M)]
-    return Pairs(*told, lambda: (torch.tensor([RW]).double(), torch.tensor([RL]).double()))
+    return PreferencePairs(*told, lambda: (torch.tensor([RW]).double(), torch.tensor([RL]).double()))
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -76,10 +76,10 @@ def test_an_objective_is_its_paper_s_formula(name: str) -> None:
 
 
 def test_kto_is_its_paper_s_formula() -> None:
-    answers = Answers(torch.tensor([1.0, -2.0]), torch.tensor([True, False]), lambda: torch.tensor(0.4))
+    answers = RatedAnswers(torch.tensor([1.0, -2.0]), torch.tensor([True, False]), lambda: torch.tensor(0.4))
     expected = [1.5 * (1 - s(0.5 * (1 - 0.4))), 0.7 * (1 - s(0.5 * (0.4 + 2)))]
     assert kto(answers, beta=0.5, liked=1.5, disliked=0.7).tolist() == pytest.approx(expected)
-    below = Answers(answers.ratio, answers.liked, lambda: torch.tensor(-3.0))
+    below = RatedAnswers(answers.ratio, answers.liked, lambda: torch.tensor(-3.0))
     assert kto(below, beta=0.5)[0].item() == pytest.approx(1 - s(0.5))
     assert apo_unpaired(answers, beta=0.5).tolist() == pytest.approx([1 - s(0.5), s(-1.0)])
 
@@ -93,7 +93,7 @@ def test_an_odds_ratio_near_certainty_loses_no_digits() -> None:
     assert gradient.grad.isfinite().all()
 
 
-def tiny_pairs(policy: float = 0.0, reference: float = 1.0) -> Pairs:
+def tiny_pairs(policy: float = 0.0, reference: float = 1.0) -> PreferencePairs:
     """The pairs that TRL saw, scored one sequence at a time."""
 
     def log_probs(shift: float) -> Tensor:
@@ -108,7 +108,7 @@ def tiny_pairs(policy: float = 0.0, reference: float = 1.0) -> Pairs:
 
     now, before = log_probs(policy), log_probs(reference)
     tokens = torch.tensor([[len(p["chosen_ids"]), len(p["rejected_ids"])] for p in PAIRS]).float()
-    return Pairs(*now.T, *tokens.T, torch.tensor(MARGINS), lambda: (before[:, 0], before[:, 1]))
+    return PreferencePairs(*now.T, *tokens.T, torch.tensor(MARGINS), lambda: (before[:, 0], before[:, 1]))
 
 
 OURS: dict[str, Callable[..., Tensor]] = {

@@ -9,7 +9,7 @@ import torch
 import transformers
 from torch import nn
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.models import attention
 from luthier_prefix.p_tuning import PTuning
 from luthier_prefix.prefix import Prefix
@@ -66,6 +66,6 @@ def blocks(*lengths: tuple[int, ...]) -> list[list[Row]]:
 
     def row(length: int) -> Row:
         ids = random.integers(3, 67, length).astype(np.int32)
-        return Row((Sequence(ids, np.ones(length, np.float32)),))
+        return Row((TokenSequence(ids, np.ones(length, np.float32)),))
 
     return [[row(length) for length in block] for block in lengths]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from luthier.contracts.batch import Row
 from luthier.data.collate import collate
 from luthier.models.attention import network_inputs
-from luthier.models.lm_head import bare, find_head, last_hidden_state
-from luthier.training.language_model import shifted
+from luthier.models.lm_head import find_lm_head, last_hidden_state, unwrapped
+from luthier.training.language_model import shifted_targets
 from tests.plugins.prefix.networks import ANSWERS, NETWORKS, adapted, blocks, build
 
 LENGTHS = ((9, 2, 5), (7, 8))
@@ -33,8 +33,8 @@ class Lent:
 
 def packed_loss(network: nn.Module, rows: list[list[Row]], width: int | None = 18) -> Tensor:
     batch = collate(rows, width)
-    hidden = last_hidden_state(network, network_inputs(batch, bare(network).config))
-    total, _ = find_head(network).cross_entropy(hidden.flatten(0, 1), *shifted(batch))
+    hidden = last_hidden_state(network, network_inputs(batch, unwrapped(network).config))
+    total, _ = find_lm_head(network).cross_entropy(hidden.flatten(0, 1), *shifted_targets(batch))
     return total
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.sampling import Sampling
 from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
@@ -45,7 +45,9 @@ def test_answers_token_by_token_are_those_that_it_would_score(answer: str, model
         prompt = model.tokenizer.apply_chat_template(
             conversations[number // 2], add_generation_prompt=True, return_dict=False
         )
-        said = Sequence(np.array([*prompt, *found.ids], dtype=np.int32), np.ones(len(prompt) + len(found.ids), "f4"))
+        said = TokenSequence(
+            np.array([*prompt, *found.ids], dtype=np.int32), np.ones(len(prompt) + len(found.ids), "f4")
+        )
         scored = scoring.log_probs(network, [said])[0][len(prompt) :]
         np.testing.assert_allclose(found.logprobs, scored, atol=1e-5)
 
@@ -160,9 +162,9 @@ def test_rows_that_share_a_beginning_see_the_virtual_tokens_before_it(answer: st
     """A pair of answers, its prompt laid down once, has the losses of the two whole sequences."""
     network, ids = adapted(answer), np.array([5, 9, 11, 4, 7, 8], np.int32)
 
-    def ending(*tail: int) -> Sequence:
+    def ending(*tail: int) -> TokenSequence:
         whole = np.array([*ids, *tail], np.int32)
-        return Sequence(whole, (np.arange(len(whole)) >= len(ids)).astype(np.float32))
+        return TokenSequence(whole, (np.arange(len(whole)) >= len(ids)).astype(np.float32))
 
     pair = (ending(12, 20, 3), ending(30, 6))
     together = Row(pair, shared=len(ids) - 1)

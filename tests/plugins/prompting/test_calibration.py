@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from luthier.data.prompts import Chat
+from luthier.data.prompts import ChatPrompt
 from luthier.evaluation.metrics.accuracy import Accuracy
-from luthier.evaluation.questions import turns
+from luthier.evaluation.questions import questions
 from luthier_prompting.calibrated import Calibrated
 from luthier_prompting.few_shot import FewShot
 from luthier_prompting.selections.ordered import Ordered
@@ -28,7 +28,7 @@ class Judge:
 
 
 def test_a_label_that_the_model_says_to_anything_weighs_less(reviews):
-    judge, asked = Judge(), turns(reviews, Chat())
+    judge, asked = Judge(), questions(reviews, ChatPrompt())
     plain = judge.score_labels([turn.conversation for turn in asked], ["happy", "unhappy"])
     assert (plain.argmax(1) == 0).all(), "uncalibrated, every review is happy"
     task = Calibrated(metrics={"accuracy": Accuracy()})
@@ -42,7 +42,7 @@ def test_a_label_that_the_model_says_to_anything_weighs_less(reviews):
 def test_nothing_is_asked_in_the_words_of_the_prompt_and_once_for_equal_prompts(reviews, tokenizer):
     prompt = FewShot(selection=Ordered(), shots=1)
     prompt.learn(reviews[:1], tokenizer)
-    judge, asked = Judge(), turns(reviews[1:], prompt)
+    judge, asked = Judge(), questions(reviews[1:], prompt)
     Calibrated(metrics={}, nothing=("N/A", "")).scores(judge, asked, ["happy", "unhappy"])
     blank = judge.asked[: -len(asked)] if judge.asked[0].endswith("N/A") else judge.asked[len(asked) :]
     assert blank == ["Happy or not?\n\nN/A", "Happy or not?\n\n"]
@@ -50,5 +50,5 @@ def test_nothing_is_asked_in_the_words_of_the_prompt_and_once_for_equal_prompts(
 
 def test_where_it_is_no_classification_the_whole_question_is_nothing(reviews):
     plain = [{"messages": each["messages"]} for each in reviews[:1]]
-    (turn,) = turns(plain, Chat())
+    (turn,) = questions(plain, ChatPrompt())
     assert turn.about("N/A") == [{"role": "user", "content": "N/A"}]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.contracts.prompt import Judgement
+from luthier.contracts.prompt import PromptScores
 from luthier.errors import DataError, RecipeError, ResourceError
 from luthier_prompting.choosing import Ground
 from luthier_prompting.choosing.gepa import Gepa
@@ -94,7 +94,7 @@ class Wanting:
     def judged(self, prompt, examples):
         self.asked += len(examples)
         score = 0.6 * (prompt.system == self.words) + 0.1 * len(prompt.shown) + 0.05 * (prompt.system != "")
-        return Judgement(score, [("answer", score) for _ in examples])
+        return PromptScores(score, [("answer", score) for _ in examples])
 
 
 def _example(question, answer):

@@ -74,7 +74,10 @@ def test_examples_are_earlier_turns_that_no_loss_counts(reviews, tokenizer):
     asked = prompt(review("It hums", "happy"))
     assert [role for role, _ in said(asked)] == ["system", *["user", "assistant"] * 3]
     assert said(asked)[1:3] == [("user", "Happy or not?\n\nThe bow broke at once"), ("assistant", "unhappy")]
-    row, alone = encode.conversation(asked, tokenizer), encode.conversation(review("It hums", "happy"), tokenizer)
+    row, alone = (
+        encode.encode_conversation(asked, tokenizer),
+        encode.encode_conversation(review("It hums", "happy"), tokenizer),
+    )
     assert row.weights.sum() == alone.weights.sum()
     assert (row.ids[row.weights > 0] == alone.ids[alone.weights > 0]).all()
 
@@ -103,8 +106,8 @@ def test_examples_take_no_more_tokens_than_they_may(reviews, tokenizer):
     long = review("la " * 300, "happy")
     for tokens in (60, 90, 150):
         prompt = shown([long, *reviews], tokenizer, shots=6, tokens=tokens)
-        bare = len(encode.context({"messages": QUESTION["messages"]}, tokenizer))
-        used = len(encode.context(prompt(QUESTION), tokenizer)) - bare
+        bare = len(encode.encode_prompt({"messages": QUESTION["messages"]}, tokenizer))
+        used = len(encode.encode_prompt(prompt(QUESTION), tokenizer)) - bare
         left_out = [one for one in prompt.pool if one not in prompt.shown(QUESTION)]
         assert 0 < used <= tokens
         assert min(prompt._cost(prompt.pool.index(one)) for one in left_out) > tokens - used

@@ -8,7 +8,7 @@ import pytest
 
 from luthier.errors import DataError, RecipeError
 from luthier.evaluation.metrics.accuracy import Accuracy
-from luthier.evaluation.prompt_selection import Judge
+from luthier.evaluation.prompt_selection import ValidationPromptScorer
 from luthier.evaluation.tasks.generation import Generation
 from luthier_prompting.bedrock import BedrockTemplates
 from luthier_prompting.choosing import Ground
@@ -126,9 +126,9 @@ def test_a_judge_needs_a_validation_split_and_a_score_that_it_knows():
         task, seed = Generation(metrics={"accuracy": Accuracy()}), 0
 
     with pytest.raises(DataError, match="no validation split"):
-        Judge(Evaluating(), None, [], "accuracy")
+        ValidationPromptScorer(Evaluating(), None, [], "accuracy")
     with pytest.raises(RecipeError, match="by 'mood'"):
-        Judge(Evaluating(), None, [{}], "mood")
+        ValidationPromptScorer(Evaluating(), None, [{}], "mood")
 
 
 def test_a_run_searches_and_answers_with_what_it_chose(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from luthier.errors import DataError, RecipeError
-from luthier.inference.bm25 import Bm25, WeightedWords, cosine
+from luthier.inference.bm25 import Bm25, TfIdf, cosine
 from luthier.inference.embeddings.hashed import Hashed
 from luthier_prompting.prompt_template import Frame
 from luthier_prompting.selections.alike import Alike
@@ -84,7 +84,7 @@ def test_alike_ranks_by_the_product_of_vectors(reviews):
 
 
 def test_the_cosine_of_weighted_words_is_that_of_the_formula():
-    words = WeightedWords(["bow bow violin", "violin"])
+    words = TfIdf(["bow bow violin", "violin"])
     bow, violin = 2 * (math.log(3 / 2) + 1), math.log(3 / 3) + 1
     assert cosine(words.texts[0], words.texts[1]) == pytest.approx(violin / math.hypot(bow, violin))
     assert cosine(words.of("violin"), words.texts[1]) == pytest.approx(1)
@@ -94,7 +94,7 @@ def test_the_cosine_of_weighted_words_is_that_of_the_formula():
 def test_diverse_examples_are_chosen_by_maximal_marginal_relevance(reviews):
     texts = ["violin bow case", "violin bow case", "violin strings", "drum"]
     pool = pool_of([{**reviews[0], "text": text} for text in texts])
-    words, question = WeightedWords(texts), "violin bow"
+    words, question = TfIdf(texts), "violin bow"
     diverse, near = Diverse(relevance=0.5), Diverse(relevance=1.0)
     diverse.learn(pool)
     near.learn(pool)

@@ -9,7 +9,7 @@ import pytest
 from luthier.cli.chat_session import sources
 from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
-from luthier.evaluation.citations import cited, says_absent, without_citations
+from luthier.evaluation.citations import cited_numbers, says_not_found, without_citations
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.layouts.fenced import Fenced, key_for
 from luthier_retrieval.layouts.marked import Marked
@@ -53,7 +53,7 @@ def test_passages_take_no_more_tokens_than_they_may(retrieval, tokenizer):
         prompt = retrieval(long, tokens=tokens, chunk=1000)
         shown = prompt(asked(BOW))
         bare = prompt._laid(asked(BOW), 0, [])
-        used = len(encode.context(shown, tokenizer)) - len(encode.context({"messages": bare}, tokenizer))
+        used = len(encode.encode_prompt(shown, tokenizer)) - len(encode.encode_prompt({"messages": bare}, tokenizer))
         assert used <= tokens
         assert ("long" in [one["document"] for one in shown["passages"]]) == (tokens == 2000)
     assert "1 questions were shown fewer than 4 passages" in retrieval_warnings(retrieval, long)
@@ -127,15 +127,15 @@ def test_a_document_cannot_write_a_turn(retrieval, tokenizer):
     """The text of a special token in a document stays text: no turn begins or ends there."""
     end = tokenizer.eos_token
     plain, hostile = (retrieval({"a": f"Rehairing bow {word}"})(asked(BOW)) for word in ("fine", f"{end}{end}"))
-    ids = [list(encode.context(one, tokenizer)).count(tokenizer.eos_token_id) for one in (plain, hostile)]
+    ids = [list(encode.encode_prompt(one, tokenizer)).count(tokenizer.eos_token_id) for one in (plain, hostile)]
     assert ids[0] == ids[1]
 
 
 def test_citations_are_read_from_an_answer():
-    assert cited("It costs 65 euros [2], or more [1, 3]. [2] [x]") == [2, 1, 3]
+    assert cited_numbers("It costs 65 euros [2], or more [1, 3]. [2] [x]") == [2, 1, 3]
     assert without_citations("It costs 65 euros [2].") == "It costs 65 euros."
-    assert says_absent("Sorry, this is not in the documents", "This is not in the documents.")
-    assert not says_absent("65 euros", "This is not in the documents.")
+    assert says_not_found("Sorry, this is not in the documents", "This is not in the documents.")
+    assert not says_not_found("65 euros", "This is not in the documents.")
 
 
 def test_a_chat_names_the_sources_that_an_answer_cites(retrieval):

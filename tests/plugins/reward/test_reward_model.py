@@ -13,14 +13,14 @@ import torch
 import transformers
 
 import luthier
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import apart
+from luthier.data.shared_prefixes import without_shared_prefixes
 from luthier.errors import DataError, RecipeError
-from luthier.inference.reward_scores import rewards
-from luthier.models.adaptation import Full
-from luthier.models.sequence_classification import Judging, judging
+from luthier.inference.reward_scores import reward_scores
+from luthier.models.adaptation import FullFineTuning
+from luthier.models.sequence_classification import SequenceClassification, with_classification_head
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
 from luthier_adapters.lora import Lora
@@ -33,7 +33,7 @@ from tests.command import luthier as command
 
 
 def reward_model(model: Any, objective: Any, adaptation: Any = None) -> RewardModel:
-    method = RewardModel(model, adaptation or Full(), lambda *_: None, objective=objective)
+    method = RewardModel(model, adaptation or FullFineTuning(), lambda *_: None, objective=objective)
     method.configure_model()
     return method
 
@@ -85,7 +85,7 @@ def test_the_calibration_error_is_the_gap_between_sure_and_right_bin_by_bin() ->
     assert calibration_error(totals) == pytest.approx(by_hand, rel=1e-6)
 
 
-@pytest.mark.parametrize("adaptation", [Full(), Lora(rank=4)])
+@pytest.mark.parametrize("adaptation", [FullFineTuning(), Lora(rank=4)])
 def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, pairs: list[Example], adaptation: Any) -> None:
     method = reward_model(model, BradleyTerry(), adaptation)
     rows = [method.encode(pair, model.tokenizer) for pair in pairs]
@@ -99,17 +99,17 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, pairs: l
 
     packed = collate([rows[:3], rows[3:]])
     assert packed.branches
-    (ours, gradients), (theirs, whole) = outcome(packed), outcome(apart(packed))
+    (ours, gradients), (theirs, whole) = outcome(packed), outcome(without_shared_prefixes(packed))
     assert ours == pytest.approx(theirs, rel=1e-5)
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient, whole[name], rtol=1e-5, atol=1e-5)
 
 
 def test_the_reward_is_read_where_transformers_reads_it(model: Any, pairs: list[Example]) -> None:
-    network = Judging(model, 1).network().eval()
-    method = RewardModel(model, Full(), lambda *_: None, objective=BradleyTerry())
+    network = SequenceClassification(model, 1).network().eval()
+    method = RewardModel(model, FullFineTuning(), lambda *_: None, objective=BradleyTerry())
     sequences = [sequence for pair in pairs for sequence in method.encode(pair, model.tokenizer).sequences]
-    ours = rewards(network, sequences)[:, 0]
+    ours = reward_scores(network, sequences)[:, 0]
     with torch.no_grad():
         theirs = [float(network(input_ids=torch.tensor(each.ids)[None].long()).logits) for each in sequences]
     assert ours.tolist() == pytest.approx(theirs, abs=1e-5)
@@ -152,25 +152,25 @@ def test_what_a_text_was_rated_is_read_from_its_column(model: Any) -> None:
 
 
 def test_the_same_head_begins_each_time_and_nothing_else_changes(model: Any) -> None:
-    one, two = (Judging(model, 2).network() for _ in range(2))
+    one, two = (SequenceClassification(model, 2).network() for _ in range(2))
     assert torch.equal(one.score.weight, two.score.weight)
-    assert judging(one, 2, None) is one
+    assert with_classification_head(one, 2, None) is one
     with pytest.raises(RecipeError, match="2 outputs, and 1"):
-        judging(one, 1, None)
+        with_classification_head(one, 1, None)
     plain = dict(model.network().named_parameters())
     for name, weight in one.model.named_parameters():
         assert torch.equal(weight, plain[f"model.{name}"])
 
 
 def test_a_language_model_gives_no_rewards_and_a_judge_no_answers(model: Any) -> None:
-    from luthier.data.prompts import Chat
+    from luthier.data.prompts import ChatPrompt
     from luthier.inference.predictor import NetworkPredictor
 
     asked = [[{"role": "user", "content": "Hm?"}]]
     with pytest.raises(RecipeError, match="answers and does not judge"):
-        NetworkPredictor(model.network(), model.tokenizer, Chat()).rewards(asked)
+        NetworkPredictor(model.network(), model.tokenizer, ChatPrompt()).rewards(asked)
     with pytest.raises(RecipeError, match="judges and does not answer"):
-        NetworkPredictor(Judging(model, 1).network(), model.tokenizer, Chat()).answers(asked)
+        NetworkPredictor(SequenceClassification(model, 1).network(), model.tokenizer, ChatPrompt()).answers(asked)
 
 
 def test_learning_from_pairs_tells_chosen_from_rejected(model: Any, pairs: list[Example]) -> None:
@@ -185,7 +185,7 @@ def test_learning_from_pairs_tells_chosen_from_rejected(model: Any, pairs: list[
     assert method.measured(rows)["reward_accuracy"][:, 0].sum() == 4
 
 
-@pytest.mark.parametrize("adaptation", [Full(), Lora(rank=4)])
+@pytest.mark.parametrize("adaptation", [FullFineTuning(), Lora(rank=4)])
 def test_the_head_that_begins_at_random_moves_faster_than_the_rest(model: Any, adaptation: Any) -> None:
     method = RewardModel(model, adaptation, AdamW(Constant(), lr=2.0), objective=BradleyTerry(), head_rate=7.0)
     method.steps = 1
@@ -227,5 +227,5 @@ def test_a_reward_model_is_an_artifact_for_luthier_and_for_transformers(adaptati
 
 
 def test_a_row_of_one_sequence_is_never_shared() -> None:
-    row = Row((Sequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32)),))
+    row = Row((TokenSequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32)),))
     assert collate([[row]]).branches == {}

@@ -18,7 +18,7 @@ from pytorch_lightning.loggers import Logger
 
 from luthier.errors import RecipeError
 from luthier.records.folder import RunFolder
-from luthier.training.guarded_logger import Guarded
+from luthier.training.guarded_logger import GuardedLogger
 from luthier_tracking.csv_files import Csv
 from luthier_tracking.several import Several
 from luthier_tracking.tensorboard import TensorBoard
@@ -202,7 +202,7 @@ def train(*loggers):
 def test_a_tracker_that_fails_is_left_alone_after_three_times_and_the_run_goes_on(caplog, folder):
     Failing.calls = 0
     with caplog.at_level(logging.WARNING):
-        trainer = train(Guarded("failing", Failing), *Csv(flush_every=1)(folder))
+        trainer = train(GuardedLogger("failing", Failing), *Csv(flush_every=1)(folder))
     assert trainer.global_step == 8
     assert Failing.calls == 3
     assert caplog.text.count("no route to host") == 3
@@ -213,7 +213,7 @@ def test_a_tracker_that_fails_is_left_alone_after_three_times_and_the_run_goes_o
 def test_a_tracker_that_does_not_start_costs_its_deadline_once(caplog):
     never = threading.Event()
     at = time.monotonic()
-    guarded = Guarded("slow", lambda: never.wait(), deadline=0.3)
+    guarded = GuardedLogger("slow", lambda: never.wait(), deadline=0.3)
     trainer = train(guarded)
     assert trainer.global_step == 8
     assert guarded.silent
@@ -226,7 +226,7 @@ def test_a_tracker_that_cannot_be_made_is_named(caplog):
     def make():
         raise ImportError("No module named 'nothing'")
 
-    train(Guarded("missing", make))
+    train(GuardedLogger("missing", make))
     assert "Tracker missing failed in log_metrics: ImportError: No module named 'nothing'" in caplog.text
 
 
@@ -234,7 +234,7 @@ def test_other_ranks_tell_nobody(monkeypatch):
     from lightning_utilities.core.rank_zero import rank_zero_only
 
     monkeypatch.setattr(rank_zero_only, "rank", 1, raising=False)
-    guarded = Guarded("quiet", lambda: pytest.fail("made on another rank"))
+    guarded = GuardedLogger("quiet", lambda: pytest.fail("made on another rank"))
     guarded.log_metrics({"loss": 1.0}, 1)
     assert not guarded.silent
 

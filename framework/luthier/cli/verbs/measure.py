@@ -15,20 +15,22 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.reporting.figures import number, size
+    from luthier.reporting.figures import format_number, format_size
     from luthier.workflows.comparison.inference_cost import measure
 
     asked = call.arguments
     vouched = tuple(call.flags.trusted)
     found = measure(asked.run, plugins=call.plugins, vouched=vouched, answers=asked.answers, tokens=asked.tokens)
-    speed = number(found.tokens_per_second) if found.tokens_per_second else "not known: no answer has a second token"
+    speed = (
+        format_number(found.tokens_per_second) if found.tokens_per_second else "not known: no answer has a second token"
+    )
     rows = [
-        ("prompt", f"{number(found.prompt_tokens)} tokens"),
-        ("answer", f"{number(found.answer_tokens)} tokens in {number(found.seconds)} s"),
-        ("first token after", f"{number(found.first_token)} s"),
+        ("prompt", f"{format_number(found.prompt_tokens)} tokens"),
+        ("answer", f"{format_number(found.answer_tokens)} tokens in {format_number(found.seconds)} s"),
+        ("first token after", f"{format_number(found.first_token)} s"),
         ("tokens a second", speed),
-        ("memory", f"{size(found.memory)}, of which weights {size(found.weights)}"),
-        ("artifact", size(found.artifact)),
+        ("memory", f"{format_size(found.memory)}, of which weights {format_size(found.weights)}"),
+        ("artifact", format_size(found.artifact)),
         ("on", f"{found.device}; medians of {found.answers} answers, one at a time"),
     ]
     call.console.data(call.console.table(("", ""), rows), found.as_json())

@@ -15,8 +15,8 @@ from luthier.workflows.pipelines import addressing
 if TYPE_CHECKING:
     from luthier.config.compose import Composer, Composition
     from luthier.config.origins import Origins
-    from luthier.models.trainable_parameters import Weights
-    from luthier.workflows.planning.data_sample import DataHead
+    from luthier.models.trainable_parameters import ParameterCounts
+    from luthier.workflows.planning.data_sample import DataSample
     from luthier.workflows.planning.pipeline_plan import PipelinePlan
     from luthier.workflows.planning.plan import Plan
 
@@ -165,7 +165,7 @@ def _facts(found: Plan) -> Iterator[tuple[str, str]]:
             yield what, f"about {_size(sum(needs.values()))} of {_size(free)} free: {parts}"
 
 
-def _trained(weights: Weights) -> str:
+def _trained(weights: ParameterCounts) -> str:
     if not weights.trained:
         return f"nothing: all {weights.total:,} weights stay as they are"
     if weights.trained == weights.total:
@@ -173,7 +173,7 @@ def _trained(weights: Weights) -> str:
     return f"{weights.trained:,} of {weights.total:,} weights ({100 * weights.share:.2g} %)"
 
 
-def _of_data(head: DataHead) -> Iterator[tuple[str, str]]:
+def _of_data(head: DataSample) -> Iterator[tuple[str, str]]:
     more = "" if head.complete else " or more"
     splits = ", ".join(f"{name} {count:,}" for name, count in head.splits.items())
     yield "data", f"{head.examples:,}{more} examples: {splits}"

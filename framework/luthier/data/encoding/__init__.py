@@ -6,9 +6,16 @@ once, and they give the same answer whenever they are asked again.
 
 from __future__ import annotations
 
-from luthier.data.encoding.conversations import context, continuation, conversation
-from luthier.data.encoding.documents import text
-from luthier.data.encoding.judgement import judgement
-from luthier.data.encoding.shared_prefix import together
+from luthier.data.encoding.conversations import encode_continuation, encode_conversation, encode_prompt
+from luthier.data.encoding.documents import encode_text
+from luthier.data.encoding.for_scoring import encode_for_scoring
+from luthier.data.encoding.shared_prefix import row_with_shared_prefix
 
-__all__ = ["context", "continuation", "conversation", "judgement", "text", "together"]
+__all__ = [
+    "encode_continuation",
+    "encode_conversation",
+    "encode_for_scoring",
+    "encode_prompt",
+    "encode_text",
+    "row_with_shared_prefix",
+]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.batch import Sequence
+from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.encoding.template import Message
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def conversation(
+def encode_conversation(
     example: Example,
     tokenizer: PreTrainedTokenizerBase,
     *,
     roles: Several[str] = ("assistant",),
     end_of_turn: bool = True,
     start: int = 0,
-) -> Sequence:
+) -> TokenSequence:
     """The messages of an example; what the model writes in the turns of `roles` weighs 1, all else is context.
 
     A message's own `weight` takes the place of that 0 or 1. The end-of-turn token weighs as much as its turn, unless
@@ -47,19 +47,19 @@ def conversation(
         if turn.ends and not end_of_turn:
             of_tokens[turn.stop - 1] = 0
     of_tokens[:1] = 0
-    return Sequence(ids, of_tokens)
+    return TokenSequence(ids, of_tokens)
 
 
-def continuation(
+def encode_continuation(
     example: Example, answer: str, tokenizer: PreTrainedTokenizerBase, *, end_of_turn: bool = True
-) -> Sequence:
+) -> TokenSequence:
     """The messages and then those of `example[answer]`, such as `chosen`; only what the latter add is trained."""
     prompt: list[Message] = list(example.get("messages", ()))
     whole = {**example, "messages": prompt + list(example[answer])}
-    return conversation(whole, tokenizer, end_of_turn=end_of_turn, start=len(prompt))
+    return encode_conversation(whole, tokenizer, end_of_turn=end_of_turn, start=len(prompt))
 
 
-def context(example: Example, tokenizer: PreTrainedTokenizerBase) -> NDArray[np.int32]:
+def encode_prompt(example: Example, tokenizer: PreTrainedTokenizerBase) -> NDArray[np.int32]:
     """The ids that the model sees when it is asked for the turn that follows the messages."""
     ids = Codec.of(tokenizer).asked(example["messages"], example.get("tools"), str(example.get("where", "")))
     return np.array(ids, dtype=np.int32)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from luthier.contracts.batch import Sequence
+from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def text(example: Example, tokenizer: PreTrainedTokenizerBase, *, end: bool = True) -> Sequence:
+def encode_text(example: Example, tokenizer: PreTrainedTokenizerBase, *, end: bool = True) -> TokenSequence:
     """The `text` of an example, every token of it trained but the first.
 
     It begins with what the tokenizer puts before any text (BOS or nothing) and, unless `end` is off, stops with EOS,
@@ -29,4 +29,4 @@ def text(example: Example, tokenizer: PreTrainedTokenizerBase, *, end: bool = Tr
     ids = np.array([*before, *codec.text(example["text"]), *after], dtype=np.int32)
     weights = np.ones(len(ids), dtype=np.float32)
     weights[: max(1, len(before))] = 0
-    return Sequence(ids, weights)
+    return TokenSequence(ids, weights)

@@ -7,10 +7,10 @@ from collections.abc import Sequence as Several
 
 import numpy as np
 
-from luthier.contracts.batch import Row, Sequence
+from luthier.contracts.batch import Row, TokenSequence
 
 
-def together(sequences: Several[Sequence], values: Mapping[str, float] | None = None) -> Row:
+def row_with_shared_prefix(sequences: Several[TokenSequence], values: Mapping[str, float] | None = None) -> Row:
     """A row whose sequences share what they begin with, such as the prompt of several answers.
 
     They share at most what comes before the token from which the first trained one is predicted: that token is where

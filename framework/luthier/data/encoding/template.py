@@ -10,7 +10,7 @@ from typing import Any, cast
 from jinja2.exceptions import SecurityError, TemplateError
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from luthier.data.encoding.template_check import vet
+from luthier.data.encoding.template_check import check_template
 from luthier.errors import DataError, Refused
 
 _MARKS = re.compile(r"\{%-?\s*generation\b")
@@ -29,7 +29,7 @@ class Template:
     def __init__(self, source: str, name: str, variables: dict[str, Any]) -> None:
         self.source, self.name, self._variables = source, name, variables
         self.has_marks = bool(_MARKS.search(source))
-        vet(source, name)
+        check_template(source, name)
 
     def render(self, messages: Sequence[Message], tools: Any = None, *, answer: bool = False, where: str = "") -> str:
         """The text of the messages; with `answer`, up to where the next answer begins."""

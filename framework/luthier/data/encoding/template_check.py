@@ -23,7 +23,7 @@ _LONGEST = 1_000_000  # characters of a template
 _PATIENCE = 30  # seconds of wall time, for a machine that is busy with other things
 
 
-def vet(source: str, name: str, *, given: Sequence[Mapping[str, Any]] | None = None) -> None:
+def check_template(source: str, name: str, *, given: Sequence[Mapping[str, Any]] | None = None) -> None:
     """Refuse a template that takes more than 2 s of processor time or 512 MB, or that reaches out of the sandbox.
 
     The sandbox stops a template from calling code, not from looping. Each template is tried once, on conversations
@@ -39,7 +39,7 @@ def vet(source: str, name: str, *, given: Sequence[Mapping[str, Any]] | None = N
             hint="Write a shorter one." if given else "Choose model.chat_template=chatml.",
         )
     tried = json.dumps([source, given]) if given else source
-    verdict = cache.folder("templates") / hashlib.sha256(tried.encode("utf-8", "surrogatepass")).hexdigest()
+    verdict = cache.cache_folder("templates") / hashlib.sha256(tried.encode("utf-8", "surrogatepass")).hexdigest()
     if verdict.exists():
         return
     complaint = _try(source, given)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further, kind, text
+from luthier.data.formats.fields import further_fields, kind, text_field
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ class Alpaca:
         return "`instruction` and `output` stand side by side" if {"instruction", "output"} <= row.keys() else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
-        question = text(row, "instruction")
-        if row.get("input") is not None and (more := text(row, "input", blank=True)).strip():
+        question = text_field(row, "instruction")
+        if row.get("input") is not None and (more := text_field(row, "input", blank=True)).strip():
             question = f"{question}\n\n{more}"
         turns = [{"role": "system", "content": row["system"]}] if row.get("system") else []
         for pair in _pairs(row.get("history") or []):
             turns += [{"role": role, "content": said} for role, said in zip(("user", "assistant"), pair, strict=True)]
-        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text(row, "output")}]
-        example = further(row, ("instruction", "input", "output", "system", "history"), counts)
+        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text_field(row, "output")}]
+        example = further_fields(row, ("instruction", "input", "output", "system", "history"), counts)
         example["messages"] = conversation(turns, counts, at="history, instruction and output")
         return example
 

@@ -12,7 +12,7 @@ from luthier.errors import DataError
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
-    from luthier.data.formats import Format
+    from luthier.data.formats.format import Format
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import Message, conversation
-from luthier.data.formats.fields import further, kind
+from luthier.data.formats.fields import further_fields, kind
 from luthier.data.formats.reserved import count_reserved
 from luthier.data.formats.tools import tools
 from luthier.errors import DataError
@@ -17,7 +17,7 @@ from luthier.errors import DataError
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
 
-VERSION = "bedrock-conversation-2024"
+BEDROCK_VERSION = "bedrock-conversation-2024"
 MEDIA = ("image", "video", "document", "audio")
 
 
@@ -46,9 +46,9 @@ class BedrockConversation:
         return f"`schemaVersion` is {version}" if isinstance(version, str) and version.startswith("bedrock-") else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
-        if row.get("schemaVersion") != VERSION:
-            raise DataError(f"`schemaVersion` is {row.get('schemaVersion')!r}, where {VERSION!r} is expected.")
-        example = further(row, ("schemaVersion", "system", "messages", "toolConfig"), counts)
+        if row.get("schemaVersion") != BEDROCK_VERSION:
+            raise DataError(f"`schemaVersion` is {row.get('schemaVersion')!r}, where {BEDROCK_VERSION!r} is expected.")
+        example = further_fields(row, ("schemaVersion", "system", "messages", "toolConfig"), counts)
         system = [{"role": "system", "content": _text(block, "system")} for block in _list(row.get("system"), "system")]
         turns = [
             made

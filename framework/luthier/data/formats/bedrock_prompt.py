@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import text
+from luthier.data.formats.fields import text_field
 from luthier.data.formats.reserved import count_reserved
 from luthier.errors import DataError
 
@@ -39,9 +39,9 @@ class BedrockPrompt:
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         if other := [key for key in row if key not in FIELDS]:
             raise DataError(f"The row has the field {other[0]!r}, which Bedrock does not take.")
-        turns = [{"role": "system", "content": text(row, "system")}] if row.get("system") else []
-        turns += [{"role": "user", "content": text(row, "prompt")}]
-        turns += [{"role": "assistant", "content": text(row, "completion")}]
+        turns = [{"role": "system", "content": text_field(row, "system")}] if row.get("system") else []
+        turns += [{"role": "user", "content": text_field(row, "prompt")}]
+        turns += [{"role": "assistant", "content": text_field(row, "completion")}]
         messages = conversation(turns, counts)
         count_reserved(messages, counts)
         return {"messages": messages}

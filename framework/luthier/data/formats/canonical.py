@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further, text
+from luthier.data.formats.fields import further_fields, text_field
 from luthier.data.formats.tools import tools
 from luthier.errors import DataError
 
@@ -38,11 +38,11 @@ class Canonical:
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         if not row.keys() & {"messages", "text"}:
             raise DataError(f"The row has the keys {', '.join(row)}, where {self.expects} are expected.")
-        example = further(row, OWN, counts)
+        example = further_fields(row, OWN, counts)
         for key in ("messages", "chosen", "rejected"):
             if key in row:
                 example[key] = conversation(row[key], Counter() if key != "messages" else counts, at=key)
         if ("chosen" in row) != ("rejected" in row):
             raise DataError("The row has only one of `chosen` and `rejected`.")
-        example.update({key: text(row, key) for key in ("text", "label") if key in row})
+        example.update({key: text_field(row, key) for key in ("text", "label") if key in row})
         return {**example, "tools": tools(row["tools"])} if row.get("tools") else example

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.fields import further, kind, text
+from luthier.data.formats.fields import further_fields, kind, text_field
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
 
 
-def asked(instruction: str, said: str) -> str:
+def classification_question(instruction: str, said: str) -> str:
     """The user's turn: the text in place of `{text}`, or after the instruction and a blank line."""
     if "{text}" in instruction:
         return instruction.replace("{text}", said)
@@ -23,7 +23,10 @@ def asked(instruction: str, said: str) -> str:
 
 def labelled(example: Example, instruction: str, said: str, label: str) -> Example:
     """The example with its text, its label, and the conversation in which the assistant answers with the label."""
-    messages = [{"role": "user", "content": asked(instruction, said)}, {"role": "assistant", "content": label}]
+    messages = [
+        {"role": "user", "content": classification_question(instruction, said)},
+        {"role": "assistant", "content": label},
+    ]
     return {**example, "messages": messages, "text": said, "label": label}
 
 
@@ -60,8 +63,8 @@ class Classification:
         return f"`{self.text}` holds text and `{self.label}` a class" if fits else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
-        example = further(row, (self.text, self.label), counts)
-        return labelled(example, self.instruction, text(row, self.text), self._named(row))
+        example = further_fields(row, (self.text, self.label), counts)
+        return labelled(example, self.instruction, text_field(row, self.text), self._named(row))
 
     def _named(self, row: dict[str, Any]) -> str:
         label = row.get(self.label)

@@ -22,7 +22,7 @@ from luthier.data.formats.text import Text
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
-    from luthier.data.formats import Format
+    from luthier.data.formats.format import Format
 
 
 class Detectable(Protocol):

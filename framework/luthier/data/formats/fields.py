@@ -22,7 +22,7 @@ def kind(value: Any) -> str:
     return f"a list of {len(value)}" if isinstance(value, (list, tuple)) else "an object"
 
 
-def text(row: dict[str, Any], key: str, *, blank: bool = False) -> str:
+def text_field(row: dict[str, Any], key: str, *, blank: bool = False) -> str:
     """The text in a field; DataError if it is missing, no text, or blank where that is not allowed."""
     if key not in row:
         raise DataError(f"The row has no `{key}`.")
@@ -32,7 +32,7 @@ def text(row: dict[str, Any], key: str, *, blank: bool = False) -> str:
     return value
 
 
-def number(row: dict[str, Any], key: str) -> float:
+def number_field(row: dict[str, Any], key: str) -> float:
     """The finite number in a field, also written as text; DataError if it is none."""
     value = row.get(key)
     try:
@@ -46,7 +46,7 @@ def number(row: dict[str, Any], key: str) -> float:
     return found
 
 
-def further(row: dict[str, Any], used: Iterable[str], counts: Counter[str]) -> dict[str, Any]:
+def further_fields(row: dict[str, Any], used: Iterable[str], counts: Counter[str]) -> dict[str, Any]:
     """The columns that a format does not use, to be kept under their own names.
 
     A column whose name means something else in an Example is left out, and counted as `column_left_out_<name>`.

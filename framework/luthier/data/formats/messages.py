@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further
+from luthier.data.formats.fields import further_fields
 from luthier.data.formats.tools import tools
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Messages:
         return ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
-        example = further(row, ("messages", "tools", "parallel_tool_calls"), counts)
+        example = further_fields(row, ("messages", "tools", "parallel_tool_calls"), counts)
         example["messages"] = conversation(row.get("messages"), counts, answered=self.answered)
         if row.get("tools"):
             example["tools"] = tools(row["tools"])

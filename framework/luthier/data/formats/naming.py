@@ -10,7 +10,7 @@ from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
-    from luthier.data.formats import Format
+    from luthier.data.formats.format import Format
 
 FORMATS: dict[str, Format] = {known.name: known for known in (Auto(), *KNOWN)}
 

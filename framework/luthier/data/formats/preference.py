@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import Message, conversation
-from luthier.data.formats.fields import further
+from luthier.data.formats.fields import further_fields
 from luthier.data.formats.preference_layouts import LAYOUTS, Layout
 from luthier.data.formats.tools import tools
 from luthier.errors import DataError
@@ -48,7 +48,7 @@ class Preference:
         if layout is None:
             raise DataError(f"The row has the keys {', '.join(row)}, where {self.expects} are expected.")
         prompt, chosen, rejected = layout.read(row)
-        example = further(row, (*layout.uses, "tools"), counts)
+        example = further_fields(row, (*layout.uses, "tools"), counts)
         example["messages"] = conversation(prompt, counts, at="the prompt", answered=False)
         for key, answer in (("chosen", chosen), ("rejected", rejected)):
             example[key] = _continuation(example["messages"], answer, key, counts)

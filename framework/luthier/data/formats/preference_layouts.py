@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from luthier.data.formats.conversation import Message
-from luthier.data.formats.fields import kind, text
+from luthier.data.formats.fields import kind, text_field
 from luthier.data.formats.sharegpt import turn_in_openai_form
 from luthier.errors import DataError
 
@@ -39,7 +39,7 @@ def _turns(row: Row, key: str, role: str) -> list[Message]:
             turn_in_openai_form(turn, f"{key}[{i}]") if isinstance(turn, dict) and "from" in turn else turn
             for i, turn in enumerate(value)
         ]
-    return [{"role": role, "content": text(row, key)}]
+    return [{"role": role, "content": text_field(row, key)}]
 
 
 def _question(row: Row) -> str | None:
@@ -73,7 +73,7 @@ def _implicit(row: Row) -> Pair:
 
 
 def _marked(row: Row) -> Pair:
-    return _parted(_by_marks(text(row, "chosen"), "chosen"), _by_marks(text(row, "rejected"), "rejected"))
+    return _parted(_by_marks(text_field(row, "chosen"), "chosen"), _by_marks(text_field(row, "rejected"), "rejected"))
 
 
 def _by_marks(said: str, key: str) -> list[Message]:

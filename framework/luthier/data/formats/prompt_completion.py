@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further, text
+from luthier.data.formats.fields import further_fields, text_field
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -36,10 +36,10 @@ class PromptCompletion:
         return "`prompt` and `completion` stand side by side" if {"prompt", "completion"} <= row.keys() else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
-        example = further(row, ("prompt", "completion", "system"), counts)
+        example = further_fields(row, ("prompt", "completion", "system"), counts)
         turns = [{"role": "system", "content": row["system"]}] if row.get("system") else []
         for key, role in (("prompt", "user"), ("completion", "assistant")):
             given = row.get(key)
-            turns += given if isinstance(given, list) else [{"role": role, "content": text(row, key)}]
+            turns += given if isinstance(given, list) else [{"role": role, "content": text_field(row, key)}]
         example["messages"] = conversation(turns, counts, at="prompt and completion")
         return example

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.classification import labelled
-from luthier.data.formats.fields import further, number, text
+from luthier.data.formats.fields import further_fields, number_field, text_field
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Rated:
         return f"`{self.text}` holds text and `{self.rating}` a number" if fits and self.intervals else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
-        said, rating = text(row, self.text), number(row, self.rating)
-        example = further(row, (self.text,), counts)
+        said, rating = text_field(row, self.text), number_field(row, self.rating)
+        example = further_fields(row, (self.text,), counts)
         for label, (low, high) in self._pairs():
             if (low is None or low <= rating) and (high is None or rating < high):
                 return labelled({**example, self.rating: rating}, self.instruction, said, label)

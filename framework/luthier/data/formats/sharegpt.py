@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further, kind
+from luthier.data.formats.fields import further_fields, kind
 from luthier.data.formats.tools import tools
 from luthier.errors import DataError
 
@@ -60,7 +60,7 @@ class ShareGPT:
         turns = row.get("conversations")
         if not isinstance(turns, (list, tuple)):
             raise DataError(f"`conversations` is {kind(turns)}, where a list of turns is expected.")
-        example = further(row, ("conversations", "system", "tools"), counts)
+        example = further_fields(row, ("conversations", "system", "tools"), counts)
         system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
         messages = [*system, *(turn_in_openai_form(turn, f"conversations[{i}]") for i, turn in enumerate(turns))]
         example["messages"] = conversation(messages, counts, at="conversations", answered=self.answered)

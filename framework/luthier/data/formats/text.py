@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.fields import further, text
+from luthier.data.formats.fields import further_fields, text_field
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -34,4 +34,4 @@ class Text:
         return "`text` holds text" if isinstance(row.get("text"), str) and not row.keys() & CLASSES else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
-        return {**further(row, ("text",), counts), "text": text(row, "text")}
+        return {**further_fields(row, ("text",), counts), "text": text_field(row, "text")}

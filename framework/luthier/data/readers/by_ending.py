@@ -16,7 +16,7 @@ from luthier.data.readers.plain_text import PlainText
 from luthier.data.records import Record
 from luthier.errors import DataError
 
-TABLES: dict[str, tuple[str, Reader]] = {
+TABLE_ENDINGS: dict[str, tuple[str, Reader]] = {
     ".jsonl": ("jsonl", JsonLines()),
     ".ndjson": ("jsonl", JsonLines()),
     ".json": ("json", JsonDocument()),
@@ -27,10 +27,10 @@ TABLES: dict[str, tuple[str, Reader]] = {
 TEXTS: dict[str, tuple[str, Reader]] = {ending: ("text", PlainText()) for ending in (".txt", ".md", ".rst", ".text")}
 
 
-def reader_of(path: Path) -> tuple[str, Reader] | None:
+def reader_for(path: Path) -> tuple[str, Reader] | None:
     """The `data` answer and the reader for a file of this name (.gz and .zst aside), None if it is none of ours."""
     plain = path.with_suffix("") if path.suffix.lower() in {".gz", ".zst"} else path
-    return (TABLES | TEXTS).get(plain.suffix.lower())
+    return (TABLE_ENDINGS | TEXTS).get(plain.suffix.lower())
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ByEnding:
     glob: str = "**/*"
 
     def files(self, path: Path) -> list[Path]:
-        if reader_of(path) and not path.is_dir():
+        if reader_for(path) and not path.is_dir():
             return one_file(path)
         if not path.is_dir():
             raise DataError(
@@ -57,17 +57,17 @@ class ByEnding:
             for file in sorted(path.glob(self.glob))
             if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
-        known = {file: found[0] for file in visible if (found := reader_of(file))}
+        known = {file: found[0] for file in visible if (found := reader_for(file))}
         chosen = [file for file in known if known[file] != "text"] or list(known)
         if not chosen:
             raise DataError(
                 f"The folder {path} holds no file to read: {len(visible)} files match {self.glob!r}.",
                 where=str(path),
-                hint=f"These endings are known: {', '.join([*TABLES, *TEXTS])}, and .gz or .zst behind them.",
+                hint=f"These endings are known: {', '.join([*TABLE_ENDINGS, *TEXTS])}, and .gz or .zst behind them.",
             )
         return chosen
 
     def records(self, path: Path, name: str) -> Iterator[Record]:
-        found = reader_of(path)
+        found = reader_for(path)
         assert found is not None  # `files` gave the path
         return found[1].records(path, name)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.data.formats import Format
 from luthier.data.formats.auto import Auto
+from luthier.data.formats.format import Format
 from luthier.data.readers import Reader
 from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HELD_OUT_FIRST, NAMES, ByHash, Splits
-from luthier.fetch.packages import digest
+from luthier.data.splits import HELD_OUT_FIRST, NAMES, HashSplits, Splits
+from luthier.fetch.packages import sha256_of_file
 
 
 @dataclass(kw_only=True)
@@ -30,7 +30,7 @@ class Files(RecordsSource):
     file: str
     reader: Reader = field(default_factory=ByEnding)
     format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=ByHash)
+    splits: Splits = field(default_factory=HashSplits)
     rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
@@ -53,17 +53,18 @@ class Files(RecordsSource):
                 yield record
 
     def files_now(self) -> Any:
-        return [[str(path.absolute()), split, *stamp(path)] for path, split in self.files()]
+        return [[str(path.absolute()), split, *file_state(path)] for path, split in self.files()]
 
     def origin(self) -> dict[str, Any]:
         return {
             "files": [
-                {"name": str(path), "sha256": digest(path), "bytes": path.stat().st_size} for path, _ in self.files()
+                {"name": str(path), "sha256": sha256_of_file(path), "bytes": path.stat().st_size}
+                for path, _ in self.files()
             ]
         }
 
 
-def stamp(path: Path) -> tuple[int, int]:
+def file_state(path: Path) -> tuple[int, int]:
     """The size of a file and the time of its last change, in nanoseconds."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns

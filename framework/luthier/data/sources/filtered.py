@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.data.filters import Filter
 from luthier.data.records import Tally
-from luthier.data.state import Stateful, state_of
+from luthier.data.state import Stateful, source_state
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Filtered:
     def state(self) -> Any:
         """The states of the source and of what filters read; None where one cannot be told."""
         reading = [self.source, *(each for each in self.filters.values() if isinstance(each, Stateful))]
-        states = [state_of(part) for part in reading]
+        states = [source_state(part) for part in reading]
         return None if None in states else states
 
     def quarantine_into(self, folder: Path) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.data.formats import Format
 from luthier.data.formats.auto import Auto
+from luthier.data.formats.format import Format
 from luthier.data.readers.characters import bad_character
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HELD_OUT_FIRST, NAMES, ByHash, Splits
+from luthier.data.splits import HELD_OUT_FIRST, NAMES, HashSplits, Splits
 from luthier.errors import DataError, ResourceError
 from luthier.fetch import cache
 
@@ -31,7 +31,7 @@ class Hub(RecordsSource):
     subset: str | None = None
     split: str | None = None
     format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=ByHash)
+    splits: Splits = field(default_factory=HashSplits)
     rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
@@ -72,7 +72,7 @@ class Hub(RecordsSource):
                 split=self.split,
                 revision=self.revision,
                 streaming=False,
-                cache_dir=str(cache.folder("hub")),
+                cache_dir=str(cache.cache_folder("hub")),
             )
         except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError, ConnectionError) as error:
             raise ResourceError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from luthier.data.examples import content_key
 from luthier.data.records import Tally
-from luthier.data.state import state_of
+from luthier.data.state import source_state
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
@@ -87,7 +87,7 @@ class Mixture:
 
     def state(self) -> Any:
         """The states of the sources; None where one has none."""
-        each = {name: state_of(source) for name, source in self.sources.items()}
+        each = {name: source_state(source) for name, source in self.sources.items()}
         return None if None in each.values() else each
 
     def quarantine_into(self, folder: Path) -> None:

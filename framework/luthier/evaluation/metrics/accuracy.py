@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, means, ratio
+from luthier.evaluation.bootstrap import Floats, ratio, row_means
 from luthier.evaluation.metrics.metric import Attempt
 
 
@@ -16,7 +16,7 @@ class Accuracy:
     better = "higher"
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
-        return means(np.array([a.output.strip() == a.reference.strip() for a in attempts], dtype=np.float64))
+        return row_means(np.array([a.output.strip() == a.reference.strip() for a in attempts], dtype=np.float64))
 
     def reduce(self, totals: Floats) -> Floats:
         return ratio(totals)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, means, ratio
+from luthier.evaluation.bootstrap import Floats, ratio, row_means
 from luthier.evaluation.metrics.metric import Attempt
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -26,16 +26,16 @@ class ExactMatch:
     better = "higher"
 
     def __init__(self, *, normalise: bool = True) -> None:
-        self.form = normalised if normalise else str.strip
+        self.form = normalised_text if normalise else str.strip
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
-        return means(np.array([self.form(a.output) == self.form(a.reference) for a in attempts], dtype=np.float64))
+        return row_means(np.array([self.form(a.output) == self.form(a.reference) for a in attempts], dtype=np.float64))
 
     def reduce(self, totals: Floats) -> Floats:
         return ratio(totals)
 
 
-def normalised(text: str) -> str:
+def normalised_text(text: str) -> str:
     """Lower case, without punctuation, articles and runs of white space."""
     plain = unicodedata.normalize("NFKC", text).lower().translate(_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", plain).split())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, means, ratio
+from luthier.evaluation.bootstrap import Floats, ratio, row_means
 from luthier.evaluation.metrics.metric import Attempt
 
 _WORD = re.compile(r"[^\W_]+")
@@ -23,7 +23,7 @@ class RougeL:
     better = "higher"
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
-        return means(np.array([_f1(_words(a.output), _words(a.reference)) for a in attempts], dtype=np.float64))
+        return row_means(np.array([_f1(_words(a.output), _words(a.reference)) for a in attempts], dtype=np.float64))
 
     def reduce(self, totals: Floats) -> Floats:
         return ratio(totals)

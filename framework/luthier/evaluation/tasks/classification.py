@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from luthier.contracts.predictor import Predictor
 from luthier.errors import DataError
 from luthier.evaluation.metrics.metric import Metric
-from luthier.evaluation.questions import Turn
+from luthier.evaluation.questions import Question
 from luthier.evaluation.tasks.task import Attempts
 
 
@@ -29,18 +29,18 @@ class Classification:
     ) -> None:
         self.metrics, self.labels, self.most_labels = metrics, labels, most_labels
 
-    def __call__(self, subject: Predictor, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+    def __call__(self, subject: Predictor, turns: Sequence[Question], known: Sequence[Question]) -> Attempts:
         labels = self._labels(known)
         chosen = [labels[index] for index in self.scores(subject, turns, labels).argmax(1)]
         return Attempts(
             [turn.attempt(label) for turn, label in zip(turns, chosen, strict=True)], {"labels": len(labels)}
         )
 
-    def scores(self, subject: Predictor, turns: Sequence[Turn], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
+    def scores(self, subject: Predictor, turns: Sequence[Question], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
         """What the answers are chosen by, the largest of each turn, [turns, labels]."""
         return subject.score_labels([turn.conversation for turn in turns], labels)
 
-    def _labels(self, known: Sequence[Turn]) -> list[str]:
+    def _labels(self, known: Sequence[Question]) -> list[str]:
         answers = {turn.reference: turn.where for turn in reversed(known)}
         if self.labels is None:
             if len(answers) > self.most_labels:

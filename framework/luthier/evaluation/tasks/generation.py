@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from luthier.contracts.predictor import Predictor
 from luthier.contracts.sampling import Sampling
 from luthier.evaluation.metrics.metric import Metric
-from luthier.evaluation.questions import Turn
+from luthier.evaluation.questions import Question
 from luthier.evaluation.tasks.task import Attempts
 
 
@@ -19,7 +19,7 @@ class Generation:
     def __init__(self, *, metrics: Mapping[str, Metric], max_new_tokens: int = 256) -> None:
         self.metrics, self.max_new_tokens = metrics, max_new_tokens
 
-    def __call__(self, subject: Predictor, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+    def __call__(self, subject: Predictor, turns: Sequence[Question], known: Sequence[Question]) -> Attempts:
         greedy = Sampling(max_new_tokens=self.max_new_tokens, temperature=0.0)
         answers = subject.answers([turn.conversation for turn in turns], greedy)
         made = [turn.attempt(answer.text.strip()) for turn, answer in zip(turns, answers, strict=True)]

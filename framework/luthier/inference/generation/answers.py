@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data import encoding as encode
 from luthier.errors import DataError
-from luthier.inference.generation.answering import Answering
-from luthier.inference.generation.kv_cache import cache_for
-from luthier.inference.generation.stops import cut, stop_tokens
-from luthier.models.lm_head import bare, virtual_tokens
+from luthier.inference.generation.answering import AnsweringNetwork
+from luthier.inference.generation.kv_cache import kv_cache_for
+from luthier.inference.generation.stops import cut_at_stop, stop_tokens
+from luthier.models.lm_head import unwrapped, virtual_token_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -43,13 +43,13 @@ def generate(
     longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all. A network
     that is `Answering` does it in its own way, and nobody hears it.
     """
-    if isinstance(network, Answering):
+    if isinstance(network, AnsweringNetwork):
         return network.write_answers(conversations, settings or Sampling())
-    prompts = [encode.context({"messages": list(conversation)}, tokenizer) for conversation in conversations]
-    return answered(network, tokenizer, prompts, settings, heard=heard)
+    prompts = [encode.encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
+    return generate_from_tokens(network, tokenizer, prompts, settings, heard=heard)
 
 
-def answered(
+def generate_from_tokens(
     network: nn.Module,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[NDArray[np.int32]],
@@ -60,7 +60,7 @@ def answered(
 ) -> list[Answer]:
     """The same for prompts as token ids; `numbers` are what chance knows each prompt by, its place by default."""
     settings = settings or Sampling()
-    longest = tokenizer.model_max_length - virtual_tokens(network)
+    longest = tokenizer.model_max_length - virtual_token_count(network)
     for number, prompt in enumerate(prompts):
         if len(prompt) >= longest:
             raise DataError(
@@ -103,9 +103,9 @@ class Writer:
     ) -> None:
         self.network, self.tokenizer, self.settings, self.heard = network, tokenizer, settings, heard
         self.numbers = numbers
-        self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_tokens(network)
+        self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_token_count(network)
         self.device = next(network.parameters()).device
-        self.takes_positions = "position_ids" in inspect.signature(bare(network).forward).parameters
+        self.takes_positions = "position_ids" in inspect.signature(unwrapped(network).forward).parameters
 
     def write(self, batch: Sequence[int], prompts: Sequence[NDArray[np.int32]], answers: list[Answer]) -> None:
         """Fill in the answers to the prompts of those numbers."""
@@ -118,7 +118,7 @@ class Writer:
         room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
 
         ids, mask = self._left_padded([prompts[number] for number in batch], longest + max(room))
-        cache = cache_for(self.network, self.virtual + longest + max(room))
+        cache = kv_cache_for(self.network, self.virtual + longest + max(room))
         logits = self._forward(ids, mask[:, :longest], cache)
         if samples > 1:
             cache.batch_repeat_interleave(samples)
@@ -174,7 +174,7 @@ class Writer:
         over = stopped or len(answer.ids) == room
         if over or self.settings.stop:
             text = str(self.tokenizer.decode(answer.ids[: len(answer.ids) - stopped], skip_special_tokens=True))
-            before = cut(text, self.settings.stop)
+            before = cut_at_stop(text, self.settings.stop)
             answer.text = text if before is None else before
             stopped, over = stopped or before is not None, over or before is not None
         answer.finish = "stop" if stopped else "length"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
@@ -50,9 +50,9 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         return self.keys, self.values
 
 
-def cache_for(network: nn.Module, room: int) -> Any:
+def kv_cache_for(network: nn.Module, room: int) -> Any:
     """What a network keeps of `room` tokens a row: the cache that it makes by its own `new_cache`, or a roomy one."""
-    inner: Any = bare(network)
+    inner: Any = unwrapped(network)
     made = getattr(inner, "new_cache", None)
     return made(room) if made is not None else roomy_cache(inner.config.get_text_config(), room)
 

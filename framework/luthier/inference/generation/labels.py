@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts.batch import Sequence as Tokens
+from luthier.contracts.batch import TokenSequence
 from luthier.data import encoding as encode
 from luthier.inference import log_probabilities as scoring
-from luthier.inference.generation.answering import Answering
+from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.models import attention
-from luthier.models.lm_head import bare, find_head, last_hidden_state, virtual_tokens
+from luthier.models.lm_head import find_lm_head, last_hidden_state, unwrapped, virtual_token_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BATCH = 4096
 """Tokens of one forward pass; a single conversation with its labels may have more."""
 
-MASKED = {attention.NAME, "sdpa", "eager"}
+MASKED = {attention.PACKED_ATTENTION, "sdpa", "eager"}
 """Attention implementations that take any mask."""
 
 
@@ -43,7 +43,7 @@ def score_labels(
     another is not taken for it. Labels stand side by side behind their conversation, each blind to the others;
     where the network's attention cannot be masked so, every pair is read by itself, with the same result.
     """
-    if isinstance(network, Answering):
+    if isinstance(network, AnsweringNetwork):
         return network.judge_labels(conversations, labels)
     trees = [Tree([_continued(conversation, label, tokenizer) for label in labels]) for conversation in conversations]
     if not can_branch(network, max((len(tree) for tree in trees), default=0)):
@@ -51,7 +51,7 @@ def score_labels(
         sums = [logprobs[sequence.weights > 0].sum() for logprobs, sequence in _scored(network, sequences)]
         return np.array(sums, dtype=np.float32).reshape(len(trees), len(labels))
     scores = np.zeros((len(trees), len(labels)), dtype=np.float32)
-    head = find_head(network) if trees else None
+    head = find_lm_head(network) if trees else None
     for batch in _batches(trees):
         assert head is not None
         members = [trees[number] for number in batch]
@@ -67,11 +67,11 @@ def score_labels(
 
 def can_branch(network: nn.Module, length: int) -> bool:
     """Whether the network's layers see exactly what a mask shows them, over so many tokens."""
-    config: Any = bare(network).config.get_text_config()  # type: ignore[operator, union-attr]
-    window, before = getattr(config, "sliding_window", None), virtual_tokens(network)
+    config: Any = unwrapped(network).config.get_text_config()  # type: ignore[operator, union-attr]
+    window, before = getattr(config, "sliding_window", None), virtual_token_count(network)
     return (
         config._attn_implementation in MASKED
-        and "position_ids" in inspect.signature(bare(network).forward).parameters
+        and "position_ids" in inspect.signature(unwrapped(network).forward).parameters
         and set(getattr(config, "layer_types", None) or ()) <= attention.KNOWN_LAYERS
         and (window is None or before + length <= window)
     )
@@ -81,7 +81,7 @@ def can_branch(network: nn.Module, length: int) -> bool:
 class Tree:
     """A conversation and its labels as one row: what they share, then what is left of each label but its last token."""
 
-    branches: Sequence[Tokens]
+    branches: Sequence[TokenSequence]
 
     @cached_property
     def shared(self) -> int:
@@ -136,15 +136,17 @@ class Tree:
         return torch.tensor([token for _, _, token in self.scored])
 
 
-def _continued(conversation: Sequence[dict[str, Any]], label: str, tokenizer: PreTrainedTokenizerBase) -> Tokens:
+def _continued(conversation: Sequence[dict[str, Any]], label: str, tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
     """The conversation with the label as its next turn, up to the end of that turn."""
     turn = [{"role": "assistant", "content": label}]
-    whole = encode.continuation({"messages": list(conversation), "label": turn}, "label", tokenizer)
+    whole = encode.encode_continuation({"messages": list(conversation), "label": turn}, "label", tokenizer)
     end = int(np.flatnonzero(whole.weights)[-1]) + 1
-    return Tokens(whole.ids[:end], whole.weights[:end])
+    return TokenSequence(whole.ids[:end], whole.weights[:end])
 
 
-def _scored(network: nn.Module, sequences: Sequence[Tokens]) -> Iterator[tuple[NDArray[np.float32], Tokens]]:
+def _scored(
+    network: nn.Module, sequences: Sequence[TokenSequence]
+) -> Iterator[tuple[NDArray[np.float32], TokenSequence]]:
     yield from zip(scoring.log_probs(network, sequences), sequences, strict=True)
 
 
@@ -168,7 +170,7 @@ def _inputs(network: nn.Module, trees: Sequence[Tree]) -> dict[str, Any]:
     member = torch.from_numpy(membership).to(parameter.device)
     mine = (member[:, None, :] == 0) | (member[:, None, :] == member[:, :, None])
     mask: Tensor = (mine & torch.ones_like(mine[0]).tril()).unsqueeze(1)
-    if bare(network).config.get_text_config()._attn_implementation == "eager":  # type: ignore[operator, union-attr]
+    if unwrapped(network).config.get_text_config()._attn_implementation == "eager":  # type: ignore[operator, union-attr]
         mask = torch.zeros_like(mask, dtype=parameter.dtype).masked_fill(~mask, torch.finfo(parameter.dtype).min)
     return {
         "input_ids": torch.from_numpy(ids).to(parameter.device),

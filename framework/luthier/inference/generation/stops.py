@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from luthier.data import encoding as encode
-from luthier.models.lm_head import bare
+from luthier.models.lm_head import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def stop_tokens(network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """The ids that end an answer: the tokenizer's EOS, what generation_config.json says, the template's end of turn."""
-    settings: Any = getattr(bare(network), "generation_config", None)
+    settings: Any = getattr(unwrapped(network), "generation_config", None)
     stated = getattr(settings, "eos_token_id", None)
     found = {tokenizer.eos_token_id, *(stated if isinstance(stated, list) else [stated]), end_of_turn(tokenizer)}
     return frozenset(token for token in found if isinstance(token, int))
@@ -24,13 +24,13 @@ def stop_tokens(network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> froze
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The special token that the chat template puts behind an answer, if it does; DataError without a template."""
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    sequence = encode.conversation({"messages": turns}, tokenizer)
+    sequence = encode.encode_conversation({"messages": turns}, tokenizer)
     last = int(sequence.ids[sequence.weights > 0][-1])
     token = tokenizer.added_tokens_decoder.get(last)
     return last if token is not None and token.special else None
 
 
-def cut(text: str, stops: tuple[str, ...]) -> str | None:
+def cut_at_stop(text: str, stops: tuple[str, ...]) -> str | None:
     """The text before the first of the stops in it; None if there is none."""
     places = [place for place in map(text.find, stops) if place >= 0]
     return text[: min(places)] if places else None

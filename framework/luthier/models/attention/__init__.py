@@ -7,12 +7,23 @@ SDPA otherwise, for instance while it generates with a cache.
 
 from __future__ import annotations
 
-from luthier.models.attention.inputs import KNOWN_LAYERS, NAME, network_inputs
-from luthier.models.attention.kernels import Layer, blockwise, choose, per_sequence, varlen
+from luthier.models.attention.inputs import KNOWN_LAYERS, PACKED_ATTENTION, network_inputs
+from luthier.models.attention.kernels import blockwise, choose, per_sequence, varlen
 from luthier.models.attention.packed import packed_attention, register
-from luthier.models.attention.packing import Heard, Packing, Shared
+from luthier.models.attention.packing import AttentionLayer, Heard, Packing, Shared
 
 __all__ = [
-    "KNOWN_LAYERS", "NAME", "Heard", "Layer", "Packing", "Shared", "blockwise", "choose", "network_inputs",
-    "packed_attention", "per_sequence", "register", "varlen",
+    "KNOWN_LAYERS",
+    "PACKED_ATTENTION",
+    "AttentionLayer",
+    "Heard",
+    "Packing",
+    "Shared",
+    "blockwise",
+    "choose",
+    "network_inputs",
+    "packed_attention",
+    "per_sequence",
+    "register",
+    "varlen",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from luthier.contracts.batch import Batch
 from luthier.errors import RecipeError
 from luthier.models.attention.packing import Packing
 
-NAME = "luthier_packed"
+PACKED_ATTENTION = "luthier_packed"
 
 KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 """Kinds of layers whose tokens meet only in attention, over all of the past or over a window of it."""
@@ -34,7 +34,7 @@ def network_inputs(batch: Batch, config: Any) -> dict[str, Any]:
     text = config.get_text_config()
     if len(batch.boundaries) - 1 > len(batch.input_ids):
         _refuse_state(text)
-    if text._attn_implementation == NAME:
+    if text._attn_implementation == PACKED_ATTENTION:
         inputs["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device)
         inputs["packing"] = Packing(batch.boundaries, _padding(batch), batch.branches)
     elif batch.branches:

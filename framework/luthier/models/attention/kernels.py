@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor
 
 from luthier.models.attention import blocks
-from luthier.models.attention.packing import Packing, Shared
+from luthier.models.attention.packing import AttentionLayer, Packing, Shared
 
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """What one attention layer asks for, beside its queries, keys and values."""
-
-    scaling: float | None
-    dropout: float
-    window: int | None
-    softcap: float | None
-    causal: bool
-
-
-Kernel = Callable[[Tensor, Tensor, Tensor, Packing, Layer, Shared | None], Tensor]
+Kernel = Callable[[Tensor, Tensor, Tensor, Packing, AttentionLayer, Shared | None], Tensor]
 """(query [B, Hq, T, D], key and value [B, Hkv, T, D], packing, layer, shared) -> [B, T, Hq, D]"""
 
 
-def choose(device: str, dtype: torch.dtype, head_dim: int, layer: Layer, *, shared: bool = False) -> Kernel:
+def choose(device: str, dtype: torch.dtype, head_dim: int, layer: AttentionLayer, *, shared: bool = False) -> Kernel:
     """The fastest kernel that computes exactly what the layer asks for; `shared`: with something before sequences."""
     flash = device == "cuda" and dtype in (torch.float16, torch.bfloat16) and head_dim <= 256
     if flash and not layer.dropout and layer.softcap is None and layer.causal:
@@ -40,7 +27,7 @@ def choose(device: str, dtype: torch.dtype, head_dim: int, layer: Layer, *, shar
 
 
 def varlen(
-    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer, shared: Shared | None = None
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: AttentionLayer, shared: Shared | None = None
 ) -> Tensor:
     """One flash-attention call over all sequences of the batch, on CUDA (torch.nn.attention.varlen)."""
     from torch.nn.attention.varlen import varlen_attn
@@ -68,7 +55,7 @@ def _repeated(before: Tensor, own: Tensor, packing: Packing) -> Tensor:
 
 
 def blockwise(
-    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer, shared: Shared | None = None
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: AttentionLayer, shared: Shared | None = None
 ) -> Tensor:
     """Block after block through all sequences of a row, on a CPU in bfloat16, where SDPA's backward is slow."""
     assert shared is None, "blocks are planned for sequences that see their own keys alone"
@@ -77,7 +64,7 @@ def blockwise(
 
 
 def per_sequence(
-    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer, shared: Shared | None = None
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: AttentionLayer, shared: Shared | None = None
 ) -> Tensor:
     """One causal SDPA call for each sequence; padding is skipped."""
     batch, _, length, _ = query.shape
@@ -103,7 +90,7 @@ def per_sequence(
     return joined.reshape(batch, length, *joined.shape[2:])
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, layer: Layer) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, layer: AttentionLayer) -> Tensor:
     mask = _mask(query, key, layer)
     if layer.softcap is None:
         return torch.nn.functional.scaled_dot_product_attention(
@@ -113,7 +100,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, layer: Layer) -> Tensor:
     return softcapped(query, key, value, mask, layer)
 
 
-def _mask(query: Tensor, key: Tensor, layer: Layer) -> Tensor | None:
+def _mask(query: Tensor, key: Tensor, layer: AttentionLayer) -> Tensor | None:
     """What each query sees, bool [queries, keys], the last of both being the same token; None for what SDPA knows."""
     new, seen = query.shape[2], key.shape[2]
     if (layer.window is None or seen <= layer.window) and (new == seen or not layer.causal):
@@ -123,7 +110,7 @@ def _mask(query: Tensor, key: Tensor, layer: Layer) -> Tensor | None:
     return visible if layer.window is None else visible & (back.abs() < layer.window)
 
 
-def softcapped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: Layer) -> Tensor:
+def softcapped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: AttentionLayer) -> Tensor:
     """Scores pass `c · tanh(scores / c)` before the softmax (Gemma 2), which no SDPA kernel does."""
     assert layer.softcap is not None
     repeats = query.shape[1] // key.shape[1]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
-from luthier.models.attention.inputs import NAME
-from luthier.models.attention.kernels import Layer, attend, choose, softcapped
-from luthier.models.attention.packing import Packing, Shared
+from luthier.models.attention.inputs import PACKED_ATTENTION
+from luthier.models.attention.kernels import attend, choose, softcapped
+from luthier.models.attention.packing import AttentionLayer, Packing, Shared
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -30,12 +30,14 @@ def packed_attention(
 ) -> tuple[Tensor, None]:
     """The function behind "luthier_packed"; gives [B, T, Hq, D]. Stays outside whatever is compiled around it."""
     causal = bool(getattr(module, "is_causal", True)) if is_causal is None else is_causal
-    layer = Layer(scaling, dropout, sliding_window, softcap, causal)
+    layer = AttentionLayer(scaling, dropout, sliding_window, softcap, causal)
     if packing is None:
         return _plain(module, query, key, value, attention_mask, layer, unused), None
     for name in ("s_aux", "position_bias"):
         if unused.get(name) is not None:
-            raise RecipeError(f"{type(module).__name__} needs {name} in its attention, which {NAME} does not compute.")
+            raise RecipeError(
+                f"{type(module).__name__} needs {name} in its attention, which {PACKED_ATTENTION} does not compute."
+            )
     lead = packing.lead
     if key.shape[2] != query.shape[2] or packing.boundaries[-1] != query.shape[0] * (query.shape[2] - lead):
         raise RecipeError(
@@ -58,7 +60,7 @@ def packed_attention(
 
 
 def _by_kernel(
-    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: Layer, shared: Shared | None
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, layer: AttentionLayer, shared: Shared | None
 ) -> Tensor:
     kernel = choose(query.device.type, query.dtype, query.shape[-1], layer, shared=shared is not None)
     return kernel(query, key, value, packing, layer, shared)
@@ -73,7 +75,7 @@ def _given(packing: Packing, module: nn.Module, key: Tensor) -> Shared | None:
 
 
 def _plain(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: Layer, rest: Any
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: AttentionLayer, rest: Any
 ) -> Tensor:
     """What transformers' own SDPA would do, and soft caps besides."""
     if mask is not None and mask.shape == (1, 1, 1, 1) and key.shape[2] > 1:
@@ -96,5 +98,5 @@ def register() -> None:
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    AttentionInterface.register(NAME, packed_attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+    AttentionMaskInterface.register(PACKED_ATTENTION, sdpa_mask)

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from luthier.models.attention.blocks import Block, plan
 
-if TYPE_CHECKING:
-    from luthier.models.attention.kernels import Layer
+
+@dataclass(frozen=True, slots=True)
+class AttentionLayer:
+    """What one attention layer asks for, beside its queries, keys and values."""
+
+    scaling: float | None
+    dropout: float
+    window: int | None
+    softcap: float | None
+    causal: bool
+
 
 Shared = tuple[Tensor, Tensor]
 """Keys and values [B, Hkv, n, D] that each sequence of a row sees before its own."""
 
-Heard = Callable[[nn.Module, Tensor, Tensor, "Layer"], None]
+Heard = Callable[[nn.Module, Tensor, Tensor, AttentionLayer], None]
 """`heard(module, query [B, Hq, T, D], key [B, Hkv, T, D], layer)`; what it sees may be differentiated."""
 
 

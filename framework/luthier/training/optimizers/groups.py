@@ -16,14 +16,14 @@ Rate = Callable[[str], float]
 _TABLES = re.compile(r"(^|\.)(\w*embed\w*|wte|wpe|lm_head|score)(\.|$)")
 
 
-def is_table(name: str) -> bool:
+def is_embedding_table(name: str) -> bool:
     """Whether a weight of this name belongs to the embeddings or the head, whose rows are tokens."""
     return _TABLES.search(name) is not None
 
 
 def is_hidden_matrix(name: str, weight: nn.Parameter) -> bool:
     """True for the matrices inside a network; False for norms, biases, embeddings and the head."""
-    return weight.ndim == 2 and not is_table(name)
+    return weight.ndim == 2 and not is_embedding_table(name)
 
 
 def trainable(named: Named) -> list[tuple[str, nn.Parameter]]:

@@ -29,14 +29,14 @@ STDERR = 2
 
 
 @dataclass(frozen=True)
-class KeptRun:
+class CachedRun:
     """An ordinary run in `runs/<recipe>-<hash>`. Another process that carries out the same run is waited for."""
 
     composition: Composition
     overrides: tuple[str, ...]
 
     @classmethod
-    def compose(cls, composer: Composer, overrides: Sequence[str]) -> KeptRun:
+    def compose(cls, composer: Composer, overrides: Sequence[str]) -> CachedRun:
         """Check the recipe as any other; RecipeError where it says what is decided here."""
         for word in command_line.read(overrides, composer.catalog):
             if word.key in {"name", "resume"} or word.key.partition(".")[0].split("/")[0] == "hydra":
@@ -100,6 +100,6 @@ class KeptRun:
 
 
 def _intact(artifact: Path, files: dict[str, str]) -> bool:
-    from luthier.fetch.packages import digest
+    from luthier.fetch.packages import sha256_of_file
 
-    return all((artifact / name).is_file() and digest(artifact / name) == sha for name, sha in files.items())
+    return all((artifact / name).is_file() and sha256_of_file(artifact / name) == sha for name, sha in files.items())

@@ -72,9 +72,9 @@ def _hash_of_folder(folder: Path) -> str:
 
 
 def _hash_of_file(path: Path) -> str:
-    from luthier.fetch.packages import digest
+    from luthier.fetch.packages import sha256_of_file
 
-    return digest(path)
+    return sha256_of_file(path)
 
 
 def _hash(value: Any) -> str:

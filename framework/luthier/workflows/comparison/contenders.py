@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from luthier.config import command_line
 from luthier.errors import LuthierError, RecipeError
-from luthier.workflows.cached_runs.cached_run import KeptRun
+from luthier.workflows.cached_runs.cached_run import CachedRun
 
 if TYPE_CHECKING:
     from luthier.config.catalog import Catalog
@@ -24,7 +24,7 @@ class Contender:
 
     name: str
     words: list[str]
-    runs: list[KeptRun] = field(default_factory=list)
+    runs: list[CachedRun] = field(default_factory=list)
 
     @property
     def composition(self) -> Composition:
@@ -34,7 +34,7 @@ class Contender:
         """With the seeds 0, 1, … in turn; with the recipe's own where none are asked for. Errors say whose they are."""
         try:
             given: list[list[str]] = [[]] if seeds is None else [[f"seed={seed}"] for seed in range(seeds)]
-            self.runs = [KeptRun.compose(composer, [*self.words, *seed]) for seed in given]
+            self.runs = [CachedRun.compose(composer, [*self.words, *seed]) for seed in given]
         except LuthierError as error:
             error.message = f"{self.name}: {error.message}"
             raise

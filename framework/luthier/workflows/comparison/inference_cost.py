@@ -13,7 +13,7 @@ import torch
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data import encoding as encode
 from luthier.errors import DataError
-from luthier.evaluation.questions import turns
+from luthier.evaluation.questions import questions
 from luthier.training.memory import peak_bytes
 from luthier.workflows import artifact
 from luthier.workflows.finished_run import Finished
@@ -63,7 +63,7 @@ def measure(run: Path, *, plugins: Plugins, vouched: tuple[str, ...], answers: i
     """
     finished = Finished.load(run, plugins=plugins, vouched=vouched)
     examples = finished.data.examples("test") or finished.data.examples("validation")
-    asked = [example for example in examples if turns([example], finished.subject.prompt)][: answers + 1]
+    asked = [example for example in examples if questions([example], finished.subject.prompt)][: answers + 1]
     if not asked:
         raise DataError("The data holds no question to ask.", where=str(run))
     timed = [_ask(finished, example, Sampling(max_new_tokens=tokens)) for example in [asked[0], *asked]][2:]
@@ -80,7 +80,7 @@ def measure(run: Path, *, plugins: Plugins, vouched: tuple[str, ...], answers: i
         tokens_per_second=written / writing if written else None,
         memory=peak_bytes(),
         weights=sum(weight.numel() * weight.element_size() for weight in network.parameters()),
-        artifact=sum(file.stat().st_size for file in artifact.find(run).rglob("*") if file.is_file()),
+        artifact=sum(file.stat().st_size for file in artifact.find_artifact(run).rglob("*") if file.is_file()),
         device=torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else f"cpu, {torch.get_num_threads()} threads",
@@ -94,8 +94,8 @@ def _ask(finished: Finished, example: Example, sampling: Sampling) -> _Timed:
         heard.append(time.perf_counter())
 
     began = time.perf_counter()
-    (turn,) = turns([example], finished.subject.prompt)
+    (turn,) = questions([example], finished.subject.prompt)
     finished.subject.answers([turn.conversation], sampling, heard=hear)
     whole = time.perf_counter() - began
-    prompt = len(encode.context({"messages": list(turn.conversation)}, finished.subject.tokenizer))
+    prompt = len(encode.encode_prompt({"messages": list(turn.conversation)}, finished.subject.tokenizer))
     return _Timed(prompt, len(heard), heard[0] - began, heard[-1] - began, whole)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.errors import DataError, RecipeError
 from luthier.evaluation.evaluation import digest_of, digest_of_tokens
 from luthier.records.folder import RunFolder
@@ -71,7 +71,7 @@ class _Examples:
         self.data, self.evaluation = data, evaluation
 
     def lock(self) -> Lock:
-        evaluation = build(self.evaluation)
+        evaluation = instantiate(self.evaluation)
         split = "test" if self._by_split.get("test") else "validation"
         chosen = evaluation.choose(self._by_split.get(split, []))
         if not chosen:
@@ -81,6 +81,6 @@ class _Examples:
     @cached_property
     def _by_split(self) -> dict[str, list[Example]]:
         found: dict[str, list[Example]] = {}
-        for example in build(OmegaConf.create(self.data)):
+        for example in instantiate(OmegaConf.create(self.data)):
             found.setdefault(example.get("split", "train"), []).append(example)
         return found

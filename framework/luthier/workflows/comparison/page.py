@@ -53,4 +53,4 @@ def _link(run: Path, folder: Path) -> str:
 
 
 def _change(change: Score) -> str:
-    return f"{figures.signed(change.value)} ({figures.interval(change, sign=True)})"
+    return f"{figures.format_signed(change.value)} ({figures.format_interval(change, sign=True)})"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from luthier.reporting.chart import ticks
-from luthier.reporting.figures import number, title
+from luthier.reporting.figures import format_number, title
 from luthier.workflows.comparison.results import Comparison
 
 WIDTH, HEIGHT = 460, 270
@@ -96,7 +96,7 @@ def _picture(comparison: Comparison, what: str, costs: dict[str, float]) -> Pict
             name, found.against_best(name), x, middle, y(score.low), y(score.high), label_x, middle + 4, anchor
         )
         points.append(_free(point, points))
-    told = "; ".join(f"{name} {number(scores[name].value)} at {_time(cost)}" for name, cost in costs.items())
+    told = "; ".join(f"{name} {format_number(scores[name].value)} at {_time(cost)}" for name, cost in costs.items())
     return Picture(
         f"{title(found.name)} against {what}",
         what,

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.config.instantiate import build
+from luthier.config.instantiate import instantiate
 from luthier.evaluation.scores import Scores
 from luthier.records.folder import RunFolder
 from luthier.reporting.record import RunRecord
@@ -177,5 +177,5 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _reductions(config: Any) -> Mapping[str, Reduction]:
     module, _, name = str(config.method["_target_"]).rpartition(".")
-    found: Mapping[str, Reduction] = build(config.evaluation).reductions(getattr(import_module(module), name))
+    found: Mapping[str, Reduction] = instantiate(config.evaluation).reductions(getattr(import_module(module), name))
     return found

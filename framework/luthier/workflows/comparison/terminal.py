@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from luthier.reporting.figures import number, title
+from luthier.reporting.figures import format_number, title
 from luthier.reporting.story import percent
 from luthier.workflows.comparison import words as wording
 from luthier.workflows.comparison.results import Comparison
@@ -17,7 +17,7 @@ def lines(comparison: Comparison, table: Table) -> str:
     found = comparison.standings.get(comparison.terms.score)
     rows = []
     for one in comparison.finished:
-        score = number(found.scores[one.name].value) if found else "-"
+        score = format_number(found.scores[one.name].value) if found else "-"
         verdict = wording.VERDICTS[found.against_best(one.name)] if found else ""
         rows.append((one.name, score, verdict, wording.training(one), wording.answer(one), wording.forgetting(one)))
     head = ("contender", title(comparison.terms.score), "", "training", "an answer", "forgetting")

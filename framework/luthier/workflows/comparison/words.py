@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.reporting.figures import duration, interval, number, signed, size, title
+from luthier.reporting.figures import duration, format_interval, format_number, format_signed, format_size, title
 from luthier.workflows.comparison.results import Comparison, Result
 from luthier.workflows.comparison.standings import Standings
 
@@ -11,7 +11,7 @@ VERDICTS = {"best": "best", "not distinguishable": "~ best", "worse": "worse", "
 
 def quality(result: Result, found: Standings) -> str:
     score = found.scores[result.name]
-    return f"{number(score.value)} ({interval(score)})"
+    return f"{format_number(score.value)} ({format_interval(score)})"
 
 
 def training(result: Result) -> str:
@@ -21,7 +21,7 @@ def training(result: Result) -> str:
 
 def answer(result: Result) -> str:
     seconds = result.inference.get("seconds")
-    return f"{number(seconds)} s" if seconds is not None else "not known"
+    return f"{format_number(seconds)} s" if seconds is not None else "not known"
 
 
 def forgetting(result: Result) -> str:
@@ -31,7 +31,7 @@ def forgetting(result: Result) -> str:
     if (found := result.forgetting) is None:
         return "not measured"
     told = {"worse": "forgets", "better": "gains"}.get(found.verdict, "~ none")
-    return f"{told} ({signed(found.change.value)})"
+    return f"{told} ({format_signed(found.change.value)})"
 
 
 def facts(result: Result) -> dict[str, str]:
@@ -43,15 +43,15 @@ def facts(result: Result) -> dict[str, str]:
         "tokens trained on": f"{spent['tokens']:,.0f}" if spent["tokens"] is not None else "",
         "optimizer steps": f"{spent['steps']:,.0f}" if spent["steps"] is not None else "",
         "weights that move": f"{spent['trained']:,.0f}" if spent["trained"] is not None else "",
-        "memory in training": size(round(spent["peak_memory"])) if spent["peak_memory"] else "",
+        "memory in training": format_size(round(spent["peak_memory"])) if spent["peak_memory"] else "",
         "energy": f"{joules / 3600:.3g} Wh" if (joules := spent["joules"]) else "",
         "tokens of a prompt": f"{asked['prompt_tokens']:g}" if "prompt_tokens" in asked else "",
-        "first token after": f"{number(asked['first_token'])} s" if "first_token" in asked else "",
-        "an answer takes": f"{number(asked['seconds'])} s" if "seconds" in asked else "",
-        "tokens a second": number(asked["tokens_per_second"]) if asked.get("tokens_per_second") else "",
-        "memory in answering": size(asked["memory"]) if asked.get("memory") else "",
-        "weights in memory": size(asked["weights"]) if "weights" in asked else "",
-        "artifact": size(asked["artifact"]) if "artifact" in asked else "",
+        "first token after": f"{format_number(asked['first_token'])} s" if "first_token" in asked else "",
+        "an answer takes": f"{format_number(asked['seconds'])} s" if "seconds" in asked else "",
+        "tokens a second": format_number(asked["tokens_per_second"]) if asked.get("tokens_per_second") else "",
+        "memory in answering": format_size(asked["memory"]) if asked.get("memory") else "",
+        "weights in memory": format_size(asked["weights"]) if "weights" in asked else "",
+        "artifact": format_size(asked["artifact"]) if "artifact" in asked else "",
     }
     return {name: text for name, text in known.items() if text}
 
@@ -65,7 +65,8 @@ def sentences(comparison: Comparison) -> list[str]:
         ]
     best = found.scores[found.best]
     told = [
-        f"{found.best} has the best {title(found.name)}: {number(best.value)} ({interval(best)}, n = {best.count:,})."
+        f"{found.best} has the best {title(found.name)}: {format_number(best.value)} ({format_interval(best)}, "
+        f"n = {best.count:,})."
     ]
     others = [one.name for one in comparison.finished if one.name != found.best]
     if alike := [name for name in others if found.against_best(name) == "not distinguishable"]:
@@ -73,5 +74,7 @@ def sentences(comparison: Comparison) -> list[str]:
     for name in others:
         if found.against_best(name) != "not distinguishable":
             change = found.differences[found.best, name].change
-            told.append(f"{name} is behind by {number(abs(change.value))} ({interval(change, sign=True)}).")
+            told.append(
+                f"{name} is behind by {format_number(abs(change.value))} ({format_interval(change, sign=True)})."
+            )
     return told

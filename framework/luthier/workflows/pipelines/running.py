@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.errors import LuthierError
 from luthier.training.child_processes import failure
-from luthier.workflows.cached_runs.cached_run import KeptRun
+from luthier.workflows.cached_runs.cached_run import CachedRun
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composer
@@ -23,7 +23,7 @@ class Done:
     """A step that is done: its run, and whether that was there already."""
 
     step: str
-    run: KeptRun
+    run: CachedRun
     kept: bool
     seconds: float
 
@@ -50,7 +50,7 @@ def run(pipeline: Pipeline, composer: Composer, flags: Sequence[str], console: C
     folders: dict[str, str] = {}
     for number, step in enumerate(pipeline.steps, 1):
         with of_step(step.name):
-            found = KeptRun.compose(composer, step.after(folders))
+            found = CachedRun.compose(composer, step.after(folders))
         began, there = time.monotonic(), found.finished
         how = "is there already" if there else "goes on …" if found.begun else "begins …"
         console.say(f"step {number} of {len(pipeline.steps)}, {step.name}: {found.folder.path} {how}")
@@ -63,10 +63,10 @@ def run(pipeline: Pipeline, composer: Composer, flags: Sequence[str], console: C
     return done
 
 
-def compose_ahead(step: Step, composer: Composer) -> KeptRun:
+def compose_ahead(step: Step, composer: Composer) -> CachedRun:
     """The step before those that it starts from are there: stand-ins have the place of their folders."""
     with of_step(step.name):
-        return KeptRun.compose(composer, step.after({name: stand_in(name) for name in step.needs}))
+        return CachedRun.compose(composer, step.after({name: stand_in(name) for name in step.needs}))
 
 
 def stand_in(step: str) -> str:

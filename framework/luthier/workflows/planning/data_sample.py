@@ -23,7 +23,7 @@ CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS = 3.7, 12.0  # of English; only where no t
 
 
 @dataclass(slots=True)
-class DataHead:
+class DataSample:
     """What was seen: `complete` if that was everything.
 
     `lengths` are the tokens of each training example, estimated from its characters and from `encoded` examples.
@@ -48,7 +48,7 @@ class DataHead:
         return sum(self.lengths)
 
 
-def look(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, length: int) -> DataHead:
+def look(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, length: int) -> DataSample:
     """Read until the end, 20,000 examples or 5 seconds; DataError as in a run.
 
     Without a tokenizer nothing is prompted or encoded, and lengths are guessed from characters.
@@ -67,7 +67,7 @@ def look(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, 
         sample = [prompt(example) for example in sample]
     rows = [len(encode(example, tokenizer)) for example in sample] if tokenizer is not None else []
     each, fixed = _line(list(map(_characters, sample)), rows)
-    return DataHead(
+    return DataSample(
         splits=dict(Counter(str(example.get("split", "train")) for example in examples)),
         counts=dict(source.counts),
         warnings=list(getattr(source, "warnings", [])),

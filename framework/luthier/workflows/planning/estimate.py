@@ -12,9 +12,9 @@ import numpy as np
 from luthier.data.packing import best_fit
 
 if TYPE_CHECKING:
-    from luthier.models.trainable_parameters import Weights
+    from luthier.models.trainable_parameters import ParameterCounts
 
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 4}
+DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 4}
 STATES = 2  # numbers that Adam keeps for each trained weight, in float32; others keep fewer
 RUNTIME = 450_000_000  # Python, torch and transformers themselves
 
@@ -52,7 +52,7 @@ def steps(work: Work, lengths: Sequence[int]) -> Steps:
     return Steps(count, float(fitting.sum()) / an_epoch * count)
 
 
-def memory(weights: Weights, work: Work) -> dict[str, int]:
+def memory(weights: ParameterCounts, work: Work) -> dict[str, int]:
     """Bytes of the weights, their gradients, the optimizer's state and what is kept for the backward pass.
 
     Activations after Korthikanti et al. (2022), equation 1, without attention scores, which are never whole here.
@@ -77,12 +77,12 @@ def memory(weights: Weights, work: Work) -> dict[str, int]:
     }
 
 
-def disk(weights: Weights, work: Work) -> dict[str, int]:
+def disk(weights: ParameterCounts, work: Work) -> dict[str, int]:
     """Bytes of the checkpoints that are kept (one more while it is written) and of the artifact."""
     checkpoint = weights.trained * 4 * (1 + STATES)
     return {"checkpoints": checkpoint * (work.keep + 1), "artifact": weights.trained * 4}
 
 
-def seconds(weights: Weights, tokens: float, *, flops: float) -> float:
+def seconds(weights: ParameterCounts, tokens: float, *, flops: float) -> float:
     """Of training: for each weight and token 2 operations forwards, 2 for what flows back, 2 more where it trains."""
     return tokens * (4 * weights.total + 2 * weights.trained) / flops

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from luthier.config.checks import targets_in
 from luthier.errors import LuthierError
-from luthier.workflows.cached_runs.cached_run import KeptRun
+from luthier.workflows.cached_runs.cached_run import CachedRun
 from luthier.workflows.pipelines.running import compose_ahead, of_step, stand_in
 from luthier.workflows.planning.plan import Plan
 from luthier.workflows.planning.plan import plan as plan_recipe
@@ -27,7 +27,7 @@ class StepPlan:
     """A step that is there already has no plan; one that starts from a step that is not there has no folder yet."""
 
     step: str
-    run: KeptRun
+    run: CachedRun
     state: str  # kept, goes on, new
     after: list[str]
     plan: Plan | None = None
@@ -100,8 +100,8 @@ def plan(pipeline: Pipeline, composer: Composer) -> PipelinePlan:
     return found
 
 
-def _composed(step: Step, folders: dict[str, str], composer: Composer) -> KeptRun:
-    return KeptRun.compose(composer, step.after(folders))
+def _composed(step: Step, folders: dict[str, str], composer: Composer) -> CachedRun:
+    return CachedRun.compose(composer, step.after(folders))
 
 
 def _with_models(composition: Composition, models: dict[str, Any]) -> Composition:

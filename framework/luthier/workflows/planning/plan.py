@@ -13,10 +13,10 @@ import torch
 from luthier.config import checks
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
-from luthier.models.trainable_parameters import Weights, weights
+from luthier.models.trainable_parameters import ParameterCounts, count_parameters
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
-from luthier.workflows.planning.data_sample import DataHead, look
+from luthier.workflows.planning.data_sample import DataSample, look
 from luthier.workflows.planning.estimate import Steps, Work
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Plan:
     """What was found out. `problems` stand in the way; `unknown` says what could not be looked at yet, and why."""
 
     composition: Composition
-    data: DataHead | None = None
-    weights: Weights | None = None
+    data: DataSample | None = None
+    weights: ParameterCounts | None = None
     steps: Steps | None = None
     memory: dict[str, int] = field(default_factory=dict)
     free_memory: int = 0
@@ -52,7 +52,7 @@ def plan(composition: Composition) -> Plan:
     """Offline and read-only; what a part itself refuses is a problem of the plan."""
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     found = Plan(composition)
-    with cache.read_only(), warnings.catch_warnings():
+    with cache.read_only_cache(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         parts, found.problems = attempt(composition.config, composition.trust)
         if parts is not None:
@@ -88,7 +88,7 @@ def _tokenizer(found: Plan, parts: Parts) -> Any:
 
 def _count_weights(found: Plan, parts: Parts) -> None:
     try:
-        counted = weights(parts.model, parts.adaptation)
+        counted = count_parameters(parts.model, parts.adaptation)
         found.weights = counted if found.trains else replace(counted, trained=0)
     except ResourceError:
         pass  # said of its tokenizer already
@@ -132,7 +132,7 @@ def _folder(composition: Composition) -> Path:
 
 
 def _work(config: Any, autocast: Any) -> Work:
-    stored = estimate.BYTES.get(str(checks.at(config, "model.dtype") or "float32"), 4)
+    stored = estimate.DTYPE_BYTES.get(str(checks.at(config, "model.dtype") or "float32"), 4)
     return Work(
         micro=int(config.batch.micro),
         length=int(config.batch.length),

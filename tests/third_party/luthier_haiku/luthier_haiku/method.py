@@ -13,7 +13,7 @@ from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
 from luthier.contracts.training import Loss, Optimizer
 from luthier.data import encoding as encode
-from luthier.training.language_model import LanguageModelMethod, shifted
+from luthier.training.language_model import LanguageModelMethod, shifted_targets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,9 +29,9 @@ class Shaped(LanguageModelMethod):
         self.objective = objective
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        return Row((encode.conversation(example, tokenizer),))
+        return Row((encode.encode_conversation(example, tokenizer),))
 
     def loss(self, batch: Batch) -> Loss:
-        _, weights = shifted(batch)
+        _, weights = shifted_targets(batch)
         losses = self.objective(self.token_log_probs(batch)).flatten()
         return Loss((losses * weights).sum(), weights.sum())

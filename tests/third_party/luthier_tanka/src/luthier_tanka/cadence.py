@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row, Sequence
+from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.model import Model
 from luthier.contracts.training import Loss, Optimizer
 from luthier.data import encoding as encode
-from luthier.training.language_model import LanguageModelMethod, shifted
+from luthier.training.language_model import LanguageModelMethod, shifted_targets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,14 +41,14 @@ class Cadence(LanguageModelMethod):
         self.objective, self.last_line = objective, last_line
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        sequence = encode.conversation(example, tokenizer)
+        sequence = encode.encode_conversation(example, tokenizer)
         weights = sequence.weights.copy()
         answered = weights.nonzero()[0]
         weights[answered[len(answered) * 2 // 3 :]] *= self.last_line
-        return Row((Sequence(sequence.ids, weights),))
+        return Row((TokenSequence(sequence.ids, weights),))
 
     def loss(self, batch: Batch) -> Loss:
-        _, weights = shifted(batch)
+        _, weights = shifted_targets(batch)
         log_probs = self.token_log_probs(batch).flatten()
         heard = weights > 0
         return Loss((self.objective(log_probs[heard]) * weights[heard]).sum(), weights.sum())

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.data.formats import Format
+from luthier.data.formats.format import Format
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import ByHash, Splits
+from luthier.data.splits import HashSplits, Splits
 from luthier.errors import DataError
 from luthier_tanka.poems import Poem
 
@@ -22,7 +22,7 @@ class Tanka(RecordsSource):
 
     file: str
     format: Format | str = field(default_factory=Poem)
-    splits: Splits = field(default_factory=ByHash)
+    splits: Splits = field(default_factory=HashSplits)
     rename: dict[str, str] | None = None
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
