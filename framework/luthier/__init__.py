@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from luthier.plugins.hookspecs import hookimpl
+from luthier.version import __version__
 
 if TYPE_CHECKING:
-    from luthier.workflows.artifact import Artifact, load
+    from luthier.api import Artifact, load
 
-__version__ = "0.1.0"
 __all__ = ["Artifact", "__version__", "hookimpl", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import what needs torch only when it is asked for, so that the command line answers at once."""
     if name in {"Artifact", "load"}:
-        from luthier.workflows import artifact
+        from luthier import api
 
-        return getattr(artifact, name)
+        return getattr(api, name)
     raise AttributeError(f"module 'luthier' has no attribute {name!r}")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import luthier
+from luthier.api import hookimpl
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_adapters.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Layers that sleep have no gradient for several devices to wait for."""
     strategy = config.trainer.get("strategy", {})

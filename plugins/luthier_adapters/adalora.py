@@ -11,13 +11,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from luthier.errors import RecipeError
-from luthier.models.adaptation import ADAPTER_NAME, PeftAdaptation
+from luthier.api import ADAPTER_NAME, PeftAdaptation, RecipeError
 
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
 
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 
 class AdaLora(PeftAdaptation):

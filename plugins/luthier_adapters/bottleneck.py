@@ -10,9 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from luthier.errors import RecipeError
-from luthier.models.adaptation import NamedWeightsAdaptation
-from luthier.models.lm_head import unwrapped
+from luthier.api import NamedWeightsAdaptation, RecipeError, unwrapped
 from luthier_adapters.bottleneck_layers import Inserted, Narrow, insert
 from luthier_adapters.module_finder import Site, sites
 

@@ -37,14 +37,14 @@ class Inserted(nn.Module):
 
     def __init__(self, *, beside: bool, scale: float) -> None:
         super().__init__()
-        self.beside, self.scale = beside, scale
+        self.extras, self.scale = beside, scale
         self.adapters = nn.ModuleDict()
         self.on: str | None = "default"
 
     def forward(self, given: Tensor, output: Tensor) -> Tensor:
         if self.on is None:
             return output
-        change: Tensor = self.adapters[self.on](given if self.beside else output)
+        change: Tensor = self.adapters[self.on](given if self.extras else output)
         return output + self.scale * change
 
 

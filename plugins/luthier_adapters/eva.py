@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts.batch import Batch
-from luthier.errors import RecipeError
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import unwrapped
+from luthier.api import Batch, RecipeError, network_inputs, unwrapped
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from luthier.errors import RecipeError
-from luthier.models.adaptation import PeftAdaptation
-from luthier.models.lm_head import unwrapped
+from luthier.api import PeftAdaptation, RecipeError, unwrapped
 from luthier_adapters.module_finder import Site, sites
 
 if TYPE_CHECKING:

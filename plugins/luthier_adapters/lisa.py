@@ -8,9 +8,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import nn
 
-from luthier.errors import RecipeError
-from luthier.models.adaptation import FullFineTuning
-from luthier.models.loading import decoder_layers
+from luthier.api import FullFineTuning, RecipeError, decoder_layers
 
 
 class Lisa(FullFineTuning):

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from luthier.models.adaptation import ADAPTER_NAME
+from luthier.api import ADAPTER_NAME
 from luthier_adapters.quantized import Qlora, weights_of
 
 

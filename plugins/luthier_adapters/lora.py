@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from luthier.errors import RecipeError
-from luthier.models.adaptation import PeftAdaptation
+from luthier.api import PeftAdaptation, RecipeError
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from luthier.errors import RecipeError
-from luthier.models.lm_head import unwrapped
+from luthier.api import RecipeError, unwrapped
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from luthier.errors import RecipeError, ResourceError
-from luthier.models.adaptation import ADAPTER_NAME
-from luthier.models.added_tokens import added_token_ids
+from luthier.api import ADAPTER_NAME, RecipeError, ResourceError, added_token_ids
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 WEIGHTS = "adapter_model.safetensors"
 

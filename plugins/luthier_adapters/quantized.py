@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from luthier.errors import RecipeError
-from luthier.models.adaptation import ADAPTER_NAME
-from luthier.models.added_tokens import added_token_ids
-from luthier.models.lm_head import unwrapped
+from luthier.api import ADAPTER_NAME, RecipeError, added_token_ids, unwrapped
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 
 class Qlora(Lora):

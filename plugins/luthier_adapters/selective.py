@@ -7,10 +7,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
-from luthier.models.adaptation import FullFineTuning, NamedWeightsAdaptation
-from luthier.models.loading import decoder_layers
+from luthier.api import FullFineTuning, NamedWeightsAdaptation, RecipeError, decoder_layers, nearest
 
 
 class Chosen(NamedWeightsAdaptation):

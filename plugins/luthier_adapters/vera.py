@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from luthier.models.adaptation import PeftAdaptation
+from luthier.api import PeftAdaptation
 
 if TYPE_CHECKING:
     from peft import VeraConfig

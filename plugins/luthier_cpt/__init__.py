@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import luthier
+from luthier.api import hookimpl
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_cpt.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """What the recipe says twice, or in vain."""
     if config.method.get("_target_") != "luthier_cpt.cpt.ContinuedPretraining":
@@ -27,7 +27,7 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
         yield "method.across_documents=true joins the documents of a block: set batch.packing=true."
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_report(config: DictConfig) -> Iterable[str]:
     if config.method.get("_target_") != "luthier_cpt.cpt.ContinuedPretraining":
         return []

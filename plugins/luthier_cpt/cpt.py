@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.training import Loss, Measure, Optimizer
-from luthier.data import encoding as encode
-from luthier.data.overlong import split_row
-from luthier.errors import DataError, RecipeError
-from luthier.training.language_model import LanguageModelMethod
-from luthier.training.optimizers.groups import is_embedding_table
+from luthier.api import (
+    Adaptation,
+    Batch,
+    DataError,
+    Example,
+    LanguageModelMethod,
+    Loss,
+    Measure,
+    Model,
+    Optimizer,
+    RecipeError,
+    Row,
+    encode_text,
+    is_embedding_table,
+    split_row,
+)
 from luthier_cpt.cross_document_attention import joined
 
 if TYPE_CHECKING:
@@ -63,7 +69,7 @@ class ContinuedPretraining(LanguageModelMethod):
                 where=str(example.get("where", "")),
                 hint="Rename the column that holds it with data.rename, or train on conversations with method=sft.",
             )
-        whole = encode.encode_text(example, tokenizer)
+        whole = encode_text(example, tokenizer)
         unseen = str(tokenizer.decode(whole.ids[:1].tolist(), skip_special_tokens=True))  # the first token is nobody's
         return Row((whole,), {"bytes": float(len(example["text"].encode()) - len(unseen.encode()))})
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from luthier.contracts.batch import Batch
+from luthier.api import Batch
 
 
 def joined(batch: Batch) -> Batch:

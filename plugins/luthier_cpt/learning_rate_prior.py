@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from luthier.contracts.trust import Trust
-from luthier.errors import LuthierError
-from luthier.models.adaptation import FullFineTuning
-from luthier.models.trainable_parameters import count_parameters
-from luthier.workflows.artifact import ARTIFACT_RECIPE, find_artifact
-from luthier.workflows.earlier_run import EarlierRun
-from luthier.workflows.parts import assemble
+from luthier.api import (
+    ARTIFACT_RECIPE,
+    EarlierRun,
+    FullFineTuning,
+    LuthierError,
+    Trust,
+    assemble,
+    count_parameters,
+    find_artifact,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

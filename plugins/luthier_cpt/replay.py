@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.examples import example_text
-from luthier.data.records import Tally
-from luthier.data.state import source_state
-from luthier.errors import DataError, RecipeError
+from luthier.api import DataError, RecipeError, Tally, example_text, source_state
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example, Source
+    from luthier.api import Example, Source
 
 
 @dataclass(kw_only=True)

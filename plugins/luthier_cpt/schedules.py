@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from luthier.errors import RecipeError
-from luthier.training.optimizers.schedules import Schedule
+from luthier.api import RecipeError, Schedule
 
 
 class Infinite(Schedule):

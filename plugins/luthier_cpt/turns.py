@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from luthier.data.formats.fields import further_fields, text_field
-from luthier.errors import DataError
+from luthier.api import DataError, further_fields, text_field
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example
+    from luthier.api import Example
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import luthier
+from luthier.api import hookimpl
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from luthier.contracts.verbs import Verb
+    from luthier.api import Verb
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_distillation.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """What is shown to a teacher where there is none."""
     shows = config.prompt.get("_target_") == "luthier_distillation.prompts.ForTeacher"
@@ -26,7 +26,7 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
         yield "prompt=for_teacher shows more to a teacher, and the method has none: set method=distill."
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_verbs() -> Iterable[Verb]:
     from luthier_distillation import ask_teacher, cache_teacher, distilled
 

@@ -8,10 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from luthier.errors import RecipeError
-from luthier.models.attention import AttentionLayer
-from luthier.models.lm_head import unwrapped, virtual_token_count
-from luthier.models.loading import decoder_layers
+from luthier.api import AttentionLayer, RecipeError, decoder_layers, unwrapped, virtual_token_count
 
 
 class Heads(NamedTuple):

@@ -8,10 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.contracts.batch import Batch, TokenSequence
-from luthier.data.shared_prefixes import token_sequences
-from luthier.errors import DataError, RecipeError
-from luthier.training.language_model import shifted_targets
+from luthier.api import Batch, DataError, RecipeError, TokenSequence, shifted_targets, token_sequences
 from luthier_distillation.byte_alignment import Spelled, pairs, runs
 from luthier_distillation.signals import Signal
 from luthier_distillation.teacher import Told

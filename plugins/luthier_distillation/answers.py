@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.data.examples import prompt_of
-from luthier.errors import RecipeError
+from luthier.api import Answer, RecipeError, Sampling, prompt_of
 from luthier_distillation.sequences import Asked, Found, FromData, Left, Writers
 
 Reward = Callable[[Sequence[Mapping[str, Any]], Sequence[str], Mapping[str, Any]], Sequence[float | None]]

@@ -7,12 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier.cli.call import Call
-from luthier.contracts.verbs import Verb
-from luthier.errors import DataError
+from luthier.api import Call, DataError, Verb
 
 if TYPE_CHECKING:
-    from luthier.data.module import Data
+    from luthier.api import Data
     from luthier_distillation.teacher_sampling import Written
 
 FILES = {"messages": "answers.jsonl", "bedrock": "answers.bedrock.jsonl"}

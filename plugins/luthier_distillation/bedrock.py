@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.bedrock_conversation import BEDROCK_VERSION, BedrockConversation
-from luthier.errors import DataError
+from luthier.api import BEDROCK_VERSION, BedrockConversation, DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example
+    from luthier.api import Example
 
 _ROLES = ("user", "assistant")
 

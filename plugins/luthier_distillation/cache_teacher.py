@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier.cli.call import Call
-from luthier.contracts.verbs import Verb
-from luthier.errors import DataError, RecipeError
+from luthier.api import Call, DataError, RecipeError, Verb, hash_of_tokenizer
 
 if TYPE_CHECKING:
-    from luthier.data.module import Data
+    from luthier.api import Data
     from luthier_distillation.teacher_cache import Both
 
 
@@ -24,8 +22,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.data import content_hashes as identity
-    from luthier.reporting.figures import format_number, format_size
+    from luthier.api import format_number, format_size
     from luthier_distillation.teacher_cache import Keeper
     from luthier_distillation.teacher_recipe import teacher_parts
 
@@ -42,7 +39,7 @@ def act(call: Call) -> int:
         )
     method.check()
     keeper = Keeper(asked.folder, method.live, top=asked.top, device=device)
-    facts = keeper(_sequences(data), identity.hash_of_tokenizer(method.model.tokenizer), call.console.say)
+    facts = keeper(_sequences(data), hash_of_tokenizer(method.model.tokenizer), call.console.say)
     tokens, a_token = facts["tokens"], facts["bytes_per_token"]
     rows = [
         ("teacher", method.live.said),

@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-import luthier
-from luthier.data import content_hashes as identity
-from luthier.data.examples import example_text
-from luthier.data.reading import Reading
-from luthier.fetch import cache
-from luthier.fetch.once import build_once
+from luthier.api import Reading, __version__, build_once, cache_folder, content_hash, example_text
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Source
-    from luthier.contracts.model import Model
+    from luthier.api import Model, Source
 
 _FOUND = "found.json"
 
@@ -34,7 +28,7 @@ class OnExamples:
     def once(self, name: str, base: Model, measure: Callable[[nn.Module, Iterator[Tensor]], Any]) -> Any:
         """What `measure(network, batches of ids [1, n])` finds, as JSON keeps it."""
         reading = Reading.of(self.corpus)
-        asked = [luthier.__version__, base.lineage(), dict(reading.digests), self.texts, self.tokens]
+        asked = [__version__, base.lineage(), dict(reading.digests), self.texts, self.tokens]
 
         def make(folder: Path) -> None:
             texts = [
@@ -44,7 +38,7 @@ class OnExamples:
                 found = measure(base.network().eval(), self._batches(base, texts))
             (folder / _FOUND).write_text(json.dumps(found), encoding="utf-8")
 
-        folder = build_once(cache.cache_folder(name) / identity.content_hash(asked)[:32], make)
+        folder = build_once(cache_folder(name) / content_hash(asked)[:32], make)
         return json.loads((folder / _FOUND).read_text(encoding="utf-8"))
 
     def _batches(self, base: Model, texts: list[str]) -> Iterator[Tensor]:

@@ -11,18 +11,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.training import Loss, Measure, Optimizer
-from luthier.data.collate import collate
-from luthier.errors import RecipeError
-from luthier.evaluation.bootstrap import ratio
-from luthier.models.attention import network_inputs
-from luthier.models.chunked_losses import chunked_loss
-from luthier.models.lm_head import last_hidden_state, unwrapped
-from luthier.training.language_model import LanguageModelMethod, shifted_targets
+from luthier.api import (
+    Adaptation,
+    Batch,
+    Example,
+    LanguageModelMethod,
+    Loss,
+    Measure,
+    Model,
+    Optimizer,
+    RecipeError,
+    Row,
+    chunked_loss,
+    collate,
+    last_hidden_state,
+    network_inputs,
+    ratio,
+    shifted_targets,
+    unwrapped,
+)
 from luthier_distillation import student_teacher_inputs as sides
 from luthier_distillation.activations import Watch
 from luthier_distillation.alignment import Alignment

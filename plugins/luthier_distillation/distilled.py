@@ -9,12 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.cli.call import Call
-from luthier.contracts.verbs import Verb
-from luthier.errors import RecipeError
+from luthier.api import Call, RecipeError, Verb
 
 if TYPE_CHECKING:
-    from luthier.evaluation.scores import Scores
+    from luthier.api import Scores
 
 MEASURED = ("loss", "teacher_agreement", "teacher_loss")
 
@@ -28,7 +26,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.reporting.figures import format_interval, format_signed
+    from luthier.api import format_interval, format_signed
 
     asked = call.arguments
     runs = {"student": asked.run, "without the teacher": asked.without, "teacher": asked.teacher}
@@ -49,8 +47,7 @@ def act(call: Call) -> int:
 
 def _of(run: Path, answers: int, tokens: int) -> dict[str, str]:
     """What is known of a run, in words; what its answers cost is measured in a process of its own."""
-    from luthier.reporting.figures import format_count, format_interval, format_number, format_size
-    from luthier.reporting.record import RunRecord
+    from luthier.api import RunRecord, format_count, format_interval, format_number, format_size
 
     record = RunRecord.load(run / "record.json")
     found = {"parameters": format_count(record.model.parameters or 0)}
@@ -83,8 +80,7 @@ def _why(said: str) -> str:
 
 
 def _scores(run: Path) -> Scores:
-    from luthier.evaluation.bootstrap import ratio
-    from luthier.evaluation.scores import Scores
+    from luthier.api import Scores, ratio
 
     folder = run / "scores" / "after"
     if not (folder / "scores.json").is_file():

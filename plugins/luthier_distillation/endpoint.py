@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from luthier.contracts.sampling import Sampling
-from luthier.errors import RecipeError, ResourceError
-from luthier.fetch.endpoint import api_key, post_json
+from luthier.api import RecipeError, ResourceError, Sampling, api_key, post_json
 
 if TYPE_CHECKING:
     import httpx

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 from torch.utils.checkpoint import checkpoint
 
-from luthier.contracts.batch import Batch
-from luthier.errors import RecipeError
+from luthier.api import Batch, RecipeError
 from luthier_distillation.activations import Heads, Watch
 from luthier_distillation.signals import Signal
 

@@ -23,11 +23,15 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
-from luthier.contracts.batch import Batch, TokenSequence
-from luthier.data import content_hashes as identity
-from luthier.data.shared_prefixes import token_sequences
-from luthier.errors import RecipeError, ResourceError
-from luthier.training.checkpoint_files import sha256_of_file
+from luthier.api import (
+    Batch,
+    RecipeError,
+    ResourceError,
+    TokenSequence,
+    hash_of_tokenizer,
+    sha256_of_file,
+    token_sequences,
+)
 from luthier_distillation.teacher import Told
 
 if TYPE_CHECKING:
@@ -46,7 +50,7 @@ class OfflineTeacher:
 
     def check(self, student: PreTrainedTokenizerBase) -> None:
         """RecipeError for another vocabulary, ResourceError where a file is not as it was written."""
-        if self.manifest["tokenizer"] != identity.hash_of_tokenizer(student):
+        if self.manifest["tokenizer"] != hash_of_tokenizer(student):
             raise RecipeError(
                 "What the teacher said is kept for another tokenizer than the student's.",
                 where="method.kept",

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.examples import Example
-from luthier.contracts.prompt import Prompt
+from luthier.api import Example, Prompt
 from luthier_distillation.student_teacher_inputs import SHOWN
 
 if TYPE_CHECKING:

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
-from luthier.data import content_hashes as identity
-from luthier.errors import RecipeError
-from luthier.models.loading import decoder_layers
-from luthier.workflows.artifact import ARTIFACT_MANIFEST
+from luthier.api import ARTIFACT_MANIFEST, RecipeError, content_hash, decoder_layers
 from luthier_distillation.layers import Choice
 from luthier_distillation.width import Importance, narrow, strongest
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 _PER_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers")
 
@@ -110,9 +107,7 @@ class Pruned:
         return {
             **base,
             "kind": f"{base['kind']}, pruned",
-            "sha256": identity.content_hash(
-                [base.get("sha256") or base, stays.layers, *([narrowed] if narrowed else [])]
-            ),
+            "sha256": content_hash([base.get("sha256") or base, stays.layers, *([narrowed] if narrowed else [])]),
             "layers": stays.layers,
             **narrowed,
             "parent": base,

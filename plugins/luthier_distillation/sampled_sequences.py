@@ -10,19 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.batch import Batch, Row, TokenSequence
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.data.collate import collate
-from luthier.data.examples import prompt_of
-from luthier.errors import DataError
-from luthier.inference.generation import generate_from_tokens
+from luthier.api import Answer, Batch, DataError, Row, Sampling, TokenSequence, collate, generate_from_tokens, prompt_of
 from luthier_distillation import student_teacher_inputs as sides
 from luthier_distillation.sequences import Asked, Found, Kept, Prompts, Writers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.data.module import Data
+    from luthier.api import Data
     from luthier_distillation.distill import Distillation
 
 
@@ -60,7 +55,7 @@ class Writing:
     def _asked(self, batch: Batch) -> Iterator[tuple[Asked, Row]]:
         """The prompts of a batch, and its rows as they are."""
         examples = self._data.examples("train")
-        for number, row, (own, shown) in zip(batch.examples, batch.rows, sides.of_row(batch), strict=True):
+        for number, row, (own, shown) in zip(batch.examples, batch.sequence_groups, sides.of_row(batch), strict=True):
             whole, example = Row((own, shown) if len(row) > 1 else (own,)), examples[number]
             first = 0 if "messages" in example else self.method.sequences.text_prompt
             yield Asked(number, example, _prompt(own, first), _prompt(shown, first)), whole

@@ -10,9 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.examples import Example
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.errors import RecipeError
+from luthier.api import Answer, Example, RecipeError, Sampling
 
 Prompts = Sequence[NDArray[np.int32]]
 """Token ids, int32."""

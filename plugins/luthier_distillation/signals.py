@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 
 if TYPE_CHECKING:
     from luthier_distillation.feature_distillation import Inner

@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from luthier.contracts.batch import Batch, Row, TokenSequence
-from luthier.contracts.examples import Example
-from luthier.data import encoding as encode
-from luthier.data.collate import collate
-from luthier.data.shared_prefixes import token_sequences
+from luthier.api import (
+    Batch,
+    Example,
+    Row,
+    TokenSequence,
+    collate,
+    encode_conversation,
+    encode_prompt,
+    encode_text,
+    token_sequences,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,11 +28,11 @@ SHOWN = "teacher_messages"
 def tokens(example: Example, tokenizer: PreTrainedTokenizerBase, *, asking: bool) -> TokenSequence:
     """Plain text as a whole, of a conversation the assistant's turns; with `asking`, also what nobody answered yet."""
     if "text" in example and "messages" not in example:
-        return encode.encode_text(example, tokenizer)
+        return encode_text(example, tokenizer)
     if asking and not any(turn["role"] == "assistant" for turn in example["messages"]):
-        ids = encode.encode_prompt(example, tokenizer)
+        ids = encode_prompt(example, tokenizer)
         return TokenSequence(ids, np.zeros(len(ids), np.float32))
-    return encode.encode_conversation(example, tokenizer)
+    return encode_conversation(example, tokenizer)
 
 
 def shown(example: Example) -> Example:
@@ -37,16 +43,16 @@ def shown(example: Example) -> Example:
 def of_row(batch: Batch) -> list[tuple[TokenSequence, TokenSequence]]:
     """For each row of a batch what the student reads and what the teacher reads; waits for the device."""
     every = iter(token_sequences(batch))
-    found = [[next(every) for _ in row] for row in batch.rows]
+    found = [[next(every) for _ in row] for row in batch.sequence_groups]
     return [(each[0], each[-1]) for each in found]
 
 
 def apart(batch: Batch) -> tuple[Batch, Batch]:
     """The student's batch and the teacher's, rows in the same order; one batch where each row is one sequence."""
-    if all(len(row) == 1 for row in batch.rows):
+    if all(len(row) == 1 for row in batch.sequence_groups):
         return batch, batch
     blocks: list[list[tuple[TokenSequence, TokenSequence]]] = [[] for _ in range(len(batch.input_ids))]
-    for row, pair in zip(batch.rows, of_row(batch), strict=True):
+    for row, pair in zip(batch.sequence_groups, of_row(batch), strict=True):
         blocks[batch.boundaries[row[0]] // batch.input_ids.shape[1]].append(pair)
     ours, theirs = (
         collate([[Row((pair[side],)) for pair in block] for block in blocks], examples=batch.examples).to(

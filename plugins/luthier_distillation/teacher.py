@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts.batch import Batch
-from luthier.contracts.model import Model
-from luthier.errors import RecipeError, ResourceError
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import LMHead, find_lm_head, last_hidden_state, unwrapped
+from luthier.api import (
+    Batch,
+    LMHead,
+    Model,
+    RecipeError,
+    ResourceError,
+    find_lm_head,
+    last_hidden_state,
+    network_inputs,
+    unwrapped,
+)
 from luthier_distillation.activations import Watch
 
 if TYPE_CHECKING:
@@ -124,8 +130,7 @@ class _Said:
 
 def _bytes(model: Model) -> int:
     """Of the weights in their dtype; 0 where the architecture would have to be fetched first."""
-    from luthier.models.trainable_parameters import count_parameters
-    from luthier.workflows.planning.estimate import DTYPE_BYTES
+    from luthier.api import DTYPE_BYTES, count_parameters
 
     unchanged: Any = nn.Identity()
     try:

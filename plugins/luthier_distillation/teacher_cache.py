@@ -16,11 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from luthier.contracts.batch import Row, TokenSequence
-from luthier.data import content_hashes as identity
-from luthier.inference.log_probabilities import packed_batches
-from luthier.training.checkpoint_files import sha256_of_file
-from luthier.training.language_model import shifted_targets
+from luthier.api import Row, TokenSequence, content_hash, packed_batches, sha256_of_file, shifted_targets
 from luthier_distillation.offline_teacher import FORMAT, MANIFEST, keys, spread
 from luthier_distillation.teacher import Live, Told
 
@@ -47,11 +43,11 @@ class Keeper:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / MANIFEST).unlink(missing_ok=True)
         lineages = {name: model.lineage() for name, model in self.teacher.models.items()}
-        who = identity.content_hash([FORMAT, lineages, self.teacher.shares, self.top])
+        who = content_hash([FORMAT, lineages, self.teacher.shares, self.top])
         sums, told, size, width = {}, np.zeros(4), 0, 0
         for number, part in enumerate(_parts(asked)):
             file = self.folder / f"part-{number:05}.safetensors"
-            name = identity.content_hash([who, *(keys(side).tolist() for side in zip(*part, strict=True))])
+            name = content_hash([who, *(keys(side).tolist() for side in zip(*part, strict=True))])
             made = _described(file, name)
             if made is None:
                 self._make(file, name, part)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luthier.errors import RecipeError
-from luthier.workflows.parts import assemble
+from luthier.api import RecipeError, assemble
 from luthier_distillation.distill import Distillation
 
 if TYPE_CHECKING:
-    from luthier.config.compose import Composition
-    from luthier.workflows.parts import Parts
+    from luthier.api import Composition, Parts
 
 
 def teacher_parts(composition: Composition) -> tuple[Distillation, Parts]:

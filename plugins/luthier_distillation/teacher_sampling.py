@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier.contracts.examples import Example
-from luthier.contracts.sampling import Answer
-from luthier.data import content_hashes as identity
-from luthier.data import encoding as encode
-from luthier.data.examples import prompt_of
-from luthier.errors import DataError, RecipeError
-from luthier.inference.generation import generate_from_tokens
-from luthier.records.events import complete_lines
+from luthier.api import (
+    Answer,
+    DataError,
+    Example,
+    RecipeError,
+    complete_lines,
+    content_hash,
+    encode_prompt,
+    generate_from_tokens,
+    prompt_of,
+)
 from luthier_distillation.answers import FromTeacher
 from luthier_distillation.endpoint import Endpoint, Reply
 from luthier_distillation.student_teacher_inputs import muted, shown
@@ -23,7 +26,7 @@ from luthier_distillation.student_teacher_inputs import muted, shown
 if TYPE_CHECKING:
     import torch
 
-    from luthier.data.module import Data
+    from luthier.api import Data
     from luthier_distillation.distill import Distillation
 
 REPLIES, AT_ONCE = "replies.jsonl", 32
@@ -82,7 +85,7 @@ class Asking:
                 seen = shown(self.data.prompt(example))
                 seen = {**seen, "messages": prompt_of(seen)}
                 chance = [asdict(self.sampling), number if self.sampling.temperature else 0]
-                yield identity.content_hash([lineage, seen["messages"], seen.get("tools"), chance]), example, seen
+                yield content_hash([lineage, seen["messages"], seen.get("tools"), chance]), example, seen
                 number += 1
 
     def _known(self) -> dict[str, list[Reply]]:
@@ -97,7 +100,7 @@ class Asking:
         if isinstance(teacher, Endpoint):
             return teacher.replies([example["messages"] for example in asked], self.sampling)
         network, tokenizer = self.method.live.writer(self.device)
-        prompts = [encode.encode_prompt(example, tokenizer) for example in asked]
+        prompts = [encode_prompt(example, tokenizer) for example in asked]
         answers = iter(generate_from_tokens(network, tokenizer, prompts, self.sampling, numbers=numbers))
         each = zip(*[answers] * self.sampling.num_samples, strict=True)
         return [[Reply(answer.text, answer.finish) for answer in group] for group in each]

@@ -6,8 +6,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from luthier.errors import DataError, RecipeError
-from luthier.inference.generation.stops import end_of_turn
+from luthier.api import DataError, RecipeError, end_of_turn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

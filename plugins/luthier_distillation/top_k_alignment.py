@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.batch import TokenSequence
-from luthier.data import content_hashes as identity
-from luthier.training.checkpoint_files import sha256_of_file
+from luthier.api import TokenSequence, content_hash, hash_of_tokenizer, sha256_of_file
 from luthier_distillation.byte_alignment import pairs, runs
 from luthier_distillation.endpoint import Likely, Reply
 from luthier_distillation.offline_teacher import FORMAT, keys
@@ -63,11 +61,11 @@ def keep(
         "log_probs": np.concatenate(log_probs).astype(np.float16),
         "left": np.concatenate(left).astype(np.float16),
     }
-    store(folder / FILE, arrays, {"of": identity.content_hash(arrays["keys"].tolist())})
+    store(folder / FILE, arrays, {"of": content_hash(arrays["keys"].tolist())})
     facts = _facts(arrays["left"], (folder / FILE).stat().st_size)
     manifest = {
         "format": FORMAT, "teacher": str(lineage["name"]), "lineage": {"teacher": lineage},
-        "tokenizer": identity.hash_of_tokenizer(tokenizer), "top": top, "width": width, "facts": facts,
+        "tokenizer": hash_of_tokenizer(tokenizer), "top": top, "width": width, "facts": facts,
         "sha256": {FILE: sha256_of_file(folder / FILE)},
     }  # fmt: skip
     seal(folder, manifest)

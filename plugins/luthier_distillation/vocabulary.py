@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

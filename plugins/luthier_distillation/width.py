@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from luthier.errors import RecipeError
-from luthier.models.loading import decoder_layers
+from luthier.api import RecipeError, decoder_layers
 from luthier_distillation.calibration_statistics import OnExamples
 
 if TYPE_CHECKING:
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 QUERY, KEY_VALUE, OUT = ("q_proj",), ("k_proj", "v_proj"), "o_proj"
 INTO, BACK = ("gate_proj", "up_proj"), "down_proj"

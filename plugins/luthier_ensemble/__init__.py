@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import luthier
+from luthier.api import hookimpl, target_name
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,12 +17,12 @@ ANSWERS = {
 }
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_ensemble.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """What cannot be trained, as what moved would have no place to be kept."""
     model, adaptation = str(config.model.get("_target_", "")), str(config.adaptation.get("_target_", ""))
@@ -33,7 +33,7 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
             "The model chooses among whole answers of its members, which no loss trains: set stages=[evaluate], "
             "or teach a network what it says."
         )
-    if model == OUTPUTS and adaptation == "luthier.models.adaptation.FullFineTuning":
+    if model == OUTPUTS and adaptation == target_name("FullFineTuning"):
         yield (
             "adaptation=full would move every weight of every member, and one folder of weights cannot hold them: "
             "choose adaptation=gate, mixing or lora, or set stages=[evaluate]."

@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from luthier.contracts.trust import Trust
-from luthier.data import content_hashes as identity
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
-from luthier.models.adaptation import ADAPTER_NAME
-from luthier.models.loading import cast_weights
-from luthier.workflows import artifact
-from luthier.workflows.earlier_run import EarlierRun
+from luthier.api import ADAPTER_NAME, EarlierRun, RecipeError, Trust, cast_weights, content_hash, load, nearest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,7 +66,7 @@ class MergedAdapters(EarlierRun):
         self.density, self.rank, self.majority, self.seed = density, rank, majority, seed
 
     def network(self) -> nn.Module:
-        loaded = artifact.load(self.path, vouched=self.trust.names)
+        loaded = load(self.path, vouched=self.trust.names)
         names = [ADAPTER_NAME, *list(self.runs)[1:]]
         tuner: Any = getattr(loaded.network, "base_model", None)
         if not loaded.manifest["trained"] or not hasattr(tuner, "add_weighted_adapter"):
@@ -105,7 +98,7 @@ class MergedAdapters(EarlierRun):
         return {
             "kind": "merged adapters",
             "name": " + ".join(self.runs),
-            "sha256": identity.content_hash([[each["sha256"] for each in lineages.values()], how]),
+            "sha256": content_hash([[each["sha256"] for each in lineages.values()], how]),
             "dtype": self.loading.dtype,
             "merging": how,
             "runs": lineages,

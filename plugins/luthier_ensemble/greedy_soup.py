@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
-from luthier.errors import RecipeError
-from luthier.workflows.artifact import ARTIFACT_MANIFEST
+from luthier.api import ARTIFACT_MANIFEST, RecipeError
 from luthier_ensemble.merge import Merge
 from luthier_ensemble.merging.linear import Linear
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 log = logging.getLogger("luthier")
 

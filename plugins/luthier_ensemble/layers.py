@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
+from luthier.api import RecipeError, nearest
 
 _NUMBER = re.compile(r"\.(\d+)\.")
 

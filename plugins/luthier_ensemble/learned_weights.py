@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from luthier.errors import RecipeError
-from luthier.models.adaptation import NamedWeightsAdaptation
+from luthier.api import NamedWeightsAdaptation, RecipeError
 from luthier_ensemble.network import EnsembleNetwork
 
 

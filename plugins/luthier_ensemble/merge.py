@@ -15,16 +15,20 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from luthier.data import content_hashes as identity
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
-from luthier.fetch import cache
-from luthier.fetch.once import build_once
-from luthier.models.digests import weights_digest
-from luthier.models.loading import LoadSettings, load_network, without_progress_bars
-from luthier.models.safety import weight_files
-from luthier.models.stored import StoredModel
-from luthier.models.tokenizers import configure_tokenizer
+from luthier.api import (
+    LoadSettings,
+    RecipeError,
+    StoredModel,
+    build_once,
+    cache_folder,
+    configure_tokenizer,
+    content_hash,
+    load_network,
+    nearest,
+    weight_files,
+    weights_digest,
+    without_progress_bars,
+)
 from luthier_ensemble.merging.merging import Merging
 from luthier_ensemble.plan import everywhere, merge, stacked
 from luthier_ensemble.vocabulary_alignment import aligned
@@ -33,7 +37,7 @@ from luthier_ensemble.weights import Weights
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 VERSION = 1
 """Part of the name of what is kept: raise it when the same models would merge to something else."""
@@ -125,7 +129,7 @@ class Merge:
     def tried(self) -> nn.Module:
         """The same network, which is kept nowhere."""
         _ = self.tokenizer
-        with tempfile.TemporaryDirectory(dir=cache.cache_folder("models"), prefix=".tmp-merge-") as folder:
+        with tempfile.TemporaryDirectory(dir=cache_folder("models"), prefix=".tmp-merge-") as folder:
             self._write(Path(folder))
             return load_network(Path(folder), self.loading, self.config, owner="The merged model")
 
@@ -134,7 +138,7 @@ class Merge:
         """The merged weights, made when they are first asked for."""
         _ = self.tokenizer  # which refuses other vocabularies before anything is read
         made_of = [VERSION, self._lineages, type(self.merging).__name__, vars(self.merging), self.base, self.vocabulary]
-        return build_once(cache.cache_folder("models") / f"merge-{identity.content_hash(made_of)[:24]}", self._write)
+        return build_once(cache_folder("models") / f"merge-{content_hash(made_of)[:24]}", self._write)
 
     def lineage(self) -> dict[str, Any]:
         """With the lineage of each model, and how they were merged."""
@@ -176,9 +180,7 @@ def _weights(name: str, model: Model, tied: Mapping[str, str], places: ExitStack
     aliases = tied if model.config.tie_word_embeddings else {}
     if isinstance(model, StoredModel):
         return Weights(name, model.folder(), aliases)
-    folder = Path(
-        places.enter_context(tempfile.TemporaryDirectory(dir=cache.cache_folder("models"), prefix=".tmp-merge-"))
-    )
+    folder = Path(places.enter_context(tempfile.TemporaryDirectory(dir=cache_folder("models"), prefix=".tmp-merge-")))
     network: Any = model.network()
     if hasattr(network, "peft_config"):
         raise RecipeError(

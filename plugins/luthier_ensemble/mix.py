@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from luthier.models.lm_head import LMHead, lm_head_of
+from luthier.api import LMHead, lm_head_of
 from luthier_ensemble.combining.combining import Combining
 
 

@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from luthier.errors import RecipeError
-from luthier.inference.generation.kv_cache import kv_cache_for
-from luthier.models.lm_head import hidden_states_and_logits, unwrapped, virtual_token_count
+from luthier.api import RecipeError, hidden_states_and_logits, kv_cache_for, unwrapped, virtual_token_count
 from luthier_ensemble.combining.combining import Combining
 from luthier_ensemble.mix import Mix
 

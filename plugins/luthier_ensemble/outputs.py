@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import nn
 from transformers import PretrainedConfig
 
-from luthier.data import content_hashes as identity
-from luthier.errors import RecipeError
-from luthier.models.loading import LoadSettings, cast_weights, prepare_network
-from luthier.models.sequence_classification import is_reward_model
-from luthier.models.tokenizers import configure_tokenizer
-from luthier.models.trainable_parameters import meta_network
+from luthier.api import (
+    LoadSettings,
+    RecipeError,
+    cast_weights,
+    configure_tokenizer,
+    content_hash,
+    is_reward_model,
+    meta_network,
+    prepare_network,
+)
 from luthier_ensemble.combining.combining import Combining
 from luthier_ensemble.network import EnsembleNetwork
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 
 class Ensemble:
@@ -106,7 +110,7 @@ class Ensemble:
         return {
             "kind": "ensemble",
             "name": " + ".join(self.members),
-            "sha256": identity.content_hash([weights, combining]),
+            "sha256": content_hash([weights, combining]),
             "dtype": self.dtype,
             "combining": combining,
             "members": members,

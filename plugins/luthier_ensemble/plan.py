@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_ensemble.layers import depths, in_layer, layer_of
 from luthier_ensemble.merging.merging import Merging
 from luthier_ensemble.safetensors_writer import write

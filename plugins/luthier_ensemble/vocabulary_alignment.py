@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from luthier.models.trainable_parameters import meta_network
+from luthier.api import meta_network
 from luthier_ensemble.weights import Weights
 
 if TYPE_CHECKING:
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from luthier.models.safety import weight_files
+from luthier.api import weight_files
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import luthier
+from luthier.api import hookimpl
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_preference.recipes"

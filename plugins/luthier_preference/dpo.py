@@ -10,17 +10,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.preferences import PairLoss, PreferencePairs
-from luthier.contracts.training import Loss, Measure, Optimizer
-from luthier.data import encoding as encode
-from luthier.data.shared_prefixes import sequence_sums
-from luthier.errors import DataError
-from luthier.evaluation.bootstrap import ratio, row_means
-from luthier.training.language_model import shifted_targets
+from luthier.api import (
+    Adaptation,
+    Batch,
+    DataError,
+    Example,
+    Loss,
+    Measure,
+    Model,
+    Optimizer,
+    PairLoss,
+    PreferencePairs,
+    Row,
+    encode_continuation,
+    ratio,
+    row_means,
+    row_with_shared_prefix,
+    sequence_sums,
+    shifted_targets,
+)
 from luthier_preference.preference_method import AnswerMethod
 from luthier_preference.reference_use import uses_reference
 
@@ -54,8 +62,8 @@ class DirectPreference(AnswerMethod):
                 f"{type(self).__name__} learns from pairs, and the example has no `chosen` and `rejected` answer.",
                 hint="Use data.format=preference; method=kto learns from single answers that are liked or not.",
             )
-        answers = [encode.encode_continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
-        return encode.row_with_shared_prefix(answers, {"margin": float(example.get("margin") or 0.0)})
+        answers = [encode_continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
+        return row_with_shared_prefix(answers, {"margin": float(example.get("margin") or 0.0)})
 
     def loss(self, batch: Batch) -> Loss:
         pairs = self.pairs(self.computable(batch))

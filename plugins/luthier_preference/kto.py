@@ -11,18 +11,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row, TokenSequence
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.preferences import AnswerLoss, RatedAnswers
-from luthier.contracts.training import Loss, Measure, Optimizer
-from luthier.data import encoding as encode
-from luthier.data.collate import collate
-from luthier.data.shared_prefixes import token_sequences
-from luthier.errors import DataError
-from luthier.evaluation.bootstrap import ratio
-from luthier.models.reference_policy import adaptation_disabled
+from luthier.api import (
+    Adaptation,
+    AnswerLoss,
+    Batch,
+    DataError,
+    Example,
+    Loss,
+    Measure,
+    Model,
+    Optimizer,
+    RatedAnswers,
+    Row,
+    TokenSequence,
+    adaptation_disabled,
+    collate,
+    encode_continuation,
+    ratio,
+    row_with_shared_prefix,
+    token_sequences,
+)
 from luthier_preference.preference_method import AnswerMethod
 
 if TYPE_CHECKING:
@@ -51,8 +59,8 @@ class Unpaired(AnswerMethod):
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         if "chosen" in example and "rejected" in example:
-            pair = [encode.encode_continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
-            return encode.row_with_shared_prefix(pair, {"liked": 1.0})
+            pair = [encode_continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
+            return row_with_shared_prefix(pair, {"liked": 1.0})
         told = example.get("liked")
         if (liked := LIKED.get(told.lower() if isinstance(told, str) else told)) is None:
             raise DataError(
@@ -61,7 +69,7 @@ class Unpaired(AnswerMethod):
             )
         messages = example["messages"]
         answer = {**example, "messages": messages[:-1], "answer": messages[-1:]}
-        return Row((encode.encode_continuation(answer, "answer", tokenizer),), {"liked": liked})
+        return Row((encode_continuation(answer, "answer", tokenizer),), {"liked": liked})
 
     def loss(self, batch: Batch) -> Loss:
         answers = self.answers(self.computable(batch))
@@ -72,7 +80,9 @@ class Unpaired(AnswerMethod):
         """The log-ratios of a batch's answers, with gradients."""
         gained = self.sequence_log_probs(batch) - self.before(batch)
         first = batch.values["liked"] > 0
-        liked = [first[number] ^ (place > 0) for number, row in enumerate(batch.rows) for place in range(len(row))]
+        liked = [
+            first[number] ^ (place > 0) for number, row in enumerate(batch.sequence_groups) for place in range(len(row))
+        ]
         return RatedAnswers(gained, torch.stack(liked) if liked else first, lambda: self._drift(batch, gained))
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
@@ -85,7 +95,7 @@ class Unpaired(AnswerMethod):
         found = {name: np.zeros((len(rows), 2)) for name in ("loss", "reward_accuracy")}
         for group, batch in self.in_batches(rows):
             answers = self.answers(batch)
-            owner = np.repeat(group, [len(row) for row in batch.rows])
+            owner = np.repeat(group, [len(row) for row in batch.sequence_groups])
             for name, values in (("loss", self.objective(answers)), ("reward_accuracy", _right(answers))):
                 each = values.double().cpu().numpy()
                 np.add.at(found[name], owner, np.stack([each, np.ones_like(each)], axis=1))
@@ -102,7 +112,7 @@ class Unpaired(AnswerMethod):
                 self.warnings.append(said)
                 log.warning(said)
             return gained.detach().mean() if len(gained) else gained.sum()
-        if not self.adapted or not batch.rows:
+        if not self.adapted or not batch.sequence_groups:
             return gained.new_zeros(())
         mixed = self.computable(collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device))
         now = self.sequence_log_probs(mixed)

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from luthier.contracts.preferences import PairLoss, PreferencePairs
-from luthier.errors import RecipeError
+from luthier.api import PairLoss, PreferencePairs, RecipeError
 
 
 def sigmoid(

@@ -10,16 +10,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.model import Model
-from luthier.contracts.training import Optimizer
-from luthier.data.shared_prefixes import token_sequences, with_supported_prefixes
-from luthier.inference.log_probabilities import packed_batches
-from luthier.models.lm_head import find_lm_head
-from luthier.models.reference_policy import adaptation_disabled, can_disable_adaptation
-from luthier.reporting.figures import format_size
-from luthier.training.language_model import LanguageModelMethod
+from luthier.api import (
+    Adaptation,
+    Batch,
+    LanguageModelMethod,
+    Model,
+    Optimizer,
+    Row,
+    adaptation_disabled,
+    can_disable_adaptation,
+    find_lm_head,
+    format_size,
+    packed_batches,
+    token_sequences,
+    with_supported_prefixes,
+)
 from luthier_preference.displacement import Displacement
 from luthier_preference.reference_log_probabilities import Reference
 

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.fields import number_field, text_field
-from luthier.data.records import Tally
-from luthier.data.state import source_state
-from luthier.errors import DataError, RecipeError
+from luthier.api import DataError, RecipeError, Tally, number_field, source_state, text_field
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example, Source
+    from luthier.api import Example, Source
 
 
 @dataclass(kw_only=True)

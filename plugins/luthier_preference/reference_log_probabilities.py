@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from luthier.contracts.batch import Row, TokenSequence
-from luthier.contracts.model import Model
-from luthier.data import content_hashes as identity
-from luthier.fetch import cache
-from luthier.fetch.once import build_once
+from luthier.api import Model, Row, TokenSequence, build_once, cache_folder, content_hash
 
 Score = Callable[[nn.Module, list[Row]], NDArray[np.float32]]
 """The log-probability of each sequence of the rows under a network, float32 [sequences]."""
@@ -54,12 +50,8 @@ class Reference:
         if not unknown:
             return
         together = np.concatenate(keys)
-        name = identity.content_hash(
-            [self.model.lineage(), _precision(), hashlib.sha256(together.tobytes()).hexdigest()]
-        )
-        folder = build_once(
-            cache.cache_folder("references") / name[:32], lambda place: self._make(place, unknown, network)
-        )
+        name = content_hash([self.model.lineage(), _precision(), hashlib.sha256(together.tobytes()).hexdigest()])
+        folder = build_once(cache_folder("references") / name[:32], lambda place: self._make(place, unknown, network))
         self._keep(together, load_file(folder / "log_probs.safetensors")["log_probs"])
 
     def of(self, sequences: Iterable[TokenSequence]) -> torch.Tensor:

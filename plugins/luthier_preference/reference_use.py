@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.contracts.preferences import PairLoss, PreferencePairs
-from luthier.errors import RecipeError
+from luthier.api import PairLoss, PreferencePairs, RecipeError
 
 
 def uses_reference(objective: PairLoss) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.contracts.preferences import RatedAnswers
+from luthier.api import RatedAnswers
 
 
 def kto(answers: RatedAnswers, *, beta: float = 0.1, liked: float = 1.0, disliked: float = 1.0) -> Tensor:

@@ -17,8 +17,7 @@ from peft import PeftConfig, PeftModelForCausalLM
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache
 
-from luthier.errors import RecipeError
-from luthier.models.attention import PACKED_ATTENTION, Packing
+from luthier.api import PACKED_ATTENTION, Packing, RecipeError
 
 
 class Prefixed(PeftModelForCausalLM, ABC):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from torch import nn
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_prefix.virtual_tokens import VirtualTokens
 
 if TYPE_CHECKING:

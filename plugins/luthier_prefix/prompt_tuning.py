@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_prefix.virtual_tokens import VirtualTokens
 
 if TYPE_CHECKING:
     from peft import PromptTuningConfig
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.contracts.batch import Batch
+    from luthier.api import Batch
     from luthier_prefix.network import Prefixed
 
 

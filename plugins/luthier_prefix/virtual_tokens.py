@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from luthier.errors import RecipeError
-from luthier.models.adaptation import PeftAdaptation
-from luthier.models.attention import KNOWN_LAYERS
-from luthier.models.lm_head import virtual_token_count
+from luthier.api import KNOWN_LAYERS, PeftAdaptation, RecipeError, virtual_token_count
 
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-    from luthier.contracts.model import Model
+    from luthier.api import Model
     from luthier_prefix.network import Prefixed
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import luthier
+from luthier.api import hookimpl
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_prompting.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """A prompt that is to be searched for is searched for."""
     if config.prompt.get("_target_") == "luthier_prompting.searched.Searched" and "search" not in config.stages:

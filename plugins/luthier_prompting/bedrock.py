@@ -9,17 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.contracts.examples import Example
-from luthier.data.formats.format import Format
-from luthier.data.formats.prompt_completion import PromptCompletion
-from luthier.data.readers.json_lines import JsonLines
-from luthier.data.records import Record
-from luthier.data.sources.files import file_state
-from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HashSplits, Splits
-from luthier.errors import DataError, RecipeError
-from luthier.errors.suggestions import nearest
-from luthier.fetch.packages import sha256_of_file
+from luthier.api import (
+    DataError,
+    Example,
+    Format,
+    HashSplits,
+    JsonLines,
+    PromptCompletion,
+    RecipeError,
+    Record,
+    RecordsSource,
+    Splits,
+    file_state,
+    nearest,
+    sha256_of_file,
+)
 from luthier_prompting.demonstration import Demonstration
 
 VERSION = "bedrock-2026-05-14"

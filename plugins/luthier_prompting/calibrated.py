@@ -9,11 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.predictor import Conversation, Predictor
-from luthier.errors import RecipeError
-from luthier.evaluation.metrics.metric import Metric
-from luthier.evaluation.questions import Question
-from luthier.evaluation.tasks.classification import Classification
+from luthier.api import Classification, Conversation, Metric, Predictor, Question, RecipeError
 
 
 class Calibrated(Classification):

@@ -6,8 +6,7 @@ from typing import Any
 
 import httpx
 
-from luthier.errors import ResourceError
-from luthier.fetch.endpoint import post_json
+from luthier.api import ResourceError, post_json
 
 
 def said(client: httpx.Client, address: str, asked: dict[str, Any], *, key: str, tries: int, hint: str) -> str:

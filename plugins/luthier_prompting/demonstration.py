@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from luthier.data.examples import prompt_key
+from luthier.api import prompt_key
 
 
 @dataclass(frozen=True)

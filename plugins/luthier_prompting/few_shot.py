@@ -8,11 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.examples import Example
-from luthier.contracts.prompt import Prompt
-from luthier.data import encoding as encode
-from luthier.data.examples import last_question
-from luthier.errors import DataError, RecipeError
+from luthier.api import DataError, Example, Prompt, RecipeError, encode_prompt, last_question
 from luthier_prompting.demonstration import Demonstration, question_key
 from luthier_prompting.prompt_template import Frame, text_asked
 from luthier_prompting.selection import Selection
@@ -109,7 +105,7 @@ class FewShot(Prompt):
     def _size(self, shown: Sequence[Demonstration]) -> int:
         """The tokens of a conversation of one word with these examples; it has all columns that the template asks."""
         asked = {**self.pool[0].columns, "messages": [{"role": "user", "content": "?"}]}
-        return len(encode.encode_prompt(self.frame(asked, shown), self._tokenizer))
+        return len(encode_prompt(self.frame(asked, shown), self._tokenizer))
 
     def _take(self, pool: list[Demonstration], order: Selection, tokenizer: PreTrainedTokenizerBase) -> None:
         self.pool, self.order, self._tokenizer = pool, order, tokenizer

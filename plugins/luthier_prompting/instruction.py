@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from luthier.contracts.examples import Example
-from luthier.contracts.prompt import Prompt
-from luthier.errors import RecipeError
+from luthier.api import Example, Prompt, RecipeError
 from luthier_prompting.prompt_template import Frame
 
 

@@ -9,9 +9,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, meta
 from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from luthier.data.encoding.template_check import check_template
-from luthier.errors import DataError, RecipeError, Refused
-from luthier.errors.suggestions import nearest
+from luthier.api import DataError, RecipeError, Refused, check_template, nearest
 
 EXAMPLES = "examples"
 _WORD = "Hello."

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts.examples import Example
-from luthier.data.examples import last_question, message_text
-from luthier.data.prompts import with_system
-from luthier.errors import DataError
+from luthier.api import DataError, Example, last_question, message_text, with_system
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.jinja_template import Wording
 

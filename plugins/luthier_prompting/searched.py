@@ -10,10 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.examples import Example
-from luthier.contracts.prompt import Prompt, PromptScorer
-from luthier.data import encoding as encode
-from luthier.errors import DataError, RecipeError
+from luthier.api import DataError, Example, Prompt, PromptScorer, RecipeError, encode_prompt
 from luthier_prompting.bedrock import RESULTS, results
 from luthier_prompting.candidate import Candidate
 from luthier_prompting.choosing import Choosing, Ground, Trial
@@ -114,7 +111,7 @@ class Searched(Prompt):
         """The tokens of a conversation of one word with these examples."""
         columns = self.pool[0].columns if self.pool else {}
         asked = Candidate("", self.template, shown)({**columns, "messages": [ASKS]})
-        return len(encode.encode_prompt(asked, self._tokenizer))
+        return len(encode_prompt(asked, self._tokenizer))
 
     def __call__(self, example: Example) -> Example:
         return self.chosen(example)

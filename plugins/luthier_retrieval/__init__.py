@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import luthier
+from luthier.api import hookimpl
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_retrieval.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """An index that needs a library of an extra is not begun without it."""
     if "luthier_retrieval.neighbours.hnsw.Hnsw" in str(config.get("prompt")) and find_spec("faiss") is None:

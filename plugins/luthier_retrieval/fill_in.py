@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.fields import text_field
+from luthier.api import text_field
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example
+    from luthier.api import Example
 
 AMOUNT = re.compile(r"[$€£]\s?\d[\d,]*(?:\.\d+)?|\b\d+(?:\.\d+)?\s?%")
 END = re.compile(r"(?<=[.!?])\s+|\n+")

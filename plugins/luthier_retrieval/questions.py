@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luthier.data.formats.format import Format
-from luthier.data.formats.prompt_completion import PromptCompletion
-from luthier.data.readers.json_lines import JsonLines
-from luthier.data.records import Record
-from luthier.data.sources.files import file_state
-from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HashSplits, Splits
-from luthier.fetch.packages import sha256_of_file
+from luthier.api import (
+    Format,
+    HashSplits,
+    JsonLines,
+    PromptCompletion,
+    Record,
+    RecordsSource,
+    Splits,
+    file_state,
+    sha256_of_file,
+)
 from luthier_retrieval.documents.shipped import FOLDER
 
 FILE, NAME = FOLDER / "questions.jsonl", "luthier_retrieval/questions.jsonl"

@@ -7,14 +7,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.examples import Example
-from luthier.contracts.prompt import Prompt
-from luthier.data import content_hashes as identity
-from luthier.data import encoding as encode
-from luthier.data.examples import last_question, message_text, prompt_of
-from luthier.data.prompts import with_system
-from luthier.errors import DataError, RecipeError
-from luthier.fetch import cache
+from luthier.api import (
+    DataError,
+    Example,
+    Prompt,
+    RecipeError,
+    cache_folder,
+    content_hash,
+    encode_prompt,
+    hash_of_tokenizer,
+    last_question,
+    message_text,
+    prompt_of,
+    with_system,
+)
 from luthier_retrieval.chunking import Chunks, Passage
 from luthier_retrieval.documents import Documents
 from luthier_retrieval.layouts import Layout
@@ -83,9 +89,9 @@ class Retrieval(Prompt):
         """Bring the index up to date with the documents; one that came with an artifact stays as it is."""
         if self.finding is not None:
             return
-        counted = [identity.hash_of_tokenizer(tokenizer), self.chunk, self.overlap]
-        name = identity.content_hash([self.documents.place, counted, self.search.identity()])[:32]
-        store = Store(cache.cache_folder("retrieval") / name, self.at_once)
+        counted = [hash_of_tokenizer(tokenizer), self.chunk, self.overlap]
+        name = content_hash([self.documents.place, counted, self.search.identity()])[:32]
+        store = Store(cache_folder("retrieval") / name, self.at_once)
         built = store.update(self.documents, Chunks(tokenizer, self.chunk, self.overlap), self.search)
         if not built.passages:
             raise DataError("The documents hold no text.", where="prompt.documents")
@@ -159,7 +165,7 @@ class Retrieval(Prompt):
     def _size(self, example: Example, place: int, shown: Sequence[Passage]) -> int:
         messages = self._laid(example, place, shown)
         after = len(example["messages"]) - place - 1
-        return len(encode.encode_prompt({"messages": messages[: len(messages) - after]}, self._tokenizer))
+        return len(encode_prompt({"messages": messages[: len(messages) - after]}, self._tokenizer))
 
     def save(self, folder: Path) -> None:
         self._store.copy(folder / FOLDER)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.errors import DataError
+from luthier.api import DataError
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example
+    from luthier.api import Example
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from luthier.data import content_hashes as identity
-from luthier.errors import DataError, ResourceError
-from luthier.fetch import cache
-from luthier.fetch.once import build_once
+from luthier.api import DataError, ResourceError, build_once, cache_is_read_only, content_hash
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
 from luthier_retrieval.searches import Kept, Search
@@ -79,7 +76,7 @@ class Store:
         segments are rewritten from what they hold: those that lose a document, and small ones, so that there are never
         many. Another process that builds the same is waited for.
         """
-        if not cache.cache_is_read_only():
+        if not cache_is_read_only():
             self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock") if self.folder.is_dir() else nullcontext():
             before = self.segments()
@@ -154,7 +151,7 @@ class Store:
             passages += [there[row] for row in rows]
             kept.append(Kept(segment.folder, rows))
         documents, passages = documents + batch.documents, passages + batch.passages
-        name = identity.content_hash([[each.name, each.digest] for each in documents])[:24]
+        name = content_hash([[each.name, each.digest] for each in documents])[:24]
 
         def make(folder: Path) -> None:
             write(folder, documents, passages)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from luthier.contracts.predictor import Predictor
-from luthier.evaluation.metrics.metric import Metric
-from luthier.evaluation.questions import Question
-from luthier.evaluation.tasks.task import Attempts
+from luthier.api import Attempts, Metric, Predictor, Question
 
 
 class Search:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import luthier
+from luthier.api import hookimpl
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from luthier.contracts.verbs import Verb
+    from luthier.api import Verb
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_reward.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Prompts that are answered make up a batch by their number."""
     if config.method.get("_target_") == "luthier_reward.grpo.Grpo" and config.batch.get("packing"):
@@ -28,9 +28,9 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
         )
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_verbs() -> Iterator[Verb]:
-    from luthier.contracts.verbs import Verb
+    from luthier.api import Verb
     from luthier_reward import reward_check_verb as reward_check
 
     help_ = "Say what a recipe's reward pays for: right answers, and those that only want the reward"

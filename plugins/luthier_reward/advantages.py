@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from luthier.contracts.policy_gradients import Advantage, RewardedAnswers
-from luthier.errors import RecipeError
+from luthier.api import Advantage, RecipeError, RewardedAnswers
 
 
 def grpo(rewarded: RewardedAnswers, *, epsilon: float = 1e-4) -> Tensor:

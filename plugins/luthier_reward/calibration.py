@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from luthier.evaluation.bootstrap import Floats
+from luthier.api import Floats
 
 BINS = 10
 """Of equal width, from 0 to 1."""

@@ -15,10 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.model import Model
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.errors import DataError, RecipeError
-from luthier.inference.generation.stops import cut_at_stop, stop_tokens
+from luthier.api import Answer, DataError, Model, RecipeError, Sampling, cut_at_stop, stop_tokens
 
 
 @dataclass(frozen=True, slots=True)

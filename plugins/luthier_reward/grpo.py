@@ -10,19 +10,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row, TokenSequence
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.policy_gradients import Advantage, PolicyLoss, PolicyTokens
-from luthier.contracts.rewards import Reward
-from luthier.contracts.training import Loss, Optimizer
-from luthier.data import encoding as encode
-from luthier.data.examples import prompt_of
-from luthier.data.shared_prefixes import token_sequences
-from luthier.errors import DataError, RecipeError
-from luthier.models.lm_head import unwrapped
-from luthier.training.language_model import LanguageModelMethod, shifted_targets
+from luthier.api import (
+    Adaptation,
+    Advantage,
+    Batch,
+    DataError,
+    Example,
+    LanguageModelMethod,
+    Loss,
+    Model,
+    Optimizer,
+    PolicyLoss,
+    PolicyTokens,
+    RecipeError,
+    Reward,
+    Row,
+    TokenSequence,
+    encode_prompt,
+    prompt_of,
+    shifted_targets,
+    token_sequences,
+    unwrapped,
+)
 from luthier_reward import held_out
 from luthier_reward import reward_hacking as watch
 from luthier_reward.advantages import needs
@@ -136,7 +145,7 @@ class Grpo(LanguageModelMethod):
                 f"{type(self).__name__} answers prompts, and the example has no message to be answered.",
                 hint="Use data whose examples have messages, such as data.format=prompt_completion.",
             )
-        ids = encode.encode_prompt({**example, "messages": messages}, tokenizer)
+        ids = encode_prompt({**example, "messages": messages}, tokenizer)
         return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), open=True)
 
     def loss(self, batch: Batch) -> Loss:
@@ -146,7 +155,7 @@ class Grpo(LanguageModelMethod):
         hidden = self.hidden_states(batch).flatten(0, 1)
         at, names = hidden[where], batch.values
         log_probs = self.head.log_probs(at, targets[where])
-        beside = {name: values.flatten()[where] for name, values in batch.beside.items()}
+        beside = {name: values.flatten()[where] for name, values in batch.extras.items()}
         nothing = log_probs.detach() * 0
         old = beside.get("old", log_probs.detach())
         drawn = beside.get("drawn", nothing)

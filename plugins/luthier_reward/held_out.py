@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.examples import Example
-from luthier.contracts.rewards import ParsingReward, Reward
-from luthier.contracts.training import Measure
-from luthier.evaluation.bootstrap import ratio
+from luthier.api import Example, Measure, ParsingReward, Reward, ratio
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_runner import RewardRunner
 from luthier_reward.rollout import Rollout

@@ -9,13 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.examples import Example
-from luthier.contracts.training import Measure
-from luthier.data import encoding as encode
-from luthier.errors import DataError
-from luthier.evaluation.bootstrap import ratio
-from luthier.inference.reward_scores import last_token_positions
+from luthier.api import (
+    Batch,
+    DataError,
+    Example,
+    Measure,
+    Row,
+    encode_for_scoring,
+    last_token_positions,
+    ratio,
+    row_with_shared_prefix,
+)
 from luthier_reward.calibration import binned, calibration_error
 
 if TYPE_CHECKING:
@@ -45,8 +49,8 @@ class BradleyTerry:
                 "bradley_terry learns from pairs, and the example has no `chosen` and `rejected` answer.",
                 hint="Use data.format=preference, or method/objective=rating for rated texts.",
             )
-        pair = [encode.encode_for_scoring(example, tokenizer, answer=answer) for answer in ("chosen", "rejected")]
-        return encode.row_with_shared_prefix(pair, {"margin": float(example.get("margin") or 0.0)})
+        pair = [encode_for_scoring(example, tokenizer, answer=answer) for answer in ("chosen", "rejected")]
+        return row_with_shared_prefix(pair, {"margin": float(example.get("margin") or 0.0)})
 
     def places(self, batch: Batch) -> Tensor:
         return last_token_positions(batch)
@@ -67,4 +71,4 @@ class BradleyTerry:
         }
 
     def units(self, batch: Batch) -> list[int]:
-        return [1] * len(batch.rows)
+        return [1] * len(batch.sequence_groups)

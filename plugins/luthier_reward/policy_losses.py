@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.contracts.policy_gradients import LossAverage, PolicyTokens
+from luthier.api import LossAverage, PolicyTokens
 
 
 def clipped(

@@ -10,13 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from luthier.contracts.batch import Batch, Row, TokenSequence
-from luthier.contracts.examples import Example
-from luthier.contracts.training import Measure
-from luthier.data import encoding as encode
-from luthier.data.shared_prefixes import sequence_sums
-from luthier.errors import DataError
-from luthier.evaluation.bootstrap import ratio
+from luthier.api import Batch, DataError, Example, Measure, Row, TokenSequence, encode_for_scoring, ratio, sequence_sums
 from luthier_reward.calibration import binned, calibration_error
 
 if TYPE_CHECKING:
@@ -86,5 +80,5 @@ class Steps:
 
     def _judged(self, example: Example, steps: list[str], tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
         answer = [{"role": "assistant", "content": self.separator.join(steps)}]
-        found = encode.encode_for_scoring({**example, "answer": answer}, tokenizer, answer="answer")
+        found = encode_for_scoring({**example, "answer": answer}, tokenizer, answer="answer")
         return TokenSequence(found.ids, np.minimum(found.weights, 1))

@@ -9,12 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.batch import Row, TokenSequence
-from luthier.contracts.examples import Example
-from luthier.contracts.rewards import RewardResult
-from luthier.contracts.sampling import Answer
-from luthier.data import encoding as encode
-from luthier.data.examples import prompt_of
+from luthier.api import Answer, Example, RewardResult, Row, TokenSequence, prompt_of, row_with_shared_prefix
 from luthier_reward.reward_runner import Asked
 
 
@@ -50,7 +45,7 @@ class Group:
         """The prompt with the answers of those numbers, as it is trained on; without one, next to nothing."""
         if not chosen:
             return Row((TokenSequence(self.ids[:1], np.zeros(1, np.float32)),), values)
-        return encode.row_with_shared_prefix([self._sequence(self.answers[number]) for number in chosen], values)
+        return row_with_shared_prefix([self._sequence(self.answers[number]) for number in chosen], values)
 
     def _sequence(self, answer: Answer) -> TokenSequence:
         ids = np.concatenate([self.ids, np.array(answer.ids, dtype=np.int32)])

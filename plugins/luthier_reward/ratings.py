@@ -10,14 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from luthier.contracts.batch import Batch, Row, TokenSequence
-from luthier.contracts.examples import Example
-from luthier.contracts.training import Measure
-from luthier.data import encoding as encode
-from luthier.data.formats.fields import number_field
-from luthier.errors import DataError
-from luthier.evaluation.bootstrap import Floats, ratio
-from luthier.inference.reward_scores import last_token_positions
+from luthier.api import (
+    Batch,
+    DataError,
+    Example,
+    Floats,
+    Measure,
+    Row,
+    TokenSequence,
+    encode_for_scoring,
+    last_token_positions,
+    number_field,
+    ratio,
+)
 from luthier_reward.calibration import binned, calibration_error
 
 if TYPE_CHECKING:
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 def rated(example: Example, tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
     """What was rated: the text of the example where it has one, as a user's turn, else its conversation."""
     said = [{"role": "user", "content": example["text"]}] if "text" in example else example["messages"]
-    return encode.encode_for_scoring({**example, "messages": said}, tokenizer)
+    return encode_for_scoring({**example, "messages": said}, tokenizer)
 
 
 def correlation(totals: Floats) -> Floats:
@@ -69,7 +74,7 @@ class Regression:
         }
 
     def units(self, batch: Batch) -> list[int]:
-        return [1] * len(batch.rows)
+        return [1] * len(batch.sequence_groups)
 
 
 class Classification:
@@ -107,4 +112,4 @@ class Classification:
         }
 
     def units(self, batch: Batch) -> list[int]:
-        return [1] * len(batch.rows)
+        return [1] * len(batch.sequence_groups)

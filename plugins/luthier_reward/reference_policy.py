@@ -7,12 +7,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import LMHead, find_lm_head, last_hidden_state, unwrapped
-from luthier.models.reference_policy import adaptation_disabled, can_disable_adaptation
-from luthier.training.language_model import shifted_targets
+from luthier.api import (
+    Adaptation,
+    Batch,
+    LMHead,
+    adaptation_disabled,
+    can_disable_adaptation,
+    find_lm_head,
+    last_hidden_state,
+    network_inputs,
+    shifted_targets,
+    unwrapped,
+)
 
 
 class ReferencePolicy:

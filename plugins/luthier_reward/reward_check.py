@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from luthier.data.examples import answer_of, prompt_of
-from luthier.errors import DataError
+from luthier.api import DataError, answer_of, prompt_of
 from luthier_reward.reward_runner import Asked, RewardRunner
 from luthier_reward.rewards.reading import REFERENCES, question
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 
 if TYPE_CHECKING:
-    from luthier.cli.call import Call
+    from luthier.api import Call
     from luthier_reward.reward_check import Report
 
 
@@ -27,9 +27,7 @@ def act(call: Call) -> int:
             where="method",
             hint="Say method=grpo and method/reward=…, or a recipe that does.",
         )
-    from luthier.config.instantiate import instantiate
-    from luthier.data.reading import Reading
-    from luthier.workflows.parts import without_quarantine
+    from luthier.api import Reading, instantiate, without_quarantine
     from luthier_reward.reward_check import check
     from luthier_reward.reward_runner import RewardRunner
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.contracts.policy_gradients import PolicyTokens
+from luthier.api import PolicyTokens
 from luthier_reward.divergence import k3
 
 if TYPE_CHECKING:

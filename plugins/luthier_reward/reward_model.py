@@ -10,18 +10,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.training import Loss, Optimizer
-from luthier.data.shared_prefixes import with_supported_prefixes
-from luthier.errors import RecipeError
-from luthier.inference.log_probabilities import packed_batches
-from luthier.inference.reward_scores import reward_outputs
-from luthier.models.lm_head import unwrapped
-from luthier.models.sequence_classification import SequenceClassification
-from luthier.training.method import Method
+from luthier.api import (
+    Adaptation,
+    Batch,
+    Example,
+    Loss,
+    Method,
+    Model,
+    Optimizer,
+    RecipeError,
+    Row,
+    SequenceClassification,
+    packed_batches,
+    reward_outputs,
+    unwrapped,
+    with_supported_prefixes,
+)
 from luthier_reward.reward_objectives import Objective
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ class RewardModel(Method):
     """
 
     likelihood = False
-    speaks = False
+    is_generative = False
 
     def __init__(
         self,

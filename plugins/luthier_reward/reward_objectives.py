@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.examples import Example
-from luthier.contracts.training import Measure
+from luthier.api import Batch, Example, Measure, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

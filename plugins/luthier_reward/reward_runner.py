@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.contracts.rewards import ConcurrentReward, Messages, Reward, RewardResult
-from luthier.errors import PluginError
+from luthier.api import ConcurrentReward, Messages, PluginError, Reward, RewardResult
 from luthier_reward.worker import Here, RewardFailed, Worker
 
 log = logging.getLogger("luthier")

@@ -11,10 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.model import Model
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.errors import RecipeError
-from luthier.inference.generation import generate_from_tokens
+from luthier.api import Answer, Model, RecipeError, Sampling, generate_from_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

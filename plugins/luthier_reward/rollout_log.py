@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from luthier.training.metrics_log import MetricsLog
+from luthier.api import MetricsLog
 
 FILE = "rollouts.jsonl"
 

@@ -11,16 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.contracts.batch import Batch
-from luthier.contracts.policy_gradients import RewardedAnswers
-from luthier.data.collate import collate
-from luthier.data.shared_prefixes import scatter_to_tokens, token_sequences, with_supported_prefixes
+from luthier.api import Batch, RewardedAnswers, collate, scatter_to_tokens, token_sequences, with_supported_prefixes
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_hacking import samples, told
 from luthier_reward.reward_runner import RewardRunner
 
 if TYPE_CHECKING:
-    from luthier.data.module import Data
+    from luthier.api import Data
     from luthier_reward.grpo import Grpo
 
 SCALARS = ("weighing", "weighing_tokens")
@@ -174,10 +171,10 @@ class Rollouts:
         answers = [
             plan.group.answers[number] if plan.chosen else None for plan in plans for number in plan.chosen or [0]
         ]
-        batch.beside["answer"] = scatter_to_tokens(
+        batch.extras["answer"] = scatter_to_tokens(
             [torch.full((len(answer.ids) if answer else 0,), place) for place, answer in enumerate(answers)], batch
         )
-        batch.beside["drawn"] = scatter_to_tokens(
+        batch.extras["drawn"] = scatter_to_tokens(
             [torch.tensor(answer.drawn if answer else []) for answer in answers], batch
         )
         return batch
@@ -191,7 +188,7 @@ class Rollouts:
         for batch, plans in zip(laid, planned, strict=True):
             if any(plan.chosen for plan in plans):
                 for name, values in method.scored(batch.to(device)).items():
-                    batch.beside[name] = values.float().cpu()
+                    batch.extras[name] = values.float().cpu()
 
     def _penalise(
         self,
@@ -204,10 +201,10 @@ class Rollouts:
         kl, values = self.method.kl, torch.zeros_like(rewarded.penalties)
         for batch, place, number, where in _places(laid, planned, every):
             if kl.in_reward:
-                old, reference = (batch.beside[name].flatten()[where] for name in ("old", "reference"))
+                old, reference = (batch.extras[name].flatten()[where] for name in ("old", "reference"))
                 rewarded.penalties[place, number, : len(old)] = kl.penalty(old, reference)
             if self.method.needs.values:
-                expected = batch.beside["value"].flatten()[where]
+                expected = batch.extras["value"].flatten()[where]
                 values[place, number, : len(expected)] = expected
         rewarded.values = lambda: values
 
@@ -221,9 +218,9 @@ class Rollouts:
     ) -> None:
         """Values [P, G, T] beside the tokens they belong to."""
         for batch in laid:
-            batch.beside[name] = torch.zeros(batch.input_ids.shape)
+            batch.extras[name] = torch.zeros(batch.input_ids.shape)
         for batch, place, number, where in _places(laid, planned, every):
-            batch.beside[name].view(-1)[where] = values[place, number, : len(where)]
+            batch.extras[name].view(-1)[where] = values[place, number, : len(where)]
 
     def _tell(self, groups: Sequence[Group], advantages: Tensor) -> None:
         step = self.method.trainer.global_step + 1

@@ -21,7 +21,7 @@ from signal import SIGKILL
 from threading import Thread
 from typing import Any
 
-from luthier.errors import ResourceError
+from luthier.api import ResourceError
 
 NOBODY = 65534
 _ROOM = "/tmp"  # noqa: S108 - inside, where it is empty and in memory

@@ -9,8 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from luthier.contracts.sampling import Sampling
-from luthier.errors import RecipeError
+from luthier.api import RecipeError, Sampling
 from luthier_reward.engine import Asked, EngineRollout, Written
 
 

@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.sampling import Sampling
-from luthier.errors import RecipeError, ResourceError
+from luthier.api import RecipeError, ResourceError, Sampling
 from luthier_reward.engine import Asked, EngineRollout, Written
 
 if TYPE_CHECKING:

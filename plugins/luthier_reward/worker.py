@@ -9,8 +9,7 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from luthier.contracts.rewards import Messages, Reward, RewardResult, WarmingReward, compute_rewards
-from luthier.errors import PluginError
+from luthier.api import Messages, PluginError, Reward, RewardResult, WarmingReward, compute_rewards
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork would take torch's threads along, as locks that nobody opens
 

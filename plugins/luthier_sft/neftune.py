@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from luthier.contracts.batch import Batch
-from luthier.models.lm_head import unwrapped
+from luthier.api import Batch, unwrapped
 
 
 @contextmanager

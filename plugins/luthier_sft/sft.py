@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.training import Loss, Optimizer
-from luthier.data import encoding as encode
-from luthier.training.language_model import LanguageModelMethod
+from luthier.api import (
+    Adaptation,
+    Batch,
+    Example,
+    LanguageModelMethod,
+    Loss,
+    Model,
+    Optimizer,
+    Row,
+    encode_conversation,
+)
 from luthier_sft.neftune import noisy_embeddings
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ class SupervisedFineTuning(LanguageModelMethod):
         self.neftune_alpha = neftune_alpha
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        return Row((encode.encode_conversation(example, tokenizer),))
+        return Row((encode_conversation(example, tokenizer),))
 
     def loss(self, batch: Batch) -> Loss:
         with noisy_embeddings(self.network, batch, self.neftune_alpha if self.training else 0.0):

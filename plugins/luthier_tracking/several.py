@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from luthier.records.folder import RunFolder
+    from luthier.api import RunFolder
 
 Tracker = Callable[["RunFolder"], list["Logger"]]
 

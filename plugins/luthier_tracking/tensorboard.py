@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
-from luthier.errors import RecipeError
-from luthier.training.guarded_logger import GuardedLogger
+from luthier.api import GuardedLogger, RecipeError
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from luthier.records.folder import RunFolder
+    from luthier.api import RunFolder
 
 
 class TensorBoard:

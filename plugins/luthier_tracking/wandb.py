@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from luthier.training.guarded_logger import GuardedLogger
+from luthier.api import GuardedLogger
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from luthier.records.folder import RunFolder
+    from luthier.api import RunFolder
 
 
 class Wandb:

@@ -12,10 +12,10 @@ import wandb
 import yaml
 from pytorch_lightning.loggers import Logger
 
-from luthier.records.redaction import redact
+from luthier.api import redact
 
 if TYPE_CHECKING:
-    from luthier.records.folder import RunFolder
+    from luthier.api import RunFolder
     from luthier_tracking.wandb import Wandb
 
 log = logging.getLogger(__name__)

@@ -92,6 +92,8 @@ def signature(target: str) -> Signature:
     file = _source(module, target)
     source = _Module(module, ast.parse(file.read_text(encoding="utf-8")))
     found = next((node for node in source.tree.body if getattr(node, "name", None) == name), None)
+    if found is None and (elsewhere := source.imported(name)):
+        return signature(elsewhere)
     if isinstance(found, ast.FunctionDef):
         parts, settings = source.parameters(found)
     elif isinstance(found, ast.ClassDef):
@@ -110,7 +112,8 @@ def _source(module: str, target: str) -> Path:
         spec = PathFinder.find_spec(word, inside) if inside else None
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise PluginError(f"The module of {target!r} cannot be found.", hint="Is its plugin installed?")
-    return Path(spec.origin)
+    stub = Path(spec.origin).with_suffix(".pyi")
+    return stub if stub.is_file() else Path(spec.origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,10 @@ class _Module:
         """The dotted name of a base class that this module defines, or imports from luthier or a plugin."""
         if any(isinstance(node, ast.ClassDef) and node.name == name for node in self.tree.body):
             return f"{self.name}.{name}"
+        return self.imported(name)
+
+    def imported(self, name: str) -> str | None:
+        """The dotted name of what this module imports under a name, from luthier or a plugin."""
         for node in self.tree.body:
             if isinstance(node, ast.ImportFrom) and node.module and "luthier" in node.module:
                 for alias in node.names:

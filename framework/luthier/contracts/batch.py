@@ -31,7 +31,8 @@ class Row:
 
     Most methods have one sequence; a preference pair has two, chosen first. The first `shared` tokens, of weight 0,
     are the same in all of them (`row_with_shared_prefix` finds them) and are laid down and
-    computed once; the length counts them once. An `open` row is a prompt that the method answers itself: nothing in it is predicted.
+    computed once; the length counts them once. An `open` row is a prompt that the method answers itself: nothing in
+    it is predicted.
     """
 
     sequences: tuple[TokenSequence, ...]
@@ -53,10 +54,10 @@ class Batch:
     own): plain integers, so that reading them never waits for a device. `examples` holds the index of each row of
     data, `values` what `Row.values` held, float32 [rows], in the same order.
 
-    What the sequences of a row share is a sequence of its own, laid down before them: a trunk. `branches` says of
+    What the sequences of a row share is a sequence of its own, laid down before them: a trunk. `prefix_of` says of
     each sequence that goes on from a trunk, by its number among the boundaries, which one that is; its positions go
-    on there. `rows` are the numbers of each row's sequences, without trunks and padding. `beside` holds further numbers
-    of each token, [B, T], where a method's preparation put some there.
+    on there. `sequence_groups` are the numbers of each row's sequences, without trunks and padding. `extras` holds
+    further numbers of each token, [B, T], where a method's preparation put some there.
     """
 
     input_ids: Tensor
@@ -66,14 +67,14 @@ class Batch:
     boundaries: tuple[int, ...]
     examples: tuple[int, ...]
     values: dict[str, Tensor] = field(default_factory=dict)
-    branches: Mapping[int, int] = field(default_factory=dict)
-    rows: tuple[tuple[int, ...], ...] = ()
-    beside: dict[str, Tensor] = field(default_factory=dict)
+    prefix_of: Mapping[int, int] = field(default_factory=dict)
+    sequence_groups: tuple[tuple[int, ...], ...] = ()
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def ends(self) -> tuple[int, ...]:
         """The numbers of the sequences of all rows, in order."""
-        return tuple(number for row in self.rows for number in row)
+        return tuple(number for row in self.sequence_groups for number in row)
 
     @property
     def tokens(self) -> int:
@@ -97,7 +98,7 @@ class Batch:
             positions=change(self.positions),
             segments=change(self.segments),
             values={name: change(value) for name, value in self.values.items()},
-            beside={name: change(value) for name, value in self.beside.items()},
+            extras={name: change(value) for name, value in self.extras.items()},
         )
 
 

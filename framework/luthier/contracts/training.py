@@ -72,7 +72,7 @@ class Criterion(Protocol):
     """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
     trains_likelihood: bool
     """Whether the loss of a training step is that, too."""
-    speaks: bool
+    is_generative: bool
     """Whether the network is a language model: it can be asked, and has a loss on general text."""
     measures: Mapping[str, Measure]
     """What is measured beside the loss, by name."""

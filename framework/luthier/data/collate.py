@@ -51,8 +51,8 @@ def collate(
         boundaries=tuple(sheet.boundaries),
         examples=tuple(range(len(rows)) if examples is None else examples),
         values={name: torch.tensor([row.values[name] for row in rows], dtype=torch.float32) for name in names},
-        branches=branches,
-        rows=tuple(members),
+        prefix_of=branches,
+        sequence_groups=tuple(members),
     )
 
 

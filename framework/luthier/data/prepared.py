@@ -74,8 +74,14 @@ class Prepared:
         order = self.batches.order
         self.epoch, self.visit = int(state["epoch"]), int(state["visit"])
         self.step = order.index(int(state["place"])) // order.accumulation
-        self._made = [Batch(**batch) for batch in state["made"]]
+        self._made = [
+            Batch(**{_FIELDS.get(name, name): value for name, value in each.items()}) for each in state["made"]
+        ]
         self.preparation.load_state_dict(state["preparation"])
+
+
+_FIELDS = {"beside": "extras", "branches": "prefix_of", "rows": "sequence_groups"}
+"""Names that checkpoints of version 0.1 have for fields of a batch."""
 
 
 def _plain(batch: Batch) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def why_prefixes_unsupported(network: nn.Module) -> str:
 
 def with_supported_prefixes(batch: Batch, network: nn.Module, warnings: list[str]) -> Batch:
     """The batch as the network can compute it: where it cannot share a beginning each sequence gets its own, aloud."""
-    reason = why_prefixes_unsupported(network) if batch.branches else ""
+    reason = why_prefixes_unsupported(network) if batch.prefix_of else ""
     if not reason:
         return batch
     said = f"What answers share is computed for each of them, at a higher cost: {reason}."
@@ -62,7 +62,7 @@ def without_shared_prefixes(batch: Batch) -> Batch:
     laid = collate(rows or [[]]).to(batch.input_ids.device)
     laid.examples, laid.values = batch.examples, batch.values
     numbers = iter(laid.ends)
-    laid.rows = tuple(tuple(next(numbers) for _ in row) for row in batch.rows)
+    laid.sequence_groups = tuple(tuple(next(numbers) for _ in row) for row in batch.sequence_groups)
     return laid
 
 
@@ -71,7 +71,7 @@ def token_sequences(batch: Batch) -> list[TokenSequence]:
     ids, weights = batch.input_ids.flatten().cpu().numpy().astype(np.int32), batch.weights.flatten().cpu().numpy()
 
     def whole(number: int) -> TokenSequence:
-        parts = [batch.branches[number], number] if number in batch.branches else [number]
+        parts = [batch.prefix_of[number], number] if number in batch.prefix_of else [number]
         spans = [slice(batch.boundaries[part], batch.boundaries[part + 1]) for part in parts]
         return TokenSequence(*(np.concatenate([array[span] for span in spans]) for array in (ids, weights)))
 

@@ -56,7 +56,7 @@ class Evaluation:
         found = {"loss": ratio, **{name: metric.reduce for name, metric in self.task.metrics.items()}}
         if method is None or method.likelihood:
             found["perplexity"] = exponential_ratio
-        if method is None or method.speaks:
+        if method is None or method.is_generative:
             found |= {"general_loss": ratio, "general_perplexity": exponential_ratio}
         return found | {name: measure.reduce for name, measure in (method.measures if method else {}).items()}
 
@@ -168,7 +168,7 @@ class Evaluation:
 
 
 def _speaks(subject: Predictor) -> bool:
-    return subject.method is None or subject.method.speaks
+    return subject.method is None or subject.method.is_generative
 
 
 def _finite(measured: NDArray[np.floating[Any]], where: Sequence[str]) -> Floats:

@@ -50,7 +50,7 @@ def _front_matter(record: RunRecord) -> str:
 
 
 def _task(record: RunRecord) -> str:
-    return "text-generation" if record.speaks else "text-classification"
+    return "text-generation" if record.is_generative else "text-classification"
 
 
 def _model_index(record: RunRecord) -> list[dict[str, Any]]:
@@ -103,13 +103,13 @@ def _row(comparison: Comparison) -> str:
 def _use(record: RunRecord) -> list[str]:
     if not record.artifact:
         return []
-    asked = "model.generate" if record.speaks else "model.rewards"
+    asked = "model.generate" if record.is_generative else "model.rewards"
     code = (
         "import luthier\n\n"
         'model = luthier.load("path/to/this/folder")\n'
         f'print({asked}([[{{"role": "user", "content": "Hello"}}]])[0])'
     )
-    kind = "AutoModelForCausalLM" if record.speaks else "AutoModelForSequenceClassification"
+    kind = "AutoModelForCausalLM" if record.is_generative else "AutoModelForSequenceClassification"
     plain = {
         "adapter": "The folder is a PEFT adapter: `peft.PeftModel.from_pretrained(base, folder)` reads it too.",
         "weights": f"The folder is a transformers model: `transformers.{kind}` reads it too.",

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from luthier.contracts.scores import Score
 from luthier.errors import DataError
@@ -127,20 +127,20 @@ class RunRecord:
     ledger: Ledger = field(default_factory=Ledger)
     versions: dict[str, str] = field(default_factory=dict)  # of luthier, its plugins and libraries, Python, the system
     warnings: list[str] = field(default_factory=list)  # whatever a reader must not miss
-    speaks: bool = True  # whether it is a language model, and none that only judges
+    is_generative: Annotated[bool, Field(alias="speaks")] = True  # a language model, no reward model
     artifact: str = ""  # its folder, relative to the run's
     artifact_kind: str = ""  # adapter or weights
     next_commands: dict[str, str] = field(default_factory=dict)  # what it does: the command, with this run's name
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for scripts."""
-        plain: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        plain: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", by_alias=True)
         return plain
 
     def save(self, file: Path) -> None:
         """Replace the file in one step: where a record is, it is whole, and the run finished."""
         temporary = file.with_name(f".tmp-{os.getpid()}-{file.name}")
-        temporary.write_bytes(_ADAPTER.dump_json(self, indent=2) + b"\n")
+        temporary.write_bytes(_ADAPTER.dump_json(self, indent=2, by_alias=True) + b"\n")
         temporary.replace(file)
 
     @classmethod

@@ -36,7 +36,7 @@ class Method(pl.LightningModule, ABC):
     """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
     trains_likelihood = True
     """Whether the loss of a training step is that, too; a method may train on another than it is measured by."""
-    speaks = True
+    is_generative = True
     """Whether the network is a language model: it can be asked, and has a loss on general text."""
     measures: Mapping[str, Measure] = {}
     """What `measured` measures beside the loss, by name."""

@@ -71,7 +71,7 @@ def record(run: Outcome, environment: dict[str, Any]) -> RunRecord:
         model=_model(run),
         training=_training(run),
         method=dict(run.parts.method.facts),
-        speaks=run.parts.method.speaks,
+        is_generative=run.parts.method.is_generative,
         data=[
             DataFacts(
                 name=composition.choices.get("data", ""),
@@ -193,7 +193,7 @@ def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
 def _next(run: Outcome) -> dict[str, str]:
     folder = shlex.quote(os.path.relpath(run.folder.path))
     return {
-        **({"talk to it": f"luthier chat {folder}"} if run.parts.method.speaks else {}),
+        **({"talk to it": f"luthier chat {folder}"} if run.parts.method.is_generative else {}),
         "measure it again": f"luthier evaluate {folder}",
         "export it for plain transformers": f"luthier export {folder} {folder}/exported",
         "go on from it": f"luthier model=run model.path={folder}",

@@ -7,13 +7,10 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.examples import example_text
-from luthier.data.state import source_state
-from luthier.errors import RecipeError
+from luthier.api import RecipeError, example_text, source_state
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example, Source
-    from luthier.data.records import Tally
+    from luthier.api import Example, Source, Tally
 
 _WORD = re.compile(r"\w+")
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from luthier.data.examples import example_text
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
+from luthier.api import RecipeError, example_text, nearest
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example
-    from luthier.data.records import Tally
+    from luthier.api import Example, Tally
 
 _LOOK_AT = 4000  # characters, which tell a language as well as a book does
 

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from luthier.data.examples import example_text
-from luthier.errors import RecipeError
+from luthier.api import RecipeError, example_text
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example
-    from luthier.data.records import Tally
+    from luthier.api import Example, Tally
 
 _WORD = re.compile(r"\w+")
 _SEED = 42

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
-from luthier.data.examples import with_text
+from luthier.api import with_text
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example
-    from luthier.data.records import Tally
+    from luthier.api import Example, Tally
 
 Kind = Literal["email", "card", "iban", "ip", "phone"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from luthier.data.examples import example_text
+from luthier.api import example_text
 
 if TYPE_CHECKING:
-    from luthier.contracts.examples import Example
-    from luthier.data.records import Tally
+    from luthier.api import Example, Tally
 
 _STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})
 _BULLETS = ("•", "-", "*", "‣", "–")

@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-import luthier
-from luthier.data import content_hashes as identity
-from luthier.data.examples import example_text
-from luthier.data.reading import Reading
-from luthier.fetch import cache
-from luthier.fetch.once import build_once
-from luthier.models.added_tokens import mark_added_tokens
-from luthier.models.loading import load_tokenizer
+from luthier.api import (
+    Reading,
+    __version__,
+    build_once,
+    cache_folder,
+    content_hash,
+    example_text,
+    hash_of_tokenizer,
+    load_tokenizer,
+    mark_added_tokens,
+)
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.merges import Pair
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from luthier.contracts.examples import Source
-    from luthier.contracts.model import Model
+    from luthier.api import Model, Source
 
 _LEARNED = "learned.json"
 
@@ -81,7 +83,7 @@ class Extended:
     def lineage(self) -> dict[str, Any]:
         """The base's, with a sha256 of weights and new tokens together, and what the tokens save."""
         base = self.base.lineage()
-        made_of = identity.content_hash([base.get("sha256") or base, self._merges, self.initial])
+        made_of = content_hash([base.get("sha256") or base, self._merges, self.initial])
         told = {"kind": f"{base['kind']}, extended", "sha256": made_of, "new_tokens": len(self._ids), "parent": base}
         if self._given is None:
             before, after = self._learned["tokens_per_word"]
@@ -112,9 +114,7 @@ class Extended:
         """The merges, and tokens a word before and after; kept in the cache under all that they depend on."""
         reading, base = Reading.of(self.corpus), self.base.tokenizer
         asked = [self.tokens, self.frequency, self.characters]
-        name = identity.content_hash(
-            [luthier.__version__, dict(reading.digests), identity.hash_of_tokenizer(base), asked]
-        )
+        name = content_hash([__version__, dict(reading.digests), hash_of_tokenizer(base), asked])
 
         def learn(folder: Path) -> None:
             merges = tokenizers.learned(base, self._texts(reading, "train"), self.tokens, self.frequency)
@@ -124,7 +124,7 @@ class Extended:
             told = {"merges": merges, "tokens_per_word": per_word}
             (folder / _LEARNED).write_text(json.dumps(told), encoding="utf-8")
 
-        folder = build_once(cache.cache_folder("vocabularies") / name[:32], learn)
+        folder = build_once(cache_folder("vocabularies") / name[:32], learn)
         found: dict[str, Any] = json.loads((folder / _LEARNED).read_text(encoding="utf-8"))
         return found
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_cpt.vocabulary.merges import Pair, continued
 
 if TYPE_CHECKING:

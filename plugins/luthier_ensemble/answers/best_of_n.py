@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.errors import RecipeError
+from luthier.api import Answer, RecipeError, Sampling
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 log = logging.getLogger("luthier")
 

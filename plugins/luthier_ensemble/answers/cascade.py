@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.errors import RecipeError
-from luthier.workflows.artifact import ARTIFACT_MANIFEST
+from luthier.api import ARTIFACT_MANIFEST, Answer, RecipeError, Sampling
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 CANDIDATES = 10
 """Thresholds that are tried, spread over how sure the members were on the validation split."""

@@ -11,16 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.data import content_hashes as identity
-from luthier.errors import RecipeError
-from luthier.inference.generation import generate, score_labels
-from luthier.models.lm_head import unwrapped, virtual_token_count
+from luthier.api import (
+    Answer,
+    RecipeError,
+    Sampling,
+    content_hash,
+    generate,
+    score_labels,
+    unwrapped,
+    virtual_token_count,
+)
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 Conversation = Sequence[dict[str, Any]]
 
@@ -128,7 +133,7 @@ class Panel(ABC):
         return {
             "kind": kind,
             "name": " + ".join(self.members),
-            "sha256": identity.content_hash([kind, weights, self.settings]),
+            "sha256": content_hash([kind, weights, self.settings]),
             "note": f"Losses are those of {next(iter(self.members))}; answers are made by all members together.",
             "settings": self.settings,
             "members": members,

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
-from luthier.inference.bm25 import Bm25
+from luthier.api import Answer, Bm25, RecipeError, Sampling, nearest
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 
 class Router(Panel):

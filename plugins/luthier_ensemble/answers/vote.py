@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.sampling import Answer, Sampling
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
-from luthier.evaluation.metrics.exact_match import normalised_text
+from luthier.api import Answer, RecipeError, Sampling, nearest, normalised_text
 from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
 
 if TYPE_CHECKING:
-    from luthier.contracts.model import Model
+    from luthier.api import Model
 
 
 class Vote(Panel):

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
+from luthier.api import RecipeError, nearest
 
 
 class Combining(Protocol):

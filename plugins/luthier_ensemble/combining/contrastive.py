@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
+from luthier.api import RecipeError, nearest
 from luthier_ensemble.combining.combining import Combining
 
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_ensemble.layers import check_named, number
 from luthier_ensemble.merging.merging import Merging
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_ensemble.layers import check_named, number
 from luthier_ensemble.merging.merging import Merging
 

@@ -9,7 +9,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_ensemble.merging.merging import Merging
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
+from luthier.api import RecipeError, nearest
 from luthier_ensemble.merging.merging import Merging
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_ensemble.layers import number
 from luthier_ensemble.merging.merging import Merging
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from luthier.contracts.examples import Example
-from luthier.contracts.prompt import PromptScorer, PromptScores
+from luthier.api import Example, PromptScorer, PromptScores
 from luthier_prompting.candidate import Candidate
 from luthier_prompting.demonstration import Demonstration
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_prompting.choosing import Choosing, Ground, Trial
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_prompting.choosing import Choosing, Ground, Trial
 from luthier_prompting.dspy_search.predictions import Asking, need_dspy
 from luthier_prompting.writers import Writer

@@ -7,8 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts.prompt import PromptScores
-from luthier.errors import DataError, RecipeError
+from luthier.api import DataError, PromptScores, RecipeError
 from luthier_prompting.choosing import Ground, Trial
 from luthier_prompting.writers import Writer
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_prompting.chat_completion import said
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luthier.contracts.sampling import Sampling
-from luthier.workflows.artifact import load
+from luthier.api import Sampling, load
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals
 from luthier_prompting.proposals.meta_prompt import questions

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from luthier.inference.embeddings import Embedding
+from luthier.api import Embedding
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.selection import Selection
 

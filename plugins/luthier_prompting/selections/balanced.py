@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from luthier.errors import DataError
+from luthier.api import DataError
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.selection import Selection
 

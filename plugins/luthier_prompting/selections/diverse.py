@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from luthier.errors import RecipeError
-from luthier.inference.bm25 import Bm25, TfIdf, cosine
+from luthier.api import Bm25, RecipeError, TfIdf, cosine
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.selection import Selection
 

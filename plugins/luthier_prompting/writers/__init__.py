@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from luthier.contracts.prompt import PromptScorer
+from luthier.api import PromptScorer
 
 
 class Writer(Protocol):

@@ -7,9 +7,7 @@ from typing import Any
 
 import httpx
 
-from luthier.contracts.prompt import PromptScorer
-from luthier.errors import RecipeError
-from luthier.fetch.endpoint import api_key
+from luthier.api import PromptScorer, RecipeError, api_key
 from luthier_prompting.chat_completion import said
 from luthier_prompting.writers import Writer
 

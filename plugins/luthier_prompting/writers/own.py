@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.contracts.prompt import PromptScorer
-from luthier.contracts.sampling import Sampling
+from luthier.api import PromptScorer, Sampling
 from luthier_prompting.writers import Writer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from luthier.errors import DataError
+from luthier.api import DataError
 from luthier_retrieval.documents import Document, Documents
 from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, read
 

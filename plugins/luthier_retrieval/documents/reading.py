@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from luthier.data.readers.by_ending import TABLE_ENDINGS, reader_for
-from luthier.errors import DataError, RecipeError
+from luthier.api import TABLE_ENDINGS, DataError, RecipeError, reader_for
 from luthier_retrieval.documents import Document
 
 Columns = Mapping[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.layouts import NOTHING, Laid, Layout, task, titled
 

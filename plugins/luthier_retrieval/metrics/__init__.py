@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from luthier.errors import DataError, RecipeError
-from luthier.evaluation.metrics.metric import Attempt
+from luthier.api import Attempt, DataError, RecipeError
 
 
 def found(attempt: Attempt) -> list[str]:

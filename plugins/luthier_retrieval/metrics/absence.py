@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, ratio, row_means
-from luthier.evaluation.citations import says_not_found
-from luthier.evaluation.metrics.metric import Attempt
+from luthier.api import Attempt, Floats, ratio, row_means, says_not_found
 from luthier_retrieval.metrics import relevant
 
 

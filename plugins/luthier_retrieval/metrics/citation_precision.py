@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, ratio
-from luthier.evaluation.citations import cited_numbers
-from luthier.evaluation.metrics.metric import Attempt
+from luthier.api import Attempt, Floats, cited_numbers, ratio
 from luthier_retrieval.metrics import relevant, shown
 
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, ratio, row_means
-from luthier.evaluation.citations import without_citations
-from luthier.evaluation.metrics.exact_match import normalised_text
-from luthier.evaluation.metrics.metric import Attempt
+from luthier.api import Attempt, Floats, normalised_text, ratio, row_means, without_citations
 
 
 class Contains:

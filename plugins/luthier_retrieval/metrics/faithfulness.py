@@ -7,10 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, ratio
-from luthier.evaluation.citations import says_not_found, without_citations
-from luthier.evaluation.metrics.exact_match import normalised_text
-from luthier.evaluation.metrics.metric import Attempt
+from luthier.api import Attempt, Floats, normalised_text, ratio, says_not_found, without_citations
 from luthier_retrieval.metrics import shown
 
 

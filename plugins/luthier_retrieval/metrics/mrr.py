@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.evaluation.bootstrap import Floats, ratio
-from luthier.evaluation.metrics.metric import Attempt
+from luthier.api import Attempt, Floats, ratio
 from luthier_retrieval.metrics import found, relevant
 
 

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luthier.errors import RecipeError
-from luthier.evaluation.bootstrap import Floats, ratio, row_means
-from luthier.evaluation.metrics.metric import Attempt
+from luthier.api import Attempt, Floats, RecipeError, ratio, row_means
 
 
 class Obeyed:

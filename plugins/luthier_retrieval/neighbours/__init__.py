@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.inference.embeddings import Vectors
+from luthier.api import Vectors
 
 Near = Callable[[Vectors, int], tuple[NDArray[np.int64], Vectors]]
 """(vector [d], k) → the numbers of at most k vectors, and their products with it, the largest first."""

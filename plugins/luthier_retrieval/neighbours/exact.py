@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.inference.embeddings import Vectors
+from luthier.api import Vectors
 from luthier_retrieval.neighbours import Near, Neighbours
 from luthier_retrieval.searches import best
 

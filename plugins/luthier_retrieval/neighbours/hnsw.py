@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.errors import RecipeError
-from luthier.inference.embeddings import Vectors
+from luthier.api import RecipeError, Vectors
 from luthier_retrieval.neighbours import Near, Neighbours
 
 FILE = "hnsw.faiss"

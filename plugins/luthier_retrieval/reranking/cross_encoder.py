@@ -9,10 +9,7 @@ from typing import Any
 
 import torch
 
-from luthier.errors import RecipeError
-from luthier.models.loading import load_tokenizer, without_progress_bars
-from luthier.models.safety import refuse_code, refuse_pickles
-from luthier.models.stored import StoredModel
+from luthier.api import RecipeError, StoredModel, load_tokenizer, refuse_code, refuse_pickles, without_progress_bars
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking, by_score
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from threading import Lock
 
-from luthier.errors import RecipeError
-from luthier.models.lm_head import unwrapped
-from luthier.models.sequence_classification import is_reward_model
-from luthier.workflows.artifact import Artifact, load
+from luthier.api import Artifact, RecipeError, is_reward_model, load, unwrapped
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking, by_score
 

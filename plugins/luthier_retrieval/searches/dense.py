@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luthier.inference.embeddings import Embedding
+from luthier.api import Embedding
 from luthier_retrieval.neighbours import Near, Neighbours
 from luthier_retrieval.searches import Kept, Numbers, Scores, Search, best
 from luthier_retrieval.segment import Segment

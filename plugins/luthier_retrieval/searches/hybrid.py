@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luthier.errors import RecipeError
+from luthier.api import RecipeError
 from luthier_retrieval.searches import Kept, Numbers, Scores, Search
 from luthier_retrieval.segment import Segment
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from luthier.contracts.examples import Example
+from luthier.api import Example
 from luthier_retrieval.chunking import Passage
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luthier.contracts.examples import Example
+from luthier.api import Example
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.teaching import Lesson, Teaching
 

@@ -6,9 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
-from luthier.contracts.examples import Example
-from luthier.data.examples import answer_of, prompt_key
-from luthier.errors import RecipeError
+from luthier.api import Example, RecipeError, answer_of, prompt_key
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.teaching import Lesson, Teaching
 

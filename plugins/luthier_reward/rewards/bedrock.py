@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.rewards import Messages, Reward, compute_rewards
-from luthier.data.examples import answer_of
-from luthier.fetch.endpoint import post_json
+from luthier.api import Messages, Reward, answer_of, compute_rewards, post_json
 
 if TYPE_CHECKING:
     import httpx

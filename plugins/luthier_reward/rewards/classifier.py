@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from luthier.contracts.rewards import Messages
-from luthier.data.formats.classification import classification_question
-from luthier.errors import RecipeError
+from luthier.api import Messages, RecipeError, classification_question
 
 if TYPE_CHECKING:
-    from luthier.workflows.artifact import Artifact
+    from luthier.api import Artifact
 
 
 class Classifier:
@@ -31,7 +29,7 @@ class Classifier:
 
     @cached_property
     def _run(self) -> Artifact:
-        from luthier.workflows.artifact import load
+        from luthier.api import load
 
         return load(self.path)
 

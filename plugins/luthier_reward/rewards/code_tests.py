@@ -8,8 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from luthier.contracts.rewards import Messages
-from luthier.errors import DataError, Refused
+from luthier.api import DataError, Messages, Refused
 from luthier_reward import sandbox
 from luthier_reward.rewards.reading import fenced
 from luthier_reward.sandbox import Limits

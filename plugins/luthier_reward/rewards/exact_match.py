@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.contracts.rewards import Messages
-from luthier.evaluation.metrics.exact_match import normalised_text
+from luthier.api import Messages, normalised_text
 from luthier_reward.rewards.reading import reference
 
 

@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.contracts.rewards import Messages
-from luthier.errors import DataError, RecipeError
-from luthier.errors.suggestions import nearest
+from luthier.api import DataError, Messages, RecipeError, nearest
 from luthier_reward.rewards.checks import CHECKS
 
 

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.contracts.rewards import Messages
-from luthier.errors import RecipeError
+from luthier.api import Messages, RecipeError
 from luthier_reward.rewards.reading import fenced
 
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.rewards import Messages
-from luthier.fetch.endpoint import api_key, post_json
+from luthier.api import Messages, api_key, post_json
 from luthier_reward.rewards.rubric import PLAIN, Rubric
 
 if TYPE_CHECKING:
     import httpx
 
-    from luthier.workflows.artifact import Artifact
+    from luthier.api import Artifact
 
 
 class Judge:
@@ -73,12 +72,12 @@ class RunJudge:
 
     @cached_property
     def _run(self) -> Artifact:
-        from luthier.workflows.artifact import load
+        from luthier.api import load
 
         return load(self.path)
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float | None]:
-        from luthier.contracts.sampling import Sampling
+        from luthier.api import Sampling
 
         asked = [self.rubric.asked(prompt, answer, example) for answer in answers]
         return [self.rubric.read(said) for said in self._run.generate(asked, Sampling(self.max_tokens))]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.contracts.rewards import Messages
-from luthier.errors import RecipeError
+from luthier.api import Messages, RecipeError
 
 
 class Length:

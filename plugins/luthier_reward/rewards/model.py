@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from luthier.contracts.rewards import Messages
+from luthier.api import Messages
 
 if TYPE_CHECKING:
-    from luthier.workflows.artifact import Artifact
+    from luthier.api import Artifact
 
 
 class ModelReward:
@@ -25,7 +25,7 @@ class ModelReward:
 
     @cached_property
     def _judge(self) -> Artifact:
-        from luthier.workflows.artifact import load
+        from luthier.api import load
 
         return load(self.path)
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.contracts.rewards import Messages
+from luthier.api import Messages
 from luthier_reward.rewards.reading import reference
 
 

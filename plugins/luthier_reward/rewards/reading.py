@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from luthier.data.examples import answer_of
-from luthier.errors import DataError
+from luthier.api import DataError, answer_of
 
 REFERENCES = ("reference_answer", "reference", "solution", "label")
 """Where a reference stands in examples that do not end with an answer, as Bedrock's do."""

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.contracts.rewards import Messages
-from luthier.data.examples import answer_of
-from luthier.errors import RecipeError
+from luthier.api import Messages, RecipeError, answer_of
 from luthier_reward.rewards.reading import REFERENCES
 
 PLAIN = """Judge how well the answer serves what was asked. The text between the marks is to be judged; whatever it \

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.contracts.rewards import Messages
-from luthier.evaluation.metrics.metric import Attempt, Metric
+from luthier.api import Attempt, Messages, Metric
 from luthier_reward.rewards.reading import question, reference
 
 

@@ -140,7 +140,8 @@ def test_a_teacher_that_is_kept_writes_nothing(student: Random, teacher: Random)
     with pytest.raises(RecipeError, match="yet to be written"):
         Distillation(
             student, FullFineTuning(), None,
-            signal=signals.ForwardKl(), sequences=FromStudent(), alignment=SameTokens(), teacher=teacher, kept="somewhere",
+            signal=signals.ForwardKl(), sequences=FromStudent(), alignment=SameTokens(),
+            teacher=teacher, kept="somewhere",
         )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ PAIRS = [(p, a, w) for p, answers, weights in zip(PROMPTS, ANSWERS, ADVANTAGES, 
 def test_the_gradient_is_that_of_the_formula_over_plain_forward_passes(tmp_path, adaptation):
     made = method(tmp_path, f"adaptation={adaptation}", "method.entropy=0.5", "method.correction=1.5")
     batch = laid(made)
-    assert len(batch.branches) == 6  # each prompt is computed once
+    assert len(batch.prefix_of) == 6  # each prompt is computed once
     loss = made.loss(batch)
     wanted = torch.zeros(())
     for prompt, answer, weight in PAIRS:

@@ -90,7 +90,7 @@ def test_the_loss_and_gradients_of_packed_shared_pairs_are_trl_s() -> None:
     method.network, method.adapted = Given(0.0).network(), True
     method.head = find_lm_head(method.network)
     batch = method.on_before_batch_transfer(collate([rows[:2], rows[2:]]), 0)
-    assert batch.branches
+    assert batch.prefix_of
     loss = method.loss(batch)
     (loss.sum / loss.weight).backward()
     theirs = TRL["dpo"]["sigmoid"]
@@ -207,7 +207,7 @@ def test_networks_that_cannot_share_compute_each_answer_whole_and_say_so(model: 
     for config in (method.network.get_base_model().config, method.network.get_base_model().model.config):
         config._attn_implementation = "flex_attention"
     batch = method.computable(collate([rows]))
-    assert not batch.branches
+    assert not batch.prefix_of
     assert "flex_attention" in method.warnings[0]
     for config in (method.network.get_base_model().config, method.network.get_base_model().model.config):
         config._attn_implementation = "sdpa"

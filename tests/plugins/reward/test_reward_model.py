@@ -98,7 +98,7 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, pairs: l
         return loss.sum.item(), {n: w.grad.clone() for n, w in method.network.named_parameters() if w.grad is not None}
 
     packed = collate([rows[:3], rows[3:]])
-    assert packed.branches
+    assert packed.prefix_of
     (ours, gradients), (theirs, whole) = outcome(packed), outcome(without_shared_prefixes(packed))
     assert ours == pytest.approx(theirs, rel=1e-5)
     for name, gradient in gradients.items():
@@ -228,4 +228,4 @@ def test_a_reward_model_is_an_artifact_for_luthier_and_for_transformers(adaptati
 
 def test_a_row_of_one_sequence_is_never_shared() -> None:
     row = Row((TokenSequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32)),))
-    assert collate([[row]]).branches == {}
+    assert collate([[row]]).prefix_of == {}

@@ -51,16 +51,16 @@ def plan(
     padding: frozenset[int],
     length: int,
     window: int | None,
-    branches: Mapping[int, int] | None = None,
+    prefix_of: Mapping[int, int] | None = None,
 ) -> list[Block]:
     """Cut packed rows of `length` tokens into blocks: long sequences into several, short neighbours into one.
 
-    `branches` says of each sequence that goes on from a trunk which one that is; a short tree stays whole.
+    `prefix_of` says of each sequence that goes on from a trunk which one that is; a short tree stays whole.
     """
     blocks: list[Block] = []
-    row = _Row(boundaries, length, window, branches or {})
+    row = _Row(boundaries, length, window, prefix_of or {})
     waiting: list[int] = []  # the numbers of short neighbours
-    for tree in _trees(len(boundaries) - 1, row.branches):
+    for tree in _trees(len(boundaries) - 1, row.prefix_of):
         start, end = boundaries[tree[0]], boundaries[tree[-1] + 1]
         beside = waiting and waiting[-1] + 1 == tree[0] and start % length and end - boundaries[waiting[0]] <= ROWS
         if waiting and not (beside and tree[0] not in padding):
@@ -75,11 +75,11 @@ def plan(
     return [*blocks, row.together(waiting)] if waiting else blocks
 
 
-def _trees(count: int, branches: Mapping[int, int]) -> Iterator[list[int]]:
-    """The numbers of all sequences in order, a trunk together with its branches."""
+def _trees(count: int, prefix_of: Mapping[int, int]) -> Iterator[list[int]]:
+    """The numbers of all sequences in order, a trunk together with its prefix_of."""
     tree: list[int] = []
     for number in range(count):
-        if tree and branches.get(number) != tree[0]:
+        if tree and prefix_of.get(number) != tree[0]:
             yield tree
             tree = []
         tree.append(number)
@@ -94,14 +94,14 @@ class _Row:
     boundaries: Sequence[int]
     length: int
     window: int | None
-    branches: Mapping[int, int]
+    prefix_of: Mapping[int, int]
 
     def together(self, numbers: Sequence[int]) -> Block:
         """One block of short neighbours, in which each sees itself and its trunk alone."""
         sizes = torch.tensor([self._size(number) for number in numbers])
         owner = torch.tensor(numbers).repeat_interleave(sizes)
-        trunk = torch.tensor([self.branches.get(number, number) for number in numbers]).repeat_interleave(sizes)
-        begin = [self._size(self.branches[number]) if number in self.branches else 0 for number in numbers]
+        trunk = torch.tensor([self.prefix_of.get(number, number) for number in numbers]).repeat_interleave(sizes)
+        begin = [self._size(self.prefix_of[number]) if number in self.prefix_of else 0 for number in numbers]
         place = torch.cat([torch.arange(size) + b for size, b in zip(sizes.tolist(), begin, strict=True)])
         back = place[:, None] - place
         visible = ((owner[:, None] == owner) | (trunk[:, None] == owner)) & (back >= 0)
@@ -124,9 +124,9 @@ class _Row:
 
     def _in_reach(self, number: int, inside: int) -> tuple[int, int] | None:
         """From … to of what the token at place `inside` sees of its trunk."""
-        if number not in self.branches:
+        if number not in self.prefix_of:
             return None
-        begin, size = self.boundaries[self.branches[number]] % self.length, self._size(self.branches[number])
+        begin, size = self.boundaries[self.prefix_of[number]] % self.length, self._size(self.prefix_of[number])
         reach = size if self.window is None else min(size, max(0, self.window - 1 - inside))
         return (begin + size - reach, begin + size) if reach else None
 

@@ -36,8 +36,8 @@ def network_inputs(batch: Batch, config: Any) -> dict[str, Any]:
         _refuse_state(text)
     if text._attn_implementation == PACKED_ATTENTION:
         inputs["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device)
-        inputs["packing"] = Packing(batch.boundaries, _padding(batch), batch.branches)
-    elif batch.branches:
+        inputs["packing"] = Packing(batch.boundaries, _padding(batch), batch.prefix_of)
+    elif batch.prefix_of:
         inputs["attention_mask"] = _tree_mask(batch, text)
     return inputs
 
@@ -47,7 +47,7 @@ def _tree_mask(batch: Batch, config: Any) -> Tensor:
 
     bool, and what is added to the scores for eager attention.
     """
-    trunks = torch.tensor([batch.boundaries[batch.branches.get(n, n)] for n in range(len(batch.boundaries) - 1)])
+    trunks = torch.tensor([batch.boundaries[batch.prefix_of.get(n, n)] for n in range(len(batch.boundaries) - 1)])
     first = trunks.repeat_interleave(torch.tensor(batch.boundaries).diff()).to(batch.segments.device)
     trunk = batch.segments.flatten()[first].view_as(batch.segments)
     own = batch.segments[:, None, :]

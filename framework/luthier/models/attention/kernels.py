@@ -34,7 +34,7 @@ def varlen(
 
     device, longest = query.device, max(packing.lengths)
     boundaries, seen, most = packing.on(device), packing.on(device), longest
-    if shared or packing.branches:
+    if shared or packing.prefix_of:
         lead = shared[0].shape[2] if shared else 0
         before = shared or (key[:, :, :0], value[:, :, :0])
         key, value = (_repeated(*both, packing) for both in zip(before, (key, value), strict=True))
@@ -75,7 +75,7 @@ def per_sequence(
     for row, sizes in enumerate(rows):
         parts = [t[row : row + 1].split_with_sizes(sizes, dim=2) for t in (query, key, value)]
         for q, k, v in zip(*parts, strict=True):
-            if number in packing.branches:
+            if number in packing.prefix_of:
                 k, v = (torch.cat([t, own], 2) for t, own in zip(trunk, (k, v), strict=True))
             else:
                 trunk = k, v

@@ -35,7 +35,7 @@ class Packing:
     """Where the sequences of a batch end: plain integers, so that reading them never waits for a device.
 
     `boundaries` are cumulative over the flattened batch; `padding` holds the numbers of the sequences to skip, whose
-    outputs are zero; `branches` is that of the batch: which sequences go on from which, seeing its keys before their
+    outputs are zero; `prefix_of` is that of the batch: which sequences go on from which, seeing its keys before their
     own. It travels through the network as one opaque object, on which no compiled code depends.
 
     Something may stand before every sequence at once (`behind`): the first `lead` tokens of each row, which
@@ -47,9 +47,9 @@ class Packing:
         self,
         boundaries: tuple[int, ...],
         padding: frozenset[int] = frozenset(),
-        branches: Mapping[int, int] | None = None,
+        prefix_of: Mapping[int, int] | None = None,
     ) -> None:
-        self.boundaries, self.padding, self.branches = boundaries, padding, branches or {}
+        self.boundaries, self.padding, self.prefix_of = boundaries, padding, prefix_of or {}
         self.lead, self.before = 0, cast("Tensor | None", None)
         self.heard: Heard | None = None
         self._tensors: dict[tuple[str, int, torch.device], Tensor] = {}
@@ -58,7 +58,7 @@ class Packing:
 
     def behind(self, *, lead: int = 0, before: Tensor | None = None) -> Packing:
         """The same packing behind something that every sequence of a row sees."""
-        packing = Packing(self.boundaries, self.padding, self.branches)
+        packing = Packing(self.boundaries, self.padding, self.prefix_of)
         packing.lead, packing.before, packing.heard = lead, before, self.heard
         return packing
 
@@ -69,7 +69,7 @@ class Packing:
     def blocks(self, length: int, window: int | None) -> list[Block]:
         """How to go through rows of `length` tokens on a CPU, planned once for all layers alike."""
         if (length, window) not in self._blocks:
-            self._blocks[length, window] = plan(self.boundaries, self.padding, length, window, self.branches)
+            self._blocks[length, window] = plan(self.boundaries, self.padding, length, window, self.prefix_of)
         return self._blocks[length, window]
 
     def on(self, device: torch.device) -> Tensor:
@@ -82,7 +82,7 @@ class Packing:
 
     def seen_lengths(self, lead: int) -> list[int]:
         lengths = self.lengths
-        trunks = (lengths[self.branches[number]] if number in self.branches else 0 for number in range(len(lengths)))
+        trunks = (lengths[self.prefix_of[number]] if number in self.prefix_of else 0 for number in range(len(lengths)))
         return [lead + trunk + own for trunk, own in zip(trunks, lengths, strict=True)]
 
     def repeated(self, device: torch.device, length: int, lead: int) -> Tensor:
@@ -94,8 +94,8 @@ class Packing:
                 row = start // length
                 shared = row * (lead + length)
                 parts.append(torch.arange(shared, shared + lead))
-                if number in self.branches:
-                    parts.append(torch.arange(*spans[self.branches[number]]) + (row + 1) * lead)
+                if number in self.prefix_of:
+                    parts.append(torch.arange(*spans[self.prefix_of[number]]) + (row + 1) * lead)
                 parts.append(torch.arange(start, end) + (row + 1) * lead)
             self._repeated[device] = torch.cat(parts).to(device)
         return self._repeated[device]

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import luthier
+from luthier.api import hookimpl
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_haiku.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: Any) -> Iterable[str]:
     if config.method["_target_"].startswith("luthier_haiku.") and not config.batch.packing:
         yield "Haiku are so short that batch.packing=false would train on padding; leave it true."
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_report(config: Any) -> Iterable[str]:
     return ["five, seven, five"]
 
 
-@luthier.hookimpl(wrapper=True)
+@hookimpl(wrapper=True)
 def luthier_run(run: Any) -> Iterator[None]:
     score = yield
     (run.folder.path / "haiku.txt").write_text(f"an old silent pond\nscored {score}\n")

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.training import Loss, Optimizer
-from luthier.data import encoding as encode
-from luthier.training.language_model import LanguageModelMethod, shifted_targets
+from luthier.api import (
+    Adaptation,
+    Batch,
+    Example,
+    LanguageModelMethod,
+    Loss,
+    Model,
+    Optimizer,
+    Row,
+    encode_conversation,
+    shifted_targets,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,7 +34,7 @@ class Shaped(LanguageModelMethod):
         self.objective = objective
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        return Row((encode.encode_conversation(example, tokenizer),))
+        return Row((encode_conversation(example, tokenizer),))
 
     def loss(self, batch: Batch) -> Loss:
         _, weights = shifted_targets(batch)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.errors import DataError
+from luthier.api import DataError
 
 
 @dataclass(frozen=True)

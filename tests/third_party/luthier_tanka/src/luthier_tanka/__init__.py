@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import luthier
+from luthier.api import hookimpl
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes() -> str:
     return "pkg://luthier_tanka.recipes"
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_check(config: DictConfig) -> Iterable[str]:
     """The last line cannot weigh less than nothing."""
     if config.method.get("last_line", 1.0) < 0:

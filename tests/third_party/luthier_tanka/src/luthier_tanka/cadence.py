@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from luthier.contracts.adaptation import Adaptation
-from luthier.contracts.batch import Batch, Row, TokenSequence
-from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
-from luthier.contracts.training import Loss, Optimizer
-from luthier.data import encoding as encode
-from luthier.training.language_model import LanguageModelMethod, shifted_targets
+from luthier.api import (
+    Adaptation,
+    Batch,
+    Example,
+    LanguageModelMethod,
+    Loss,
+    Model,
+    Optimizer,
+    Row,
+    TokenSequence,
+    encode_conversation,
+    shifted_targets,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,7 +47,7 @@ class Cadence(LanguageModelMethod):
         self.objective, self.last_line = objective, last_line
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        sequence = encode.encode_conversation(example, tokenizer)
+        sequence = encode_conversation(example, tokenizer)
         weights = sequence.weights.copy()
         answered = weights.nonzero()[0]
         weights[answered[len(answered) * 2 // 3 :]] *= self.last_line

@@ -8,11 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.data.formats.format import Format
-from luthier.data.records import Record
-from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HashSplits, Splits
-from luthier.errors import DataError
+from luthier.api import DataError, Format, HashSplits, Record, RecordsSource, Splits
 from luthier_tanka.poems import Poem
 
 

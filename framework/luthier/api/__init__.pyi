@@ -1,0 +1,459 @@
+"""The one list of the names of the API, by what they are for; `luthier.api` imports each when it is first used."""
+
+# Hooks and verbs
+from luthier.cli.call import Call as Call
+from luthier.config.compose import Composition as Composition
+from luthier.config.instantiate import instantiate as instantiate
+from luthier.contracts.active_run import ActiveRun as ActiveRun
+
+# Adaptations
+from luthier.contracts.adaptation import Adaptation as Adaptation
+
+# Encoding, rows and batches
+from luthier.contracts.batch import Batch as Batch
+from luthier.contracts.batch import Row as Row
+from luthier.contracts.batch import TokenSequence as TokenSequence
+
+# Examples and their sources
+from luthier.contracts.examples import Example as Example
+from luthier.contracts.examples import Source as Source
+
+# Models
+from luthier.contracts.model import (
+    HasMetaNetwork as HasMetaNetwork,
+)
+from luthier.contracts.model import (
+    Model as Model,
+)
+from luthier.contracts.model import (
+    RestorableModel as RestorableModel,
+)
+from luthier.contracts.model import (
+    SelectsItself as SelectsItself,
+)
+from luthier.contracts.policy_gradients import (
+    Advantage as Advantage,
+)
+from luthier.contracts.policy_gradients import (
+    LossAverage as LossAverage,
+)
+from luthier.contracts.policy_gradients import (
+    PolicyLoss as PolicyLoss,
+)
+from luthier.contracts.policy_gradients import (
+    PolicyTokens as PolicyTokens,
+)
+from luthier.contracts.policy_gradients import (
+    RewardedAnswers as RewardedAnswers,
+)
+
+# Evaluation
+from luthier.contracts.predictor import Conversation as Conversation
+from luthier.contracts.predictor import Predictor as Predictor
+from luthier.contracts.preferences import (
+    AnswerLoss as AnswerLoss,
+)
+from luthier.contracts.preferences import (
+    PairLoss as PairLoss,
+)
+from luthier.contracts.preferences import (
+    PreferencePairs as PreferencePairs,
+)
+from luthier.contracts.preferences import (
+    RatedAnswers as RatedAnswers,
+)
+
+# Prompts
+from luthier.contracts.prompt import Prompt as Prompt
+from luthier.contracts.prompt import PromptScorer as PromptScorer
+from luthier.contracts.prompt import PromptScores as PromptScores
+from luthier.contracts.rewards import (
+    CompositeReward as CompositeReward,
+)
+from luthier.contracts.rewards import (
+    ConcurrentReward as ConcurrentReward,
+)
+from luthier.contracts.rewards import (
+    Messages as Messages,
+)
+from luthier.contracts.rewards import (
+    ParsingReward as ParsingReward,
+)
+from luthier.contracts.rewards import (
+    Reward as Reward,
+)
+from luthier.contracts.rewards import (
+    RewardResult as RewardResult,
+)
+from luthier.contracts.rewards import (
+    RewardScores as RewardScores,
+)
+from luthier.contracts.rewards import (
+    WarmingReward as WarmingReward,
+)
+from luthier.contracts.rewards import (
+    compute_rewards as compute_rewards,
+)
+from luthier.contracts.sampling import Answer as Answer
+from luthier.contracts.sampling import Sampling as Sampling
+from luthier.contracts.scores import Score as Score
+
+# Methods, losses and optimizers
+from luthier.contracts.training import (
+    Criterion as Criterion,
+)
+from luthier.contracts.training import (
+    Loss as Loss,
+)
+from luthier.contracts.training import (
+    Measure as Measure,
+)
+from luthier.contracts.training import (
+    Optimizer as Optimizer,
+)
+from luthier.contracts.training import (
+    Preparation as Preparation,
+)
+from luthier.contracts.trust import Trust as Trust
+from luthier.contracts.verbs import Verb as Verb
+from luthier.data.collate import collate as collate
+
+# Caches, packages and endpoints
+from luthier.data.content_hashes import content_hash as content_hash
+from luthier.data.content_hashes import hash_of_tokenizer as hash_of_tokenizer
+from luthier.data.encoding import (
+    encode_continuation as encode_continuation,
+)
+from luthier.data.encoding import (
+    encode_conversation as encode_conversation,
+)
+from luthier.data.encoding import (
+    encode_for_scoring as encode_for_scoring,
+)
+from luthier.data.encoding import (
+    encode_prompt as encode_prompt,
+)
+from luthier.data.encoding import (
+    encode_text as encode_text,
+)
+from luthier.data.encoding import (
+    row_with_shared_prefix as row_with_shared_prefix,
+)
+from luthier.data.encoding.template_check import check_template as check_template
+from luthier.data.examples import (
+    answer_of as answer_of,
+)
+from luthier.data.examples import (
+    example_text as example_text,
+)
+from luthier.data.examples import (
+    last_question as last_question,
+)
+from luthier.data.examples import (
+    message_text as message_text,
+)
+from luthier.data.examples import (
+    prompt_key as prompt_key,
+)
+from luthier.data.examples import (
+    prompt_of as prompt_of,
+)
+from luthier.data.examples import (
+    with_text as with_text,
+)
+from luthier.data.filters import Filter as Filter
+from luthier.data.formats.bedrock_conversation import (
+    BEDROCK_VERSION as BEDROCK_VERSION,
+)
+from luthier.data.formats.bedrock_conversation import (
+    BedrockConversation as BedrockConversation,
+)
+from luthier.data.formats.classification import classification_question as classification_question
+from luthier.data.formats.fields import (
+    further_fields as further_fields,
+)
+from luthier.data.formats.fields import (
+    number_field as number_field,
+)
+from luthier.data.formats.fields import (
+    text_field as text_field,
+)
+from luthier.data.formats.format import Format as Format
+from luthier.data.formats.prompt_completion import PromptCompletion as PromptCompletion
+from luthier.data.module import Data as Data
+from luthier.data.overlong import split_row as split_row
+from luthier.data.prompts import with_system as with_system
+from luthier.data.readers.by_ending import TABLE_ENDINGS as TABLE_ENDINGS
+from luthier.data.readers.by_ending import reader_for as reader_for
+from luthier.data.readers.json_lines import JsonLines as JsonLines
+from luthier.data.reading import Reading as Reading
+from luthier.data.records import Record as Record
+from luthier.data.records import Tally as Tally
+from luthier.data.shared_prefixes import (
+    scatter_to_tokens as scatter_to_tokens,
+)
+from luthier.data.shared_prefixes import (
+    sequence_sums as sequence_sums,
+)
+from luthier.data.shared_prefixes import (
+    token_sequences as token_sequences,
+)
+from luthier.data.shared_prefixes import (
+    with_supported_prefixes as with_supported_prefixes,
+)
+from luthier.data.sources.files import file_state as file_state
+from luthier.data.sources.records_source import RecordsSource as RecordsSource
+from luthier.data.splits import HashSplits as HashSplits
+from luthier.data.splits import Splits as Splits
+from luthier.data.state import source_state as source_state
+
+# Errors
+from luthier.errors import (
+    DataError as DataError,
+)
+from luthier.errors import (
+    LuthierError as LuthierError,
+)
+from luthier.errors import (
+    NumericsError as NumericsError,
+)
+from luthier.errors import (
+    PluginError as PluginError,
+)
+from luthier.errors import (
+    RecipeError as RecipeError,
+)
+from luthier.errors import (
+    Refused as Refused,
+)
+from luthier.errors import (
+    ResourceError as ResourceError,
+)
+from luthier.errors.suggestions import nearest as nearest
+from luthier.evaluation.bootstrap import Floats as Floats
+from luthier.evaluation.bootstrap import ratio as ratio
+from luthier.evaluation.bootstrap import row_means as row_means
+from luthier.evaluation.citations import (
+    cited_numbers as cited_numbers,
+)
+from luthier.evaluation.citations import (
+    says_not_found as says_not_found,
+)
+from luthier.evaluation.citations import (
+    without_citations as without_citations,
+)
+from luthier.evaluation.metrics.exact_match import normalised_text as normalised_text
+from luthier.evaluation.metrics.metric import Attempt as Attempt
+from luthier.evaluation.metrics.metric import Metric as Metric
+from luthier.evaluation.questions import Question as Question
+from luthier.evaluation.scores import Scores as Scores
+from luthier.evaluation.tasks.classification import Classification as Classification
+from luthier.evaluation.tasks.task import Attempts as Attempts
+from luthier.evaluation.tasks.task import Task as Task
+from luthier.fetch.cache import cache_folder as cache_folder
+from luthier.fetch.cache import cache_is_read_only as cache_is_read_only
+from luthier.fetch.endpoint import api_key as api_key
+from luthier.fetch.endpoint import post_json as post_json
+from luthier.fetch.once import build_once as build_once
+from luthier.fetch.packages import (
+    fetch_package as fetch_package,
+)
+from luthier.fetch.packages import (
+    package_member as package_member,
+)
+from luthier.fetch.packages import (
+    sha256_of_file as sha256_of_file,
+)
+from luthier.inference.bm25 import Bm25 as Bm25
+from luthier.inference.bm25 import TfIdf as TfIdf
+from luthier.inference.bm25 import cosine as cosine
+from luthier.inference.embeddings import Embedding as Embedding
+from luthier.inference.embeddings import Vectors as Vectors
+
+# Generation, log-probabilities, embeddings
+from luthier.inference.generation import (
+    generate as generate,
+)
+from luthier.inference.generation import (
+    generate_from_tokens as generate_from_tokens,
+)
+from luthier.inference.generation import (
+    score_labels as score_labels,
+)
+from luthier.inference.generation.answering import AnsweringNetwork as AnsweringNetwork
+from luthier.inference.generation.kv_cache import kv_cache_for as kv_cache_for
+from luthier.inference.generation.stops import (
+    cut_at_stop as cut_at_stop,
+)
+from luthier.inference.generation.stops import (
+    end_of_turn as end_of_turn,
+)
+from luthier.inference.generation.stops import (
+    stop_tokens as stop_tokens,
+)
+from luthier.inference.log_probabilities import packed_batches as packed_batches
+from luthier.inference.reward_scores import (
+    last_token_positions as last_token_positions,
+)
+from luthier.inference.reward_scores import (
+    reward_outputs as reward_outputs,
+)
+from luthier.models.adaptation import (
+    ADAPTER_NAME as ADAPTER_NAME,
+)
+from luthier.models.adaptation import (
+    FullFineTuning as FullFineTuning,
+)
+from luthier.models.adaptation import (
+    NamedWeightsAdaptation as NamedWeightsAdaptation,
+)
+from luthier.models.adaptation import (
+    PeftAdaptation as PeftAdaptation,
+)
+from luthier.models.added_tokens import added_token_ids as added_token_ids
+from luthier.models.added_tokens import mark_added_tokens as mark_added_tokens
+from luthier.models.attention import (
+    KNOWN_LAYERS as KNOWN_LAYERS,
+)
+from luthier.models.attention import (
+    PACKED_ATTENTION as PACKED_ATTENTION,
+)
+from luthier.models.attention import (
+    AttentionLayer as AttentionLayer,
+)
+from luthier.models.attention import (
+    Packing as Packing,
+)
+from luthier.models.attention import (
+    network_inputs as network_inputs,
+)
+from luthier.models.chunked_losses import chunked_loss as chunked_loss
+from luthier.models.digests import weights_digest as weights_digest
+from luthier.models.lm_head import (
+    LMHead as LMHead,
+)
+from luthier.models.lm_head import (
+    find_lm_head as find_lm_head,
+)
+from luthier.models.lm_head import (
+    hidden_states_and_logits as hidden_states_and_logits,
+)
+from luthier.models.lm_head import (
+    last_hidden_state as last_hidden_state,
+)
+from luthier.models.lm_head import (
+    lm_head_of as lm_head_of,
+)
+from luthier.models.lm_head import (
+    unwrapped as unwrapped,
+)
+from luthier.models.lm_head import (
+    virtual_token_count as virtual_token_count,
+)
+from luthier.models.loading import (
+    LoadSettings as LoadSettings,
+)
+from luthier.models.loading import (
+    cast_weights as cast_weights,
+)
+from luthier.models.loading import (
+    decoder_layers as decoder_layers,
+)
+from luthier.models.loading import (
+    load_network as load_network,
+)
+from luthier.models.loading import (
+    load_tokenizer as load_tokenizer,
+)
+from luthier.models.loading import (
+    prepare_network as prepare_network,
+)
+from luthier.models.loading import (
+    without_progress_bars as without_progress_bars,
+)
+from luthier.models.reference_policy import (
+    adaptation_disabled as adaptation_disabled,
+)
+from luthier.models.reference_policy import (
+    can_disable_adaptation as can_disable_adaptation,
+)
+from luthier.models.safety import (
+    refuse_code as refuse_code,
+)
+from luthier.models.safety import (
+    refuse_pickles as refuse_pickles,
+)
+from luthier.models.safety import (
+    weight_files as weight_files,
+)
+from luthier.models.sequence_classification import (
+    SequenceClassification as SequenceClassification,
+)
+from luthier.models.sequence_classification import (
+    is_reward_model as is_reward_model,
+)
+from luthier.models.stored import StoredModel as StoredModel
+from luthier.models.tokenizers import configure_tokenizer as configure_tokenizer
+from luthier.models.trainable_parameters import count_parameters as count_parameters
+from luthier.models.trainable_parameters import meta_network as meta_network
+from luthier.plugins.hookspecs import hookimpl as hookimpl
+from luthier.records.events import complete_lines as complete_lines
+from luthier.records.folder import RunFolder as RunFolder
+from luthier.records.redaction import redact as redact
+from luthier.reporting.figures import (
+    format_count as format_count,
+)
+from luthier.reporting.figures import (
+    format_interval as format_interval,
+)
+from luthier.reporting.figures import (
+    format_number as format_number,
+)
+from luthier.reporting.figures import (
+    format_signed as format_signed,
+)
+from luthier.reporting.figures import (
+    format_size as format_size,
+)
+from luthier.reporting.record import RunRecord as RunRecord
+
+# Trackers and reports
+from luthier.training.guarded_logger import GuardedLogger as GuardedLogger
+from luthier.training.language_model import (
+    LanguageModelMethod as LanguageModelMethod,
+)
+from luthier.training.language_model import (
+    shifted_targets as shifted_targets,
+)
+from luthier.training.method import Method as Method
+from luthier.training.metrics_log import MetricsLog as MetricsLog
+from luthier.training.optimizers.groups import is_embedding_table as is_embedding_table
+from luthier.training.optimizers.schedules import Schedule as Schedule
+from luthier.version import __version__ as __version__
+from luthier.workflows.artifact import (
+    ARTIFACT_MANIFEST as ARTIFACT_MANIFEST,
+)
+from luthier.workflows.artifact import (
+    ARTIFACT_RECIPE as ARTIFACT_RECIPE,
+)
+
+# Runs and artifacts
+from luthier.workflows.artifact import (
+    Artifact as Artifact,
+)
+from luthier.workflows.artifact import (
+    find_artifact as find_artifact,
+)
+from luthier.workflows.artifact import (
+    load as load,
+)
+from luthier.workflows.earlier_run import EarlierRun as EarlierRun
+from luthier.workflows.parts import Parts as Parts
+from luthier.workflows.parts import assemble as assemble
+from luthier.workflows.parts import without_quarantine as without_quarantine
+from luthier.workflows.planning.estimate import DTYPE_BYTES as DTYPE_BYTES
+
+VERSION: tuple[int, int]
+
+def target_name(name: str) -> str: ...
+def homes() -> dict[str, str]: ...
