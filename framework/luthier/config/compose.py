@@ -32,6 +32,7 @@ from luthier.config.stored import escaped
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError, RecipeError
 from luthier.plugins.registry import Plugins
+from luthier.plugins.renamed import current_config, current_words
 
 ROOT_FILE = "config"
 PARTS = checks.PARTS
@@ -103,7 +104,8 @@ class Composer:
         self, raw: DictConfig, choices: dict[str, str], overrides: Sequence[str], *, complete: bool = True
     ) -> Composition:
         """Refuse untrusted code and unknown or mistyped settings, then drop what a recipe says to an answer it lost."""
-        resolved = self._resolve(raw)
+        resolved, renamed = current_config(self._resolve(raw))
+        renamed += current_words(overrides)[1]
         trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
         recipe, debug = (self.catalog.answers.get((file, str(choices.get(file)))) for file in ("recipe", "debug"))
         dropped = drop_stale(resolved, _as_written(recipe), choices)
@@ -118,7 +120,7 @@ class Composer:
         if reasons:
             raise RecipeError("\n".join(reasons))
         given, purpose = (recipe.text, recipe.headline) if recipe else ("", "")
-        return Composition(config, choices, list(overrides), dropped, given, purpose, self.vouched)
+        return Composition(config, choices, list(overrides), [*renamed, *dropped], given, purpose, self.vouched)
 
     def origins(self, overrides: Sequence[str]) -> Origins:
         return Origins(self.gate, self.catalog, ROOT_FILE, overrides)

@@ -22,6 +22,7 @@ from luthier.config.catalog import USER, Catalog
 from luthier.config.names import refuse_bad_name
 from luthier.errors import Refused
 from luthier.plugins.registry import CORE_RECIPES
+from luthier.plugins.renamed import current_words
 
 if TYPE_CHECKING:
     from hydra._internal.config_repository import IConfigRepository
@@ -54,6 +55,7 @@ class GuardedConfigLoader(ConfigLoaderImpl):
                     "hydra.searchpath would take recipes from anywhere.", where=override, hint="Say --config-dir DIR."
                 )
         self._guarded.heed(overrides)
+        overrides = current_words(overrides)[0]
         said = [_open(override) for override in overrides]
         config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
         trust.refuse_hydra_code(config.hydra)

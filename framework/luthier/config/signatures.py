@@ -18,6 +18,7 @@ from typing import Any
 from luthier.config.type_hints import Part, allowed, fits, misfit, readable
 from luthier.errors import PluginError, RecipeError
 from luthier.errors.suggestions import nearest
+from luthier.plugins.renamed import current_target
 
 REQUIRED = "???"
 
@@ -88,7 +89,7 @@ def _mistyped(path: str, value: Any, expected: Any) -> RecipeError:
 @cache
 def signature(target: str) -> Signature:
     """Read the signature of a function, or of a class (its `__init__`, inherited ones too); PluginError without one."""
-    module, _, name = target.rpartition(".")
+    module, _, name = current_target(target).rpartition(".")
     file = _source(module, target)
     source = _Module(module, ast.parse(file.read_text(encoding="utf-8")))
     found = next((node for node in source.tree.body if getattr(node, "name", None) == name), None)
