@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -93,12 +93,34 @@ class Composer:
         """
         words = command_line.read(overrides, self.catalog)
         command_line.refuse_unknown_answers(words, self.catalog)
-        raw = self._load(list(overrides))
-        choices = answered(raw.hydra)
-        _pretend_to_run(raw)
+        return self._checked(self._load(list(overrides)), overrides, complete=complete)
+
+    def compose_run(
+        self, overrides: Sequence[str], run_name: Callable[[Composition], str]
+    ) -> tuple[Composition, DictConfig]:
+        """Compose for a run: its composition, and the configuration that Hydra sets the same run up from.
+
+        A run that the command line does not name is called what `run_name` gives. Errors as those of `compose`.
+        """
+        words = command_line.read(overrides, self.catalog)
+        command_line.refuse_unknown_answers(words, self.catalog)
+        raw, overrides = self._load(list(overrides)), list(overrides)
+        composition = self._checked(raw, overrides)
         with read_write(raw), open_dict(raw):
-            del raw["hydra"]
-        return self.check(raw, choices, overrides, complete=complete)
+            raw.hydra.mode = RunMode.RUN
+            if not {"name", "hydra.run.dir"} & {word.key for word in words}:
+                raw.name = run_name(composition)
+                overrides.append(f"name={raw.name}")
+                raw.hydra.overrides.task = overrides
+                composition = self._checked(raw, overrides)  # whatever is interpolated from the name
+        return composition, raw
+
+    def _checked(self, raw: DictConfig, overrides: Sequence[str], *, complete: bool = True) -> Composition:
+        _pretend_to_run(raw)
+        plain = raw.copy()
+        with read_write(plain), open_dict(plain):
+            del plain["hydra"]
+        return self.check(plain, answered(raw.hydra), overrides, complete=complete)
 
     def check(
         self, raw: DictConfig, choices: dict[str, str], overrides: Sequence[str], *, complete: bool = True

@@ -38,8 +38,13 @@ class GuardedConfigLoader(ConfigLoaderImpl):
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__(_search_path(catalog))
+        self._composed: DictConfig | None = None
         self.repository = self._guarded = _GuardedRepository(self.config_search_path, catalog)
         OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets
+
+    def hand_over(self, composed: DictConfig) -> None:
+        """Give Hydra this configuration when it asks for the next one, so that a run is composed once."""
+        self._composed = composed
 
     def load_configuration(
         self,
@@ -49,6 +54,9 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
+        if self._composed is not None:
+            composed, self._composed = self._composed, None
+            return composed
         for override in overrides:
             if override.lstrip("+~").partition("=")[0].strip() == "hydra.searchpath":
                 raise Refused(
