@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from luthier.errors import PluginError
+from luthier.fetch.extras import refuse_absent
 
 TARGET, PARTIAL = "_target_", "_partial_"
 
@@ -18,8 +19,8 @@ def build(node: Any, *parts: Any) -> Any:
     """Call the node's target with the parts in front and its settings as keywords; nested nodes are built first.
 
     The node must come from `Composer.check` or `stored_recipe`, which have seen every name in it. Settings arrive as
-    plain values, and text as it is: what looks like an interpolation by now is none. Errors of the target are raised
-    as they are.
+    plain values, and text as it is: what looks like an interpolation by now is none. RecipeError where a package that
+    a target needs is not installed; errors of the target are raised as they are.
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     return _built(plain, parts)
@@ -40,4 +41,5 @@ def _named(target: str) -> Any:
     found = getattr(import_module(module), name, None)
     if found is None:
         raise PluginError(f"{target!r} is named by an option file, but {module} has no {name!r}.")
+    refuse_absent(getattr(found, "needs", {}), target)  # a recipe that came with a run was composed elsewhere
     return found

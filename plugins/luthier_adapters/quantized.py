@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from luthier.adaptation import ADAPTER
 from luthier.errors import RecipeError
+from luthier.fetch.extras import Needs, imported
 from luthier.head import bare
 from luthier.new_tokens import new_tokens
 from luthier_adapters.lora import Lora
@@ -28,6 +29,7 @@ class Qlora(Lora):
     """
 
     shaping_base = ("kind", "double", "compute")
+    needs: ClassVar[Needs] = {"bitsandbytes": "luthier[gpu]"}
 
     def __init__(
         self,
@@ -43,7 +45,10 @@ class Qlora(Lora):
     ) -> None:
         super().__init__(rank=rank, alpha=alpha, dropout=dropout, targets=targets, rslora=rslora)
         self.kind, self.double, self.compute = kind, double, compute
-        _bitsandbytes()
+        self._bitsandbytes()
+
+    def _bitsandbytes(self) -> Any:
+        return imported("bitsandbytes", self.needs["bitsandbytes"], "A base of four bits", where="adaptation")
 
     def __call__(self, network: nn.Module) -> nn.Module:
         if new_tokens(network):
@@ -85,7 +90,7 @@ class Qlora(Lora):
 
     def four_bits(self, linear: nn.Linear) -> nn.Module:
         """The same layer with its weights quantized, on the same device."""
-        bnb = _bitsandbytes()
+        bnb = self._bitsandbytes()
         made = bnb.nn.Linear4bit(
             linear.in_features, linear.out_features, linear.bias is not None, device="meta",
             compute_dtype=getattr(torch, self.compute), compress_statistics=self.double, quant_type=self.kind,
@@ -113,14 +118,3 @@ def _whole(quantized: Any, delta: Tensor | None) -> nn.Linear:
 
 def _is_quantized(module: nn.Module) -> bool:
     return type(module).__name__ == "Linear4bit" and type(module).__module__.startswith("bitsandbytes.")
-
-
-def _bitsandbytes() -> Any:
-    try:
-        return import_module("bitsandbytes")
-    except ImportError as error:
-        raise RecipeError(
-            f"Four-bit weights need bitsandbytes: {error}.",
-            where="adaptation",
-            hint="Install it with pip install 'luthier[gpu]', or choose adaptation=lora.",
-        ) from error

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from luthier.data import encode, identity
 from luthier.data.examples import last_question, prompt_of
 from luthier.errors import DataError, RecipeError
 from luthier.evaluate.turns import text_of
 from luthier.fetch import cache
+from luthier.fetch.extras import Needs
 from luthier.parts import Example, Prompt
 from luthier.prompt import with_system
 from luthier_retrieval.chunking import Chunks, Passage
@@ -42,6 +43,8 @@ class Retrieval(Prompt):
     What it makes of an example holds `passages`, those that are shown, and `found`, the names of all documents found,
     the best one first.
     """
+
+    needs: ClassVar[Needs] = {"semantic_text_splitter": "luthier[retrieval]"}
 
     def __init__(
         self,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from luthier.errors import RecipeError
+from luthier.fetch.extras import Needs
 from luthier.training.guarded_logger import Guarded
 
 if TYPE_CHECKING:
@@ -17,13 +16,9 @@ if TYPE_CHECKING:
 class TensorBoard:
     """Write event files into `tensorboard/` of the run's folder; look at them with `tensorboard --logdir runs`."""
 
+    needs: ClassVar[Needs] = {"tensorboard": "luthier[tensorboard]"}
+
     def __init__(self, *, flush_seconds: int = 30) -> None:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise RecipeError(
-                "tracking=tensorboard needs the package tensorboard.",
-                where="tracking",
-                hint="pip install 'luthier[tensorboard]', or choose tracking=csv.",
-            )
         self.flush_seconds = flush_seconds
 
     def __call__(self, folder: RunFolder) -> list[Logger]:

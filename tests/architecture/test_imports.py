@@ -19,7 +19,7 @@ ABOVE_THE_TORCH_LINE = {
 }  # fmt: skip
 LIGHT = {  # of packages that are heavy otherwise: what a command needs to know of a run
     "luthier.training.signals", "luthier.training", "luthier.runs", "luthier.runs.folder", "luthier.runs.unfinished",
-    "luthier.runs.redaction", "luthier.runs.lock", "luthier.fetch", "luthier.fetch.cache",
+    "luthier.runs.redaction", "luthier.runs.lock", "luthier.fetch", "luthier.fetch.cache", "luthier.fetch.extras",
 }  # fmt: skip
 GROUND = {"errors", "nearest", "losses", "parts", "hookspecs"}
 MAY_KNOW = {  # what is named here knows these and nothing else of luthier
@@ -27,7 +27,7 @@ MAY_KNOW = {  # what is named here knows these and nothing else of luthier
     "models": {"artifact", "attention", "beside", "errors", "fetch", "nearest"},
     "generate": {"attention", "data", "errors", "head", "parts", "scoring"},
     "report": {"errors", "parts"},
-    "optimizers": {"errors", "parts"},
+    "optimizers": {"errors", "fetch", "parts"},
     "fetch": {"errors", "nearest"},
     "adaptation": {"errors", "head", "models", "nearest", "new_tokens", "parts"},
     "prompt": {"errors", "evaluate", "parts"},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from luthier.data.examples import text_of
 from luthier.errors import RecipeError
+from luthier.fetch.extras import Needs
 
 if TYPE_CHECKING:
     from luthier.data.records import Tally
@@ -24,6 +25,8 @@ class NearDuplicates:
     (Broder, 1997; Lee et al., 2022): the estimate is off by about 1 / √permutations. Some 2 KB of each text are held.
     One that stands in a held-out split and nearly so in training is dropped where it comes second.
     """
+
+    needs: ClassVar[Needs] = {"rensa": "luthier[cpt]"}
 
     def __init__(self, *, similarity: float = 0.8, words: int = 5, permutations: int = 128) -> None:
         if not 0 < similarity <= 1 or words < 1 or permutations < 16:

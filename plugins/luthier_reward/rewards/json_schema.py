@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from luthier.errors import RecipeError
+from luthier.fetch.extras import Needs
 from luthier_reward.rewards.reading import fenced
 from luthier_reward.rewards.reward import Messages
 
@@ -17,6 +18,8 @@ class JsonSchema:
     A column of the example may hold the schema instead. JSON may stand in a ``` block. Nothing that a schema refers to
     is fetched from anywhere.
     """
+
+    needs: ClassVar[Needs] = {"jsonschema": "luthier[reward]"}
 
     def __init__(self, *, schema: dict[str, Any] | None = None, column: str | None = None, parses: float = 0.0) -> None:
         if (schema is None) == (column is None):
