@@ -136,6 +136,8 @@ class Composer:
         found = [error for error in found if complete or not isinstance(error, MissingSettingError)]
         if found:
             raise self._together(found, overrides)
+        if complete:
+            checks.refuse_absent_packages(resolved, choices)
         config = OmegaConf.create(escaped(resolved))
         OmegaConf.set_readonly(config, True)  # also for plugins, who are shown it
         reasons = [sentence for _, said in self.plugins.ask("luthier_check", config=config) for sentence in said]
