@@ -60,7 +60,7 @@ def named(target: str) -> Any:
     for split in range(len(words) - 1, 0, -1):
         module = ".".join(words[:split])
         try:
-            found = import_module(module)
+            found: Any = import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
                 raise

@@ -183,8 +183,8 @@ def _of_class(kind: Any, arguments: Sequence[Any], depth: int) -> Any:
     if typing.is_typeddict(kind) or kind in (dict, typing.Mapping) or _is_abstract(kind, "Mapping"):
         return dict[str, normal(arguments[-1], depth + 1) if arguments else Any]  # type: ignore[misc]
     if kind is tuple and arguments:
-        among = tuple(normal(one, depth + 1) for one in arguments if one is not ...)
-        return list[Union[among]]  # type: ignore[misc]  # noqa: UP007 - built at run time
+        among: Any = Union[tuple(normal(one, depth + 1) for one in arguments if one is not ...)]  # noqa: UP007
+        return list[among]
     if kind in (list, tuple, set, frozenset) or _is_abstract(kind, "Collection", "Iterable"):
         return list[normal(arguments[0], depth + 1) if arguments else Any]  # type: ignore[misc]
     if issubclass(kind, (str, int, float, list, dict, tuple)) or getattr(kind, "_is_protocol", False):
@@ -205,4 +205,3 @@ def _written(hint: Any) -> str:
     origin = get_origin(hint)
     name = getattr(origin, "_name", None) or type(hint).__name__
     return str(name)
-

@@ -184,5 +184,3 @@ def _ancestors(meaning: Defined, depth: int) -> Iterator[str]:
             yield one.path
             if isinstance(one, Defined):
                 yield from _ancestors(one, depth + 1)
-
-

@@ -8,7 +8,7 @@ from dataclasses import replace
 from luthier.composing import decorators, fields, handed_on
 from luthier.composing.annotations import known
 from luthier.composing.parameters import DYNAMIC, Parameter, Place, Taken, either, value_of
-from luthier.composing.resolution import Defined, Meaning, Outside, inside, resolve
+from luthier.composing.resolution import UNKNOWN, Defined, Meaning, Outside, inside, resolve
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 PLAIN_BASES = {
@@ -207,6 +207,8 @@ def linear(meaning: Defined, depth: int = 0) -> list[Meaning]:
         found = resolve(named, meaning.scope, meaning.source)
         one: Meaning = found[0] if len(found) == 1 else Outside("?")
         is_class = isinstance(one, Defined) and isinstance(one.node, ast.ClassDef)
+        if one == UNKNOWN and (models := fields.written(named, meaning) & fields.MODELS):
+            one = Outside(models.pop())
         if isinstance(one, Defined) and (not is_class or one.path in fields.MODELS):
             one = Outside(one.path if is_class else "?")
         rows.append(linear(one, depth + 1) if isinstance(one, Defined) and depth < _DEEPEST else [one])

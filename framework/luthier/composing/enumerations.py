@@ -42,7 +42,7 @@ def enumeration(meaning: Defined) -> Any:
         return None
     made = enum.Enum(meaning.path.rpartition(".")[2], read)  # type: ignore[misc]
     exact = known and not kinds & {"Flag", "IntFlag"} and None not in read.values()
-    return made if exact else Union[made, Any]
+    return made if exact else Union[made, Any]  # noqa: UP007 - built at run time
 
 
 def _has_own_ways(meaning: Defined) -> bool:

@@ -39,7 +39,7 @@ def _made(meaning: Defined) -> _Made | None:
     for node in getattr(meaning.node, "decorator_list", []):
         function = node.func if isinstance(node, ast.Call) else node
         words = {one.arg: ast.unparse(one.value) for one in node.keywords} if isinstance(node, ast.Call) else {}
-        paths = {one.path for one in resolve(function, meaning.scope, meaning.source)} | _written(function, meaning)
+        paths = {one.path for one in resolve(function, meaning.scope, meaning.source)} | written(function, meaning)
         if paths & {DATACLASS, *_ATTRS}:
             unread = None in words or any(
                 value not in {"True", "False"} for key, value in words.items() if key in {"kw_only", "init"}
@@ -49,7 +49,7 @@ def _made(meaning: Defined) -> _Made | None:
     return None
 
 
-def _written(node: ast.expr, meaning: Defined) -> set[str]:
+def written(node: ast.expr, meaning: Defined) -> set[str]:
     """A decorator's path as its import says it, where the library cannot be followed further."""
     head, dot, rest = ast.unparse(node).partition(".")
     imported = [one.imported for one in meaning.source.bound(head)]
@@ -69,7 +69,7 @@ def of_class(meaning: Meaning, order: Sequence[Meaning]) -> Taken:
             continue
         how = _made(one)
         if how is not None:
-            found.update({name: parameter for name, parameter in _all_fields(one, keyword_only=how.keyword_only)})
+            found.update(dict(_all_fields(one, keyword_only=how.keyword_only)))
     taken = Taken(tuple(one for one in found.values() if one is not None))
     return taken if made is not None and made.exact and not unread else taken.unsure()
 
@@ -150,7 +150,9 @@ def _is_field(node: ast.Call, place: Place) -> bool:
 
 def _is_named_tuple(meaning: Defined) -> bool:
     bases = getattr(meaning.node, "bases", [])
-    return any("NamedTuple" == known(one.path) for base in bases for one in resolve(base, meaning.scope, meaning.source))
+    return any(
+        known(one.path) == "NamedTuple" for base in bases for one in resolve(base, meaning.scope, meaning.source)
+    )
 
 
 def is_typed_mapping(order: Sequence[Meaning]) -> bool:
@@ -166,10 +168,10 @@ def of_typed_mapping(meaning: Defined) -> Iterator[Parameter]:
             if isinstance(one, Defined) and isinstance(one.node, ast.ClassDef):
                 yield from of_typed_mapping(one)
     total = not any(word.arg == "total" and ast.unparse(word.value) == "False" for word in node.keywords)
-    for one in _fields(meaning, keyword_only=True):
-        outer = _outer(one.annotation, one.place) if one.annotation is not None else set()
+    for key in _fields(meaning, keyword_only=True):
+        outer = _outer(key.annotation, key.place) if key.annotation is not None else set()
         needed = "Required" in outer or (total and "NotRequired" not in outer)
-        yield one if needed else replace(one, default=None)
+        yield key if needed else replace(key, default=None)
 
 
 def of_unpacked(node: ast.expr | None, place: Place) -> list[Parameter]:

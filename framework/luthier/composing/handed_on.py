@@ -39,9 +39,8 @@ def uses(function: Function) -> Use:
             continue
         parent = above[node]
         around = above.get(parent)
-        if isinstance(parent, ast.keyword) and parent.arg is None and isinstance(around, ast.Call):
-            calls.append(around)
-        elif isinstance(parent, ast.Starred) and isinstance(around, ast.Call):
+        unpacked = isinstance(parent, ast.Starred) or (isinstance(parent, ast.keyword) and parent.arg is None)
+        if unpacked and isinstance(around, ast.Call):
             calls.append(around)
         elif node.id == words and (found := _looked_up(parent, around)):
             use.named += found
@@ -101,7 +100,5 @@ def locals_of(function: Function) -> set[str]:
     """The names that are the function's own."""
     words = function.args
     listed = [*words.posonlyargs, *words.args, *words.kwonlyargs, *filter(None, (words.vararg, words.kwarg))]
-    stored = {
-        node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    stored = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return stored | {one.arg for one in listed}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -54,6 +54,13 @@ class Taken:
     def names(self) -> set[str]:
         return {one.name for one in self.parameters if one.kind != "positional only"}
 
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What two that take the same have in common."""
+        written = [(one.annotation and ast.unparse(one.annotation), one.type) for one in self.parameters]
+        listed = [(one.name, one.kind, str(one.default)) for one in self.parameters]
+        return self.open, self.certain, listed, written
+
     def with_more(self, others: Iterable[Parameter]) -> Taken:
         """Own parameters first; what they hide is left out."""
         own = {one.name for one in self.parameters}
@@ -70,7 +77,7 @@ def either(found: list[Taken]) -> Taken:
     """One of several, a condition decides which: what all have in common is certain."""
     first, *others = found or [DYNAMIC]
     for one in others:
-        if one != first:
+        if one.shape != first.shape:
             first = first.with_more(one.parameters).unsure()
     return first
 
@@ -87,7 +94,7 @@ def value_of(node: ast.expr | None, place: Place) -> Any:
 
 _NO_LITERAL = object()
 _MOST = 2**64
-_FOLDED = {
+_FOLDED: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
     ast.Div: lambda a, b: a / b, ast.FloorDiv: lambda a, b: a // b,
 }  # fmt: skip
@@ -181,5 +188,3 @@ def of_field(node: ast.Call, place: Place) -> Any:
 
 def _of_factory(node: ast.expr, place: Place) -> Any:
     return value_of(node.body, place) if isinstance(node, ast.Lambda) else ast.unparse(node)
-
-

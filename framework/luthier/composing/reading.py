@@ -24,9 +24,9 @@ def read(target: str) -> Signature:
     try:
         source = modules.source(module, largest=None)
     except (SyntaxError, UnicodeDecodeError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        place = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
         said = error.msg if isinstance(error, SyntaxError) else error.reason
-        raise PluginError(f"The module of {target!r} cannot be read: {said}.", where=f"{file}{line}") from error
+        raise PluginError(f"The module of {target!r} cannot be read: {said}.", where=f"{file}{place}") from error
     if source is None:  # compiled
         return Signature(target, (), file=file, open=True, certain=False)
     found = members(source, words)
@@ -38,10 +38,12 @@ def read(target: str) -> Signature:
     last = max((index for index, one in enumerate(handed) if _holds_part(one.type)), default=-1)
     by_name = {one.name: by_name[one.name] for one in handed[last + 1 :] if one.name in by_name}
     settings = {one.name: _setting(one) for one in told}
-    doc, place, line = _described(found[0], file)
+    doc, stands, line = _described(found[0], file)
     bound = source.bound(words[0])
     line = line or getattr(bound[0].node if bound else None, "lineno", 1)
-    return Signature(target, tuple(one.name for one in handed), settings, doc, place, line, taken.open, taken.certain, by_name)
+    return Signature(
+        target, tuple(one.name for one in handed), settings, doc, stands, line, taken.open, taken.certain, by_name
+    )
 
 
 def _module(target: str) -> tuple[str, list[str]]:

@@ -155,9 +155,8 @@ def resolve(node: ast.expr, scope: Scope, source: Source) -> list[Meaning]:
         return [one for meaning in found for one in inside(meaning, [node.attr])]
     if not isinstance(node, ast.Name):
         return [UNKNOWN]
-    if scope.is_class:
-        if found := members(source, [node.id], source.keys.get(id(scope), NOWHERE)):
-            return found
+    if scope.is_class and (found := members(source, [node.id], source.keys.get(id(scope), NOWHERE))):
+        return found
     if node.id in _type_parameters(scope):
         return [UNKNOWN]
     found = members(source, [node.id], asked=False)
@@ -173,4 +172,3 @@ def _type_parameters(scope: Scope | None) -> set[str]:
         names |= {one.name for one in scope.type_parameters}
         scope = scope.parent if isinstance(scope.parent, Scope) else None
     return names
-

@@ -44,7 +44,9 @@ def fits(value: Any, expected: Any) -> bool:
 
 def _is_instance(value: Any, expected: Any) -> bool:
     """Whether the value is of a class that the real signature names; a class of plain values takes those, too."""
-    plain = next((one for one in (str, int, float, list, dict) if _is_class(expected) and issubclass(expected, one)), None)
+    plain = next(
+        (one for one in (str, int, float, list, dict) if _is_class(expected) and issubclass(expected, one)), None
+    )
     try:
         return isinstance(value, plain or expected)
     except TypeError:  # what isinstance cannot tell is the part's own to check

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from luthier.build import build, named
-from luthier.composing.catalog import Catalog
-from luthier.composing.compose import Composer
+from luthier.composing.signatures import signature
 from luthier.errors import RecipeError
-from luthier.plugins import Plugins
 from tests.architecture.sources import ROOT
 
 SOURCE = ROOT / "tests" / "third_party" / "carpentry" / "src"
@@ -90,7 +89,8 @@ AT_RUN_TIME = {
     "libraries_modeldata": Way(RANK, {"rank": 5}, ("", ""), ("rank", "high", "valid integer"), dynamic=True),
 }  # fmt: skip
 CASES = {
-    **{f"inherited_{name}": way for name, way in INHERITED.items()}, **{f"forms_{name}": way for name, way in FORMS.items()},
+    **{f"inherited_{name}": way for name, way in INHERITED.items()},
+    **{f"forms_{name}": way for name, way in FORMS.items()},
     "joints_dovetail": Way(PLANE), "joints_mortise": Way(BENCH), **AT_RUN_TIME,
 }  # fmt: skip
 
@@ -110,28 +110,17 @@ def carpentry(luthier):
     return call
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    sys.path.insert(0, str(SOURCE))
-    plugins = Plugins.from_flags(["carpentry"])
-    sys.path.remove(str(SOURCE))
-    return Composer(plugins, Catalog.of(plugins))
-
-
 @pytest.fixture
-def composed(composer, here):
-    """The part of a way with what is said to it, as the command line composes it."""
+def composed():
+    """The part of a way with what is said to it, checked as the composer checks it."""
 
-    def compose(name: str, said: dict[str, Any], *words: str):
-        words = (*words, *(f"tracking.{key}={_word(value)}" for key, value in said.items()))
-        return composer.compose([f"tracking={name}", *words]).config.tracking
+    def compose(name: str, said: dict[str, Any]):
+        target = yaml.safe_load(WAYS[name].read_text())["_target_"]
+        for error in signature(target).check(said, at="tracking"):
+            raise error
+        return OmegaConf.create({"tracking": {"_target_": target, **said}}).tracking
 
     return compose
-
-
-def _word(value: Any) -> str:
-    """A value as it is written on the command line."""
-    return re.sub(r'"(\w+)":', r"\1:", json.dumps(value))
 
 
 @pytest.fixture
@@ -166,37 +155,47 @@ def test_a_right_value_reaches_the_object(name, built):
             assert kept is named("timber.Grain").COARSE
 
 
+def refused(name: str, said: dict[str, Any], composed) -> RecipeError:
+    """The error before anything is imported; when the part is built, where only Python knows."""
+    if CASES[name].dynamic:
+        node = composed(name, said)
+        with pytest.raises(RecipeError) as error:
+            build(node)
+    else:
+        with pytest.raises(RecipeError) as error:
+            composed(name, said)
+    return error.value
+
+
 @pytest.mark.parametrize("name", [name for name, way in CASES.items() if way.typo[0]])
 def test_a_wrong_name_is_refused_with_the_nearest(name, composed):
     wrong, meant = CASES[name].typo
-    with pytest.raises(RecipeError, match=f"There is no setting 'tracking.{wrong}'") as error:
-        node = composed(name, {wrong: 1})
-        assert CASES[name].dynamic, "it could be known before"
-        build(node)
-    assert error.value.code == 2
-    assert not meant or f"tracking.{meant}" in error.value.hint
+    error = refused(name, {wrong: 1}, composed)
+    assert error.message == f"There is no setting 'tracking.{wrong}'."
+    assert error.code == 2
+    assert not meant or f"tracking.{meant}" in error.hint
 
 
 @pytest.mark.parametrize("name", [name for name, way in CASES.items() if way.wrong[0]])
 def test_a_wrong_value_is_refused(name, composed):
     key, value, words = CASES[name].wrong
-    with pytest.raises(RecipeError, match=re.escape(words)) as error:
-        node = composed(name, {key: value})
-        assert CASES[name].dynamic, "it could be known before"
-        build(node)
-    assert f"tracking.{key}" in str(error.value)
+    error = refused(name, {key: value}, composed)
+    assert words in error.message
+    assert f"tracking.{key}" in str(error)
 
 
 @pytest.mark.parametrize("name", WAYS)
 def test_the_example_of_explain_is_accepted(name, carpentry, composed):
     words = carpentry("explain", f"tracking={name}").record["example"].split()[1:]
     assert words[0] == f"tracking={name}"
-    build(composed(name, {}, *words[1:]))
+    said = dict(word.removeprefix("tracking.").split("=") for word in words[1:])
+    build(composed(name, {key: yaml.safe_load(value) for key, value in said.items()}))
 
 
 TYPES = {
     "rank": ([5], "x", "a whole number"), "mode": (["fancy"], "x", "plain, fancy"),
-    "other": (["fancy"], "x", "plain, fancy"), "local": (["b", None], "c", "a, b"), "nested": (["b", "c"], "d", "a, b, c"),
+    "other": (["fancy"], "x", "plain, fancy"), "local": (["b", None], "c", "a, b"),
+    "nested": (["b", "c"], "d", "a, b, c"),
     "renamed": (["y"], "z", "x, y"), "count": ([4], "x", "a whole number"), "ratio": ([0.25, 1], "x", "a number"),
     "size": ([3, "auto"], "big", "a whole number or auto"), "named": (["x", None], 3, "text or null"),
     "number": ([2], "x", "a whole number"), "grain": (["COARSE", "coarse grain"], "rough", GRAIN),
@@ -205,7 +204,8 @@ TYPES = {
     "only": (["COARSE", "coarse grain", None], "FINE", "COARSE"), "several": ([["FINE", "coarse grain"]], ["x"], "FINE"),
     "by_name": ([{"a": "FINE", "b": None}], {"a": "x"}, "FINE"), "final": ([3], "x", "a whole number"),
     "annotated": ([3, None], "x", "a whole number or null"), "attribute": ([0.1], "x", "a number"),
-    "module": ([3, "x", None], 1.5, "a whole number or text or null"), "quoted": (["plain", None], "x", "plain, fancy"),
+    "module": ([3, "x", None], 1.5, "a whole number or text or null"),
+    "quoted": (["plain", None], "x", "plain, fancy"),
     "pair": ([[2, "b"]], "x", "a list"), "checked": (["fancy", None], "x", "plain, fancy"),
     "measures": ([{"length": 1.0}], 3, "a mapping"), "folder": (["here"], 3, "text"), "part": ([None], 3, "a part"),
     "same": ([None], 3, "a part"),
@@ -280,9 +280,7 @@ def test_nothing_of_the_stranger_is_imported_to_know_its_settings():
         f"for target in {targets!r}: signature(target).check({{'rank': 3}}, at='it')\n"
         "assert not {'carpentry', 'timber', 'attrs', 'pydantic', 'torch'} & set(sys.modules), sorted(sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=SOURCE, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=SOURCE, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
