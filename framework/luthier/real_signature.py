@@ -24,7 +24,7 @@ from luthier.errors import RecipeError
 _PLAIN = (str, int, float, bool, NoneType)
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
 _WRAPPERS = {typing.Final, typing.ClassVar, typing.Annotated}
-_DEEPEST = 20
+_DEEPEST = 8
 
 
 def as_received(
@@ -151,7 +151,7 @@ def _evaluated(annotation: Any, spaces: Sequence[dict[str, Any]]) -> Any:
 
 
 def normal(hint: Any, depth: int = 0) -> Any:
-    """A real type as the checks of recipes know it: NewType, Annotated, aliases and containers by what they stand for."""
+    """A real type as the checks of recipes know it: NewType, Annotated and aliases by what they stand for."""
     if hint is Any or hint is None or hint is NoneType or depth > _DEEPEST:
         return hint if depth <= _DEEPEST else Any
     origin, arguments = get_origin(hint), get_args(hint)

@@ -47,11 +47,15 @@ def known(path: str) -> str:
 
 
 class _Reader:
-    def __init__(self, scope: Scope, source: Source, free: frozenset[str], depth: int = 0) -> None:
-        self.scope, self.source, self.free, self.depth = scope, source, free, depth
+    """`inside` are the aliases that are being read: one that stands inside itself is Any there."""
+
+    def __init__(
+        self, scope: Scope, source: Source, free: frozenset[str], inside: frozenset[str] = frozenset()
+    ) -> None:
+        self.scope, self.source, self.free, self.inside = scope, source, free, inside
 
     def of(self, node: ast.expr | None) -> Any:
-        if node is None or self.depth > _DEEPEST:
+        if node is None:
             return Any
         if isinstance(node, ast.Constant):
             return self._constant(node.value)
@@ -84,7 +88,9 @@ class _Reader:
             if name in _LISTS:
                 return list[Any]
             return dict[str, Any] if name in _MAPPINGS else _PLAIN.get(name, Any)
-        inner = _Reader(meaning.scope, meaning.source, frozenset(), self.depth + 1)
+        if meaning.path in self.inside:
+            return Any
+        inner = _Reader(meaning.scope, meaning.source, frozenset(), self.inside | {meaning.path})
         if isinstance(meaning.node, ast.ClassDef):
             return class_type(meaning)
         if isinstance(meaning.node, ast.Assign | ast.AnnAssign):

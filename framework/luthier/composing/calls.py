@@ -27,7 +27,8 @@ def taken_by(meaning: Meaning, depth: int = 0) -> Taken:
     if isinstance(meaning.node, ast.ClassDef):
         return of_class(meaning, depth)
     if isinstance(meaning.node, Function):
-        return _decorated(of_function(meaning, depth=depth), meaning)
+        bound = meaning.scope.is_class and "classmethod" in map(ast.unparse, meaning.node.decorator_list)
+        return _decorated(of_function(meaning, skip=int(bound), depth=depth), meaning)
     return _of_partial(meaning, depth)
 
 

@@ -145,7 +145,11 @@ def _outer(node: ast.expr, place: Place) -> set[str]:
 
 def _is_field(node: ast.Call, place: Place) -> bool:
     paths = {one.path for one in resolve(node.func, place.scope, place.source)}
-    return bool(paths & {"dataclasses.field"}) or ast.unparse(node.func).rpartition(".")[2] in {"field", "Field", "ib"}
+    head, dot, rest = ast.unparse(node.func).partition(".")
+    paths |= {f"{one.imported}{dot}{rest}" for one in place.source.bound(head)}
+    return bool(paths & {"dataclasses.field", "attrs.field", "attr.field", "attr.ib", "pydantic.Field"}) or ast.unparse(
+        node.func
+    ).rpartition(".")[2] in {"field", "Field", "ib"}
 
 
 def _is_named_tuple(meaning: Defined) -> bool:

@@ -155,7 +155,9 @@ def _members(kind: type[Enum]) -> str:
     names, values = list(kind.__members__), [one.value for one in kind.__members__.values()]
     if names == values:
         return f"one of {', '.join(names)}"
-    return f"one of {', '.join(names)} (by name) or {', '.join(map(str, values))} (by value)"
+    return (
+        f"one of {', '.join(names)} (by name) or {', '.join(str(one) for one in values if one is not None)} (by value)"
+    )
 
 
 def _written(one: Any) -> str:

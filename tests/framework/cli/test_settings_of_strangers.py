@@ -68,7 +68,7 @@ FORMS = {
     ),
     "marked": Way({**PLANE, "seed": "a whole number"}, {"rank": 5, "seed": 3}, ("sed", "seed"), kept={"seeded": 3}),
     "noinit": Way(PLANE, {"rank": 5}, ("shown", "sharp")), "triple": Way(PLANE), "unpacked": Way(PLANE),
-    "made": Way(RANK), "positional": Way({"rank": "a whole number", "sharp": "anything"}),
+    "made": Way(RANK), "built_of": Way(RANK), "positional": Way({"rank": "a whole number", "sharp": "anything"}),
     "registered": Way(PLANE), "registeredas": Way(PLANE), "withmeta": Way(PLANE),
 }  # fmt: skip
 AT_RUN_TIME = {
@@ -201,14 +201,15 @@ TYPES = {
     "number": ([2], "x", "a whole number"), "grain": (["COARSE", "coarse grain"], "rough", GRAIN),
     "wood": (["PINE", "pine"], "ash", "OAK, PINE (by name) or oak, pine (by value)"),
     "grade": (["HIGH", 2], 3, "LOW, HIGH (by name) or 1, 2 (by value)"), "finish": (["WAX", 2], "TAR", "OIL, WAX"),
-    "only": (["COARSE", "coarse grain", None], "FINE", "COARSE"), "several": ([["FINE", "coarse grain"]], ["x"], "FINE"),
+    "only": (["COARSE", "coarse grain", None], "FINE", "COARSE"),
+    "several": ([["FINE", "coarse grain"]], ["x"], "FINE"),
     "by_name": ([{"a": "FINE", "b": None}], {"a": "x"}, "FINE"), "final": ([3], "x", "a whole number"),
     "annotated": ([3, None], "x", "a whole number or null"), "attribute": ([0.1], "x", "a number"),
     "module": ([3, "x", None], 1.5, "a whole number or text or null"),
     "quoted": (["plain", None], "x", "plain, fancy"),
     "pair": ([[2, "b"]], "x", "a list"), "checked": (["fancy", None], "x", "plain, fancy"),
     "measures": ([{"length": 1.0}], 3, "a mapping"), "folder": (["here"], 3, "text"), "part": ([None], 3, "a part"),
-    "same": ([None], 3, "a part"),
+    "same": ([None], 3, "a part"), "tree": ([{"a": [1, "b"]}, 3], 1.5, "a mapping of names to anything"),
 }  # fmt: skip
 
 

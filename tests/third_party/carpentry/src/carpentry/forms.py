@@ -157,3 +157,12 @@ class Class(type):
 
 class WithMeta(Plane, metaclass=Class):
     pass
+
+
+class Built(Kept):
+    def __init__(self, rank):
+        self.rank = rank
+
+    @classmethod
+    def of(cls, *, rank: int = 8):
+        return cls(rank)

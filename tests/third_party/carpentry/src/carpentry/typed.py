@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Optional, Union
 import timber
 from timber import vocabulary
 from timber.kinds.benches import Kept
-from timber.vocabulary import Count, Finish, Grade, Grain, Measures, Mode, Named, Number, Ratio, Size, Tolerant, Wood
+from timber.vocabulary import Count, Finish, Grade, Grain, Measures, Mode, Named, Number, Ratio, Size, Tolerant, Tree, Wood
 from typing_extensions import Self
 
 if TYPE_CHECKING:
@@ -62,5 +62,6 @@ class Told(Kept):
         part: Callable[[float], float] | None = None,
         same: Self | None = None,
         flag: enum.Flag | None = None,
+        tree: Tree = None,
     ) -> None:
         self.__dict__.update({name: value for name, value in locals().items() if name != "self"})

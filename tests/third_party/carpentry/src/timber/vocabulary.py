@@ -56,3 +56,6 @@ class Tolerant(Enum):
     @classmethod
     def _missing_(cls, value):
         return cls.SHARP if value == "razor" else None
+
+
+Tree = Union["dict[str, Tree]", "list[Tree]", str, int, None]
