@@ -48,7 +48,7 @@ class Counting(Hashed):
         super().__init__(width=32)
         self.texts = 0
 
-    def __call__(self, texts, *, asked=False):
+    def __call__(self, texts, *, is_query=False):
         self.texts += 0 if asked else len(texts)
         return super().__call__(texts, asked=asked)
 
