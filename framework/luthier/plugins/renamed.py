@@ -45,7 +45,7 @@ def current_config(config: Any, at: str = "") -> tuple[Any, list[str]]:
         name = str(table()["settings"].get(path, path)).rpartition(".")[2] if isinstance(key, str) else key
         if name != key:
             notes.append(_note(path, table()["settings"][path]))
-        if name == key or config.get(name) is None:
+        if found.get(name) is None:  # an old and a new name: the one that says something
             found[name] = new
     return found, notes
 

@@ -49,8 +49,8 @@ class Counting(Hashed):
         self.texts = 0
 
     def __call__(self, texts, *, is_query=False):
-        self.texts += 0 if asked else len(texts)
-        return super().__call__(texts, asked=asked)
+        self.texts += 0 if is_query else len(texts)
+        return super().__call__(texts, is_query=is_query)
 
 
 def search(embedding=None) -> Hybrid:
