@@ -35,7 +35,8 @@ def current_config(config: Any, at: str = "") -> tuple[Any, list[str]]:
         return [one for one, _ in pairs], [note for _, notes in pairs for note in notes]
     if not isinstance(config, dict):
         return config, []
-    found, notes = {}, []
+    found: dict[Any, Any] = {}
+    notes: list[str] = []
     for key, value in config.items():
         path = f"{at}.{key}".lstrip(".")
         new, inner = current_config(value, path)
