@@ -15,14 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from doc_pages import ROOT, Command, Fence
-
 from luthier import cli
 from luthier.composing import command_line, signatures
 from luthier.console import Console
 from luthier.pipelines import addressing
 from luthier.verbs import BUILT_IN, Verb, built_in
 from tests.command import luthier
+from tests.docs.doc_pages import ROOT, Command, Fence
 
 SHELL = set("|&;<>*$`")
 LOOKS = {"advise", "recipes", "plugins", "explain", "init", "schema", "--help", "--version", "--cfg", "--info"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from doc_pages import DOCS, ROOT, fences, pages
-from doc_session import Session
+
+from tests.docs.doc_pages import DOCS, ROOT, fences, pages
+from tests.docs.doc_session import Session
 
 WITH_CODE = [page for page in pages() if fences(page)]
 LANGUAGES = {"bash", "console", "python", "yaml", "json", "jsonl", "csv", "toml", "text", "jinja", "html"}

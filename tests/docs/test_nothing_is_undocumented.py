@@ -15,8 +15,6 @@ from types import ModuleType
 import pluggy
 import pytest
 import yaml
-from doc_pages import DOCS, ROOT, fences, pages
-from doc_session import Session
 
 from luthier import hookspecs
 from luthier.composing import signatures
@@ -26,6 +24,8 @@ from luthier.errors import LuthierError
 from luthier.exit_codes import MEANINGS
 from luthier.plugins import Plugins
 from luthier.verbs import BUILT_IN, built_in
+from tests.docs.doc_pages import DOCS, ROOT, fences, pages
+from tests.docs.doc_session import Session
 
 REFERENCE = DOCS / "reference"
 OURS = Plugins(only=[entry.name for entry in metadata.entry_points(group="luthier") if entry.dist.name == "luthier"])

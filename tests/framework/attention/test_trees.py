@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_isolation import build
 from torch import Tensor, nn
 
 from luthier.attention import Layer, Packing, network_inputs, per_sequence
@@ -19,6 +18,7 @@ from luthier.data.collate import collate
 from luthier.head import find_head, last_hidden_state
 from luthier.parts import Batch, Row, Sequence
 from luthier.sharing import apart, cannot_share, sums
+from tests.framework.attention.test_isolation import build
 
 BRANCHING = ["llama", "qwen2", "qwen2 with windows", "mistral", "gemma2", "gemma2 uncapped", "gpt2", "gptneox"]
 TREES = ((7, (5, 3)), (1, (2, 6)), (11, (4, 4, 9)))

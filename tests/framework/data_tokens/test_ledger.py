@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console as Terminal
-from tiny_tokens import byte_level, chat_row, said
 
 from luthier.console import Console
 from luthier.data import encode, ledger
@@ -18,6 +17,7 @@ from luthier.data.ledger.preview import say
 from luthier.data.ledger.terminal import show
 from luthier.models.templates import template
 from luthier.parts import Row, Sequence
+from tests.framework.data_tokens.tiny_tokens import byte_level, chat_row, said
 
 HOSTILE = "Hello \x1b[31m<script>alert(1)</script>\u202e &amp; \x9b2J é😀"
 

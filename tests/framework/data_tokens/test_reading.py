@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_tokens import Examples, byte_level, said
 
 from luthier.data import identity
 from luthier.data.module import Data
@@ -21,6 +20,7 @@ from luthier.data.splits import AsGiven, ByHash
 from luthier.errors import DataError
 from luthier.parts import Example, Row, Sequence
 from luthier.prompt import Chat
+from tests.framework.data_tokens.tiny_tokens import Examples, byte_level, said
 
 
 class Endless:

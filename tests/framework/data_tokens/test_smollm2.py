@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tiny_tokens import said, trained_text
 
 from luthier.data import encode, ledger
 from luthier.parts import Row
+from tests.framework.data_tokens.tiny_tokens import said, trained_text
 
 pytestmark = pytest.mark.real
 

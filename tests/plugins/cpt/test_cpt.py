@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_corpus import Texts, documents, tiny
 
 from luthier.adaptation import Full
 from luthier.data.collate import collate
@@ -21,6 +20,7 @@ from luthier.optimizers.schedules import Constant
 from luthier.parts import Row, Sequence
 from luthier.prompt import Chat
 from luthier_cpt.cpt import ContinuedPretraining
+from tests.plugins.cpt.tiny_corpus import Texts, documents, tiny
 
 
 def method(model, **asked):

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_networks import SIZE
 
 from luthier.adaptation import Full
 from luthier.data.collate import collate
@@ -23,6 +22,7 @@ from luthier_distillation.sides import SHOWN
 from luthier_distillation.spans import pairs
 from luthier_distillation.spelling import ends, spelling
 from tests.command import luthier
+from tests.plugins.distillation.tiny_networks import SIZE
 
 
 def method(student: Random, teacher: Random, alignment: Alignment, signal: signals.Signal) -> Distillation:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_pairs import MARGINS, PAIRS, network
 from torch import Tensor
 
 from luthier.errors import RecipeError
 from luthier_preference import objectives as o
 from luthier_preference.pairs import Pairs, uses_reference
 from luthier_preference.unpaired import Answers, apo_unpaired, kto
+from tests.plugins.preference.tiny_pairs import MARGINS, PAIRS, network
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 BETA = TRL["beta"]
