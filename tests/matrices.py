@@ -1,7 +1,8 @@
 """What `make test` leaves to `make test-all`: the repetitions of matrices of which it has carried out one of each kind.
 
 The contract of adaptations is tested whole once for each way in which an adaptation is saved and loaded. Of the others
-`make test` has what one training shows, and each refusal, which takes no training.
+`make test` has what one training shows, and each refusal, which takes no training. Of the pages of the documentation
+`make test` runs each kind of command once, and composes the others.
 """
 
 from __future__ import annotations

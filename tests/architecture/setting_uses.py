@@ -18,7 +18,7 @@ from functools import cache
 from tests.architecture.sources import ROOT, Module, modules
 
 CONSTRUCTORS = ("__init__", "__post_init__")
-"""Where, as in plain functions, an `if` that only raises says what a setting may be; elsewhere it holds a limit that the setting gives."""
+"""Where, as in plain functions, an `if` that only raises says what a setting may be; in a method it holds a limit."""
 
 CONFIG = ROOT / "recipes" / "luthier_recipes" / "config.yaml"
 

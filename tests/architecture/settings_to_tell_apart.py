@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class UsedInConstructor:
 
 class UsedElsewhere:
     def __init__(self, setting: int) -> None:
-        self.told = open(str(setting))  # noqa: SIM115
+        os.environ.update(SETTING=str(setting))
 
 
 class UsedAsLimit:

@@ -44,9 +44,13 @@ ELSEWHERE = {
 
 @dataclass
 class Session:
-    """A working folder in which the fences of a page are carried out one after another."""
+    """A working folder in which the fences of a page are carried out one after another.
+
+    Those in `composed` (page, line of the fence, text) are only composed.
+    """
 
     folder: Path
+    composed: frozenset[tuple[Path, int, str]] = frozenset()
     names: dict[str, object] = field(default_factory=dict)
 
     def carry_out(self, fence: Fence) -> None:
@@ -59,9 +63,10 @@ class Session:
             with self._here():
                 exec(compile(fence.text, str(fence), "exec"), self.names)
         for command in fence.commands():
-            if fence.why_not_run or fence.shortened:
+            only_composed = fence.why_not_run or (fence.page, fence.line, command.text) in self.composed
+            if only_composed or fence.shortened:
                 self.check(command)
-            if fence.why_not_run:
+            if only_composed:
                 continue
             code, output = self.run(" ".join([command.text, *fence.shortened]))
             assert code == fence.exit_code, f"{fence}: {command.text} ended with {code}\n{output}"
