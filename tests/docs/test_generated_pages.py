@@ -7,9 +7,9 @@ import sys
 from types import ModuleType
 
 import pytest
-from doc_pages import DOCS
 
 from luthier.reporting.page import page as report
+from tests.docs.doc_pages import DOCS
 
 
 def script(name: str) -> ModuleType:

@@ -8,7 +8,6 @@ from itertools import pairwise
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_corpus import COMMON, WORDS, Texts, documents, tiny
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -22,6 +21,7 @@ from luthier_cpt.cpt import ContinuedPretraining
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.extended import Extended
 from luthier_cpt.vocabulary.merges import continued
+from tests.plugins.cpt.tiny_corpus import COMMON, WORDS, Texts, documents, tiny
 
 TEXT = "The purfling of the tailpiece is under the soundpost."
 

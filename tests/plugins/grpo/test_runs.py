@@ -83,24 +83,6 @@ def test_the_reward_rises(tmp_path: Path) -> None:
     assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.03
 
 
-ANSWERS = {
-    "Dr. GRPO": ("method/advantage=dr_grpo", "method/objective=dr_grpo"),
-    "RLOO": ("method/advantage=rloo", "method/kl=k2"),
-    "REINFORCE++": ("method/advantage=reinforce_pp", "method/kl=k1"),
-    "ReMax": ("method/advantage=remax",),
-    "GSPO": ("method/objective=gspo", "method.iterations=2"),
-    "DAPO": ("method/objective=dapo", "method.overlong_tokens=4", "method.resample=2", "method.mask_truncated=true"),
-    "CISPO": ("method/objective=cispo", "method.entropy=0.01"),
-}
-
-
-@pytest.mark.parametrize("words", ANSWERS.values(), ids=ANSWERS)
-def test_every_relative_of_grpo_trains(tmp_path: Path, words: tuple[str, ...]) -> None:
-    made = run(tmp_path, "trainer.max_steps=2", *words)
-    assert [step["step"] for step in steps(tmp_path)] == [1, 2]
-    assert made.method.facts["Reward"].endswith(" 0 without a score")
-
-
 def test_the_second_step_on_the_same_answers_knows_how_likely_they_were(tmp_path: Path) -> None:
     run(tmp_path, "trainer.max_steps=2", "method.iterations=2")
     first, second = steps(tmp_path)
