@@ -6,11 +6,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from luthier.api import RecipeError, Sampling
+from luthier.api import RecipeError, Sampling, refuse_absent
 from luthier_reward.engine import EngineRollout, GeneratedTokens, PromptRequest
 
 
@@ -30,13 +29,12 @@ class Vllm(EngineRollout):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if find_spec("vllm") is None:
-            raise RecipeError(
-                "method/rollout=vllm needs vLLM, which is not installed.",
-                where="method.rollout",
-                hint="`pip install vllm` where there is a GPU, method/rollout=vllm_server for one that runs elsewhere, "
-                "or method/rollout=transformers.",
-            )
+        refuse_absent(
+            {"vllm": "vllm"},
+            "method/rollout=vllm",
+            where="method.rollout",
+            otherwise="where there is no GPU choose method/rollout=vllm_server or transformers",
+        )
 
     @cached_property
     def engine(self) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from luthier.api import Messages
+from luthier.api import Messages, Needs
 from luthier_reward.rewards.reading import reference
 
 
@@ -16,6 +16,8 @@ class Number:
     The result of a reference follows `marker`, as in GSM8K; without it all of the reference is parsed. Of an answer the
     last result counts. ValueError where the reference has none, which is a fault of the example, not of the answer.
     """
+
+    needs: ClassVar[Needs] = {"math_verify": "luthier[reward]"}
 
     def __init__(self, *, marker: str = "####", column: str | None = None) -> None:
         self.marker, self.column = marker, column

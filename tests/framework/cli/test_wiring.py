@@ -17,6 +17,15 @@ from luthier.records.folder import RunFolder
 from luthier.workflows.parts import assemble
 
 VERBS = [["plan"], ["preview"], ["stages=[]", "evaluation.general_examples=0"]]
+OWN = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class Config(LlamaConfig):
+    model_type = "llama"
+
+class Network(LlamaForCausalLM):
+    config_class = Config
+"""
 COMMIT = "0123456789" * 4
 
 
@@ -27,11 +36,10 @@ def folder_with_code(run, here, monkeypatch) -> Path:
     shutil.copytree(run / "artifact", place)
     monkeypatch.setenv("HF_MODULES_CACHE", str(here / "modules"))
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(here / "modules"))
-    (place / "own.py").write_text(
-        "from transformers import LlamaConfig\n\nclass Config(LlamaConfig):\n    model_type = 'llama'\n"
-    )
+    (place / "own.py").write_text(OWN)
     config = json.loads((place / "config.json").read_text())
-    (place / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoConfig": "own.Config"}}))
+    code = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Network"}
+    (place / "config.json").write_text(json.dumps(config | {"auto_map": code}))
     return place
 
 
