@@ -22,7 +22,7 @@ SECRET = "a-secret-of-this-process"
 
 @pytest.fixture(autouse=True, scope="module")
 def bubblewrap():
-    if reason := sandbox.missing():
+    if reason := sandbox.why_unavailable():
         pytest.skip(f"a sandbox needs bubblewrap and util-linux: {reason}")
 
 

@@ -1,4 +1,4 @@
-"""Four answers of up to five tokens, their numbers formulas: the same wherever they are made."""
+"""Four answers of up to five tokens whose log-probabilities are formulas: the same on every machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reference() -> torch.Tensor:
     return log_probs() + waves(2.0, 0.6)
 
 
-def drawn() -> torch.Tensor:
+def rollout_log_probs() -> torch.Tensor:
     return old() + waves(3.0, 0.9)
 
 
