@@ -1,4 +1,4 @@
-"""LoRA beside a network whose own weights are quantized to four bits by bitsandbytes."""
+"""LoRA on a network whose frozen weights are quantized to four bits by bitsandbytes (QLoRA)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, eq=False)
 class Qlora(LowRankAdaptation):
-    """Keep the frozen weights of all linear layers but the LM head in four bits, and learn LoRA beside them.
+    """Keep the frozen weights of all linear layers but the LM head in four bits, and learn LoRA on them.
 
     Dettmers et al., 2023: `kind` is the four-bit type, with `double` the scales of its blocks are quantized as well,
     and products are computed in `compute`. RecipeError without bitsandbytes. The artifact is an ordinary LoRA; plain
