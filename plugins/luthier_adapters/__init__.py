@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_adapters.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Frozen layers have no gradient, for which several devices would wait."""
     strategy = config.trainer.get("strategy", {})

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, RecipeError, added_token_ids, unwrapped
+from luthier.api import ADAPTER_NAME, Needs, RecipeError, added_token_ids, imported, unwrapped
 from luthier_adapters.lora import LowRankAdaptation
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Qlora(LowRankAdaptation):
     """
 
     shaping_base = ("kind", "double", "compute")
+    needs: ClassVar[Needs] = {"bitsandbytes": "luthier[gpu]"}
 
     kind: Literal["nf4", "fp4"] = "nf4"
     double: bool = True
@@ -35,7 +36,10 @@ class Qlora(LowRankAdaptation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _bitsandbytes()
+        self._bitsandbytes()
+
+    def _bitsandbytes(self) -> Any:
+        return imported("bitsandbytes", self.needs["bitsandbytes"], "A base of four bits", where="adaptation")
 
     def __call__(self, network: nn.Module) -> nn.Module:
         if added_token_ids(network):
@@ -89,7 +93,7 @@ class Qlora(LowRankAdaptation):
 
     def four_bits(self, linear: nn.Linear) -> nn.Module:
         """The same layer with its weights quantized, on the same device."""
-        bnb = _bitsandbytes()
+        bnb = self._bitsandbytes()
         quantized = bnb.nn.Linear4bit(
             linear.in_features, linear.out_features, linear.bias is not None, device="meta",
             compute_dtype=getattr(torch, self.compute), compress_statistics=self.double, quant_type=self.kind,
@@ -117,14 +121,3 @@ def _dequantized(quantized: Any, delta: Tensor | None) -> nn.Linear:
 
 def _is_quantized(module: nn.Module) -> bool:
     return type(module).__name__ == "Linear4bit" and type(module).__module__.startswith("bitsandbytes.")
-
-
-def _bitsandbytes() -> Any:
-    try:
-        return import_module("bitsandbytes")
-    except ImportError as error:
-        raise RecipeError(
-            f"Four-bit weights need bitsandbytes: {error}.",
-            where="adaptation",
-            hint="Install it with pip install 'luthier[gpu]', or choose adaptation=lora.",
-        ) from error

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_cpt.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Refuse settings that would multiply or have no effect."""
     if config.method.get("_target_") != "luthier_cpt.cpt.ContinuedPretraining":

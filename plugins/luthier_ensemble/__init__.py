@@ -18,11 +18,6 @@ ANSWERS = {
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_ensemble.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Refuse training where no loss reaches the weights, or where the artifact could not hold them."""
     model, adaptation = str(config.model.get("_target_", "")), str(config.adaptation.get("_target_", ""))

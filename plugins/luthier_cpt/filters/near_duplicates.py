@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from luthier.api import RecipeError, example_text
+from luthier.api import Needs, RecipeError, example_text
 from luthier_cpt.filters.word_ngrams import all_words, word_ngrams
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ class NearDuplicates:
     candidates are found by locality-sensitive hashing (Broder, 1997; Lee et al., 2022). Memory holds some 2 KB for each
     text. Of a held-out text and a near duplicate in training the second one is dropped.
     """
+
+    needs: ClassVar[Needs] = {"rensa": "luthier[cpt]"}
 
     def __init__(self, *, similarity: float = 0.8, words: int = 5, permutations: int = 128) -> None:
         if not 0 < similarity <= 1 or words < 1 or permutations < 16:
