@@ -1,4 +1,4 @@
-"""Several models that are asked for whole answers, each in its own words."""
+"""What ensembles of whole answers share: their members, which may have other vocabularies, and their lineage."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from torch import nn
 
 from luthier.api import (
     Answer,
+    Conversation,
     RecipeError,
     Sampling,
-    content_hash,
     generate,
     score_labels,
     unwrapped,
     virtual_token_count,
 )
+from luthier_ensemble.lineages import hash_of_members, lineages_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from luthier.api import Model
 
-Conversation = Sequence[dict[str, Any]]
-
 
 @dataclass(frozen=True)
 class Member:
-    """A network with the tokenizer that it reads through."""
+    """A network with its tokenizer and its name in the recipe."""
 
     name: str
     network: nn.Module
     tokenizer: PreTrainedTokenizerBase
 
     def answers(self, conversations: Sequence[Conversation], settings: Sampling) -> list[Answer]:
+        """`num_samples` answers to each conversation, all of the first one first."""
         return generate(self.network, self.tokenizer, conversations, settings) if conversations else []
 
     def labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
         """log p(label) among these labels, [conversations, labels]."""
-        found = score_labels(self.network, self.tokenizer, conversations, labels).astype(np.float64)
-        return (found - np.logaddexp.reduce(found, axis=1, keepdims=True)).astype(np.float32)
+        scores = score_labels(self.network, self.tokenizer, conversations, labels).astype(np.float64)
+        return (scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)).astype(np.float32)
 
 
-class PanelNetwork(nn.Module, ABC):
-    """Networks that answer together; hidden states and losses are the first one's."""
+class AnswerEnsembleNetwork(nn.Module, ABC):
+    """Networks whose answers are combined; hidden states and losses are those of the first."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         super().__init__()
@@ -76,38 +76,38 @@ class PanelNetwork(nn.Module, ABC):
     def get_base_model(self) -> nn.Module:
         return unwrapped(self.networks[0])
 
-    def forward(self, *inputs: Any, **more: Any) -> Any:
-        return self.networks[0](*inputs, **more)
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        return self.networks[0](*inputs, **named)
 
     def save_pretrained(self, folder: str) -> None:
         raise RecipeError(
-            "Several models that answer together are not one network, and other tools load one.",
+            "Several models whose answers are combined are not one network, and other tools load one.",
             where=str(folder),
             hint="Export the members by themselves.",
         )
 
 
-class Panel(ABC):
-    """A model of several; subclasses say what network they make. The first member gives tokenizer and configuration."""
+class AnswerEnsemble(ABC):
+    """A model whose members' answers a subclass combines; tokenizer and configuration are the first member's."""
 
     members: dict[str, Model]
 
     def __init__(self, members: Mapping[str, Model]) -> None:
         if not members:
             raise RecipeError(
-                f"{type(self).__name__} has no members to ask.",
+                f"{type(self).__name__} has no members.",
                 where="model.members",
                 hint="Add each to the recipe's defaults: /model@model.members.NAME: folder.",
             )
         self.members = dict(members)
 
     @abstractmethod
-    def joined(self, members: Sequence[Member]) -> PanelNetwork:
-        """The network of the members."""
+    def combine(self, members: Sequence[Member]) -> AnswerEnsembleNetwork:
+        """The network that combines the members' answers."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the answers depend on beside the members, for the lineage."""
+        """The settings that the answers depend on, for the lineage."""
         return {name: value for name, value in vars(self).items() if name != "members" and _is_plain(value)}
 
     @property
@@ -122,18 +122,20 @@ class Panel(ABC):
     def config(self) -> PretrainedConfig:
         return self.first.config
 
+    def loaded_members(self) -> list[Member]:
+        """The members with their networks loaded."""
+        return [Member(name, model.network(), model.tokenizer) for name, model in self.members.items()]
+
     def network(self) -> nn.Module:
-        return self.joined([Member(name, model.network(), model.tokenizer) for name, model in self.members.items()])
+        return self.combine(self.loaded_members())
 
     def lineage(self) -> dict[str, Any]:
-        """With the lineage of each member, and how they answer together."""
-        members = {name: member.lineage() for name, member in self.members.items()}
-        weights = [[name, member.get("sha256") or member] for name, member in members.items()]
-        kind = type(self).__name__
+        """With the lineage of each member, and the settings by which their answers are combined."""
+        members, kind = lineages_of(self.members), type(self).__name__
         return {
             "kind": kind,
             "name": " + ".join(self.members),
-            "sha256": content_hash([kind, weights, self.settings]),
+            "sha256": hash_of_members(members, self.settings, kind=kind),
             "note": f"Losses are those of {next(iter(self.members))}; answers are made by all members together.",
             "settings": self.settings,
             "members": members,
