@@ -12,10 +12,11 @@ from torch.utils.checkpoint import checkpoint
 
 from luthier.api import Batch, RecipeError
 from luthier_distillation.activations import AttentionInputs
-from luthier_distillation.layer_distance import LayerDistance, Projection, RecordedActivations
+from luthier_distillation.layer_distance import LayerDistance, RecordedActivations
 from luthier_distillation.signals import Signal
 
 Distance = Literal["mse", "cosine"]
+Projection = Literal["where_needed", "always", "never"]
 
 
 class FeatureSignal(Signal, ABC):

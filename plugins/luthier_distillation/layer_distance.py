@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from luthier.api import Batch, RecipeError
 from luthier_distillation.activations import ActivationRecorder
-
-Projection = Literal["where_needed", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,10 @@ class LayerDistance(Protocol):
     """Whether it compares attention maps rather than hidden states."""
     size: str
     """The size that student and teacher may differ in, as their configurations call it."""
-    projection: Projection
-    """Whether a projection of the student's activations to the teacher's size is learned."""
+
+    @property
+    def projection(self) -> str:
+        """Whether a projection to the teacher's size is learned: where_needed, always or never."""
 
     def layer_pairs(self, student_layers: int, teacher_layers: int) -> list[tuple[int, int]]:
         """Which layer of the student is compared with which of the teacher; RecipeError for one that is not there."""
