@@ -65,7 +65,7 @@ class ActivationRecorder:
                     raise RecipeError("Only plain causal attention maps can be compared.", where="method.signal")
                 self.attention_inputs[number] = AttentionInputs(query, key, layer)
 
-        inputs["packing"].heard = record
+        inputs["packing"].on_attention = record
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from luthier.api import hookimpl
@@ -13,12 +12,12 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_retrieval.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """An index that needs a library of an extra is not begun without it."""
-    if "luthier_retrieval.neighbours.hnsw.Hnsw" in str(config.get("prompt")) and find_spec("faiss") is None:
-        yield 'prompt/neighbours=hnsw needs faiss, which is not installed: pip install "luthier[retrieval]".'
+    """Documents that need a package to be read are looked at before anything is loaded."""
+    from luthier_retrieval.documents.kinds import unreadable
+
+    documents = config.prompt.get("documents")
+    for name in ("path", "member"):
+        place = documents.get(name) if documents else None
+        if isinstance(place, str) and (sentence := unreadable(place)):
+            yield sentence

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from luthier.api import (
     DataError,
     Example,
+    Needs,
     Prompt,
     RecipeError,
     cache_folder,
@@ -49,6 +50,8 @@ class Retrieval(Prompt):
     What it makes of an example holds `passages`, those that are shown, and `found`, the names of all documents found,
     the best one first.
     """
+
+    needs: ClassVar[Needs] = {"semantic_text_splitter": "luthier[retrieval]"}
 
     def __init__(
         self,

@@ -117,8 +117,6 @@ from luthier.contracts.training import (
 from luthier.contracts.trust import Trust as Trust
 from luthier.contracts.verbs import Verb as Verb
 from luthier.data.collate import collate as collate
-
-# Caches, packages and endpoints
 from luthier.data.content_hashes import content_hash as content_hash
 from luthier.data.content_hashes import hash_of_tokenizer as hash_of_tokenizer
 from luthier.data.encoding import (
@@ -254,6 +252,12 @@ from luthier.fetch.cache import cache_folder as cache_folder
 from luthier.fetch.cache import cache_is_read_only as cache_is_read_only
 from luthier.fetch.endpoint import api_key as api_key
 from luthier.fetch.endpoint import post_json as post_json
+
+# Caches, packages and endpoints
+from luthier.fetch.extras import Needs as Needs
+from luthier.fetch.extras import imported as imported
+from luthier.fetch.extras import is_installed as is_installed
+from luthier.fetch.extras import refuse_absent as refuse_absent
 from luthier.fetch.once import build_once as build_once
 from luthier.fetch.packages import (
     fetch_package as fetch_package,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from luthier.api import RecipeError
+from luthier.api import Needs, RecipeError
 from luthier_prompting.choosing import Choosing, Ground, Trial
-from luthier_prompting.dspy_search.predictions import Asking, need_dspy
+from luthier_prompting.dspy_search.predictions import Asking
 from luthier_prompting.writers import Writer
 
 
@@ -20,11 +20,11 @@ class Gepa(Choosing):
     """
 
     writes = True
+    needs: ClassVar[Needs] = {"dspy": "luthier[dspy]"}
 
     def __init__(
         self, *, writer: Writer, questions: int = 24, reflected: int = 3, temperature: float = 1.0, seed: int = 0
     ) -> None:
-        need_dspy("gepa")
         for name, value in (("questions", questions), ("reflected", reflected)):
             if value < 1:
                 where = f"prompt.choosing.{name}"

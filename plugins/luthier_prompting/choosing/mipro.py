@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, ClassVar
 
-from luthier.api import RecipeError
+from luthier.api import Needs, RecipeError
 from luthier_prompting.choosing import Choosing, Ground, Trial
-from luthier_prompting.dspy_search.predictions import Asking, need_dspy
+from luthier_prompting.dspy_search.predictions import Asking
 from luthier_prompting.writers import Writer
 
 
@@ -22,6 +22,7 @@ class Mipro(Choosing):
     """
 
     writes = True
+    needs: ClassVar[Needs] = {"dspy": "luthier[dspy]", "optuna": "luthier[dspy]"}
 
     def __init__(
         self,
@@ -34,7 +35,6 @@ class Mipro(Choosing):
         temperature: float = 1.0,
         seed: int = 0,
     ) -> None:
-        need_dspy("mipro")
         for name, value, least in (("trials", trials, 3), ("candidates", candidates, 3)):
             if value < least:
                 where = f"prompt.choosing.{name}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import optuna
+from typing import ClassVar
 
-from luthier.api import RecipeError
+from luthier.api import Needs, RecipeError
 from luthier_prompting.choosing import Choosing, Ground, Trial
 
 
@@ -15,12 +15,16 @@ class Tpe(Choosing):
     comes up again is not asked again.
     """
 
+    needs: ClassVar[Needs] = {"optuna": "luthier[sweep]"}
+
     def __init__(self, *, trials: int = 20, seed: int = 0) -> None:
         if trials < 2:
             raise RecipeError("One trial chooses nothing.", where="prompt.choosing.trials", hint="Use 2 or more.")
         self.trials, self.seed = trials, seed
 
     def __call__(self, ground: Ground) -> list[Trial]:
+        import optuna
+
         shape, budget = ground.shape, ground.budget
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         trials = min(self.trials, shape[0] * shape[1], budget)

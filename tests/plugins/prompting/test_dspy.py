@@ -134,7 +134,7 @@ def test_the_words_of_the_writer_are_found_within_the_budget_and_from_training_e
 
 
 @pytest.mark.parametrize("choosing", [Mipro, Gepa])
-def test_what_goes_wrong_is_said_and_not_swallowed(choosing, monkeypatch):
+def test_what_goes_wrong_is_said_and_not_swallowed(choosing):
     class Silent(Scripted):
         def __call__(self, *words, **settings):
             super().__call__(*words, temperature=0, seed=0)
@@ -149,10 +149,6 @@ def test_what_goes_wrong_is_said_and_not_swallowed(choosing, monkeypatch):
     assert "or more" in refused.value.hint
     with pytest.raises(DataError, match="No training example"):
         choosing(writer=writer)(ground(Wanting("Judge it."), pool=[], train=[]))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RecipeError, match="not installed") as missing:
-        choosing(writer=writer)
-    assert "pip install 'luthier[dspy]'" in missing.value.hint
 
 
 def test_an_endpoint_writes_with_the_key_and_the_seed(scribe, monkeypatch):

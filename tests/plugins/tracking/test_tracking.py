@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.demos.boring_classes import BoringModel
 from pytorch_lightning.loggers import Logger
 
+from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.records.folder import RunFolder
 from luthier.training.guarded_logger import GuardedLogger
@@ -77,9 +78,9 @@ def test_tensorboard_holds_every_step(folder):
 
 
 def test_tensorboard_says_what_it_needs(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(RecipeError, match=r"pip install 'luthier\[tensorboard\]'"):
-        TensorBoard()
+        instantiate({"_target_": "luthier_tracking.tensorboard.TensorBoard"})
 
 
 @pytest.fixture(scope="module")
