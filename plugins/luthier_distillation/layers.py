@@ -38,9 +38,6 @@ class ByInfluence(CalibrationStatistics):
     examples of `corpus`, of at most `tokens` tokens each. It is measured once and stored in the cache.
     """
 
-    def __init__(self, *, corpus: Any, texts: int = 32, tokens: int = 256) -> None:
-        super().__init__(corpus=corpus, texts=texts, tokens=tokens)
-
     def __call__(self, base: Model, layers: int, keep: int) -> list[int]:
         influences = self.influences(base)
         highest = sorted(range(layers), key=lambda number: (-influences[number], number))[:keep]

@@ -40,9 +40,6 @@ class ByActivation(CalibrationStatistics):
     each, once, and stored in the cache.
     """
 
-    def __init__(self, *, corpus: Any, texts: int = 32, tokens: int = 256) -> None:
-        super().__init__(corpus=corpus, texts=texts, tokens=tokens)
-
     def __call__(self, base: Model) -> Contributions:
         measured = self.measured("contributions", base, contributions)
         return Contributions(measured["heads"], measured["neurons"])
