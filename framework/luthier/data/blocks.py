@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.chunks import Chunk
 from luthier.data.packing import Groups
+from luthier.fetch.digests import sha256_of_file
 
 _BUFFER = 1 << 20  # bytes of an array that are kept before they are written
 _KINDS = {
@@ -86,7 +87,7 @@ class Blocks:
         """Whether every byte is as it was written."""
         try:
             sums = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))["sha256"]
-            return all(_sha256(folder / name) == sums[name] for name in _KINDS)
+            return all(sha256_of_file(folder / name) == sums[name] for name in _KINDS)
         except (OSError, ValueError, KeyError):
             return False
 
@@ -162,11 +163,3 @@ def _open(path: Path, kind: str) -> NDArray[Any]:
     if path.stat().st_size == 0:
         return np.empty(0, dtype=kind)
     return np.memmap(path, dtype=kind, mode="r")
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_BUFFER):
-            found.update(part)
-    return found.hexdigest()

@@ -6,16 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers import Reader
 from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HELD_OUT_FIRST, NAMES, HashSplits, Splits
-from luthier.fetch.packages import sha256_of_file
+from luthier.data.splits import HELD_OUT_FIRST, NAMES
+from luthier.fetch.digests import sha256_of_file
 
 
 @dataclass(kw_only=True)
@@ -29,14 +27,6 @@ class Files(RecordsSource):
 
     file: str
     reader: Reader = field(default_factory=ByEnding)
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def files(self) -> list[tuple[Path, str | None]]:
         """The files in the order of reading, each with the split that its name says."""
@@ -56,18 +46,18 @@ class Files(RecordsSource):
         return [[str(path.absolute()), split, *file_state(path)] for path, split in self.files()]
 
     def origin(self) -> dict[str, Any]:
-        return {
-            "files": [
-                {"name": str(path), "sha256": sha256_of_file(path), "bytes": path.stat().st_size}
-                for path, _ in self.files()
-            ]
-        }
+        return {"files": [described_file(path, str(path)) for path, _ in self.files()]}
 
 
 def file_state(path: Path) -> tuple[int, int]:
-    """The size of a file and the time of its last change, in nanoseconds."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+    """The size of a file in bytes and the time of its last change in nanoseconds."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def described_file(path: Path, name: str) -> dict[str, Any]:
+    """The manifest's entry of a file that was read: `name`, `sha256` and size in `bytes`."""
+    return {"name": name, "sha256": sha256_of_file(path), "bytes": path.stat().st_size}
 
 
 def split_of_path(file: Path, folder: Path) -> str | None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Record
-from luthier.data.sources.files import file_state
+from luthier.data.sources.files import described_file, file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HashSplits, Splits
-from luthier.fetch.packages import sha256_of_file
 
 FILES = {"tiny": "tiny.jsonl", "demo": "demo.jsonl", "general": "general/passages.jsonl"}
 HERE = Path(__file__).parents[1]
@@ -29,14 +25,6 @@ class Shipped(RecordsSource):
     """
 
     name: Literal["tiny", "demo", "general"]
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         return JsonLines().records(HERE / FILES[self.name], self._name())
@@ -45,9 +33,8 @@ class Shipped(RecordsSource):
         return list(file_state(HERE / FILES[self.name]))
 
     def origin(self) -> dict[str, Any]:
-        path = HERE / FILES[self.name]
-        file = {"name": self._name(), "sha256": sha256_of_file(path), "bytes": path.stat().st_size}
-        return {"files": [file], **({} if self.name == "general" else {"licence": "Apache-2.0"})}
+        files = [described_file(HERE / FILES[self.name], self._name())]
+        return {"files": files, **({} if self.name == "general" else {"licence": "Apache-2.0"})}
 
     def _name(self) -> str:
         return f"luthier/{FILES[self.name]}"
