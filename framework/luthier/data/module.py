@@ -15,10 +15,16 @@ from luthier.contracts.batch import Batch
 from luthier.contracts.examples import Example, Source
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.training import Preparation
-from luthier.data import content_hashes as identity
 from luthier.data import ledger
 from luthier.data.blocks import Blocks
 from luthier.data.building import Recipe, build, looked_at
+from luthier.data.content_hashes import (
+    content_hash,
+    hash_of_examples,
+    hash_of_function,
+    hash_of_template,
+    hash_of_tokenizer,
+)
 from luthier.data.loader import Batches, Loader, Pass
 from luthier.data.order import Order
 from luthier.data.prepared import Prepared
@@ -112,12 +118,12 @@ class Data(pl.LightningDataModule):
     def _made(self, split: str) -> Blocks:
         examples = Changed(self.examples(split), self.prompt)
         recipe = self.recipe
-        name = identity.content_hash(
+        name = content_hash(
             [
-                identity.hash_of_examples(examples),
+                hash_of_examples(examples),
                 self._tokenizer_identity,
-                identity.hash_of_template(recipe.tokenizer),
-                identity.hash_of_function(recipe.encode),
+                hash_of_template(recipe.tokenizer),
+                hash_of_function(recipe.encode),
                 [recipe.length, recipe.packing, recipe.overlong],
             ]
         )
@@ -188,13 +194,13 @@ class Data(pl.LightningDataModule):
 
     @cached_property
     def _tokenizer_identity(self) -> str:
-        return identity.hash_of_tokenizer(self.recipe.tokenizer)
+        return hash_of_tokenizer(self.recipe.tokenizer)
 
     @cached_property
     def digest(self) -> str:
         """The sha256 of all examples, in order, whatever file they stand in."""
-        nothing = identity.hash_of_examples([])
-        return identity.content_hash({split: self.reading.digests.get(split, nothing) for split in SPLITS})
+        nothing = hash_of_examples([])
+        return content_hash({split: self.reading.digests.get(split, nothing) for split in SPLITS})
 
     def report(self) -> dict[str, int]:
         """Counts of the reading and of the encoding, by name; those of validation say so."""
@@ -212,8 +218,8 @@ class Data(pl.LightningDataModule):
             "source": self.reading.fingerprint,
             "splits": {split: len(self.examples(split)) for split in SPLITS},
             "tokenizer": self._tokenizer_identity,
-            "chat_template": identity.hash_of_template(tokenizer),
-            "encode": identity.hash_of_function(self.recipe.encode),
+            "chat_template": hash_of_template(tokenizer),
+            "encode": hash_of_function(self.recipe.encode),
             "blocks": {split: each.folder.name for split, each in self._blocks.items() if each},
             "counts": self.report(),
         }

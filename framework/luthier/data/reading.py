@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from luthier.contracts.examples import Example, Source
-from luthier.data import content_hashes as identity
+from luthier.data.content_hashes import hash_of_examples, hash_of_reading
 from luthier.data.spool import Spool, SpoolWriter, UnwritableError
 from luthier.errors import DataError
 from luthier.fetch import cache
@@ -39,7 +39,7 @@ class Reading:
     def of(cls, source: Source) -> Reading:
         """Read a source, unless this very reading is in the cache. DataError for a split of an unknown name."""
         try:
-            name = identity.hash_of_reading(source)
+            name = hash_of_reading(source)
             if name is not None:
                 return cls._stored(
                     build_once(cache.cache_folder("examples") / name[:32], lambda folder: _write(folder, source))
@@ -61,7 +61,7 @@ class Reading:
         examples: dict[str, list[Example]] = {}
         for example in source:
             examples.setdefault(_split(example), []).append(example)
-        digests = {split: identity.hash_of_examples(of_split) for split, of_split in examples.items()}
+        digests = {split: hash_of_examples(of_split) for split, of_split in examples.items()}
         said = f"All examples are kept in memory, as JSON cannot hold them: {why}"
         return cls(examples, digests, source.counts, [*source.warnings, said], source.fingerprint())
 

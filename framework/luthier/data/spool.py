@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from luthier.contracts.examples import Example
-from luthier.data import content_hashes as identity
+from luthier.data.content_hashes import ExamplesHash
 
 _PLACES = 4096  # that are kept before they are written
 _TAG = "\ue000luthier"
@@ -68,7 +68,7 @@ class SpoolWriter:
         self._lines = (folder / f"{split}.jsonl").open("wb")
         self._offsets = (folder / f"{split}.places").open("wb")
         self._place, self._held = 0, [0]
-        self._digest = identity.ExamplesHash()
+        self._digest = ExamplesHash()
 
     def add(self, example: Example) -> None:
         line = _written(example)
@@ -80,7 +80,7 @@ class SpoolWriter:
             self._flush()
 
     def close(self) -> str:
-        """The sha256 of all that was written, as `identity.of_examples` tells it."""
+        """The sha256 of all that was written, as by `hash_of_examples`."""
         self._flush()
         self._lines.close()
         self._offsets.close()

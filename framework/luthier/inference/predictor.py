@@ -16,7 +16,7 @@ from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.sampling import Answer, Sampling
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_conversation, encode_for_scoring
 from luthier.errors import RecipeError
 from luthier.inference import generation as generate
 from luthier.inference import log_probabilities as scoring
@@ -83,14 +83,14 @@ class NetworkPredictor:
         """
         if not is_reward_model(self.network):
             raise RecipeError("The model answers and does not judge.", hint="Train one with method=reward_model.")
-        sequences = [encode.encode_for_scoring({"messages": list(each)}, self.tokenizer) for each in conversations]
+        sequences = [encode_for_scoring({"messages": list(each)}, self.tokenizer) for each in conversations]
         with self._asked(), self._computing():
             found = reward_scores(self.network, sequences)
         return found[:, 0] if found.shape[1] == 1 else found
 
     def logprobs(self, conversation: Conversation) -> NDArray[np.float32]:
         """log p of each token of the assistant's turns of a conversation, in order."""
-        sequence = encode.encode_conversation({"messages": list(conversation)}, self.tokenizer)
+        sequence = encode_conversation({"messages": list(conversation)}, self.tokenizer)
         return self.log_probs([sequence])[0][sequence.weights > 0]
 
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.contracts.sampling import Answer, Sampling
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_prompt
 from luthier.errors import DataError
 from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.inference.generation.kv_cache import kv_cache_for
@@ -45,7 +45,7 @@ def generate(
     """
     if isinstance(network, AnsweringNetwork):
         return network.write_answers(conversations, settings or Sampling())
-    prompts = [encode.encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
+    prompts = [encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
     return generate_from_tokens(network, tokenizer, prompts, settings, heard=heard)
 
 
