@@ -194,7 +194,7 @@ def _places(ours: Batch, theirs: Batch, of_run: OfRun) -> tuple[Tensor, Tensor]:
 
 
 def _begins(batch: Batch) -> list[int]:
-    return [batch.boundaries[number] for number in batch.ends]
+    return [batch.boundaries[number] for number in batch.sequence_numbers]
 
 
 def _only_one(teachers: dict[str, PreTrainedTokenizerBase]) -> list[PreTrainedTokenizerBase]:

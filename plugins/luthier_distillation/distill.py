@@ -120,9 +120,9 @@ class Distillation(LanguageModelMethod):
         own = sides.tokens(example, tokenizer, asking=asking)
         open_ = asking and not own.weights.any()
         if self.cache or not (self.alignment.translates or sides.SHOWN in example):
-            return Row((own,), open=open_)
+            return Row((own,), prompt_only=open_)
         theirs = next(iter(self.live.tokenizers.values()))
-        return Row((own, sides.tokens(sides.shown(example), theirs, asking=asking)), open=open_)
+        return Row((own, sides.tokens(sides.shown(example), theirs, asking=asking)), prompt_only=open_)
 
     def memory(self, rows: int) -> dict[str, int]:
         """The teachers' weights, as far as their architectures are on this machine."""

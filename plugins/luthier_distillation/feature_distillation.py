@@ -144,7 +144,7 @@ class AttentionMaps(Inner):
             )
         student, teacher, batch = both.ours.heads[pair[0]], both.theirs.heads[pair[1]], both.batch
         found = torch.zeros(batch.input_ids.numel(), device=both.where.device)
-        for number in batch.ends:
+        for number in batch.sequence_numbers:
             start, stop = batch.boundaries[number], batch.boundaries[number + 1]
             of_sequence = checkpoint(
                 self._of_sequence, *_cut(student, batch, start, stop), *_cut(teacher, batch, start, stop),

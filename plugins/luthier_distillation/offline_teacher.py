@@ -69,7 +69,7 @@ class OfflineTeacher:
         laid = np.full(batch.input_ids.numel(), -1, dtype=np.int64)
         found = [self._nothing]
         begin = 0
-        for number, each in zip(batch.ends, token_sequences(batch), strict=True):
+        for number, each in zip(batch.sequence_numbers, token_sequences(batch), strict=True):
             places = batch.boundaries[number] + np.flatnonzero(each.weights[1:])
             if len(places):
                 found.append(self._of(each))

@@ -83,7 +83,7 @@ class AnswerMethod(LanguageModelMethod):
         return self._with_reference(batch)
 
     def before(self, batch: Batch) -> Tensor:
-        """log p_ref of each sequence, float32 [len(batch.ends)], without gradients."""
+        """log p_ref of each sequence, float32 [len(batch.sequence_numbers)], without gradients."""
         if KEPT in batch.values:
             return batch.values[KEPT]
         with adaptation_disabled(self.network, self.adaptation) if self.adapted else torch.no_grad():

@@ -146,7 +146,7 @@ class Grpo(LanguageModelMethod):
                 hint="Use data whose examples have messages, such as data.format=prompt_completion.",
             )
         ids = encode_prompt({**example, "messages": messages}, tokenizer)
-        return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), open=True)
+        return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), prompt_only=True)
 
     def loss(self, batch: Batch) -> Loss:
         """The objective of the batch's answers; the weight counts those that nothing could be learnt from, too."""

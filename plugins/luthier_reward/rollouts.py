@@ -175,7 +175,7 @@ class Rollouts:
             [torch.full((len(answer.ids) if answer else 0,), place) for place, answer in enumerate(answers)], batch
         )
         batch.extras["drawn"] = scatter_to_tokens(
-            [torch.tensor(answer.drawn if answer else []) for answer in answers], batch
+            [torch.tensor(answer.sampling_logprobs if answer else []) for answer in answers], batch
         )
         return batch
 
@@ -235,7 +235,7 @@ def _places(
     """Of each answer that is trained on: its batch, its prompt's and its own number, its tokens' flat places there."""
     numbers = {id(group): place for place, group in enumerate(every)}
     for batch, plans in zip(laid, planned, strict=True):
-        ends = iter(batch.ends)
+        ends = iter(batch.sequence_numbers)
         for plan in plans:
             for number in plan.chosen or (None,):
                 stop = batch.boundaries[next(ends) + 1] - 1

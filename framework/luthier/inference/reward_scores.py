@@ -27,7 +27,7 @@ def reward_outputs(network: nn.Module, batch: Batch, places: Tensor) -> Tensor:
 
 def last_token_positions(batch: Batch) -> Tensor:
     """The last token of each sequence of the batch's rows, in the flattened batch."""
-    places = torch.tensor([batch.boundaries[number + 1] - 1 for number in batch.ends], dtype=torch.int64)
+    places = torch.tensor([batch.boundaries[number + 1] - 1 for number in batch.sequence_numbers], dtype=torch.int64)
     return places.to(batch.input_ids.device, non_blocking=True)
 
 

@@ -60,7 +60,7 @@ class LanguageModelMethod(Method):
         return found.new_zeros(len(targets)).index_copy(0, wanted, found).view(batch.input_ids.shape)
 
     def sequence_log_probs(self, batch: Batch) -> Tensor:
-        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
+        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
         _, weights = shifted_targets(batch)
         return sequence_sums(self.token_log_probs(batch) * weights.view(batch.input_ids.shape), batch)
 

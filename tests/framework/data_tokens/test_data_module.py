@@ -259,11 +259,11 @@ def test_what_was_encoded_before_is_not_counted_again():
 def test_an_example_is_shown_as_it_will_be_trained_on():
     for overlong, name in (("truncate", "truncated_answer"), ("drop", "overlong"), ("error", "overlong")):
         made = data(LONG, overlong=overlong)
-        assert made.inspected(0).errors == []
-        assert [finding.name for finding in made.inspected(1).errors] == [name]
-    assert len(data(LONG, overlong="truncate").inspected(1).tokens) == 128
-    assert made.ledger().where == "f:1"
-    assert any(token.weight for token in made.ledger().tokens)
+        assert made.token_ledger(0).errors == []
+        assert [finding.name for finding in made.token_ledger(1).errors] == [name]
+    assert len(data(LONG, overlong="truncate").token_ledger(1).tokens) == 128
+    assert made.token_ledger().where == "f:1"
+    assert any(token.weight for token in made.token_ledger().tokens)
 
 
 def test_one_answer_that_is_cut_among_many_stops_nothing():

@@ -202,7 +202,7 @@ def test_marks_from_which_nothing_comes_out_are_an_error():
         "{% for m in messages %}{{ m['content'] }}"
         "{% if false %}{% generation %}{% endgeneration %}{% endif %}{% endfor %}"
     )
-    with pytest.raises(DataError, match="none came out"):
+    with pytest.raises(DataError, match="none was rendered"):
         encode_conversation(said("Hello", "well"), byte_level(source))
 
 

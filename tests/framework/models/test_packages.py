@@ -231,11 +231,11 @@ def test_a_process_killed_while_making_a_folder_leaves_nothing_under_its_name(tm
         """
         import os, signal, sys
         from pathlib import Path
-        from luthier.fetch.once import once
+        from luthier.fetch.once import build_once
         def make(folder):
             (folder / "half").write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
-        once(Path(sys.argv[1]), make)
+        build_once(Path(sys.argv[1]), make)
         """
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "it")], check=False)
@@ -252,11 +252,11 @@ def test_of_two_processes_that_make_a_folder_one_waits_for_the_other(tmp_path: P
         """
         import os, sys, time
         from pathlib import Path
-        from luthier.fetch.once import once
+        from luthier.fetch.once import build_once
         def make(folder):
             time.sleep(0.3)
             (folder / str(os.getpid())).touch()
-        print(*once(Path(sys.argv[1]), make).iterdir())
+        print(*build_once(Path(sys.argv[1]), make).iterdir())
         """
     )
     command = [sys.executable, "-c", script, str(tmp_path / "it")]

