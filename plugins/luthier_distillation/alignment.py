@@ -163,7 +163,7 @@ def _aligned_positions(student: Batch, teacher: Batch, align: SpanAlignment) -> 
 
 
 def _starts(batch: Batch) -> list[int]:
-    return [batch.boundaries[number] for number in batch.ends]
+    return [batch.boundaries[number] for number in batch.sequence_numbers]
 
 
 def _the_only(teachers: dict[str, PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:

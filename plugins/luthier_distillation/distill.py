@@ -136,15 +136,15 @@ class Distillation(LanguageModelMethod):
         """The student's tokens, and the teacher's where its prompt or its vocabulary differs."""
         generates = bool(self.sequences.generated_by)
         student = student_teacher_inputs.encode(example, tokenizer, allows_unanswered=generates)
-        is_open = generates and not student.weights.any()
+        prompt_only = generates and not student.weights.any()
         differs = self.alignment.allows_other_vocabulary or student_teacher_inputs.TEACHER_MESSAGES in example
         if self.offline or not differs:
-            return Row((student,), open=is_open)
+            return Row((student,), prompt_only=prompt_only)
         teacher_tokenizer = next(iter(self.teacher_networks.tokenizers.values()))
         teacher = student_teacher_inputs.encode(
             student_teacher_inputs.teacher_example(example), teacher_tokenizer, allows_unanswered=generates
         )
-        return Row((student, teacher), open=is_open)
+        return Row((student, teacher), prompt_only=prompt_only)
 
     def memory(self, rows: int) -> dict[str, int]:
         """The teachers' weights, as far as their architectures are on this machine."""

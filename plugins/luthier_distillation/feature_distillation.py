@@ -95,7 +95,7 @@ class AttentionMaps(FeatureSignal):
         student = activations.student.attention_inputs[pair[0]]
         teacher = activations.teacher.attention_inputs[pair[1]]
         distances = torch.zeros(batch.input_ids.numel(), device=positions.device)
-        for number in batch.ends:
+        for number in batch.sequence_numbers:
             start, stop = batch.boundaries[number], batch.boundaries[number + 1]
             of_sequence = checkpoint(
                 self._of_sequence, *_of_span(student, batch, start, stop), *_of_span(teacher, batch, start, stop),

@@ -59,7 +59,7 @@ class OfflineTeacher:
         row_of_position = np.full(batch.input_ids.numel(), -1, dtype=np.int64)
         cached = [self._empty]
         row = 0
-        for number, sequence in zip(batch.ends, token_sequences(batch), strict=True):
+        for number, sequence in zip(batch.sequence_numbers, token_sequences(batch), strict=True):
             trained = batch.boundaries[number] + np.flatnonzero(sequence.weights[1:])
             if len(trained):
                 cached.append(self._top_k(sequence))

@@ -67,7 +67,7 @@ class Ground:
     def judged(self, instruction: int, examples: int, questions: Sequence[Example]) -> PromptScores:
         """Ask any questions, and hear of each."""
         self.asked += len(questions)
-        return self.judge.judged(self.prompt(instruction, examples), questions)
+        return self.judge.score(self.prompt(instruction, examples), questions)
 
 
 class Choosing(Protocol):

@@ -33,7 +33,7 @@ class Gepa(Choosing):
         self.temperature, self.seed = temperature, seed
 
     def __call__(self, ground: Ground) -> list[Trial]:
-        count = min(ground.judge.most, self.questions)
+        count = min(ground.judge.size, self.questions)
         step = count + 2 * self.reflected
         given = max(1, min(ground.budget // 3, ground.budget - step) // count)
         asking = Asking(ground, count, self.writer, self.seed)

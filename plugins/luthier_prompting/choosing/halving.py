@@ -22,7 +22,7 @@ class Halving(Choosing):
 
     def __call__(self, ground: Ground) -> list[Trial]:
         left = [(one, other) for one in range(ground.shape[0]) for other in range(ground.shape[1])]
-        most, budget = ground.judge.most, ground.budget
+        most, budget = ground.judge.size, ground.budget
         least = min(self.least, most)
         while len(left) > 1 and budget // _rounds(len(left)) < least * len(left):
             drawn = random.Random(self.seed).sample(left[1:], len(left) - 1)

@@ -46,7 +46,7 @@ class Mipro(Choosing):
         given = min(self.trials // 3, ground.shape[0] * ground.shape[1])
         later = self.trials - given
         taught = ground.budget // 4 // (self.candidates - 2)
-        count = min(ground.judge.most, (ground.budget - taught * (self.candidates - 2)) // self.trials)
+        count = min(ground.judge.size, (ground.budget - taught * (self.candidates - 2)) // self.trials)
         if min(count, taught) < 1:
             raise RecipeError(
                 f"A budget of {ground.budget} questions is too little for {self.trials} trials and {self.candidates} "

@@ -28,7 +28,7 @@ class Tpe(Choosing):
         shape, budget = ground.shape, ground.budget
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         trials = min(self.trials, shape[0] * shape[1], budget)
-        count = max(1, min(ground.judge.most, budget // trials))
+        count = max(1, min(ground.judge.size, budget // trials))
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=self.seed))
         study.enqueue_trial({"instruction": 0, "examples": 0})
         known: dict[tuple[int, int], Trial] = {}

@@ -18,4 +18,4 @@ class Own(Writer):
     def __call__(
         self, conversation: Sequence[dict[str, Any]], judge: PromptScorer, *, temperature: float, seed: int
     ) -> str:
-        return judge.write([conversation], Sampling(self.tokens, temperature=temperature, seed=seed))[0]
+        return judge.generate([conversation], Sampling(self.tokens, temperature=temperature, seed=seed))[0]

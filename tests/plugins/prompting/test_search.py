@@ -24,7 +24,7 @@ from tests.command import luthier
 class Wanting:
     """A judge that likes an instruction and examples of one label; it counts its questions."""
 
-    most = 32
+    size = 32
 
     def __init__(self, words: str = "Be brief.") -> None:
         self.words, self.asked = words, 0
@@ -55,7 +55,7 @@ def test_the_prompt_that_the_model_answers_best_with_is_chosen_within_the_budget
 class Counting:
     """A judge that likes large numbers as instructions."""
 
-    most = 100
+    size = 100
 
     def __init__(self):
         self.asked: list[tuple[int, int]] = []

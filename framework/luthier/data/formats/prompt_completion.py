@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further_fields, text_field
+from luthier.data.formats.fields import further_fields, system_turns, text_field
+from luthier.data.formats.format import Format
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
 
 
 @dataclass(frozen=True)
-class PromptCompletion:
+class PromptCompletion(Format):
     """`prompt` and `completion`: two texts, or two lists of turns with `role` and `content`.
 
     Texts become the user's and the assistant's turn; `system`, where there is one, the system turn.
@@ -29,15 +29,12 @@ class PromptCompletion:
         "completion": ("answer", "response", "output", "target", "summary", "reply", "section_text", "highlights"),
     }
 
-    def settle(self, rows: Sequence[dict[str, Any]]) -> PromptCompletion:
-        return self
-
     def recognises(self, row: dict[str, Any]) -> str:
         return "`prompt` and `completion` stand side by side" if {"prompt", "completion"} <= row.keys() else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         example = further_fields(row, ("prompt", "completion", "system"), counts)
-        turns = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+        turns = system_turns(row)
         for key, role in (("prompt", "user"), ("completion", "assistant")):
             given = row.get(key)
             turns += given if isinstance(given, list) else [{"role": role, "content": text_field(row, key)}]
