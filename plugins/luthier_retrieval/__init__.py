@@ -19,6 +19,6 @@ def luthier_recipes() -> str:
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """An index that needs a library of an extra is not begun without it."""
+    """Refuse a vector index whose library is not installed, before anything is indexed."""
     if "luthier_retrieval.neighbours.hnsw.Hnsw" in str(config.get("prompt")) and find_spec("faiss") is None:
         yield 'prompt/neighbours=hnsw needs faiss, which is not installed: pip install "luthier[retrieval]".'

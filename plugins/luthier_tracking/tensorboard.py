@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from luthier.api import RunFolder
 
 
-class TensorBoard:
-    """Write event files into `tensorboard/` of the run's folder; look at them with `tensorboard --logdir runs`."""
+class TensorBoardTracker:
+    """Write event files into `tensorboard/` of the run's folder; view them with `tensorboard --logdir runs`.
+
+    `flush_seconds` is the time between writes.
+    """
 
     def __init__(self, *, flush_seconds: int = 30) -> None:
         if importlib.util.find_spec("tensorboard") is None:

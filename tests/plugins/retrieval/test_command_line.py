@@ -1,4 +1,4 @@
-"""Retrieval as a user meets it."""
+"""Retrieval through the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import luthier as product
 from luthier.errors import RecipeError
 from luthier_retrieval.chunking import Passage
-from luthier_retrieval.reranking.reward import Reward
+from luthier_retrieval.reranking.reward import RewardReranking
 from tests.command import luthier
 
 WORDS = (
@@ -43,17 +43,17 @@ def test_an_earlier_reward_model_orders_what_was_found(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     question = {"role": "user", "content": "Until when is the shop open on Saturday?"}
     passages = product.load(tmp_path / "run").prompt({"messages": [question]})["passages"]
-    texts = [Passage(one["document"], one["heading"], one["text"]).searched for one in passages]
+    texts = [Passage(one["document"], one["heading"], one["text"]).indexed_text for one in passages]
     answers = ([question, {"role": "assistant", "content": text}] for text in texts)
-    said = product.load(tmp_path / "judge").rewards(list(answers)).tolist()
-    assert len(set(said)) == len(said) > 2
-    assert said == sorted(said, reverse=True)
-    words = Reward(path=str(tmp_path / "run"))
+    rewards = product.load(tmp_path / "judge").rewards(list(answers)).tolist()
+    assert len(set(rewards)) == len(rewards) > 2
+    assert rewards == sorted(rewards, reverse=True)
+    words = RewardReranking(path=str(tmp_path / "run"))
     with pytest.raises(RecipeError, match="answers and does not judge"):
         words("Which wood?", [Passage("d", "", "Spruce.")])
 
 
-def test_a_metric_that_cannot_measure_says_so_before_the_model_is_asked(tmp_path: Path) -> None:
+def test_a_metric_without_retrieval_is_refused_before_anything_is_generated(tmp_path: Path) -> None:
     words = [word for word in WORDS if not word.startswith("prompt")]
     done = luthier(*words, "evaluation.task.max_new_tokens=1000000", f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode == 2
