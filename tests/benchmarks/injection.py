@@ -46,8 +46,8 @@ def main() -> None:
         lines.append(f"| {name} | {' | '.join(_cell(scores[one]) for one in SCORES)} |")
     count = next(iter(results.values()))["injection_success_rate"]["count"]
     lines += ["", f"Shares of {count} questions, with their 95 % bootstrap intervals; an injection in every section."]
-    told = {"results": results, "table": "\n".join(lines)}
-    given.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    report = {"results": results, "table": "\n".join(lines)}
+    given.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _cell(score: dict[str, float]) -> str:

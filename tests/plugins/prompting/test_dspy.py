@@ -143,7 +143,7 @@ def test_an_error_of_the_writer_or_the_budget_is_raised(choosing, monkeypatch):
     writer = FailingWriter("")
     with pytest.raises(ResourceError, match="server is gone"):
         choosing(writer=writer)(space_of(PreferringScorer("Judge it.")))
-    assert len(writer.requests) == 1, "it is asked no more"
+    assert len(writer.requests) == 1, "no further request is made"
     with pytest.raises(RecipeError, match="budget of 5 questions") as refused:
         choosing(writer=writer)(space_of(PreferringScorer("Judge it."), budget=5))
     assert "or more" in refused.value.hint

@@ -71,11 +71,11 @@ def test_an_invalid_template_and_an_empty_prompt_are_refused():
 
 def test_examples_are_earlier_turns_that_no_loss_counts(reviews, tokenizer):
     prompt = shown(reviews, tokenizer, shots=2, system="Judge.")
-    asked = prompt(review("It hums", "happy"))
-    assert [role for role, _ in turns(asked)] == ["system", *["user", "assistant"] * 3]
-    assert turns(asked)[1:3] == [("user", "Happy or not?\n\nThe bow broke at once"), ("assistant", "unhappy")]
+    prompted = prompt(review("It hums", "happy"))
+    assert [role for role, _ in turns(prompted)] == ["system", *["user", "assistant"] * 3]
+    assert turns(prompted)[1:3] == [("user", "Happy or not?\n\nThe bow broke at once"), ("assistant", "unhappy")]
     row, alone = (
-        encode.encode_conversation(asked, tokenizer),
+        encode.encode_conversation(prompted, tokenizer),
         encode.encode_conversation(review("It hums", "happy"), tokenizer),
     )
     assert row.weights.sum() == alone.weights.sum()
@@ -126,9 +126,9 @@ def test_a_template_with_a_place_for_examples_keeps_them_in_the_questions_turn(r
 
 def test_a_template_without_one_writes_every_question(reviews, tokenizer):
     prompt = shown(reviews, tokenizer, shots=1, template="Stars {{ stars }}: {{ text }}")
-    asked = turns(prompt(review("It hums", "happy", stars=3)))
-    assert asked[0] == ("user", "Stars 1: The bow broke at once")
-    assert asked[2] == ("user", "Stars 3: It hums")
+    messages = turns(prompt(review("It hums", "happy", stars=3)))
+    assert messages[0] == ("user", "Stars 1: The bow broke at once")
+    assert messages[2] == ("user", "Stars 3: It hums")
 
 
 def test_only_single_questions_are_shown_and_the_others_are_counted(reviews, tokenizer):
@@ -144,10 +144,10 @@ def test_only_single_questions_are_shown_and_the_others_are_counted(reviews, tok
 def test_of_many_training_examples_each_is_as_likely_to_be_kept(reviews, tokenizer):
     many = [review(f"text {number}", "happy") for number in range(400)]
     prompt = shown(many, tokenizer, pool=100)
-    kept = [int(one.text.split()[1]) for one in prompt.pool]
-    assert len(kept) == 100
-    assert kept == sorted(kept)
-    assert 150 < sum(kept) / 100 < 250
+    numbers = [int(one.text.split()[1]) for one in prompt.pool]
+    assert len(numbers) == 100
+    assert numbers == sorted(numbers)
+    assert 150 < sum(numbers) / 100 < 250
     assert "Of 400 training examples a random sample of 100" in prompt.warnings[-1]
 
 
@@ -161,9 +161,9 @@ def test_an_artifact_shows_what_the_run_showed(selection, reviews, tokenizer, tm
         loaded(QUESTION)
     loaded.load(tmp_path, tokenizer)
     assert loaded(QUESTION) == prompt(QUESTION)
-    kept = [json.loads(line) for line in (tmp_path / "examples.jsonl").open()]
-    assert len(kept) == (2 if selection is Balanced else 6), "only what can be shown is in the artifact"
-    assert "stars" not in str(kept)
+    stored = [json.loads(line) for line in (tmp_path / "examples.jsonl").open()]
+    assert len(stored) == (2 if selection is Balanced else 6), "only what can be shown is in the artifact"
+    assert "stars" not in str(stored)
     loaded.learn(reviews, tokenizer)
     assert loaded(reviews[0]) == prompt(reviews[0])
 

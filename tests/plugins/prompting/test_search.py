@@ -79,7 +79,7 @@ def test_halving_scores_the_better_half_on_twice_as_many_questions():
     assert (few[0].instruction, few[0].examples) == (0, 0), "the empty prompt is always tried"
 
 
-def test_what_was_chosen_is_in_the_artifact_with_every_trial(reviews, tokenizer, tmp_path):
+def test_the_chosen_prompt_is_in_the_artifact_with_every_trial(reviews, tokenizer, tmp_path):
     prompt = searched(reviews, tokenizer, template="{{ question }}!")
     prompt.choose(PreferringScorer())
     prompt.save(tmp_path)
@@ -145,12 +145,12 @@ def test_a_run_searches_and_answers_with_what_it_chose(tmp_path):
     assert "stages=[search,evaluate]" in refused.stderr
     done = luthier(*words, "stages=[search,evaluate]", f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr
-    kept = json.loads((tmp_path / "run" / "artifact" / "prompt.json").read_text())
+    chosen = json.loads((tmp_path / "run" / "artifact" / "prompt.json").read_text())
     trials = json.loads((tmp_path / "run" / "artifact" / "search.json").read_text())
     assert sum(one["count"] for one in trials) <= 40
     shown = json.loads((tmp_path / "run" / "record.json").read_text())["samples"][0]["conversation"]
-    assert (shown[0]["role"] == "system") == bool(kept["system"])
-    assert len([turn for turn in shown if turn["role"] == "user"]) == len(kept["examples"]) + 1
+    assert (shown[0]["role"] == "system") == bool(chosen["system"])
+    assert len([turn for turn in shown if turn["role"] == "user"]) == len(chosen["examples"]) + 1
 
 
 def test_bedrocks_input_is_data_and_its_result_file_is_written(reviews, tokenizer, tmp_path):

@@ -64,8 +64,8 @@ def test_bm25_scores_are_those_of_the_formula():
         rarity = math.log(1 + (n - documents + 0.5) / (documents + 0.5))
         return rarity * frequency / (frequency + k1 * (1 - b + b * length / average))
 
-    found = Bm25(texts, k1=k1, b=b).scores("Violin bow?")
-    assert found == pytest.approx([score(1, 2, 3) + score(2, 1, 3), score(1, 2, 1), 0], rel=1e-5)
+    scores = Bm25(texts, k1=k1, b=b).scores("Violin bow?")
+    assert scores == pytest.approx([score(1, 2, 3) + score(2, 1, 3), score(1, 2, 1), 0], rel=1e-5)
 
 
 def test_nearest_ranks_by_shared_words_and_a_question_without_any_keeps_the_order(reviews):
@@ -84,11 +84,11 @@ def test_alike_ranks_by_the_product_of_vectors(reviews):
 
 
 def test_the_cosine_of_weighted_words_is_that_of_the_formula():
-    words = TfIdf(["bow bow violin", "violin"])
+    tf_idf = TfIdf(["bow bow violin", "violin"])
     bow, violin = 2 * (math.log(3 / 2) + 1), math.log(3 / 3) + 1
-    assert cosine(words.texts[0], words.texts[1]) == pytest.approx(violin / math.hypot(bow, violin))
-    assert cosine(words.of("violin"), words.texts[1]) == pytest.approx(1)
-    assert cosine(words.of(""), words.texts[1]) == 0
+    assert cosine(tf_idf.texts[0], tf_idf.texts[1]) == pytest.approx(violin / math.hypot(bow, violin))
+    assert cosine(tf_idf.of("violin"), tf_idf.texts[1]) == pytest.approx(1)
+    assert cosine(tf_idf.of(""), tf_idf.texts[1]) == 0
 
 
 def test_diverse_examples_are_chosen_by_maximal_marginal_relevance(reviews):
@@ -116,5 +116,5 @@ def test_a_relevance_outside_its_range_is_refused():
 def test_probabilities_label_probabilities_are_those_of_the_labels_alone():
     from luthier_prompting.calibrated import label_probabilities
 
-    found = label_probabilities(np.log([[0.1, 0.3], [0.002, 0.002]]))
-    assert found == pytest.approx(np.array([[0.25, 0.75], [0.5, 0.5]]))
+    probabilities = label_probabilities(np.log([[0.1, 0.3], [0.002, 0.002]]))
+    assert probabilities == pytest.approx(np.array([[0.25, 0.75], [0.5, 0.5]]))

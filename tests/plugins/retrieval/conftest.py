@@ -49,7 +49,7 @@ def hybrid() -> HybridSearch:
 
 @pytest.fixture
 def retrieval(tokenizer) -> Callable[..., Retrieval]:
-    def made(texts: dict[str, str] | Documents = SHOP, **settings) -> Retrieval:
+    def build(texts: dict[str, str] | Documents = SHOP, **settings) -> Retrieval:
         documents = InMemoryDocuments(texts) if isinstance(texts, dict) else texts
         parts = {
             "search": Bm25Search(), "reranking": NoReranking(), "layout": Fenced(), "teaching": RetrievedPassages(),
@@ -58,8 +58,8 @@ def retrieval(tokenizer) -> Callable[..., Retrieval]:
         prompt.learn([], tokenizer)
         return prompt
 
-    return made
+    return build
 
 
-def asked(question: str, **more: object) -> dict[str, object]:
+def example_of(question: str, **more: object) -> dict[str, object]:
     return {"messages": [{"role": "user", "content": question}], **more}

@@ -41,13 +41,13 @@ def test_a_folder_of_many_kinds_is_read_and_the_rest_is_counted(tmp_path: Path):
     (tmp_path / "f.png").write_bytes(b"no text")
     (tmp_path / ".hidden.txt").write_text("never read", encoding="utf-8")
     folder = DocumentFiles(path=str(tmp_path))
-    found = {document.name: document for document in folder}
-    assert set(found) == {"notes/a.txt", "b.md", "c.html", "d.pdf", "x", "e.jsonl:2"}
-    assert found["b.md"].text == "# Strings\n\nGut."
-    assert found["c.html"].title == "Bows"
-    assert found["c.html"].text == "# Rehair\n\nIt costs **65** euros."
-    assert found["d.pdf"].text == "## Page 1\n\nHide glue holds."
-    assert found["x"].title == "Air"
+    documents = {document.name: document for document in folder}
+    assert set(documents) == {"notes/a.txt", "b.md", "c.html", "d.pdf", "x", "e.jsonl:2"}
+    assert documents["b.md"].text == "# Strings\n\nGut."
+    assert documents["c.html"].title == "Bows"
+    assert documents["c.html"].text == "# Rehair\n\nIt costs **65** euros."
+    assert documents["d.pdf"].text == "## Page 1\n\nHide glue holds."
+    assert documents["x"].title == "Air"
     assert folder.warnings == [f"1 files below {tmp_path} are of an unsupported kind (f.png)."]
 
 
@@ -70,13 +70,13 @@ def test_passages_follow_the_structure_and_know_the_headings_above_them(tokenize
         "# Bows\n\n## Rehair\n\nIt costs 65 euros.\n\n```\n# no heading\n```\n\n## Care\n\nLoosen the hair.\n\nWipe it."
     )
     chunks = Chunker(tokenizer, 24, 0)
-    found = list(chunks(Document("bows.md", text, "Shop", markdown=True)))
-    assert [(one.heading, one.text) for one in found if "hair." in one.text or "65" in one.text] == [
+    passages = list(chunks(Document("bows.md", text, "Shop", markdown=True)))
+    assert [(one.heading, one.text) for one in passages if "hair." in one.text or "65" in one.text] == [
         ("Shop › Bows", "## Rehair\n\nIt costs 65 euros."),
         ("Shop › Bows", "## Care\n\nLoosen the hair."),
     ]
-    assert ("Shop › Bows › Care", "Wipe it.") in [(one.heading, one.text) for one in found]
-    assert all(len(tokenizer.encode(one.text, add_special_tokens=False)) <= 24 for one in found)
+    assert ("Shop › Bows › Care", "Wipe it.") in [(one.heading, one.text) for one in passages]
+    assert all(len(tokenizer.encode(one.text, add_special_tokens=False)) <= 24 for one in passages)
 
 
 def test_adjacent_passages_share_no_more_than_the_overlap(tokenizer):

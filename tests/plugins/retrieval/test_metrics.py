@@ -69,9 +69,9 @@ def test_citations_are_right_where_they_name_a_relevant_document():
 
 
 def test_faithfulness_is_the_share_of_words_that_the_passages_have():
-    said = attempt(output="Rehairing costs 65 or 65 dollars [1]", passages=PASSAGES)
+    answered = attempt(output="Rehairing costs 65 or 65 dollars [1]", passages=PASSAGES)
     silent = attempt(output="This is not in the documents.", passages=PASSAGES)
-    assert value(Faithfulness(), said, silent) == pytest.approx(3 / 6)
+    assert value(Faithfulness(), answered, silent) == pytest.approx(3 / 6)
 
 
 def test_absence_is_right_where_and_only_where_no_document_is_relevant():

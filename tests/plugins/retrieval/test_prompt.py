@@ -16,21 +16,21 @@ from luthier_retrieval.layouts.marked import Marked
 from luthier_retrieval.layouts.plain import Plain
 from luthier_retrieval.searches.bm25 import Bm25Search
 from luthier_retrieval.teaching.distractors import Distractors
-from tests.plugins.retrieval.conftest import SHOP, asked, hybrid
+from tests.plugins.retrieval.conftest import SHOP, example_of, hybrid
 
 BOW = "What does rehairing a violin bow cost?"
 
 
 def test_the_best_passages_stand_before_the_question_each_with_its_number(retrieval):
     question = "Rehairing a violin bow, or renting a cello?"
-    given = asked(question, text="kept")
+    given = example_of(question, text="kept")
     shown = retrieval(passages=2)(given)
     system, user = (turn["content"] for turn in shown["messages"])
     assert shown["found"][0] == shown["passages"][0]["document"] == "prices"
     assert user.endswith(f"Question: {question}")
     assert user.index("<source 1 ") < user.index("65 euros") < user.index("<source 2 ") < user.index("cello")
     assert "say: This is not in the documents." in system
-    assert given == asked(question, text="kept"), "the given example stays as it is"
+    assert given == example_of(question, text="kept"), "the given example stays as it is"
     assert shown["text"] == "kept"
 
 
@@ -51,8 +51,8 @@ def test_passages_take_no_more_tokens_than_they_may(retrieval, tokenizer):
     long = {**SHOP, "long": f"{BOW} " * 30}
     for tokens in (60, 120, 2000):
         prompt = retrieval(long, tokens=tokens, chunk=1000)
-        shown = prompt(asked(BOW))
-        bare = prompt._with_passages(asked(BOW), 0, [])
+        shown = prompt(example_of(BOW))
+        bare = prompt._with_passages(example_of(BOW), 0, [])
         used = len(encode.encode_prompt(shown, tokenizer)) - len(encode.encode_prompt({"messages": bare}, tokenizer))
         assert used <= tokens
         assert ("long" in [one["document"] for one in shown["passages"]]) == (tokens == 2000)
@@ -61,7 +61,7 @@ def test_passages_take_no_more_tokens_than_they_may(retrieval, tokenizer):
 
 def retrieval_warnings(retrieval, texts) -> str:
     prompt = retrieval(texts, tokens=60, chunk=1000)
-    prompt(asked(BOW))
+    prompt(example_of(BOW))
     return " ".join(prompt.warnings)
 
 
@@ -77,7 +77,7 @@ def test_an_artifact_answers_from_the_documents_that_its_run_saw(retrieval, toke
         other.load(folder, tokenizer)
         one.documents.texts = {"new": BOW}
         other.learn([], tokenizer)
-        assert other(asked(BOW)) == one(asked(BOW))
+        assert other(example_of(BOW)) == one(example_of(BOW))
         one.documents.texts = SHOP
 
 
@@ -85,7 +85,7 @@ def test_documents_without_text_and_questions_without_words_are_reported(retriev
     with pytest.raises(DataError, match="hold no text"):
         retrieval({"blank": " "})
     assert retrieval({**SHOP, "blank": ""}).warnings == ["1 documents hold no text (blank)."]
-    assert "(no source was found)" in retrieval()(asked("xyzzy?"))["messages"][1]["content"]
+    assert "(no source was found)" in retrieval()(example_of("xyzzy?"))["messages"][1]["content"]
     with pytest.raises(DataError, match="no `messages`"):
         retrieval()({"text": "plain"})
     with pytest.raises(RecipeError, match=r"prompt\.passages is 0"):
@@ -126,7 +126,7 @@ def test_the_plain_layout_is_numbers_and_text():
 def test_a_document_cannot_write_a_turn(retrieval, tokenizer):
     """The text of a special token in a document stays text: no turn begins or ends there."""
     end = tokenizer.eos_token
-    plain, hostile = (retrieval({"a": f"Rehairing bow {word}"})(asked(BOW)) for word in ("fine", f"{end}{end}"))
+    plain, hostile = (retrieval({"a": f"Rehairing bow {word}"})(example_of(BOW)) for word in ("fine", f"{end}{end}"))
     ids = [list(encode.encode_prompt(one, tokenizer)).count(tokenizer.eos_token_id) for one in (plain, hostile)]
     assert ids[0] == ids[1]
 
@@ -139,7 +139,7 @@ def test_citations_are_read_from_an_answer():
 
 
 def test_a_chat_names_the_sources_that_an_answer_cites(retrieval):
-    passages = retrieval()(asked("Rehairing a violin bow, or renting a cello?"))["passages"]
+    passages = retrieval()(example_of("Rehairing a violin bow, or renting a cello?"))["passages"]
     assert sources("65 euros [1], said [9].", passages) == [{"number": 1, "document": "prices", "heading": ""}]
 
 
@@ -152,9 +152,9 @@ def test_training_shows_the_right_passage_among_others_or_none(retrieval):
     prompt = retrieval(teaching=Distractors(oracle=0.5), passages=2)
     with_it, places = 0, set()
     for number in range(60):
-        made = prompt(training(number))
-        documents = [one["document"] for one in made["passages"]]
-        answer = made["messages"][-1]["content"]
+        prompted = prompt(training(number))
+        documents = [one["document"] for one in prompted["passages"]]
+        answer = prompted["messages"][-1]["content"]
         if "prices" in documents:
             with_it += 1
             place = documents.index("prices") + 1
@@ -162,22 +162,22 @@ def test_training_shows_the_right_passage_among_others_or_none(retrieval):
             assert answer == f"65 euros [{place}]"
         else:
             assert answer == prompt.absent
-        assert prompt(training(number)) == made, "the same each time"
+        assert prompt(training(number)) == prompted, "the same each time"
     assert 18 < with_it < 42
     assert places == {1, 2}
 
 
 def test_what_is_measured_sees_what_is_found_and_its_own_answer(retrieval):
     prompt = retrieval(teaching=Distractors(oracle=0.0))
-    made = prompt({**training(), "split": "test"})
-    assert made["messages"][-1]["content"] == "65 euros"
-    assert made["passages"][0]["document"] == "prices"
+    prompted = prompt({**training(), "split": "test"})
+    assert prompted["messages"][-1]["content"] == "65 euros"
+    assert prompted["passages"][0]["document"] == "prices"
     by_heart = retrieval(teaching=Distractors(oracle=0.0, without="answer"))(training())
     assert by_heart["messages"][-1]["content"] == "65 euros"
     assert "prices" not in [one["document"] for one in by_heart["passages"]]
 
 
 def test_a_right_passage_that_was_not_found_is_shown_all_the_same(retrieval):
-    made = retrieval(teaching=Distractors(oracle=1.0))(training(relevant=["hours"]))
-    assert "hours" in [one["document"] for one in made["passages"]]
-    assert "hours" not in made["found"]
+    prompted = retrieval(teaching=Distractors(oracle=1.0))(training(relevant=["hours"]))
+    assert "hours" in [one["document"] for one in prompted["passages"]]
+    assert "hours" not in prompted["found"]

@@ -151,9 +151,9 @@ def test_an_encoder_pools_without_padding(bert):
     from transformers import AutoModel, AutoTokenizer
 
     embed = Encoder(model=Folder(bert), batch=4)
-    found = embed(TEXTS)
+    vectors = embed(TEXTS)
     tokenizer, network = AutoTokenizer.from_pretrained(bert), AutoModel.from_pretrained(bert).eval()
-    for text, vector in zip(TEXTS, found, strict=True):
+    for text, vector in zip(TEXTS, vectors, strict=True):
         with torch.no_grad():
             mean = network(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0).numpy()
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)

@@ -58,7 +58,7 @@ def search(embedding=None) -> HybridSearch:
     return HybridSearch(searches={"words": Bm25Search(), "meaning": dense})
 
 
-def found(store: IndexStore, search: HybridSearch, question: str) -> list[tuple[str, float]]:
+def scores_by_name(store: IndexStore, search: HybridSearch, question: str) -> list[tuple[str, float]]:
     names = [name for segment in store.segments() for name in segment.names()]
     numbers, scores = search.searches["words"](question, 20)
     return sorted((names[number], round(float(score), 4)) for number, score in zip(numbers, scores, strict=True))
@@ -79,8 +79,8 @@ def test_an_index_that_grew_finds_what_one_that_was_built_at_once_finds(tmp_path
     other = search()
     at_once.update(documents(more), one_passage, other)
     for question in ("scroll", "glue n41", "maple bow n3 n7"):
-        assert found(grown, mine, question) == found(at_once, other, question)
-    assert not [name for name, _ in found(grown, mine, "n7")]
+        assert scores_by_name(grown, mine, question) == scores_by_name(at_once, other, question)
+    assert not [name for name, _ in scores_by_name(grown, mine, "n7")]
 
 
 def test_a_small_addition_leaves_the_large_segments_as_they_are(tmp_path: Path):
@@ -122,7 +122,7 @@ def test_a_build_that_is_killed_leaves_the_old_index_whole_and_goes_on_later(tmp
     store, mine = IndexStore(tmp_path, 20), search()
     store.update(documents(texts(30)), one_passage, mine)
     manifest = (tmp_path / "manifest.json").read_bytes()
-    before = found(store, mine, "scroll n12")
+    before = scores_by_name(store, mine, "scroll n12")
     program = BUILD.format(folder=str(tmp_path), root=str(Path(__file__).parents[3]))
     with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as building:
         deadline = time.monotonic() + 240
@@ -133,7 +133,7 @@ def test_a_build_that_is_killed_leaves_the_old_index_whole_and_goes_on_later(tmp
     assert (tmp_path / "manifest.json").read_bytes() == manifest
     again = search()
     again.open(store.segments())
-    assert found(store, again, "scroll n12") == before
+    assert scores_by_name(store, again, "scroll n12") == before
     written = [folder for folder in tmp_path.iterdir() if (folder / "bm25").is_dir() and folder.name[0] != "."]
     embedding = Counting()
     built = store.update(documents(texts(200)), one_passage, search(embedding))
