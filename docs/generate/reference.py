@@ -124,6 +124,8 @@ def _answer(what: str) -> Iterator[str]:
         yield f"Asks `{one['question']}` in turn, as `{asked}`; `{one['answer']}` answers unless you say otherwise."
     if said["doc"]:
         yield from ("", said["doc"])
+    for package, wanted in said["needs"].items():
+        yield from ("", f"Needs the package `{package}`: `pip install '{wanted}'`.")
     yield from ("", f"Code: `{said['code'].split()[0]}`. Shipped by `{said['owner']}`. Example: `{said['example']}`")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from luthier.plugins import old_modules
 from luthier.plugins.hookspecs import hookimpl
 from luthier.version import __version__
 
 if TYPE_CHECKING:
     from luthier.api import Artifact, load
+
+old_modules.install()
 
 __all__ = ["Artifact", "__version__", "hookimpl", "load"]
 

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_adapters.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Layers that sleep have no gradient for several devices to wait for."""
     strategy = config.trainer.get("strategy", {})

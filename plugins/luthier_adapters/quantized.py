@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, RecipeError, added_token_ids, unwrapped
+from luthier.api import ADAPTER_NAME, Needs, RecipeError, added_token_ids, imported, unwrapped
 from luthier_adapters.lora import Lora
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Qlora(Lora):
     """
 
     shaping_base = ("kind", "double", "compute")
+    needs: ClassVar[Needs] = {"bitsandbytes": "luthier[gpu]"}
 
     def __init__(
         self,
@@ -40,7 +41,10 @@ class Qlora(Lora):
     ) -> None:
         super().__init__(rank=rank, alpha=alpha, dropout=dropout, targets=targets, rslora=rslora)
         self.kind, self.double, self.compute = kind, double, compute
-        _bitsandbytes()
+        self._bitsandbytes()
+
+    def _bitsandbytes(self) -> Any:
+        return imported("bitsandbytes", self.needs["bitsandbytes"], "A base of four bits", where="adaptation")
 
     def __call__(self, network: nn.Module) -> nn.Module:
         if added_token_ids(network):
@@ -82,7 +86,7 @@ class Qlora(Lora):
 
     def four_bits(self, linear: nn.Linear) -> nn.Module:
         """The same layer with its weights quantized, on the same device."""
-        bnb = _bitsandbytes()
+        bnb = self._bitsandbytes()
         made = bnb.nn.Linear4bit(
             linear.in_features, linear.out_features, linear.bias is not None, device="meta",
             compute_dtype=getattr(torch, self.compute), compress_statistics=self.double, quant_type=self.kind,
@@ -110,14 +114,3 @@ def _whole(quantized: Any, delta: Tensor | None) -> nn.Linear:
 
 def _is_quantized(module: nn.Module) -> bool:
     return type(module).__name__ == "Linear4bit" and type(module).__module__.startswith("bitsandbytes.")
-
-
-def _bitsandbytes() -> Any:
-    try:
-        return import_module("bitsandbytes")
-    except ImportError as error:
-        raise RecipeError(
-            f"Four-bit weights need bitsandbytes: {error}.",
-            where="adaptation",
-            hint="Install it with pip install 'luthier[gpu]', or choose adaptation=lora.",
-        ) from error

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_cpt.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """What the recipe says twice, or in vain."""
     if config.method.get("_target_") != "luthier_cpt.cpt.ContinuedPretraining":

@@ -18,11 +18,6 @@ ANSWERS = {
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_ensemble.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """What cannot be trained, as what moved would have no place to be kept."""
     model, adaptation = str(config.model.get("_target_", "")), str(config.adaptation.get("_target_", ""))

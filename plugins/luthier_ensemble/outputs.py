@@ -98,7 +98,7 @@ class Ensemble:
             cast_weights(network, loading.torch_dtype(self.config))
         return prepare_network(network, loading)
 
-    def outline(self) -> nn.Module:
+    def meta_network(self) -> nn.Module:
         """The network on the meta device."""
         return self._joined({name: meta_network(member) for name, member in self.members.items()})
 

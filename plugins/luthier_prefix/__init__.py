@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_prefix.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Virtual tokens stand before every packed sequence only where luthier computes the attention."""
     if not str(config.adaptation.get("_target_", "")).startswith("luthier_prefix."):

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_prompting.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """prompt=searched needs the stage `search`."""
     if config.prompt.get("_target_") == "luthier_prompting.searched.PromptSearch" and "search" not in config.stages:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from luthier.api import hookimpl
@@ -13,12 +12,12 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_retrieval.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """Refuse a vector index whose library is not installed, before anything is indexed."""
-    if "luthier_retrieval.neighbours.hnsw.Hnsw" in str(config.get("prompt")) and find_spec("faiss") is None:
-        yield 'prompt/neighbours=hnsw needs faiss, which is not installed: pip install "luthier[retrieval]".'
+    """Refuse documents whose reader needs a package that is not installed, before anything is loaded."""
+    from luthier_retrieval.documents.kinds import unreadable
+
+    documents = config.prompt.get("documents")
+    for name in ("path", "member"):
+        path = documents.get(name) if documents else None
+        if isinstance(path, str) and (sentence := unreadable(path)):
+            yield sentence

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from tokenizers import Tokenizer
 
 from luthier_retrieval.documents import Document
@@ -40,6 +39,8 @@ class Chunker:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, tokens: int, overlap: int) -> None:
+        from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
         counting = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         counting.no_truncation()
         counting.no_padding()

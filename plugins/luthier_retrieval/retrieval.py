@@ -6,11 +6,12 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from luthier.api import (
     DataError,
     Example,
+    Needs,
     Prompt,
     RecipeError,
     cache_folder,
@@ -59,6 +60,8 @@ class Retrieval(Prompt):
     The prompted example has `passages`, those that are shown, and `found`, the names of all retrieved documents, the
     best first.
     """
+
+    needs: ClassVar[Needs] = {"semantic_text_splitter": "luthier[retrieval]"}
 
     def __init__(
         self,

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_reward.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Prompts that are answered make up a batch by their number."""
     if config.method.get("_target_") == "luthier_reward.grpo.Grpo" and config.batch.get("packing"):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from luthier.api import RecipeError, Sampling
+from luthier.api import RecipeError, Sampling, refuse_absent
 from luthier_reward.engine import Asked, EngineRollout, Written
 
 
@@ -34,13 +33,12 @@ class Vllm(EngineRollout):
         stop: list[str] | None = None,
     ) -> None:
         super().__init__(Sampling(max_new_tokens, temperature, top_p, top_k, tuple(stop or ())), weights)
-        if find_spec("vllm") is None:
-            raise RecipeError(
-                "method/rollout=vllm needs vLLM, which is not installed.",
-                where="method.rollout",
-                hint="`pip install vllm` where there is a GPU, method/rollout=vllm_server for one that runs elsewhere, "
-                "or method/rollout=transformers.",
-            )
+        refuse_absent(
+            {"vllm": "vllm"},
+            "method/rollout=vllm",
+            where="method.rollout",
+            otherwise="where there is no GPU choose method/rollout=vllm_server or transformers",
+        )
         self.memory, self.lora_rank, self.eager = memory, lora_rank, eager
         self._adapter: Any = None
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from luthier.api import GuardedLogger, RecipeError
+from luthier.api import GuardedLogger, Needs
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -19,13 +18,9 @@ class TensorBoardTracker:
     `flush_seconds` is the time between writes.
     """
 
+    needs: ClassVar[Needs] = {"tensorboard": "luthier[tensorboard]"}
+
     def __init__(self, *, flush_seconds: int = 30) -> None:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise RecipeError(
-                "tracking=tensorboard needs the package tensorboard.",
-                where="tracking",
-                hint="pip install 'luthier[tensorboard]', or choose tracking=csv.",
-            )
         self.flush_seconds = flush_seconds
 
     def __call__(self, folder: RunFolder) -> list[Logger]:

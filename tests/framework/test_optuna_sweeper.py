@@ -99,10 +99,10 @@ def test_cmaes_comes_nearer_from_generation_to_generation(tmp_path):
     assert results["best_value"] == pytest.approx(min(losses))
 
 
-def test_cmaes_says_what_it_needs(tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+def test_cmaes_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cmaes", None)
     with pytest.raises(RecipeError, match="needs the package cmaes") as refused:
-        OptunaSweeper(sampler="cmaes")._study(tmp_path)
+        OptunaSweeper(sampler="cmaes").sweep([])
     assert "pip install 'luthier[sweep]'" in refused.value.hint
 
 

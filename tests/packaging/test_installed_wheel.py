@@ -1,4 +1,4 @@
-"""What `pip install luthier` brings is enough: nothing of the checkout is needed."""
+"""What `pip install luthier` brings is enough: nothing of the checkout is needed, and no extra."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hidden import hide, of_extras
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A venv of its own with the wheel; the dependencies are those of the tests, seen through a path file."""
+    """A venv of its own with the wheel; the dependencies are those of the tests but for the extras, by a path file."""
     folder = tmp_path_factory.mktemp("elsewhere")
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
@@ -34,6 +36,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True, capture_output=True)
     own = next((folder / "venv" / "lib").glob("python*/site-packages"))
     (own / "dependencies.pth").write_text("\n".join(site.getsitepackages()))  # path files in there are not followed
+    hide(of_extras(), own)
     return folder
 
 
@@ -76,3 +79,37 @@ def test_the_quickstart_recipe_composes_and_runs_from_the_wheel(installed: Path)
     assert "smollm2" in run(installed, "recipe=quickstart", "--cfg", "job").stdout
     done = run(installed, "recipe=quickstart", "debug=tiny", "hydra.run.dir=quickstart")
     assert done.returncode == 0, done.stderr
+
+
+def test_every_answer_is_explained_without_any_extra(installed: Path) -> None:
+    program = """
+import contextlib, io, json, sys
+from luthier.cli import main
+from luthier.composing.catalog import Catalog
+from luthier.plugins import Plugins
+failed = {}
+answers = [str(answer) for answer in Catalog.of(Plugins()) if answer.question != "."]
+for answer in answers:
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            code = main(["explain", answer])
+        except SystemExit as end:
+            code = end.code
+    if code:
+        failed[answer] = code
+there = [name for name in HIDDEN if sys.modules[name] is not None]
+print(json.dumps({"answers": len(answers), "failed": failed, "extras": there}))
+""".replace("HIDDEN", repr(sorted(of_extras())))
+    python = installed / "venv" / "bin" / "python"
+    said = subprocess.run([str(python), "-c", program], cwd=installed, capture_output=True, text=True, check=True)
+    found = json.loads(said.stdout.splitlines()[-1])
+    assert found["answers"] > 200
+    assert found["failed"] == {}
+    assert found["extras"] == []
+    assert run(installed, "recipes").returncode == 0
+
+
+def test_what_an_extra_brings_is_missed_in_a_sentence(installed: Path) -> None:
+    done = run(installed, "plan", "recipe=rag")
+    assert done.returncode == 2
+    assert "pip install 'luthier[retrieval]'" in done.stderr

@@ -117,8 +117,6 @@ from luthier.contracts.training import (
 from luthier.contracts.trust import Trust as Trust
 from luthier.contracts.verbs import Verb as Verb
 from luthier.data.collate import collate as collate
-
-# Caches, packages and endpoints
 from luthier.data.content_hashes import content_hash as content_hash
 from luthier.data.content_hashes import hash_of_tokenizer as hash_of_tokenizer
 from luthier.data.encoding import (
@@ -256,6 +254,12 @@ from luthier.fetch.chat_completion import ChatCompletion as ChatCompletion
 from luthier.fetch.chat_completion import chat_completions as chat_completions
 from luthier.fetch.endpoint import api_key as api_key
 from luthier.fetch.endpoint import post_json as post_json
+
+# Caches, packages and endpoints
+from luthier.fetch.extras import Needs as Needs
+from luthier.fetch.extras import imported as imported
+from luthier.fetch.extras import is_installed as is_installed
+from luthier.fetch.extras import refuse_absent as refuse_absent
 from luthier.fetch.once import build_once as build_once
 from luthier.fetch.packages import (
     fetch_package as fetch_package,

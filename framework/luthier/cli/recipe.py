@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from luthier.cli import session
 from luthier.config import command_line
 from luthier.config import messages as wording
-from luthier.config.compose import ROOT_FILE, answered
+from luthier.config.compose import ROOT_FILE
 from luthier.errors import LuthierError, RecipeError, Refused
 from luthier.errors.interrupted import Interrupted
 from luthier.errors.suggestions import nearest
@@ -53,13 +53,16 @@ def run_recipe(flags: session.Flags, console: Console) -> int:
         from luthier.cli.pipeline import run_pipeline
 
         return run_pipeline(asked, flags, composer, console)
-    looks = asked.info is not None or asked.hydra_help
-    if not looks:
+    looks = asked.info is not None or asked.hydra_help or asked.cfg is not None
+    job = _Job(_again(flags, asked), console, composer)
+    if not looks and not asked.multirun:
+        job.composition = _compose_run(asked, composer, console)
+    elif asked.info is None and not asked.hydra_help:
         _compose_ahead(asked, composer, console)
     if asked.cfg and console.as_json:
         return _show_as_json(asked, composer, console)
     try:
-        _hand_to_hydra(asked, parser, composer, _Job(_again(flags, asked), console, composer))
+        _hand_to_hydra(asked, parser, composer, job)
     except (HydraException, OmegaConfBaseException) as error:
         raise wording.in_our_words(error, composer.catalog, list) from error
     return 0
@@ -74,6 +77,7 @@ class _Job:
     def __init__(self, again: list[str], console: Console, composer: Composer) -> None:
         self.again, self.console, self.composer = again, console, composer
         self.swept: list[tuple[str, str, str]] = []
+        self.composition: Composition | None = None
 
     def __call__(self, raw: DictConfig) -> Any:
         hydra = HydraConfig.get()
@@ -89,11 +93,11 @@ class _Job:
             finally:
                 self.swept.append((folder, score, " ".join(words)))
         try:
-            composition = self.composer.check(raw, answered(hydra), list(hydra.overrides.task))
+            assert self.composition is not None, "a run is composed before Hydra sets it up"
             from luthier.workflows.job import carry_out
 
             folder = hydra.runtime.output_dir
-            return carry_out(composition, folder, self.composer.plugins, self.console, self.again)
+            return carry_out(self.composition, folder, self.composer.plugins, self.console, self.again)
         except (LuthierError, Interrupted) as error:
             _keep(error)
             raise SystemExit(self.console.error(error)) from error
@@ -139,16 +143,29 @@ def _parsed(parser: ArgumentParser, words: list[str]) -> Namespace:
     return asked
 
 
+def _compose_run(asked: Namespace, composer: Composer, console: Console) -> Composition:
+    """Compose the run of this command line, say which settings are left out, and hand the same over to Hydra."""
+    composition, raw = composer.compose_run(asked.overrides, _name)
+    asked.overrides = composition.overrides
+    composer.gate.hand_over(raw)
+    _say_notes(composition, console)
+    return composition
+
+
 def _compose_ahead(asked: Namespace, composer: Composer, console: Console) -> None:
-    """Compose before Hydra does, of a sweep each value that it lists; say what a recipe lost and name the run."""
+    """Compose before Hydra does, of a sweep each value that it lists; name the sweep."""
     words = command_line.read(asked.overrides, composer.catalog)
     command_line.refuse_unknown_answers(words, composer.catalog)
     jobs = command_line.first_jobs(words) if asked.multirun else [list(asked.overrides)]
     compositions = [composer.compose(overrides, complete=asked.cfg is None) for overrides in jobs]
-    for line in compositions[0].dropped:
-        console.say(f"note: {line}")
+    _say_notes(compositions[0], console)
     if asked.cfg is None and not {"name", "hydra.run.dir"} & {word.key for word in words}:
         asked.overrides.append(f"name={_name(compositions[0])}")
+
+
+def _say_notes(composition: Composition, console: Console) -> None:
+    for line in composition.dropped:
+        console.say(f"note: {line}")
 
 
 def _name(composition: Composition) -> str:

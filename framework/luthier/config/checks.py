@@ -8,6 +8,7 @@ from typing import Any
 from luthier.config import signatures, type_hints
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
+from luthier.fetch.extras import refuse_absent
 
 PARTS = ("model", "adaptation", "method", "data", "prompt", "optimizer", "trainer", "tracking", "evaluation", "batch")
 
@@ -26,6 +27,28 @@ def complaints(config: dict[str, Any], root: dict[str, Any]) -> list[RecipeError
         if not any(path == where or path.startswith(f"{where}.") for where in unknown):
             found += signatures.signature(node["_target_"]).check(node, at=path)
     return found
+
+
+def refuse_absent_packages(config: dict[str, Any], choices: Mapping[str, str]) -> None:
+    """RecipeError that says which parts need which packages that are not installed, and how to install them."""
+    recipe, found = choices.get("recipe"), dict[str, RecipeError]()
+    for path, node in targets_in(config):
+        who = _answer_at(path, choices) + (f" of recipe={recipe}" if recipe and recipe != "None" else "")
+        try:
+            refuse_absent(signatures.signature(node["_target_"]).needs, who, where=path)
+        except RecipeError as error:
+            found.setdefault(error.message, error)  # an answer may be given at several places
+    if found:
+        raise next(iter(found.values())) if len(found) == 1 else RecipeError("\n".join(map(str, found.values())))
+
+
+def _answer_at(path: str, choices: Mapping[str, str]) -> str:
+    """The answer that stands at a path of the recipe, as it is said, such as prompt/search=bm25; else the path."""
+    for question, answer in choices.items():
+        asked, _, package = question.partition("@")
+        if (package or asked.replace("/", ".")) == path:
+            return f"{asked}={answer}"
+    return path
 
 
 def _of_another_version(config: dict[str, Any]) -> Iterator[RecipeError]:

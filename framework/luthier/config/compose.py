@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,7 @@ from luthier.config.stored import escaped
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError, RecipeError
 from luthier.plugins.registry import Plugins
+from luthier.plugins.renamed import current_config, current_words
 
 ROOT_FILE = "config"
 PARTS = checks.PARTS
@@ -92,18 +93,41 @@ class Composer:
         """
         words = command_line.read(overrides, self.catalog)
         command_line.refuse_unknown_answers(words, self.catalog)
-        raw = self._load(list(overrides))
-        choices = answered(raw.hydra)
-        _pretend_to_run(raw)
+        return self._checked(self._load(list(overrides)), overrides, complete=complete)
+
+    def compose_run(
+        self, overrides: Sequence[str], run_name: Callable[[Composition], str]
+    ) -> tuple[Composition, DictConfig]:
+        """Compose for a run: its composition, and the configuration that Hydra sets the same run up from.
+
+        A run that the command line does not name is called what `run_name` gives. Errors as those of `compose`.
+        """
+        words = command_line.read(overrides, self.catalog)
+        command_line.refuse_unknown_answers(words, self.catalog)
+        raw, overrides = self._load(list(overrides)), list(overrides)
+        composition = self._checked(raw, overrides)
         with read_write(raw), open_dict(raw):
-            del raw["hydra"]
-        return self.check(raw, choices, overrides, complete=complete)
+            raw.hydra.mode = RunMode.RUN
+            if not {"name", "hydra.run.dir"} & {word.key for word in words}:
+                raw.name = run_name(composition)
+                overrides.append(f"name={raw.name}")
+                raw.hydra.overrides.task = overrides
+                composition = self._checked(raw, overrides)  # whatever is interpolated from the name
+        return composition, raw
+
+    def _checked(self, raw: DictConfig, overrides: Sequence[str], *, complete: bool = True) -> Composition:
+        _pretend_to_run(raw)
+        plain = raw.copy()
+        with read_write(plain), open_dict(plain):
+            del plain["hydra"]
+        return self.check(plain, answered(raw.hydra), overrides, complete=complete)
 
     def check(
         self, raw: DictConfig, choices: dict[str, str], overrides: Sequence[str], *, complete: bool = True
     ) -> Composition:
         """Refuse untrusted code and unknown or mistyped settings, then drop what a recipe says to an answer it lost."""
-        resolved = self._resolve(raw)
+        resolved, renamed = current_config(self._resolve(raw))
+        renamed += current_words(overrides)[1]
         trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
         recipe, debug = (self.catalog.answers.get((file, str(choices.get(file)))) for file in ("recipe", "debug"))
         dropped = drop_stale(resolved, _as_written(recipe), choices)
@@ -112,13 +136,15 @@ class Composer:
         found = [error for error in found if complete or not isinstance(error, MissingSettingError)]
         if found:
             raise self._together(found, overrides)
+        if complete:
+            checks.refuse_absent_packages(resolved, choices)
         config = OmegaConf.create(escaped(resolved))
         OmegaConf.set_readonly(config, True)  # also for plugins, who are shown it
         reasons = [sentence for _, said in self.plugins.ask("luthier_check", config=config) for sentence in said]
         if reasons:
             raise RecipeError("\n".join(reasons))
         given, purpose = (recipe.text, recipe.headline) if recipe else ("", "")
-        return Composition(config, choices, list(overrides), dropped, given, purpose, self.vouched)
+        return Composition(config, choices, list(overrides), [*renamed, *dropped], given, purpose, self.vouched)
 
     def origins(self, overrides: Sequence[str]) -> Origins:
         return Origins(self.gate, self.catalog, ROOT_FILE, overrides)

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from luthier.contracts.trust import Trust
 from luthier.errors import PluginError
+from luthier.fetch.extras import refuse_absent
 
 TARGET, PARTIAL = "_target_", "_partial_"
 
@@ -21,7 +22,8 @@ def instantiate(node: Any, *parts: Any, trust: Trust = Trust()) -> Any:  # noqa:
 
     The node must come from `Composer.check` or `stored_recipe`, which have seen every name in it. Settings arrive as
     plain values, and text as it is: what looks like an interpolation by now is none. Every target, nested ones too,
-    whose positional parameters begin with `trust` is handed it first. Errors of the target are raised as they are.
+    whose positional parameters begin with `trust` is handed it first. RecipeError where a package that a target needs
+    is not installed; errors of the target are raised as they are.
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     return _built(plain, parts, trust)
@@ -43,6 +45,7 @@ def _named(target: str) -> Any:
     found = getattr(import_module(module), name, None)
     if found is None:
         raise PluginError(f"{target!r} is named by an option file, but {module} has no {name!r}.")
+    refuse_absent(getattr(found, "needs", {}), target)  # a recipe that came with a run was composed elsewhere
     return found
 
 

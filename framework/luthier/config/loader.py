@@ -22,6 +22,7 @@ from luthier.config.catalog import USER, Catalog
 from luthier.config.names import refuse_bad_name
 from luthier.errors import Refused
 from luthier.plugins.registry import CORE_RECIPES
+from luthier.plugins.renamed import current_words
 
 if TYPE_CHECKING:
     from hydra._internal.config_repository import IConfigRepository
@@ -37,8 +38,13 @@ class GuardedConfigLoader(ConfigLoaderImpl):
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__(_search_path(catalog))
+        self._composed: DictConfig | None = None
         self.repository = self._guarded = _GuardedRepository(self.config_search_path, catalog)
         OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets
+
+    def hand_over(self, composed: DictConfig) -> None:
+        """Give Hydra this configuration when it asks for the next one, so that a run is composed once."""
+        self._composed = composed
 
     def load_configuration(
         self,
@@ -48,12 +54,16 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
+        if self._composed is not None:
+            composed, self._composed = self._composed, None
+            return composed
         for override in overrides:
             if override.lstrip("+~").partition("=")[0].strip() == "hydra.searchpath":
                 raise Refused(
                     "hydra.searchpath would take recipes from anywhere.", where=override, hint="Say --config-dir DIR."
                 )
         self._guarded.heed(overrides)
+        overrides = current_words(overrides)[0]
         said = [_open(override) for override in overrides]
         config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
         trust.refuse_hydra_code(config.hydra)

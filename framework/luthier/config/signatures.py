@@ -18,6 +18,7 @@ from typing import Any
 from luthier.config.type_hints import Part, allowed, fits, misfit, readable
 from luthier.errors import PluginError, RecipeError
 from luthier.errors.suggestions import nearest
+from luthier.plugins.renamed import current_target
 
 REQUIRED = "???"
 
@@ -38,7 +39,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A target's parts and settings, its docstring and where it stands."""
+    """A target's parts and settings, its docstring, where it stands, and the packages that it alone needs."""
 
     target: str
     parts: tuple[str, ...]
@@ -46,6 +47,7 @@ class Signature:
     doc: str = ""
     file: Path = Path()
     line: int = 0
+    needs: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -88,7 +90,7 @@ def _mistyped(path: str, value: Any, expected: Any) -> RecipeError:
 @cache
 def signature(target: str) -> Signature:
     """Read the signature of a function, or of a class (its `__init__`, inherited ones too); PluginError without one."""
-    module, _, name = target.rpartition(".")
+    module, _, name = current_target(target).rpartition(".")
     file = _source(module, target)
     source = _Module(module, ast.parse(file.read_text(encoding="utf-8")))
     found = next((node for node in source.tree.body if getattr(node, "name", None) == name), None)
@@ -96,11 +98,13 @@ def signature(target: str) -> Signature:
         return signature(elsewhere)
     if isinstance(found, ast.FunctionDef):
         parts, settings = source.parameters(found)
+        needs = {}
     elif isinstance(found, ast.ClassDef):
         parts, settings = source.constructor(found)
+        needs = source.needs(found)
     else:
         raise PluginError(f"{target!r} is named by an option file, but {file} defines no {name!r}.")
-    return Signature(target, parts, settings, ast.get_docstring(found) or "", file, found.lineno)
+    return Signature(target, parts, settings, ast.get_docstring(found) or "", file, found.lineno, needs)
 
 
 def _source(module: str, target: str) -> Path:
@@ -132,6 +136,22 @@ class _Module:
         if not any(_is_dataclass(decorator) for decorator in node.decorator_list):
             return parts, settings
         return parts, {**settings, **dict(self._fields(node))}
+
+    def needs(self, node: ast.ClassDef) -> dict[str, str]:
+        """The class attribute `needs`, its own or the nearest inherited one; PluginError where it is not written out.
+
+        See `luthier.fetch.extras`.
+        """
+        for item in node.body:
+            target = item.targets[0] if isinstance(item, ast.Assign) else getattr(item, "target", None)
+            if isinstance(item, (ast.Assign, ast.AnnAssign)) and getattr(target, "id", "") == "needs":
+                try:
+                    said: Any = ast.literal_eval(item.value) if item.value else {}
+                    return {str(key): str(value) for key, value in said.items()}
+                except (ValueError, AttributeError) as error:
+                    message = f"`needs` of {self.name}.{node.name} is not a dictionary of texts that is written out."
+                    raise PluginError(message, hint='Such as {"rensa": "luthier[cpt]"}.') from error
+        return next((parent.needs for parent in self._parents(node) if parent.needs), {})
 
     def _fields(self, node: ast.ClassDef) -> Iterator[tuple[str, Setting]]:
         for item in node.body:

@@ -14,6 +14,7 @@ from typing import Any
 from luthier.config.catalog import Catalog
 from luthier.errors import Refused
 from luthier.plugins.registry import Plugins
+from luthier.plugins.renamed import current_target
 
 ALLOWED_KEYS = {"_target_", "_partial_"}
 LOG_CLASSES = {
@@ -30,7 +31,7 @@ WHOLE = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging")
 def trusted_targets(catalog: Catalog, plugins: Plugins, vouched: Iterable[str] = ()) -> frozenset[str]:
     """The names in installed option files, those that plugins add, and those vouched for with `--trust`."""
     added = [name for _, names in plugins.ask("luthier_trusts") for name in names]
-    return frozenset({*catalog.installed_targets(), *added, *vouched})
+    return frozenset(map(current_target, (*catalog.installed_targets(), *added, *vouched)))
 
 
 def refuse_untrusted(config: Any, trusted: frozenset[str], *, at: str = "") -> None:

@@ -55,5 +55,5 @@ class SelectsItself(Protocol):
 class HasMetaNetwork(Protocol):
     """A model whose network is not what its configuration alone describes, such as one that is made of several."""
 
-    def outline(self) -> nn.Module:
+    def meta_network(self) -> nn.Module:
         """Its network on the meta device, where nothing has values."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -81,6 +82,20 @@ def load_tokenizer(folder: Path, *, owner: str, trusted: bool = False) -> PreTra
             f"{owner} has no tokenizer that can be loaded: {_first_line(error)}",
             hint="Put tokenizer.json and tokenizer_config.json beside its weights.",
         ) from error
+
+
+def meta_causal_lm(config: PretrainedConfig, *, trusted: bool = False) -> nn.Module:
+    """A causal language model of an architecture on the meta device; RecipeError if transformers has none of it."""
+    try:
+        with torch.device("meta"):
+            network: nn.Module = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                deepcopy(config), trust_remote_code=trusted
+            )
+    except ValueError as error:
+        raise RecipeError(
+            f"transformers has no causal language model of the architecture {type(config).__name__}.", where="model"
+        ) from error
+    return network
 
 
 def load_network(

@@ -13,7 +13,7 @@ from yaml import YAMLError
 
 from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
-from luthier.models.loading import LoadSettings, load_config, load_network, load_tokenizer
+from luthier.models.loading import LoadSettings, load_config, load_network, load_tokenizer, meta_causal_lm
 from luthier.models.safety import refuse_code, refuse_pickles, weight_files
 from luthier.models.tokenizers import configure_tokenizer
 
@@ -69,6 +69,10 @@ class StoredModel(ABC):
         folder = self.folder()
         refuse_pickles((file.name for file in folder.iterdir()), owner=self.name)
         return load_network(folder, self.loading, config, owner=self.name, trusted=self.trusted)
+
+    def meta_network(self) -> nn.Module:
+        """The network on the meta device, by the architecture's own code where the user trusts it."""
+        return meta_causal_lm(self.config, trusted=self.trusted)
 
     def lineage(self) -> dict[str, Any]:
         """The kind, the name and the sha256 of the weights; the licence, where a model card beside them names it."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
 
 from luthier.contracts.model import HasMetaNetwork
+from luthier.errors import RecipeError
+from luthier.models.loading import meta_causal_lm
 
 if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
@@ -35,21 +34,23 @@ class ParameterCounts:
 
 
 def check_adaptation(model: Model, adaptation: Adaptation) -> None:
-    """RecipeError where the adaptation refuses this architecture, said before anything is measured or loaded.
+    """RecipeError where the adaptation refuses this architecture, before anything is measured or loaded.
 
-    An architecture that cannot be laid out without its weights is left for later.
+    An architecture that cannot be laid out without its weights is checked when it is loaded.
     """
+    try:
+        network = meta_network(model)
+    except (RecipeError, ValueError, RuntimeError, TypeError):
+        return
     with suppress(ValueError, RuntimeError, TypeError):
-        count_parameters(model, adaptation)
+        adaptation(network)
 
 
 def meta_network(model: Model) -> nn.Module:
     """The network of a model on the meta device, as the model outlines it or else as its configuration says."""
     if isinstance(model, HasMetaNetwork):
-        return model.outline()
-    with torch.device("meta"):
-        network: nn.Module = AutoModelForCausalLM.from_config(deepcopy(model.config))  # type: ignore[no-untyped-call]
-    return network
+        return model.meta_network()
+    return meta_causal_lm(model.config)
 
 
 def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from luthier.api import RecipeError, example_text, nearest
+from luthier.api import Needs, RecipeError, example_text, nearest
 
 if TYPE_CHECKING:
     from luthier.api import Example, Tally
@@ -19,6 +19,8 @@ class Language:
     The language is told from byte n-grams by naive Bayes over 97 languages (Lui & Baldwin, 2012: langid.py), from the
     first 4,000 characters; the confidence is the probability of that language.
     """
+
+    needs: ClassVar[Needs] = {"py3langid": "luthier[cpt]"}
 
     def __init__(self, *, languages: list[str] | None = None, confidence: float = 0.5) -> None:
         self.languages, self.confidence = list(languages or ["en"]), confidence

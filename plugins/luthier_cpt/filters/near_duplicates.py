@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from luthier.api import RecipeError, example_text
+from luthier.api import Needs, RecipeError, example_text
 
 if TYPE_CHECKING:
     from luthier.api import Example, Tally
@@ -22,6 +22,8 @@ class NearDuplicates:
     (Broder, 1997; Lee et al., 2022): the estimate is off by about 1 / √permutations. Some 2 KB of each text are held.
     One that stands in a held-out split and nearly so in training is dropped where it comes second.
     """
+
+    needs: ClassVar[Needs] = {"rensa": "luthier[cpt]"}
 
     def __init__(self, *, similarity: float = 0.8, words: int = 5, permutations: int = 128) -> None:
         if not 0 < similarity <= 1 or words < 1 or permutations < 16:

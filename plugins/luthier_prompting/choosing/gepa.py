@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from luthier.api import RecipeError
+from luthier.api import Needs, RecipeError
 from luthier_prompting.choosing import CandidateSpace, PromptOptimizer, Trial, check_at_least
-from luthier_prompting.dspy_search.predictions import PromptEvaluator, require_dspy
+from luthier_prompting.dspy_search.predictions import PromptEvaluator
 from luthier_prompting.writers import InstructionWriter
 
 
@@ -21,6 +21,7 @@ class Gepa(PromptOptimizer):
     """
 
     writes = True
+    needs: ClassVar[Needs] = {"dspy": "luthier[dspy]"}
 
     def __init__(
         self,
@@ -31,7 +32,6 @@ class Gepa(PromptOptimizer):
         temperature: float = 1.0,
         seed: int = 0,
     ) -> None:
-        require_dspy("gepa")
         check_at_least(questions=(questions, 1), reflected=(reflected, 1))
         self.writer, self.questions, self.reflected = writer, questions, reflected
         self.temperature, self.seed = temperature, seed

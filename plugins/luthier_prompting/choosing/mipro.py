@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, ClassVar
 
-from luthier.api import RecipeError
+from luthier.api import Needs, RecipeError
 from luthier_prompting.choosing import CandidateSpace, PromptOptimizer, Trial, check_at_least
-from luthier_prompting.dspy_search.predictions import PromptEvaluator, require_dspy
+from luthier_prompting.dspy_search.predictions import PromptEvaluator
 from luthier_prompting.writers import InstructionWriter
 
 
@@ -23,6 +23,7 @@ class MiproV2(PromptOptimizer):
     """
 
     writes = True
+    needs: ClassVar[Needs] = {"dspy": "luthier[dspy]", "optuna": "luthier[dspy]"}
 
     def __init__(
         self,
@@ -35,7 +36,6 @@ class MiproV2(PromptOptimizer):
         temperature: float = 1.0,
         seed: int = 0,
     ) -> None:
-        require_dspy("mipro")
         check_at_least(trials=(trials, 3), candidates=(candidates, 3))
         self.writer, self.trials, self.candidates, self.passes = writer, trials, candidates, passes
         self.described, self.temperature, self.seed = described, temperature, seed

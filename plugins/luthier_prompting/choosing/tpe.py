@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import optuna
+from typing import ClassVar
 
+from luthier.api import Needs
 from luthier_prompting.choosing import CandidateSpace, PromptOptimizer, Trial, check_at_least
 
 
@@ -14,11 +15,15 @@ class Tpe(PromptOptimizer):
     that is proposed again is not scored again.
     """
 
+    needs: ClassVar[Needs] = {"optuna": "luthier[sweep]"}
+
     def __init__(self, *, trials: int = 20, seed: int = 0) -> None:
         check_at_least(trials=(trials, 2))
         self.trials, self.seed = trials, seed
 
     def __call__(self, space: CandidateSpace) -> list[Trial]:
+        import optuna
+
         shape, budget = space.shape, space.budget
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         trials = min(self.trials, shape[0] * shape[1], budget)

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.api import DataError, PromptScores, RecipeError
+from luthier.api import DataError, PromptScores
 from luthier_prompting.choosing import CandidateSpace, Trial
 from luthier_prompting.writers import InstructionWriter
-
-
-def require_dspy(optimizer: str) -> None:
-    """RecipeError where DSPy is not installed."""
-    if importlib.util.find_spec("dspy") is None:
-        raise RecipeError(
-            f"prompt/choosing={optimizer} is DSPy's, which is not installed.",
-            where="prompt.choosing",
-            hint="pip install 'luthier[dspy]', or choose halving or tpe.",
-        )
 
 
 class PromptEvaluator:

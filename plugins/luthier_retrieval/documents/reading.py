@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from luthier.api import TABLE_ENDINGS, DataError, RecipeError, reader_for
+from luthier.api import TABLE_ENDINGS, DataError, reader_for
 from luthier_retrieval.documents import Document
+from luthier_retrieval.documents.kinds import needed
 
 Columns = Mapping[str, str]
 TEXT, TITLE, NAME = "text", "title", "name"
@@ -37,13 +38,9 @@ def _html(path: Path) -> Document:
 
 def _pdf(path: Path) -> Document:
     """The text of each page below a heading with its number, so that an answer can cite the page."""
-    try:
-        from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
-    except ImportError as error:
-        raise RecipeError(
-            f"{path.name} is a PDF, and pypdf is not installed.", hint='pip install "luthier[retrieval]"'
-        ) from error
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
     try:
         reader = PdfReader(path)
         pages = [page.extract_text() for page in reader.pages]
@@ -69,6 +66,7 @@ def can_read(path: Path) -> bool:
 def read(path: Path, name: str, columns: Columns) -> Iterator[Document]:
     """The document in a text file, or one document for each record of a table; DataError for a record without text."""
     if (reading := FILES.get(path.suffix.lower())) is not None:
+        needed(path)
         document = reading(path)
         yield Document(name, document.text, document.title, document.markdown)
         return

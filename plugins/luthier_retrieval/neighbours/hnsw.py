@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import RecipeError, Vectors
+from luthier.api import Needs, Vectors, imported
 from luthier_retrieval.neighbours import NeighbourSearch, VectorIndex
 
 FILE = "hnsw.faiss"
@@ -23,18 +23,20 @@ class Hnsw(VectorIndex):
     not change the other segments.
     """
 
+    needs: ClassVar[Needs] = {"faiss": "luthier[retrieval]"}
+
     def __init__(self, *, links: int = 32, build: int = 100, look: int = 128) -> None:
         self.links, self.build, self.look = links, build, look
 
     def write(self, folder: Path, vectors: Vectors) -> None:
-        faiss = _faiss()
+        faiss = self._faiss()
         graph = faiss.IndexHNSWFlat(vectors.shape[1], self.links, faiss.METRIC_INNER_PRODUCT)
         graph.hnsw.efConstruction = self.build
         graph.add(np.ascontiguousarray(vectors))
         faiss.write_index(graph, str(folder / FILE))
 
     def open(self, folder: Path, vectors: Vectors) -> NeighbourSearch:
-        faiss = _faiss()
+        faiss = self._faiss()
         graph = faiss.read_index(str(folder / FILE))
 
         def search(query: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
@@ -48,10 +50,5 @@ class Hnsw(VectorIndex):
     def identity(self) -> str:
         return json.dumps(["hnsw", self.links, self.build])
 
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise RecipeError("faiss is not installed.", hint='pip install "luthier[retrieval]"') from error
-    return faiss
+    def _faiss(self) -> Any:
+        return imported("faiss", self.needs["faiss"], "prompt/neighbours=hnsw", where="prompt.search.neighbours")

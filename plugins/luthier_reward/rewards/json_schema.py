@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from luthier.api import Messages, RecipeError
+from luthier.api import Messages, Needs, RecipeError
 from luthier_reward.rewards.reading import fenced
 
 
@@ -16,6 +16,8 @@ class JsonSchema:
     A column of the example may hold the schema instead. JSON may stand in a ``` block. Nothing that a schema refers to
     is fetched from anywhere.
     """
+
+    needs: ClassVar[Needs] = {"jsonschema": "luthier[reward]"}
 
     def __init__(self, *, schema: dict[str, Any] | None = None, column: str | None = None, parses: float = 0.0) -> None:
         if (schema is None) == (column is None):

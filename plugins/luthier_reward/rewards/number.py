@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from luthier.api import Messages
+from luthier.api import Messages, Needs
 from luthier_reward.rewards.reading import reference
 
 
@@ -16,6 +16,8 @@ class Number:
     What stands behind `marker` in the reference is its result, as in GSM8K, else all of it is read; in an answer the
     last result counts. ValueError where the reference holds none: that is a fault of the example, not of the answer.
     """
+
+    needs: ClassVar[Needs] = {"math_verify": "luthier[reward]"}
 
     def __init__(self, *, marker: str = "####", column: str | None = None) -> None:
         self.marker, self.column = marker, column

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch._dynamo.utils import counters
 from transformers import AutoModelForCausalLM
 
+from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.models.folder import Folder
 from luthier.models.random import Random
@@ -137,8 +138,7 @@ def test_code_runs_only_for_a_model_that_was_vouched_for(saved: Path, tmp_path: 
         "class Config(LlamaConfig):\n    model_type = 'own'\n"
     )
     rewrite(saved / "config.json", auto_map={"AutoConfig": "own.Config"}, model_type="own")
-    model = Folder(path=str(saved))
-    model.trusted = True
+    model = Folder(Trust(frozenset({str(saved)})), path=str(saved))
     assert type(model.config).__name__ == "Config"
     assert marker.exists()
 

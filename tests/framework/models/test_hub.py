@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
@@ -150,8 +151,7 @@ def test_code_of_the_hub_is_refused_and_vouching_for_it_needs_a_commit(hub: Tiny
     (saved / "config.json").write_text(json.dumps(config))
     with pytest.raises(Refused, match="code of its own"):
         _ = Hub(id="org/tiny").config
-    vouched: Any = Hub(id="org/tiny", revision="main")
-    vouched.trusted = True
+    vouched: Any = Hub(Trust(frozenset({"org/tiny@main"})), id="org/tiny", revision="main")
     with pytest.raises(Refused, match="not pinned"):
         _ = vouched.config
     assert not [path for path in hub.asked if path.endswith(".py")]

@@ -16,7 +16,6 @@ from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.models.adaptation import FullFineTuning
 from luthier.models.added_tokens import added_token_ids
-from luthier.models.safety import vouch
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
@@ -200,15 +199,6 @@ def test_a_restored_model_takes_its_tokens_from_the_artifact(tmp_path):
     theirs = AutoTokenizer.from_pretrained(tmp_path)
     assert theirs(TEXT)["input_ids"] == model.tokenizer(TEXT)["input_ids"]
     assert json.loads((tmp_path / "tokenizer.json").read_text())["model"]["type"] == "BPE"
-
-
-def test_the_model_inside_is_vouched_for_by_its_own_name():
-    base = tiny()
-    base.name, base.revision, base.trusted = "org/model", "0" * 40, False
-    vouch(extended(base), ["org/other@" + "0" * 40])
-    assert not base.trusted
-    vouch(extended(base), ["org/model@" + "0" * 40])
-    assert base.trusted
 
 
 def test_each_merge_joins_tokens_that_are_there_by_then():

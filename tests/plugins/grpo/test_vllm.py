@@ -109,7 +109,7 @@ def test_a_run_trains_on_what_a_server_wrote(tmp_path, server):
 
 
 def test_where_vllm_is_not_installed_the_recipe_is_refused_before_anything_is_loaded(tmp_path):
-    with pytest.raises(RecipeError, match="vLLM, which is not installed") as refused:
+    with pytest.raises(RecipeError, match="package vllm, which is not installed") as refused:
         twin(tmp_path, "method=grpo", "batch.packing=false", "method/rollout=vllm")
     assert "vllm_server" in refused.value.hint
 

@@ -136,7 +136,6 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def lora_request(name: str, number: int, path: str) -> Any:
         return SimpleNamespace(lora_name=name, lora_int_id=number, lora_path=path)
 
-    monkeypatch.setattr("luthier_reward.vllm_colocated.find_spec", lambda name: name)
     parts = {"LLM": LLM, "SamplingParams": lambda **settings: SimpleNamespace(**settings)}
     for name, content in (("vllm", parts), ("vllm.lora", {}), ("vllm.lora.request", {"LoRARequest": lora_request})):
         module = ModuleType(name)

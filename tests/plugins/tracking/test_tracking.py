@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+from luthier.build import build
 from pytorch_lightning.demos.boring_classes import BoringModel
 from pytorch_lightning.loggers import Logger
 
@@ -77,9 +78,9 @@ def test_tensorboard_holds_every_step(folder):
 
 
 def test_tensorboard_without_its_package_is_refused(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(RecipeError, match=r"pip install 'luthier\[tensorboard\]'"):
-        TensorBoardTracker()
+        build({"_target_": "luthier_tracking.tensorboard.TensorBoardTracker"})
 
 
 @pytest.fixture(scope="module")

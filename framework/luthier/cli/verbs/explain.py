@@ -88,6 +88,7 @@ def _say(call: Call, option: Option, path: str) -> int:
         lines += _paragraph(f"asks {one['question']} in turn; {one['answer']} answers, as {path}.{one['setting']}")
     if record["parts"]:
         lines.append(f"is handed {', '.join(record['parts'])} by luthier")
+    lines += [f"needs {package}: pip install '{wanted}'" for package, wanted in record["needs"].items()]
     places = [f"{what:<9}{record[what]}" for what in ("code", "source", "file", "example") if record[what]]
     call.console.data("\n".join([*lines, *_paragraph(record["doc"]), "", *places]), record)
     return 0
@@ -104,6 +105,7 @@ def _record(option: Option, path: str) -> dict[str, Any]:
         "settings": settings,
         "asks": [{"setting": key, "question": asked, "answer": name} for key, (asked, name) in option.asks.items()],
         "parts": [part for part in (signature.parts if signature else ()) if part not in option.asks],
+        "needs": signature.needs if signature else {},
         "doc": signature.doc if signature else "",
         "code": option.target,
         "source": f"{signature.file}:{signature.line}" if signature else "",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from luthier.errors import RecipeError
+from luthier.fetch.extras import Needs, imported
 from luthier.training.optimizers.groups import Named, Rate, one_rate, parameter_groups, trainable
 from luthier.training.optimizers.schedules import Schedule, scheduled
 
@@ -15,6 +15,8 @@ class AdamW8bit:
 
     It saves six bytes for each trained weight and runs on CUDA devices only; RecipeError elsewhere.
     """
+
+    needs: ClassVar[Needs] = {"bitsandbytes": "luthier[gpu]"}
 
     def __init__(
         self,
@@ -38,14 +40,7 @@ class AdamW8bit:
                 where="optimizer",
                 hint="Choose optimizer=adamw, or trainer=gpu on a machine that has one.",
             )
-        try:
-            implementation = import_module("bitsandbytes.optim").AdamW8bit
-        except ImportError as error:
-            raise RecipeError(
-                f"optimizer=adamw_8bit needs bitsandbytes: {error}.",
-                where="optimizer",
-                hint="Install it with pip install 'luthier[gpu]'.",
-            ) from error
+        bnb = imported("bitsandbytes.optim", self.needs["bitsandbytes"], "optimizer=adamw_8bit", where="optimizer")
         groups = parameter_groups(named, self.lr, self.weight_decay, rate)
-        optimizer = implementation(groups, lr=self.lr, betas=self.betas, eps=self.eps)
+        optimizer = bnb.AdamW8bit(groups, lr=self.lr, betas=self.betas, eps=self.eps)
         return scheduled(optimizer, self.schedule, total_steps)

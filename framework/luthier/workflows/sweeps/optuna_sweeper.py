@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.errors import LuthierError, RecipeError, ResourceError
+from luthier.fetch.extras import refuse_absent
 from luthier.workflows.sweeps.search_space import SearchSpace
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "optuna"
 TARGET = "hydra_plugins.luthier.OptunaSweeper"  # Hydra takes plugins by names of this form alone
 SAMPLERS = {"tpe": "TPESampler", "random": "RandomSampler", "cmaes": "CmaEsSampler"}
-NEEDS = {"cmaes": "cmaes"}
+NEEDS = {"cmaes": {"cmaes": "luthier[sweep]"}}
 JOURNAL = "optuna.journal"
 RESULTS = "optimization_results.yaml"
 
@@ -65,6 +65,7 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> dict[str, Any]:
         """Carry out the trials that the study still lacks; gives and writes what was found."""
+        self._refuse_absent_packages()
         from optuna.trial import TrialState
 
         assert self.config is not None
@@ -89,6 +90,11 @@ class OptunaSweeper(Sweeper):
         if not results["complete"]:
             raise ResourceError(f"All {results['failed']} jobs of the sweep failed.", where=str(folder))
         return results
+
+    def _refuse_absent_packages(self) -> None:
+        refuse_absent({"optuna": "luthier[sweep]"}, f"hydra/sweeper={NAME}", where="hydra/sweeper")
+        who = f"hydra.sweeper.sampler={self.sampler}"
+        refuse_absent(NEEDS.get(self.sampler, {}), who, where="hydra.sweeper.sampler", otherwise="choose tpe")
 
     def _space(self, arguments: Sequence[str]) -> SearchSpace:
         given = {line.partition("=")[0] for line in arguments}
@@ -118,13 +124,6 @@ class OptunaSweeper(Sweeper):
             raise RecipeError(
                 f"The sweep in {folder} was started with direction={known[NAME]}.",
                 hint="Keep it, or choose another hydra.sweep.dir.",
-            )
-        needed = NEEDS.get(self.sampler)
-        if needed and importlib.util.find_spec(needed) is None:
-            raise RecipeError(
-                f"The sampler {self.sampler} needs the package {needed}.",
-                where="hydra.sweeper.sampler",
-                hint="pip install 'luthier[sweep]', or choose tpe.",
             )
         sampler = getattr(optuna.samplers, SAMPLERS[self.sampler])(seed=self._seed(known, journal))
         return optuna.create_study(

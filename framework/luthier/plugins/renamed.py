@@ -1,0 +1,65 @@
+"""Names of version 0.1 that go on working, with a warning, until version 0.3; `renamed.json` lists them.
+
+`targets` are what option files and the recipes of earlier runs name as `_target_`; `settings` are paths in a recipe;
+`modules` were modules that a plugin could import from, whose names `luthier.api` has now, some under another name
+(`names`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+UNTIL = "luthier 0.3"
+
+
+@cache
+def table() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(files(__package__).joinpath("renamed.json").read_text(encoding="utf-8"))
+    return found
+
+
+def current_target(name: str) -> str:
+    """The dotted name that a target has now."""
+    return str(table()["targets"].get(name, name))
+
+
+def current_config(config: Any, at: str = "") -> tuple[Any, list[str]]:
+    """A resolved configuration under the names of now, and a sentence for each old one."""
+    if isinstance(config, list):
+        pairs = [current_config(one, f"{at}[{index}]") for index, one in enumerate(config)]
+        return [one for one, _ in pairs], [note for _, notes in pairs for note in notes]
+    if not isinstance(config, dict):
+        return config, []
+    found, notes = {}, []
+    for key, value in config.items():
+        path = f"{at}.{key}".lstrip(".")
+        new, inner = current_config(value, path)
+        notes += inner
+        if key == "_target_" and isinstance(value, str) and (new := current_target(value)) != value:
+            notes.append(_note(value, new))
+        name = str(table()["settings"].get(path, path)).rpartition(".")[2] if isinstance(key, str) else key
+        if name != key:
+            notes.append(_note(path, table()["settings"][path]))
+        if name == key or config.get(name) is None:
+            found[name] = new
+    return found, notes
+
+
+def current_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Overrides of a command line under the names of now, and a sentence for each old one."""
+    found, notes = [], []
+    for word in words:
+        path = re.match(r"[+~]*([\w./@]+)", word)
+        new = table()["settings"].get(path[1]) if path else None
+        found.append(word.replace(path[1], new, 1) if path and new else word)
+        notes += [_note(path[1], new)] if path and new else []
+    return found, notes
+
+
+def _note(old: str, new: str) -> str:
+    return f"{old} is called {new} now; the old name goes away in {UNTIL}."
