@@ -1,4 +1,4 @@
-"""What methods share whose network is a causal language model: a forward over packed rows, cross-entropy, log-probs."""
+"""The base of methods on causal language models: packed forward passes, cross-entropy, log-probabilities."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ class LanguageModelMethod(Method):
 
 
 def shifted_targets(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; a sequence's first is nobody's."""
+    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token.
+
+    The first token of each packed sequence is masked: it has weight 0.
+    """
     targets = torch.zeros_like(batch.input_ids)
     weights = torch.zeros_like(batch.weights)
     targets[:, :-1] = batch.input_ids[:, 1:]

@@ -46,7 +46,7 @@ class DenseSearch(Search):
             start += len(segment)
 
     def __call__(self, question: str, k: int) -> tuple[PassageNumbers, Scores]:
-        query = self.embedding([question], asked=True)[0]
+        query = self.embedding([question], is_query=True)[0]
         if not query.any() or not self.segments:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
         nearest = [(start + rows, scores) for start, search in self.segments for rows, scores in [search(query, k)]]

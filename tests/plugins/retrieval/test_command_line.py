@@ -49,7 +49,7 @@ def test_an_earlier_reward_model_orders_what_was_found(tmp_path: Path) -> None:
     assert len(set(rewards)) == len(rewards) > 2
     assert rewards == sorted(rewards, reverse=True)
     language_model = RewardReranking(path=str(tmp_path / "run"))
-    with pytest.raises(RecipeError, match="answers and does not judge"):
+    with pytest.raises(RecipeError, match="is no reward model"):
         language_model("Which wood?", [Passage("d", "", "Spruce.")])
 
 

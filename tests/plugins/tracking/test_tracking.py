@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
-from luthier.build import build
 from pytorch_lightning.demos.boring_classes import BoringModel
 from pytorch_lightning.loggers import Logger
 
+from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.records.folder import RunFolder
 from luthier.training.guarded_logger import GuardedLogger
@@ -80,7 +80,7 @@ def test_tensorboard_holds_every_step(folder):
 def test_tensorboard_without_its_package_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(RecipeError, match=r"pip install 'luthier\[tensorboard\]'"):
-        build({"_target_": "luthier_tracking.tensorboard.TensorBoardTracker"})
+        instantiate({"_target_": "luthier_tracking.tensorboard.TensorBoardTracker"})
 
 
 @pytest.fixture(scope="module")
