@@ -11,7 +11,7 @@ Example = dict[str, Any]
 
 - `messages`: a conversation in OpenAI's form, `[{"role", "content", "weight"?, "tool_calls"?, "name"?}, …]`;
 - `text`: plain text; `chosen` and `rejected`: two lists of messages that continue `messages`, in place of its last
-  answer where it has one (`luthier.data.examples.prompt_of`);
+  answer where it has one (`prompt_of`);
 - `label`: the class, where the task is classification (the last message then says it); `tools`: tool definitions;
 - `relevant`: names of the documents that hold its answer; a prompt that looks them up adds `found`, the names of those
   that it found, the best one first, and `passages`, those that it shows: `document`, `heading` and `text`;
@@ -23,7 +23,8 @@ Example = dict[str, Any]
 class Source(Protocol):
     """From which examples? Iterating gives them in a fixed order, one at a time."""
 
-    def __iter__(self) -> Iterator[Example]: ...
+    def __iter__(self) -> Iterator[Example]:
+        """Read the examples in a fixed order, from the beginning each time; DataError for a row that cannot be used."""
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -44,7 +44,9 @@ class Data(pl.LightningDataModule):
     finds in every example and that this recipe means (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn,
     endless_answer, double_bos, truncated_answer).
 
-    Encoded blocks are kept in the cache under the hash of all that they are made from.
+    `source` gives the examples, `prompt` changes them, and `recipe` says how they are encoded and cut into rows. `seed`
+    is that of the order of blocks; `preparation` changes the batches of a step before they are trained on, None
+    leaves them as they are. Encoded blocks are kept in the cache under the hash of all that they are made from.
     """
 
     def __init__(
@@ -158,6 +160,7 @@ class Data(pl.LightningDataModule):
         yield from self._batches(blocks, self._order(1), 0).of(0)
 
     def train_dataloader(self) -> Loader | Prepared:
+        """The training split's micro-batches for this device, as the method's preparation leaves them."""
         blocks = self.blocks("train")
         assert blocks is not None, "a run without training examples ends when they are read"
         world, rank = self._place()

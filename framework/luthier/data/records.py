@@ -28,6 +28,7 @@ class Record:
 
     @property
     def where(self) -> str:
+        """`file:line`, as errors name the row."""
         return f"{self.file}:{self.line}"
 
 
@@ -36,8 +37,11 @@ class Tally:
     """What happened to the rows of one reading: counts, rows of each file, and warnings with their first places."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    """What happened to the rows: read, skipped, quarantined, …"""
     rows: Counter[str] = field(default_factory=Counter)
+    """The number of rows of each file."""
     places: dict[str, list[str]] = field(default_factory=dict)
+    """Warning -> the first places that it is about."""
 
     def warn(self, sentence: str, where: str = "") -> None:
         """Keep a warning; the same sentence again only adds a place, and no more than three are kept."""

@@ -22,6 +22,7 @@ class LanguageModelMethod(Method):
     """A method on a causal language model, which never holds the logits of a whole batch."""
 
     head: LMHead
+    """The LM head of `network`, through which logits are computed chunk by chunk."""
 
     def load(self) -> None:
         """Load the network as it comes, and find where its head begins."""
@@ -66,7 +67,10 @@ class LanguageModelMethod(Method):
 
 
 def shifted_targets(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; a sequence's first is nobody's."""
+    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token.
+
+    The first token of each packed sequence is masked.
+    """
     targets = torch.zeros_like(batch.input_ids)
     weights = torch.zeros_like(batch.weights)
     targets[:, :-1] = batch.input_ids[:, 1:]

@@ -25,4 +25,4 @@ class AnsweringNetwork(Protocol):
         """As `generate`: `num_samples` answers to each conversation, all of the first one first."""
 
     def judge_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
-        """As `luthier.inference.generation.score_labels`: how likely each label is as the next turn, in logarithms."""
+        """As `score_labels`: how likely each label is as the next turn, in logarithms."""
