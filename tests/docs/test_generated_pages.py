@@ -41,6 +41,14 @@ def test_curves_are_those_of_their_records():
         assert curves.drawn(name) == drawn, f"{name}.svg is out of date: python docs/generate/curves.py"
 
 
+def test_the_picture_of_the_rooms_is_that_of_the_imports():
+    rooms = script("rooms")
+    assert rooms.PICTURE.read_text(encoding="utf-8") == rooms.drawn(), (
+        "rooms.svg is out of date: python docs/generate/rooms.py"
+    )
+    assert rooms.OWNS.keys() == set(rooms.ROOMS)
+
+
 def test_a_report_can_be_drawn_from_each_record_that_is_kept():
     measured = script("measured")
     for file in measured.MEASURED.glob("*.json"):
