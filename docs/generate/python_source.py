@@ -175,8 +175,7 @@ def signature(name: str, entry: Any) -> str:
     if entry.is_attribute:
         if "property" in entry.labels:
             return f"{name}: {entry.annotation}"
-        shown = f": {entry.annotation}" if entry.annotation is not None else ""
-        return f"{name}{shown} = {entry.value}"
+        return str(entry.source).strip()
     head, gives = f"class {name}", ""
     if entry.is_function:
         kinds = [kind for kind in ("classmethod", "staticmethod", "contextmanager") if kind in _decorators(entry)]
@@ -185,6 +184,7 @@ def signature(name: str, entry: Any) -> str:
     elif kind_of(entry) == "protocol":
         return f"class {name}(Protocol)"
     parameters = [one for one in _parameters(entry) if one not in ("self", "cls")]
+    parameters = [one if '"' in one else one.replace("'", '"') for one in parameters]
     line = f"{head}({', '.join(parameters)}){gives}"
     if len(line.splitlines()[-1]) <= WIDTH:
         return line

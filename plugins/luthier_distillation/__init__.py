@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_distillation.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """What is shown to a teacher where there is none."""
     shows = config.prompt.get("_target_") == "luthier_distillation.prompts.ForTeacher"

@@ -65,4 +65,4 @@ class Watch:
                     raise RecipeError("Only plain causal attention maps can be compared.", where="method.signal")
                 self.heads[number] = Heads(query, key, layer)
 
-        inputs["packing"].heard = heard
+        inputs["packing"].on_attention = heard

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_prompting.recipes"
-
-
-@hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """A prompt that is to be searched for is searched for."""
     if config.prompt.get("_target_") == "luthier_prompting.searched.Searched" and "search" not in config.stages:

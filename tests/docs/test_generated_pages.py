@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 
 import pytest
-from doc_pages import DOCS
 
 from luthier.reporting.page import page as report
+from tests.docs.doc_pages import DOCS
 from tests.scripts import script
 
 

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from doc_pages import DOCS
 
 from luthier import api
+from tests.docs.doc_pages import DOCS
 from tests.scripts import script
 
 python_api, source = script("python_api"), script("python_source")

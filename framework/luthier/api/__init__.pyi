@@ -427,6 +427,12 @@ from luthier.training.language_model import (
     LanguageModelMethod as LanguageModelMethod,
 )
 from luthier.training.language_model import (
+    next_token_log_probs as next_token_log_probs,
+)
+from luthier.training.language_model import (
+    sequence_log_probs as sequence_log_probs,
+)
+from luthier.training.language_model import (
     shifted_targets as shifted_targets,
 )
 from luthier.training.method import Method as Method

@@ -26,7 +26,7 @@ from luthier.config.catalog import Answer, Catalog
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.loader import GuardedConfigLoader
 from luthier.config.origins import Origins
-from luthier.config.signatures import MissingSettingError
+from luthier.config.signatures import MissingSettingError, signature
 from luthier.config.stale import drop_stale
 from luthier.config.stored import escaped
 from luthier.contracts.trust import Trust
@@ -91,7 +91,9 @@ class Composer:
         version.setbase("1.3")
         setup_globals()
         JobRuntime.instance().set("name", "luthier")
-        return GuardedConfigLoader(self.catalog)
+        return GuardedConfigLoader(
+            self.catalog, lambda: trust.trusted_targets(self.catalog, self.plugins, self.vouched)
+        )
 
     def compose(self, overrides: Sequence[str], *, complete: bool = True) -> Composition:
         """Compose, check and resolve; RecipeError (2), Refused (6) or PluginError (7) where that cannot be.
@@ -176,7 +178,14 @@ class Composer:
             plain: Any = OmegaConf.to_container(self.gate.load_configuration(ROOT_FILE, answers, RunMode.RUN))
         except Exception:  # the first error is the one to tell
             return []
-        return [path for path in checks.settings_of(plain) if not path.startswith("hydra")]
+        known = [path for path in checks.settings_of(plain) if not path.startswith("hydra")]
+        trusted = trust.trusted_targets(self.catalog, self.plugins, self.vouched)
+        said = {word.key.rpartition(".")[0] for word in command_line.read(overrides) if "." in word.key}
+        for path in said - {""}:
+            node = checks.at(plain, path)
+            if isinstance(node, dict) and node.get("_target_") in trusted:  # also what its file does not say
+                known += [f"{path}.{name}" for name in signature(node["_target_"]).settings]
+        return known
 
     def _resolve(self, raw: DictConfig) -> dict[str, Any]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -117,7 +118,7 @@ def _option(option: Option) -> dict[str, Any]:
     return {
         "description": option.headline,
         "properties": {**asked, **shapes},
-        "additionalProperties": False,
+        "additionalProperties": bool(signature and signature.open),
     }
 
 
@@ -125,7 +126,7 @@ def _setting(setting: signatures.Setting, option: Option) -> dict[str, Any]:
     said = option.said.get(setting.name)
     default = said.value if said else setting.default
     shape = _shape(setting.type)
-    if default != signatures.REQUIRED:
+    if default != signatures.REQUIRED and (said or type_hints.fits(default, setting.type) or not default):
         shape["default"] = default
     if said and said.comment:
         shape["description"] = said.comment
@@ -145,7 +146,9 @@ def _plain(expected: Any) -> dict[str, Any]:
     if origin in (Union, UnionType):
         return {"anyOf": [_plain(one) for one in arguments]}
     if origin is Literal:
-        return {"enum": list(arguments)}
+        return {"enum": [one for value in arguments for one in type_hints.ways_to_write(value)]}
+    if isinstance(expected, type) and issubclass(expected, Enum):
+        return {"enum": [one for value in expected for one in type_hints.ways_to_write(value)]}
     if origin is list:
         return {"type": "array", "items": _plain(arguments[0])}
     if origin is dict:

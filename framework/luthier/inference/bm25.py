@@ -1,4 +1,4 @@
-"""Texts found by their words: BM25, and the cosine of weighted words."""
+"""Lexical retrieval: BM25, and the cosine of TF-IDF vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which weights may move: what adaptations share, and the smallest answer."""
+"""Bases of adaptations: full fine-tuning, adaptations saved by weight name, and those of PEFT."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FullFineTuning(Adaptation):
-    """Every weight may move; what is saved is the whole network, as transformers writes it."""
+    """Full fine-tuning: every weight is trained, and the whole network is saved as transformers writes it."""
 
     needs_base = False
 
@@ -48,7 +48,7 @@ class FullFineTuning(Adaptation):
 
 
 class NamedWeightsAdaptation(Adaptation):
-    """An adaptation whose trainable weights, by their names, are all that is saved.
+    """An adaptation that saves exactly its trainable weights, by their names.
 
     Subclasses choose or insert them in `__call__`, which must do the same each time; and say how to `merge`.
     """
@@ -81,7 +81,7 @@ ADAPTER_NAME = "default"
 
 
 def count(weights: Iterable[nn.Parameter]) -> int:
-    """How many numbers weights stand for, those that are kept in four bits included."""
+    """The number of parameters that weights hold; a 4-bit weight counts with its full shape."""
     shapes = (getattr(getattr(weight, "quant_state", None), "shape", weight.shape) for weight in weights)
     return sum(shape.numel() for shape in shapes)
 
@@ -91,7 +91,7 @@ def _trainable(network: nn.Module) -> dict[str, nn.Parameter]:
 
 
 class PeftAdaptation(Adaptation):
-    """An adaptation that PEFT knows: subclasses say which with `peft_config`. Artifacts load with plain PEFT.
+    """An adaptation of PEFT, given by a subclass's `peft_config`. Its artifacts load with plain PEFT.
 
     New weights are kept in float32, also beside a network in bfloat16.
     """
@@ -106,7 +106,7 @@ class PeftAdaptation(Adaptation):
         return self.adapted(network, self.peft_config(network))
 
     def adapted(self, network: nn.Module, config: PeftConfig) -> nn.Module:
-        """The network as PEFT adapts it; RecipeError where PEFT refuses, with the modules that the network has."""
+        """The network adapted by PEFT; RecipeError where PEFT refuses, naming the modules that the network has."""
         from peft import get_peft_model
 
         if is_reward_model(network):
@@ -157,7 +157,7 @@ class PeftAdaptation(Adaptation):
 
 
 def _refused(error: ValueError, network: nn.Module, config: PeftConfig) -> RecipeError:
-    """PEFT's complaint, with the nearest module names where it found none of those that it was given."""
+    """PEFT's error as a RecipeError, with the nearest module name where a target module does not exist."""
     names = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
     asked = getattr(config, "target_modules", None) or []
     unknown = sorted(set(asked) - names) if not isinstance(asked, str) else []

@@ -1,4 +1,4 @@
-"""A network with random weights, of any architecture that transformers knows and of any size."""
+"""A randomly initialised network of any architecture of transformers and of any size."""
 
 from __future__ import annotations
 

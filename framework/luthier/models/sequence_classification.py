@@ -1,4 +1,4 @@
-"""Networks that judge texts: a language model's trunk with a small linear head in place of the vocabulary's.
+"""Sequence classification (reward models): a language model's trunk under a small linear head.
 
 They have the layout of transformers' AutoModelForSequenceClassification, which reads them, too.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def is_reward_model(network: nn.Module) -> bool:
-    """Whether a network gives numbers for a text, and none for its next token."""
+    """Whether the network is a reward model: a sequence-classification network, which has no LM head."""
     inner = getattr(network, "get_base_model", lambda: network)()
     return type(inner).__name__.endswith("ForSequenceClassification")
 
@@ -64,7 +64,7 @@ def with_classification_head(network: nn.Module, outputs: int, pad: int | None) 
 
 
 class SequenceClassification:
-    """A reward model or classifier: `model` with a classification head of `outputs` numbers."""
+    """`model` with a sequence-classification head of `outputs` outputs in place of its LM head."""
 
     def __init__(self, model: Model, outputs: int) -> None:
         self.model, self.outputs = model, outputs

@@ -1,4 +1,4 @@
-"""What all models share whose weights lie in files."""
+"""The base of models whose weights are files."""
 
 from __future__ import annotations
 

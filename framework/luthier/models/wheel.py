@@ -1,4 +1,4 @@
-"""A model that travels inside a Python package."""
+"""A model that is shipped inside a Python package."""
 
 from __future__ import annotations
 

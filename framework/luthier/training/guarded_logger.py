@@ -1,4 +1,4 @@
-"""A tracker must never stop a run."""
+"""A logger that cannot stop a run: errors and delays of trackers are contained."""
 
 from __future__ import annotations
 

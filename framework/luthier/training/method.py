@@ -1,4 +1,4 @@
-"""A method is two functions: what it needs from an example, and what it does with a batch. The rest is here."""
+"""The base of training methods: a method is how an example is encoded and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Method(pl.LightningModule, ABC):
     likelihood = True
     """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
     trains_likelihood = True
-    """Whether the loss of a training step is that, too; a method may train on another than it is measured by."""
+    """Whether the training loss is -log p of each token, too; it may differ from the loss that is measured."""
     is_generative = True
-    """Whether the network is a language model: it can be asked, and has a loss on general text."""
+    """Whether the network is a causal language model: it generates text and has a loss on general text."""
     measures: Mapping[str, Measure] = {}
     """What `measured` measures beside the loss, by name."""
     preparation: Preparation | None = None
-    """What is made of the batches of a step before it is trained on; None leaves them as they are."""
+    """Transforms the batches of a step before training on them, such as by rollouts; None leaves them as they are."""
 
     network: nn.Module
     """None before `load` and after `unload`."""
@@ -63,7 +63,7 @@ class Method(pl.LightningModule, ABC):
 
     @abstractmethod
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        """What the loss needs of an example: token ids, and the weight of predicting each."""
+        """Encode an example: token ids, and the loss weight of predicting each."""
 
     @abstractmethod
     def loss(self, batch: Batch) -> Loss:
@@ -96,12 +96,12 @@ class Method(pl.LightningModule, ABC):
         return self._modules["network"] is not None
 
     def unload(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         self.register_module("network", None)
         self.adapted = False
 
     def load(self) -> None:
-        """Load the network as it comes, nothing adapted yet."""
+        """Load the network of the model, not adapted yet."""
         self.network, self.adapted = self.model.network(), False
 
     def configure_model(self) -> None:
@@ -115,7 +115,7 @@ class Method(pl.LightningModule, ABC):
             self.network.train()
 
     def take(self, network: nn.Module) -> None:
-        """Go on with a network that was adapted and trained before."""
+        """Use a network that was adapted and trained before."""
         self.network, self.adapted = network, True
 
     def configure_optimizers(self) -> Any:

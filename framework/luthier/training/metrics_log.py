@@ -1,4 +1,4 @@
-"""metrics.jsonl: one line for each optimizer step, the truth about a run."""
+"""metrics.jsonl: one line for each optimizer step."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from luthier.config.instantiate import instantiate
 from luthier.config.stored import stored_recipe
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
@@ -30,6 +29,7 @@ from luthier.models.sequence_classification import SequenceClassification, is_re
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
 from luthier.training.checkpoint_files import sha256_of_file
+from luthier.workflows.parts import part
 
 if TYPE_CHECKING:
     from torch import nn
@@ -174,17 +174,17 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     refuse_code(folder, owner=str(folder))
     recipe = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
     trust = Trust(frozenset(vouched))
-    model: Model = instantiate(recipe.model, trust=trust)
+    model: Model = part(recipe, trust, "model")
     if isinstance(model, RestorableModel):
         model.restore(folder)
-    adaptation: Adaptation = instantiate(recipe.adaptation, trust=trust)
+    adaptation: Adaptation = part(recipe, trust, "adaptation")
     _refuse_another_base(model, manifest, folder)
     if outputs := manifest.get("outputs"):
         model = SequenceClassification(model, outputs)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
-    tokenizer, prompt = _tokenizer(folder), instantiate(recipe.prompt, trust=trust)
+    tokenizer, prompt = _tokenizer(folder), part(recipe, trust, "prompt")
     prompt.load(folder, tokenizer)
     return Artifact(
         network=network.eval(),

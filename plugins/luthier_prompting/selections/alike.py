@@ -24,5 +24,5 @@ class Alike(Selection):
         self.vectors = self.embedding([one.text for one in pool])
 
     def __call__(self, text: str) -> Iterable[int]:
-        products = self.vectors @ self.embedding([text], asked=True)[0]
+        products = self.vectors @ self.embedding([text], is_query=True)[0]
         yield from np.argsort(-products, kind="stable").tolist()

@@ -45,7 +45,7 @@ class Dense(Search):
             start += len(segment)
 
     def __call__(self, question: str, most: int) -> tuple[Numbers, Scores]:
-        vector = self.embedding([question], asked=True)[0]
+        vector = self.embedding([question], is_query=True)[0]
         if not vector.any() or not self.parts:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
         found = [(start + numbers, scores) for start, near in self.parts for numbers, scores in [near(vector, most)]]

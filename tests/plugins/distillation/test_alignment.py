@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_networks import SIZE
 
 from luthier.contracts.batch import Row
 from luthier.contracts.examples import Example
@@ -24,6 +23,7 @@ from luthier_distillation.sequences import FromData
 from luthier_distillation.student_teacher_inputs import SHOWN
 from luthier_distillation.token_bytes import ends, spelling
 from tests.command import luthier
+from tests.plugins.distillation.tiny_networks import SIZE
 
 
 def method(student: Random, teacher: Random, alignment: Alignment, signal: signals.Signal) -> Distillation:

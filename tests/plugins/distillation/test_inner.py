@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_networks import SIZE
 
 from luthier.contracts.examples import Example
 from luthier.data.collate import collate
@@ -16,6 +15,7 @@ from luthier_distillation.alignment import SameTokens
 from luthier_distillation.distill import Distillation
 from luthier_distillation.feature_distillation import AttentionMaps, HiddenStates, Inner
 from luthier_distillation.sequences import FromData
+from tests.plugins.distillation.tiny_networks import SIZE
 
 
 def method(student: Random, teacher: Random, signal: signals.Signal, **more: object) -> Distillation:

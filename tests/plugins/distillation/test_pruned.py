@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_networks import SIZE
 
 from luthier.data.sources.shipped import Shipped
 from luthier.errors import RecipeError
@@ -16,6 +15,7 @@ from luthier.models.random import Random
 from luthier_distillation.layers import ByInfluence, Evenly
 from luthier_distillation.pruned import Pruned, Stays
 from luthier_distillation.width import ByActivation, contributions, narrow
+from tests.plugins.distillation.tiny_networks import SIZE
 
 UNASKED = ByActivation(corpus=None)
 IDS = torch.tensor([[5, 9, 30, 7]])

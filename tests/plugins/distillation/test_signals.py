@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_logits import LABELS, logits
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
@@ -16,6 +15,7 @@ from luthier.models.chunked_losses import chunked_loss
 from luthier.models.lm_head import LMHead
 from luthier_distillation import signals
 from luthier_distillation.signals import Seen, Signal
+from tests.plugins.distillation.tiny_logits import LABELS, logits
 
 REFERENCE = json.loads((Path(__file__).parent / "trl_reference.json").read_text())
 P, Q = np.array([0.7, 0.2, 0.1]), np.array([0.3, 0.3, 0.4])

@@ -49,7 +49,7 @@ def test_an_earlier_reward_model_orders_what_was_found(tmp_path: Path) -> None:
     assert len(set(said)) == len(said) > 2
     assert said == sorted(said, reverse=True)
     words = Reward(path=str(tmp_path / "run"))
-    with pytest.raises(RecipeError, match="answers and does not judge"):
+    with pytest.raises(RecipeError, match="is no reward model"):
         words("Which wood?", [Passage("d", "", "Spruce.")])
 
 

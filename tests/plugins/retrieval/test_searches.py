@@ -158,7 +158,7 @@ def test_an_encoder_pools_without_padding(bert):
             mean = network(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0).numpy()
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
     first = Encoder(model=Folder(bert), pooling="first", before_question="the ")
-    assert not np.allclose(first(TEXTS[:1], asked=True), first(TEXTS[:1]))
+    assert not np.allclose(first(TEXTS[:1], is_query=True), first(TEXTS[:1]))
 
 
 def test_a_cross_encoder_orders_by_what_it_says_of_each_pair(bert):

@@ -48,9 +48,9 @@ class Counting(Hashed):
         super().__init__(width=32)
         self.texts = 0
 
-    def __call__(self, texts, *, asked=False):
-        self.texts += 0 if asked else len(texts)
-        return super().__call__(texts, asked=asked)
+    def __call__(self, texts, *, is_query=False):
+        self.texts += 0 if is_query else len(texts)
+        return super().__call__(texts, is_query=is_query)
 
 
 def search(embedding=None) -> Hybrid:

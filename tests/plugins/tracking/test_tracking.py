@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
-from luthier.build import build
 from pytorch_lightning.demos.boring_classes import BoringModel
 from pytorch_lightning.loggers import Logger
 
+from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.records.folder import RunFolder
 from luthier.training.guarded_logger import GuardedLogger
@@ -80,13 +80,13 @@ def test_tensorboard_holds_every_step(folder):
 def test_tensorboard_says_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(RecipeError, match=r"pip install 'luthier\[tensorboard\]'"):
-        build({"_target_": "luthier_tracking.tensorboard.TensorBoard"})
+        instantiate({"_target_": "luthier_tracking.tensorboard.TensorBoard"})
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """What W&B was told by a run, read back from its file, and the files beside it."""
-    from wandb_file import read
+    from tests.plugins.tracking.wandb_file import read
 
     place = RunFolder(tmp_path_factory.mktemp("wandb") / "tone-1")
     place.create()
@@ -131,7 +131,7 @@ def test_wandb_keeps_the_model_when_asked(told):
 
 
 def test_wandb_keeps_no_model_unless_asked_and_writes_nothing_outside_the_folder(folder, monkeypatch, tmp_path):
-    from wandb_file import read
+    from tests.plugins.tracking.wandb_file import read
 
     for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
@@ -254,8 +254,8 @@ def test_each_answer_is_an_option_file_of_this_plugin():
 
 
 def test_a_run_tells_its_trackers_steps_scores_samples_and_model(tmp_path):
-    from command import luthier
-    from wandb_file import read
+    from tests.command import luthier
+    from tests.plugins.tracking.wandb_file import read
 
     done = luthier(
         "debug=tiny", "name=run", "stages=[fit,evaluate]", "tracking=several", "tracking.csv.flush_every=1",

@@ -1,4 +1,4 @@
-"""Vectors of a network that reads the whole text."""
+"""Embeddings by a transformer encoder."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Encoder(Embedding):
         self.before_question, self.before_text = before_question, before_text
         self._one_at_a_time = Lock()
 
-    def __call__(self, texts: Sequence[str], *, asked: bool = False) -> Vectors:
-        before = self.before_question if asked else self.before_text
+    def __call__(self, texts: Sequence[str], *, is_query: bool = False) -> Vectors:
+        before = self.before_question if is_query else self.before_text
         network, tokenizer = self._loaded
         found = np.zeros((len(texts), network.config.hidden_size), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))  # little to pad

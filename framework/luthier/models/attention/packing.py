@@ -1,4 +1,4 @@
-"""Where the sequences of a packed batch end, and what stands before them."""
+"""The boundaries of the sequences of a packed batch, their shared prefixes and virtual tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from luthier.models.attention.blocks import Block, plan
 
 @dataclass(frozen=True, slots=True)
 class AttentionLayer:
-    """What one attention layer asks for, beside its queries, keys and values."""
+    """The parameters of one attention layer, beside its queries, keys and values."""
 
     scaling: float | None
     """The factor of the products of queries and keys; None is 1 / √D."""
@@ -30,10 +30,10 @@ class AttentionLayer:
 
 
 Shared = tuple[Tensor, Tensor]
-"""Keys and values [B, Hkv, n, D] that each sequence of a row sees before its own."""
+"""Keys and values [B, Hkv, n, D] that every sequence of a row attends to before its own."""
 
-Heard = Callable[[nn.Module, Tensor, Tensor, AttentionLayer], None]
-"""`heard(module, query [B, Hq, T, D], key [B, Hkv, T, D], layer)`; what it sees may be differentiated."""
+AttentionHook = Callable[[nn.Module, Tensor, Tensor, AttentionLayer], None]
+"""`hook(module, query [B, Hq, T, D], key [B, Hkv, T, D], layer)`; its arguments carry gradients."""
 
 
 class Packing:
@@ -45,7 +45,7 @@ class Packing:
 
     Something may stand before every sequence at once (`behind`): the first `lead` tokens of each row, which
     `boundaries` do not count, or the keys and values that `before` holds for each layer, [layers, 2, Hkv, n, D].
-    `heard` is called in every attention layer, with what it is about to attend with.
+    `on_attention` is called in every attention layer, with what it is about to attend with.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Packing:
     ) -> None:
         self.boundaries, self.padding, self.prefix_of = boundaries, padding, prefix_of or {}
         self.lead, self.before = 0, cast("Tensor | None", None)
-        self.heard: Heard | None = None
+        self.on_attention: AttentionHook | None = None
         self._tensors: dict[tuple[str, int, torch.device], Tensor] = {}
         self._repeated: dict[torch.device, Tensor] = {}
         self._blocks: dict[tuple[int, int | None], list[Block]] = {}
@@ -64,7 +64,7 @@ class Packing:
     def behind(self, *, lead: int = 0, before: Tensor | None = None) -> Packing:
         """The same packing behind something that every sequence of a row sees."""
         packing = Packing(self.boundaries, self.padding, self.prefix_of)
-        packing.lead, packing.before, packing.heard = lead, before, self.heard
+        packing.lead, packing.before, packing.on_attention = lead, before, self.on_attention
         return packing
 
     @property
