@@ -11,7 +11,7 @@ from tests.docs.doc_pages import DOCS, ROOT, fences, pages
 from tests.docs.doc_session import Session
 
 WITH_CODE = [page for page in pages() if fences(page)]
-LANGUAGES = {"bash", "console", "python", "yaml", "json", "jsonl", "csv", "toml", "text", "jinja", "html"}
+LANGUAGES = {"bash", "console", "python", "py", "yaml", "json", "jsonl", "csv", "toml", "text", "jinja", "html"}
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))

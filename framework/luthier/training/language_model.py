@@ -22,6 +22,7 @@ class LanguageModelMethod(Method):
     """A method on a causal language model, which never holds the logits of a whole batch."""
 
     head: LMHead
+    """The LM head of `network`, through which logits are computed chunk by chunk."""
 
     def load(self) -> None:
         """Load the network as it comes, and find where its head begins."""
