@@ -109,7 +109,8 @@ def _kept(target: str, setting: str) -> set[str]:
     module, _, name = target.rpartition(".")
     node = next(one for one in modules()[module].tree.body if getattr(one, "name", None) == name)
     function = _function(node)
-    if function is None:  # a dataclass, or inherited: the attribute has the parameter's name
+    if function is None or setting not in {one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)}:
+        # a dataclass, inherited, or handed to a base class: the attribute has the parameter's name
         return {setting}
     kept = set()
     for statement in ast.walk(function):
