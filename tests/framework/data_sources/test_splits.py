@@ -39,9 +39,9 @@ def test_an_examples_split_depends_on_nothing_but_its_text(write, pairs):
 def test_a_split_is_the_same_in_another_process():
     mine = "".join(HashSplits(test=0.5).split(talk(f"q{i}", "a"))[:2] for i in range(64))
     code = (
-        "from luthier.data.splits import ByHash\n"
+        "from luthier.data.splits import HashSplits\n"
         "row = lambda i: {'messages': [{'role': 'user', 'content': f'q{i}'}, {'role': 'assistant', 'content': 'a'}]}\n"
-        "print(''.join(ByHash(test=0.5).split(row(i))[:2] for i in range(64)))"
+        "print(''.join(HashSplits(test=0.5).split(row(i))[:2] for i in range(64)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == mine

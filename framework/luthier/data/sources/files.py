@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers import Reader
 from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HELD_OUT_FIRST, NAMES, HashSplits, Splits
+from luthier.data.splits import HELD_OUT_FIRST, NAMES
 from luthier.fetch.packages import sha256_of_file
 
 
@@ -29,14 +27,6 @@ class Files(RecordsSource):
 
     file: str
     reader: Reader = field(default_factory=ByEnding)
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def files(self) -> list[tuple[Path, str | None]]:
         """The files in the order of reading, each with the split that its name says."""

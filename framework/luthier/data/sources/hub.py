@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers.characters import bad_character
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HELD_OUT_FIRST, NAMES, HashSplits, Splits
+from luthier.data.splits import HELD_OUT_FIRST, NAMES
 from luthier.errors import DataError, ResourceError
 from luthier.fetch import cache
 
@@ -30,14 +28,6 @@ class Hub(RecordsSource):
     revision: str | None = None
     subset: str | None = None
     split: str | None = None
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         import datasets

@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers import Reader
 from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
 from luthier.data.sources.files import file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HashSplits, Splits
 from luthier.fetch import packages
 
 
@@ -30,14 +27,6 @@ class Package(RecordsSource):
     sha256: str | None = None
     kind: Literal["wheel", "sdist"] = "wheel"
     reader: Reader = field(default_factory=ByEnding)
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
     licence: str | None = None
 
     def records(self) -> Iterator[Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from luthier.data.columns import Columns
 from luthier.data.dedup import unique
 from luthier.data.formats import reserved
+from luthier.data.formats.auto import Auto
 from luthier.data.formats.detect import LOOK_AT, Detected, detect, unfit
 from luthier.data.formats.naming import named
 from luthier.data.quarantine import Quarantine
 from luthier.data.records import Record, Tally
 from luthier.data.renaming import check_renaming, renamed
 from luthier.data.sampling import sampled
-from luthier.data.splits import Splits, split_named
+from luthier.data.splits import HashSplits, Splits, split_named
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,22 +28,27 @@ if TYPE_CHECKING:
     from luthier.data.formats.format import Format
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class RecordsSource(ABC):
     """Read rows one at a time: rename, bring into form, drop duplicates, split, shuffle, limit.
+
+    The settings of all sources are the fields of this class; a source is a keyword-only dataclass with its own fields
+    beside them, and may give `format` another default. `rename` maps the columns of the data to the expected ones.
+    `shuffle` is a seed: `limit` then takes random examples instead of the first.
 
     Only what duplicates and shuffling need is held in memory. `counts`, `warnings` and `detected` speak of the latest
     reading. A row that cannot be used ends the reading (`on_bad_row` error), or is passed over (skip), or is kept in
     `quarantine.jsonl` in the folder `quarantine`; more than `bad_budget` of them end it in any case.
     """
 
-    format: Format | str
-    splits: Splits
-    rename: dict[str, str] | None
-    on_bad_row: Literal["error", "skip", "quarantine"]
-    bad_budget: int
-    quarantine: str | None
-    shuffle: int | None
-    limit: int | None
+    format: Format | str = field(default_factory=Auto)
+    splits: Splits = field(default_factory=HashSplits)
+    rename: dict[str, str] | None = None
+    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
+    bad_budget: int = 100
+    quarantine: str | None = None
+    shuffle: int | None = None
+    limit: int | None = None
 
     tally = Tally()
     detected = Detected("", "Nothing has been read yet.", 0.0)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Record
 from luthier.data.sources.files import file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HashSplits, Splits
 from luthier.fetch.packages import sha256_of_file
 
 FILES = {"tiny": "tiny.jsonl", "demo": "demo.jsonl", "general": "general/passages.jsonl"}
@@ -29,14 +26,6 @@ class Shipped(RecordsSource):
     """
 
     name: Literal["tiny", "demo", "general"]
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         return JsonLines().records(HERE / FILES[self.name], self._name())
