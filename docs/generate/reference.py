@@ -206,8 +206,8 @@ def _hooks() -> str:
         "# Hooks",
         "",
         "What a [plugin](../how-to/write-a-plugin.md) may tell luthier. A plugin is a module named by an entry point "
-        "of the group `luthier`; it implements any of these functions under `@luthier.hookimpl`, with these argument "
-        "names or fewer of them.",
+        "of the group `luthier`; it implements any of these functions under `@luthier.api.hookimpl`, with these "
+        "argument names or fewer of them.",
         "",
     ]
     for name, function in hooks().items():

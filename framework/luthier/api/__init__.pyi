@@ -252,6 +252,7 @@ from luthier.fetch.cache import cache_folder as cache_folder
 from luthier.fetch.cache import cache_is_read_only as cache_is_read_only
 from luthier.fetch.chat_completion import ChatCompletion as ChatCompletion
 from luthier.fetch.chat_completion import chat_completions as chat_completions
+from luthier.fetch.digests import sha256_of_file as sha256_of_file
 from luthier.fetch.endpoint import api_key as api_key
 from luthier.fetch.endpoint import post_json as post_json
 
@@ -266,9 +267,6 @@ from luthier.fetch.packages import (
 )
 from luthier.fetch.packages import (
     package_member as package_member,
-)
-from luthier.fetch.packages import (
-    sha256_of_file as sha256_of_file,
 )
 from luthier.inference.bm25 import Bm25 as Bm25
 from luthier.inference.bm25 import TfIdf as TfIdf
@@ -428,6 +426,12 @@ from luthier.reporting.record import RunRecord as RunRecord
 from luthier.training.guarded_logger import GuardedLogger as GuardedLogger
 from luthier.training.language_model import (
     LanguageModelMethod as LanguageModelMethod,
+)
+from luthier.training.language_model import (
+    next_token_log_probs as next_token_log_probs,
+)
+from luthier.training.language_model import (
+    sequence_log_probs as sequence_log_probs,
 )
 from luthier.training.language_model import (
     shifted_targets as shifted_targets,

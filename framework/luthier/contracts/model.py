@@ -16,7 +16,8 @@ class Model(Protocol):
     """Where a network comes from. Nothing is loaded before it is asked for."""
 
     @property
-    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer, with its chat template and special tokens configured."""
 
     @property
     def config(self) -> PretrainedConfig:
@@ -41,7 +42,7 @@ class RestorableModel(Protocol):
 class SelectsItself(Protocol):
     """A model that chooses what it is made of by how well that does. What it chose belongs into its lineage.
 
-    An artifact of it is `Restored`: nothing is chosen there again.
+    An artifact of it is a `RestorableModel`: nothing is chosen there again.
     """
 
     def choose(self, judge: Callable[[nn.Module], float]) -> None:

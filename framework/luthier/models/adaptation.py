@@ -55,6 +55,7 @@ class NamedWeightsAdaptation(Adaptation):
 
     needs_base = True
     file = "moved.safetensors"
+    """The file of the artifact that holds the weights."""
 
     def save(self, network: nn.Module, folder: Path) -> None:
         moved = {name: weight.detach().contiguous() for name, weight in _trainable(network).items()}
@@ -98,6 +99,7 @@ class PeftAdaptation(Adaptation):
     needs_base = True
 
     def peft_config(self, network: nn.Module) -> PeftConfig:
+        """The configuration with which PEFT adapts this network; each subclass defines it."""
         raise TypeError(f"{type(self).__name__} does not say its peft_config")
 
     def __call__(self, network: nn.Module) -> nn.Module:

@@ -25,7 +25,8 @@ class EarlierRun:
 
     With `merge` the adapter is folded into the weights and the network is a plain one, which any adaptation can
     take up. Where mathematics does not allow that, `merge: false` gives the adapted network as it is, to be measured
-    or asked. `dtype` is that of the result.
+    or asked. `dtype` is that of the result; `loading` holds it with the other settings of `LoadSettings`, `path` is
+    the folder of the run or of its artifact, `trust` what the user vouched for.
     """
 
     def __init__(
@@ -45,21 +46,25 @@ class EarlierRun:
 
     @cached_property
     def folder(self) -> Path:
+        """The folder of the artifact; RecipeError where the run left none."""
         return artifact.find_artifact(self.path)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the artifact, configured."""
         tokenizer = load_tokenizer(self.folder, owner=self.path)
         configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
         return tokenizer
 
     @cached_property
     def config(self) -> PretrainedConfig:
+        """The configuration of the network."""
         if (self.folder / "config.json").is_file():
             return load_config(self.folder, owner=self.path)
         return cast("PretrainedConfig", artifact.load(self.path, vouched=self.trust.names).network.config)
 
     def network(self) -> nn.Module:
+        """The network with what the run learned, merged unless `merge` is false."""
         loaded = artifact.load(self.path, vouched=self.trust.names)
         network = loaded.merged() if self.merge else loaded.network
         if self.loading.dtype != "auto":

@@ -1,4 +1,4 @@
-"""Keep what reads like prose."""
+"""Quality rules of Gopher: text that does not look like prose is dropped."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ELLIPSES = ("…", "...")
 
 
 class Quality:
-    """Leave out texts by the rules of Gopher (Rae et al., 2021, appendix A.1.1), each of which is a setting.
+    """Drop texts by the rules of Gopher (Rae et al., 2021, appendix A.1.1), each of which is a setting.
 
-    A text stays that has `fewest_words` to `most_words` words, of `shortest_mean` to `longest_mean` letters on
+    A text is kept that has `fewest_words` to `most_words` words, of `shortest_mean` to `longest_mean` letters on
     average, at least `alphabetic` of them with a letter; at most `symbols` hashes or ellipses a word; at most
     `bullets` of its lines begin with a bullet, `ellipses` end with an ellipsis and `repeated` are repetitions of
     others; and it has `stop_words` of eight English ones (0 for text of another language).
@@ -70,8 +70,8 @@ class Quality:
 
 
 def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found) if found else 0.0
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def _has_letter(word: str) -> bool:

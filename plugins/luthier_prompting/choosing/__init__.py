@@ -74,7 +74,7 @@ class CandidateSpace:
     def scores(self, instruction: int, examples: int, questions: Sequence[Example]) -> PromptScores:
         """Score a candidate on any questions, with the answer to each and its own score."""
         self.questions_used += len(questions)
-        return self.scorer.judged(self.prompt(instruction, examples), questions)
+        return self.scorer.score(self.prompt(instruction, examples), questions)
 
 
 class PromptOptimizer(Protocol):

@@ -37,7 +37,7 @@ class Gepa(PromptOptimizer):
         self.temperature, self.seed = temperature, seed
 
     def __call__(self, space: CandidateSpace) -> list[Trial]:
-        count = min(space.scorer.most, self.questions)
+        count = min(space.scorer.size, self.questions)
         step = count + 2 * self.reflected
         given = max(1, min(space.budget // 3, space.budget - step) // count)
         evaluator = PromptEvaluator(space, count, self.writer, self.seed)

@@ -20,7 +20,7 @@ class SuccessiveHalving(PromptOptimizer):
 
     def __call__(self, space: CandidateSpace) -> list[Trial]:
         candidates = space.combinations
-        most, budget = space.scorer.most, space.budget
+        most, budget = space.scorer.size, space.budget
         least = min(self.least, most)
         while len(candidates) > 1 and budget // _rounds(len(candidates)) < least * len(candidates):
             shuffled = random.Random(self.seed).sample(candidates[1:], len(candidates) - 1)

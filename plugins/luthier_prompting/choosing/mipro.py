@@ -43,7 +43,7 @@ class MiproV2(PromptOptimizer):
     def __call__(self, space: CandidateSpace) -> list[Trial]:
         given = min(self.trials // 3, space.shape[0] * space.shape[1])
         bootstrapped = space.budget // 4 // (self.candidates - 2)
-        count = min(space.scorer.most, (space.budget - bootstrapped * (self.candidates - 2)) // self.trials)
+        count = min(space.scorer.size, (space.budget - bootstrapped * (self.candidates - 2)) // self.trials)
         if min(count, bootstrapped) < 1:
             raise RecipeError(
                 f"A budget of {space.budget} questions is too little for {self.trials} trials and {self.candidates} "

@@ -27,7 +27,7 @@ class Tpe(PromptOptimizer):
         shape, budget = space.shape, space.budget
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         trials = min(self.trials, shape[0] * shape[1], budget)
-        count = max(1, min(space.scorer.most, budget // trials))
+        count = max(1, min(space.scorer.size, budget // trials))
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=self.seed))
         study.enqueue_trial({"instruction": 0, "examples": 0})
         scored: dict[tuple[int, int], Trial] = {}

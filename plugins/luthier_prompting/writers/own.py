@@ -18,4 +18,4 @@ class OwnModelWriter(InstructionWriter):
     def __call__(
         self, conversation: Sequence[dict[str, Any]], scorer: PromptScorer, *, temperature: float, seed: int
     ) -> str:
-        return scorer.write([conversation], Sampling(self.tokens, temperature=temperature, seed=seed))[0]
+        return scorer.generate([conversation], Sampling(self.tokens, temperature=temperature, seed=seed))[0]

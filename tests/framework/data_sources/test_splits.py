@@ -113,8 +113,8 @@ def test_names_of_files_give_their_split_and_held_out_copies_stay(write, pairs):
     assert split["Question 18?"] == split["Question 19?"] == "test"
     assert source.counts["overlap"] == 2
     assert (source.counts["train"], source.counts["test"], source.counts["validation"]) == (18, 7, 5)
-    (warning,) = [warning for warning in source.warnings if "again" in warning]
-    assert "split test stand in train" in warning
+    (warning,) = [warning for warning in source.warnings if "only the first is kept" in warning]
+    assert "split test are in train too" in warning
     assert "train-00000-of-00001.jsonl:19" in warning
 
 

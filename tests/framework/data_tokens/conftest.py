@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_tokens import byte_level
 from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
 
 from luthier.models.templates import template
+from tests.framework.data_tokens.tiny_tokens import byte_level
 
 
 @pytest.fixture(scope="session")

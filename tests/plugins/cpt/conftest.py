@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_corpus import documents, tiny
+
+from tests.plugins.cpt.tiny_corpus import documents, tiny
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Tiny networks of several architectures, with weights large enough to tell what they see, and answers for them."""
+"""Tiny networks of several architectures, with weights large enough to show what they attend to, and adaptations."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def build(name: str, implementation: str = "luthier_packed") -> Any:
 
 
 def adapted(answer: str, name: str = "llama", network: nn.Module | None = None) -> Any:
-    """A network behind virtual tokens that it listens to."""
+    """A network with random virtual tokens, large enough to change its logits."""
     network = build(name) if network is None else network
     torch.manual_seed(1)
     prefixed: Any = ANSWERS[answer](network)
@@ -61,7 +61,7 @@ def adapted(answer: str, name: str = "llama", network: nn.Module | None = None) 
 
 
 def blocks(*lengths: tuple[int, ...]) -> list[list[Row]]:
-    """Rows of random tokens, every one of which is to be predicted."""
+    """Rows of random tokens, all of which are predicted."""
     random = np.random.default_rng(1)
 
     def row(length: int) -> Row:

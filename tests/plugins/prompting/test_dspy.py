@@ -89,9 +89,9 @@ class PreferringScorer:
     def __init__(self, words: str) -> None:
         self.words, self.questions = words, 0
         self.examples = [_example(f"Held out {number}", "held-out answer") for number in range(12)]
-        self.most = len(self.examples)
+        self.size = len(self.examples)
 
-    def judged(self, prompt, examples):
+    def score(self, prompt, examples):
         self.questions += len(examples)
         score = 0.6 * (prompt.system == self.words) + 0.1 * len(prompt.shown) + 0.05 * (prompt.system != "")
         return PromptScores(score, [("answer", score) for _ in examples])

@@ -24,7 +24,7 @@ from tests.command import luthier
 class PreferringScorer:
     """A scorer that prefers one instruction, and more examples; it counts the questions."""
 
-    most = 32
+    size = 32
 
     def __init__(self, words: str = "Be brief.") -> None:
         self.words, self.questions = words, 0
@@ -55,7 +55,7 @@ def test_the_prompt_that_the_model_answers_best_with_is_chosen_within_the_budget
 class CountingScorer:
     """A scorer whose score is the instruction, a number; it records (number, count)."""
 
-    most = 100
+    size = 100
 
     def __init__(self):
         self.questions: list[tuple[int, int]] = []

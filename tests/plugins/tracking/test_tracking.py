@@ -86,7 +86,7 @@ def test_tensorboard_without_its_package_is_refused(monkeypatch):
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory):
     """The folder of a run, and what it logged to W&B, read back from W&B's file."""
-    from wandb_file import read
+    from tests.plugins.tracking.wandb_file import read
 
     place = RunFolder(tmp_path_factory.mktemp("wandb") / "tone-1")
     place.create()
@@ -131,7 +131,7 @@ def test_wandb_uploads_the_model_when_asked(logged):
 
 
 def test_wandb_keeps_no_model_unless_asked_and_writes_nothing_outside_the_folder(folder, monkeypatch, tmp_path):
-    from wandb_file import read
+    from tests.plugins.tracking.wandb_file import read
 
     for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
@@ -255,8 +255,8 @@ def test_each_answer_is_an_option_file_of_this_plugin():
 
 
 def test_a_run_logs_steps_scores_samples_and_model_to_its_trackers(tmp_path):
-    from command import luthier
-    from wandb_file import read
+    from tests.command import luthier
+    from tests.plugins.tracking.wandb_file import read
 
     done = luthier(
         "debug=tiny", "name=run", "stages=[fit,evaluate]", "tracking=several", "tracking.csv.flush_every=1",

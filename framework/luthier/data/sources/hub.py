@@ -17,11 +17,11 @@ from luthier.fetch import cache
 
 @dataclass(kw_only=True)
 class Hub(RecordsSource):
-    """A data set of the hub, or a local folder in the hub's layout, downloaded whole into luthier's cache.
+    """A data set of the hub, or a local folder in the hub's layout, downloaded as a whole into luthier's cache.
 
-    Name a `revision` (a commit): without one the set may change under a recipe, which is warned about. `subset` is
-    its configuration. `split` chooses one of its splits (all of that one is then split anew); null takes all, with the
-    splits that they are. Class labels become their names. The code that a set may carry is never run.
+    Set `revision` to a commit: without one the data set may change between runs, which causes a warning. `subset` is
+    its configuration. `split` selects one of its splits, whose examples `splits` then assigns; null takes all, with the
+    splits that they have. Class labels become their names. Code in a data set is never run.
     """
 
     name: str
