@@ -41,7 +41,7 @@ SECTIONS = [
         "models.md",
         "Models",
         "Where networks come from, how they are loaded safely, and what can be read off a network.",
-        ("contracts.model", "models.added_tokens", "models.digests", "models.lm_head", "models.loading",
+        ("contracts.model", "models.digests", "models.encoders", "models.loadable", "models.lm_head", "models.loading",
          "models.reference_policy", "models.safety", "models.sequence_classification", "models.stored",
          "models.tokenizers", "models.trainable_parameters"),
     ),

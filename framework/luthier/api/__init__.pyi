@@ -17,10 +17,13 @@ from luthier.contracts.batch import TokenSequence as TokenSequence
 # Examples and their sources
 from luthier.contracts.examples import Example as Example
 from luthier.contracts.examples import Source as Source
+from luthier.contracts.model import (
+    HasMetaNetwork as HasMetaNetwork,
+)
 
 # Models
 from luthier.contracts.model import (
-    HasMetaNetwork as HasMetaNetwork,
+    LoadedModel as LoadedModel,
 )
 from luthier.contracts.model import (
     Model as Model,
@@ -314,8 +317,6 @@ from luthier.models.adaptation import (
 from luthier.models.adaptation import (
     PeftAdaptation as PeftAdaptation,
 )
-from luthier.models.added_tokens import added_token_ids as added_token_ids
-from luthier.models.added_tokens import mark_added_tokens as mark_added_tokens
 from luthier.models.attention import (
     KNOWN_LAYERS as KNOWN_LAYERS,
 )
