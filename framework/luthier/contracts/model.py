@@ -22,8 +22,11 @@ class LoadedModel:
     """
 
     network: nn.Module
+    """The network, on the CPU or on meta."""
     added_tokens: tuple[int, ...] = ()
+    """Ids of tokens whose embeddings are new."""
     stacked_adapter: bool = False
+    """Whether an adapter of an earlier run stands beside the weights."""
 
     @classmethod
     def of(cls, model: Model, network: nn.Module) -> LoadedModel:
