@@ -54,8 +54,8 @@ class Data(pl.LightningDataModule):
     `source` gives the examples and `prompt` changes them. `seed` is that of the order of blocks; `preparation` changes
     the batches of a step before they are trained on, None leaves them as they are.
 
-    `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less
-    than 2 or more than the model's number of positions.
+    `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which
+    they are made. RecipeError where `length` is less than 2 or more than the model's number of positions.
     """
 
     def __init__(
