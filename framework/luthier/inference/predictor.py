@@ -39,9 +39,13 @@ class NetworkPredictor:
     """
 
     network: nn.Module
+    """The network."""
     tokenizer: PreTrainedTokenizerBase
+    """Its tokenizer."""
     prompt: Prompt
+    """How an example becomes text."""
     method: Criterion | None = None
+    """The method whose loss it is measured by; None where there is none."""
     autocast: torch.dtype | None = None
 
     def generate(self, conversations: Sequence[Conversation], sampling: Sampling | None = None) -> list[str]:

@@ -73,7 +73,10 @@ def hidden_states_and_logits(network: nn.Module, inputs: Mapping[str, Any]) -> t
 
 @dataclass(frozen=True, slots=True)
 class LMHead:
-    """The last linear map of a network and what follows it: `softcap · tanh(scale · (W h + b) / softcap)`."""
+    """The last linear map of a network and what follows it: `softcap · tanh(scale · (W h + b) / softcap)`.
+
+    `module` is the linear map, adapted or not; `scale` and `softcap` are None where the architecture has none.
+    """
 
     module: nn.Module
     scale: float | None = None
@@ -89,7 +92,7 @@ class LMHead:
     def cross_entropy(
         self, hidden: Tensor, targets: Tensor, weights: Tensor, *, chunk: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """`luthier.models.losses.chunked_cross_entropy` through this head; hidden [N, H], targets and weights [N]."""
+        """The weighted sum of cross-entropies and the sum of weights, chunk by chunk; hidden [N, H], the others [N]."""
         if not self.is_plain:
             keep = weights.nonzero().flatten()
             log_probs = self._log_probs_by_module(hidden[keep], targets[keep], chunk)
@@ -101,7 +104,7 @@ class LMHead:
         )  # fmt: skip
 
     def log_probs(self, hidden: Tensor, targets: Tensor, *, chunk: int | None = None) -> Tensor:
-        """`luthier.models.losses.token_log_probs` through this head: float32 [N], differentiable."""
+        """log p(target) of each row, chunk by chunk: float32 [N], differentiable; hidden [N, H], targets int64 [N]."""
         if not self.is_plain:
             return self._log_probs_by_module(hidden, targets, chunk)
         linear = cast(nn.Linear, self.module)
@@ -111,7 +114,7 @@ class LMHead:
         )  # fmt: skip
 
     def entropies(self, hidden: Tensor, *, chunk: int | None = None) -> Tensor:
-        """`luthier.models.losses.token_entropies` through this head: float32 [N], differentiable."""
+        """The entropy of the softmax of each row, chunk by chunk, in nats: float32 [N], differentiable."""
         if not self.is_plain:
             parts = torch.split(hidden, chunk or 256)
             return torch.cat([checkpoint(self._entropies_by_module, rows, use_reentrant=False) for rows in parts])

@@ -64,21 +64,25 @@ def with_classification_head(network: nn.Module, outputs: int, pad: int | None) 
 
 
 class SequenceClassification:
-    """A model with a sequence-classification head of `outputs` outputs in place of its LM head."""
+    """`model` with a sequence-classification head of `outputs` outputs in place of its LM head."""
 
     def __init__(self, model: Model, outputs: int) -> None:
         self.model, self.outputs = model, outputs
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the language model."""
         return self.model.tokenizer
 
     @property
     def config(self) -> PretrainedConfig:
+        """The configuration of the language model."""
         return self.model.config
 
     def network(self) -> nn.Module:
+        """The network of the language model under a classification head of `outputs` numbers."""
         return with_classification_head(self.model.network(), self.outputs, self.tokenizer.pad_token_id)
 
     def lineage(self) -> dict[str, Any]:
+        """The lineage of the language model."""
         return self.model.lineage()

@@ -8,6 +8,7 @@ from typing import Any
 
 from luthier.contracts.trust import Trust
 from luthier.fetch import packages
+from luthier.fetch.digests import sha256_of_file
 from luthier.models.gguf import converted
 from luthier.models.stored import StoredModel
 
@@ -56,7 +57,7 @@ class Wheel(StoredModel):
         return packages.package_tree(self._wheel, self.file)
 
     def lineage(self) -> dict[str, Any]:
-        found = super().lineage() | {"package_sha256": packages.sha256_of_file(self._wheel)}
+        found = super().lineage() | {"package_sha256": sha256_of_file(self._wheel)}
         if self.licence:
             found["licence"] = self.licence
         if self.file.endswith(".gguf"):

@@ -36,16 +36,26 @@ class Parts:
     """
 
     config: DictConfig
+    """The checked and resolved recipe."""
     source: Source
+    """Where examples come from."""
     model: Model
+    """Where the network comes from."""
     adaptation: Adaptation
+    """Which weights may move."""
     prompt: Prompt
+    """How an example becomes text."""
     method: Method
+    """The loss."""
     trainer: Trainer
+    """Devices, precision and steps."""
     tracking: Callable[[RunFolder], list[Any]]
+    """Gives the loggers of a run in this folder."""
     evaluation: Evaluation
+    """What is measured before and after."""
     folder: RunFolder | None = None
     trust: Trust = field(default_factory=Trust)
+    """What the user vouched for."""
 
     @cached_property
     def data(self) -> Data:

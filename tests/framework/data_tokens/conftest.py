@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tiny_tokens import byte_level
 from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
 
 from luthier.models.templates import template
+from tests.framework.data_tokens.tiny_tokens import byte_level
 from tests.session_cache import cache, session_cache  # noqa: F401 - fixtures
 
 

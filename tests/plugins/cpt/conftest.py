@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_corpus import documents, tiny
 
+from tests.plugins.cpt.tiny_corpus import documents, tiny
 from tests.session_cache import cache, session_cache  # noqa: F401 - fixtures
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_corpus import Texts, documents, tiny
 
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.collate import collate
@@ -21,6 +20,7 @@ from luthier.models.adaptation import FullFineTuning
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
+from tests.plugins.cpt.tiny_corpus import Texts, documents, tiny
 
 
 def method(model, **settings):

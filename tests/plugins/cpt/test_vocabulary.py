@@ -8,20 +8,19 @@ from itertools import pairwise
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_corpus import COMMON, WORDS, Texts, documents, tiny
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.models.adaptation import FullFineTuning
-from luthier.models.added_tokens import added_token_ids
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.extended import Extended
 from luthier_cpt.vocabulary.merges import further_merges
+from tests.plugins.cpt.tiny_corpus import COMMON, WORDS, Texts, documents, tiny
 
 TEXT = "The purfling of the tailpiece is under the soundpost."
 
@@ -158,7 +157,7 @@ def test_an_adapter_trains_and_saves_the_new_rows_alone_and_loads_exactly(tmp_pa
     model = extended(tiny(tie=tie))
     network, ids = trained(model, lora())
     table = network.get_input_embeddings()
-    start, new = model.network(), added_token_ids(network)
+    start, new = model.network(), model.added_tokens
     used = sorted(set(ids.flatten().tolist()) & set(new))
     assert used
     embedded = table(torch.arange(model.config.vocab_size))

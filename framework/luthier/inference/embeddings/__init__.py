@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+"""float32 [texts, width]."""
 
 
 class Embedding(Protocol):

@@ -12,6 +12,7 @@ from luthier.errors import RecipeError
 from luthier.models.attention.packing import Packing
 
 PACKED_ATTENTION = "luthier_packed"
+"""The name of packed attention among transformers' attention implementations."""
 
 KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 """Kinds of layers whose tokens meet only in attention, over all of the past or over a window of it."""

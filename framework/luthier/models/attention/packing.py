@@ -18,10 +18,15 @@ class AttentionLayer:
     """The parameters of one attention layer, beside its queries, keys and values."""
 
     scaling: float | None
+    """The factor of the products of queries and keys; None is 1 / √D."""
     dropout: float
+    """The probability with which attention weights are dropped in training."""
     window: int | None
+    """How many tokens back a token sees; None is all."""
     softcap: float | None
+    """The cap of attention logits, `softcap · tanh(x / softcap)`; None is none."""
     causal: bool
+    """Whether a token sees only those before it."""
 
 
 Shared = tuple[Tensor, Tensor]
@@ -64,6 +69,7 @@ class Packing:
 
     @property
     def lengths(self) -> list[int]:
+        """The number of tokens of each sequence."""
         return [end - start for start, end in zip(self.boundaries, self.boundaries[1:], strict=False)]
 
     def blocks(self, length: int, window: int | None) -> list[Block]:
@@ -81,6 +87,7 @@ class Packing:
         return self._copied(("seen", lead, device), lambda: tuple(accumulate(self.seen_lengths(lead), initial=0)))
 
     def seen_lengths(self, lead: int) -> list[int]:
+        """The number of keys that each sequence sees: `lead` shared tokens, its trunk and its own."""
         lengths = self.lengths
         trunks = (lengths[self.prefix_of[number]] if number in self.prefix_of else 0 for number in range(len(lengths)))
         return [lead + trunk + own for trunk, own in zip(trunks, lengths, strict=True)]
