@@ -213,7 +213,7 @@ class Data(pl.LightningDataModule):
         return counts
 
     def fingerprint(self) -> dict[str, Any]:
-        """The data for the manifest: hashes of the examples, the tokenizer, the template and the encode function; counts."""
+        """The data for the manifest: hashes of examples, tokenizer, template and encode function, and counts."""
         tokenizer = self.settings.tokenizer
         return {
             "sha256": self.digest,

@@ -30,8 +30,8 @@ def encode_conversation(
     """The messages of an example: the answer spans of the turns of `roles` have weight 1, all other tokens 0.
 
     A message's own `weight` replaces that 0 or 1. The end-of-turn token has the weight of its turn, or 0 if
-    `end_of_turn` is false. Messages before number `start` have weight 0 in any case. DataError at the example's `where` if it has no
-    messages, if the template cannot render them, or if the beginning of an answer cannot be determined.
+    `end_of_turn` is false. Messages before number `start` have weight 0 in any case. DataError at the example's `where`
+    if it has no messages, if the template cannot render them, or if the beginning of an answer cannot be determined.
     """
     where = str(example.get("where", ""))
     if "messages" not in example:

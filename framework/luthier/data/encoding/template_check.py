@@ -28,8 +28,8 @@ def check_template(source: str, name: str, *, given: Sequence[Mapping[str, Any]]
 
     The sandbox prevents a template from calling code, not from looping. Each template is rendered once, with built-in
     conversations, or with the variables in `given` if it is not a chat template; a passed check is cached under the
-    hash of its text. luthier's own templates are not checked. Where the operating system has no resource limits (Windows),
-    only wall time is limited.
+    hash of its text. luthier's own templates are not checked. Where the operating system has no resource limits
+    (Windows), only wall time is limited.
     """
     if source in _own_templates():
         return

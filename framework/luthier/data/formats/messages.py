@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Messages(Format):
-    """Conversations as OpenAI writes them: `messages`, a list of turns with `role` and `content`.
+    """OpenAI's chat format: `messages`, a list of turns with `role` and `content`.
 
-    Turns may have tool calls and a `weight` (0: not trained on); `tools` beside them holds the tool definitions, and
-    every further column stays under its own name. `answered` false allows prompts without an assistant turn, as
-    reinforcement learning has them. What is refused and what is made regular, with its count:
-    `luthier.data.formats.conversation.conversation`.
+    Turns may have tool calls and a `weight` (0: not trained on); the column `tools` holds the tool definitions, and
+    each further column is kept under its own name. `answered` false allows prompts without an assistant turn, for
+    reinforcement learning. `luthier.data.formats.conversation.conversation` lists what is refused and normalised.
     """
 
     answered: bool = True

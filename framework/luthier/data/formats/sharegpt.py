@@ -33,11 +33,11 @@ ROLES = {
 
 @dataclass(frozen=True)
 class ShareGPT(Format):
-    """Conversations as ShareGPT wrote them: `conversations`, a list of turns with `from` and `value`.
+    """ShareGPT's chat format: `conversations`, a list of turns with `from` and `value`.
 
-    `from` is system, human, gpt (user, assistant, chatgpt, bing, bard too), function_call (its value is the call in
-    JSON: name and arguments) or observation (a tool's result). Columns `system` and `tools` are read; a turn may have
-    a `weight`. The turns then obey the rules of `luthier.data.formats.conversation.conversation`.
+    `from` is system, human, gpt (also user, assistant, chatgpt, bing, bard), function_call (the value is the call in
+    JSON: name and arguments) or observation (a tool result). The columns `system` and `tools` are read; a turn may have
+    a `weight`. Messages are normalised by `luthier.data.formats.conversation.conversation`.
     """
 
     answered: bool = True
@@ -65,7 +65,7 @@ class ShareGPT(Format):
 
 
 def turn_in_openai_form(turn: Any, at: str) -> dict[str, Any]:
-    """One turn with `role` and `content`; DataError for a speaker that is not known."""
+    """One turn with `role` and `content`; DataError for an unknown `from`."""
     speaker = turn.get("from") if isinstance(turn, dict) else None
     if not isinstance(speaker, str) or speaker not in ROLES:
         found = f"`from` {speaker!r}" if isinstance(turn, dict) else f"no `from`: it is {kind(turn)}"
