@@ -47,6 +47,11 @@ def number_field(row: dict[str, Any], key: str) -> float:
     return number
 
 
+def is_list_of_turns(value: Any, key: str) -> bool:
+    """Whether a value is a non-empty list whose first turn is an object with `key`."""
+    return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], dict) and key in value[0]
+
+
 def system_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
     """The system turn of a row with the text `system`; an empty list where it has none."""
     return [{"role": "system", "content": row["system"]}] if row.get("system") else []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further_fields, kind, system_turns
+from luthier.data.formats.fields import further_fields, is_list_of_turns, kind, system_turns
 from luthier.data.formats.format import Format
 from luthier.data.formats.tools import with_tools
 from luthier.errors import DataError
@@ -48,10 +48,8 @@ class ShareGPT(Format):
     synonyms = {"conversations": ("conversation", "dialog", "dialogue", "turns", "chat")}  # noqa: RUF012
 
     def recognises(self, row: dict[str, Any]) -> str:
-        turns = row.get("conversations")
-        if isinstance(turns, (list, tuple)) and turns and isinstance(turns[0], dict) and "from" in turns[0]:
-            return "`conversations` is a list of turns with `from` and `value`"
-        return ""
+        fits = is_list_of_turns(row.get("conversations"), "from")
+        return "`conversations` is a list of turns with `from` and `value`" if fits else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         turns = row.get("conversations")
