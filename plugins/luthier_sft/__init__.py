@@ -1,10 +1,1 @@
-"""Hooks only; nothing here imports torch."""
-
-from __future__ import annotations
-
-from luthier.api import hookimpl
-
-
-@hookimpl
-def luthier_recipes() -> str:
-    return "pkg://luthier_sft.recipes"
+"""The recipes of this package are found beside this file; it has no hooks."""

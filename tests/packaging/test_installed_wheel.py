@@ -85,8 +85,8 @@ def test_every_answer_is_explained_without_any_extra(installed: Path) -> None:
     program = """
 import contextlib, io, json, sys
 from luthier.cli import main
-from luthier.composing.catalog import Catalog
-from luthier.plugins import Plugins
+from luthier.config.catalog import Catalog
+from luthier.plugins.registry import Plugins
 failed = {}
 answers = [str(answer) for answer in Catalog.of(Plugins()) if answer.question != "."]
 for answer in answers:

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from luthier.config.real_signature import as_received, as_refusal
 from luthier.contracts.trust import Trust
 from luthier.errors import PluginError
 from luthier.fetch.extras import refuse_absent
@@ -21,32 +22,42 @@ def instantiate(node: Any, *parts: Any, trust: Trust = Trust()) -> Any:  # noqa:
     """Call the node's target with the parts in front and its settings as keywords; nested nodes are built first.
 
     The node must come from `Composer.check` or `stored_recipe`, which have seen every name in it. Settings arrive as
-    plain values, and text as it is: what looks like an interpolation by now is none. Every target, nested ones too,
-    whose positional parameters begin with `trust` is handed it first. RecipeError where a package that a target needs
-    is not installed; errors of the target are raised as they are.
+    plain values (members of an Enum where the target expects those), and text as it is: what looks like an
+    interpolation by now is none. Every target, nested ones too, whose positional parameters begin with `trust` is
+    handed it first. RecipeError for what the target's real signature does not take, and where a package that it needs
+    is not installed. Errors of the target are raised as they are.
     """
+    path = str(node._get_full_key(None) or "") if OmegaConf.is_config(node) else ""
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    return _built(plain, parts, trust)
+    return _built(plain, path, parts, trust)
 
 
-def _built(node: Any, parts: tuple[Any, ...], trust: Trust) -> Any:
+def _built(node: Any, at: str, parts: tuple[Any, ...], trust: Trust) -> Any:
     if isinstance(node, Mapping):
-        settings = {str(key): _built(value, (), trust) for key, value in node.items() if key not in (TARGET, PARTIAL)}
+        inner = {str(key): value for key, value in node.items() if key not in (TARGET, PARTIAL)}
+        settings = {key: _built(value, f"{at}.{key}".lstrip("."), (), trust) for key, value in inner.items()}
         if TARGET not in node:
             return settings
-        target = _named(str(node[TARGET]))
-        parts = (trust, *parts) if _takes_trust(target) else parts
-        return partial(target, *parts, **settings) if node.get(PARTIAL) else target(*parts, **settings)
-    return [_built(one, (), trust) for one in node] if isinstance(node, (list, tuple)) else node
+        target = named(str(node[TARGET]))
+        refuse_absent(getattr(target, "needs", {}), str(node[TARGET]))  # the recipe of a run was composed elsewhere
+        given = (trust, *parts) if _takes_trust(target) else parts
+        return _called(target, given, settings, at or str(node[TARGET]), waits=bool(node.get(PARTIAL)))
+    if isinstance(node, (list, tuple)):
+        return [_built(one, f"{at}[{index}]", (), trust) for index, one in enumerate(node)]
+    return node
 
 
-def _named(target: str) -> Any:
-    module, _, name = target.rpartition(".")
-    found = getattr(import_module(module), name, None)
-    if found is None:
-        raise PluginError(f"{target!r} is named by an option file, but {module} has no {name!r}.")
-    refuse_absent(getattr(found, "needs", {}), target)  # a recipe that came with a run was composed elsewhere
-    return found
+def _called(target: Any, parts: tuple[Any, ...], settings: dict[str, Any], at: str, *, waits: bool) -> Any:
+    received = as_received(target, parts, settings, at=at, partial=waits)
+    if waits:
+        return partial(target, *parts, **received)
+    try:
+        return target(*parts, **received)
+    except Exception as error:
+        refusal = as_refusal(error, target, settings, at=at)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def _takes_trust(target: Any) -> bool:
@@ -55,3 +66,24 @@ def _takes_trust(target: Any) -> bool:
     except (TypeError, ValueError):  # a class of C has no signature
         return False
     return first is not None and first.name == "trust" and first.kind is not first.KEYWORD_ONLY
+
+
+def named(target: str) -> Any:
+    """The class or function that a dotted name names, classes inside classes too; PluginError without one."""
+    words = target.split(".")
+    for split in range(len(words) - 1, 0, -1):
+        module = ".".join(words[:split])
+        try:
+            found: Any = import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
+                raise
+            continue
+        for word in words[split:]:
+            found = getattr(found, word, None)
+        if found is None:
+            raise PluginError(
+                f"{target!r} is named by an option file, but {module} has no {'.'.join(words[split:])!r}."
+            )
+        return found
+    raise PluginError(f"The module of {target!r} cannot be found.", hint="Is its plugin installed?")

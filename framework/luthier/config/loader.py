@@ -20,11 +20,14 @@ from omegaconf import DictConfig, OmegaConf
 from luthier.config import bounds, command_line, replaced, trust
 from luthier.config.catalog import USER, Catalog
 from luthier.config.names import refuse_bad_name
+from luthier.config.signatures import signature
 from luthier.errors import Refused
 from luthier.plugins.registry import CORE_RECIPES
 from luthier.plugins.renamed import current_words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hydra._internal.config_repository import IConfigRepository
     from hydra._internal.defaults_list import DefaultsList
     from hydra.core.config_search_path import ConfigSearchPath
@@ -36,7 +39,8 @@ if TYPE_CHECKING:
 class GuardedConfigLoader(ConfigLoaderImpl):
     """Hydra's loader over the recipe folders of a catalog; Refused (exit 6) where a recipe reaches for code."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, trusted: Callable[[], frozenset[str]] = frozenset) -> None:
+        self.trusted = trusted
         super().__init__(_search_path(catalog))
         self._composed: DictConfig | None = None
         self.repository = self._guarded = _GuardedRepository(self.config_search_path, catalog)
@@ -65,7 +69,12 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         self._guarded.heed(overrides)
         overrides = current_words(overrides)[0]
         said = [_open(override) for override in overrides]
-        config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
+        while True:
+            try:
+                config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
+                break
+            except Exception as error:  # Hydra raises ConfigCompositionException and others
+                said = self._opened(config_name, said, run_mode, error)
         trust.refuse_hydra_code(config.hydra)
         plain: Any = OmegaConf.to_container(config, resolve=False)
         trust.refuse_secrets(plain)
@@ -73,6 +82,24 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         if "name" in plain:
             refuse_bad_name(str(config.name), where="name")
         return config
+
+    def _opened(self, config_name: str | None, said: list[str], run_mode: RunMode, error: Exception) -> list[str]:
+        """The words, with the one that Hydra refused set free: its part takes it, though no file says it. Else raises.
+
+        Hydra knows the settings that a file says; a part's signature knows the others.
+        """
+        refused = _REFUSED.search(f"{error}\n{error.__cause__ or ''}")
+        key = refused[1] if refused else ""
+        index = next((place for place, word in enumerate(said) if word.startswith(f"{key}=")), None)
+        if not key or index is None:
+            raise error
+        before = super().load_configuration(config_name, [*said[:index], *_answers(said[index:])], run_mode)
+        around, _, name = key.rpartition(".")
+        node = OmegaConf.select(before, around) if around else None
+        target = node.get("_target_") if isinstance(node, DictConfig) else None
+        if target not in self.trusted() or not signature(str(target)).takes(name):
+            raise error
+        return [*said[:index], f"++{said[index]}", *said[index + 1 :]]
 
     def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:
         self._guarded.heed(overrides)
@@ -118,6 +145,14 @@ class _GuardedRepository(ConfigRepository):
             entries = replaced.still_asked(loaded.defaults_list, self.replaced, self.catalog)
             loaded.defaults_list = replaced.everywhere(entries, self.preset)
         return loaded
+
+
+_REFUSED = re.compile(r"Could not override '([\w.]+)'\.\s")
+
+
+def _answers(words: list[str]) -> list[str]:
+    """Those words that answer questions: what is added to or asked of a part that stands further on."""
+    return [word for word in words if re.match(r"\+{0,2}[\w/@.]*[/@][\w/@.]*=|\+{0,2}\w+=", word)]
 
 
 def _open(override: str) -> str:

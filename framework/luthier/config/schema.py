@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -13,6 +14,7 @@ from luthier.config.catalog import Answer, Catalog
 from luthier.config.checks import PARTS, STAGES
 from luthier.config.compose import ROOT_FILE
 from luthier.config.option_file import Option
+from luthier.config.settings import REQUIRED, Setting
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", None: "null", NoneType: "null"}
@@ -117,15 +119,15 @@ def _option(option: Option) -> dict[str, Any]:
     return {
         "description": option.headline,
         "properties": {**asked, **shapes},
-        "additionalProperties": False,
+        "additionalProperties": bool(signature and signature.open),
     }
 
 
-def _setting(setting: signatures.Setting, option: Option) -> dict[str, Any]:
+def _setting(setting: Setting, option: Option) -> dict[str, Any]:
     said = option.said.get(setting.name)
     default = said.value if said else setting.default
     shape = _shape(setting.type)
-    if default != signatures.REQUIRED:
+    if default != REQUIRED and (said or type_hints.fits(default, setting.type) or not default):
         shape["default"] = default
     if said and said.comment:
         shape["description"] = said.comment
@@ -145,7 +147,9 @@ def _plain(expected: Any) -> dict[str, Any]:
     if origin in (Union, UnionType):
         return {"anyOf": [_plain(one) for one in arguments]}
     if origin is Literal:
-        return {"enum": list(arguments)}
+        return {"enum": [one for value in arguments for one in type_hints.ways_to_write(value)]}
+    if isinstance(expected, type) and issubclass(expected, Enum):
+        return {"enum": [one for value in expected for one in type_hints.ways_to_write(value)]}
     if origin is list:
         return {"type": "array", "items": _plain(arguments[0])}
     if origin is dict:

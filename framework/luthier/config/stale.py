@@ -44,4 +44,7 @@ def _parts(config: dict[str, Any], answers: Mapping[str, str], choices: Mapping[
 
 
 def _knows(node: Mapping[str, Any], key: str) -> bool:
-    return "_target_" in node and key in signatures.signature(node["_target_"]).settings
+    if "_target_" not in node:
+        return False
+    signature = signatures.signature(node["_target_"])
+    return signature.open or key in signature.settings

@@ -19,9 +19,12 @@ class TokenSequence:
     """
 
     ids: NDArray[np.int32]
+    """Token ids, int32 [n]."""
     weights: NDArray[np.float32]
+    """The weight of predicting each token from those before it, float32 [n]."""
 
     def __len__(self) -> int:
+        """The number of tokens."""
         return len(self.ids)
 
 
@@ -36,11 +39,14 @@ class Row:
     """
 
     sequences: tuple[TokenSequence, ...]
+    """One for most methods, two for a preference pair."""
     values: Mapping[str, float] = field(default_factory=dict)
+    """Further numbers of the row by name, which arrive as `Batch.values`."""
     shared: int = 0
     prompt_only: bool = False
 
     def __len__(self) -> int:
+        """The number of tokens that the row takes up in a block: the shared prefix counts once."""
         return sum(len(sequence) for sequence in self.sequences) - self.shared * (len(self.sequences) - 1)
 
 

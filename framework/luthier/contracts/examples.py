@@ -11,7 +11,7 @@ Example = dict[str, Any]
 
 - `messages`: a conversation in OpenAI's form, `[{"role", "content", "weight"?, "tool_calls"?, "name"?}, …]`;
 - `text`: plain text; `chosen` and `rejected`: two lists of messages that continue `messages`, in place of its last
-  answer where it has one (`luthier.data.examples.prompt_of`);
+  answer where it has one (`prompt_of`);
 - `label`: the class, in classification (the last message then is the label); `tools`: tool definitions;
 - `relevant`: names of the documents that contain its answer; a retrieval prompt adds `found`, the names of the
   retrieved documents, best first, and `passages`, those in the prompt: `document`, `heading` and `text`;
@@ -24,7 +24,8 @@ Example = dict[str, Any]
 class Source(Protocol):
     """A data source. Iterating yields its examples one at a time, in the same order each time."""
 
-    def __iter__(self) -> Iterator[Example]: ...
+    def __iter__(self) -> Iterator[Example]:
+        """Read the examples in a fixed order, from the beginning each time; DataError for a row that cannot be used."""
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -24,7 +24,9 @@ class PromptScores:
     """
 
     score: float
+    """The mean over the examples; more is better."""
     each: Sequence[tuple[str, float] | None]
+    """The answer to each example and its score; None for an example that holds no answer."""
 
 
 class PromptScorer(Protocol):

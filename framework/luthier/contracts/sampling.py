@@ -30,6 +30,7 @@ class Sampling:
     top_k: int = 0
     stop: tuple[str, ...] = ()
     seed: int = 0
+    """Of the draws."""
     num_samples: int = 1
 
     def __post_init__(self) -> None:

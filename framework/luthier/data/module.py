@@ -51,7 +51,10 @@ class Data(pl.LightningDataModule):
     find in every example without ending the run (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn,
     endless_answer, double_bos, truncated_answer).
 
-    Encoded blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less
+    `source` gives the examples and `prompt` changes them. `seed` is that of the order of blocks; `preparation` changes
+    the batches of a step before they are trained on, None leaves them as they are.
+
+    `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less
     than 2 or more than the model's number of positions.
     """
 
@@ -166,6 +169,7 @@ class Data(pl.LightningDataModule):
         yield from self._batches(blocks, self._order(1), 0).of(0)
 
     def train_dataloader(self) -> TrainingLoader | PreparedLoader:
+        """The training split's micro-batches for this device, as the method's preparation leaves them."""
         blocks = self.blocks("train")
         assert blocks is not None, "a run without training examples ends when they are read"
         world, rank = self._data_parallel()

@@ -30,10 +30,15 @@ class Reading:
     """
 
     examples: Mapping[str, Sequence[Example]]
+    """The examples of each split, read from the disk as they are indexed."""
     digests: Mapping[str, str]
+    """The sha256 of the examples of each split."""
     counts: Mapping[str, int]
+    """What happened to the rows: read, skipped, quarantined, …"""
     warnings: list[str]
+    """What a user should see of the reading, a sentence each."""
     fingerprint: dict[str, Any]
+    """What was read, for the manifest: names, sha256, rows."""
 
     @classmethod
     def of(cls, source: Source) -> Reading:

@@ -34,6 +34,7 @@ class Record:
 
     @property
     def where(self) -> str:
+        """`file:line`, as errors name the row."""
         return f"{self.file}:{self.line}"
 
 
@@ -42,8 +43,11 @@ class Tally:
     """The counts of one reading by name, the rows of each file, and warnings with their first places."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    """What happened to the rows: read, skipped, quarantined, …"""
     rows: Counter[str] = field(default_factory=Counter)
+    """The number of rows of each file."""
     places: dict[str, list[str]] = field(default_factory=dict)
+    """Warning -> the first places that it is about."""
 
     def add(self, example: Example) -> None:
         """Count an example that the source yields: under `examples` and under the name of its split."""

@@ -64,7 +64,9 @@ class HashSplits:
     """
 
     test: float = 0.1
+    """The share of examples in the test split."""
     validation: float = 0.0
+    """The share of examples in the validation split."""
     by: Literal["prompt", "content"] = "prompt"
 
     def __post_init__(self) -> None:
@@ -81,6 +83,7 @@ class HashSplits:
         return "test" if place < self.test else "validation" if place < self.test + self.validation else "train"
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
+        """The same examples in the same order, each with `split`; warnings go to the tally."""
         statistics = SplitStatistics()
         for example in examples:
             given = "split" in example

@@ -1,4 +1,4 @@
-"""The hash of a model's weights, remembered by size and time so that big files are read once."""
+"""The sha256 of a model's weight files, cached by file size and modification time."""
 
 from __future__ import annotations
 

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("luthier")
 hookimpl = pluggy.HookimplMarker("luthier")
+"""Marks a function of a plugin as an implementation of the hook of its name."""
 
 
 @hookspec
 def luthier_recipes() -> str:  # type: ignore[empty-body]
-    """Name the package that holds your recipe folder, as `pkg://luthier_lora.recipes`; called before composing."""
+    """Name the package of your recipe folder, as `pkg://mine.options`, where it is not `recipes` in your own package.
+
+    Called before composing; without the hook the package `recipes` beside your module is taken, if there is one.
+    """
 
 
 @hookspec

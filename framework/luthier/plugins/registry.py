@@ -161,7 +161,7 @@ class Plugins:
     def _own_folder(self, name: str) -> dict[str, tuple[str, Path]]:
         implementations = self._manager.hook.luthier_recipes.get_hookimpls()
         own = next((each for each in implementations if each.plugin_name == name), None)
-        place = ask_one(own, "luthier_recipes", {}) if own is not None else None
+        place = ask_one(own, "luthier_recipes", {}) if own is not None else _beside(self._manager.get_plugin(name))
         return {name: (place, _folder(place))} if place else {}
 
     def _culprit(self, error: Exception) -> str | None:
@@ -205,6 +205,12 @@ def _named(modules: Iterable[str]) -> list[Plugin]:
     if modules and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
     return [Plugin(name=module, module=module) for module in modules]
+
+
+def _beside(plugin: Any) -> str | None:
+    """The package `recipes` inside a plugin's own package, where there is one."""
+    folders = [Path(folder, "recipes", "__init__.py") for folder in getattr(plugin, "__path__", ())]
+    return f"pkg://{plugin.__name__}.recipes" if any(file.is_file() for file in folders) else None
 
 
 def _folder(place: str) -> Path:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_isolation import build
 from torch import Tensor, nn
 
 from luthier.contracts.batch import Batch, Row, TokenSequence
@@ -19,6 +18,7 @@ from luthier.data.shared_prefixes import sequence_sums, why_prefixes_unsupported
 from luthier.models.attention import AttentionLayer, Packing, network_inputs, per_sequence
 from luthier.models.attention import blocks as blocks_of_rows
 from luthier.models.lm_head import find_lm_head, last_hidden_state
+from tests.framework.attention.test_isolation import build
 
 BRANCHING = ["llama", "qwen2", "qwen2 with windows", "mistral", "gemma2", "gemma2 uncapped", "gpt2", "gptneox"]
 TREES = ((7, (5, 3)), (1, (2, 6)), (11, (4, 4, 9)))

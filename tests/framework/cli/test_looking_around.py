@@ -52,7 +52,7 @@ def test_the_answers_to_a_question_are_listed_with_their_owner(luthier):
 def test_plugins_are_listed_with_what_they_bring(luthier):
     records = {one["name"]: one for one in luthier("plugins", "--json").record}
     assert {"adaptation=lora", "adaptation=bottleneck"} <= set(records["adapters"]["answers"])
-    assert "luthier_recipes" in records["adapters"]["hooks"]
+    assert records["ensemble"]["hooks"] == ["luthier_check"]
     assert records["adapters"]["distribution"].startswith("luthier ")
     assert "adaptation=lora" in luthier("plugins").out
 

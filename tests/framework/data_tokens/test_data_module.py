@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
 from torch import nn
 
 from luthier.contracts.batch import Row, TokenSequence
@@ -21,6 +20,7 @@ from luthier.data.module import Data
 from luthier.data.prompts import ChatPrompt
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.fetch import cache
+from tests.framework.data_tokens.tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
 
 
 def data(examples=None, tokenizer=None, *, encode=chat_row, prompt=None, **settings) -> Data:

@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console as Terminal
-from tiny_tokens import byte_level, chat_row, said
 
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.data import ledger
@@ -19,6 +18,7 @@ from luthier.reporting.console import Console
 from luthier.reporting.token_ledger.page import page
 from luthier.reporting.token_ledger.preview import say
 from luthier.reporting.token_ledger.terminal import show
+from tests.framework.data_tokens.tiny_tokens import byte_level, chat_row, said
 
 HOSTILE = "Hello \x1b[31m<script>alert(1)</script>\u202e &amp; \x9b2J é😀"
 

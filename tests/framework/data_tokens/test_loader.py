@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_packing import sequence
 
 from luthier.contracts.batch import Batch, Row
 from luthier.data.blocks import Blocks, BlocksWriter
@@ -20,6 +19,7 @@ from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
 from luthier.data.order import Order
 from luthier.data.packing import best_fit, one_each
 from luthier.errors import RecipeError, ResourceError
+from tests.framework.data_tokens.test_packing import sequence
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_tokens import SMOLLM2, byte_level, metaspace, said, trained_text
 
 from luthier.data.encoding import encode_continuation, encode_conversation, encode_prompt
 from luthier.data.encoding.codec import Codec
 from luthier.errors import DataError
 from luthier.models.templates import template
+from tests.framework.data_tokens.tiny_tokens import SMOLLM2, byte_level, metaspace, said, trained_text
 
 LLAMA3 = (
     "{{ bos_token }}{% for message in messages %}"

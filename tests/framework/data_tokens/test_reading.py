@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_tokens import Examples, byte_level, said
 
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
@@ -22,6 +21,7 @@ from luthier.data.sources.files import Files
 from luthier.data.sources.mixture import Mixture
 from luthier.data.splits import GivenSplits, HashSplits
 from luthier.errors import DataError
+from tests.framework.data_tokens.tiny_tokens import Examples, byte_level, said
 
 
 class Endless:

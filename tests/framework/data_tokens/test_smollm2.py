@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tiny_tokens import said, trained_text
 
 from luthier.contracts.batch import Row
 from luthier.data import ledger
 from luthier.data.encoding import encode_conversation
+from tests.framework.data_tokens.tiny_tokens import said, trained_text
 
 pytestmark = pytest.mark.real
 

@@ -23,16 +23,22 @@ def distribution(tmp_path_factory, monkeypatch) -> Callable[..., Path]:
     made: list[str] = []
 
     def install(
-        name: str, code: str = "", *, plugin: str = "", version: str = "1.0", answers: dict[str, str] | None = None
+        name: str,
+        code: str = "",
+        *,
+        plugin: str = "",
+        version: str = "1.0",
+        answers: dict[str, str] | None = None,
+        folder: str = "recipes",
     ) -> Path:
         module = name.replace("-", "_")
         made.append(module)
         package = site / module
-        (package / "recipes").mkdir(parents=True)
-        (package / "recipes" / "__init__.py").touch()
+        (package / folder).mkdir(parents=True)
+        (package / folder / "__init__.py").touch()
         (package / "__init__.py").write_text(f"import luthier\n{code}\n", encoding="utf-8")
         for answer, text in (answers or {}).items():
-            file = package / "recipes" / f"{answer}.yaml"
+            file = package / folder / f"{answer}.yaml"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         info = site / f"{module}-{version}.dist-info"

@@ -28,9 +28,22 @@ def test_every_hook_says_when_it_is_called_and_has_a_test(name):
 
 def test_luthier_recipes_brings_answers(luthier, distribution):
     answers = {"adaptation/mine": "# Every weight, as I like it.\n_target_: luthier.models.adaptation.FullFineTuning\n"}
-    distribution("luthier-mine", hook("luthier_recipes", "return 'pkg://luthier_mine.recipes'"), answers=answers)
+    named = hook("luthier_recipes", "return 'pkg://luthier_mine.options'")
+    distribution("luthier-mine", named, answers=answers, folder="options")
     assert luthier("adaptation=mine", "--cfg", "job").code == 0
     assert "Every weight, as I like it." in luthier("recipes", "adaptation").out
+
+
+def test_a_package_of_recipes_beside_the_plugin_needs_no_hook(luthier, distribution):
+    answers = {"adaptation/mine": "# Mine.\n_target_: luthier.models.adaptation.FullFineTuning\n"}
+    distribution("luthier-mine", answers=answers)
+    assert luthier("adaptation=mine", "--cfg", "job").code == 0
+
+
+def test_a_folder_of_another_name_is_not_taken_without_the_hook(luthier, distribution):
+    answers = {"adaptation/mine": "# Mine.\n_target_: luthier.models.adaptation.FullFineTuning\n"}
+    distribution("luthier-mine", answers=answers, folder="options")
+    assert luthier("adaptation=mine", "--cfg", "job").code == 2
 
 
 def test_luthier_trusts_lets_recipes_name_more(luthier, distribution, write):

@@ -13,6 +13,8 @@ from luthier.cli.verbs import recipes
 from luthier.config import signatures
 from luthier.config.catalog import Answer, Catalog
 from luthier.config.option_file import Option
+from luthier.config.settings import REQUIRED, Setting, Signature
+from luthier.config.type_hints import choices, fits
 from luthier.errors import RecipeError
 from luthier.errors.exit_codes import MEANINGS
 from luthier.errors.suggestions import nearest
@@ -86,6 +88,8 @@ def _say(call: Call, option: Option, path: str) -> int:
         lines += [*_settings(record["settings"]), ""]
     for one in record["asks"]:
         lines += _paragraph(f"asks {one['question']} in turn; {one['answer']} answers, as {path}.{one['setting']}")
+    if record["open"]:
+        lines += _paragraph("What else it can be told is known when it is built, and checked then.")
     if record["parts"]:
         lines.append(f"is handed {', '.join(record['parts'])} by luthier")
     lines += [f"needs {package}: pip install '{wanted}'" for package, wanted in record["needs"].items()]
@@ -106,21 +110,22 @@ def _record(option: Option, path: str) -> dict[str, Any]:
         "asks": [{"setting": key, "question": asked, "answer": name} for key, (asked, name) in option.asks.items()],
         "parts": [part for part in (signature.parts if signature else ()) if part not in option.asks],
         "needs": signature.needs if signature else {},
+        "open": bool(signature and signature.open),
         "doc": signature.doc if signature else "",
         "code": option.target,
         "source": f"{signature.file}:{signature.line}" if signature else "",
         "file": option.answer.shown,
-        "example": option.answer.said_command or _example(option, settings, name),
+        "example": option.answer.said_command or _example(option, signature, settings, name),
     }
 
 
-def _names(option: Option, signature: signatures.Signature | None) -> list[str]:
+def _names(option: Option, signature: Signature | None) -> list[str]:
     asked = {key.partition(".")[0] for key in option.asks}
     known = [name for name in (signature.settings if signature else {}) if name not in asked]
     return [*known, *(name for name in option.said if name not in known)]
 
 
-def _setting(name: str, option: Option, signature: signatures.Signature | None, path: str) -> dict[str, Any]:
+def _setting(name: str, option: Option, signature: Signature | None, path: str) -> dict[str, Any]:
     setting = signature.settings.get(name) if signature else None
     said = option.said.get(name)
     return {
@@ -131,19 +136,33 @@ def _setting(name: str, option: Option, signature: signatures.Signature | None, 
     }
 
 
-def _example(option: Option, settings: list[dict[str, Any]], name: str) -> str:
-    needed = [f"{one['path']}=…" for one in settings if one["default"] == signatures.REQUIRED]
-    simple = [
-        one for one in settings if isinstance(one["default"], (int, float)) and not isinstance(one["default"], bool)
-    ]
-    told = needed or [f"{one['path']}={_another(one['default'])}" for one in simple[:1]]
+def _another(setting: Setting | None, default: Any) -> Any:
+    """A further value that the setting takes; None where none is known."""
+    expected = setting.type if setting else Any
+    written = setting.annotation if setting else ""
+    if "Annotated" in written:  # what else is demanded of it is not known
+        return None
+    listed = [one for one in choices(expected) if one not in ("null", str(default)) and fits(one, expected)]
+    if listed:
+        return listed[0]
+    if not isinstance(default, (int, float)) or isinstance(default, bool):
+        return None
+    other = (default * 2 or 1) if isinstance(default, int) else (default / 2 or 0.1)
+    return other if fits(other, expected) else None
+
+
+def _example(option: Option, signature: Signature | None, settings: list[dict[str, Any]], name: str) -> str:
+    """A command that the run takes: what must be given, else one setting with another value than its default."""
+    known = signature.settings if signature else {}
+    told = [f"{one['path']}=…" for one in settings if one["default"] == REQUIRED]
+    for one in settings if not told and (signature is None or signature.certain) else ():
+        numeric = isinstance(one["default"], (int, float)) and not isinstance(one["default"], bool)
+        value = _another(known.get(one["path"].rpartition(".")[2]), one["default"]) if numeric else None
+        if value is not None:
+            told = [f"{one['path']}={value}"]
+            break
     answered = [] if option.answer.question == "." else [name]
     return " ".join(["luthier", *answered, *told])
-
-
-def _another(value: float) -> float:
-    """A value that is not the default, of its kind."""
-    return (value * 2 or 1) if isinstance(value, int) else (value / 2 or 0.1)
 
 
 def _settings(settings: list[dict[str, Any]]) -> Iterator[str]:
@@ -170,7 +189,7 @@ def _below(text: str) -> list[str]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return "must be given" if value == signatures.REQUIRED else value or '""'
+        return "must be given" if value == REQUIRED else value or '""'
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from luthier.contracts.examples import Example
 
 BEDROCK_VERSION = "bedrock-conversation-2024"
+"""The `schemaVersion` of Amazon Bedrock's conversation format."""
 MEDIA = ("image", "video", "document", "audio")
 
 
@@ -28,21 +29,26 @@ class BedrockConversation(Format):
     Blocks of text, reasoning, tool use and tool results are read; `toolConfig` holds the tool definitions; a tool
     result becomes a turn of the role tool. Images, videos and documents are refused: only text is trained on. Turns
     with strings for which a job on Bedrock fails ("User:", "[EOS]", …) are counted as `reserved_strings`. Messages are
-    normalised by `luthier.data.formats.conversation.conversation`. `answered` false allows prompts without an assistant
+    normalised as by `data/format=messages`. `answered` false allows prompts without an assistant
     turn, such as the input of a distillation job.
     """
 
     answered: bool = True
 
     name = "bedrock_conversation"
+    """As `data/format` names it."""
     expects = "`schemaVersion`, and `messages` whose content is a list of blocks"
+    """What a row must hold, as errors say it."""
     keys = (("schemaVersion", "messages"),)
+    """Sets of keys by which a row is recognised."""
 
     def recognises(self, row: dict[str, Any]) -> str:
+        """Why the row is of this format, an empty string where it is not."""
         version = row.get("schemaVersion")
         return f"`schemaVersion` is {version}" if isinstance(version, str) and version.startswith("bedrock-") else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        """The example of a row; DataError for another version, for media and for malformed blocks."""
         if row.get("schemaVersion") != BEDROCK_VERSION:
             raise DataError(f"`schemaVersion` is {row.get('schemaVersion')!r}, where {BEDROCK_VERSION!r} is expected.")
         example = further_fields(row, ("schemaVersion", "system", "messages", "toolConfig"), counts)

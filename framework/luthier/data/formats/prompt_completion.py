@@ -22,17 +22,23 @@ class PromptCompletion(Format):
     """
 
     name = "prompt_completion"
+    """As `data/format` names it."""
     expects = "`prompt` and `completion`"
+    """What a row must hold, as errors say it."""
     keys = (("prompt", "completion"),)
+    """Sets of keys by which a row is recognised."""
     synonyms = {  # noqa: RUF012
         "prompt": ("question", "query", "input", "instruction", "source", "document", "dialogue", "article", "context"),
         "completion": ("answer", "response", "output", "target", "summary", "reply", "section_text", "highlights"),
     }
+    """Column names that often hold these keys, for the hint of an error."""
 
     def recognises(self, row: dict[str, Any]) -> str:
+        """Why the row is of this format, an empty string where it is not."""
         return "`prompt` and `completion` stand side by side" if {"prompt", "completion"} <= row.keys() else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        """The example of a row, with its further columns; DataError where a key is missing or holds no text."""
         example = further_fields(row, ("prompt", "completion", "system"), counts)
         turns = system_turns(row)
         for key, role in (("prompt", "user"), ("completion", "assistant")):

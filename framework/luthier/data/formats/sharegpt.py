@@ -37,7 +37,7 @@ class ShareGPT(Format):
 
     `from` is system, human, gpt (also user, assistant, chatgpt, bing, bard), function_call (the value is the call in
     JSON: name and arguments) or observation (a tool result). The columns `system` and `tools` are read; a turn may have
-    a `weight`. Messages are normalised by `luthier.data.formats.conversation.conversation`.
+    a `weight`. Messages are normalised as by `data/format=messages`.
     """
 
     answered: bool = True

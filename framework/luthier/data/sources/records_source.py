@@ -42,16 +42,23 @@ class RecordsSource(ABC):
     """
 
     format: Format | str = field(default_factory=Auto)
+    """The format of the rows, or the name of one; `auto` finds it from the first rows."""
     splits: Splits = field(default_factory=HashSplits)
+    """Which split each example belongs to."""
     rename: dict[str, str] | None = None
+    """Column in the data -> the name that the format expects, applied before the format reads the rows."""
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
     quarantine: str | None = None
     shuffle: int | None = None
+    """The seed of a shuffle of all examples; None keeps the order of the source."""
     limit: int | None = None
+    """The most examples to give; None is all."""
 
     tally = Tally()
+    """Counts and warnings of the latest reading."""
     detected = Detected("", "Nothing has been read yet.", 0.0)
+    """The format of the latest reading, and why it was chosen."""
 
     @abstractmethod
     def records(self) -> Iterator[Record]:
@@ -62,6 +69,7 @@ class RecordsSource(ABC):
         """The origin of the rows for the manifest: `files`, each with name, sha256 and bytes, and any `licence`."""
 
     def __iter__(self) -> Iterator[Example]:
+        """Read all rows and give their examples; DataError where none is left."""
         tally = self.tally = Tally()
         examples = self.splits(unique(self._examples(tally), tally), tally)
         for example in sampled(examples, shuffle=self.shuffle, limit=self.limit):

@@ -1,4 +1,4 @@
-"""Answers to conversations: prompts of similar length in one batch, each read once, finished answers leaving it."""
+"""Generation of answers: prompts of similar length share a batch, prefilled once; finished rows leave it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BATCH = 8192
-"""Tokens, prompts and answers together, that one batch has room for; a single conversation may be longer."""
+"""Tokens of prompts and answers in one batch; a single conversation may have more."""
 
 Conversation = Sequence[dict[str, Any]]
 
@@ -34,19 +34,19 @@ def generate(
     conversations: Sequence[Conversation],
     settings: Sampling | None = None,
     *,
-    heard: Callable[[Answer], None] | None = None,
+    on_token: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
     """`num_samples` answers to each conversation, all of the first one first.
 
-    `heard` is called with an answer after each of its tokens, for who wants to read along.
+    `on_token` is called with the answer so far after each of its tokens.
     Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
     longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all. A network
-    that is `Answering` does it in its own way, and nobody hears it.
+    that is an `AnsweringNetwork` generates by itself and does not call `on_token`.
     """
     if isinstance(network, AnsweringNetwork):
         return network.write_answers(conversations, settings or Sampling())
     prompts = [encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
-    return generate_from_tokens(network, tokenizer, prompts, settings, heard=heard)
+    return generate_from_tokens(network, tokenizer, prompts, settings, on_token=on_token)
 
 
 def generate_from_tokens(
@@ -56,9 +56,9 @@ def generate_from_tokens(
     settings: Sampling | None = None,
     *,
     numbers: Sequence[int] | None = None,
-    heard: Callable[[Answer], None] | None = None,
+    on_token: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
-    """The same for prompts as token ids; `numbers` are what chance knows each prompt by, its place by default."""
+    """`generate` for prompts given as token ids; `numbers` seed the sampling of each prompt, by default its index."""
     settings = settings or Sampling()
     longest = tokenizer.model_max_length - virtual_token_count(network)
     for number, prompt in enumerate(prompts):
@@ -68,7 +68,7 @@ def generate_from_tokens(
                 hint="Shorten it; the model needs room to answer.",
             )
     answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
-    writer = Writer(network, tokenizer, settings, heard, numbers)
+    writer = Writer(network, tokenizer, settings, on_token, numbers)
     training = network.training
     network.eval()
     try:
@@ -91,17 +91,17 @@ def _batches(prompts: Sequence[NDArray[np.int32]], settings: Sampling) -> Iterat
 
 
 class Writer:
-    """Writes the answers of one batch at a time."""
+    """Generates the answers of one batch at a time."""
 
     def __init__(
         self,
         network: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
         settings: Sampling,
-        heard: Callable[[Answer], None] | None = None,
+        on_token: Callable[[Answer], None] | None = None,
         numbers: Sequence[int] | None = None,
     ) -> None:
-        self.network, self.tokenizer, self.settings, self.heard = network, tokenizer, settings, heard
+        self.network, self.tokenizer, self.settings, self.on_token = network, tokenizer, settings, on_token
         self.numbers = numbers
         self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_token_count(network)
         self.device = next(network.parameters()).device
@@ -131,8 +131,8 @@ class Writer:
                 answer.ids.append(token)
                 answer.logprobs.append(logprob)
                 answer.sampling_logprobs.append(at_temperature)
-                if self.heard is not None:
-                    self.heard(answer)
+                if self.on_token is not None:
+                    self.on_token(answer)
             keep = [row for row, answer in enumerate(live) if not self._ends(answer, room[row])]
             if not keep:
                 return
@@ -169,7 +169,7 @@ class Writer:
         return ids.to(self.device), mask.to(self.device)
 
     def _ends(self, answer: Answer, room: int) -> bool:
-        """Whether the answer is finished, and if so what it says."""
+        """Whether the answer is finished; sets its text and finish reason."""
         stopped = answer.ids[-1] in self.stops
         over = stopped or len(answer.ids) == room
         if over or self.settings.stop:

@@ -1,4 +1,4 @@
-"""How likely each of a few labels is as the next turn: one forward pass, which reads the conversation once."""
+"""Log-probabilities of a few labels as the next turn, from one forward pass over the conversation."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def score_labels(
 
 
 def can_branch(network: nn.Module, length: int) -> bool:
-    """Whether the network's layers see exactly what a mask shows them, over so many tokens."""
+    """Whether the network's layers attend exactly by a given mask over `length` tokens."""
     config: Any = unwrapped(network).config.get_text_config()  # type: ignore[operator, union-attr]
     window, before = getattr(config, "sliding_window", None), virtual_token_count(network)
     return (

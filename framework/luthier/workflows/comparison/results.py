@@ -7,11 +7,10 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.config.instantiate import instantiate
+from luthier.config.instantiate import instantiate, named
 from luthier.evaluation.scores import Scores
 from luthier.records.folder import RunFolder
 from luthier.reporting.record import RunRecord
@@ -176,6 +175,6 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _reductions(config: Any) -> Mapping[str, Reduction]:
-    module, _, name = str(config.method["_target_"]).rpartition(".")
-    found: Mapping[str, Reduction] = instantiate(config.evaluation).reductions(getattr(import_module(module), name))
+    method = named(str(config.method["_target_"]))
+    found: Mapping[str, Reduction] = instantiate(config.evaluation).reductions(method)
     return found

@@ -1,0 +1,5 @@
+"""A name that no statement binds."""
+
+from carpentry.dynamic import make
+
+globals()["Hidden"] = make("Hidden")

@@ -1,0 +1,2 @@
+from .dovetail import Dovetail
+from .tenon import Tenon as Mortise

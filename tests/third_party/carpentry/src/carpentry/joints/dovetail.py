@@ -1,0 +1,5 @@
+from ..planes import Plane
+
+
+class Dovetail(Plane):
+    """Inherits over a relative import."""

@@ -1,0 +1,5 @@
+import timber.kinds.benches
+
+
+class Tenon(timber.kinds.benches.Bench):
+    """Inherits by attribute."""

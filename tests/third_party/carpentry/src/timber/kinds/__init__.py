@@ -1,0 +1,3 @@
+from timber.kinds.benches import Bench, Vice
+
+__all__ = ["Bench", "Vice"]
