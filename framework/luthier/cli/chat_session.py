@@ -34,7 +34,7 @@ class Chat:
         opening = [{"role": "system", "content": self.system}] if self.system else []
         shown = self.artifact.prompt({"messages": [*opening, *turns]})
         reader, began = _Reader(self.artifact.tokenizer, hear), time.perf_counter()
-        (answer,) = self.artifact.answers([shown["messages"]], self.sampling, heard=reader.read)
+        (answer,) = self.artifact.answers([shown["messages"]], self.sampling, on_token=reader.read)
         reader.end(answer.text)
         self.turns = [*turns, {"role": "assistant", "content": answer.text}]
         seconds = time.perf_counter() - began

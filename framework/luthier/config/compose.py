@@ -26,7 +26,8 @@ from luthier.config.catalog import Answer, Catalog
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.loader import GuardedConfigLoader
 from luthier.config.origins import Origins
-from luthier.config.signatures import MissingSettingError, signature
+from luthier.config.settings import MissingSettingError
+from luthier.config.signatures import signature
 from luthier.config.stale import drop_stale
 from luthier.config.stored import escaped
 from luthier.contracts.trust import Trust
@@ -48,9 +49,13 @@ class Composition:
     """
 
     config: DictConfig
+    """The checked and resolved recipe, read-only."""
     choices: dict[str, str]
+    """Question -> answer, as chosen by the recipe and the command line."""
     overrides: list[str]
+    """The words of the command line."""
     dropped: list[str] = field(default_factory=list)
+    """Notes on renamed settings and on settings that no longer apply, a sentence each."""
     given: str = ""
     purpose: str = ""
     vouched: tuple[str, ...] = ()
@@ -59,15 +64,18 @@ class Composition:
 
     @property
     def trust(self) -> Trust:
+        """The names given with `--trust`, as parts are handed them."""
         return Trust(frozenset(self.vouched))
 
     @property
     def recipe(self) -> str:
+        """The name of the recipe, `luthier` where the command line names none."""
         chosen = self.choices.get("recipe")
         return chosen if chosen and chosen != "None" else "luthier"
 
     @property
     def hash(self) -> str:
+        """A hash of the resolved recipe, equal for two runs that do the same."""
         return recipe_hash(self.config)
 
 

@@ -26,7 +26,8 @@ class Reward(Protocol):
     the training process, without a time limit.
     """
 
-    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any], /) -> RewardScores: ...
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any], /) -> RewardScores:
+        """The score of each answer, in their order; None for an answer without one."""
 
 
 @runtime_checkable
@@ -73,6 +74,7 @@ class RewardResult:
     """
 
     scores: list[float | None]
+    """The score of each answer, None for an answer without one."""
     parts: dict[str, list[float | None]] = field(default_factory=dict)
     formed: list[bool] | None = None
 

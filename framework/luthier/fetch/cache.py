@@ -31,4 +31,5 @@ def read_only_cache() -> Iterator[None]:
 
 
 def cache_is_read_only() -> bool:
+    """Whether nothing may be fetched, made or written now, as during `luthier plan`."""
     return _read_only.get()

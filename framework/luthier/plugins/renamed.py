@@ -35,7 +35,8 @@ def current_config(config: Any, at: str = "") -> tuple[Any, list[str]]:
         return [one for one, _ in pairs], [note for _, notes in pairs for note in notes]
     if not isinstance(config, dict):
         return config, []
-    found, notes = {}, []
+    found: dict[Any, Any] = {}
+    notes: list[str] = []
     for key, value in config.items():
         path = f"{at}.{key}".lstrip(".")
         new, inner = current_config(value, path)
@@ -45,7 +46,7 @@ def current_config(config: Any, at: str = "") -> tuple[Any, list[str]]:
         name = str(table()["settings"].get(path, path)).rpartition(".")[2] if isinstance(key, str) else key
         if name != key:
             notes.append(_note(path, table()["settings"][path]))
-        if name == key or config.get(name) is None:
+        if found.get(name) is None:  # an old and a new name: the one that says something
             found[name] = new
     return found, notes
 

@@ -1,4 +1,4 @@
-"""What methods share whose network is a causal language model: a forward over packed rows, cross-entropy, log-probs."""
+"""The base of methods on causal language models: packed forward passes, cross-entropy, log-probabilities."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class LanguageModelMethod(Method):
     """A method on a causal language model, which never holds the logits of a whole batch."""
 
     head: LMHead
+    """The LM head of `network`, through which logits are computed chunk by chunk."""
 
     def load(self) -> None:
         """Load the network as it comes, and find where its head begins."""
@@ -57,12 +58,15 @@ class LanguageModelMethod(Method):
         return next_token_log_probs(self.network, self.head, batch)
 
     def sequence_log_probs(self, batch: Batch) -> Tensor:
-        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
+        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
         return sequence_log_probs(self.network, self.head, batch)
 
 
 def shifted_targets(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; a sequence's first is nobody's."""
+    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token.
+
+    The first token of each packed sequence is masked: it has weight 0.
+    """
     targets = torch.zeros_like(batch.input_ids)
     weights = torch.zeros_like(batch.weights)
     targets[:, :-1] = batch.input_ids[:, 1:]
@@ -79,7 +83,7 @@ def next_token_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tens
 
 
 def sequence_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tensor:
-    """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
+    """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
     _, weights = shifted_targets(batch)
     return sequence_sums(next_token_log_probs(network, head, batch) * weights.view(batch.input_ids.shape), batch)
 

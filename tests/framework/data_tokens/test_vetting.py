@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from tiny_tokens import SMOLLM2
 
 from luthier.data.encoding import template_check as vetting
 from luthier.errors import Refused
 from luthier.fetch import cache
 from luthier.models.templates import template
+from tests.framework.data_tokens.tiny_tokens import SMOLLM2
 
 
 @pytest.mark.parametrize(

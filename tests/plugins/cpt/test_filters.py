@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tiny_corpus import Texts, documents
 
 from luthier.data.records import Tally
 from luthier.data.sources.filtered import Filtered
@@ -14,6 +13,7 @@ from luthier_cpt.filters.language import Language
 from luthier_cpt.filters.near_duplicates import NearDuplicates
 from luthier_cpt.filters.personal import MaskPersonal
 from luthier_cpt.filters.quality import Quality
+from tests.plugins.cpt.tiny_corpus import Texts, documents
 
 LONG = [" ".join(f"{name}{number}" for number in range(200)) for name in ("spruce", "maple")]
 

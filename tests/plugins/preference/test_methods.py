@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_pairs import PAIRS, network
 
 from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
@@ -29,6 +28,7 @@ from luthier_preference.dpo import DirectPreference
 from luthier_preference.kto import UnpairedPreference, _mismatched
 from luthier_prefix.prefix import Prefix
 from luthier_prefix.prompt_tuning import PromptTuning
+from tests.plugins.preference.tiny_pairs import PAIRS, network
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_pairs import MARGINS, PAIRS, network
 from torch import Tensor
 
 from luthier.contracts.preferences import PreferencePairs, RatedAnswers
@@ -19,6 +18,7 @@ from luthier.errors import RecipeError
 from luthier_preference import objectives as o
 from luthier_preference.reference_use import uses_reference
 from luthier_preference.unpaired_objectives import apo_unpaired, kto
+from tests.plugins.preference.tiny_pairs import MARGINS, PAIRS, network
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 BETA = TRL["beta"]

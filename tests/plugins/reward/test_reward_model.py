@@ -171,9 +171,9 @@ def test_a_language_model_gives_no_rewards_and_a_reward_model_no_answers(model: 
     from luthier.inference.predictor import NetworkPredictor
 
     asked = [[{"role": "user", "content": "Hm?"}]]
-    with pytest.raises(RecipeError, match="answers and does not judge"):
+    with pytest.raises(RecipeError, match="is no reward model"):
         NetworkPredictor(model.network(), model.tokenizer, ChatPrompt()).rewards(asked)
-    with pytest.raises(RecipeError, match="judges and does not answer"):
+    with pytest.raises(RecipeError, match="generates no text"):
         NetworkPredictor(SequenceClassification(model, 1).network(), model.tokenizer, ChatPrompt()).answers(asked)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import Message, conversation
 from luthier.data.formats.fields import further_fields, kind
+from luthier.data.formats.format import Format
 from luthier.data.formats.reserved import count_reserved
 from luthier.data.formats.tools import tools
 from luthier.errors import DataError
@@ -18,34 +18,37 @@ if TYPE_CHECKING:
     from luthier.contracts.examples import Example
 
 BEDROCK_VERSION = "bedrock-conversation-2024"
+"""The `schemaVersion` of Amazon Bedrock's conversation format."""
 MEDIA = ("image", "video", "document", "audio")
 
 
 @dataclass(frozen=True)
-class BedrockConversation:
+class BedrockConversation(Format):
     """Conversations as Amazon Bedrock takes them, `schemaVersion` bedrock-conversation-2024.
 
     Blocks of text, reasoning, tool use and tool results are read, `toolConfig` gives the tool definitions; a tool
     result becomes a turn of the role tool. Images, videos and documents are refused: only text is trained on. Strings
     that would fail a job on Bedrock ("User:", "[EOS]", …) are counted as `reserved_strings`. The turns then obey the
-    rules of `luthier.data.formats.conversation.conversation`. `answered` false allows prompts without an assistant
+    rules of `data/format=messages`. `answered` false allows prompts without an assistant
     turn, such as the input of a distillation job.
     """
 
     answered: bool = True
 
     name = "bedrock_conversation"
+    """As `data/format` names it."""
     expects = "`schemaVersion`, and `messages` whose content is a list of blocks"
+    """What a row must hold, as errors say it."""
     keys = (("schemaVersion", "messages"),)
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> BedrockConversation:
-        return self
+    """Sets of keys by which a row is recognised."""
 
     def recognises(self, row: dict[str, Any]) -> str:
+        """Why the row is of this format, an empty string where it is not."""
         version = row.get("schemaVersion")
         return f"`schemaVersion` is {version}" if isinstance(version, str) and version.startswith("bedrock-") else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
+        """The example of a row; DataError for another version, for media and for malformed blocks."""
         if row.get("schemaVersion") != BEDROCK_VERSION:
             raise DataError(f"`schemaVersion` is {row.get('schemaVersion')!r}, where {BEDROCK_VERSION!r} is expected.")
         example = further_fields(row, ("schemaVersion", "system", "messages", "toolConfig"), counts)

@@ -24,6 +24,7 @@ TABLE_ENDINGS: dict[str, tuple[str, Reader]] = {
     ".tsv": ("csv", CsvTable()),
     ".parquet": ("parquet", Parquet()),
 }
+"""File ending -> the `data` answer and the reader of tables with that ending."""
 TEXTS: dict[str, tuple[str, Reader]] = {ending: ("text", PlainText()) for ending in (".txt", ".md", ".rst", ".text")}
 
 

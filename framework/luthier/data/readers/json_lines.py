@@ -40,9 +40,11 @@ class JsonLines:
     """
 
     def files(self, path: Path) -> list[Path]:
+        """The file itself, as a list; DataError where there is none."""
         return one_file(path)
 
     def records(self, path: Path, name: str) -> Iterator[Record]:
+        """The rows of one file, which faults call `name`; a row that cannot be read is a Record with its fault."""
         for line in lines(path, name):
             if not line.text.isspace():
                 try:

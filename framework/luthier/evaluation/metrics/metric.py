@@ -18,18 +18,22 @@ class Attempt:
     """
 
     question: str
+    """The last message of the user."""
     output: str
+    """What the model answered."""
     reference: str
+    """The answer that the data gives."""
     example: Example = field(default_factory=dict)
 
 
 class Metric(Protocol):
     """Sufficient statistics for each attempt, and their reduction.
 
-    Averages need nothing more than `bootstrap.means` and `bootstrap.ratio`; corpus measures keep their counts.
+    Averages need nothing more than `row_means` and `ratio`; corpus measures keep their counts.
     """
 
     better: str
+    """`higher` or `lower`."""
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
         """[attempts, s], float64."""

@@ -16,7 +16,9 @@ class Attempts:
     """What a model answered, in the order of the turns, and what is worth counting about it."""
 
     made: list[Attempt] = field(default_factory=list)
+    """One attempt for each turn."""
     counts: Mapping[str, int] = field(default_factory=dict)
+    """Further counts for the report, by name."""
 
 
 class Task(Protocol):
@@ -26,6 +28,7 @@ class Task(Protocol):
     """
 
     metrics: Mapping[str, Metric]
+    """Metrics by the name of their score."""
     writes: bool
 
     def __call__(self, subject: Predictor, turns: Sequence[Question], known: Sequence[Question]) -> Attempts:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
-from luthier.config.instantiate import instantiate
 from luthier.errors import DataError, RecipeError
 from luthier.evaluation.evaluation import digest_of, digest_of_tokens
 from luthier.records.folder import RunFolder
-from luthier.workflows.parts import without_quarantine
+from luthier.workflows.parts import part, without_quarantine
 
 if TYPE_CHECKING:
+    from luthier.config.compose import Composition
     from luthier.contracts.examples import Example
     from luthier.workflows.comparison.contenders import Contender
 
@@ -52,7 +51,7 @@ def lock(contenders: list[Contender]) -> Lock:
         config = contender.composition.config
         data: Any = without_quarantine(OmegaConf.to_container(config.data))
         name = json.dumps(data, sort_keys=True, default=str)
-        found = read[name] = read.get(name) or _Examples(data, config.evaluation).lock()
+        found = read[name] = read.get(name) or _lock(contender.composition)
         first = first or (contender.name, found)
         if found != first[1]:
             message = (
@@ -64,23 +63,15 @@ def lock(contenders: list[Contender]) -> Lock:
     return first[1]
 
 
-class _Examples:
-    """What a run would be measured on."""
-
-    def __init__(self, data: dict[str, Any], evaluation: Any) -> None:
-        self.data, self.evaluation = data, evaluation
-
-    def lock(self) -> Lock:
-        evaluation = instantiate(self.evaluation)
-        split = "test" if self._by_split.get("test") else "validation"
-        chosen = evaluation.choose(self._by_split.get(split, []))
-        if not chosen:
-            raise DataError("The data has no example to measure on.", hint="Hold some out: data.splits.test=0.1.")
-        return Lock(split, len(chosen), digest_of(chosen))
-
-    @cached_property
-    def _by_split(self) -> dict[str, list[Example]]:
-        found: dict[str, list[Example]] = {}
-        for example in instantiate(OmegaConf.create(self.data)):
-            found.setdefault(example.get("split", "train"), []).append(example)
-        return found
+def _lock(composition: Composition) -> Lock:
+    """What the run of a recipe would be measured on."""
+    source = part(composition.config, composition.trust, "data")
+    evaluation = part(composition.config, composition.trust, "evaluation")
+    by_split: dict[str, list[Example]] = {}
+    for example in source:
+        by_split.setdefault(example.get("split", "train"), []).append(example)
+    split = "test" if by_split.get("test") else "validation"
+    chosen = evaluation.choose(by_split.get(split, []))
+    if not chosen:
+        raise DataError("The data has no example to measure on.", hint="Hold some out: data.splits.test=0.1.")
+    return Lock(split, len(chosen), digest_of(chosen))
