@@ -27,7 +27,7 @@ from luthier.cli.help import overview
 from luthier.cli.verbs import BUILT_IN, built_in
 from luthier.config.catalog import Catalog
 from luthier.config.option_file import entries
-from luthier.config.signatures import REQUIRED
+from luthier.config.settings import REQUIRED
 from luthier.errors import exit_codes
 from luthier.plugins import hookspecs
 from luthier.plugins.registry import Plugins

@@ -31,7 +31,7 @@ from luthier_preference.displacement import LikelihoodDisplacement
 from luthier_preference.reference_log_probabilities import ReferenceLogProbabilities
 
 REFERENCE = "reference"
-"""The key of the cached reference log-probabilities in `Batch.values`, float32 [len(batch.ends)]."""
+"""The key of the cached reference log-probabilities in `Batch.values`, float32 [len(batch.sequence_numbers)]."""
 
 
 class PreferenceMethod(LanguageModelMethod):
@@ -96,7 +96,7 @@ class PreferenceMethod(LanguageModelMethod):
         return self._with_reference(batch)
 
     def reference_log_probs(self, batch: Batch) -> Tensor:
-        """log π_ref of each sequence, float32 [len(batch.ends)], without gradients."""
+        """log π_ref of each sequence, float32 [len(batch.sequence_numbers)], without gradients."""
         if REFERENCE in batch.values:
             return batch.values[REFERENCE]
         with adaptation_disabled(self.network, self.adaptation) if self.adapted else torch.no_grad():

@@ -1,4 +1,4 @@
-"""Questions to the documents inside this plugin."""
+"""Questions about the documents that this plugin ships."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FILE, NAME = FOLDER / "questions.jsonl", "luthier_retrieval/questions.jsonl"
 
 
 @dataclass(kw_only=True)
-class Questions(RecordsSource):
-    """64 questions to `prompt/documents=workshop`, each with a short answer and the document that holds it.
+class WorkshopQuestions(RecordsSource):
+    """Read 64 questions about `prompt/documents=workshop`, each with a short answer and the document that holds it.
 
-    14 more have none: their answer is that it is not in the documents.
+    14 further questions have no relevant document; their answer is that it is not in the documents.
     """
 
     format: Format | str = field(default_factory=PromptCompletion)

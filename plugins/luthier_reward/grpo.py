@@ -144,7 +144,7 @@ class Grpo(LanguageModelMethod):
                 hint="Use data whose examples have messages, such as data.format=prompt_completion.",
             )
         ids = encode_prompt({**example, "messages": messages}, tokenizer)
-        return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), open=True)
+        return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), prompt_only=True)
 
     def loss(self, batch: Batch) -> Loss:
         """The policy loss of the batch's answers; the weight includes answers that are left out with advantage 0."""

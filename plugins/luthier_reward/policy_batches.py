@@ -63,7 +63,7 @@ class PolicyBatches:
     def answers(self) -> Iterator[AnswerTokens]:
         """The positions of each answer that is trained on."""
         for batch, of_batch in zip(self.batches, self.selections, strict=True):
-            sequences = iter(batch.ends)
+            sequences = iter(batch.sequence_numbers)
             for selection in of_batch:
                 for index in selection.trained or (None,):
                     stop = batch.boundaries[next(sequences) + 1] - 1
@@ -106,6 +106,6 @@ def _collated(selections: Sequence[AnswerSelection], network: nn.Module, warning
         [torch.full((len(answer.ids) if answer else 0,), place) for place, answer in enumerate(answers)], batch
     )
     batch.extras[ROLLOUT_LOG_PROBS] = scatter_to_tokens(
-        [torch.tensor(answer.drawn if answer else []) for answer in answers], batch
+        [torch.tensor(answer.sampling_logprobs if answer else []) for answer in answers], batch
     )
     return batch

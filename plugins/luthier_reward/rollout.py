@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Rollout(Protocol):
     """Samples answers to prompts of token ids, `count` to each; all answers to the first prompt come first.
 
-    The answers follow from the weights, `seed` and the `numbers` that identify the prompts. `Answer.drawn` holds the
-    log-probability of each token in the distribution that it was sampled from.
+    The answers follow from the weights, `seed` and the `numbers` that identify the prompts.
+    `Answer.sampling_logprobs` holds the log-probability of each token in the distribution that it was sampled from.
     """
 
     temperature: float

@@ -11,7 +11,8 @@ import yaml
 
 from luthier.config.catalog import Answer, Catalog
 from luthier.config.option_file import Option
-from luthier.config.signatures import REQUIRED, Signature, signature
+from luthier.config.settings import REQUIRED, Signature
+from luthier.config.signatures import signature
 from luthier.plugins.registry import Plugins
 from tests.architecture import setting_uses
 from tests.architecture.setting_uses import Place, acts, acts_in, read_from_a_recipe

@@ -250,6 +250,9 @@ from luthier.evaluation.tasks.task import Attempts as Attempts
 from luthier.evaluation.tasks.task import Task as Task
 from luthier.fetch.cache import cache_folder as cache_folder
 from luthier.fetch.cache import cache_is_read_only as cache_is_read_only
+from luthier.fetch.chat_completion import ChatCompletion as ChatCompletion
+from luthier.fetch.chat_completion import chat_completions as chat_completions
+from luthier.fetch.digests import sha256_of_file as sha256_of_file
 from luthier.fetch.endpoint import api_key as api_key
 from luthier.fetch.endpoint import post_json as post_json
 
@@ -264,9 +267,6 @@ from luthier.fetch.packages import (
 )
 from luthier.fetch.packages import (
     package_member as package_member,
-)
-from luthier.fetch.packages import (
-    sha256_of_file as sha256_of_file,
 )
 from luthier.inference.bm25 import Bm25 as Bm25
 from luthier.inference.bm25 import TfIdf as TfIdf
@@ -333,6 +333,7 @@ from luthier.models.attention import (
 )
 from luthier.models.chunked_losses import chunked_loss as chunked_loss
 from luthier.models.digests import weights_digest as weights_digest
+from luthier.models.encoders import load_encoder as load_encoder
 from luthier.models.lm_head import (
     LMHead as LMHead,
 )

@@ -26,7 +26,8 @@ from luthier.config.catalog import Answer, Catalog
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.loader import GuardedConfigLoader
 from luthier.config.origins import Origins
-from luthier.config.signatures import MissingSettingError, signature
+from luthier.config.settings import MissingSettingError
+from luthier.config.signatures import signature
 from luthier.config.stale import drop_stale
 from luthier.config.stored import escaped
 from luthier.contracts.trust import Trust

@@ -14,6 +14,7 @@ from luthier.config.catalog import Answer, Catalog
 from luthier.config.checks import PARTS, STAGES
 from luthier.config.compose import ROOT_FILE
 from luthier.config.option_file import Option
+from luthier.config.settings import REQUIRED, Setting
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", None: "null", NoneType: "null"}
@@ -122,11 +123,11 @@ def _option(option: Option) -> dict[str, Any]:
     }
 
 
-def _setting(setting: signatures.Setting, option: Option) -> dict[str, Any]:
+def _setting(setting: Setting, option: Option) -> dict[str, Any]:
     said = option.said.get(setting.name)
     default = said.value if said else setting.default
     shape = _shape(setting.type)
-    if default != signatures.REQUIRED and (said or type_hints.fits(default, setting.type) or not default):
+    if default != REQUIRED and (said or type_hints.fits(default, setting.type) or not default):
         shape["default"] = default
     if said and said.comment:
         shape["description"] = said.comment

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from luthier.errors import DataError
 
+if TYPE_CHECKING:
+    from luthier.contracts.examples import Example
+
 MOST_PLACES = 3
+OUTPUT_COUNTS = ("examples", "train", "validation", "test")
+"""Counts of the examples that a source yields; all others count what happened to its rows."""
 
 
 @dataclass(slots=True)
@@ -42,6 +48,22 @@ class Tally:
     """The number of rows of each file."""
     places: dict[str, list[str]] = field(default_factory=dict)
     """Warning -> the first places that it is about."""
+
+    def add(self, example: Example) -> None:
+        """Count an example that the source yields: under `examples` and under the name of its split."""
+        self.counts["examples"] += 1
+        self.counts[example["split"]] += 1
+
+    def counts_with(self, *inputs: Mapping[str, int]) -> dict[str, int]:
+        """These counts plus those of the sources that were read, sorted by name, without zeros.
+
+        `examples` and the splits count what this source yields alone, not what its inputs yield.
+        """
+        total: Counter[str] = Counter()
+        for counts in inputs:
+            total.update({name: count for name, count in counts.items() if name not in OUTPUT_COUNTS})
+        total.update(self.counts)
+        return {name: count for name, count in sorted(total.items()) if count}
 
     def warn(self, sentence: str, where: str = "") -> None:
         """Keep a warning; the same sentence again only adds a place, and no more than three are kept."""

@@ -39,12 +39,12 @@ class ValidationPromptScorer(PromptScorer):
             raise RecipeError(f"A prompt cannot be chosen by {name!r}.", where="score", hint=f"Use one of {known}.")
         order = np.random.default_rng(evaluation.seed).permutation(len(examples)).tolist()
         self.examples = [examples[place] for place in order]
-        self.evaluation, self.subject, self.name, self.most = evaluation, subject, name, len(examples)
+        self.evaluation, self.subject, self.name, self.size = evaluation, subject, name, len(examples)
 
     def __call__(self, prompt: Prompt, count: int) -> float:
-        return self.judged(prompt, self.examples[:count]).score
+        return self.score(prompt, self.examples[:count]).score
 
-    def judged(self, prompt: Prompt, examples: Sequence[Example]) -> PromptScores:
+    def score(self, prompt: Prompt, examples: Sequence[Example]) -> PromptScores:
         subject = replace(self.subject, prompt=prompt)
         if self.name == "loss":
             losses = np.asarray(subject.measured(examples)["loss"], dtype=np.float64)
@@ -59,5 +59,5 @@ class ValidationPromptScorer(PromptScorer):
         score = sign * float(metric.reduce(statistics.sum(0)))
         return PromptScores(score, [known.get(place) for place in range(len(examples))])
 
-    def write(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
+    def generate(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
         return [answer.text for answer in self.subject.answers(conversations, sampling)]

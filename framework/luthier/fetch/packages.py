@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch import cache, simple_index
 from luthier.fetch.archives import extract, inside
+from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.once import build_once
 
 log = logging.getLogger("luthier")
@@ -78,15 +79,6 @@ def package_tree(archive: Path, inner: str) -> Path:
             extract(archive, file, folder)
 
     return build_once(cache.cache_folder("members") / name, make)
-
-
-def sha256_of_file(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            sha.update(chunk)
-    return sha.hexdigest()
 
 
 def _pinned(requirement: str) -> tuple[str, str]:

@@ -26,8 +26,8 @@ def reward_outputs(network: nn.Module, batch: Batch, positions: Tensor) -> Tenso
 
 
 def last_token_positions(batch: Batch) -> Tensor:
-    """Position of the last token of each sequence of the rows in the flattened batch, int64 [len(batch.ends)]."""
-    positions = torch.tensor([batch.boundaries[number + 1] - 1 for number in batch.ends], dtype=torch.int64)
+    """Positions of the last token of each sequence of the rows in the flattened batch, int64 [sequences]."""
+    positions = torch.tensor([batch.boundaries[number + 1] - 1 for number in batch.sequence_numbers], dtype=torch.int64)
     return positions.to(batch.input_ids.device, non_blocking=True)
 
 

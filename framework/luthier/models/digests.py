@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from luthier.fetch import cache
-from luthier.fetch.packages import sha256_of_file
+from luthier.fetch.digests import sha256_of_file
 
 
 def weights_digest(files: Iterable[Path]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from luthier.fetch import packages
+from luthier.fetch.digests import sha256_of_file
 from luthier.models.gguf import converted
 from luthier.models.loading import LoadSettings
 from luthier.models.stored import StoredModel
@@ -60,7 +61,7 @@ class Wheel(StoredModel):
         return packages.package_tree(self._wheel, self.file)
 
     def lineage(self) -> dict[str, Any]:
-        found = super().lineage() | {"package_sha256": packages.sha256_of_file(self._wheel)}
+        found = super().lineage() | {"package_sha256": sha256_of_file(self._wheel)}
         if self.licence:
             found["licence"] = self.licence
         if self.file.endswith(".gguf"):

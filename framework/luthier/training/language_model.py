@@ -58,7 +58,7 @@ class LanguageModelMethod(Method):
         return next_token_log_probs(self.network, self.head, batch)
 
     def sequence_log_probs(self, batch: Batch) -> Tensor:
-        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
+        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
         return sequence_log_probs(self.network, self.head, batch)
 
 
@@ -83,7 +83,7 @@ def next_token_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tens
 
 
 def sequence_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tensor:
-    """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
+    """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
     _, weights = shifted_targets(batch)
     return sequence_sums(next_token_log_probs(network, head, batch) * weights.view(batch.input_ids.shape), batch)
 

@@ -21,6 +21,7 @@ from luthier.config.stored import stored_recipe
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, ResourceError
+from luthier.fetch.digests import sha256_of_file
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.lm_head import unwrapped
 from luthier.models.opening import opened
@@ -28,7 +29,6 @@ from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
-from luthier.training.checkpoint_files import sha256_of_file
 from luthier.workflows.parts import part
 
 if TYPE_CHECKING:

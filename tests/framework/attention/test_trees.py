@@ -78,7 +78,7 @@ def test_a_shared_beginning_is_laid_down_once():
     assert batch.boundaries == (0, 7, 13, 17, 26, 32, 33, 36, 43, 64)
     assert batch.prefix_of == {1: 0, 2: 0, 6: 5, 7: 5}
     assert batch.sequence_groups == ((1, 2), (3,), (6, 7))
-    assert batch.ends == (1, 2, 3, 6, 7)
+    assert batch.sequence_numbers == (1, 2, 3, 6, 7)
     assert batch.positions[0, :17].tolist() == [*range(7), *range(7, 13), *range(7, 11)]
     assert batch.segments[0, :17].tolist() == [1] * 7 + [2] * 6 + [3] * 4
 
@@ -92,7 +92,7 @@ def test_shared_equals_whole(name: str, implementation: str) -> None:
     blocks = [[rows()[0], single(), rows()[1]], [rows()[2]]]
     batch, whole = collate(blocks, 40), without_shared_prefixes(collate(blocks, 40))
     assert not whole.prefix_of
-    assert whole.input_ids.shape[0] == len(whole.ends) == len(batch.ends)
+    assert whole.input_ids.shape[0] == len(whole.sequence_numbers) == len(batch.sequence_numbers)
     if "window" in why_prefixes_unsupported(network):
         assert implementation != "luthier_packed"
         batch = whole

@@ -6,19 +6,16 @@ Run once, where TRL is installed: python tests/plugins/grpo/make_trl_reference.p
 from __future__ import annotations
 
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fixed_policy_tokens as fixed
 import torch
 import trl
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import nanstd
-
-sys.path.insert(0, str(Path(__file__).parent))
-import fixed_policy_tokens as fixed
 
 CASES: dict[str, dict[str, Any]] = {
     "clipped": {},

@@ -62,7 +62,7 @@ def writes_with_the_weights_of_now(rollout: Any, made: Any) -> None:
         assert [one.text for one in ours] == [one.text for one in theirs]
         assert [one.finish for one in ours] == [one.finish for one in theirs]
         for one, other in zip(ours, theirs, strict=True):
-            assert one.drawn == pytest.approx(other.drawn, abs=1e-4)
+            assert one.sampling_logprobs == pytest.approx(other.sampling_logprobs, abs=1e-4)
         seen.append([one.ids for one in ours])
     assert seen[0] != seen[1] != seen[2]
 

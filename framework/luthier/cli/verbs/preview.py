@@ -32,5 +32,5 @@ def act(call: Call) -> int:
         hint = f"{asked.split} has {there}, counted from 0."
         raise RecipeError(f"There is no example {asked.example} to show.", where="--example", hint=hint)
     last = min(asked.example + max(asked.count, 1), there)
-    ledgers = [data.inspected(number, asked.split) for number in range(asked.example, last)]
+    ledgers = [data.token_ledger(number, asked.split) for number in range(asked.example, last)]
     return say(ledgers, call.console, every_token=asked.tokens, html=asked.html)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.detect import detect, no_format
+from luthier.data.formats.format import Format
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
-    from luthier.data.formats.format import Format
 
 
 @dataclass(frozen=True)
-class Auto:
+class Auto(Format):
     """Find the format out from the first 64 rows, and say why it is that one; then every row must be of it."""
 
     name = "auto"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import Message, conversation
 from luthier.data.formats.fields import further_fields, kind
+from luthier.data.formats.format import Format
 from luthier.data.formats.reserved import count_reserved
 from luthier.data.formats.tools import tools
 from luthier.errors import DataError
@@ -23,7 +23,7 @@ MEDIA = ("image", "video", "document", "audio")
 
 
 @dataclass(frozen=True)
-class BedrockConversation:
+class BedrockConversation(Format):
     """Conversations as Amazon Bedrock takes them, `schemaVersion` bedrock-conversation-2024.
 
     Blocks of text, reasoning, tool use and tool results are read, `toolConfig` gives the tool definitions; a tool
@@ -41,10 +41,6 @@ class BedrockConversation:
     """What a row must hold, as errors say it."""
     keys = (("schemaVersion", "messages"),)
     """Sets of keys by which a row is recognised."""
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> BedrockConversation:
-        """The format itself: nothing is left to find out."""
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         """Why the row is of this format, an empty string where it is not."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
 from luthier.data.formats.fields import text_field
+from luthier.data.formats.format import Format
 from luthier.data.formats.reserved import count_reserved
 from luthier.errors import DataError
 
@@ -19,7 +19,7 @@ FIELDS = ("prompt", "completion", "system")
 
 
 @dataclass(frozen=True)
-class BedrockPrompt:
+class BedrockPrompt(Format):
     """Rows as Amazon Bedrock takes them for its text models: the texts `prompt` and `completion`, perhaps `system`.
 
     Stricter than prompt_completion: any other field is refused, as Bedrock would; strings that would fail a job there
@@ -29,9 +29,6 @@ class BedrockPrompt:
     name = "bedrock_prompt"
     expects = "`prompt` and `completion`, both texts, and nothing else but `system`"
     keys = (("prompt", "completion"),)
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> BedrockPrompt:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         return ""  # its rows are prompt_completion too, which reads more; this one is chosen by name

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.fields import further_fields, kind, text_field
+from luthier.data.formats.format import Format
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def labelled(example: Example, instruction: str, said: str, label: str) -> Examp
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(Format):
     """A column of texts and a column of labels, which the assistant answers with.
 
     `text` and `label` name the columns. `instruction` is the user's turn, `{text}` in it the text; without it the
@@ -54,9 +54,6 @@ class Classification:
     @property
     def keys(self) -> tuple[tuple[str, str]]:
         return ((self.text, self.label),)
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Classification:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         fits = isinstance(row.get(self.text), str) and isinstance(row.get(self.label), (str, int))

@@ -46,6 +46,11 @@ def number_field(row: dict[str, Any], key: str) -> float:
     return found
 
 
+def system_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The system turn of a row with the text `system`; an empty list where it has none."""
+    return [{"role": "system", "content": row["system"]}] if row.get("system") else []
+
+
 def further_fields(row: dict[str, Any], used: Iterable[str], counts: Counter[str]) -> dict[str, Any]:
     """The columns that a format does not use, to be kept under their own names.
 

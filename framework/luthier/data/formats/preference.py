@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import Message, conversation
 from luthier.data.formats.fields import further_fields
+from luthier.data.formats.format import Format
 from luthier.data.formats.preference_layouts import LAYOUTS, Layout
-from luthier.data.formats.tools import tools
+from luthier.data.formats.tools import with_tools
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Preference:
+class Preference(Format):
     """Pairs of a chosen and a rejected answer; `messages` of the example is the prompt that both continue.
 
     These layouts are read: `prompt` (or question, instruction, input; and perhaps system) with `chosen` and
@@ -36,9 +36,6 @@ class Preference:
         "rejected": ("dispreferred", "refused", "worse", "negative", "loser", "response_rejected"),
     }
 
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Preference:
-        return self
-
     def recognises(self, row: dict[str, Any]) -> str:
         layout = _layout(row)
         return f"there are {layout.holds}" if layout else ""
@@ -54,9 +51,7 @@ class Preference:
             example[key] = _continuation(example["messages"], answer, key, counts)
         if _essence(example["chosen"]) == _essence(example["rejected"]):
             raise DataError("The chosen and the rejected answer are the same, so the pair says nothing.")
-        if row.get("tools"):
-            example["tools"] = tools(row["tools"])
-        return example
+        return with_tools(example, row)
 
 
 def _layout(row: dict[str, Any]) -> Layout | None:

@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from luthier.data.formats.conversation import Message
-from luthier.data.formats.fields import kind, text_field
+from luthier.data.formats.fields import kind, system_turns, text_field
 from luthier.data.formats.sharegpt import turn_in_openai_form
 from luthier.errors import DataError
 
@@ -48,7 +48,7 @@ def _question(row: Row) -> str | None:
 
 def _explicit(row: Row) -> Pair:
     question = _question(row) or "prompt"
-    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    system = system_turns(row)
     prompt = [*system, *_turns(row, question, "user")]
     chosen, rejected = _turns(row, "chosen", "assistant"), _turns(row, "rejected", "assistant")
     return prompt, _without(prompt, chosen), _without(prompt, rejected)
@@ -99,7 +99,7 @@ def _parted(chosen: list[Message], rejected: list[Message]) -> Pair:
 
 
 def _sharegpt(row: Row) -> Pair:
-    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    system = system_turns(row)
     prompt = [*system, *_turns(row, "conversations", "user")]
     return prompt, _turns(row, "chosen", "assistant"), _turns(row, "rejected", "assistant")
 

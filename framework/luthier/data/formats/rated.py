@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.classification import labelled
 from luthier.data.formats.fields import further_fields, number_field, text_field
+from luthier.data.formats.format import Format
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rated:
+class Rated(Format):
     """A column of texts and a column of ratings, cut into named intervals that become the labels.
 
     `text` and `rating` name the columns. `intervals` maps each label to its [low, high]: it holds the ratings

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from luthier.inference.embeddings import Embedding, Vectors, of_length_one
-from luthier.models.loading import load_tokenizer, without_progress_bars
-from luthier.models.safety import refuse_code, refuse_pickles
+from luthier.models.encoders import load_encoder
 from luthier.models.stored import StoredModel
 
 
@@ -65,12 +64,7 @@ class Encoder(Embedding):
     def _loaded(self) -> tuple[Any, Any]:
         from transformers import AutoModel
 
-        folder = self.model.folder()
-        refuse_code(folder, owner=self.model.name)
-        refuse_pickles((file.name for file in folder.iterdir()), owner=self.model.name)
-        with without_progress_bars():
-            network = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        return network.eval(), load_tokenizer(folder, owner=self.model.name)
+        return load_encoder(self.model, AutoModel)
 
     def identity(self) -> str:
         told = [self.model.lineage()["sha256"], self.pooling, self.length, self.before_question, self.before_text]

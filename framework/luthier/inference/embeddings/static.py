@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch import packages
-from luthier.fetch.packages import sha256_of_file
+from luthier.fetch.digests import sha256_of_file
 from luthier.inference.embeddings import Embedding, Vectors, of_length_one
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.contracts.sampling import Answer, Sampling
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_prompt
 from luthier.errors import DataError
 from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.inference.generation.kv_cache import kv_cache_for
@@ -45,7 +45,7 @@ def generate(
     """
     if isinstance(network, AnsweringNetwork):
         return network.write_answers(conversations, settings or Sampling())
-    prompts = [encode.encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
+    prompts = [encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
     return generate_from_tokens(network, tokenizer, prompts, settings, on_token=on_token)
 
 
@@ -113,7 +113,7 @@ class Writer:
         rows = [(number, sample) for number in batch for sample in range(samples)]
         live = [answers[number * samples + sample] for number, sample in rows]
         known = self.numbers if self.numbers is not None else range(len(prompts))
-        luck = np.stack([self.settings.luck(known[number], sample) for number, sample in rows])
+        uniforms = np.stack([self.settings.uniforms(known[number], sample) for number, sample in rows])
         most = self.tokenizer.model_max_length - self.virtual
         room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
 
@@ -124,13 +124,13 @@ class Writer:
             cache.batch_repeat_interleave(samples)
             logits, mask = logits.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
         for step in range(max(room)):
-            tokens = self.settings.choose(logits, luck[:, step])
+            tokens = self.settings.choose(logits, uniforms[:, step])
             chosen = _log_probs(logits, tokens).tolist()
             drawn = chosen if self.settings.temperature in (0, 1) else self._drawn(logits, tokens)
             for answer, token, logprob, at_temperature in zip(live, tokens.tolist(), chosen, drawn, strict=True):
                 answer.ids.append(token)
                 answer.logprobs.append(logprob)
-                answer.drawn.append(at_temperature)
+                answer.sampling_logprobs.append(at_temperature)
                 if self.on_token is not None:
                     self.on_token(answer)
             keep = [row for row, answer in enumerate(live) if not self._ends(answer, room[row])]
@@ -139,7 +139,7 @@ class Writer:
             if len(keep) < len(live):
                 where = torch.tensor(keep, device=self.device)
                 cache.batch_select_indices(where)
-                tokens, mask, luck = tokens[where], mask[where], luck[keep]
+                tokens, mask, uniforms = tokens[where], mask[where], uniforms[keep]
                 live, room = [live[row] for row in keep], [room[row] for row in keep]
             logits = self._forward(tokens.unsqueeze(-1), mask[:, : longest + step + 1], cache)
 

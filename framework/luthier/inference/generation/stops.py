@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_conversation
 from luthier.models.lm_head import unwrapped
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def stop_tokens(network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> froze
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The special token with which the chat template ends an assistant turn, if any; DataError without a template."""
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    sequence = encode.encode_conversation({"messages": turns}, tokenizer)
+    sequence = encode_conversation({"messages": turns}, tokenizer)
     last = int(sequence.ids[sequence.weights > 0][-1])
     token = tokenizer.added_tokens_decoder.get(last)
     return last if token is not None and token.special else None

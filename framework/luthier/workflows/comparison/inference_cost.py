@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from luthier.contracts.sampling import Answer, Sampling
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_prompt
 from luthier.errors import DataError
 from luthier.evaluation.questions import questions
 from luthier.training.memory import peak_bytes
@@ -97,5 +97,5 @@ def _ask(finished: Finished, example: Example, sampling: Sampling) -> _Timed:
     (turn,) = questions([example], finished.subject.prompt)
     finished.subject.answers([turn.conversation], sampling, on_token=hear)
     whole = time.perf_counter() - began
-    prompt = len(encode.encode_prompt({"messages": list(turn.conversation)}, finished.subject.tokenizer))
+    prompt = len(encode_prompt({"messages": list(turn.conversation)}, finished.subject.tokenizer))
     return _Timed(prompt, len(heard), heard[0] - began, heard[-1] - began, whole)

@@ -1,34 +1,38 @@
-"""Examples on the disk: a set that is larger than memory is never in memory."""
+"""Examples on disk: a data set larger than memory is read one example at a time."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from luthier.contracts.examples import Example
-from luthier.data import content_hashes as identity
+from luthier.data.content_hashes import ExamplesHash
+from luthier.data.lazy_examples import LazyExamples
 
-_PLACES = 4096  # that are kept before they are written
+_PLACES = 4096  # file offsets held before they are written
 _TAG = "\ue000luthier"
 _DATES: dict[str, Callable[[str], date]] = {"datetime": datetime.fromisoformat, "date": date.fromisoformat}
 
 
 class UnwritableError(ValueError):
-    """An example holds a value that would not come back from the disk as it was."""
+    """An example holds a value that JSON does not restore unchanged."""
 
 
-class Spool(Sequence[Example]):
-    """The examples of one split, each read from its file when it is asked for; indexing makes a new one each time."""
+class StoredExamples(LazyExamples):
+    """The examples of one split, each read from its file when it is indexed.
+
+    `lasting` is held as long as these examples are: a temporary folder is removed with its last holder.
+    """
 
     def __init__(self, folder: Path, split: str, lasting: object = None) -> None:
         self.folder, self.split = folder, split
-        self._lasting = lasting  # a temporary folder goes when nobody holds it any more
+        self._lasting = lasting
         places = folder / f"{split}.places"
         self._places = np.memmap(places, dtype="<i8", mode="r") if places.stat().st_size else np.zeros(1, "<i8")
         self._lines, self._reading = (folder / f"{split}.jsonl").open("rb"), Lock()
@@ -36,16 +40,7 @@ class Spool(Sequence[Example]):
     def __len__(self) -> int:
         return len(self._places) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        number = range(len(self))[index]
+    def example(self, number: int) -> Example:
         begin, end = self._places[number : number + 2].tolist()
         with self._reading:
             self._lines.seek(begin)
@@ -57,38 +52,38 @@ class Spool(Sequence[Example]):
             for line in lines:
                 yield _read(line)
 
-    def __reduce__(self) -> tuple[type[Spool], tuple[Path, str]]:
-        return Spool, (self.folder, self.split)
+    def __reduce__(self) -> tuple[type[StoredExamples], tuple[Path, str]]:
+        return StoredExamples, (self.folder, self.split)
 
 
-class SpoolWriter:
-    """Writes the examples of one split; UnwritableError for one that JSON cannot hold as it is."""
+class ExamplesWriter:
+    """Writes the examples of one split; UnwritableError for one that JSON does not restore unchanged."""
 
     def __init__(self, folder: Path, split: str) -> None:
         self._lines = (folder / f"{split}.jsonl").open("wb")
         self._offsets = (folder / f"{split}.places").open("wb")
-        self._place, self._held = 0, [0]
-        self._digest = identity.ExamplesHash()
+        self._place, self._pending = 0, [0]
+        self._digest = ExamplesHash()
 
     def add(self, example: Example) -> None:
         line = _written(example)
         self._digest.add(example)
         self._lines.write(line)
         self._place += len(line)
-        self._held.append(self._place)
-        if len(self._held) > _PLACES:
+        self._pending.append(self._place)
+        if len(self._pending) > _PLACES:
             self._flush()
 
     def close(self) -> str:
-        """The sha256 of all that was written, as `identity.of_examples` tells it."""
+        """Close the files; the sha256 of all examples written, as by `hash_of_examples`."""
         self._flush()
         self._lines.close()
         self._offsets.close()
-        return self._digest.told()
+        return self._digest.hexdigest()
 
     def _flush(self) -> None:
-        self._offsets.write(np.array(self._held, dtype="<i8").tobytes())
-        self._held.clear()
+        self._offsets.write(np.array(self._pending, dtype="<i8").tobytes())
+        self._pending.clear()
 
 
 def _written(example: Example) -> bytes:
@@ -98,13 +93,13 @@ def _written(example: Example) -> bytes:
         raise UnwritableError(str(error)) from error
     if _read(line) != example:
         changed = next((key for key, value in _read(line).items() if example.get(key) != value), "a key")
-        raise UnwritableError(f"{changed!r} is not as it was")
+        raise UnwritableError(f"{changed!r} is not restored unchanged")
     return line
 
 
 def _read(line: bytes) -> Example:
-    found: Example = json.loads(line, object_hook=_untagged)
-    return found
+    example: Example = json.loads(line, object_hook=_untagged)
+    return example
 
 
 def _tagged(value: Any) -> Any:
@@ -114,5 +109,5 @@ def _tagged(value: Any) -> Any:
     raise TypeError(f"a value of the type {type(value).__name__}")
 
 
-def _untagged(found: dict[str, Any]) -> Any:
-    return _DATES[found[_TAG]](found["value"]) if _TAG in found else found
+def _untagged(value: dict[str, Any]) -> Any:
+    return _DATES[value[_TAG]](value["value"]) if _TAG in value else value

@@ -1,4 +1,4 @@
-"""Weights & Biases, offline first."""
+"""Weights & Biases, offline by default."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from luthier.api import RunFolder
 
 
-class Wandb:
-    """Tell Weights & Biases: configuration without secrets, metrics, the resolved recipe, samples, the model if asked.
+class WandbTracker:
+    """Log to Weights & Biases: the redacted configuration, metrics, the resolved recipe, samples, the model if asked.
 
-    mode: offline writes into `wandb/` of the run's folder and `wandb sync` sends it later; online sends at once and
-    falls back to offline when no server answers in time; disabled does nothing. log_model: keep the customised model
-    as an artifact. It never stops a run.
+    mode: offline writes into `wandb/` of the run's folder, and `wandb sync` uploads it later; online uploads at once
+    and falls back to offline when no server answers in time; disabled does nothing. log_model: upload the customised
+    model as an artifact. deadline: the seconds within which W&B must start. A failure of W&B never stops a run.
     """
 
     def __init__(
@@ -36,9 +36,17 @@ class Wandb:
         self.name, self.tags, self.log_model, self.deadline = name, list(tags), log_model, deadline
 
     def __call__(self, folder: RunFolder) -> list[Logger]:
+        identity = {
+            "project": self.project,
+            "entity": self.entity,
+            "group": self.group,
+            "name": self.name or folder.path.name,
+            "tags": self.tags,
+        }
+
         def make() -> Logger:
             from luthier_tracking.wandb_run import WandbRun
 
-            return WandbRun(folder, self)
+            return WandbRun(folder, identity, mode=self.mode, deadline=self.deadline, log_model=self.log_model)
 
         return [GuardedLogger("wandb", make, deadline=3 * self.deadline)]

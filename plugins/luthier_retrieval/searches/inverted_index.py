@@ -1,4 +1,4 @@
-"""Which passages hold a word, and how often: an inverted index, memory-mapped."""
+"""A memory-mapped inverted index: the passages that contain each word, with term frequencies."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ _ARRAYS = ("starts", "passages", "counts", "lengths")
 
 
 @dataclass(frozen=True)
-class Postings:
-    """`passages` and `counts` of word number w stand from `starts[w]` to `starts[w + 1]`; `lengths` count words."""
+class InvertedIndex:
+    """The postings of word number w are `passages` and `counts` from `starts[w]` to `starts[w + 1]`.
+
+    `counts` are term frequencies; `lengths` are the numbers of words of each passage.
+    """
 
     words: dict[str, int]
     starts: NDArray[np.int64]
@@ -26,23 +29,23 @@ class Postings:
     lengths: Integers
 
     @classmethod
-    def of(cls, texts: Sequence[Sequence[str]]) -> Postings:
-        """From the words of each passage."""
+    def from_words(cls, texts: Sequence[Sequence[str]]) -> InvertedIndex:
+        """Index the words of each passage."""
         words: dict[str, int] = {}
-        said = array("i", (words.setdefault(word, len(words)) for text in texts for word in text))
+        occurrences = array("i", (words.setdefault(word, len(words)) for text in texts for word in text))
         lengths = np.array([len(text) for text in texts], dtype=np.int32)
-        pairs = np.array(said, dtype=np.int64) * len(texts) + np.repeat(np.arange(len(texts)), lengths)
-        found, counts = np.unique(pairs, return_counts=True)
-        numbers, passages = np.divmod(found, max(len(texts), 1))
+        pairs = np.array(occurrences, dtype=np.int64) * len(texts) + np.repeat(np.arange(len(texts)), lengths)
+        unique, counts = np.unique(pairs, return_counts=True)
+        numbers, passages = np.divmod(unique, max(len(texts), 1))
         starts = np.searchsorted(numbers, np.arange(len(words) + 1))
         return cls(words, starts.astype(np.int64), passages.astype(np.int32), counts.astype(np.int32), lengths)
 
-    def of_word(self, word: str) -> tuple[Integers, Integers]:
-        """The passages that hold a word, and how often each does."""
+    def postings(self, word: str) -> tuple[Integers, Integers]:
+        """The numbers of the passages that contain a word, and its frequency in each."""
         if (number := self.words.get(word)) is None:
             return self.passages[:0], self.counts[:0]
-        place = slice(int(self.starts[number]), int(self.starts[number + 1]))
-        return self.passages[place], self.counts[place]
+        rows = slice(int(self.starts[number]), int(self.starts[number + 1]))
+        return self.passages[rows], self.counts[rows]
 
     def save(self, folder: Path) -> None:
         folder.mkdir()
@@ -51,7 +54,7 @@ class Postings:
             np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
 
     @classmethod
-    def load(cls, folder: Path) -> Postings:
+    def load(cls, folder: Path) -> InvertedIndex:
         text = (folder / WORDS).read_text(encoding="utf-8")
         words = {word: number for number, word in enumerate(text.split("\n") if text else ())}
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS]

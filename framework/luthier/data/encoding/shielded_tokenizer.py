@@ -1,4 +1,4 @@
-"""What a user writes is text, even where it looks like a special token."""
+"""Tokenization in which content is plain text, even where it contains the text of a special token."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from luthier.errors import DataError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# A lone surrogate: no text that can be tokenised holds one, so whatever is marked with it was marked here.
+# A lone surrogate: text that can be tokenized contains none, so each occurrence is a mark of `shield`.
 MARK = "\udcff"
-_ESCAPED = "\\udcff"  # how a template's `tojson` may write it
+_ESCAPED = "\\udcff"  # as a template's `tojson` may write it
 
 
-class PlainText:
+class ShieldedTokenizer:
     """Encodes rendered text so that only the special tokens of the template become special ids.
 
-    `shield` marks special-token text inside content before a template sees it; `encode` then finds the template's
-    own tokens, as they bear no mark. They are exchanged for names that nobody can guess, which a copy of the
-    tokenizer knows as tokens, while that copy takes special-token text for plain text. Text without marks goes
-    straight to the tokenizer itself. DataError where the tokenizer is not one of the `tokenizers` library.
+    `shield` marks special-token text in content before the template is rendered; `encode` recognises the template's own
+    special tokens by their lack of a mark. It replaces them by unguessable names, which are special tokens of a copy of
+    the tokenizer that encodes the text of all others as plain text. Text without marks is encoded by the tokenizer
+    itself. DataError where the tokenizer is not one of the `tokenizers` library.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -47,7 +47,7 @@ class PlainText:
         self._copy: Tokenizer | None = None
 
     def touches_tokens(self, value: Any) -> bool:
-        """Whether the text of an added token, special or not, stands anywhere in a JSON value."""
+        """Whether a JSON value contains the text of an added token, special or not."""
         if isinstance(value, str):
             return self._any_added.search(value) is not None
         if isinstance(value, dict):
@@ -55,9 +55,9 @@ class PlainText:
         return isinstance(value, (list, tuple)) and any(map(self.touches_tokens, value))
 
     def shield(self, value: Any) -> tuple[Any, int]:
-        """The same JSON value with each special-token text in it marked, and how many there were."""
+        """The JSON value with each special-token text in it marked, and their number."""
         if isinstance(value, str):
-            return self._special.subn(lambda found: found[0][:1] + MARK + found[0][1:], value)
+            return self._special.subn(lambda match: match[0][:1] + MARK + match[0][1:], value)
         if isinstance(value, dict):
             pairs = {key: self.shield(inner) for key, inner in value.items()}
             return {key: inner for key, (inner, _) in pairs.items()}, sum(hits for _, hits in pairs.values())
@@ -67,31 +67,31 @@ class PlainText:
         return value, 0
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of rendered text, without any that the tokenizer would add by itself."""
+        """Token ids of rendered text, without those that the tokenizer adds by itself. DataError if a mark is lost."""
         if MARK not in text and _ESCAPED not in text:
             return self.encode_all([text])[0]
         copy = self._copy_of_backend()
-        renamed = self._special.sub(lambda found: self._names[found[0]], text)
+        renamed = self._special.sub(lambda match: self._names[match[0]], text)
         renamed = renamed.replace(MARK, "").replace(_ESCAPED, "")
-        found = copy.encode_batch_fast([renamed], add_special_tokens=False)[0].ids
-        if not self._forgeable.isdisjoint(found):
-            raise DataError("The tokenizer takes plain text for a special token, so content could forge a turn.")
-        return [self._originals.get(number, number) for number in found]
+        ids = copy.encode_batch_fast([renamed], add_special_tokens=False)[0].ids
+        if not self._forgeable.isdisjoint(ids):
+            raise DataError("The tokenizer encodes plain text as a special token, so content could forge a turn.")
+        return [self._originals.get(number, number) for number in ids]
 
     def encode_all(self, texts: list[str]) -> list[list[int]]:
-        """The same for several texts without marks."""
-        return [found.ids for found in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
+        """Token ids of several texts without marks."""
+        return [encoded.ids for encoded in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
 
     @cached_property
     def frame(self) -> tuple[list[int], list[int]]:
-        """The ids that the tokenizer puts before and after any text."""
+        """The ids that the tokenizer adds before and after a text, such as BOS."""
         bare = self._backend.encode("a", add_special_tokens=False).ids
         framed = self._backend.encode("a", add_special_tokens=True).ids
         begin = next(place for place in range(len(framed)) if framed[place : place + len(bare)] == bare)
         return framed[:begin], framed[begin + len(bare) :]
 
     def decode(self, ids: list[int]) -> str:
-        """The text of ids, special tokens included."""
+        """The text of ids, with special tokens."""
         text: str = self._backend.decode(ids, skip_special_tokens=False)
         return text
 
