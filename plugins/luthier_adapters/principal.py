@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, RecipeError, ResourceError, added_token_ids
+from luthier.api import ADAPTER_NAME, RecipeError, ResourceError
 from luthier_adapters.lora import LowRankAdaptation
+from luthier_adapters.targeted import refuse_added_tokens
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -54,12 +55,9 @@ class DecomposedLora(LowRankAdaptation):
         """Put B₀ and A₀ into a LoRA layer of PEFT and the residual into its base layer."""
 
     def __call__(self, network: nn.Module) -> nn.Module:
-        if added_token_ids(network):
-            raise RecipeError(
-                "The artifact of this adaptation is a difference of low rank, which holds no rows of new tokens.",
-                where="adaptation",
-                hint="Choose adaptation=lora, which trains and saves them.",
-            )
+        refuse_added_tokens(
+            network, "The artifact of this adaptation is a difference of low rank, which holds no rows of new tokens."
+        )
         adapted = super().__call__(network)
         if next(network.parameters()).is_meta:
             return adapted  # nothing to decompose

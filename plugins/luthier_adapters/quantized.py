@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, Needs, RecipeError, added_token_ids, imported, unwrapped
+from luthier.api import ADAPTER_NAME, Needs, imported, unwrapped
 from luthier_adapters.lora import LowRankAdaptation
+from luthier_adapters.targeted import refuse_added_tokens
 
 if TYPE_CHECKING:
     from luthier.api import Model
@@ -42,12 +43,7 @@ class Qlora(LowRankAdaptation):
         return imported("bitsandbytes", self.needs["bitsandbytes"], "A base of four bits", where="adaptation")
 
     def __call__(self, network: nn.Module) -> nn.Module:
-        if added_token_ids(network):
-            raise RecipeError(
-                "Rows of new tokens cannot be merged back into a base of four bits.",
-                where="adaptation",
-                hint="Choose adaptation=lora.",
-            )
+        refuse_added_tokens(network, "Rows of new tokens cannot be merged back into a base of four bits.")
         if next(network.parameters()).is_meta:
             return super().__call__(network)  # a plan counts weights, whatever their bits
         return self.adapted_in_four_bits(network)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.api import PeftAdaptation
+from torch import nn
+
+from luthier.api import PeftAdaptation, RecipeError, added_token_ids
 
 
 @dataclass(kw_only=True, eq=False)
@@ -17,3 +19,9 @@ class TargetedAdaptation(PeftAdaptation):
     def targeted(self, **settings: Any) -> dict[str, Any]:
         """The arguments of a PEFT configuration: the task, the target modules, and the method's own `settings`."""
         return {"task_type": "CAUSAL_LM", "target_modules": self.targets, **settings}
+
+
+def refuse_added_tokens(network: nn.Module, reason: str) -> None:
+    """RecipeError where tokens were added to the network's vocabulary, whose rows this adaptation could not keep."""
+    if added_token_ids(network):
+        raise RecipeError(reason, where="adaptation", hint="Choose adaptation=lora, which trains and saves them.")

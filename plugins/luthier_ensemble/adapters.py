@@ -38,11 +38,7 @@ class MergedAdapters(EarlierRun):
         rank: int | None = None,
         majority: Literal["total", "frequency"] = "total",
         seed: int = 0,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
+        **loading: Any,
     ) -> None:  # fmt: skip
         if not runs:
             raise RecipeError(
@@ -54,10 +50,7 @@ class MergedAdapters(EarlierRun):
             check_name(name, runs, kind="run", use="to give a weight to", where=f"model.weights.{name}")
         if not 0 < density <= 1:
             raise RecipeError(f"density is {density}, but lies above 0 and at most at 1.", where="model.density")
-        super().__init__(
-            trust, path=next(iter(runs.values())), dtype=dtype, attn_implementation=attn_implementation,
-            gradient_checkpointing=gradient_checkpointing, compile=compile, chat_template=chat_template,
-        )  # fmt: skip
+        super().__init__(trust, path=next(iter(runs.values())), merge=True, **loading)
         self.runs, self.combination, self.weights = runs, combination, weights
         self.density, self.rank, self.majority, self.seed = density, rank, majority, seed
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from luthier.api import RecipeError
+from luthier.api import LoadableModel, RecipeError
 from luthier_ensemble.lineages import stored_lineage
 from luthier_ensemble.merge import Merge
 from luthier_ensemble.merging.linear import Linear
@@ -22,31 +23,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("luthier")
 
 
-class GreedySoup:
+class GreedySoup(LoadableModel):
     """The mean of the weights of the best model and of each further one that does not lower the score.
 
     Models are added in the order of the recipe's score on its validation split, and one that does not lower the soup's
     score stays in it (Wortsman et al., 2022, Recipe 1). Only the final soup is cached, the candidates are not.
     """
 
-    def __init__(
-        self,
-        *,
-        models: dict[str, Model],
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
-    ) -> None:
+    def __init__(self, *, models: dict[str, Model], **loading: Any) -> None:
+        super().__init__(**loading)
         self.models = models
-        self.loading: dict[str, Any] = {
-            "dtype": dtype,
-            "attn_implementation": attn_implementation,
-            "gradient_checkpointing": gradient_checkpointing,
-            "compile": compile,
-            "chat_template": chat_template,
-        }
         self.chosen: list[str] = []
         self._note = ""
         self._all = self._soup(list(models))  # which refuses models that do not merge
@@ -96,4 +82,4 @@ class GreedySoup:
         return self._soup(self.chosen)
 
     def _soup(self, names: list[str]) -> Merge:
-        return Merge(models={name: self.models[name] for name in names}, merging=Linear(), **self.loading)
+        return Merge(models={name: self.models[name] for name in names}, merging=Linear(), **asdict(self.loading))

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from luthier.api import (
-    LoadSettings,
+    LoadableModel,
     RecipeError,
     StoredModel,
     build_once,
@@ -46,7 +46,7 @@ VERSION = 1
 log = logging.getLogger("luthier")
 
 
-class Merge:
+class Merge(LoadableModel):
     """Merge the weights of several models of one architecture and one vocabulary, tensor by tensor.
 
     `base` names the model that the others started from, which some merging methods need; it gives configuration,
@@ -63,13 +63,9 @@ class Merge:
         merging: Merging,
         base: str | None = None,
         vocabulary: Literal["same", "aligned"] = "same",
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
+        **loading: Any,
     ) -> None:
-        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+        super().__init__(**loading)
         self.models, self.merging, self.base, self.vocabulary = models, merging, base, vocabulary
         if len(models) < 1:
             raise RecipeError(

@@ -7,19 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from luthier.api import (
     DataError,
     Example,
     Format,
-    HashSplits,
     JsonLines,
     PromptCompletion,
     RecipeError,
     Record,
     RecordsSource,
-    Splits,
     file_state,
     nearest,
     sha256_of_file,
@@ -44,13 +42,6 @@ class BedrockTemplates(RecordsSource):
     file: str
     template: str | None = None
     format: Format | str = field(default_factory=PromptCompletion)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         record = self._template()

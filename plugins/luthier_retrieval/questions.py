@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from luthier.api import (
     Format,
-    HashSplits,
     JsonLines,
     PromptCompletion,
     Record,
     RecordsSource,
-    Splits,
     file_state,
     sha256_of_file,
 )
@@ -30,13 +28,6 @@ class WorkshopQuestions(RecordsSource):
     """
 
     format: Format | str = field(default_factory=PromptCompletion)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         return JsonLines().records(FILE, NAME)

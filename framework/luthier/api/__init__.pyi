@@ -355,6 +355,7 @@ from luthier.models.lm_head import (
 from luthier.models.lm_head import (
     virtual_token_count as virtual_token_count,
 )
+from luthier.models.loadable import LoadableModel as LoadableModel
 from luthier.models.loading import (
     LoadSettings as LoadSettings,
 )

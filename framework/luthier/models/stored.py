@@ -13,7 +13,8 @@ from yaml import YAMLError
 
 from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
-from luthier.models.loading import LoadSettings, load_config, load_network, load_tokenizer, meta_causal_lm
+from luthier.models.loadable import LoadableModel
+from luthier.models.loading import load_config, load_network, load_tokenizer, meta_causal_lm
 from luthier.models.safety import refuse_code, refuse_pickles, weight_files
 from luthier.models.tokenizers import configure_tokenizer
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 
-class StoredModel(ABC):
-    """A model in a folder of safetensors, beside its configuration and tokenizer; `loading` says how it loads.
+class StoredModel(LoadableModel, ABC):
+    """A model in a folder of safetensors, beside its configuration and tokenizer.
 
     `trust` comes from the command line alone: a model that brings code of its own is refused unless the user vouched
     for it by name.
@@ -31,8 +32,9 @@ class StoredModel(ABC):
     kind: str
     """The kind of model, as manifests name it: hub, folder, wheel, …"""
 
-    def __init__(self, loading: LoadSettings, trust: Trust = Trust()) -> None:  # noqa: B008 - it is frozen
-        self.loading, self.trust = loading, trust
+    def __init__(self, trust: Trust = Trust(), **loading: Any) -> None:  # noqa: B008 - it is frozen
+        super().__init__(**loading)
+        self.trust = trust
 
     @property
     @abstractmethod

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
 from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
-from luthier.models.loading import LoadSettings, cast_weights, load_config, load_tokenizer, prepare_network
+from luthier.models.loadable import LoadableModel
+from luthier.models.loading import cast_weights, load_config, load_tokenizer, prepare_network
 from luthier.models.stacked_adapter import mark_stacked_adapter
 from luthier.models.tokenizers import configure_tokenizer
 from luthier.workflows import artifact
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
-class EarlierRun:
+class EarlierRun(LoadableModel):
     """Start from the artifact of an earlier run: its network with what it learned, and its tokenizer and template.
 
     With `merge` the adapter is folded into the weights and the network is a plain one, which any adaptation can
@@ -35,14 +36,10 @@ class EarlierRun:
         *,
         path: str,
         merge: bool = True,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
+        **loading: Any,
     ) -> None:
+        super().__init__(**loading)
         self.trust, self.path, self.merge = trust, path, merge
-        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
 
     @cached_property
     def folder(self) -> Path:

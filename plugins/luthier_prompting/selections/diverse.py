@@ -42,7 +42,7 @@ class Diverse(Selection):
 
         while relevance:
             best = max(relevance, key=marginal_relevance)
-            del relevance[best]
+            relevance.pop(best)
             yield best
             for number in relevance:
                 redundancy[number] = max(redundancy[number], cosine(vectors[best], vectors[number]))

@@ -26,8 +26,7 @@ class DenseSearch(Search):
 
     def __init__(self, *, embedding: Embedding, neighbours: VectorIndex) -> None:
         self.embedding, self.neighbours = embedding, neighbours
-        self.segments: list[tuple[int, NeighbourSearch]] = []
-        """The number of each segment's first passage, and the search among its vectors."""
+        self.segments: list[tuple[int, NeighbourSearch]] = []  # the number of its first passage, its search
 
     def write(self, folder: Path, texts: Sequence[str], reused: Sequence[ReusedRows]) -> None:
         old = [_vectors(one.folder)[one.rows] for one in reused]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from tokenizers import AddedToken
@@ -11,16 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from luthier.models.templates import template
 from tests.framework.data_tokens.tiny_tokens import byte_level
-
-
-@pytest.fixture(scope="session")
-def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LUTHIER_CACHE", str(session_cache))
+from tests.session_cache import cache, session_cache  # noqa: F401 - fixtures
 
 
 @pytest.fixture

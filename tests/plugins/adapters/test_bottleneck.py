@@ -17,21 +17,16 @@ from luthier_adapters.bottleneck_layers import AdapterSlot, BottleneckAdapter
 from luthier_adapters.bottleneck_parallel import Parallel
 from luthier_adapters.bottleneck_pfeiffer import Pfeiffer
 from luthier_adapters.module_finder import find_sublayers
+from tests.plugins.tiny_architectures import GPT2, GROUPED_QUERIES, PLAIN
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1,
-    "eos_token_id": 2,
-}  # fmt: skip
-PLAIN = {key: value for key, value in SIZES.items() if key not in ("num_key_value_heads", "head_dim")}
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "llama": ("Llama", SIZES),
-    "qwen2": ("Qwen2", SIZES),
-    "qwen3": ("Qwen3", SIZES),
-    "mixtral": ("Mixtral", SIZES | {"num_local_experts": 2}),
-    "gemma2": ("Gemma2", SIZES),
-    "gemma3": ("Gemma3Text", SIZES),
-    "gpt2": ("GPT2", {"vocab_size": 67, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}),
+    "llama": ("Llama", GROUPED_QUERIES),
+    "qwen2": ("Qwen2", GROUPED_QUERIES),
+    "qwen3": ("Qwen3", GROUPED_QUERIES),
+    "mixtral": ("Mixtral", GROUPED_QUERIES | {"num_local_experts": 2}),
+    "gemma2": ("Gemma2", GROUPED_QUERIES),
+    "gemma3": ("Gemma3Text", GROUPED_QUERIES),
+    "gpt2": ("GPT2", GPT2),
     "gptneox": ("GPTNeoX", PLAIN),
     "phi": ("Phi", PLAIN),
     "opt": ("OPT", PLAIN | {"ffn_dim": 48, "word_embed_proj_dim": 32}),

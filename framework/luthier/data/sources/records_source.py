@@ -46,7 +46,7 @@ class RecordsSource(ABC):
     splits: Splits = field(default_factory=HashSplits)
     """Which split each example belongs to."""
     rename: dict[str, str] | None = None
-    """New name of a column -> its name in the rows, applied before the format reads them."""
+    """Column in the data -> the name that the format expects, applied before the format reads the rows."""
     on_bad_row: Literal["error", "skip", "quarantine"] = "error"
     bad_budget: int = 100
     quarantine: str | None = None
