@@ -1,4 +1,4 @@
-"""The examples that all contenders are measured on, named by their hash before anything runs."""
+"""The evaluation examples of a comparison, fixed by their hash before anything runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from luthier.config.instantiate import instantiate
 from luthier.errors import DataError, RecipeError
-from luthier.evaluation.evaluation import digest_of, digest_of_tokens
+from luthier.evaluation.evaluation import examples_digest, tokens_digest
 from luthier.records.folder import RunFolder
 from luthier.workflows.parts import without_quarantine
 
@@ -21,66 +21,66 @@ if TYPE_CHECKING:
     from luthier.contracts.examples import Example
     from luthier.workflows.comparison.contenders import Contender
 
-GENERAL = "general_"  # how scores on general text begin
+GENERAL = "general_"  # the prefix of scores on general text
 
 
 @dataclass(frozen=True)
-class Lock:
-    """The split, how many of its examples are measured on, and the hash of what they say, in order."""
+class ExampleLock:
+    """The split, the number of its examples that are evaluated, and the digest of their content in order."""
 
     split: str
     count: int
     examples: str
 
     def refuse_others(self, who: str, run: Path) -> None:
-        """RecipeError where a run has measured on other examples than these."""
+        """RecipeError where a run was evaluated on other examples."""
         place = RunFolder(run).scores / "after"
         digests: dict[str, str] = json.loads((place / "scores.json").read_text(encoding="utf-8"))["examples"]
         statistics = load_file(place / "scores.safetensors")
         for name, digest in digests.items():
             of_the_set = not name.startswith(GENERAL) and "/" not in name
-            if of_the_set and digest not in (self.examples, digest_of_tokens(self.examples, statistics[name])):
+            if of_the_set and digest not in (self.examples, tokens_digest(self.examples, statistics[name])):
                 message = f"{who} measured its {name} on other examples than the {self.count} of this comparison."
                 raise RecipeError(message, where=str(run), hint="Give all of them the same data.")
 
 
-def lock(contenders: list[Contender]) -> Lock:
-    """Read the data of each; DataError where there is none to measure on, RecipeError where it is not the same."""
-    read: dict[str, Lock] = {}
-    first: tuple[str, Lock] | None = None
+def lock_examples(contenders: list[Contender]) -> ExampleLock:
+    """Read the data of every contender; DataError without examples to evaluate, RecipeError where they differ."""
+    read: dict[str, ExampleLock] = {}
+    first: tuple[str, ExampleLock] | None = None
     for contender in contenders:
         config = contender.composition.config
         data: Any = without_quarantine(OmegaConf.to_container(config.data))
         name = json.dumps(data, sort_keys=True, default=str)
-        found = read[name] = read.get(name) or _Examples(data, config.evaluation).lock()
-        first = first or (contender.name, found)
-        if found != first[1]:
+        locked = read[name] = read.get(name) or _Examples(data, config.evaluation).lock_examples()
+        first = first or (contender.name, locked)
+        if locked != first[1]:
             message = (
-                f"{contender.name} would be measured on {found.count} examples of {found.split} ({found.examples}), "
+                f"{contender.name} would be measured on {locked.count} examples of {locked.split} ({locked.examples}), "
                 f"and {first[0]} on {first[1].count} of {first[1].split} ({first[1].examples})."
             )
-            raise RecipeError(message, where="data", hint="Say the data for all of them: data=… .")
+            raise RecipeError(message, where="data", hint="Give all of them the same data: data=… .")
     assert first is not None
     return first[1]
 
 
 class _Examples:
-    """What a run would be measured on."""
+    """The examples that a run would be evaluated on."""
 
     def __init__(self, data: dict[str, Any], evaluation: Any) -> None:
         self.data, self.evaluation = data, evaluation
 
-    def lock(self) -> Lock:
+    def lock_examples(self) -> ExampleLock:
         evaluation = instantiate(self.evaluation)
         split = "test" if self._by_split.get("test") else "validation"
         chosen = evaluation.choose(self._by_split.get(split, []))
         if not chosen:
             raise DataError("The data has no example to measure on.", hint="Hold some out: data.splits.test=0.1.")
-        return Lock(split, len(chosen), digest_of(chosen))
+        return ExampleLock(split, len(chosen), examples_digest(chosen))
 
     @cached_property
     def _by_split(self) -> dict[str, list[Example]]:
-        found: dict[str, list[Example]] = {}
+        by_split: dict[str, list[Example]] = {}
         for example in instantiate(OmegaConf.create(self.data)):
-            found.setdefault(example.get("split", "train"), []).append(example)
-        return found
+            by_split.setdefault(example.get("split", "train"), []).append(example)
+        return by_split
