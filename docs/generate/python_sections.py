@@ -27,7 +27,8 @@ SECTIONS = [
         "data.md",
         "Examples, sources and formats",
         "From where examples come, what a record becomes, and which split it belongs to.",
-        ("contracts.examples", "data.content_hashes", "data.examples", "data.filters", "data.formats", "data.module",
+        ("data", "contracts.examples", "data.content_hashes", "data.examples", "data.filters",
+        "data.formats", "data.module",
          "data.readers", "data.reading", "data.records", "data.sources", "data.splits", "data.state"),
     ),
     Section(
@@ -41,7 +42,8 @@ SECTIONS = [
         "models.md",
         "Models",
         "Where networks come from, how they are loaded safely, and what can be read off a network.",
-        ("contracts.model", "models.digests", "models.encoders", "models.loadable", "models.lm_head", "models.loading",
+        ("contracts.model", "models.digests", "models.encoders", "models.loadable", "models.lm_head",
+         "models.loading",
          "models.reference_policy", "models.safety", "models.sequence_classification", "models.stored",
          "models.tokenizers", "models.trainable_parameters"),
     ),
@@ -55,7 +57,7 @@ SECTIONS = [
         "methods.md",
         "Methods, losses and optimizers",
         "A method encodes an example and gives the loss of a batch as a sum and a weight.",
-        ("contracts.training", "models.chunked_losses", "training.method", "training.language_model",
+        ("training", "contracts.training", "models.chunked_losses", "training.method", "training.language_model",
          "training.optimizers"),
     ),
     Section(
@@ -74,7 +76,7 @@ SECTIONS = [
         "generation.md",
         "Generation, log-probabilities and embeddings",
         "Answers, log-probabilities and vectors of a network, and search by words.",
-        ("contracts.sampling", "inference"),
+        ("contracts.sampling", "inference", "models.encoders"),
     ),
     Section(
         "evaluation.md",

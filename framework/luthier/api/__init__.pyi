@@ -463,6 +463,7 @@ from luthier.workflows.artifact import (
 from luthier.workflows.earlier_run import EarlierRun as EarlierRun
 from luthier.workflows.parts import Parts as Parts
 from luthier.workflows.parts import assemble as assemble
+from luthier.workflows.parts import part as part
 from luthier.workflows.parts import without_quarantine as without_quarantine
 from luthier.workflows.planning.estimate import DTYPE_BYTES as DTYPE_BYTES
 

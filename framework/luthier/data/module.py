@@ -55,8 +55,8 @@ class Data(pl.LightningDataModule):
     the batches of a step before they are trained on, None leaves them unchanged. `settings` is how examples are encoded
     and packed.
 
-    Encoded blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less
-    than 2 or more than the model's number of positions.
+    `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which
+    they are made. RecipeError where `length` is less than 2 or more than the model's number of positions.
     """
 
     def __init__(

@@ -134,7 +134,7 @@ def test_a_reward_that_is_out_of_order_ends_the_run_and_can_be_resumed(tmp_path:
 
 def test_prompts_are_trained_on_nowhere(tmp_path: Path) -> None:
     made = twin(tmp_path, *TINY)
-    example = made.prompt(made.data.examples("train")[0])
+    example = made.parts.prompt(made.data.examples("train")[0])
     row = made.method.encode(example, made.model.tokenizer)
     assert row.open
     assert not row.sequences[0].weights.any()
