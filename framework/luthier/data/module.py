@@ -51,8 +51,8 @@ class Data(pl.LightningDataModule):
     find in every example without ending the run (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn,
     endless_answer, double_bos, truncated_answer).
 
-    `source` gives the examples and `prompt` changes them. `seed` is that of the order of blocks; `preparation` changes
-    the batches of a step before they are trained on, None leaves them as they are.
+    `source` gives the examples, `prompt` changes them, `settings` encode and cut them. `seed` is that of the order of
+    blocks; `preparation` changes the batches of a step before they are trained on, None leaves them as they are.
 
     Encoded blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less
     than 2 or more than the model's number of positions.
