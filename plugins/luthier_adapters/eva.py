@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -50,11 +50,11 @@ class Eva(LowRankAdaptation):
 
         return self.lora_config(init_lora_weights="eva", eva_config=EvaConfig(rho=self.rho, tau=self.tau))
 
-    def __call__(self, network: nn.Module) -> nn.Module:
+    def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
         from peft.tuners.lora.eva import initialize_lora_eva_weights
         from peft.tuners.tuners_utils import cast_adapter_dtype
 
-        adapted = super().__call__(network)
+        adapted = super().__call__(network, added_tokens)
         if next(network.parameters()).is_meta:
             return adapted  # with the same rank everywhere: ranks are redistributed by data alone
         self._check_calibration()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,10 @@ class DecomposedLora(LowRankAdaptation):
     def split(self, layer: Any) -> None:
         """Put B₀ and A₀ into a LoRA layer of PEFT and the residual into its base layer."""
 
-    def __call__(self, network: nn.Module) -> nn.Module:
+    def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
         refuse_added_tokens(
-            network, "The artifact of this adaptation is a difference of low rank, which holds no rows of new tokens."
+            added_tokens,
+            "The artifact of this adaptation is a difference of low rank, which holds no rows of new tokens.",
         )
         adapted = super().__call__(network)
         if next(network.parameters()).is_meta:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -42,8 +42,8 @@ class Qlora(LowRankAdaptation):
     def _bitsandbytes(self) -> Any:
         return imported("bitsandbytes", self.needs["bitsandbytes"], "A base of four bits", where="adaptation")
 
-    def __call__(self, network: nn.Module) -> nn.Module:
-        refuse_added_tokens(network, "Rows of new tokens cannot be merged back into a base of four bits.")
+    def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
+        refuse_added_tokens(added_tokens, "Rows of new tokens cannot be merged back into a base of four bits.")
         if next(network.parameters()).is_meta:
             return super().__call__(network)  # a plan counts weights, whatever their bits
         return self.adapted_in_four_bits(network)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
-from luthier.api import PeftAdaptation, RecipeError, added_token_ids
+from luthier.api import PeftAdaptation, RecipeError
 
 
 @dataclass(kw_only=True, eq=False)
@@ -21,7 +20,7 @@ class TargetedAdaptation(PeftAdaptation):
         return {"task_type": "CAUSAL_LM", "target_modules": self.targets, **settings}
 
 
-def refuse_added_tokens(network: nn.Module, reason: str) -> None:
-    """RecipeError where tokens were added to the network's vocabulary, whose rows this adaptation could not keep."""
-    if added_token_ids(network):
+def refuse_added_tokens(added_tokens: Sequence[int], reason: str) -> None:
+    """RecipeError where tokens were added to the vocabulary, whose rows this adaptation could not keep."""
+    if added_tokens:
         raise RecipeError(reason, where="adaptation", hint="Choose adaptation=lora, which trains and saves them.")

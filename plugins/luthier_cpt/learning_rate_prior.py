@@ -15,9 +15,9 @@ from luthier.api import (
     FullFineTuning,
     LuthierError,
     Trust,
-    assemble,
     count_parameters,
     find_artifact,
+    part,
 )
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def learning_rate_note(config: DictConfig) -> Iterator[str]:
     lr = config.optimizer.get("lr")
     if lr is None:
         return
-    parts = assemble(config, Trust())
-    model, adaptation = parts.model, parts.adaptation
+    model, adaptation = (part(config, Trust(), name) for name in ("model", "adaptation"))
     if isinstance(model, EarlierRun):
         before = OmegaConf.load(find_artifact(model.path) / ARTIFACT_RECIPE)
         peak = OmegaConf.select(before, "optimizer.lr")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -61,8 +61,8 @@ class PromptTuning(VirtualTokens):
             prompt_tuning_init="RANDOM" if self.init == "random" else "SAMPLE_VOCAB",
         )
 
-    def __call__(self, network: nn.Module) -> nn.Module:
-        prefixed = cast("VirtualTokenModel", super().__call__(network))
+    def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
+        prefixed = cast("VirtualTokenModel", super().__call__(network, added_tokens))
         table: Tensor = prefixed.prompt_encoder[ADAPTER_NAME].embedding.weight
         if self.text is not None and table.device.type != "meta":
             assert self._text_ids is not None, "`learn` tokenizes the text before the adaptation is called"

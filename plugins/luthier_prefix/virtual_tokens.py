@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -39,7 +40,7 @@ class VirtualTokens(PeftAdaptation):
 
         return SoftPromptModel
 
-    def __call__(self, network: nn.Module) -> nn.Module:
+    def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
         return self._wrapped(network, self.peft_config(network))
 
     def save(self, network: nn.Module, folder: Path) -> None:

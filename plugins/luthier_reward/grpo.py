@@ -116,9 +116,10 @@ class Grpo(LanguageModelMethod):
             group, iterations, resample, mask_truncated, overlong_tokens, overlong_penalty, samples_every, samples,
             trains_all=kl.in_loss or entropy != 0,
         )  # fmt: skip
-        self.preparation = self.rollouts = RolloutPreparation(
+        self.rollouts = RolloutPreparation(
             self._step_context, rollout, self.reward_runner, advantage, self.advantage_inputs, kl, settings
         )
+        self.preparation = self.rollouts
         self._rollout_log = RolloutLog()
 
     def configure_model(self) -> None:

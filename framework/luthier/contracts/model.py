@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -10,6 +11,28 @@ from torch import nn
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A network, with what adaptations must know of the model that it was loaded from.
+
+    `added_tokens` are the ids whose rows of the embeddings are new and must be trained. `stacked_adapter`: the adapter
+    of an earlier run stands beside the weights, which another adaptation would not save.
+    """
+
+    network: nn.Module
+    """The network, on the CPU or on meta."""
+    added_tokens: tuple[int, ...] = ()
+    """Ids of tokens whose embeddings are new."""
+    stacked_adapter: bool = False
+    """Whether an adapter of an earlier run stands beside the weights."""
+
+    @classmethod
+    def of(cls, model: Model, network: nn.Module) -> LoadedModel:
+        """The network with the model's attributes `added_tokens` and `stacked_adapter`, where it has them."""
+        tokens, stacked = getattr(model, "added_tokens", ()), getattr(model, "stacked_adapter", False)
+        return cls(network, tuple(tokens), bool(stacked))
 
 
 class Model(Protocol):

@@ -123,7 +123,7 @@ def _all(values: dict[Any, Any]) -> dict[Any, Any] | None:
 
 
 def _settings(owner: Any) -> Any:
-    """The keyword-only parameters of a part by its attributes of the same names; else all its plain attributes."""
+    """A part's keyword-only parameters, from attributes of the same names; if one is missing, all plain attributes."""
     if owner is None or isinstance(owner, (str, int, float, bool)):
         return owner
     if isinstance(owner, (list, tuple)):

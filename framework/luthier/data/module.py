@@ -51,11 +51,11 @@ class Data(pl.LightningDataModule):
     find in every example without ending the run (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn,
     endless_answer, double_bos, truncated_answer).
 
-    `source` gives the examples, `prompt` changes them, `settings` encode and cut them. `seed` is that of the order of
-    blocks; `preparation` changes the batches of a step before they are trained on, None leaves them as they are.
+    `source` yields the examples and `prompt` changes them. `seed` is that of the order of blocks; `preparation` changes
+    the batches of a step before they are trained on, None leaves them unchanged.
 
-    Encoded blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less
-    than 2 or more than the model's number of positions.
+    `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which
+    they are made. RecipeError where `length` is less than 2 or more than the model's number of positions.
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class Data(pl.LightningDataModule):
         return counts
 
     def fingerprint(self) -> dict[str, Any]:
-        """The data for the manifest: hashes of examples, tokenizer, template and encode function; counts."""
+        """The data for the manifest: hashes of examples, tokenizer, template and encode function, and counts."""
         tokenizer = self.settings.tokenizer
         return {
             "sha256": self.digest,

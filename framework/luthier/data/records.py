@@ -1,4 +1,4 @@
-"""What a reader hands on: one row of a source and where it stands, or why it cannot be read."""
+"""The rows that readers yield, and the counts and warnings of a reading."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OUTPUT_COUNTS = ("examples", "train", "validation", "test")
 
 @dataclass(slots=True)
 class Record:
-    """One row of the file `file`, starting at `line` (rows are counted from 1 where a file has no lines).
+    """One row of the file `file`, starting at `line` (the number of the row from 1 where a file has no lines).
 
-    Either `row` or `fault` is set. `raw` is the row as the file wrote it, for the quarantine, with bytes that are not
-    UTF-8 as lone surrogates; `split` is where the source itself says which split the row belongs to.
+    Either `row` or `fault` is set. `raw` is the row as it is in the file, for the quarantine, with bytes that are not
+    UTF-8 as lone surrogates; `split` is the split that the source gives the row, if any.
     """
 
     file: str
@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(slots=True)
 class Tally:
-    """What happened to the rows of one reading: counts, rows of each file, and warnings with their first places."""
+    """The counts of one reading by name, the rows of each file, and warnings with their first places."""
 
     counts: Counter[str] = field(default_factory=Counter)
     """What happened to the rows: read, skipped, quarantined, …"""
@@ -66,12 +66,12 @@ class Tally:
         return {name: count for name, count in sorted(total.items()) if count}
 
     def warn(self, sentence: str, where: str = "") -> None:
-        """Keep a warning; the same sentence again only adds a place, and no more than three are kept."""
+        """Add a warning; the same sentence again only adds its place, of which three are stored."""
         places = self.places.setdefault(sentence, [])
         if where and len(places) < MOST_PLACES:
             places.append(where)
 
     @property
     def warnings(self) -> list[str]:
-        """The warnings as sentences, the first places of each behind it."""
+        """The warnings as sentences, each followed by its first places in parentheses."""
         return [f"{sentence} ({', '.join(places)})" if places else sentence for sentence, places in self.places.items()]

@@ -16,6 +16,7 @@ from luthier.contracts.batch import Row
 from luthier.contracts.examples import Example
 from luthier.data.chunks import Chunk
 from luthier.data.encoding.codec import Codec
+from luthier.data.encoding.tokenized_messages import TokenizedMessages
 from luthier.errors import DataError, LuthierError, PluginError
 
 Encode = Callable[[Example, Any], Row]
@@ -63,11 +64,12 @@ class _ChunkEncoder:
         self.name = getattr(encode, "__qualname__", type(encode).__qualname__)
 
     def chunk(self, examples: Sequence[Example]) -> Chunk:
-        finish = Codec.of(self.tokenizer).tokenize_ahead(examples if self.batched else [])
-        try:
-            chunk = Chunk([self._row(example) for example in examples])
-        finally:
-            self.batched = finish() > 0
+        if self.batched:
+            examples = Codec.of(self.tokenizer).tokenize_ahead(examples)
+        chunk = Chunk([self._row(example) for example in examples])
+        if self.batched:
+            chats = [example.get("messages") for example in examples]
+            self.batched = any(isinstance(messages, TokenizedMessages) and messages.used for messages in chats)
         if not chunk.is_valid:
             pairs = zip(examples, chunk.rows, strict=True)
             invalid = next(example for example, row in pairs if not Chunk([row]).is_valid)

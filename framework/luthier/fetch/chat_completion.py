@@ -20,10 +20,10 @@ TokenLogprob = tuple[bytes, float]
 class ChatCompletion:
     """One generated answer of a chat completion.
 
-    `finish_reason` is the server's: "stop" at the end of the turn, "length" at the token limit. `tokens` and
-    `top_logprobs` are empty unless the request has `logprobs`: the bytes of each generated token, and for each the most
-    likely tokens in its place with their log-probabilities, or the generated one alone where the server gives no
-    alternatives.
+    `text` is the answer; `finish_reason` is the server's: "stop" at the end of the turn, "length" at the token limit.
+    `tokens` and `top_logprobs` are empty unless the request has `logprobs`: the bytes of each generated token, and for
+    each the most likely tokens in its place with their log-probabilities, or the generated one alone where the server
+    gives no alternatives.
     """
 
     text: str

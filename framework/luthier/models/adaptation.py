@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +13,7 @@ from torch import nn
 from luthier.contracts.adaptation import Adaptation
 from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
-from luthier.models.added_tokens import trained_too
+from luthier.models.added_tokens import with_trained_tokens
 from luthier.models.lm_head import unwrapped
 from luthier.models.sequence_classification import is_reward_model
 
@@ -102,17 +102,17 @@ class PeftAdaptation(Adaptation):
         """The configuration with which PEFT adapts this network; each subclass defines it."""
         raise TypeError(f"{type(self).__name__} does not say its peft_config")
 
-    def __call__(self, network: nn.Module) -> nn.Module:
-        return self.adapted(network, self.peft_config(network))
+    def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
+        return self.adapted(network, self.peft_config(network), added_tokens)
 
-    def adapted(self, network: nn.Module, config: PeftConfig) -> nn.Module:
+    def adapted(self, network: nn.Module, config: PeftConfig, added_tokens: Sequence[int] = ()) -> nn.Module:
         """The network adapted by PEFT; RecipeError where PEFT refuses, naming the modules that the network has."""
         from peft import get_peft_model
 
         if is_reward_model(network):
             config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
         try:
-            return get_peft_model(network, trained_too(config, network))
+            return get_peft_model(network, with_trained_tokens(config, added_tokens))
         except ValueError as error:
             raise _refused(error, network, config) from error
 

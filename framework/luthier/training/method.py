@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from luthier.contracts.adaptation import Adaptation
 from luthier.contracts.batch import Batch, Row
 from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
+from luthier.contracts.model import LoadedModel, Model
 from luthier.contracts.training import Loss, Measure, Optimizer, Preparation
 from luthier.data.collate import collate
-from luthier.models.added_tokens import check_trained
-from luthier.models.stacked_adapter import refuse_stacked_adapter
+from luthier.models.added_tokens import adapt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -109,9 +108,8 @@ class Method(pl.LightningModule, ABC):
         if not self.is_loaded:
             self.load()
         if not self.adapted:
-            refuse_stacked_adapter(self.network)
-            self.network, self.adapted = self.adaptation(self.network), True
-            check_trained(self.network)
+            self.network = adapt(self.adaptation, LoadedModel.of(self.model, self.network))
+            self.adapted = True
             self.network.train()
 
     def take(self, network: nn.Module) -> None:

@@ -13,7 +13,6 @@ from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import cast_weights, load_config, load_tokenizer, prepare_network
-from luthier.models.stacked_adapter import mark_stacked_adapter
 from luthier.models.tokenizers import configure_tokenizer
 from luthier.workflows import artifact
 
@@ -66,8 +65,6 @@ class EarlierRun(LoadableModel):
         network = loaded.merged() if self.merge else loaded.network
         if self.loading.dtype != "auto":
             cast_weights(network, self.loading.torch_dtype(self.config))
-        if not self.merge and loaded.manifest["trained"] and loaded.manifest["needs_base"]:
-            mark_stacked_adapter(network)
         return self._dressed(network)
 
     def _dressed(self, network: nn.Module) -> nn.Module:
@@ -75,15 +72,24 @@ class EarlierRun(LoadableModel):
         plain.set_attn_implementation(self.loading.attn_implementation)
         return prepare_network(plain, self.loading)
 
+    @property
+    def stacked_adapter(self) -> bool:
+        """Whether the network keeps the earlier run's adapter beside its weights."""
+        return not self.merge and self._manifest["trained"] and self._manifest["needs_base"]
+
+    @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        manifest: dict[str, Any] = json.loads((self.folder / artifact.ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
+        return manifest
+
     def lineage(self) -> dict[str, Any]:
         """With the lineage of the model that the earlier run started from, under `parent`."""
-        manifest = json.loads((self.folder / artifact.ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
         moved = sorted(self.folder.rglob("*.safetensors"))  # none where the run moved no weight
         return {
             "kind": "run",
             "name": self.path,
-            "sha256": weights_digest(moved) if moved else manifest["model"].get("sha256"),
+            "sha256": weights_digest(moved) if moved else self._manifest["model"].get("sha256"),
             "merged": self.merge,
             "dtype": self.loading.dtype,
-            "parent": manifest["model"],
+            "parent": self._manifest["model"],
         }

@@ -21,7 +21,6 @@ from luthier.api import (
     example_text,
     hash_of_tokenizer,
     load_tokenizer,
-    mark_added_tokens,
 )
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.merges import Pair
@@ -70,6 +69,11 @@ class Extended:
         text.vocab_size = max(text.vocab_size, max(self._ids, default=0) + 1)
         return config
 
+    @property
+    def added_tokens(self) -> list[int]:
+        """The ids of the new tokens."""
+        return self._ids
+
     def network(self) -> nn.Module:
         network = cast("PreTrainedModel", self.base.network())
         new_rows = [self._rows(table) for table in _tables(network)]
@@ -78,7 +82,7 @@ class Extended:
         with torch.no_grad():
             for table, rows in zip(_tables(network), new_rows, strict=True):
                 table[self._ids] = rows
-        return mark_added_tokens(network, self._ids)
+        return network
 
     def lineage(self) -> dict[str, Any]:
         """The base's, with a sha256 of weights and new tokens together, and the tokens per word before and after."""

@@ -16,8 +16,8 @@ class Similarity:
         self.metric, self.out_of, self.column = metric, out_of, column
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
-        asked, expected = question(prompt), reference(example, self.column)
-        return [self._score(Attempt(asked, answer, expected)) for answer in answers]
+        prompt_text, expected = question(prompt), reference(example, self.column)
+        return [self._score(Attempt(prompt_text, answer, expected)) for answer in answers]
 
     def _score(self, attempt: Attempt) -> float:
         return float(self.metric.reduce(self.metric.statistics([attempt]).sum(0))) / self.out_of

@@ -210,7 +210,7 @@ def test_cutting_counts_the_answers_that_lost_their_end():
 
 
 def test_when_every_answer_is_cut_the_run_does_not_begin():
-    with pytest.raises(DataError, match="cut off"):
+    with pytest.raises(DataError, match="truncated"):
         data(LONG[1:], overlong="truncate").setup("fit")
 
 

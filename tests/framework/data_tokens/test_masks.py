@@ -156,7 +156,7 @@ def test_a_template_that_changes_what_came_before_is_named(tokenizer):
 
 def test_a_generation_prompt_that_the_template_does_not_write_itself_is_an_error():
     thinking = SMOLLM2.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n")
-    with pytest.raises(DataError, match="differently when the model is asked"):
+    with pytest.raises(DataError, match="differently in its generation prompt"):
         encode_conversation(said("Hello", "well"), byte_level(thinking))
 
 

@@ -59,7 +59,7 @@ def test_training_text_that_shares_a_run_of_words_with_an_evaluation_set_is_left
 
 
 def test_decontamination_without_a_set_is_refused():
-    with pytest.raises(RecipeError, match="needs the sets"):
+    with pytest.raises(RecipeError, match="needs evaluation sets"):
         Decontaminate()
 
 

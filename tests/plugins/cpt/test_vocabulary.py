@@ -14,7 +14,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.models.adaptation import FullFineTuning
-from luthier.models.added_tokens import added_token_ids
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
@@ -158,7 +157,7 @@ def test_an_adapter_trains_and_saves_the_new_rows_alone_and_loads_exactly(tmp_pa
     model = extended(tiny(tie=tie))
     network, ids = trained(model, lora())
     table = network.get_input_embeddings()
-    start, new = model.network(), added_token_ids(network)
+    start, new = model.network(), model.added_tokens
     used = sorted(set(ids.flatten().tolist()) & set(new))
     assert used
     embedded = table(torch.arange(model.config.vocab_size))

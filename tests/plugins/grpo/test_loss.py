@@ -78,6 +78,15 @@ def test_the_gradient_is_that_of_the_formula_over_plain_forward_passes(tmp_path,
             assert torch.allclose(found, expected, atol=1e-5, rtol=1e-3)
 
 
+def test_the_keys_of_a_prepared_batch_are_those_of_earlier_checkpoints(tmp_path):
+    batch = laid(method(tmp_path))
+    assert set(batch.extras) == {"answer", "drawn", "advantage"}
+    assert set(batch.values) == {
+        "groups", "written", "scored", "unscored", "reward", "spread", "alike", "resampled", "tokens", "finished",
+        "repetition", "surprise", "formed", "weighing", "weighing_tokens",
+    }  # fmt: skip
+
+
 def test_metrics_are_ratios_over_the_answers(tmp_path):
     made = method(tmp_path)
     means = {name: float(total / count) for name, (total, count) in made.loss(laid(made)).metrics.items()}

@@ -41,9 +41,11 @@ def reward_model(model: Any, objective: Any, adaptation: Any = None) -> RewardMo
 def batch_of(values: dict[str, list[float]], sequences: int) -> Batch:
     rows = tuple((number,) for number in range(sequences))
     nothing = torch.zeros(1, sequences)
-    told = {name: torch.tensor(each) for name, each in values.items()}
+    labels = {name: torch.tensor(each) for name, each in values.items()}
     bounds = tuple(range(sequences + 1))
-    return Batch(nothing.long(), nothing, nothing.long(), nothing.int(), bounds, bounds[:-1], told, rows=rows)
+    return Batch(
+        nothing.long(), nothing, nothing.long(), nothing.int(), bounds, bounds[:-1], labels, sequence_groups=rows
+    )
 
 
 def s(x: float) -> float:
@@ -51,25 +53,25 @@ def s(x: float) -> float:
 
 
 def test_bradley_terry_is_its_formula() -> None:
-    said = torch.tensor([[1.0], [0.2], [-0.5], [0.3]])
+    outputs = torch.tensor([[1.0], [0.2], [-0.5], [0.3]])
     batch = batch_of({"margin": [0.0, 0.6]}, 2)
-    found = BradleyTerry(margin=0.5, centre=0.1).losses(said, batch)
+    found = BradleyTerry(margin=0.5, centre=0.1).losses(outputs, batch)
     expected = [-math.log(s(0.8)) + 0.1 * 1.2**2, -math.log(s(-0.8 - 0.3)) + 0.1 * 0.2**2]
     assert found.tolist() == pytest.approx(expected)
-    statistics = BradleyTerry().statistics(said, batch)
+    statistics = BradleyTerry().statistics(outputs, batch)
     assert statistics["reward_accuracy"].tolist() == [[1, 1], [0, 1]]
     assert statistics["reward_margin"][:, 0].tolist() == pytest.approx([0.8, -0.8])
 
 
 def test_ratings_are_learnt_by_their_square_and_classes_by_their_likelihood() -> None:
-    said, batch = torch.tensor([[1.0], [-0.5]]), batch_of({"rating": [0.5, 0.5]}, 2)
-    assert RatingRegression().losses(said, batch).tolist() == pytest.approx([0.25, 1.0])
-    assert RatingRegression(spread=4.0).statistics(said, batch)["rating_error"][:, 0].tolist() == pytest.approx(
+    outputs, batch = torch.tensor([[1.0], [-0.5]]), batch_of({"rating": [0.5, 0.5]}, 2)
+    assert RatingRegression().losses(outputs, batch).tolist() == pytest.approx([0.25, 1.0])
+    assert RatingRegression(spread=4.0).statistics(outputs, batch)["rating_error"][:, 0].tolist() == pytest.approx(
         [2.0, 4.0]
     )
-    said, batch = torch.tensor([[1.0, 0.0], [0.0, 3.0]]), batch_of({"label": [1.0, 1.0]}, 2)
+    outputs, batch = torch.tensor([[1.0, 0.0], [0.0, 3.0]]), batch_of({"label": [1.0, 1.0]}, 2)
     expected = [-math.log(1 / (1 + math.e)), -math.log(s(3.0))]
-    assert RatingClassification(labels=["no", "yes"]).losses(said, batch).tolist() == pytest.approx(expected)
+    assert RatingClassification(labels=["no", "yes"]).losses(outputs, batch).tolist() == pytest.approx(expected)
 
 
 def test_correlation_is_pearson_s() -> None:
@@ -133,10 +135,10 @@ def test_steps_are_judged_at_their_last_tokens(model: Any) -> None:
     text = model.tokenizer.decode
     assert text(sequence.ids[: positions[0] + 1]).endswith("2 + 3 is 5.")
     assert text(sequence.ids[: positions[1] + 1]).endswith("5 + 4 is 8.")
-    said = torch.tensor([[1.0], [2.0], [-1.0]])
+    outputs = torch.tensor([[1.0], [2.0], [-1.0]])
     expected = [-math.log(s(1)), -math.log(s(-2)), -0.25 * math.log(s(-1)) - 0.75 * math.log(s(1))]
-    assert objective.losses(said, batch).tolist() == pytest.approx(expected)
-    assert objective.statistics(said, batch)["step_accuracy"][:, 0].tolist() == [1, 0, 1]
+    assert objective.losses(outputs, batch).tolist() == pytest.approx(expected)
+    assert objective.statistics(outputs, batch)["step_accuracy"][:, 0].tolist() == [1, 0, 1]
     measured = reward_model(model, objective).measured([row, row])
     assert measured["loss"][:, 1].tolist() == [3.0, 3.0]
     with pytest.raises(DataError, match="3 steps and 1 labels"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from luthier.contracts.examples import Example
 from luthier.data.encoding.answer_frames import AnswerFrames
 from luthier.data.encoding.shielded_tokenizer import ShieldedTokenizer
 from luthier.data.encoding.template import Message, Template
+from luthier.data.encoding.tokenized_messages import TokenizedMessages
 from luthier.data.encoding.turns import MessageBoundaries, Turns, exact_turns, message_boundaries
 from luthier.errors import DataError, LuthierError
 
@@ -36,7 +37,6 @@ class Codec:
         self._counting = Lock()
         self._pretrained = ref(tokenizer)
         self._templates: dict[str, tuple[Template, AnswerFrames]] = {}
-        self._ahead: dict[int, tuple[Sequence[Message], list[int]]] = {}
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Codec:
@@ -48,37 +48,38 @@ class Codec:
                 _codecs[tokenizer] = codec
         return codec
 
-    def tokenize_ahead(self, examples: Sequence[Example]) -> Callable[[], int]:
-        """Render and tokenize the conversations of examples in one batch, which is faster than one by one.
+    def tokenize_ahead(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples with `TokenizedMessages`, tokenized in one batch, which is faster than one by one.
 
-        `turns` then uses the ids for these same lists of messages. Call the function that is returned at the end: it
-        drops the unused ids and gives the number of those used.
+        Examples without messages, and those with the text of an added token, are unchanged; so are all examples where
+        one cannot be rendered: its error is raised, with its place, when it is encoded.
         """
-        all_chats = [(example["messages"], example.get("tools")) for example in examples if "messages" in example]
-        chats = [
-            (messages, tools) for messages, tools in all_chats if not self.tokenizer.touches_tokens([messages, tools])
-        ]
+        chats = {
+            number: (example["messages"], example.get("tools"))
+            for number, example in enumerate(examples)
+            if "messages" in example and not self.tokenizer.touches_tokens([example["messages"], example.get("tools")])
+        }
         try:
-            texts = [self._template(tools)[0].render(messages, tools) for messages, tools in chats]
+            texts = [self._template(tools)[0].render(messages, tools) for messages, tools in chats.values()]
         except LuthierError:
-            return lambda: 0  # the error is raised again, with its place, when this example is encoded
-        for (messages, _), ids in zip(chats, self.tokenizer.encode_all(texts), strict=True):
-            self._ahead[id(messages)] = messages, ids
-        return lambda: sum(self._ahead.pop(id(messages), None) is None for messages, _ in chats)
+            return list(examples)
+        result = list(examples)
+        for number, ids in zip(chats, self.tokenizer.encode_all(texts), strict=True):
+            result[number] = {**examples[number], "messages": TokenizedMessages(chats[number][0], ids)}
+        return result
 
     def turns(self, messages: Sequence[Message], tools: Any, weights: Sequence[float], where: str) -> Turns:
         """The ids of a conversation, and the spans of the turns whose weight is not 0."""
         template, frames = self._template(tools)
         wanted = frozenset(number for number, weight in enumerate(weights) if weight)
-        ahead, ids = self._ahead.pop(id(messages), (None, []))
-        ready = ahead is messages
-        if not ready and (self.tokenizer.touches_tokens(messages) or self.tokenizer.touches_tokens(tools)):
+        ahead = messages.taken() if isinstance(messages, TokenizedMessages) else None
+        if ahead is None and (self.tokenizer.touches_tokens(messages) or self.tokenizer.touches_tokens(tools)):
             exact = exact_turns(template, self.tokenizer, *self._shielded(messages, tools), wanted, where)
         else:
             kinds = tuple((message["role"], *filter(message.get, message)) for message in messages)
             shape = (bool(tools), wanted, kinds)
             if frames.is_verified(shape):
-                ids = ids if ready else self.tokenizer.encode(template.render(messages, tools, where=where))
+                ids = self.tokenizer.encode(template.render(messages, tools, where=where)) if ahead is None else ahead
                 found = frames.find(ids, messages, wanted)
                 if found is not None:
                     return found

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Alpaca(Format):
-    """Instructions as Alpaca writes them: `instruction`, `output` and an `input` that may be empty.
+    """Alpaca's format: `instruction`, `output` and an `input` that may be empty (Taori et al., 2023).
 
-    The user's turn is the instruction, and after a blank line the input. `system` is the system turn, `history` (a
-    list of pairs) the turns before.
+    The user turn is the instruction, followed by a blank line and the input. `system` is the system turn; `history`, a
+    list of pairs, holds the turns before.
     """
 
     name = "alpaca"
@@ -42,7 +42,7 @@ class Alpaca(Format):
             question = f"{question}\n\n{more}"
         turns = system_turns(row)
         for pair in _pairs(row.get("history") or []):
-            turns += [{"role": role, "content": said} for role, said in zip(("user", "assistant"), pair, strict=True)]
+            turns += [{"role": role, "content": text} for role, text in zip(("user", "assistant"), pair, strict=True)]
         turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text_field(row, "output")}]
         example = further_fields(row, ("instruction", "input", "output", "system", "history"), counts)
         example["messages"] = conversation(turns, counts, at="history, instruction and output")

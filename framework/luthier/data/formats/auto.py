@@ -1,4 +1,4 @@
-"""The format that the rows themselves show."""
+"""The format that is detected from the rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Auto(Format):
-    """Find the format out from the first 64 rows, and say why it is that one; then every row must be of it."""
+    """Detect the format from the first 64 rows, with the reason in the report; every row must then have it."""
 
     name = "auto"
     expects = "rows of any known format"

@@ -24,12 +24,12 @@ MEDIA = ("image", "video", "document", "audio")
 
 @dataclass(frozen=True)
 class BedrockConversation(Format):
-    """Conversations as Amazon Bedrock takes them, `schemaVersion` bedrock-conversation-2024.
+    """Amazon Bedrock's conversation format, `schemaVersion` bedrock-conversation-2024.
 
-    Blocks of text, reasoning, tool use and tool results are read, `toolConfig` gives the tool definitions; a tool
-    result becomes a turn of the role tool. Images, videos and documents are refused: only text is trained on. Strings
-    that would fail a job on Bedrock ("User:", "[EOS]", …) are counted as `reserved_strings`. The turns then obey the
-    rules of `data/format=messages`. `answered` false allows prompts without an assistant
+    Blocks of text, reasoning, tool use and tool results are read; `toolConfig` holds the tool definitions; a tool
+    result becomes a turn of the role tool. Images, videos and documents are refused: only text is trained on. Turns
+    with strings for which a job on Bedrock fails ("User:", "[EOS]", …) are counted as `reserved_strings`. Messages are
+    normalised as by `data/format=messages`. `answered` false allows prompts without an assistant
     turn, such as the input of a distillation job.
     """
 
@@ -54,9 +54,9 @@ class BedrockConversation(Format):
         example = further_fields(row, ("schemaVersion", "system", "messages", "toolConfig"), counts)
         system = [{"role": "system", "content": _text(block, "system")} for block in _list(row.get("system"), "system")]
         turns = [
-            made
+            message
             for index, turn in enumerate(_list(row.get("messages"), "messages"))
-            for made in _turns(turn, f"messages[{index}]")
+            for message in _turns(turn, f"messages[{index}]")
         ]
         example["messages"] = conversation([*system, *turns], counts, answered=self.answered)
         if row.get("toolConfig"):
@@ -87,31 +87,31 @@ def _text(block: Any, at: str) -> str:
 
 
 def _turns(turn: Any, at: str) -> list[Message]:
-    """One turn of Bedrock as one of ours; tool results come before it, each as a turn of its own."""
+    """One turn of Bedrock in OpenAI's form; its tool results come before it, each as a turn of its own."""
     if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
         found = turn.get("role") if isinstance(turn, dict) else kind(turn)
         raise DataError(f"`{at}` has the role {found!r}; Bedrock's roles are user and assistant.")
     message: Message = {"role": turn["role"]}
-    said: list[str] = []
+    texts: list[str] = []
     calls: list[Message] = []
     results: list[Message] = []
     for index, block in enumerate(_list(turn.get("content"), f"{at}.content")):
-        _read_block(block, f"{at}.content[{index}]", message, said, calls, results)
+        _read_block(block, f"{at}.content[{index}]", message, texts, calls, results)
     if calls:
         message["tool_calls"] = calls
-    message["content"] = "".join(said) if said else None
-    return [*results, message] if said or calls or not results else results
+    message["content"] = "".join(texts) if texts else None
+    return [*results, message] if texts or calls or not results else results
 
 
 def _read_block(
-    block: Any, at: str, message: Message, said: list[str], calls: list[Message], results: list[Message]
+    block: Any, at: str, message: Message, texts: list[str], calls: list[Message], results: list[Message]
 ) -> None:
     names = list(block) if isinstance(block, dict) else [kind(block)]
     media = next((name for name in names if name in MEDIA), None)
     if media:
         raise DataError(f"`{at}` is a block of the kind {media}; only text can be trained on.")
     if names == ["text"]:
-        said.append(_text(block, at))
+        texts.append(_text(block, at))
     elif names == ["reasoningContent"]:
         reasoning = _object(block["reasoningContent"], f"{at}.reasoningContent").get("reasoningText")
         message["reasoning_content"] = _text(reasoning, f"{at}.reasoningContent")
@@ -136,5 +136,5 @@ def _result(piece: Any, at: str) -> str:
 def _definition(tool: Any) -> dict[str, Any]:
     spec = _object(_object(tool, "toolConfig.tools").get("toolSpec"), "toolConfig.tools.toolSpec")
     schema = _object(spec.get("inputSchema", {}), "toolConfig.tools.toolSpec.inputSchema")
-    made = {"name": spec.get("name"), "description": spec.get("description", "")}
-    return {**made, "parameters": schema.get("json", {})}
+    definition = {"name": spec.get("name"), "description": spec.get("description", "")}
+    return {**definition, "parameters": schema.get("json", {})}

@@ -20,10 +20,10 @@ FIELDS = ("prompt", "completion", "system")
 
 @dataclass(frozen=True)
 class BedrockPrompt(Format):
-    """Rows as Amazon Bedrock takes them for its text models: the texts `prompt` and `completion`, perhaps `system`.
+    """Amazon Bedrock's format for text models: the texts `prompt` and `completion`, and optionally `system`.
 
-    Stricter than prompt_completion: any other field is refused, as Bedrock would; strings that would fail a job there
-    ("User:", "[EOS]", …) are counted as `reserved_strings`.
+    Other than in prompt_completion, any further field is refused, as by Bedrock. Turns with strings for which a job
+    there fails ("User:", "[EOS]", …) are counted as `reserved_strings`.
     """
 
     name = "bedrock_prompt"
@@ -31,7 +31,7 @@ class BedrockPrompt(Format):
     keys = (("prompt", "completion"),)
 
     def recognises(self, row: dict[str, Any]) -> str:
-        return ""  # its rows are prompt_completion too, which reads more; this one is chosen by name
+        return ""  # its rows are also prompt_completion, which accepts more; this one is chosen by name
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         if other := [key for key in row if key not in FIELDS]:

@@ -20,9 +20,9 @@ OWN = ("messages", "chosen", "rejected", "text", "label", "tools")
 
 @dataclass(frozen=True)
 class Canonical(Format):
-    """Rows that are examples already: any of `messages`, `chosen` and `rejected`, `text`, `label`, `tools` at once.
+    """Rows with the keys of an example: any of `messages`, `chosen` and `rejected`, `text`, `label`, `tools`.
 
-    So one row can serve several methods. `chosen` and `rejected` stand in place of the last answer of `messages`.
+    One row can thus be used by several methods. `chosen` and `rejected` replace the last answer of `messages`.
     """
 
     name = "canonical"
@@ -30,7 +30,7 @@ class Canonical(Format):
     keys = (("messages",), ("text",))
 
     def recognises(self, row: dict[str, Any]) -> str:
-        return "the row holds `messages` and `text` at once" if {"messages", "text", "chosen"} <= row.keys() else ""
+        return "the row has both `messages` and `text`" if {"messages", "text", "chosen"} <= row.keys() else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         if not row.keys() & {"messages", "text"}:

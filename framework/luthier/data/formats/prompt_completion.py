@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class PromptCompletion(Format):
     """`prompt` and `completion`: two texts, or two lists of turns with `role` and `content`.
 
-    Texts become the user's and the assistant's turn; `system`, where there is one, the system turn.
+    Texts become the user and the assistant turn; `system`, if present, the system turn.
     """
 
     name = "prompt_completion"

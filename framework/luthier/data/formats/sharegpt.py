@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further_fields, kind, system_turns
+from luthier.data.formats.fields import further_fields, is_list_of_turns, kind, system_turns
 from luthier.data.formats.format import Format
 from luthier.data.formats.tools import with_tools
 from luthier.errors import DataError
@@ -33,11 +33,11 @@ ROLES = {
 
 @dataclass(frozen=True)
 class ShareGPT(Format):
-    """Conversations as ShareGPT wrote them: `conversations`, a list of turns with `from` and `value`.
+    """ShareGPT's chat format: `conversations`, a list of turns with `from` and `value`.
 
-    `from` is system, human, gpt (user, assistant, chatgpt, bing, bard too), function_call (its value is the call in
-    JSON: name and arguments) or observation (a tool's result). Columns `system` and `tools` are read; a turn may have
-    a `weight`. The turns then obey the rules of `luthier.data.formats.conversation.conversation`.
+    `from` is system, human, gpt (also user, assistant, chatgpt, bing, bard), function_call (the value is the call in
+    JSON: name and arguments) or observation (a tool result). The columns `system` and `tools` are read; a turn may have
+    a `weight`. Messages are normalised as by `data/format=messages`.
     """
 
     answered: bool = True
@@ -48,10 +48,8 @@ class ShareGPT(Format):
     synonyms = {"conversations": ("conversation", "dialog", "dialogue", "turns", "chat")}  # noqa: RUF012
 
     def recognises(self, row: dict[str, Any]) -> str:
-        turns = row.get("conversations")
-        if isinstance(turns, (list, tuple)) and turns and isinstance(turns[0], dict) and "from" in turns[0]:
-            return "`conversations` is a list of turns with `from` and `value`"
-        return ""
+        fits = is_list_of_turns(row.get("conversations"), "from")
+        return "`conversations` is a list of turns with `from` and `value`" if fits else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         turns = row.get("conversations")
@@ -65,7 +63,7 @@ class ShareGPT(Format):
 
 
 def turn_in_openai_form(turn: Any, at: str) -> dict[str, Any]:
-    """One turn with `role` and `content`; DataError for a speaker that is not known."""
+    """One turn with `role` and `content`; DataError for an unknown `from`."""
     speaker = turn.get("from") if isinstance(turn, dict) else None
     if not isinstance(speaker, str) or speaker not in ROLES:
         found = f"`from` {speaker!r}" if isinstance(turn, dict) else f"no `from`: it is {kind(turn)}"

@@ -17,9 +17,9 @@ CLASSES = {"label", "labels", "category", "class", "intent", "sentiment"}
 
 @dataclass(frozen=True)
 class Text(Format):
-    """`text`, as continued pre-training reads it; further columns stay under their own names.
+    """Plain text in the column `text`, for continued pre-training; further columns are kept under their own names.
 
-    Texts beside a column of classes are not taken for plain text: choose the format by name.
+    Rows that also have a column of classes are not detected as plain text: choose the format by name.
     """
 
     name = "text"

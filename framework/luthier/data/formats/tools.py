@@ -1,4 +1,4 @@
-"""Definitions of the tools that a conversation may call, in OpenAI's form."""
+"""Tool definitions in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def tools(given: Any) -> list[dict[str, Any]]:
-    """A list of `{"type": "function", "function": {"name", "description"?, "parameters"?}}`.
+    """The tool definitions `{"type": "function", "function": {"name", "description"?, "parameters"?}}`.
 
     The list may be JSON text, and bare functions are wrapped. DataError for anything else.
     """

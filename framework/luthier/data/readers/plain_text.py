@@ -1,4 +1,4 @@
-"""Plain text: files, paragraphs or lines of it."""
+"""Plain text files, by file, paragraph or line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ENDINGS = (".txt", ".md", ".rst", ".text")
 
 @dataclass(frozen=True)
 class PlainText:
-    """Read a text file, or all text files of a folder, as rows with the one column `text`.
+    """Read a text file, or all text files of a folder, as rows with the single column `text`.
 
-    `unit` is what makes a row: the `file`, a `paragraph` (parted by blank lines) or a `line`. White space around a
-    row is dropped, CRLF becomes LF. Files and folders whose name starts with a dot are passed over.
+    `unit` of a row: the `file`, a `paragraph` (separated by blank lines) or a `line`. White space around a row is
+    removed, CRLF becomes LF. Files and folders whose names start with a dot are skipped.
     """
 
     unit: Literal["file", "paragraph", "line"] = "paragraph"

@@ -80,7 +80,7 @@ class RecordsSource(ABC):
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Counts: `read` rows, yielded `examples`, `train`, `validation`, `test`, `skipped`, `quarantined`, …
+        """Counts: rows `read`, `examples`, `train`, `validation`, `test`, `skipped`, `quarantined`, `duplicates`, …
 
         What formats normalise or leave out is counted under the names in their docstrings.
         """
