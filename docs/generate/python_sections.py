@@ -27,9 +27,7 @@ SECTIONS = [
         "data.md",
         "Examples, sources and formats",
         "From where examples come, what a record becomes, and which split it belongs to.",
-        ("data", "contracts.examples", "data.content_hashes", "data.examples", "data.filters",
-        "data.formats", "data.module",
-         "data.readers", "data.reading", "data.records", "data.sources", "data.splits", "data.state"),
+        ("data", "contracts.examples"),
     ),
     Section(
         "encoding.md",
@@ -42,10 +40,7 @@ SECTIONS = [
         "models.md",
         "Models",
         "Where networks come from, how they are loaded safely, and what can be read off a network.",
-        ("contracts.model", "models.digests", "models.encoders", "models.loadable", "models.lm_head",
-         "models.loading",
-         "models.reference_policy", "models.safety", "models.sequence_classification", "models.stored",
-         "models.tokenizers", "models.trainable_parameters"),
+        ("models", "contracts.model"),
     ),
     Section(
         "adaptations.md",
@@ -57,8 +52,7 @@ SECTIONS = [
         "methods.md",
         "Methods, losses and optimizers",
         "A method encodes an example and gives the loss of a batch as a sum and a weight.",
-        ("training", "contracts.training", "models.chunked_losses", "training.method", "training.language_model",
-         "training.optimizers"),
+        ("training", "contracts.training", "models.chunked_losses"),
     ),
     Section(
         "preferences.md",

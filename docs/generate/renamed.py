@@ -21,6 +21,7 @@ def _lines() -> Iterator[str]:
     names = {old: f"luthier.api.{new}" for old, new in table()["names"].items()}
     yield from ("", f"All old names go on working until {UNTIL}, each with a warning that says the new one.", "")
     yield from _table("setting", table()["settings"].items())
+    yield from _table("answer", table().get("answers", {}).items())
     yield from _table("`_target_` of an option file", table()["targets"].items())
     yield from _table("name that a plugin imports", names.items())
     modules = ", ".join(f"`{name}`" for name in table()["modules"])

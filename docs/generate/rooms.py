@@ -58,7 +58,7 @@ LEGEND = (
     "Imports run downward; in blue rooms no module imports torch at its top. "
     "Arrows that follow from others are left out."
 )
-TITLE = "Modules that the room of a row imports from the room of a column; none below the diagonal:"
+TITLE = "Modules (for api: names) that the room of a row imports from that of a column; none below the diagonal:"
 
 Arrows = Mapping[tuple[str, str], int]
 

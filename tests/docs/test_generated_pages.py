@@ -53,3 +53,12 @@ def test_a_report_can_be_drawn_from_each_record_that_is_kept():
     measured = script("measured")
     for file in measured.MEASURED.glob("*.json"):
         assert measured.record(file.stem).name in report(measured.record(file.stem))
+
+
+def test_the_changelog_lists_every_renamed_name():
+    renamed = script("renamed")
+    text = renamed.PAGE.read_text(encoding="utf-8")
+    assert renamed.filled(text) == text, "CHANGELOG.md is out of date: python docs/generate/renamed.py"
+    table = renamed.table()
+    old = [name for kind in ("settings", "answers", "targets", "names") for name in table.get(kind, {})]
+    assert not [name for name in old if f"| `{name}` | `" not in text]

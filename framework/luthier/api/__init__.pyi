@@ -1,27 +1,21 @@
-"""The one list of the names of the API, by what they are for; `luthier.api` imports each when it is first used."""
+"""The one list of the names of the API; `luthier.api` imports each from its module when it is first used.
 
-# Hooks and verbs
+The order is that of the modules. The reference sorts the names by what they are for.
+"""
+
 from luthier.cli.call import Call as Call
 from luthier.config.compose import Composition as Composition
 from luthier.config.instantiate import instantiate as instantiate
 from luthier.contracts.active_run import ActiveRun as ActiveRun
-
-# Adaptations
 from luthier.contracts.adaptation import Adaptation as Adaptation
-
-# Encoding, rows and batches
 from luthier.contracts.batch import Batch as Batch
 from luthier.contracts.batch import Row as Row
 from luthier.contracts.batch import TokenSequence as TokenSequence
-
-# Examples and their sources
 from luthier.contracts.examples import Example as Example
 from luthier.contracts.examples import Source as Source
 from luthier.contracts.model import (
     HasMetaNetwork as HasMetaNetwork,
 )
-
-# Models
 from luthier.contracts.model import (
     LoadedModel as LoadedModel,
 )
@@ -49,8 +43,6 @@ from luthier.contracts.policy_gradients import (
 from luthier.contracts.policy_gradients import (
     RewardedAnswers as RewardedAnswers,
 )
-
-# Evaluation
 from luthier.contracts.predictor import Conversation as Conversation
 from luthier.contracts.predictor import Predictor as Predictor
 from luthier.contracts.preferences import (
@@ -65,8 +57,6 @@ from luthier.contracts.preferences import (
 from luthier.contracts.preferences import (
     RatedAnswers as RatedAnswers,
 )
-
-# Prompts
 from luthier.contracts.prompt import Prompt as Prompt
 from luthier.contracts.prompt import PromptScorer as PromptScorer
 from luthier.contracts.prompt import PromptScores as PromptScores
@@ -100,8 +90,6 @@ from luthier.contracts.rewards import (
 from luthier.contracts.sampling import Answer as Answer
 from luthier.contracts.sampling import Sampling as Sampling
 from luthier.contracts.scores import Score as Score
-
-# Methods, losses and optimizers
 from luthier.contracts.training import (
     Criterion as Criterion,
 )
@@ -207,8 +195,6 @@ from luthier.data.sources.records_source import RecordsSource as RecordsSource
 from luthier.data.splits import HashSplits as HashSplits
 from luthier.data.splits import Splits as Splits
 from luthier.data.state import source_state as source_state
-
-# Errors
 from luthier.errors import (
     DataError as DataError,
 )
@@ -258,8 +244,6 @@ from luthier.fetch.chat_completion import chat_completions as chat_completions
 from luthier.fetch.digests import sha256_of_file as sha256_of_file
 from luthier.fetch.endpoint import api_key as api_key
 from luthier.fetch.endpoint import post_json as post_json
-
-# Caches, packages and endpoints
 from luthier.fetch.extras import Needs as Needs
 from luthier.fetch.extras import imported as imported
 from luthier.fetch.extras import is_installed as is_installed
@@ -276,8 +260,6 @@ from luthier.inference.bm25 import TfIdf as TfIdf
 from luthier.inference.bm25 import cosine as cosine
 from luthier.inference.embeddings import Embedding as Embedding
 from luthier.inference.embeddings import Vectors as Vectors
-
-# Generation, log-probabilities, embeddings
 from luthier.inference.generation import (
     generate as generate,
 )
@@ -423,8 +405,6 @@ from luthier.reporting.figures import (
     format_size as format_size,
 )
 from luthier.reporting.record import RunRecord as RunRecord
-
-# Trackers and reports
 from luthier.training.guarded_logger import GuardedLogger as GuardedLogger
 from luthier.training.language_model import (
     LanguageModelMethod as LanguageModelMethod,
@@ -449,8 +429,6 @@ from luthier.workflows.artifact import (
 from luthier.workflows.artifact import (
     ARTIFACT_RECIPE as ARTIFACT_RECIPE,
 )
-
-# Runs and artifacts
 from luthier.workflows.artifact import (
     Artifact as Artifact,
 )

@@ -52,8 +52,7 @@ class Data(pl.LightningDataModule):
     endless_answer, double_bos, truncated_answer).
 
     `source` yields the examples and `prompt` changes them. `seed` is that of the order of blocks; `preparation` changes
-    the batches of a step before they are trained on, None leaves them unchanged. `settings` is how examples are encoded
-    and packed.
+    the batches of a step before they are trained on, None leaves them unchanged.
 
     `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which
     they are made. RecipeError where `length` is less than 2 or more than the model's number of positions.

@@ -27,6 +27,7 @@ class ChatCompletion:
     """
 
     text: str
+    """The answer."""
     finish_reason: str | None = None
     tokens: Sequence[bytes] = ()
     top_logprobs: Sequence[Sequence[TokenLogprob]] = ()
