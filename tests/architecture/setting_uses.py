@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from luthier.api import homes
 from tests.architecture.sources import ROOT, Module, modules
 
 CONSTRUCTORS = ("__init__", "__post_init__")
@@ -78,6 +79,8 @@ def named(module: Module, name: str) -> Place | None:
         if node.module:
             for alias in node.names:
                 if (alias.asname or alias.name) == first:
+                    if node.module == "luthier.api":
+                        return named(modules()[homes()[alias.name]], alias.name)
                     inside = modules().get(f"{node.module}.{alias.name}")
                     if inside is not None and rest:
                         return named(inside, rest)
@@ -105,11 +108,13 @@ def acts_in(place: Place, setting: str) -> bool:
 
 
 def _acts_in_base(place: Place, owner: Place, constructor: ast.FunctionDef, setting: str) -> bool:
-    """Of `**settings`, handed to the constructor of a base."""
+    """Of `**settings`, handed to the constructor of a base, which may hand them on in turn."""
+    made = [found for base in owner.bases if (found := base.function("__init__")) is not None]
     return constructor.args.kwarg is not None and any(
-        setting in _parameters(found[1]) and _acts_in(found[0], found[1], setting, frozenset(), of=place)
-        for base in owner.bases
-        if (found := base.function("__init__")) is not None
+        _acts_in(base, function, setting, frozenset(), of=place)
+        if setting in _parameters(function)
+        else _acts_in_base(place, base, function, setting)
+        for base, function in made
     )
 
 
