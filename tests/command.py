@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import os
 import runpy
 import subprocess
@@ -12,15 +11,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-WARM = multiprocessing.get_context("forkserver")
-WARM.set_forkserver_preload(
-    ["luthier.cli.main", "luthier.workflows.run", "peft", "transformers.models.llama.modeling_llama"]
-)
+from tests.warm import AT_FIRST, ROOT, WARM, warm_up
+
 READ_WHILE_IMPORTED = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "DATASETS_", "TORCH", "PYTORCH_", "HOME", "XDG_")
 """Variables that libraries read once; with one of them changed the process is a fresh one."""
-
-_AT_FIRST = dict(os.environ)
 
 
 def luthier(
@@ -29,7 +23,7 @@ def luthier(
     """Run the command line and give what it printed and its exit code."""
     environ = {**os.environ, "NO_COLOR": "1", **environment}
     command = [sys.executable, "-m", "luthier", *words]
-    changed = {name for name in environ.keys() | _AT_FIRST.keys() if environ.get(name) != _AT_FIRST.get(name)}
+    changed = {name for name in environ.keys() | AT_FIRST.keys() if environ.get(name) != AT_FIRST.get(name)}
     if not any(name.startswith(READ_WHILE_IMPORTED) for name in changed):
         return _forked(command, Path(cwd or Path.cwd()), environ, timeout)
     return subprocess.run(
@@ -42,6 +36,7 @@ def _forked(
 ) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as scratch:
         out, err = Path(scratch) / "out", Path(scratch) / "err"
+        warm_up()
         process = WARM.Process(target=_carry_out, args=(command[3:], cwd, dict(environ), out, err))
         process.start()
         process.join(timeout)

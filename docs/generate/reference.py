@@ -27,7 +27,7 @@ from luthier.cli.help import overview
 from luthier.cli.verbs import BUILT_IN, built_in
 from luthier.config.catalog import Catalog
 from luthier.config.option_file import entries
-from luthier.config.signatures import REQUIRED
+from luthier.config.settings import REQUIRED
 from luthier.errors import exit_codes
 from luthier.plugins import hookspecs
 from luthier.plugins.registry import Plugins
@@ -206,8 +206,8 @@ def _hooks() -> str:
         "# Hooks",
         "",
         "What a [plugin](../how-to/write-a-plugin.md) may tell luthier. A plugin is a module named by an entry point "
-        "of the group `luthier`; it implements any of these functions under `@luthier.hookimpl`, with these argument "
-        "names or fewer of them.",
+        "of the group `luthier`; it implements any of these functions under `@luthier.api.hookimpl`, with these "
+        "argument names or fewer of them.",
         "",
     ]
     for name, function in hooks().items():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """Layers that sleep have no gradient for several devices to wait for."""
+    """Frozen layers have no gradient, for which several devices would wait."""
     strategy = config.trainer.get("strategy", {})
     if config.adaptation.get("_target_") == "luthier_adapters.lisa.Lisa" and strategy.get("find_unused") is False:
-        yield "Layers of adaptation=lisa sleep, and devices would wait for them: set trainer.strategy.find_unused=true."
+        yield "adaptation=lisa freezes layers whose gradients devices wait for: set trainer.strategy.find_unused=true."

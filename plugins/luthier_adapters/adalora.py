@@ -1,8 +1,9 @@
-"""LoRA that gives away ranks where they matter least."""
+"""AdaLoRA: singular values of low importance are pruned while training."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, PeftAdaptation, RecipeError
+from luthier.api import ADAPTER_NAME, RecipeError
+from luthier_adapters.targeted import TargetedAdaptation
 
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
@@ -19,50 +21,46 @@ if TYPE_CHECKING:
     from luthier.api import Model
 
 
-class AdaLora(PeftAdaptation):
-    """Learn P Λ Q beside each weight and prune the singular values that matter least (AdaLoRA, Zhang et al., 2023).
+@dataclass(kw_only=True, eq=False)
+class AdaLora(TargetedAdaptation):
+    """Learn P Λ Q beside each weight and prune the least important singular values (AdaLoRA, Zhang et al., 2023).
 
-    All start with `rank`, and `target` is what is left on average. Nothing is pruned in the first `warmup` part of the
-    steps, nor in the last `settle` part; in between every `every` steps. P and Q are kept near to orthogonal by
-    `orthogonality` times the mean of ‖PᵀP - I‖ and ‖QQᵀ - I‖, which the reported loss does not hold.
+    Each update starts with `rank`, and `target` is the average that is left. Nothing is pruned in the first `warmup`
+    fraction of the steps, nor in the last `settle` fraction; in between every `every` steps. P and Q are regularised
+    towards orthogonality by `orthogonality` times the mean of ‖PᵀP - I‖ and ‖QQᵀ - I‖, which the reported loss does not
+    include.
     """
 
-    def __init__(
-        self,
-        *,
-        rank: int = 16,
-        target: int = 8,
-        alpha: float = 32.0,
-        dropout: float = 0.0,
-        targets: str | list[str] = "all-linear",
-        warmup: float = 0.1,
-        settle: float = 0.3,
-        every: int = 1,
-        orthogonality: float = 0.5,
-    ) -> None:
-        if not 0 < target < rank:
+    rank: int = 16
+    target: int = 8
+    alpha: float = 32.0
+    dropout: float = 0.0
+    warmup: float = 0.1
+    settle: float = 0.3
+    every: int = 1
+    orthogonality: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target < self.rank:
             raise RecipeError(
-                f"adalora prunes from rank to target, so {target} must lie between 0 and {rank}.",
+                f"adalora prunes from rank to target, so {self.target} must lie between 0 and {self.rank}.",
                 where="adaptation.target",
             )
-        if every < 1:
-            raise RecipeError(f"every is at least 1, not {every}.", where="adaptation.every")
-        self.rank, self.target, self.alpha, self.dropout, self.targets = rank, target, alpha, dropout, targets
-        self.warmup, self.settle, self.every, self.orthogonality = warmup, settle, every, orthogonality
+        if self.every < 1:
+            raise RecipeError(f"every is at least 1, not {self.every}.", where="adaptation.every")
 
     def peft_config(self, network: nn.Module) -> AdaLoraConfig:
         from peft import AdaLoraConfig
 
-        return AdaLoraConfig(
-            task_type="CAUSAL_LM",
+        settings = self.targeted(
             init_r=self.rank,
             target_r=self.target,
-            lora_alpha=self.alpha,  # type: ignore[arg-type]
+            lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=self.targets,
             deltaT=self.every,
             total_step=1,  # known when training starts
         )
+        return AdaLoraConfig(**settings)
 
     def penalty(self, network: nn.Module) -> Tensor | None:
         if not self.orthogonality:
@@ -71,11 +69,11 @@ class AdaLora(PeftAdaptation):
             (name, weight) for name, weight in network.named_parameters() if ".lora_A." in name or ".lora_B." in name
         ]
         with torch.autocast(factors[0][1].device.type, enabled=False):
-            apart = [_skew(weight, rows=".lora_A." in name) for name, weight in factors]
-        return self.orthogonality * torch.stack(apart).mean()
+            distances = [_distance_from_orthonormal(weight, rows=".lora_A." in name) for name, weight in factors]
+        return self.orthogonality * torch.stack(distances).mean()
 
     def callbacks(self) -> list[Any]:
-        return [Allocation(self.warmup, self.settle)]
+        return [RankAllocation(self.warmup, self.settle)]
 
     def save(self, network: nn.Module, folder: Path) -> None:
         with warnings.catch_warnings():
@@ -83,18 +81,18 @@ class AdaLora(PeftAdaptation):
             super().save(network, folder)
 
     def load(self, model: Model, folder: Path) -> nn.Module:
-        """As PEFT loads it, and then exactly: PEFT rounds factors of pruned layers to the dtype of the base."""
+        """As PEFT loads it, then with the exact factors: PEFT rounds those of pruned layers to the base dtype."""
         network = super().load(model, folder)
         for name, tensor in load_file(folder / "adapter_model.safetensors").items():
             path, _, factor = name.rpartition(".")
             if not factor.startswith("lora_"):
                 continue  # rows of new tokens, which keep their shape
-            _put(network.get_submodule(path), factor, tensor)
+            _replace_factor(network.get_submodule(path), factor, tensor)
         return network
 
 
-class Allocation(pl.Callback):
-    """Prunes after each optimizer step, and takes what is pruned out of the network when training is over."""
+class RankAllocation(pl.Callback):
+    """Prunes after each optimizer step, and removes the pruned ranks from the network when training is over."""
 
     def __init__(self, warmup: float, settle: float) -> None:
         self.warmup, self.settle = warmup, settle
@@ -102,10 +100,8 @@ class Allocation(pl.Callback):
         self._state: dict[str, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        tuner, total = (
-            _tuner(pl_module),
-            max(2, int(cast(Any, pl_module).steps)),
-        )  # one step would prune before it knows
+        tuner = _tuner(pl_module)
+        total = max(2, int(cast(Any, pl_module).steps))  # with one step it would prune before any importance is known
         config: Any = tuner.peft_config[ADAPTER_NAME]
         config.total_step = total
         config.tfinal = min(round(self.settle * total), total - 2)
@@ -115,7 +111,7 @@ class Allocation(pl.Callback):
             config.rank_pattern = self._state["rank_pattern"]
             for name in ("exp_avg_ipt", "exp_avg_unc"):
                 setattr(tuner.rankallocator, name, self._state[name])
-            tuner.rankallocator.ipt = dict(self._state["exp_avg_ipt"])  # only asked which weights it has met
+            tuner.rankallocator.ipt = dict(self._state["exp_avg_ipt"])  # PEFT reads only whether a weight is in it
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -133,11 +129,11 @@ class Allocation(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tuner = _tuner(pl_module)
-        for name, kept in (tuner.peft_config[ADAPTER_NAME].rank_pattern or {}).items():
-            layer, rows = tuner.model.get_submodule(name.partition(".lora_E")[0]), torch.tensor(kept)
-            _put(layer, "lora_E", layer.lora_E[ADAPTER_NAME][rows])
-            _put(layer, "lora_A", layer.lora_A[ADAPTER_NAME][rows])
-            _put(layer, "lora_B", layer.lora_B[ADAPTER_NAME][:, rows])
+        for name, mask in (tuner.peft_config[ADAPTER_NAME].rank_pattern or {}).items():
+            layer, rows = tuner.model.get_submodule(name.partition(".lora_E")[0]), torch.tensor(mask)
+            _replace_factor(layer, "lora_E", layer.lora_E[ADAPTER_NAME][rows])
+            _replace_factor(layer, "lora_A", layer.lora_A[ADAPTER_NAME][rows])
+            _replace_factor(layer, "lora_B", layer.lora_B[ADAPTER_NAME][:, rows])
 
     def state_dict(self) -> dict[str, Any]:
         return self._state
@@ -146,17 +142,17 @@ class Allocation(pl.Callback):
         self._state = state_dict
 
 
-def _put(layer: Any, factor: str, tensor: Tensor) -> None:
-    old = getattr(layer, factor)[ADAPTER_NAME]
-    getattr(layer, factor)[ADAPTER_NAME] = nn.Parameter(tensor.detach().to(old.device), old.requires_grad)
+def _replace_factor(layer: Any, factor: str, tensor: Tensor) -> None:
+    before = getattr(layer, factor)[ADAPTER_NAME]
+    getattr(layer, factor)[ADAPTER_NAME] = nn.Parameter(tensor.detach().to(before.device), before.requires_grad)
 
 
 def _tuner(module: pl.LightningModule) -> Any:
     return cast(Any, module).network.base_model
 
 
-def _skew(weight: Tensor, *, rows: bool) -> Tensor:
-    """How far the rows, or the columns, are from orthonormal (Zhang et al., 2023, equation 4, without the square)."""
+def _distance_from_orthonormal(weight: Tensor, *, rows: bool) -> Tensor:
+    """‖W Wᵀ - I‖ of the rows, or ‖Wᵀ W - I‖ of the columns (Zhang et al., 2023, equation 4, without the square)."""
     products = weight @ weight.T if rows else weight.T @ weight
-    whole = torch.eye(len(products), device=weight.device, dtype=weight.dtype)
-    return cast(Tensor, torch.linalg.matrix_norm(products - whole))
+    identity = torch.eye(len(products), device=weight.device, dtype=weight.dtype)
+    return cast(Tensor, torch.linalg.matrix_norm(products - identity))

@@ -1,4 +1,4 @@
-"""The modules that bottleneck adapters insert."""
+"""The modules that bottleneck adapters insert into a network."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ Activation = Literal["relu", "gelu", "silu", "tanh"]
 CHILD = "bottleneck"
 
 
-class Narrow(nn.Module):
-    """W_up · f(W_down · h): [..., width] through [..., inner]; zeros until it is trained. In float32.
+class BottleneckAdapter(nn.Module):
+    """W_up · f(W_down · h): [..., width] through [..., inner] to [..., width], in float32; W_up starts as zeros.
 
     Houlsby et al., 2019, section 2.1.
     """
@@ -25,38 +25,38 @@ class Narrow(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         inside = self.dropout(hidden.to(self.down.weight.dtype))
-        change: Tensor = self.up(self.activation(self.down(inside)))
-        return change.to(hidden.dtype)
+        update: Tensor = self.up(self.activation(self.down(inside)))
+        return update.to(hidden.dtype)
 
 
-class Inserted(nn.Module):
-    """Adds to what a module gives; one `Narrow` for each adapter, of which at most one is on.
+class AdapterSlot(nn.Module):
+    """Adds the active adapter's update, times `scale`, to the output of a module; it holds one adapter for each name.
 
-    It reads what the module gives, or with `beside` what the module was given.
+    The adapter reads the module's output, or with `parallel` the module's input.
     """
 
-    def __init__(self, *, beside: bool, scale: float) -> None:
+    def __init__(self, *, parallel: bool, scale: float) -> None:
         super().__init__()
-        self.extras, self.scale = beside, scale
+        self.parallel, self.scale = parallel, scale
         self.adapters = nn.ModuleDict()
-        self.on: str | None = "default"
+        self.active: str | None = "default"
 
-    def forward(self, given: Tensor, output: Tensor) -> Tensor:
-        if self.on is None:
+    def forward(self, inputs: Tensor, output: Tensor) -> Tensor:
+        if self.active is None:
             return output
-        change: Tensor = self.adapters[self.on](given if self.extras else output)
-        return output + self.scale * change
+        update: Tensor = self.adapters[self.active](inputs if self.parallel else output)
+        return output + self.scale * update
 
 
-def insert(module: nn.Module, inserted: Inserted) -> None:
-    """Put it behind a module, as its child: the names of all other weights stay as they are."""
-    module.add_module(CHILD, inserted)
-    module.register_forward_hook(_pass_on, with_kwargs=True)
+def insert(module: nn.Module, slot: AdapterSlot) -> None:
+    """Make the slot a child of a module and apply it to the module's output; the names of other weights stay."""
+    module.add_module(CHILD, slot)
+    module.register_forward_hook(_apply, with_kwargs=True)
 
 
-def _pass_on(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Any:
-    inserted = getattr(module, CHILD)
-    given = args[0] if args else named["hidden_states"]
+def _apply(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> Any:
+    slot = getattr(module, CHILD)
+    inputs = args[0] if args else named["hidden_states"]
     if isinstance(output, tuple):
-        return (inserted(given, output[0]), *output[1:])
-    return inserted(given, output)
+        return (slot(inputs, output[0]), *output[1:])
+    return slot(inputs, output)

@@ -1,32 +1,24 @@
-"""Bottleneck adapters beside feed-forward."""
+"""Bottleneck adapters parallel to feed-forward."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from luthier_adapters.bottleneck import Bottleneck
 
 
+@dataclass(kw_only=True, eq=False)
 class Parallel(Bottleneck):
-    """Freeze the network and learn small layers beside its feed-forward, which read what that reads (He et al., 2021).
+    """Freeze the network and learn bottleneck adapters parallel to its feed-forward (He et al., 2021).
 
-    Each adds `scale` · W_up · f(W_down · x) to what the feed-forward makes of x (the scaled parallel adapter, table 3
-    and section 4.6).
+    Each adds `scale` · W_up · f(W_down · x) to the output of the feed-forward for its input x (the scaled parallel
+    adapter, table 3 and section 4.6).
     """
 
-    beside = True
+    parallel = True
 
-    def __init__(
-        self,
-        *,
-        reduction: float = 2.0,
-        activation: Literal["relu", "gelu", "silu", "tanh"] = "relu",
-        dropout: float = 0.0,
-        scale: float = 4.0,
-        attention: bool = False,
-        feed_forward: bool = True,
-    ) -> None:
-        super().__init__(
-            reduction=reduction, activation=activation, dropout=dropout, attention=attention, feed_forward=feed_forward
-        )
-        self.scale = scale
+    reduction: float = 2.0
+    activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
+    attention: bool = False
+    scale: float = 4.0

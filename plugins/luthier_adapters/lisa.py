@@ -1,4 +1,4 @@
-"""Layerwise importance sampled AdamW."""
+"""Layerwise importance sampled AdamW (LISA)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from luthier.api import FullFineTuning, RecipeError, decoder_layers
 
 
 class Lisa(FullFineTuning):
-    """Move a few random layers for a while, then others; embeddings and head move always (LISA, Pan et al., 2024).
+    """Train a few random layers at a time; embeddings and LM head are always trained (LISA, Pan et al., 2024).
 
-    Of all layers `layers` are awake at a time, drawn anew every `every` optimizer steps from `seed` and the step alone,
-    so that a resumed run draws the same. A layer that falls asleep loses its optimizer state, which saves that memory.
+    `layers` layers are trained at a time, sampled every `every` optimizer steps from `seed` and the step alone, so that
+    a resumed run samples the same. A layer that is frozen again loses its optimizer state, which saves that memory.
     """
 
     def __init__(self, *, layers: int = 2, every: int = 20, seed: int = 0) -> None:
@@ -24,32 +24,32 @@ class Lisa(FullFineTuning):
         self.layers, self.every, self.seed = layers, every, seed
 
     def callbacks(self) -> list[Any]:
-        return [Watches(self.layers, self.every, self.seed)]
+        return [LayerSampling(self.layers, self.every, self.seed)]
 
 
-class Watches(pl.Callback):
-    """Wakes layers and lets them sleep between two optimizer steps."""
+class LayerSampling(pl.Callback):
+    """Unfreezes the sampled layers and freezes all others, between two optimizer steps."""
 
     def __init__(self, layers: int, every: int, seed: int) -> None:
         self.layers, self.every, self.seed = layers, every, seed
-        self._watch: int | None = None
+        self._interval: int | None = None
 
-    def awake(self, count: int, step: int) -> set[int]:
-        """The numbers of the layers, of `count`, that move in optimizer step `step`, from 0."""
-        luck = np.random.default_rng([self.seed, step // self.every])
-        return set(luck.choice(count, min(self.layers, count), replace=False).tolist())
+    def sampled(self, count: int, step: int) -> set[int]:
+        """The indices of the layers, of `count`, that are trained in optimizer step `step`, from 0."""
+        generator = np.random.default_rng([self.seed, step // self.every])
+        return set(generator.choice(count, min(self.layers, count), replace=False).tolist())
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step // self.every == self._watch:
+        if trainer.global_step // self.every == self._interval:
             return
-        self._watch = trainer.global_step // self.every
+        self._interval = trainer.global_step // self.every
         layers = _layers(pl_module)
-        awake = self.awake(len(layers), trainer.global_step)
-        for number, layer in enumerate(layers):
-            layer.requires_grad_(number in awake)
-            for weight in () if number in awake else layer.parameters():
+        sampled = self.sampled(len(layers), trainer.global_step)
+        for index, layer in enumerate(layers):
+            layer.requires_grad_(index in sampled)
+            for weight in () if index in sampled else layer.parameters():
                 weight.grad = None
                 for optimizer in trainer.optimizers:
                     optimizer.state.pop(weight, None)

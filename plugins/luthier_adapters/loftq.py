@@ -1,16 +1,26 @@
-"""QLoRA that starts by making up for what four bits lose."""
+"""QLoRA whose factors start as the low-rank part of the quantization error (LoftQ)."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from luthier.api import ADAPTER_NAME
-from luthier_adapters.quantized import Qlora, weights_of
+from luthier_adapters.quantized import Qlora, dequantized_weight
 
 
+@dataclass(frozen=True, slots=True)
+class LowRankFactors:
+    """A [rank, in] and B [out, rank] of a product B A, float32."""
+
+    down: Tensor
+    up: Tensor
+
+
+@dataclass(kw_only=True, eq=False)
 class Loftq(Qlora):
     """QLoRA whose B A starts as the best low-rank part of the quantization error W - Q (LoftQ, Li et al., 2024).
 
@@ -19,44 +29,32 @@ class Loftq(Qlora):
     near; null decomposes exactly.
     """
 
-    def __init__(
-        self,
-        *,
-        rank: int = 16,
-        alpha: float = 16.0,
-        dropout: float = 0.0,
-        targets: str | list[str] = "all-linear",
-        rslora: bool = False,
-        kind: Literal["nf4", "fp4"] = "nf4",
-        double: bool = True,
-        compute: Literal["bfloat16", "float32"] = "bfloat16",
-        iterations: int | None = 16,
-    ) -> None:
-        super().__init__(
-            rank=rank, alpha=alpha, dropout=dropout, targets=targets, rslora=rslora,
-            kind=kind, double=double, compute=compute,
-        )  # fmt: skip
-        self.iterations = iterations
+    alpha: float = 16.0
+    iterations: int | None = 16
 
-    def __call__(self, network: nn.Module) -> nn.Module:
-        adapted = super().__call__(network)
+    def adapted_in_four_bits(self, network: nn.Module) -> nn.Module:
+        initial: dict[nn.Module, LowRankFactors] = {}
+
+        def decompose(linear: nn.Linear, quantized: nn.Module) -> None:
+            initial[quantized] = self.error_factors(linear, quantized)
+
+        quantized = self.quantized(network, decompose)
+        adapted = self.adapted(quantized, self.peft_config(network))
         for module in adapted.modules():
-            start = vars(getattr(module, "base_layer", module)).pop("lost", None)
-            if start is not None and hasattr(module, "lora_A"):
-                down, up = start
+            factors = initial.pop(module.base_layer, None) if hasattr(module, "lora_A") else None  # type: ignore[arg-type]
+            if factors is not None:
                 layer = cast(Any, module)
-                layer.lora_A[ADAPTER_NAME].weight.data.copy_(down)
-                layer.lora_B[ADAPTER_NAME].weight.data.copy_(up / layer.scaling[ADAPTER_NAME])
+                layer.lora_A[ADAPTER_NAME].weight.data.copy_(factors.down)
+                layer.lora_B[ADAPTER_NAME].weight.data.copy_(factors.up / layer.scaling[ADAPTER_NAME])
         return adapted
 
-    def four_bits(self, linear: nn.Linear) -> nn.Module:
-        made: Any = super().four_bits(linear)
-        lost = linear.weight.data.float() - weights_of(made).float()
+    def error_factors(self, linear: nn.Linear, quantized: nn.Module) -> LowRankFactors:
+        """The factors of the quantization error W - Q at `rank`, its singular values halved between both."""
+        error = linear.weight.data.float() - dequantized_weight(quantized).float()
         if self.iterations is None:
-            left, values, right = torch.linalg.svd(lost, full_matrices=False)
+            left, values, right = torch.linalg.svd(error, full_matrices=False)
         else:
-            left, values, right_columns = torch.svd_lowrank(lost, self.rank, self.iterations)
+            left, values, right_columns = torch.svd_lowrank(error, self.rank, self.iterations)
             right = right_columns.T
         root = values[: self.rank].sqrt()
-        made.lost = root.unsqueeze(1) * right[: self.rank], left[:, : self.rank] * root
-        return cast(nn.Module, made)
+        return LowRankFactors(down=root.unsqueeze(1) * right[: self.rank], up=left[:, : self.rank] * root)

@@ -1,4 +1,4 @@
-"""Where attention and feed-forward stand in each layer of a network, told from its modules, not from its name."""
+"""Finds the attention and the feed-forward of each layer by the layer's structure, whatever the architecture."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from luthier.api import RecipeError, unwrapped
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """One half of a layer; `place` is its name within the layer, such as self_attn or mlp."""
+class Sublayer:
+    """The attention or the feed-forward of a layer; `name` is that within the layer, such as self_attn or mlp."""
 
-    place: str
+    name: str
     module: nn.Module
 
 
 @dataclass(frozen=True, slots=True)
-class ModulesByRole:
-    """The halves of all layers of a network."""
+class SublayersByRole:
+    """The sublayers of all layers of a network, the first layer first."""
 
-    attention: list[Site]
-    feed_forward: list[Site]
+    attention: list[Sublayer]
+    feed_forward: list[Sublayer]
 
 
-def sites(network: nn.Module) -> ModulesByRole:
-    """Of the children of a layer that hold matrices, one says that it is attention; the last other is feed-forward.
+def find_sublayers(network: nn.Module) -> SublayersByRole:
+    """Of a layer's children with matrices, those whose class is named attention; the last other is feed-forward.
 
-    Layers are the modules that the architecture does not let be split. RecipeError where it names none.
+    Layers are the modules that the architecture lists as not to be split. RecipeError where it lists none.
     """
     plain: Any = unwrapped(network)
-    repeated = set(plain._no_split_modules or ())
-    layers = [module for module in plain.modules() if type(module).__name__ in repeated]
+    layer_classes = set(plain._no_split_modules or ())
+    layers = [module for module in plain.modules() if type(module).__name__ in layer_classes]
     if not layers:
         raise RecipeError(
             f"{type(plain).__name__} does not say which of its modules are layers.",
@@ -43,17 +43,17 @@ def sites(network: nn.Module) -> ModulesByRole:
         )
     attention, feed_forward = [], []
     for layer in layers:
-        halves = list(_halves(layer))
-        attention += [site for site in halves if _is_attention(site)]
-        feed_forward += [site for site in halves if not _is_attention(site)][-1:]
-    return ModulesByRole(attention, feed_forward)
+        sublayers = list(_sublayers(layer))
+        attention += [sublayer for sublayer in sublayers if _is_attention(sublayer)]
+        feed_forward += [sublayer for sublayer in sublayers if not _is_attention(sublayer)][-1:]
+    return SublayersByRole(attention, feed_forward)
 
 
-def _halves(layer: nn.Module) -> Iterator[Site]:
+def _sublayers(layer: nn.Module) -> Iterator[Sublayer]:
     for name, child in layer.named_children():
         if any(weight.ndim > 1 for weight in child.parameters()):
-            yield Site(name, child)
+            yield Sublayer(name, child)
 
 
-def _is_attention(site: Site) -> bool:
-    return "attention" in type(site.module).__name__.lower()
+def _is_attention(sublayer: Sublayer) -> bool:
+    return "attention" in type(sublayer.module).__name__.lower()

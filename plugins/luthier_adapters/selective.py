@@ -1,4 +1,4 @@
-"""Some of the network's own weights move, and the rest stay."""
+"""Selective fine-tuning: some of the network's own weights are trained, the rest are frozen or trained more slowly."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from torch import nn
 from luthier.api import FullFineTuning, NamedWeightsAdaptation, RecipeError, decoder_layers, nearest
 
 
-class Chosen(NamedWeightsAdaptation):
-    """Weights that are part of the plain network: there is nothing to merge."""
+class SelectiveFineTuning(NamedWeightsAdaptation):
+    """The trained weights are part of the plain network: there is nothing to merge."""
 
     def merge(self, network: nn.Module) -> nn.Module:
         return network
 
 
-class Freeze(Chosen):
-    """Freeze all but the first and last layers, and what patterns of names choose.
+class Freeze(SelectiveFineTuning):
+    """Freeze all weights but those of the first and last layers, and those that patterns of names choose.
 
-    `also` moves as well and `never` does not, whatever else is said; both are patterns as of a shell, such as
-    *norm* or model.layers.3.*, of which each must match a weight.
+    Weights that match `also` are trained as well; those that match `never` are frozen in any case. Both are shell
+    patterns, such as *norm* or model.layers.3.*, each of which must match a weight.
     """
 
     def __init__(
         self, *, first: int = 0, last: int = 2, also: list[str] | None = None, never: list[str] | None = None
     ) -> None:
         if first < 0 or last < 0:
-            raise RecipeError("first and last are numbers of layers, at least 0.", where="adaptation")
+            raise RecipeError("first and last are counts of layers, at least 0.", where="adaptation")
         self.first, self.last, self.also, self.never = first, last, also or [], never or []
 
     def __call__(self, network: nn.Module) -> nn.Module:
@@ -43,10 +43,10 @@ class Freeze(Chosen):
         return network
 
 
-class BitFit(Chosen):
-    """Only biases move (Ben Zaken et al., 2022), and with `norms` the scales of norms.
+class BitFit(SelectiveFineTuning):
+    """Train the biases alone (BitFit, Ben Zaken et al., 2022), and with `norms` the scales of the normalisation layers.
 
-    Llama-like networks have no biases; RecipeError where nothing would move.
+    Llama-like networks have no biases; RecipeError where nothing would be trained.
     """
 
     def __init__(self, *, norms: bool = False) -> None:
@@ -61,15 +61,15 @@ class BitFit(Chosen):
                 module.requires_grad_(True)
         if not any(weight.requires_grad for weight in network.parameters()):
             raise RecipeError(
-                "bitfit moves biases, of which the network has none.",
+                "bitfit trains biases, of which the network has none.",
                 where="adaptation",
-                hint="Set adaptation.norms=true to move the scales of its norms, or choose adaptation=lora.",
+                hint="Set adaptation.norms=true to train the scales of norms, or choose adaptation=lora.",
             )
         return network
 
 
 class EmbeddingRate(FullFineTuning):
-    """Every weight moves, those of the embeddings and of the head `factor` times as fast as the others."""
+    """Train every weight, those of the embeddings and of the LM head at `factor` times the learning rate."""
 
     def __init__(self, *, factor: float = 0.1) -> None:
         self.factor = factor
@@ -86,7 +86,8 @@ class EmbeddingRate(FullFineTuning):
 
 
 def _matching(network: nn.Module, patterns: Iterable[str], where: str) -> list[nn.Parameter]:
-    named, found = dict(network.named_parameters()), []
+    """The weights whose names match any of the patterns; RecipeError for a pattern that matches none."""
+    named, matches = dict(network.named_parameters()), []
     for pattern in patterns:
         matching = [weight for name, weight in named.items() if fnmatchcase(name, pattern)]
         if not matching:
@@ -95,5 +96,5 @@ def _matching(network: nn.Module, patterns: Iterable[str], where: str) -> list[n
                 where=where,
                 hint=nearest(pattern.strip("*"), named, "There are"),
             )
-        found += matching
-    return found
+        matches += matching
+    return matches

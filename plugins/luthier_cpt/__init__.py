@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """What the recipe says twice, or in vain."""
+    """Refuse settings that would multiply or have no effect."""
     if config.method.get("_target_") != "luthier_cpt.cpt.ContinuedPretraining":
         return
     if config.method.embedding_rate != 1 and config.adaptation.get("_target_", "").endswith(".EmbeddingRate"):
@@ -26,6 +26,6 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
 def luthier_report(config: DictConfig) -> Iterable[str]:
     if config.method.get("_target_") != "luthier_cpt.cpt.ContinuedPretraining":
         return []
-    from luthier_cpt.learning_rate_prior import suggestion
+    from luthier_cpt.learning_rate_prior import learning_rate_note
 
-    return list(suggestion(config))
+    return list(learning_rate_note(config))

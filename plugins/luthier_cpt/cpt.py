@@ -24,14 +24,14 @@ from luthier.api import (
     is_embedding_table,
     split_row,
 )
-from luthier_cpt.cross_document_attention import joined
+from luthier_cpt.cross_document_attention import across_documents
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def _bits(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bits a byte, from (nats, bytes): a perplexity that does not depend on the tokenizer."""
+def _bits_per_byte(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bits per byte from (nats, bytes), which do not depend on the tokenizer."""
     bits: NDArray[np.float64] = totals[..., 0] / (totals[..., 1] * np.log(2))
     return bits
 
@@ -39,13 +39,13 @@ def _bits(totals: NDArray[np.float64]) -> NDArray[np.float64]:
 class ContinuedPretraining(LanguageModelMethod):
     """Raise the likelihood of every token of unlabelled text, each given those before it in its document.
 
-    A document ends with EOS, and attention does not cross from one to the next, unless `across_documents`. Held-out
-    text is measured in windows of `window` tokens, whatever the length of blocks, so that runs can be compared; each
-    token of it counts once, and `bits_per_byte` compares models whose tokenizers differ. `embedding_rate` is the
-    factor of the learning rate for the embeddings and the head.
+    Documents end with EOS, and attention does not cross from one to the next, unless `across_documents`. Held-out
+    text is evaluated in windows of `window` tokens, whatever the length of training blocks, so that runs can be
+    compared; each token is predicted once, and `bits_per_byte` compares models whose tokenizers differ.
+    `embedding_rate` is the factor of the learning rate for the embeddings and the LM head.
     """
 
-    measures = {"bits_per_byte": Measure(_bits, "lower")}  # noqa: RUF012
+    measures = {"bits_per_byte": Measure(_bits_per_byte, "lower")}  # noqa: RUF012
 
     def __init__(
         self,
@@ -69,18 +69,18 @@ class ContinuedPretraining(LanguageModelMethod):
                 where=str(example.get("where", "")),
                 hint="Rename the column that holds it with data.rename, or train on conversations with method=sft.",
             )
-        whole = encode_text(example, tokenizer)
-        unseen = str(tokenizer.decode(whole.ids[:1].tolist(), skip_special_tokens=True))  # the first token is nobody's
-        return Row((whole,), {"bytes": float(len(example["text"].encode()) - len(unseen.encode()))})
+        sequence = encode_text(example, tokenizer)
+        first = str(tokenizer.decode(sequence.ids[:1].tolist(), skip_special_tokens=True))  # which is not predicted
+        return Row((sequence,), {"bytes": float(len(example["text"].encode()) - len(first.encode()))})
 
     def loss(self, batch: Batch) -> Loss:
-        return self.cross_entropy(joined(batch) if self.across_documents else batch)
+        return self.cross_entropy(across_documents(batch) if self.across_documents else batch)
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
-        cut = [split_row(row, self.window) for row in rows]
-        each = self.cross_entropies([piece for of_row in cut for piece in of_row])
-        firsts = np.cumsum([0, *(len(of_row) for of_row in cut[:-1])])
-        return np.add.reduceat(each, firsts, axis=0) if len(rows) else each
+        windows = [split_row(row, self.window) for row in rows]
+        losses = self.cross_entropies([window for of_row in windows for window in of_row])
+        firsts = np.cumsum([0, *(len(of_row) for of_row in windows[:-1])])
+        return np.add.reduceat(losses, firsts, axis=0) if len(rows) else losses
 
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
         losses = self.losses(rows)

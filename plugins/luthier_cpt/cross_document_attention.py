@@ -1,4 +1,4 @@
-"""Attention across documents, where a recipe asks for it."""
+"""Attention across the packed documents of a block."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from luthier.api import Batch
 
 
-def joined(batch: Batch) -> Batch:
-    """The batch with each block as one sequence: tokens see the documents before theirs, and positions run on.
+def across_documents(batch: Batch) -> Batch:
+    """The batch with each block as one sequence: tokens attend to earlier documents, and positions run on.
 
-    The first token of a document stays nobody's to predict. Padding stands last, where no token of weight sees it.
+    The first token of a document is still masked in the loss. Padding comes last, so no trained token attends to it.
     """
     blocks, length = batch.input_ids.shape
     positions = torch.arange(length, device=batch.positions.device).expand(blocks, length)

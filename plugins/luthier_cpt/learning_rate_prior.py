@@ -1,4 +1,4 @@
-"""Which learning rate the base was trained with, as far as that is known, and what that says about the next."""
+"""Learning-rate prior: the peak learning rate that the base was trained with, or that is usual for its size."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from luthier.api import (
     FullFineTuning,
     LuthierError,
     Trust,
-    assemble,
     count_parameters,
     find_artifact,
+    part,
 )
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ PUBLISHED = (
     (125e6, 6.0e-4), (350e6, 3.0e-4), (760e6, 2.5e-4), (1.3e9, 2.0e-4),
     (2.7e9, 1.6e-4), (6.7e9, 1.2e-4), (13e9, 1.0e-4), (175e9, 0.6e-4),
 )  # fmt: skip
-"""Weights of a network and the peak learning rate that it was pre-trained with (Brown et al., 2020, table 2.1)."""
+"""(Number of parameters, peak learning rate of pre-training) by Brown et al., 2020, table 2.1."""
 
 
-def customary(size: float) -> float | None:
-    """The peak for a network of `size` weights, on a log-log line between the published ones; None outside them."""
-    sizes = [known for known, _ in PUBLISHED]
+def usual_peak(size: float) -> float | None:
+    """The peak learning rate for `size` parameters, interpolated log-log between published ones; None outside them."""
+    sizes = [published for published, _ in PUBLISHED]
     if not sizes[0] <= size <= sizes[-1]:
         return None
     at = max(bisect_left(sizes, size), 1)
@@ -40,17 +40,16 @@ def customary(size: float) -> float | None:
     return high * math.pow(low / high, math.log(size / small) / math.log(large / small))
 
 
-def suggestion(config: DictConfig) -> Iterator[str]:
+def learning_rate_note(config: DictConfig) -> Iterator[str]:
     """A line for the head of a run's log; none where nothing is known.
 
-    Of an earlier run the rate stands in its recipe. Of a base from elsewhere it does not, so the customary one of its
-    size is named, where all weights move.
+    The rate of an earlier run is that of its recipe. For any other base the usual rate of its size is given, if all
+    weights are trained.
     """
     lr = config.optimizer.get("lr")
     if lr is None:
         return
-    parts = assemble(config, Trust())
-    model, adaptation = parts.model, parts.adaptation
+    model, adaptation = (part(config, Trust(), name) for name in ("model", "adaptation"))
     if isinstance(model, EarlierRun):
         before = OmegaConf.load(find_artifact(model.path) / ARTIFACT_RECIPE)
         peak = OmegaConf.select(before, "optimizer.lr")
@@ -62,8 +61,8 @@ def suggestion(config: DictConfig) -> Iterator[str]:
     try:
         size = count_parameters(model, adaptation).total
     except LuthierError:
-        return  # the run itself will say it
-    peak = customary(size)
+        return  # the run itself will raise it
+    peak = usual_peak(size)
     if peak is not None:
         yield (
             f"optimizer.lr={lr:g}; networks of {size / 1e6:,.1f} M weights are pre-trained with a peak of about "

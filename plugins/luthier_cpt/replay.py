@@ -1,4 +1,4 @@
-"""General text between that of a domain, so that what a model knew stays trained."""
+"""Rehearsal: general text is replayed between that of a domain, against forgetting."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Replayed:
-    """All examples of `domain`, and training examples of `replay` until they are `share` of what is trained on.
+    """All examples of `domain`, and training examples of `replay` up to the fraction `share` of the training text.
 
-    The share is of characters, as documents differ in length. Where `replay` runs out it starts again, counted as
-    `replay: repeated`; what it holds out is not used. Held-out examples are those of the domain alone. `source` of an
-    example says which of the two it is of.
+    The fraction is of characters, as documents differ in length. Where `replay` ends it starts again, counted as
+    `replay: repeated`; its held-out examples are not used. Held-out examples are those of the domain alone. The field
+    `source` of an example is domain or replay.
     """
 
     domain: Source
@@ -35,32 +35,32 @@ class Replayed:
 
     def __iter__(self) -> Iterator[Example]:
         tally = self.tally = Tally()
-        general, owed = self._general(tally), 0.0
+        general, missing = self._general(tally), 0.0  # characters of replay still to come
         for example in self.domain:
             yield self._counted(example, "domain", tally)
             if example["split"] != "train":
                 continue
-            owed += len(example_text(example)) * self.share / (1 - self.share)
-            while owed > 0:
+            missing += len(example_text(example)) * self.share / (1 - self.share)
+            while missing > 0:
                 replayed = next(general)
-                owed -= len(example_text(replayed))
+                missing -= len(example_text(replayed))
                 yield self._counted(replayed, "replay", tally)
 
     def _general(self, tally: Tally) -> Iterator[Example]:
-        """Training examples without end."""
-        again = ""
+        """The training examples of `replay`, repeated without end."""
+        round_name = "given"
         while True:
-            found = False
+            is_empty = True
             for example in self.replay:
                 if example["split"] == "train" and example_text(example):
-                    found = True
-                    tally.counts[f"replay: {again or 'given'}"] += 1
+                    is_empty = False
+                    tally.counts[f"replay: {round_name}"] += 1
                     yield example
-            if not found:
+            if is_empty:
                 raise DataError(
                     "The text to replay has no training example.", where="data.replay", hint="Hold out less of it."
                 )
-            again = "repeated"
+            round_name = "repeated"
 
     def _counted(self, example: Example, name: str, tally: Tally) -> Example:
         tally.counts["examples"] += 1
@@ -71,34 +71,37 @@ class Replayed:
     @property
     def counts(self) -> Mapping[str, int]:
         """The domain's own, those of `replay` under its name, `replay: given` and `repeated`, and the characters."""
-        total = Counter({name: count for name, count in self.domain.counts.items() if name not in _OURS})
+        total = Counter({name: count for name, count in self.domain.counts.items() if name not in _TOTALS})
         if self.share:
-            theirs = self.replay.counts.items()
-            total.update({f"replay: {name}": count for name, count in theirs if name not in _OURS})
+            replayed = self.replay.counts.items()
+            total.update({f"replay: {name}": count for name, count in replayed if name not in _TOTALS})
         total.update(self.tally.counts)
         return {name: count for name, count in sorted(total.items()) if count}
 
     @property
     def warnings(self) -> list[str]:
         """Those of the domain, and of the text to replay where it is read."""
-        return [*self.domain.warnings, *(f"replay: {said}" for said in (self.replay.warnings if self.share else []))]
+        replayed = self.replay.warnings if self.share else []
+        return [*self.domain.warnings, *(f"replay: {warning}" for warning in replayed)]
 
     def fingerprint(self) -> dict[str, Any]:
         """The fingerprints of both, the share and the counts; the licences of both, where both are known."""
-        each = {"domain": self.domain.fingerprint()} | ({"replay": self.replay.fingerprint()} if self.share else {})
-        licences = sorted({str(of_one.get("licence") or "") for of_one in each.values()})
+        fingerprints = {"domain": self.domain.fingerprint()} | (
+            {"replay": self.replay.fingerprint()} if self.share else {}
+        )
+        licences = sorted({str(one.get("licence") or "") for one in fingerprints.values()})
         licence = {"licence": " AND ".join(licences)} if all(licences) else {}
-        return {**each, **licence, "share": self.share, "counts": dict(self.counts)}
+        return {**fingerprints, **licence, "share": self.share, "counts": dict(self.counts)}
 
     def state(self) -> Any:
-        """The states of both; None where one cannot be told."""
+        """The states of both; None where one is unknown."""
         states = [source_state(source) for source in (self.domain, self.replay)]
         return None if None in states else states
 
     def quarantine_into(self, folder: Path) -> None:
-        """Give both a folder of their own for rows that they set aside."""
+        """Give each its own folder for quarantined rows."""
         self.domain.quarantine_into(folder / "domain")
         self.replay.quarantine_into(folder / "replay")
 
 
-_OURS = ("examples", "train", "validation", "test")
+_TOTALS = ("examples", "train", "validation", "test")

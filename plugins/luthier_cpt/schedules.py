@@ -1,4 +1,4 @@
-"""A schedule for training that goes on and on."""
+"""An infinite learning-rate schedule, for training of unknown length."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from luthier.api import RecipeError, Schedule
 
 
 class Infinite(Schedule):
-    """Warm up, cool down to a constant rate that can be kept for any time, and anneal at the very end.
+    """Warm up, cool down to a constant rate that can be kept for any time, and anneal at the end.
 
-    Ibrahim et al., 2024, section 7.4. `cooldown` and `anneal` are parts of the steps after the warm-up; between them
-    the rate stays at `constant`. It cools along half a cosine and anneals exponentially, to `final`. Both rates are
-    fractions of the peak. Continue from a checkpoint before the anneal, at the constant rate: nothing is re-warmed.
+    Ibrahim et al., 2024, section 7.4. `cooldown` and `anneal` are fractions of the steps after the warm-up; between
+    them the rate stays at `constant`. It cools down along half a cosine and anneals exponentially to `final`. Both
+    rates are fractions of the peak. Continue from a checkpoint before the anneal, at the constant rate: no re-warming.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Infinite(Schedule):
 
     def after_warmup(self, progress: float) -> float:
         if progress < self.cooldown:
-            fallen = (1 + math.cos(math.pi * progress / self.cooldown)) / 2
-            return self.constant + (1 - self.constant) * fallen
-        left = 1 - progress
-        if left >= self.anneal:
+            cosine = (1 + math.cos(math.pi * progress / self.cooldown)) / 2
+            return self.constant + (1 - self.constant) * cosine
+        remaining = 1 - progress
+        if remaining >= self.anneal:
             return self.constant
-        return self.constant * math.pow(self.final / self.constant, 1 - left / self.anneal)
+        return self.constant * math.pow(self.final / self.constant, 1 - remaining / self.anneal)

@@ -1,4 +1,4 @@
-"""The text that stands in the turns of a chat record."""
+"""Plain text from the turns of a chat record."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Turns:
-    """`text` is what the turns of `role` in the list `column` say, a blank line between them; the rest is left alone.
+    """Join the contents of the turns of `role` in the list `column` to `text`, with blank lines between them.
 
-    For sets whose documents come wrapped as the questions of a chat. What others say in it becomes no text.
+    For data sets whose documents are stored as the questions of a chat. Turns of other roles are dropped; further
+    fields of the row are kept.
     """
 
     column: str = "messages"
@@ -41,7 +42,7 @@ class Turns:
         turns = row.get(self.column)
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             raise DataError(f"`{self.column}` is no list of turns.")
-        said = [text_field(turn, "content") for turn in turns if turn.get("role") == self.role]
-        if not said:
-            raise DataError(f"No turn in `{self.column}` is of the role {self.role!r}.")
-        return {**further_fields(row, (self.column,), counts), "text": "\n\n".join(said)}
+        contents = [text_field(turn, "content") for turn in turns if turn.get("role") == self.role]
+        if not contents:
+            raise DataError(f"No turn in `{self.column}` has the role {self.role!r}.")
+        return {**further_fields(row, (self.column,), counts), "text": "\n\n".join(contents)}

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """What is shown to a teacher where there is none."""
-    shows = config.prompt.get("_target_") == "luthier_distillation.prompts.ForTeacher"
-    if shows and config.method.get("_target_") != "luthier_distillation.distill.Distillation":
-        yield "prompt=for_teacher shows more to a teacher, and the method has none: set method=distill."
+    """A prompt for the teacher under a method that has none."""
+    for_teacher = config.prompt.get("_target_") == "luthier_distillation.prompts.ForTeacher"
+    if for_teacher and config.method.get("_target_") != "luthier_distillation.distill.Distillation":
+        yield "prompt=for_teacher has a prompt for the teacher, and the method has no teacher: set method=distill."
 
 
 @hookimpl

@@ -1,68 +1,79 @@
-"""What goes on inside a network while it reads a batch: what each layer passes on, and what its heads look at."""
+"""Activations of a network on a batch: hidden states behind its layers, queries and keys of its attention layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from luthier.api import AttentionLayer, RecipeError, decoder_layers, unwrapped, virtual_token_count
 
 
-class Heads(NamedTuple):
-    """Queries [B, Hq, T, D] and keys [B, Hkv, T, D] of an attention layer, and how it attends."""
+class AttentionInputs(NamedTuple):
+    """Queries [B, Hq, T, D] and keys [B, Hkv, T, D] of an attention layer, and its scaling, window and mask."""
 
     query: Tensor
     key: Tensor
     layer: AttentionLayer
 
 
-class Watch:
-    """Keeps the hidden states [B, T, H] behind the layers of these numbers, and with `maps` their `heads`."""
+class ActivationRecorder:
+    """Records the activations of the layers with these numbers during a forward pass.
 
-    def __init__(self, layers: frozenset[int], *, maps: bool) -> None:
-        self.layers, self.maps = layers, maps
-        self.hidden: dict[int, Tensor] = {}
-        self.heads: dict[int, Heads] = {}
+    `hidden_states` are those behind each layer, [B, T, H], without soft-prompt tokens; `attention_inputs` are recorded
+    with `attention` only.
+    """
+
+    def __init__(self, layers: frozenset[int], *, attention: bool) -> None:
+        self.layers, self.attention = layers, attention
+        self.hidden_states: dict[int, Tensor] = {}
+        self.attention_inputs: dict[int, AttentionInputs] = {}
 
     @contextmanager
-    def during(self, network: nn.Module, inputs: dict[str, Any]) -> Iterator[None]:
-        """Watch while the network is called with these inputs, those of `luthier.models.attention.network_inputs`."""
-        if self.maps:
-            self._listen(network, inputs)
+    def recording(self, network: nn.Module, inputs: dict[str, Any]) -> Iterator[None]:
+        """Record while the network is called with `inputs`, which are those of `luthier.api.network_inputs`."""
+        if self.attention:
+            self._record_attention(network, inputs)
         layers, tokens = decoder_layers(unwrapped(network)), inputs["input_ids"].shape[1]
 
-        def keep(number: int) -> Any:
-            def seen(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-                hidden = output if isinstance(output, Tensor) else output[0]
-                self.hidden[number] = hidden[:, -tokens:]  # virtual tokens come first
+        def hook_for(number: int) -> Any:
+            def record(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+                hidden_states = output if isinstance(output, Tensor) else output[0]
+                self.hidden_states[number] = hidden_states[:, -tokens:]  # soft-prompt tokens come first
 
-            return seen
+            return record
 
-        handles = [layers[number].register_forward_hook(keep(number)) for number in sorted(self.layers)]
-        try:
+        with registered(layers[number].register_forward_hook(hook_for(number)) for number in sorted(self.layers)):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
-    def _listen(self, network: nn.Module, inputs: dict[str, Any]) -> None:
+    def _record_attention(self, network: nn.Module, inputs: dict[str, Any]) -> None:
         if "packing" not in inputs or virtual_token_count(network):
             raise RecipeError(
-                f"The attention of {type(unwrapped(network)).__name__} cannot be looked into: it is not "
-                "luthier_packed, "
-                "or virtual tokens stand before the text.",
+                f"The attention maps of {type(unwrapped(network)).__name__} cannot be recorded: its attention is not "
+                "luthier_packed, or soft-prompt tokens are prepended.",
                 where="method.signal",
                 hint="Use attn_implementation=luthier_packed for both models, or method/signal=hidden_states.",
             )
 
-        def heard(module: nn.Module, query: Tensor, key: Tensor, layer: AttentionLayer) -> None:
+        def record(module: nn.Module, query: Tensor, key: Tensor, layer: AttentionLayer) -> None:
             number: Any = module.layer_idx
             if number in self.layers:
                 if layer.softcap is not None or not layer.causal:
                     raise RecipeError("Only plain causal attention maps can be compared.", where="method.signal")
-                self.heads[number] = Heads(query, key, layer)
+                self.attention_inputs[number] = AttentionInputs(query, key, layer)
 
-        inputs["packing"].heard = heard
+        inputs["packing"].on_attention = record
+
+
+@contextmanager
+def registered(handles: Iterable[RemovableHandle]) -> Iterator[None]:
+    """Keep forward hooks registered for the body of a `with`, and remove them behind it."""
+    registered_handles = list(handles)
+    try:
+        yield
+    finally:
+        for handle in registered_handles:
+            handle.remove()

@@ -1,7 +1,8 @@
-"""Which token of the teacher's says something about which of the student's? `method/alignment`."""
+"""Alignment of the tokens of student and teacher: which positions are compared, over which vocabulary."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -9,199 +10,167 @@ import torch
 from torch import Tensor
 
 from luthier.api import Batch, DataError, RecipeError, TokenSequence, shifted_targets, token_sequences
-from luthier_distillation.byte_alignment import Spelled, pairs, runs
+from luthier_distillation.byte_alignment import AnswerBytes, aligned_tokens, trained_spans
 from luthier_distillation.signals import Signal
-from luthier_distillation.teacher import Told
-from luthier_distillation.token_bytes import ends, spelling
-from luthier_distillation.vocabulary import refuse_another
+from luthier_distillation.teacher import TeacherDistributions
+from luthier_distillation.token_bytes import end_tokens, token_bytes
+from luthier_distillation.vocabulary import OtherVocabulary, SharedVocabulary, check_same_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-DIFFERENT = "The answers that student and teacher see are not the same tokens."
+DIFFERENT = "The answers that student and teacher read are not the same tokens."
 DIFFERENT_HINT = (
-    "The teacher's prompt may change what comes before an answer, not the answer; where a block cut one of them, raise "
-    "batch.length."
+    "The teacher's prompt may change what comes before an answer, not the answer; where truncation cut one of them, "
+    "raise batch.length."
 )
 
 
 class Alignment(Protocol):
-    """Brings what a teacher says into the student's terms."""
+    """Makes the teacher's distributions comparable with the student's."""
 
-    translates: bool
-    """Whether the teacher may have tokens of its own."""
-    agrees: bool
-    """Whether it can be said that both find the same token likeliest."""
+    allows_other_vocabulary: bool
+    """Whether the teacher may have a tokenizer of its own."""
+    measures_agreement: bool
+    """Whether it is defined that both give the same token the highest probability."""
 
     def check(
         self, student: PreTrainedTokenizerBase, teachers: dict[str, PreTrainedTokenizerBase], signal: Signal
     ) -> None:
-        """RecipeError where the two cannot be compared by this signal; asked before anything is loaded."""
+        """RecipeError where the two cannot be compared by this signal; called before anything is loaded."""
 
-    def places(self, ours: Batch, theirs: Batch) -> tuple[Tensor, Tensor]:
-        """Where in both flattened batches the same next token is predicted, int64 [n] each."""
+    def positions(self, student: Batch, teacher: Batch) -> tuple[Tensor, Tensor]:
+        """The positions in both flattened batches that predict the same next token, int64 [n] each."""
 
-    def told(self, told: Told) -> Told:
-        """What the teacher said, such as the student's log-probabilities can be compared with."""
+    def comparable(self, distributions: TeacherDistributions) -> TeacherDistributions:
+        """The teacher's distributions over a vocabulary to which the student's can be projected."""
 
 
-class OfRun(Protocol):
-    """Pairs the tokens of an answer in the one sequence with those of the same answer in the other, by number."""
-
-    def __call__(
-        self, own: TokenSequence, mine: range, other: TokenSequence, their: range
-    ) -> list[tuple[int, int]]: ...
+SpanAlignment = Callable[[TokenSequence, range, TokenSequence, range], list[tuple[int, int]]]
+"""`align(student, span, teacher, teacher_span)`: pairs of token numbers of the same answer in the two sequences."""
 
 
 class SameTokens:
-    """The same ids mean the same; the teacher may have read something else before them."""
+    """Student and teacher have the same vocabulary; the teacher may be given another prompt."""
 
-    translates, agrees = False, True
+    allows_other_vocabulary, measures_agreement = False, True
 
     def check(
         self, student: PreTrainedTokenizerBase, teachers: dict[str, PreTrainedTokenizerBase], signal: Signal
     ) -> None:
         for name, teacher in teachers.items():
-            refuse_another(student, teacher, name=name)
+            check_same_vocabulary(student, teacher, name=name)
 
-    def places(self, ours: Batch, theirs: Batch) -> tuple[Tensor, Tensor]:
-        (targets, weights), (their_targets, their_weights) = shifted_targets(ours), shifted_targets(theirs)
-        where, there = weights.nonzero().flatten(), their_weights.nonzero().flatten()
-        if ours is not theirs and not torch.equal(targets[where], their_targets[there]):
+    def positions(self, student: Batch, teacher: Batch) -> tuple[Tensor, Tensor]:
+        (targets, weights), (teacher_targets, teacher_weights) = shifted_targets(student), shifted_targets(teacher)
+        positions, teacher_positions = weights.nonzero().flatten(), teacher_weights.nonzero().flatten()
+        if student is not teacher and not torch.equal(targets[positions], teacher_targets[teacher_positions]):
             raise DataError(DIFFERENT, hint=DIFFERENT_HINT)
-        return where, there
+        return positions, teacher_positions
 
-    def told(self, told: Told) -> Told:
-        return told
+    def comparable(self, distributions: TeacherDistributions) -> TeacherDistributions:
+        return distributions
 
 
 class InOrder:
-    """The first token of an answer with the first one, the second with the second, up to the end of the shorter.
+    """The i-th token of the student's answer is paired with the i-th of the teacher's, up to the end of the shorter.
 
     So Boizard et al. (2024) compare distributions over different vocabularies, which only `signal=universal` can.
     """
 
-    translates, agrees = True, False
+    allows_other_vocabulary, measures_agreement = True, False
 
     def check(
         self, student: PreTrainedTokenizerBase, teachers: dict[str, PreTrainedTokenizerBase], signal: Signal
     ) -> None:
-        _only_one(teachers)
+        _the_only(teachers)
         if not signal.any_vocabulary:
             raise RecipeError(
-                "Tokens that are only counted cannot be compared one by one.",
+                "Tokens that are paired by their order alone cannot be compared one by one.",
                 where="method.alignment",
                 hint="Use method/signal=universal, perhaps mixed with hard_labels, or method/alignment=byte_spans.",
             )
 
-    def places(self, ours: Batch, theirs: Batch) -> tuple[Tensor, Tensor]:
-        def of_run(own: TokenSequence, mine: range, other: TokenSequence, their: range) -> list[tuple[int, int]]:
-            return list(zip(mine, their, strict=False))
+    def positions(self, student: Batch, teacher: Batch) -> tuple[Tensor, Tensor]:
+        def in_order(
+            sequence: TokenSequence, span: range, teacher_sequence: TokenSequence, teacher_span: range
+        ) -> list[tuple[int, int]]:
+            return list(zip(span, teacher_span, strict=False))
 
-        return _places(ours, theirs, of_run)
+        return _aligned_positions(student, teacher, in_order)
 
-    def told(self, told: Told) -> Told:
-        return _Foreign(told)
+    def comparable(self, distributions: TeacherDistributions) -> TeacherDistributions:
+        return OtherVocabulary(distributions)
 
 
 class ByteSpans:
-    """Where a token of both begins at the same byte of an answer; the tokens that both spell alike are compared.
+    """Tokens are paired where they begin at the same byte of an answer, over the tokens that both vocabularies have.
 
-    All other tokens are one more, whose probability is the sum of theirs. A place that lies inside a token of the
-    teacher's says nothing and is left out. Ends of answers are the same token.
+    All other tokens are one bucket, whose probability is the sum of theirs. A position inside a token of the
+    teacher's has no distribution to compare with and is left out. Tokens that end an answer are the same token.
     """
 
-    translates, agrees = True, True
+    allows_other_vocabulary, measures_agreement = True, True
 
     def check(
         self, student: PreTrainedTokenizerBase, teachers: dict[str, PreTrainedTokenizerBase], signal: Signal
     ) -> None:
-        (teacher,) = _only_one(teachers)
-        self._spelled = spelling(student), spelling(teacher)
-        self._ends = ends(student), ends(teacher)
-        known = {spelled: number for number, spelled in enumerate(self._spelled[1]) if spelled}
-        shared = {known[each]: number for number, each in enumerate(self._spelled[0]) if each in known}
+        teacher = _the_only(teachers)
+        self._token_bytes = token_bytes(student), token_bytes(teacher)
+        self._ends = end_tokens(student), end_tokens(teacher)
+        teacher_ids = {token: token_id for token_id, token in enumerate(self._token_bytes[1]) if token}
+        shared = {
+            teacher_ids[token]: token_id for token_id, token in enumerate(self._token_bytes[0]) if token in teacher_ids
+        }
         shared |= dict(zip(self._ends[1], self._ends[0], strict=False))
         if len(self._ends[0]) != len(self._ends[1]):  # one of them ends turns and texts with the same token
             shared[self._ends[1][-1]] = self._ends[0][-1]
-        unique = {own: other for other, own in shared.items()}
+        unique = {student_id: teacher_id for teacher_id, student_id in shared.items()}
         self._shared = torch.tensor([list(unique), list(unique.values())])
 
-    def places(self, ours: Batch, theirs: Batch) -> tuple[Tensor, Tensor]:
-        def of_run(own: TokenSequence, mine: range, other: TokenSequence, their: range) -> list[tuple[int, int]]:
-            found = pairs(self._said(0, own, mine), self._said(1, other, their))
-            return [(mine[first], their[second]) for first, second in found]
+    def positions(self, student: Batch, teacher: Batch) -> tuple[Tensor, Tensor]:
+        def by_bytes(
+            sequence: TokenSequence, span: range, teacher_sequence: TokenSequence, teacher_span: range
+        ) -> list[tuple[int, int]]:
+            answers = self._answer_bytes(0, sequence, span), self._answer_bytes(1, teacher_sequence, teacher_span)
+            return [(span[first], teacher_span[second]) for first, second in aligned_tokens(*answers)]
 
-        return _places(ours, theirs, of_run)
+        return _aligned_positions(student, teacher, by_bytes)
 
-    def told(self, told: Told) -> Told:
-        return _Shared(told, self._shared)
+    def comparable(self, distributions: TeacherDistributions) -> TeacherDistributions:
+        return SharedVocabulary(distributions, self._shared)
 
-    def _said(self, side: int, tokens: TokenSequence, run: range) -> Spelled:
-        spelled, stops = self._spelled[side], self._ends[side]
-        return [(spelled[number], number in stops) for number in tokens.ids[run.start : run.stop].tolist()]
-
-
-class _Foreign:
-    """A distribution over other tokens, as it is."""
-
-    width = 2**40  # no row of the student's head is cut off for it
-
-    def __init__(self, told: Told) -> None:
-        self.inner = told
-
-    def __call__(self, rows: slice, temperature: float, width: int) -> Tensor:
-        return self.inner(rows, temperature, self.inner.width)
-
-    def project(self, log_probs: Tensor) -> Tensor:
-        return log_probs
+    def _answer_bytes(self, side: int, sequence: TokenSequence, span: range) -> AnswerBytes:
+        """`side` is 0 for the student's tokenizer and 1 for the teacher's."""
+        bytes_of, ends = self._token_bytes[side], self._ends[side]
+        return [(bytes_of[token], token in ends) for token in sequence.ids[span.start : span.stop].tolist()]
 
 
-class _Shared(_Foreign):
-    """Over the tokens that both have, and one that stands for all others; `shared` int64 [2, s], ids of both."""
-
-    def __init__(self, told: Told, shared: Tensor) -> None:
-        super().__init__(told)
-        self.shared = shared
-
-    def __call__(self, rows: slice, temperature: float, width: int) -> Tensor:
-        return _bucketed(super().__call__(rows, temperature, width), self.shared[1])
-
-    def project(self, log_probs: Tensor) -> Tensor:
-        return _bucketed(log_probs, self.shared[0])
-
-
-def _bucketed(log_probs: Tensor, ids: Tensor) -> Tensor:
-    """[n, s + 1] of [n, V]: the tokens of `ids`, and the logarithm of what all others have together."""
-    chosen = ids.to(log_probs.device)
-    others = log_probs.index_fill(1, chosen, -torch.inf).logsumexp(-1, keepdim=True)
-    return torch.cat([log_probs[:, chosen], others.clamp(min=-80.0)], dim=1)
-
-
-def _places(ours: Batch, theirs: Batch, of_run: OfRun) -> tuple[Tensor, Tensor]:
-    """Pairs of places of all answers; those of a row whose answers are not as many are left out."""
-    found: list[tuple[int, int]] = []
-    for own, other, begin, their_begin in zip(
-        token_sequences(ours), token_sequences(theirs), _begins(ours), _begins(theirs), strict=True
+def _aligned_positions(student: Batch, teacher: Batch, align: SpanAlignment) -> tuple[Tensor, Tensor]:
+    """The positions that predict paired tokens; rows in which the numbers of answers differ are left out."""
+    pairs: list[tuple[int, int]] = []
+    for sequence, teacher_sequence, start, teacher_start in zip(
+        token_sequences(student), token_sequences(teacher), _starts(student), _starts(teacher), strict=True
     ):
-        both = runs(own.weights), runs(other.weights)
-        if len(both[0]) == len(both[1]):
-            for mine, their in zip(*both, strict=True):
-                found += [(begin + a - 1, their_begin + b - 1) for a, b in of_run(own, mine, other, their)]
-    laid = torch.from_numpy(np.array(found, dtype=np.int64).reshape(-1, 2)).to(ours.input_ids.device)
-    return laid[:, 0], laid[:, 1]
+        spans, teacher_spans = trained_spans(sequence.weights), trained_spans(teacher_sequence.weights)
+        if len(spans) == len(teacher_spans):
+            for span, teacher_span in zip(spans, teacher_spans, strict=True):
+                tokens = align(sequence, span, teacher_sequence, teacher_span)
+                pairs += [(start + own - 1, teacher_start + other - 1) for own, other in tokens]
+    positions = torch.from_numpy(np.array(pairs, dtype=np.int64).reshape(-1, 2)).to(student.input_ids.device)
+    return positions[:, 0], positions[:, 1]
 
 
-def _begins(batch: Batch) -> list[int]:
-    return [batch.boundaries[number] for number in batch.ends]
+def _starts(batch: Batch) -> list[int]:
+    return [batch.boundaries[number] for number in batch.sequence_numbers]
 
 
-def _only_one(teachers: dict[str, PreTrainedTokenizerBase]) -> list[PreTrainedTokenizerBase]:
+def _the_only(teachers: dict[str, PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:
     if len(teachers) > 1:
         raise RecipeError(
             "Several teachers whose vocabularies differ from the student's cannot be mixed.",
             where="method.teachers",
             hint="Distil one after the other, or take teachers with the student's tokenizer.",
         )
-    return list(teachers.values())
+    return next(iter(teachers.values()))

@@ -1,4 +1,4 @@
-"""`luthier ask-teacher FOLDER <answers>`: let a recipe's teacher answer its prompts, once, as data for students."""
+"""`luthier ask-teacher FOLDER <answers>`: sample a recipe's teacher on its prompts, once, as data for students."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 from luthier.api import Call, DataError, Verb
 
 if TYPE_CHECKING:
-    from luthier.api import Data
-    from luthier_distillation.teacher_sampling import Written
+    from luthier.api import Data, Example
 
 FILES = {"messages": "answers.jsonl", "bedrock": "answers.bedrock.jsonl"}
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", type=Path, help="where the answers are kept; what is there already is not asked again"
+        "folder", type=Path, help="where the answers are stored; prompts that have one there are not sent again"
     )
     parser.add_argument("answers", nargs="*", metavar="key=value", help="the recipe, as on any command line")
     parser.add_argument("--config-dir", metavar="DIR", help="a further folder of recipes")
@@ -31,40 +30,40 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier_distillation import top_k_alignment as tops
-    from luthier_distillation.student_teacher_inputs import tokens
+    from luthier_distillation.student_teacher_inputs import encode
     from luthier_distillation.teacher_recipe import teacher_parts
-    from luthier_distillation.teacher_sampling import Asking
+    from luthier_distillation.teacher_sampling import TeacherSampling
+    from luthier_distillation.top_k_alignment import cache_replies
 
-    asked = call.arguments
-    method, parts = teacher_parts(call.composer(asked.config_dir).compose(asked.answers))
-    data, device = parts.data, parts.trainer.device
-    asking = Asking(method, data, device, asked.folder)
-    written = list(asking(call.console.say))
-    if not written:
-        raise DataError("No answer of the teacher passes.", hint=f"{asking.choice.facts()}")
-    file = asked.folder / FILES[asked.format]
-    _write(file, written, data, asked.format)
+    arguments = call.arguments
+    method, parts = teacher_parts(call.composer(arguments.config_dir).compose(arguments.answers))
+    data, sequences = parts.data, method.sequences
+    sampling = TeacherSampling(method, data, parts.trainer.device, arguments.folder)
+    answered = list(sampling(call.console.say))
+    if not answered:
+        raise DataError("No answer of the teacher passes.", hint=f"{sequences.facts()}")
+    file = arguments.folder / FILES[arguments.format]
+    _write(file, [one.example for one in answered], data, arguments.format)
     lineage, tokenizer = method.teacher.lineage(), method.model.tokenizer
-    rows = [("teacher", str(lineage.get("name", ""))), *asking.choice.facts().items(), ("answers in", str(file))]
-    facts: dict[str, object] = {"answers": len(written), "file": str(file), **dict(asking.choice.counts)}
-    if any(each.reply.likely for each in written):
-        said = [(tokens(data.prompt(each.example), tokenizer, asking=False), each.reply) for each in written]
-        width = int(method.model.config.get_text_config().vocab_size)
-        kept = tops.keep(asked.folder, said, tokenizer, lineage, top=max(1, lineage["top"]), width=width)
-        rows.append(
-            ("likely tokens", f"known of {kept['known']:,} of {kept['tokens']:,} tokens: method.kept={asked.folder}")
+    rows = [("teacher", str(lineage.get("name", ""))), *sequences.facts().items(), ("answers in", str(file))]
+    facts: dict[str, object] = {"answers": len(answered), "file": str(file), **dict(sampling.sequences.counts)}
+    if any(one.reply.likely for one in answered):
+        pairs = [(encode(data.prompt(one.example), tokenizer, allows_unanswered=False), one.reply) for one in answered]
+        vocab_size = int(method.model.config.get_text_config().vocab_size)
+        cached = cache_replies(
+            arguments.folder, pairs, tokenizer, lineage, top=max(1, lineage["top"]), vocab_size=vocab_size
         )
-        facts |= kept
+        known = f"of {cached['known']:,} of {cached['tokens']:,} tokens: method.offline_teacher={arguments.folder}"
+        rows.append(("distributions", known))
+        facts |= cached
     call.console.data(call.console.table(("", ""), rows), facts)
     return 0
 
 
-def _write(file: Path, written: list[Written], data: Data, form: str) -> None:
-    """The answers, and in our own form also the examples that are held out for the test, as they are."""
+def _write(file: Path, examples: list[Example], data: Data, form: str) -> None:
+    """Write the answered examples; in the format of messages also those of the test split, as they are."""
     from luthier_distillation.bedrock import prompt_and_answer
 
-    examples = [each.example for each in written]
     if form == "bedrock":
         rows = [prompt_and_answer(example["messages"]) for example in examples if example["split"] == "train"]
     else:

@@ -1,4 +1,4 @@
-"""Amazon Bedrock's distillation input, read, and the teacher's answers in its format, written."""
+"""Amazon Bedrock's formats: invocation logs are read, and a teacher's answers are written as training data."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class BedrockLog:
     """Records of model invocation logging, `schemaType` ModelInvocationLog, of the operations Converse and InvokeModel.
 
     Of InvokeModel those bodies are read that have `messages`, as Nova's and Claude's do. With `answers` the model's
-    answer is the last turn (Bedrock's usePromptResponse), else the prompt stands alone. `model` and `metadata` are
-    filters, as Bedrock's are; what they leave out, and what was not answered with text, is refused row by row: say
-    `data.on_bad_row=skip`, and it is counted.
+    answer is the last turn (Bedrock's usePromptResponse), without the example is the prompt alone. `model` and
+    `metadata` are filters, as Bedrock's are. An invocation that they leave out, or that has no answer of text, is a bad
+    row; with `data.on_bad_row=skip` it is skipped and counted.
     """
 
     answers: bool = True
@@ -43,35 +43,37 @@ class BedrockLog:
         if row.get("schemaType") != "ModelInvocationLog":
             raise DataError(f"`schemaType` is {row.get('schemaType')!r}, where 'ModelInvocationLog' is expected.")
         self._filter(row)
-        asked = _body(row, "input", "inputBodyJson")
-        turns = [_turn(each, "input.messages") for each in asked.get("messages") or []]
+        request = _body(row, "input", "inputBodyJson")
+        turns = [_turn(turn, "input.messages") for turn in request.get("messages") or []]
         if self.answers:
             turns.append(_answer(_body(row, "output", "outputBodyJson")))
-        system = asked.get("system") or []
-        made = {
+        system = request.get("system") or []
+        conversation = {
             "schemaVersion": BEDROCK_VERSION,
-            "system": [{"text": system}] if isinstance(system, str) else [_block(each) for each in system],
+            "system": [{"text": system}] if isinstance(system, str) else [_block(block) for block in system],
             "messages": turns,
         }
-        return BedrockConversation(answered=self.answers)(made, counts)
+        return BedrockConversation(answered=self.answers)(conversation, counts)
 
     def _filter(self, row: dict[str, Any]) -> None:
         if self.model is not None and self.model not in str(row.get("modelId")):
             raise DataError(f"The invocation is of {row.get('modelId')}, not of {self.model}.")
-        said = row.get("requestMetadata") or {}
+        metadata = row.get("requestMetadata") or {}
         for key, value in self.metadata.items():
-            if said.get(key) != value:
-                raise DataError(f"The invocation's `requestMetadata` says {said.get(key)!r} for {key}, not {value!r}.")
+            if metadata.get(key) != value:
+                raise DataError(
+                    f"The invocation's `requestMetadata` has {metadata.get(key)!r} for {key}, not {value!r}."
+                )
 
 
 def prompt_and_answer(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A conversation as a line of Bedrock's training data, schemaVersion bedrock-conversation-2024; text turns only."""
     system = [{"text": str(turn["content"])} for turn in messages if turn["role"] == "system"]
     turns = [turn for turn in messages if turn["role"] != "system"]
-    if strange := [turn for turn in turns if turn["role"] not in _ROLES or turn.get("tool_calls")]:
-        raise DataError(f"A turn of the role {strange[0]['role']} with tools cannot be written in Bedrock's format.")
-    said = [{"role": turn["role"], "content": [{"text": str(turn["content"])}]} for turn in turns]
-    return {"schemaVersion": BEDROCK_VERSION, **({"system": system} if system else {}), "messages": said}
+    if with_tools := [turn for turn in turns if turn["role"] not in _ROLES or turn.get("tool_calls")]:
+        raise DataError(f"A turn of the role {with_tools[0]['role']} with tools cannot be written in Bedrock's format.")
+    written = [{"role": turn["role"], "content": [{"text": str(turn["content"])}]} for turn in turns]
+    return {"schemaVersion": BEDROCK_VERSION, **({"system": system} if system else {}), "messages": written}
 
 
 def _body(row: dict[str, Any], side: str, key: str) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def _body(row: dict[str, Any], side: str, key: str) -> dict[str, Any]:
 
 
 def _answer(body: dict[str, Any]) -> dict[str, Any]:
-    """The assistant's turn of Converse (and Nova), or of Claude."""
+    """The assistant's turn of a response of Converse (and Nova), or of Claude."""
     message = (body.get("output") or {}).get("message") or {"role": "assistant", "content": body.get("content")}
     turn = _turn(message, "output")
     if turn["role"] != "assistant" or not turn["content"]:
@@ -95,14 +97,14 @@ def _answer(body: dict[str, Any]) -> dict[str, Any]:
 
 def _turn(turn: Any, at: str) -> dict[str, Any]:
     if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
-        raise DataError(f"`{at}` has a turn without a role that is known.")
+        raise DataError(f"`{at}` has a turn whose role is neither user nor assistant.")
     content = turn.get("content")
-    blocks = [{"text": content}] if isinstance(content, str) else [_block(each) for each in content or []]
+    blocks = [{"text": content}] if isinstance(content, str) else [_block(block) for block in content or []]
     return {"role": turn["role"], "content": blocks}
 
 
 def _block(block: Any) -> Any:
-    """Claude writes `{"type": "text", "text": …}` where Converse has `{"text": …}`."""
+    """The block in Converse's form `{"text": …}`; Claude writes `{"type": "text", "text": …}`."""
     if isinstance(block, dict) and block.get("type") == "text":
         return {"text": block.get("text")}
     return block

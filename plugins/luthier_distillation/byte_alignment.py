@@ -1,4 +1,4 @@
-"""Where two tokenizers cut a text at the same byte."""
+"""Byte alignment: the positions at which two tokenizers begin a token at the same byte of a text."""
 
 from __future__ import annotations
 
@@ -8,42 +8,43 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-Spelled = Sequence[tuple[bytes, bool]]
-"""The bytes of each token of an answer, and whether it ends the answer."""
+AnswerBytes = Sequence[tuple[bytes, bool]]
+"""The bytes of each token of an answer, and whether the token ends the answer."""
 
 
-def runs(weights: NDArray[np.float32]) -> list[range]:
-    """The stretches of tokens that are trained, one for each answer of a sequence."""
+def trained_spans(weights: NDArray[np.float32]) -> list[range]:
+    """The maximal runs of tokens with a positive weight, one for each answer of a sequence."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], weights > 0, [False]])))
     return [range(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
-def pairs(ours: Spelled, theirs: Spelled) -> list[tuple[int, int]]:
-    """Numbers of tokens of both that begin at the same byte, and of the tokens that end both.
+def aligned_tokens(student: AnswerBytes, teacher: AnswerBytes) -> list[tuple[int, int]]:
+    """Pairs of token numbers that begin at the same byte of an answer, and the pair of tokens that end it.
 
-    A space that only one of them puts before the first word (SentencePiece) counts for nothing. Nothing is paired
-    where they do not spell the same text, as far as both go.
+    A space that only one tokenizer puts before the first word (SentencePiece) is ignored. There are no pairs where the
+    bytes of the two differ within the length of the shorter one.
     """
-    text, their_text = (b"".join(spelled for spelled, _ in each) for each in (ours, theirs))
-    shift = int(text[:1] == b" " != their_text[:1]) - int(their_text[:1] == b" " != text[:1])
-    text, their_text = text[max(0, shift) :], their_text[max(0, -shift) :]
-    common = min(len(text), len(their_text))
-    if text[:common] != their_text[:common]:
+    text, teacher_text = (b"".join(token for token, _ in answer) for answer in (student, teacher))
+    shift = int(text[:1] == b" " != teacher_text[:1]) - int(teacher_text[:1] == b" " != text[:1])
+    text, teacher_text = text[max(0, shift) :], teacher_text[max(0, -shift) :]
+    common = min(len(text), len(teacher_text))
+    if text[:common] != teacher_text[:common]:
         return []
-    begins = _begins(ours, max(0, shift))
-    their_begins = {begin: number for number, begin in reversed(list(_begins(theirs, max(0, -shift)).items()))}
-    found = [(number, their_begins[begin]) for number, begin in begins.items() if begin in their_begins]
-    last, their_last = (next((n for n, (_, ends) in enumerate(each) if ends), None) for each in (ours, theirs))
-    if last is not None and their_last is not None and len(text) == len(their_text):
-        found.append((last, their_last))
-    return found
+    starts = _token_starts(student, max(0, shift))
+    teacher_starts = _token_starts(teacher, max(0, -shift))
+    token_at = {start: number for number, start in reversed(list(teacher_starts.items()))}
+    aligned = [(number, token_at[start]) for number, start in starts.items() if start in token_at]
+    end, teacher_end = (next((n for n, (_, ends) in enumerate(answer) if ends), None) for answer in (student, teacher))
+    if end is not None and teacher_end is not None and len(text) == len(teacher_text):
+        aligned.append((end, teacher_end))
+    return aligned
 
 
-def _begins(spelled: Spelled, skipped: int) -> dict[int, int]:
-    """The byte at which each token with text begins, the first one at 0."""
-    starts = accumulate((len(each) for each, _ in spelled), initial=-skipped)
+def _token_starts(answer: AnswerBytes, skipped: int) -> dict[int, int]:
+    """The byte at which each token with text begins, by its number; `skipped` leading bytes are not counted."""
+    starts = accumulate((len(token) for token, _ in answer), initial=-skipped)
     return {
         number: max(0, start)
-        for number, (start, (each, ends)) in enumerate(zip(starts, spelled, strict=False))
-        if start + len(each) > 0 and each and not ends
+        for number, (start, (token, ends)) in enumerate(zip(starts, answer, strict=False))
+        if start + len(token) > 0 and token and not ends
     }

@@ -1,4 +1,4 @@
-"""`luthier cache-teacher FOLDER <answers>`: keep what a recipe's teacher says of its data, once, for many students."""
+"""`luthier cache-teacher FOLDER <answers>`: cache the teacher's top-k log-probabilities of a recipe's data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from luthier.api import Call, DataError, RecipeError, Verb, hash_of_tokenizer
 
 if TYPE_CHECKING:
     from luthier.api import Data
-    from luthier_distillation.teacher_cache import Both
+    from luthier_distillation.teacher_cache import SequencePair
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="where it is kept; what is there already is not asked for again")
+    parser.add_argument(
+        "folder", type=Path, help="where the cache is written; parts that are there already are not computed again"
+    )
     parser.add_argument("answers", nargs="*", metavar="key=value", help="the recipe, as on any command line")
     parser.add_argument("--top", type=int, default=32, metavar="K", help="so many likeliest tokens of each (32)")
     parser.add_argument("--config-dir", metavar="DIR", help="a further folder of recipes")
@@ -23,51 +25,56 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def act(call: Call) -> int:
     from luthier.api import format_number, format_size
-    from luthier_distillation.teacher_cache import Keeper
+    from luthier_distillation.teacher_cache import TeacherCacheWriter
     from luthier_distillation.teacher_recipe import teacher_parts
 
-    asked = call.arguments
-    if asked.top < 1:
-        raise RecipeError(f"--top is {asked.top}.", where="--top", hint="Keep 1 or more.")
-    method, parts = teacher_parts(call.composer(asked.config_dir).compose(asked.answers))
+    arguments, top = call.arguments, call.arguments.top
+    if top < 1:
+        raise RecipeError(f"--top is {top}.", where="--top", hint="Use 1 or more.")
+    method, parts = teacher_parts(call.composer(arguments.config_dir).compose(arguments.answers))
     data, device = parts.data, parts.trainer.device
-    if method.alignment.translates:
+    if method.alignment.allows_other_vocabulary:
         raise RecipeError(
-            "What a teacher says of other tokens than the student's is not kept.",
+            "A teacher cache holds distributions over the student's vocabulary only.",
             where="method.alignment",
-            hint="Take method/alignment=same, or let the teacher be asked while the student learns.",
+            hint="Take method/alignment=same, or train with the teacher itself instead of a cache.",
         )
     method.check()
-    keeper = Keeper(asked.folder, method.live, top=asked.top, device=device)
-    facts = keeper(_sequences(data), hash_of_tokenizer(method.model.tokenizer), call.console.say)
-    tokens, a_token = facts["tokens"], facts["bytes_per_token"]
+    writer = TeacherCacheWriter(arguments.folder, method.teacher_networks, top=top, device=device)
+    facts = writer(_sequences(data), hash_of_tokenizer(method.model.tokenizer), call.console.say)
+    tokens, bytes_per_token = facts["tokens"], facts["bytes_per_token"]
     rows = [
-        ("teacher", method.live.said),
-        ("tokens", f"{tokens:,}, the {asked.top} likeliest next ones of each"),
-        ("on the disk", f"{format_size(round(tokens * a_token))}, {a_token} bytes a token"),
+        ("teacher", method.teacher_networks.description),
+        ("tokens", f"{tokens:,}, the {top} likeliest next ones of each"),
+        ("on the disk", f"{format_size(round(tokens * bytes_per_token))}, {bytes_per_token} bytes a token"),
         ("left out", f"{facts['left_out']:.3%} of the probability, at most {facts['most_left_out']:.3%} of a token's"),
         (
             "divergence",
-            f"{format_number(facts['divergence'])} nats a token from the whole distribution to what is kept",
+            f"{format_number(facts['divergence'])} nats a token from the whole distribution to the cached one",
         ),
         ("bound", f"gradients of the logits differ by {2 * facts['left_out']:.3%} a token at most, on average (L1)"),
     ]
-    call.console.data(call.console.table(("", ""), rows), facts | {"folder": str(asked.folder)})
+    call.console.data(call.console.table(("", ""), rows), facts | {"folder": str(arguments.folder)})
     return 0
 
 
-def _sequences(data: Data) -> Iterator[Both]:
-    """All that a run trains on or validates with, as it would be encoded and cut, and as the teacher is shown it."""
+def _sequences(data: Data) -> Iterator[SequencePair]:
+    """The training and validation sequences of a run, encoded and truncated, the student's and the teacher's."""
     from luthier_distillation.alignment import DIFFERENT, DIFFERENT_HINT
 
     for split in ("train", "validation"):
         blocks = data.blocks(split)
         for number in range(blocks.row_count if blocks else 0):
             sequences = blocks.row(number).sequences  # type: ignore[union-attr]
-            own, shown = (each.ids[each.weights > 0] for each in (sequences[0], sequences[-1]))
-            if own.tolist() != shown.tolist():
+            student, teacher = (one.ids[one.weights > 0] for one in (sequences[0], sequences[-1]))
+            if student.tolist() != teacher.tolist():
                 raise DataError(DIFFERENT, hint=DIFFERENT_HINT)
             yield sequences[0], sequences[-1]
 
 
-VERB = Verb("cache-teacher", "Keep what a teacher says of a recipe's data, for students to learn from", declare, act)
+VERB = Verb(
+    "cache-teacher",
+    "Cache a teacher's top-k log-probabilities of a recipe's data, for students to learn from",
+    declare,
+    act,
+)

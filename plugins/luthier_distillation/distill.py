@@ -1,8 +1,8 @@
-"""Distillation: a student learns what a teacher finds likely."""
+"""Distillation: a student is trained to match a teacher's distribution over the next token."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from luthier.api import (
     Adaptation,
     Batch,
+    Data,
     Example,
     LanguageModelMethod,
     Loss,
@@ -30,33 +31,35 @@ from luthier.api import (
     shifted_targets,
     unwrapped,
 )
-from luthier_distillation import student_teacher_inputs as sides
-from luthier_distillation.activations import Watch
+from luthier_distillation import student_teacher_inputs
+from luthier_distillation.activations import ActivationRecorder
 from luthier_distillation.alignment import Alignment
 from luthier_distillation.comparison import Comparison
-from luthier_distillation.feature_distillation import Both, Insight, watches
+from luthier_distillation.layer_distance import FeatureLoss, RecordedActivations, recorders
 from luthier_distillation.offline_teacher import OfflineTeacher
-from luthier_distillation.sampled_sequences import Writing
-from luthier_distillation.sequences import Sequences
+from luthier_distillation.sampled_sequences import SampledSequences
+from luthier_distillation.sequences import SequenceSource
 from luthier_distillation.signals import ForwardKl, Signal
-from luthier_distillation.teacher import Live, Told
+from luthier_distillation.step_context import StepContext
+from luthier_distillation.teacher import TeacherDistributions, TeacherNetworks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 class Distillation(LanguageModelMethod):
-    """Make the student's distribution over the next token like the teacher's, on the trained tokens of the data.
+    """Match the teacher's distribution over the next token, on the trained tokens of the data.
 
-    `signal` says how the two are compared, `sequences` on which texts, `alignment` which tokens with which. Neither's
-    logits are ever held for more than a chunk of tokens. With `teachers`, further models by name, the probabilities of
-    all are mixed; `teacher_weights` says how often each counts, the first being called `teacher`.
+    `signal` is the loss between the two, `sequences` says on which sequences it is computed, `alignment` which tokens
+    are compared. The logits of neither are held for more than a chunk of tokens. With `teachers`, further models by
+    name, the teacher is the mixture of all their distributions by `teacher_weights`, in which the first is called
+    `teacher`.
 
     Held-out `loss` is -log p of the data's own tokens, as that of method=sft, so that both can be compared;
-    `teacher_loss` is the teacher's own, where it has the same tokens; `teacher_distance` is the signal's (of an inner
-    signal, which compares no tokens, forward KL) and `teacher_agreement` the share of tokens that both find likeliest.
-    With `kept`, a folder that `luthier cache-teacher` or `luthier ask-teacher` wrote, no teacher is loaded, and only
-    the `loss` is measured.
+    `teacher_loss` is the teacher's, where the two have the same vocabulary; `teacher_distance` is the signal's loss
+    (forward KL for feature distillation, which compares no distributions) and `teacher_agreement` the share of tokens
+    to which both give the highest probability. With `offline_teacher`, a folder that `luthier cache-teacher` or
+    `luthier ask-teacher` wrote, no teacher is loaded, and only the `loss` is measured.
     """
 
     trains_likelihood = False
@@ -68,66 +71,85 @@ class Distillation(LanguageModelMethod):
         optimizer: Optimizer,
         *,
         signal: Signal,
-        sequences: Sequences,
+        sequences: SequenceSource,
         alignment: Alignment,
         teacher: Any,
         teachers: dict[str, Any] | None = None,
         teacher_weights: dict[str, float] | None = None,
-        kept: str | None = None,
+        offline_teacher: str | None = None,
     ) -> None:
         super().__init__(model, adaptation, optimizer)
-        self.signal, self.sequences, self.alignment = signal, sequences, alignment
-        self.teacher, self.teachers, self.teacher_weights, self.kept = teacher, teachers, teacher_weights, kept
-        self.live = Live({"teacher": teacher, **(teachers or {})}, teacher_weights or {})
-        self.cache = OfflineTeacher(kept) if kept else None
-        if self.cache:
-            self._refuse_what_is_not_kept()
-        self.measures = {} if self.cache else _measures(alignment)
-        self.preparation = Writing(self) if sequences.writes else None
-        self.compared = np.zeros(2)
+        self.signal, self.sequences, self.alignment, self.teacher = signal, sequences, alignment, teacher
+        self.teacher_networks = TeacherNetworks({"teacher": teacher, **(teachers or {})}, teacher_weights or {})
+        self.offline = OfflineTeacher(offline_teacher) if offline_teacher else None
+        if self.offline:
+            self._refuse_what_needs_the_network()
+        self.measures = {} if self.offline else _measures(alignment)
+        self.preparation = (
+            SampledSequences(sequences, self.encode, self._step_context, reencodes=alignment.allows_other_vocabulary)
+            if sequences.generated_by
+            else None
+        )
+        self.feature_losses = nn.ModuleList()
+        self.compared_tokens = self.trained_tokens = 0
 
     def check(self) -> None:
-        """Refuse a teacher that this student cannot follow, before anything is loaded."""
-        if self.cache:
-            self.cache.check(self.model.tokenizer)
+        """RecipeError for a teacher that this student cannot be compared with, before anything is loaded."""
+        if self.offline:
+            self.offline.check(self.model.tokenizer)
         else:
-            self.alignment.check(self.model.tokenizer, self.live.tokenizers, self.signal)
+            self.alignment.check(self.model.tokenizer, self.teacher_networks.tokenizers, self.signal)
 
     def load(self) -> None:
-        """Refuse a teacher that this student cannot follow, then load the student."""
+        """Check the teacher, then load the student."""
         self.check()
         super().load()
 
     def configure_model(self) -> None:
-        """Load and adapt; put beside the network what an inner signal learns."""
+        """Load and adapt; create the learned projections of feature distillation."""
         super().configure_model()
-        if not hasattr(self, "insights"):
-            configs = [model.config.get_text_config() for model in (self.model, self.live.models["teacher"])]
-            self.insights = nn.ModuleList(Insight(weight, inner, *configs) for weight, inner in self.signal.inner())
+        distances = self.signal.layer_distances()
+        if len(self.feature_losses) < len(distances):
+            student, teacher = (
+                model.config.get_text_config() for model in (self.model, self.teacher_networks.models["teacher"])
+            )
+            self.feature_losses.extend(
+                FeatureLoss(weight, distance, student, teacher) for weight, distance in distances
+            )
 
     def configure_optimizers(self) -> Any:
         trainable = [
             (name, weight)
-            for module in (self.network, self.insights)
+            for module in (self.network, self.feature_losses)
             for name, weight in module.named_parameters()
             if weight.requires_grad
         ]
         return self.optimizer(trainable, self.steps, self.rate)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Accept the names that learned projections have in checkpoints of version 0.1."""
+        state = checkpoint["state_dict"]
+        for name in [name for name in state if name.startswith("insights.")]:
+            state[name.replace("insights.", "feature_losses.").replace(".between.", ".projections.")] = state.pop(name)
+
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        """The student's tokens; the teacher's too, where it is shown something else or has a tokenizer of its own."""
-        asking = bool(self.sequences.writes)
-        own = sides.tokens(example, tokenizer, asking=asking)
-        open_ = asking and not own.weights.any()
-        if self.cache or not (self.alignment.translates or sides.SHOWN in example):
-            return Row((own,), open=open_)
-        theirs = next(iter(self.live.tokenizers.values()))
-        return Row((own, sides.tokens(sides.shown(example), theirs, asking=asking)), open=open_)
+        """The student's tokens, and the teacher's where its prompt or its vocabulary differs."""
+        generates = bool(self.sequences.generated_by)
+        student = student_teacher_inputs.encode(example, tokenizer, allows_unanswered=generates)
+        prompt_only = generates and not student.weights.any()
+        differs = self.alignment.allows_other_vocabulary or student_teacher_inputs.TEACHER_MESSAGES in example
+        if self.offline or not differs:
+            return Row((student,), prompt_only=prompt_only)
+        teacher_tokenizer = next(iter(self.teacher_networks.tokenizers.values()))
+        teacher = student_teacher_inputs.encode(
+            student_teacher_inputs.teacher_example(example), teacher_tokenizer, allows_unanswered=generates
+        )
+        return Row((student, teacher), prompt_only=prompt_only)
 
     def memory(self, rows: int) -> dict[str, int]:
         """The teachers' weights, as far as their architectures are on this machine."""
-        asked = (self.signal.asks_teacher or "teacher" in self.sequences.writes) and not self.cache
-        return {"teachers": self.live.bytes} if asked else {}
+        used = (self.signal.needs_teacher or "teacher" in self.sequences.generated_by) and not self.offline
+        return {"teachers": self.teacher_networks.weight_bytes} if used else {}
 
     def loss(self, batch: Batch) -> Loss:
         return self._compared(batch)[0]
@@ -137,86 +159,105 @@ class Distillation(LanguageModelMethod):
 
     @torch.no_grad()
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
-        found = {name: np.zeros((len(rows), 2)) for name in self.measures}
+        statistics = {name: np.zeros((len(rows), 2)) for name in self.measures}
         device = next(self.network.parameters()).device
         for number, row in enumerate(rows if self.measures else ()):
-            loss, seen = self._compared(collate([[row]]).to(device), measuring=True)
-            told = {"teacher_distance": loss.sum, "teacher_agreement": seen.agreed, "teacher_loss": seen.teacher_loss}
-            for name in found:
-                found[name][number] = float(told[name]), float(loss.weight)
-        return {"loss": self.losses(rows), **found}
+            loss, comparison = self._compared(collate([[row]]).to(device), measures=True)
+            sums = {
+                "teacher_distance": loss.sum,
+                "teacher_agreement": comparison.agreement,
+                "teacher_loss": comparison.teacher_loss,
+            }
+            for name in statistics:
+                statistics[name][number] = float(sums[name]), float(loss.weight)
+        return {"loss": self.losses(rows), **statistics}
 
     def on_train_end(self) -> None:
-        self.facts["Teacher"] = self.cache.said if self.cache else self.live.said
+        self.facts["Teacher"] = self.offline.description if self.offline else self.teacher_networks.description
         self.facts |= self.sequences.facts()
-        if self.compared[0] < self.compared[1]:
-            share = self.compared[0] / self.compared[1]
-            self.facts["Tokens compared"] = f"{share:.1%}; of the rest the teacher says nothing"
+        if self.compared_tokens < self.trained_tokens:
+            share = self.compared_tokens / self.trained_tokens
+            self.facts["Tokens compared"] = f"{share:.1%}; the teacher has no distribution for the others"
 
-    def _compared(self, batch: Batch, *, measuring: bool = False) -> tuple[Loss, Comparison]:
-        """The signal's loss; beside it -log p of the data's tokens and, with a teacher, how often both agree.
+    def _step_context(self) -> StepContext:
+        data: Data = self.trainer.datamodule  # type: ignore[attr-defined]
+        device = next(self.network.parameters()).device
+        return StepContext(self.network, self.model.tokenizer, lambda: self.teacher_networks.generator(device), data)
 
-        Measuring looks at what both say, never at what goes on inside.
+    def _compared(self, batch: Batch, *, measures: bool = False) -> tuple[Loss, Comparison]:
+        """The signal's loss of a batch, and the metrics of the comparison with the teacher.
+
+        With `measures`, the teacher is needed whatever the signal is, and layer distances are left out.
         """
-        signal = ForwardKl() if measuring and not self.signal.speaks else self.signal
-        with_teacher = measuring or signal.asks_teacher
-        insights: list[Any] = [] if measuring else list(self.insights)
-        ours, theirs = sides.apart(batch)
-        targets, weights = shifted_targets(ours)
-        where = there = weights.nonzero().flatten()
-        mine, yours = watches(insights) if insights else (None, None)
-        told: Told | None = None
-        if with_teacher:
-            told, where, there = self._told(ours, theirs, where, yours)
-        inputs = network_inputs(ours, unwrapped(self.network).config)
-        with mine.during(self.network, inputs) if mine else nullcontext():
+        signal = ForwardKl() if measures and not self.signal.compares_distributions else self.signal
+        needs_teacher = measures or signal.needs_teacher
+        feature_losses: list[Any] = [] if measures else list(self.feature_losses)
+        student, teacher = student_teacher_inputs.split_batch(batch)
+        targets, weights = shifted_targets(student)
+        positions = teacher_positions = weights.nonzero().flatten()
+        recorder, teacher_recorder = recorders(feature_losses) if feature_losses else (None, None)
+        distributions: TeacherDistributions | None = None
+        if needs_teacher:
+            distributions, positions, teacher_positions = self._teacher_distributions(
+                student, teacher, positions, teacher_recorder
+            )
+        inputs = network_inputs(student, unwrapped(self.network).config)
+        with recorder.recording(self.network, inputs) if recorder else nullcontext():
             hidden = last_hidden_state(self.network, inputs).flatten(0, 1)
         comparison = Comparison(
-            signal, told, targets[where], weights[where],
-            agrees=self.alignment.agrees, scored=measuring and not self.alignment.translates,
+            signal, distributions, targets[positions], weights[positions],
+            measures_agreement=self.alignment.measures_agreement,
+            measures_teacher_loss=measures and not self.alignment.allows_other_vocabulary,
         )  # fmt: skip
-        total = chunked_loss(self.head, hidden[where], weights[where], comparison) + 0 * hidden.sum()
-        count = weights[where].sum()
+        total = chunked_loss(self.head, hidden[positions], weights[positions], comparison) + 0 * hidden.sum()
+        count = weights[positions].sum()
         metrics = {"cross_entropy": (comparison.cross_entropy, count)}
-        if with_teacher and self.alignment.agrees:
-            metrics["agreement"] = (comparison.agreed, count)
-        if mine and yours:
-            both = Both(mine, yours, ours, where, there, same=ours is theirs)
-            inside = sum(((insight(both) * weights[where]).sum() for insight in insights), start=total.new_zeros(()))
-            total, metrics["inside"] = total + inside, (inside.detach(), count)
+        if needs_teacher and self.alignment.measures_agreement:
+            metrics["agreement"] = (comparison.agreement, count)
+        if recorder and teacher_recorder:
+            activations = RecordedActivations(
+                recorder, teacher_recorder, student, positions, teacher_positions, same_tokens=student is teacher
+            )
+            of_features = sum(
+                ((loss(activations) * weights[positions]).sum() for loss in feature_losses), start=total.new_zeros(())
+            )
+            total, metrics["feature_loss"] = total + of_features, (of_features.detach(), count)
         return Loss(total, count, metrics), comparison
 
-    def _told(self, ours: Batch, theirs: Batch, where: Tensor, watch: Watch | None) -> tuple[Told, Tensor, Tensor]:
-        """What the teacher says, and about which places of the student's and of its own batch."""
-        if self.cache:
-            told, known = self.cache(ours, where)
-            there = known
+    def _teacher_distributions(
+        self, student: Batch, teacher: Batch, trained: Tensor, recorder: ActivationRecorder | None
+    ) -> tuple[TeacherDistributions, Tensor, Tensor]:
+        """The teacher's distributions, and their positions in the student's and in the teacher's flattened batch."""
+        if self.offline:
+            distributions, positions = self.offline(student, trained)
+            teacher_positions = positions
         else:
-            known, there = self.alignment.places(ours, theirs)
-            told = self.alignment.told(self.live(theirs, there, watch))
-        self.compared += len(known), len(where)
-        return told, known, there
+            positions, teacher_positions = self.alignment.positions(student, teacher)
+            distributions = self.alignment.comparable(self.teacher_networks(teacher, teacher_positions, recorder))
+        self.compared_tokens += len(positions)
+        self.trained_tokens += len(trained)
+        return distributions, positions, teacher_positions
 
-    def _refuse_what_is_not_kept(self) -> None:
-        missing = {
-            "what goes on inside it": self.signal.inner(),
-            "what it says of other tokens": self.alignment.translates,
-            "what it says of texts that are yet to be written": self.sequences.writes,
+    def _refuse_what_needs_the_network(self) -> None:
+        needed: Mapping[str, object] = {
+            "hidden states or attention maps": self.signal.layer_distances(),
+            "distributions over another vocabulary": self.alignment.allows_other_vocabulary,
+            "distributions for sequences that are generated in training": self.sequences.generated_by,
         }
-        for what, asked in missing.items():
-            if asked:
+        for what, is_needed in needed.items():
+            if is_needed:
                 raise RecipeError(
-                    f"A teacher that is kept does not tell {what}.",
-                    where="method.kept",
-                    hint="Leave out method.kept, so that the teacher itself is asked.",
+                    f"An offline teacher has no {what}.",
+                    where="method.offline_teacher",
+                    hint="Leave out method.offline_teacher, so that the teacher itself is loaded.",
                 )
 
 
 def _measures(alignment: Alignment) -> dict[str, Measure]:
-    """What can be measured against a teacher of this kind."""
-    found = {"teacher_distance": Measure(ratio, better="lower")}
-    if alignment.agrees:
-        found["teacher_agreement"] = Measure(ratio)
-    if not alignment.translates:
-        found["teacher_loss"] = Measure(ratio, better="lower")
-    return found
+    """What can be measured against a teacher under this alignment."""
+    measures = {"teacher_distance": Measure(ratio, better="lower")}
+    if alignment.measures_agreement:
+        measures["teacher_agreement"] = Measure(ratio)
+    if not alignment.allows_other_vocabulary:
+        measures["teacher_loss"] = Measure(ratio, better="lower")
+    return measures

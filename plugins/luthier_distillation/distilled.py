@@ -1,4 +1,4 @@
-"""`luthier distilled RUN …`: what a student is worth, beside the same student without a teacher, and the teacher."""
+"""`luthier distilled RUN …`: a distilled student compared with the same student without a teacher, and the teacher."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a finished run of method=distill")
     parser.add_argument("--without", metavar="RUN", type=Path, help="the same student, trained without the teacher")
     parser.add_argument("--teacher", metavar="RUN", type=Path, help="a run of the teacher, such as stages=[evaluate]")
-    parser.add_argument("--answers", type=int, default=8, help="how many questions are asked to time each (8)")
+    parser.add_argument("--answers", type=int, default=8, help="how many questions each answers to be timed (8)")
     parser.add_argument("--tokens", type=int, default=32, help="at most, of each answer (32)")
 
 
 def act(call: Call) -> int:
     from luthier.api import format_interval, format_signed
 
-    asked = call.arguments
-    runs = {"student": asked.run, "without the teacher": asked.without, "teacher": asked.teacher}
+    arguments = call.arguments
+    runs = {"student": arguments.run, "without the teacher": arguments.without, "teacher": arguments.teacher}
     runs = {name: run for name, run in runs.items() if run is not None}
-    found = {name: _of(run, asked.answers, asked.tokens) for name, run in runs.items()}
-    keys = dict.fromkeys(key for one in found.values() for key in one)
-    rows = [(key, *(one.get(key, "") for one in found.values())) for key in keys]
-    record: dict[str, Any] = dict(found)
-    text = call.console.table(("", *found), rows)
-    if asked.without:
-        change = _scores(asked.without).compare(_scores(asked.run), only={"loss"})["loss"]
-        said = f"{format_signed(change.change.value)} {format_interval(change.change, sign=True)}"
-        text += f"\n\nHeld-out loss with the teacher, less that without: {said}, {change.verdict}."
+    columns = {name: _column(run, arguments.answers, arguments.tokens) for name, run in runs.items()}
+    keys = dict.fromkeys(key for column in columns.values() for key in column)
+    rows = [(key, *(column.get(key, "") for column in columns.values())) for key in keys]
+    record: dict[str, Any] = dict(columns)
+    text = call.console.table(("", *columns), rows)
+    if arguments.without:
+        change = _scores(arguments.without).compare(_scores(arguments.run), only={"loss"})["loss"]
+        difference = f"{format_signed(change.change.value)} {format_interval(change.change, sign=True)}"
+        text += f"\n\nHeld-out loss with the teacher, less that without: {difference}, {change.verdict}."
         record["change_of_loss"] = {"value": change.change.value, "low": change.change.low, "high": change.change.high}
     call.console.data(text, record)
     return 0
 
 
-def _of(run: Path, answers: int, tokens: int) -> dict[str, str]:
-    """What is known of a run, in words; what its answers cost is measured in a process of its own."""
+def _column(run: Path, answers: int, tokens: int) -> dict[str, str]:
+    """A run's column of the table; latency, throughput and memory are measured in a process of its own."""
     from luthier.api import RunRecord, format_count, format_interval, format_number, format_size
 
     record = RunRecord.load(run / "record.json")
-    found = {"parameters": format_count(record.model.parameters or 0)}
-    for one in record.comparisons:
-        score = one.after or one.before
-        if one.name in MEASURED and score is not None:
-            found[one.name.replace("_", " ")] = f"{format_number(score.value)} {format_interval(score)}"
-    words = ["measure", str(run), "--answers", str(answers), "--tokens", str(tokens), "--json"]
+    column = {"parameters": format_count(record.model.parameters or 0)}
+    for comparison in record.comparisons:
+        score = comparison.after or comparison.before
+        if comparison.name in MEASURED and score is not None:
+            column[comparison.name.replace("_", " ")] = f"{format_number(score.value)} {format_interval(score)}"
+    command = ["measure", str(run), "--answers", str(answers), "--tokens", str(tokens), "--json"]
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "luthier", *words], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "luthier", *command], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        return found | {"answers": _why(done.stderr)}
+        return column | {"answers": _reason(done.stderr)}
     cost = json.loads(done.stdout)
-    return found | {
+    return column | {
         "weights": format_size(cost["weights"]),
         "artifact": format_size(cost["artifact"]),
         "first token after": f"{format_number(cost['first_token'])} s",
@@ -71,10 +71,10 @@ def _of(run: Path, answers: int, tokens: int) -> dict[str, str]:
     }
 
 
-def _why(said: str) -> str:
-    """Why nothing was measured, as the process said it."""
+def _reason(stderr: str) -> str:
+    """Why nothing was measured, by the error of the process."""
     try:
-        return f"not measured: {json.loads(said)['message']}"
+        return f"not measured: {json.loads(stderr)['message']}"
     except (ValueError, KeyError):
         return "not measured"
 
@@ -89,4 +89,4 @@ def _scores(run: Path) -> Scores:
     return Scores.load(folder, dict.fromkeys((name.rpartition("/")[2] for name in names), ratio))
 
 
-VERB = Verb("distilled", "Say what a student is worth, beside the same student without a teacher", declare, act)
+VERB = Verb("distilled", "Compare a distilled student with the same student without a teacher", declare, act)

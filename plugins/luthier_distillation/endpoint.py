@@ -1,4 +1,4 @@
-"""A teacher that is somewhere else: it answers, and may say what else it would have said."""
+"""A teacher behind an OpenAI-compatible endpoint: its answers, and the top-k log-probabilities of their tokens."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ if TYPE_CHECKING:
     import httpx
     from torch import nn
 
-Likely = list[tuple[str, float]]
-"""Tokens as their bytes in hexadecimal, with the logarithm of their probability."""
+TopLogprobs = list[tuple[str, float]]
+"""Tokens as their bytes in hexadecimal, with their log-probabilities in nats."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """An answer, why it ended, its tokens in bytes, and the likeliest at the place of each, where that was said."""
+    """An answer and why it ended; its tokens as bytes in hexadecimal and the top-k at each, where they are given."""
 
     text: str
     finish: Literal["stop", "length"]
     tokens: list[str] = field(default_factory=list)
-    likely: list[Likely] = field(default_factory=list)
+    likely: list[TopLogprobs] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 class Endpoint:
-    """A model behind `url`/chat/completions; it has no weights here, so that only `luthier ask-teacher` can ask it.
+    """A model behind `url`/chat/completions; it has no weights here, so that only `luthier ask-teacher` can use it.
 
-    `secret` is the name of the environment variable with the key, read when it is used and never kept. A server that is
-    busy or fails is asked `tries` times, each with `timeout` seconds, `at_once` prompts side by side.
+    `secret` is the name of the environment variable with the key, which is read at each request and never stored. A
+    request that a busy or failing server does not answer is sent `tries` times, each with a limit of `timeout`
+    seconds; `at_once` prompts are sent concurrently. With `top` the server is asked for the top-k log-probabilities.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Endpoint:
     def replies(self, conversations: Sequence[list[dict[str, Any]]], sampling: Sampling) -> list[list[Reply]]:
         """`num_samples` answers to each conversation; ResourceError where the server gives none."""
         with ThreadPoolExecutor(max(1, self.at_once)) as pool:
-            return list(pool.map(lambda messages: self._asked(messages, sampling), conversations))
+            return list(pool.map(lambda messages: self._complete(messages, sampling), conversations))
 
     @cached_property
     def _client(self) -> httpx.Client:
@@ -77,7 +78,7 @@ class Endpoint:
 
         return httpx.Client(timeout=self.timeout)
 
-    def _asked(self, messages: list[dict[str, Any]], sampling: Sampling) -> list[Reply]:
+    def _complete(self, messages: list[dict[str, Any]], sampling: Sampling) -> list[Reply]:
         import httpx
 
         body: dict[str, Any] = {
@@ -92,16 +93,16 @@ class Endpoint:
         if self.top:
             body |= {"logprobs": True, "top_logprobs": self.top}
         try:
-            said = post_json(
+            response = post_json(
                 self._client, f"{self.url}/chat/completions", body, self.tries,
                 api_key(self.secret, where="method.teacher.secret"),
             )  # fmt: skip
-            return [_reply(choice) for choice in said["choices"]]
+            return [_reply(choice) for choice in response["choices"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ResourceError(
                 f"{self.name} at {self.url} gave no answer: {str(error).splitlines()[0] or type(error).__name__}",
                 where="method.teacher.url",
-                hint="What was answered before is kept: run the same command again.",
+                hint="Earlier answers are stored: run the same command again.",
                 resumable=True,
             ) from error
 
@@ -109,19 +110,19 @@ class Endpoint:
         raise RecipeError(
             f"{self.name} is behind an endpoint and has no weights here.",
             where="model@method.teacher",
-            hint="Ask it once with luthier ask-teacher FOLDER <the recipe>; then learn from that: method.kept=FOLDER.",
+            hint="Sample it once with luthier ask-teacher FOLDER <the recipe>; then set method.offline_teacher=FOLDER.",
         )
 
 
 def _reply(choice: dict[str, Any]) -> Reply:
-    said = str(choice["message"].get("content") or "")
-    reply = Reply(said, "stop" if choice.get("finish_reason") == "stop" else "length")
-    for each in (choice.get("logprobs") or {}).get("content") or []:
-        reply.tokens.append(_hex(each))
-        reply.likely.append([(_hex(one), float(one["logprob"])) for one in each.get("top_logprobs") or [each]])
+    text = str(choice["message"].get("content") or "")
+    reply = Reply(text, "stop" if choice.get("finish_reason") == "stop" else "length")
+    for token in (choice.get("logprobs") or {}).get("content") or []:
+        reply.tokens.append(_hex(token))
+        reply.likely.append([(_hex(one), float(one["logprob"])) for one in token.get("top_logprobs") or [token]])
     return reply
 
 
 def _hex(token: dict[str, Any]) -> str:
-    given = token.get("bytes")
-    return bytes(given).hex() if given is not None else str(token["token"]).encode().hex()
+    token_bytes = token.get("bytes")
+    return bytes(token_bytes).hex() if token_bytes is not None else str(token["token"]).encode().hex()

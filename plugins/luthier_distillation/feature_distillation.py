@@ -1,10 +1,8 @@
-"""Signals that look inside both networks: what layers of the student pass on, or attend to, like the teacher's."""
+"""Feature distillation: signals that compare hidden states or attention maps of student and teacher."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 import torch
@@ -13,38 +11,24 @@ from torch.nn.functional import cosine_similarity
 from torch.utils.checkpoint import checkpoint
 
 from luthier.api import Batch, RecipeError
-from luthier_distillation.activations import Heads, Watch
+from luthier_distillation.activations import AttentionInputs
+from luthier_distillation.layer_distance import LayerDistance, RecordedActivations
 from luthier_distillation.signals import Signal
 
 Distance = Literal["mse", "cosine"]
 Projection = Literal["where_needed", "always", "never"]
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
-    """What was seen in student and teacher, and n places to compare: `where` in the student's batch, `there` in its.
+class FeatureSignal(Signal, ABC):
+    """A distance between pairs of layers, averaged over the pairs; it compares no distributions over tokens.
 
-    `same` says whether both read the same tokens.
+    `layers` are pairs of layer numbers, the student's and the teacher's, negative ones counted from the end; without
+    them the student's layers are paired with the teacher's at even distances, the last one with the last (TinyBERT,
+    Jiao et al., 2020). Where the sizes of the two differ, a linear projection of the student's activations to the
+    teacher's size is trained with the student and left out of its artifact; `projection` says whether there is one.
     """
 
-    ours: Watch
-    theirs: Watch
-    batch: Batch
-    where: Tensor
-    there: Tensor
-    same: bool = True
-
-
-class Inner(Signal):
-    """A distance of pairs of layers, the mean over the pairs.
-
-    `layers` are pairs of numbers, a layer of the student and one of the teacher, negative ones counted from the end;
-    without them the student's layers are paired with the teacher's at even distances, the last one with the last
-    (TinyBERT, Jiao et al., 2020). Where the two have other sizes, a linear map of the student's side to the
-    teacher's is learned beside the student, and forgotten with the run; `projection` says whether there is one.
-    """
-
-    maps = False
+    uses_attention = False
     size = ""
 
     def __init__(
@@ -56,132 +40,92 @@ class Inner(Signal):
     ) -> None:
         self.distance, self.layers, self.projection = distance, layers, projection
 
-    def inner(self) -> list[tuple[float, Inner]]:
+    def layer_distances(self) -> list[tuple[float, LayerDistance]]:
         return [(1.0, self)]
 
-    def pairs(self, ours: int, theirs: int) -> list[tuple[int, int]]:
-        """Which of the student's layers, 0 … ours - 1, goes with which of the teacher's."""
+    def layer_pairs(self, student_layers: int, teacher_layers: int) -> list[tuple[int, int]]:
+        counts = student_layers, teacher_layers
         if self.layers is None:
-            return [(number, round((number + 1) * theirs / ours) - 1) for number in range(ours)]
+            return [(number, round((number + 1) * counts[1] / counts[0]) - 1) for number in range(counts[0])]
         for pair in self.layers:
-            if len(pair) != 2 or not (-ours <= pair[0] < ours and -theirs <= pair[1] < theirs):
+            if len(pair) != 2 or not all(-count <= layer < count for layer, count in zip(pair, counts, strict=True)):
                 raise RecipeError(
-                    f"{pair} is no pair of a student's and a teacher's layer: they have {ours} and {theirs}.",
+                    f"{pair} is no pair of a student's and a teacher's layer: they have {counts[0]} and {counts[1]}.",
                     where="method.signal.layers",
                     hint="Count from 0, or from -1 backwards: [[-1, -1]] pairs the last layers.",
                 )
-        return [(student % ours, teacher % theirs) for student, teacher in self.layers]
+        return [(student % counts[0], teacher % counts[1]) for student, teacher in self.layers]
 
     @abstractmethod
-    def of_pair(self, both: Both, pair: tuple[int, int], between: nn.Module) -> Tensor:
-        """How far a pair of layers is apart at n places, [n]; `between` maps the student's side to the teacher's."""
+    def of_pair(self, activations: RecordedActivations, pair: tuple[int, int], projection: nn.Module) -> Tensor: ...
 
 
-class Insight(nn.Module):
-    """An inner signal between two networks that are known, with what is learned for it; from text configurations."""
-
-    def __init__(self, weight: float, signal: Inner, student: Any, teacher: Any) -> None:
-        super().__init__()
-        self.weight, self.signal = weight, signal
-        self.pairs = signal.pairs(int(student.num_hidden_layers), int(teacher.num_hidden_layers))
-        ours, theirs = int(getattr(student, signal.size)), int(getattr(teacher, signal.size))
-        if ours != theirs and signal.projection == "never":
-            raise RecipeError(
-                f"{signal.size} is {ours} for the student and {theirs} for the teacher, and no projection is wanted.",
-                where="method.signal.projection",
-                hint="Use where_needed.",
-            )
-        wanted = signal.projection == "always" or ours != theirs
-        self.between = nn.ModuleList(_map(ours, theirs) if wanted else nn.Identity() for _ in self.pairs)
-
-    def forward(self, both: Both) -> Tensor:
-        """The weighted distance at n places, [n], the mean over the pairs of layers."""
-        each = [
-            self.signal.of_pair(both, pair, between) for pair, between in zip(self.pairs, self.between, strict=True)
-        ]
-        return self.weight * torch.stack(each).mean(0)
-
-
-def watches(insights: Iterable[Insight]) -> tuple[Watch, Watch]:
-    """What must be watched in the student and in the teacher."""
-    found = list(insights)
-    maps = any(insight.signal.maps for insight in found)
-    ours, theirs = (frozenset(pair[side] for each in found for pair in each.pairs) for side in (0, 1))
-    return Watch(ours, maps=maps), Watch(theirs, maps=maps)
-
-
-class HiddenStates(Inner):
-    """What layers pass on: the mean square of the difference over the width, or 1 - cos (Romero et al., 2015)."""
+class HiddenStates(FeatureSignal):
+    """The hidden states behind layers: the mean squared difference over the width, or 1 - cos (Romero et al., 2015)."""
 
     size, any_vocabulary = "hidden_size", True
 
-    def of_pair(self, both: Both, pair: tuple[int, int], between: nn.Module) -> Tensor:
-        student = both.ours.hidden[pair[0]].flatten(0, 1)[both.where]
-        teacher = both.theirs.hidden[pair[1]].flatten(0, 1)[both.there]
-        mapped: Tensor = between(student.to(_dtype(between, student))).float()
-        meant = teacher.float()
+    def of_pair(self, activations: RecordedActivations, pair: tuple[int, int], projection: nn.Module) -> Tensor:
+        student = activations.student.hidden_states[pair[0]].flatten(0, 1)[activations.student_positions]
+        teacher = activations.teacher.hidden_states[pair[1]].flatten(0, 1)[activations.teacher_positions].float()
+        projected: Tensor = projection(student.to(_dtype(projection, student))).float()
         if self.distance == "cosine":
-            return 1 - cosine_similarity(mapped, meant, dim=-1)
-        return (mapped - meant).square().mean(-1)
+            return 1 - cosine_similarity(projected, teacher, dim=-1)
+        return (projected - teacher).square().mean(-1)
 
 
-class AttentionMaps(Inner):
-    """Where heads look, from each token: Σ over the tokens before it of the squared difference, or 1 - cos.
+class AttentionMaps(FeatureSignal):
+    """The attention map of each token: Σ over the tokens before it of the squared difference, or 1 - cos.
 
-    It is the mean over the teacher's heads (after TinyBERT, Jiao et al., 2020). A projection mixes the student's heads,
+    It is averaged over the teacher's heads (after TinyBERT, Jiao et al., 2020). A projection mixes the student's heads
     before the softmax. The maps of one sequence and layer exist at a time.
     """
 
-    maps = True
+    uses_attention = True
     size = "num_attention_heads"
 
-    def of_pair(self, both: Both, pair: tuple[int, int], between: nn.Module) -> Tensor:
-        if not both.same:
+    def of_pair(self, activations: RecordedActivations, pair: tuple[int, int], projection: nn.Module) -> Tensor:
+        if not activations.same_tokens:
             raise RecipeError(
                 "Attention maps over texts that are not the same tokens cannot be compared.",
                 where="method.signal",
                 hint="Use method/signal=hidden_states.",
             )
-        student, teacher, batch = both.ours.heads[pair[0]], both.theirs.heads[pair[1]], both.batch
-        found = torch.zeros(batch.input_ids.numel(), device=both.where.device)
-        for number in batch.ends:
+        batch, positions = activations.batch, activations.student_positions
+        student = activations.student.attention_inputs[pair[0]]
+        teacher = activations.teacher.attention_inputs[pair[1]]
+        distances = torch.zeros(batch.input_ids.numel(), device=positions.device)
+        for number in batch.sequence_numbers:
             start, stop = batch.boundaries[number], batch.boundaries[number + 1]
             of_sequence = checkpoint(
-                self._of_sequence, *_cut(student, batch, start, stop), *_cut(teacher, batch, start, stop),
-                student.layer, teacher.layer, between, use_reentrant=False,
+                self._of_sequence, *_of_span(student, batch, start, stop), *_of_span(teacher, batch, start, stop),
+                student.layer, teacher.layer, projection, use_reentrant=False,
             )  # fmt: skip
-            found = found.index_copy(0, torch.arange(start, stop, device=found.device), of_sequence)
-        there: Tensor = found[both.where]
-        return there
+            distances = distances.index_copy(0, torch.arange(start, stop, device=positions.device), of_sequence)
+        return distances[positions]
 
     def _of_sequence(
-        self, query: Tensor, key: Tensor, their_query: Tensor, their_key: Tensor, layer: Any, their_layer: Any,
-        between: nn.Module,
+        self, query: Tensor, key: Tensor, teacher_query: Tensor, teacher_key: Tensor, layer: Any, teacher_layer: Any,
+        projection: nn.Module,
     ) -> Tensor:  # fmt: skip
-        student = between(_scores(query, key, layer).movedim(0, -1)).movedim(-1, 0)
+        scores = projection(_scores(query, key, layer).movedim(0, -1)).movedim(-1, 0)
         with torch.no_grad():
-            meant = _softmax(_scores(their_query, their_key, their_layer), their_layer)
-        looked = _softmax(student, layer)
+            teacher = _softmax(_scores(teacher_query, teacher_key, teacher_layer), teacher_layer)
+        student = _softmax(scores, layer)
         if self.distance == "cosine":
-            return (1 - cosine_similarity(looked, meant, dim=-1)).mean(0)
-        return (looked - meant).square().sum(-1).mean(0)
+            return (1 - cosine_similarity(student, teacher, dim=-1)).mean(0)
+        return (student - teacher).square().sum(-1).mean(0)
 
 
-def _map(ours: int, theirs: int) -> nn.Linear:
-    between = nn.Linear(ours, theirs, bias=False)
-    nn.init.orthogonal_(between.weight)
-    return between
-
-
-def _cut(heads: Heads, batch: Batch, start: int, stop: int) -> tuple[Tensor, Tensor]:
-    """Queries [Hq, n, D] and keys [Hkv, n, D] of one sequence."""
+def _of_span(inputs: AttentionInputs, batch: Batch, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Queries [Hq, n, D] and keys [Hkv, n, D] of one sequence, which lies from `start` to `stop` in the batch."""
     row, width = divmod(start, batch.input_ids.shape[1])[0], batch.input_ids.shape[1]
     span = slice(start - row * width, stop - row * width)
-    return heads.query[row, :, span], heads.key[row, :, span]
+    return inputs.query[row, :, span], inputs.key[row, :, span]
 
 
 def _scores(query: Tensor, key: Tensor, layer: Any) -> Tensor:
-    """float32 [Hq, n, n]; grouped keys serve several queries."""
+    """Attention scores before the mask, float32 [Hq, n, n]; grouped keys serve several queries."""
     scaling = query.shape[-1] ** -0.5 if layer.scaling is None else layer.scaling
     keys = key.repeat_interleave(len(query) // len(key), dim=0)
     scores: Tensor = query.float() @ keys.float().transpose(1, 2) * scaling
@@ -189,13 +133,13 @@ def _scores(query: Tensor, key: Tensor, layer: Any) -> Tensor:
 
 
 def _softmax(scores: Tensor, layer: Any) -> Tensor:
-    """Over the tokens that each one sees: those before it and itself, in its window."""
+    """Attention weights of each token over itself and the tokens before it, within the layer's window."""
     count = scores.shape[-1]
     back = torch.arange(count, device=scores.device)[:, None] - torch.arange(count, device=scores.device)
     visible = back >= 0 if layer.window is None else (back >= 0) & (back < layer.window)
     return torch.softmax(scores.masked_fill(~visible, -torch.inf), dim=-1)
 
 
-def _dtype(between: nn.Module, otherwise: Tensor) -> torch.dtype:
-    weight = next(between.parameters(), None)
-    return otherwise.dtype if weight is None else weight.dtype
+def _dtype(projection: nn.Module, default: Tensor) -> torch.dtype:
+    weight = next(projection.parameters(), None)
+    return default.dtype if weight is None else weight.dtype

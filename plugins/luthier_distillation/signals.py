@@ -1,4 +1,4 @@
-"""What of the teacher does the student follow? Each answer says how far a student's next token is from the teacher's.
+"""Signals: the distance of the student's distribution over the next token from the teacher's, for `method/signal`.
 
 In the formulas p is the teacher's distribution over the vocabulary and q the student's, both at the temperature T:
 softmax(logits / T). Losses are in nats, for each token.
@@ -9,85 +9,83 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from luthier.api import RecipeError
-
-if TYPE_CHECKING:
-    from luthier_distillation.feature_distillation import Inner
+from luthier_distillation.layer_distance import LayerDistance
 
 
-class Seen:
-    """What a signal may look at for n tokens; each distribution is made once, when it is first asked for.
+class TokenDistributions:
+    """What a signal compares for n tokens; each distribution is computed once, when it is first needed.
 
-    `logits` are the student's, [n, V]; `told(T)` gives the teacher's log-probabilities at a temperature, in a form
-    that `project` brings the student's into; `targets` int64 [n] are the tokens of the data.
+    `logits` are the student's, [n, V]; `teacher(T)` gives the teacher's log-probabilities at a temperature, over the
+    vocabulary to which `project` maps the student's; `targets` int64 [n] are the tokens of the data.
     """
 
     def __init__(
         self,
         logits: Tensor,
-        told: Callable[[float], Tensor],
+        teacher: Callable[[float], Tensor],
         targets: Tensor,
         project: Callable[[Tensor], Tensor] = lambda log_probs: log_probs,
     ) -> None:
-        self.logits, self.told, self.targets, self.project = logits, told, targets, project
+        self.logits, self.teacher, self.targets, self.project = logits, teacher, targets, project
         self._student: dict[float, Tensor] = {}
         self._teacher: dict[float, Tensor] = {}
 
-    def student(self, temperature: float = 1.0) -> Tensor:
+    def student_log_probs(self, temperature: float = 1.0) -> Tensor:
         """log q over the student's vocabulary, [n, V]."""
         if temperature not in self._student:
             self._student[temperature] = torch.log_softmax(self.logits / temperature, dim=-1)
         return self._student[temperature]
 
-    def both(self, temperature: float) -> tuple[Tensor, Tensor]:
-        """log p and log q over what the two have in common, without gradients for p."""
+    def shared_log_probs(self, temperature: float) -> tuple[Tensor, Tensor]:
+        """log p and log q over the vocabulary that the two share, without gradients for p."""
         if temperature not in self._teacher:
             with torch.no_grad():
-                self._teacher[temperature] = self.told(temperature)
-        return self._teacher[temperature], self.project(self.student(temperature))
+                self._teacher[temperature] = self.teacher(temperature)
+        return self._teacher[temperature], self.project(self.student_log_probs(temperature))
 
-    def agreed(self) -> Tensor:
-        """Where both find the same token likeliest, bool [n]; at whichever temperature was asked for already."""
-        p, q = self.both(next(iter(self._teacher), 1.0))
+    def agreement(self) -> Tensor:
+        """Whether the likeliest token of both is the same, bool [n]; at a temperature computed before, else at 1."""
+        p, q = self.shared_log_probs(next(iter(self._teacher), 1.0))
         return p.argmax(-1) == q.argmax(-1)
 
 
 class Signal:
-    """What the student is trained on: the loss of each token from what both say, [n], and what goes on inside."""
+    """What the student is trained on: a loss of each token from the two distributions, [n], and layer distances."""
 
-    asks_teacher = True
+    needs_teacher = True
     any_vocabulary = False
-    """Whether it can compare distributions over different tokens."""
+    """Whether it can compare distributions over different vocabularies."""
 
-    def __call__(self, seen: Seen) -> Tensor:
-        return 0 * seen.logits[:, 0]
+    def __call__(self, distributions: TokenDistributions) -> Tensor:
+        return 0 * distributions.logits[:, 0]
 
-    def inner(self) -> list[tuple[float, Inner]]:
-        """What of it looks inside the networks, with weights."""
+    def layer_distances(self) -> list[tuple[float, LayerDistance]]:
+        """The layer distances that it adds to the loss, with their weights (feature distillation)."""
         return []
 
     @property
-    def speaks(self) -> bool:
-        """Whether it compares what the two say."""
+    def compares_distributions(self) -> bool:
+        """Whether its loss depends on the distributions of the two over the next token."""
         return type(self).__call__ is not Signal.__call__
 
 
 class HardLabels(Signal):
-    """-log q(token of the data): no teacher, for mixtures, and for the same training without one."""
+    """-log q(token of the data): no teacher, for mixtures, and as the baseline without one."""
 
-    asks_teacher, any_vocabulary = False, True
+    needs_teacher, any_vocabulary = False, True
 
-    def __call__(self, seen: Seen) -> Tensor:
-        return -seen.student().gather(1, seen.targets.unsqueeze(1)).squeeze(1)
+    def __call__(self, distributions: TokenDistributions) -> Tensor:
+        return -distributions.student_log_probs().gather(1, distributions.targets.unsqueeze(1)).squeeze(1)
 
 
-class Soft(Signal, ABC):
-    """A distance of p and q at a temperature, times T^`power`.
+class SoftTargets(Signal, ABC):
+    """A divergence of p and q at a temperature, times T^`power`.
 
     So the gradients keep their size as the temperature rises (Hinton et al., 2015, section 2).
     """
@@ -99,87 +97,87 @@ class Soft(Signal, ABC):
             raise RecipeError(f"The temperature is {temperature}.", where="method.signal", hint="Use more than 0.")
         self.temperature = temperature
 
-    def __call__(self, seen: Seen) -> Tensor:
-        return self.temperature**self.power * self.distance(*seen.both(self.temperature))
+    def __call__(self, distributions: TokenDistributions) -> Tensor:
+        return self.temperature**self.power * self.divergence(*distributions.shared_log_probs(self.temperature))
 
     @abstractmethod
-    def distance(self, p: Tensor, q: Tensor) -> Tensor:
-        """[n], from the logarithms of both."""
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
+        """The divergence of each token, [n]; `p` and `q` are log-probabilities."""
 
 
-class ForwardKl(Soft):
-    """KL(p ‖ q) = Σ p log(p / q): the student must cover all that the teacher finds likely (Hinton et al., 2015)."""
+class ForwardKl(SoftTargets):
+    """KL(p ‖ q) = Σ p log(p / q): mode-covering, the usual loss of distillation (Hinton et al., 2015)."""
 
-    def distance(self, p: Tensor, q: Tensor) -> Tensor:
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
         return _kl(p, q)
 
 
-class ReverseKl(Soft):
-    """KL(q ‖ p) = Σ q log(q / p): the student must say nothing that the teacher finds unlikely (Gu et al., 2024)."""
+class ReverseKl(SoftTargets):
+    """KL(q ‖ p) = Σ q log(q / p): mode-seeking, the student avoids tokens unlikely to the teacher (Gu et al., 2024)."""
 
-    def distance(self, p: Tensor, q: Tensor) -> Tensor:
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
         return _kl(q, p)
 
 
-class JensenShannon(Soft):
-    """β KL(p ‖ m) + (1 - β) KL(q ‖ m) with m = β p + (1 - β) q (Agarwal et al., 2024, equation 1).
+class JensenShannon(SoftTargets):
+    """Generalized JSD: β KL(p ‖ m) + (1 - β) KL(q ‖ m), m = β p + (1 - β) q (Agarwal et al., 2024, equation 1).
 
     Divided by β it goes to the forward KL divergence as β goes to 0; divided by 1 - β to the reverse one, towards 1.
     """
 
     def __init__(self, *, beta: float = 0.5, temperature: float = 1.0) -> None:
         super().__init__(temperature=temperature)
-        self.beta = _inside(beta, "beta", "method/signal=forward_kl and reverse_kl are its ends.")
+        self.beta = _between_0_and_1(beta, "beta", "method/signal=forward_kl and reverse_kl are its ends.")
 
-    def distance(self, p: Tensor, q: Tensor) -> Tensor:
-        middle = _mixed(p, q, self.beta)
-        return self.beta * _kl(p, middle) + (1 - self.beta) * _kl(q, middle)
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
+        mixture = _mixture(p, q, self.beta)
+        return self.beta * _kl(p, mixture) + (1 - self.beta) * _kl(q, mixture)
 
 
-class SkewedKl(Soft):
+class SkewedKl(SoftTargets):
     """KL(p ‖ α p + (1 - α) q): forward KL whose gradients stay bounded (DistiLLM, Ko et al., 2024)."""
 
     def __init__(self, *, skew: float = 0.1, temperature: float = 1.0) -> None:
         super().__init__(temperature=temperature)
-        self.skew = _inside(skew, "skew", "method/signal=forward_kl has none.")
+        self.skew = _between_0_and_1(skew, "skew", "method/signal=forward_kl has none.")
 
-    def distance(self, p: Tensor, q: Tensor) -> Tensor:
-        return _kl(p, _mixed(p, q, self.skew))
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
+        return _kl(p, _mixture(p, q, self.skew))
 
 
 class SkewedReverseKl(SkewedKl):
     """KL(q ‖ α q + (1 - α) p), the other way round (Ko et al., 2024)."""
 
-    def distance(self, p: Tensor, q: Tensor) -> Tensor:
-        return _kl(q, _mixed(q, p, self.skew))
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
+        return _kl(q, _mixture(q, p, self.skew))
 
 
-class TotalVariation(Soft):
-    """½ Σ |p - q|: the share of the tokens that would be others (Wen et al., 2023)."""
+class TotalVariation(SoftTargets):
+    """½ Σ |p - q|: the probability that tokens drawn from the two under the best coupling differ (Wen et al., 2023)."""
 
     power = 1
 
-    def distance(self, p: Tensor, q: Tensor) -> Tensor:
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
         return (p.exp() - q.exp()).abs().sum(-1) / 2
 
 
-class Universal(Soft):
-    """Σ |p(i) - q(i)| over the ranks i, both sorted, the shorter one filled up with 0 (Boizard et al., 2024).
+class Universal(SoftTargets):
+    """Σ |p(i) - q(i)| over the ranks i, both sorted, the shorter one padded with 0 (Boizard et al., 2024).
 
-    It never asks which token stands at a rank, so that the two may have different vocabularies.
+    Tokens are compared by rank alone, so that the two may have different vocabularies.
     """
 
     power, any_vocabulary = 1, True
 
-    def distance(self, p: Tensor, q: Tensor) -> Tensor:
-        sorted_p, sorted_q = (each.exp().sort(dim=-1, descending=True).values for each in (p, q))
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
         width = max(p.shape[-1], q.shape[-1])
-        filled = (torch.nn.functional.pad(each, (0, width - each.shape[-1])) for each in (sorted_p, sorted_q))
-        return torch.sub(*filled).abs().sum(-1)
+        by_rank = (log_probs.exp().sort(dim=-1, descending=True).values for log_probs in (p, q))
+        padded = (torch.nn.functional.pad(probs, (0, width - probs.shape[-1])) for probs in by_rank)
+        return torch.sub(*padded).abs().sum(-1)
 
 
 class Weighted(Signal):
-    """Σ weight · signal over the named signals; one without a weight counts once."""
+    """Σ weight · signal over the named signals; a signal without a weight has the weight 1."""
 
     def __init__(self, *, signals: dict[str, Any] | None = None, weights: dict[str, float] | None = None) -> None:
         self.signals: Mapping[str, Signal] = signals or {}
@@ -191,37 +189,39 @@ class Weighted(Signal):
                 where="method.signal",
                 hint="In a recipe's defaults: /method/signal@method.signal.signals.NAME: forward_kl, for each.",
             )
-        self.asks_teacher = any(signal.asks_teacher for signal in self.signals.values())
+        self.needs_teacher = any(signal.needs_teacher for signal in self.signals.values())
         self.any_vocabulary = all(signal.any_vocabulary for signal in self.signals.values())
 
-    def __call__(self, seen: Seen) -> Tensor:
-        return torch.stack([self._weight(name) * signal(seen) for name, signal in self.signals.items()]).sum(0)
+    def __call__(self, distributions: TokenDistributions) -> Tensor:
+        losses = [self._weight(name) * signal(distributions) for name, signal in self.signals.items()]
+        return torch.stack(losses).sum(0)
 
-    def inner(self) -> list[tuple[float, Inner]]:
+    def layer_distances(self) -> list[tuple[float, LayerDistance]]:
         return [
-            (self._weight(name) * weight, inner)
+            (self._weight(name) * weight, distance)
             for name, signal in self.signals.items()
-            for weight, inner in signal.inner()
+            for weight, distance in signal.layer_distances()
         ]
 
     @property
-    def speaks(self) -> bool:
-        return any(signal.speaks for signal in self.signals.values())
+    def compares_distributions(self) -> bool:
+        return any(signal.compares_distributions for signal in self.signals.values())
 
     def _weight(self, name: str) -> float:
         return self.weights.get(name, 1.0)
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:
+    """KL(p ‖ q) of each token, [n], from log-probabilities."""
     return (p.exp() * (p - q)).sum(-1)
 
 
-def _mixed(p: Tensor, q: Tensor, share: float) -> Tensor:
+def _mixture(p: Tensor, q: Tensor, share: float) -> Tensor:
     """log(share · p + (1 - share) · q)."""
     return torch.logaddexp(p + math.log(share), q + math.log1p(-share))
 
 
-def _inside(value: float, name: str, hint: str) -> float:
+def _between_0_and_1(value: float, name: str, hint: str) -> float:
     if not 0 < value < 1:
         raise RecipeError(f"{name} is {value}, which is not between 0 and 1.", where=f"method.signal.{name}", hint=hint)
     return value

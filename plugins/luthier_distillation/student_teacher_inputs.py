@@ -1,4 +1,4 @@
-"""What student and teacher each read of an example: the same tokens, or a sequence of its own for each."""
+"""Student and teacher inputs: the tokens that each reads of an example, which may differ."""
 
 from __future__ import annotations
 
@@ -21,48 +21,51 @@ from luthier.api import (
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SHOWN = "teacher_messages"
-"""The key of an example under which stand the messages that the teacher is shown, where they are others."""
+TEACHER_MESSAGES = "teacher_messages"
+"""The key of an example under which the teacher's messages stand, where they differ from the student's."""
 
 
-def tokens(example: Example, tokenizer: PreTrainedTokenizerBase, *, asking: bool) -> TokenSequence:
-    """Plain text as a whole, of a conversation the assistant's turns; with `asking`, also what nobody answered yet."""
+def encode(example: Example, tokenizer: PreTrainedTokenizerBase, *, allows_unanswered: bool) -> TokenSequence:
+    """Plain text is trained on as a whole, a conversation on the assistant's turns.
+
+    With `allows_unanswered`, a conversation without an assistant's turn is encoded too, with no trained token.
+    """
     if "text" in example and "messages" not in example:
         return encode_text(example, tokenizer)
-    if asking and not any(turn["role"] == "assistant" for turn in example["messages"]):
+    if allows_unanswered and not any(turn["role"] == "assistant" for turn in example["messages"]):
         ids = encode_prompt(example, tokenizer)
         return TokenSequence(ids, np.zeros(len(ids), np.float32))
     return encode_conversation(example, tokenizer)
 
 
-def shown(example: Example) -> Example:
-    """The example as the teacher sees it."""
-    return {**example, "messages": example[SHOWN]} if SHOWN in example else example
+def teacher_example(example: Example) -> Example:
+    """The example with the teacher's messages."""
+    return {**example, "messages": example[TEACHER_MESSAGES]} if TEACHER_MESSAGES in example else example
 
 
-def of_row(batch: Batch) -> list[tuple[TokenSequence, TokenSequence]]:
-    """For each row of a batch what the student reads and what the teacher reads; waits for the device."""
-    every = iter(token_sequences(batch))
-    found = [[next(every) for _ in row] for row in batch.sequence_groups]
-    return [(each[0], each[-1]) for each in found]
+def sequence_pairs(batch: Batch) -> list[tuple[TokenSequence, TokenSequence]]:
+    """The student's and the teacher's sequence of each row of a batch; waits for the device."""
+    sequences = iter(token_sequences(batch))
+    rows = [[next(sequences) for _ in row] for row in batch.sequence_groups]
+    return [(row[0], row[-1]) for row in rows]
 
 
-def apart(batch: Batch) -> tuple[Batch, Batch]:
+def split_batch(batch: Batch) -> tuple[Batch, Batch]:
     """The student's batch and the teacher's, rows in the same order; one batch where each row is one sequence."""
     if all(len(row) == 1 for row in batch.sequence_groups):
         return batch, batch
     blocks: list[list[tuple[TokenSequence, TokenSequence]]] = [[] for _ in range(len(batch.input_ids))]
-    for row, pair in zip(batch.sequence_groups, of_row(batch), strict=True):
+    for row, pair in zip(batch.sequence_groups, sequence_pairs(batch), strict=True):
         blocks[batch.boundaries[row[0]] // batch.input_ids.shape[1]].append(pair)
-    ours, theirs = (
+    student, teacher = (
         collate([[Row((pair[side],)) for pair in block] for block in blocks], examples=batch.examples).to(
             batch.input_ids.device
         )
         for side in (0, 1)
     )
-    return ours, theirs
+    return student, teacher
 
 
-def muted(prompt: list[dict[str, Any]], turn: dict[str, Any]) -> list[dict[str, Any]]:
-    """A conversation of which only the last turn is learned."""
-    return [*({**each, "weight": 0} if each["role"] == "assistant" else each for each in prompt), turn]
+def with_trained_turn(prompt: list[dict[str, Any]], turn: dict[str, Any]) -> list[dict[str, Any]]:
+    """A conversation in which only the last turn is trained on: assistant turns of the prompt have the weight 0."""
+    return [*({**one, "weight": 0} if one["role"] == "assistant" else one for one in prompt), turn]

@@ -1,4 +1,4 @@
-"""Who is followed: networks that are asked for the next token, and that never move."""
+"""Teachers: networks that give distributions over the next token, and whose weights are never trained."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ from luthier.api import (
     network_inputs,
     unwrapped,
 )
-from luthier_distillation.activations import Watch
+from luthier_distillation.activations import ActivationRecorder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Told(Protocol):
-    """What a teacher says of the tokens of a batch that are trained on.
+class TeacherDistributions(Protocol):
+    """A teacher's distributions over the next token, at n trained positions of a batch.
 
-    `width` is the size of its vocabulary. It may differ from the student's by rows that are only padding, and the
-    smaller of the two counts.
+    `vocab_size` is the size of the teacher's vocabulary. It may differ from the student's by padding rows of the LM
+    head; the smaller of the two counts.
     """
 
     @property
-    def width(self) -> int: ...
+    def vocab_size(self) -> int: ...
 
-    def __call__(self, rows: slice, temperature: float, width: int) -> Tensor:
-        """log p of those tokens at a temperature, over the first `width` of the vocabulary, float32 [n, width]."""
+    def __call__(self, rows: slice, temperature: float, vocab_size: int) -> Tensor:
+        """log p at those of the positions, over the first `vocab_size` tokens, float32 [rows, vocab_size]."""
 
     def project(self, log_probs: Tensor) -> Tensor:
-        """The student's log-probabilities [n, width] in the form in which the teacher's come."""
+        """The student's log-probabilities [n, V], mapped to the vocabulary of the teacher's."""
 
 
-class Live:
-    """One network, or several whose probabilities are mixed by weights; each in its own dtype, without gradients.
+class TeacherNetworks:
+    """One network, or a mixture of several, each in its own dtype and without gradients.
 
-    They load when they are first asked, beside the student. `models` by name; the share of each is its weight, or 1,
+    The networks are loaded at their first use. `models` by name; the share of each in the mixture is its weight, or 1,
     divided by the sum of all.
     """
 
     def __init__(self, models: Mapping[str, Model], weights: Mapping[str, float]) -> None:
         unknown, shares = sorted(set(weights) - set(models)), {name: weights.get(name, 1.0) for name in models}
         if unknown or min(shares.values()) <= 0:
-            said = f"no teacher is called {unknown[0]!r}" if unknown else "each teacher's weight must be more than 0"
+            reason = f"no teacher is called {unknown[0]!r}" if unknown else "each teacher's weight must be more than 0"
             raise RecipeError(
-                f"The weights of the teachers do not fit: {said}.",
+                f"The weights of the teachers do not fit: {reason}.",
                 where="method.teacher_weights",
                 hint=f"There are {', '.join(models)}.",
             )
@@ -69,36 +69,38 @@ class Live:
     def tokenizers(self) -> dict[str, PreTrainedTokenizerBase]:
         return {name: model.tokenizer for name, model in self.models.items()}
 
-    def writer(self, device: torch.device) -> tuple[nn.Module, PreTrainedTokenizerBase]:
-        """Who writes answers: the first of them."""
+    def generator(self, device: torch.device) -> tuple[nn.Module, PreTrainedTokenizerBase]:
+        """The network that generates sequences, which is the first one, and its tokenizer."""
         return self._networks(device)[0][0], next(iter(self.models.values())).tokenizer
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, where: Tensor, watch: Watch | None = None) -> Told:
-        """`where` int64 [n] says which places of the flattened batch are asked about; `watch` looks on meanwhile."""
-        asked, width = [], 0
-        for number, (network, head, share) in enumerate(self._networks(where.device)):
+    def __call__(
+        self, batch: Batch, positions: Tensor, recorder: ActivationRecorder | None = None
+    ) -> TeacherDistributions:
+        """The distributions at `positions` int64 [n] of the flattened batch; `recorder` records the first network."""
+        outputs, vocab_size = [], 0
+        for number, (network, head, share) in enumerate(self._networks(positions.device)):
             config = unwrapped(network).config
             inputs = network_inputs(batch, config)
-            with watch.during(network, inputs) if watch and number == 0 else nullcontext():
+            with recorder.recording(network, inputs) if recorder and number == 0 else nullcontext():
                 hidden = last_hidden_state(network, inputs)
-            asked.append((head, hidden.flatten(0, 1)[where], share))
+            outputs.append((head, hidden.flatten(0, 1)[positions], share))
             own: int = config.get_text_config().vocab_size  # type: ignore[operator, union-attr]
-            width = min(width or own, own)
-        return _Said(asked, width)
+            vocab_size = min(vocab_size or own, own)
+        return _MixedDistributions(outputs, vocab_size)
 
     @property
-    def said(self) -> str:
-        """For the report."""
+    def description(self) -> str:
+        """Names and shares, for the report."""
         names = {name: str(model.lineage().get("name", name)) for name, model in self.models.items()}
         if len(names) == 1:
             return next(iter(names.values()))
         return ", ".join(f"{names[name]} ({share:.0%})" for name, share in self.shares.items())
 
     @property
-    def bytes(self) -> int:
-        """What they keep in memory, estimated without loading them."""
-        return sum(_bytes(model) for model in self.models.values())
+    def weight_bytes(self) -> int:
+        """The memory that their weights take, estimated without loading them."""
+        return sum(_weight_bytes(model) for model in self.models.values())
 
     def _networks(self, device: torch.device) -> list[tuple[nn.Module, LMHead, float]]:
         if not self._loaded:
@@ -109,26 +111,26 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """Heads with the hidden states of the tokens that are asked about, and the share of each."""
+class _MixedDistributions:
+    """LM heads, the hidden states [n, H] that each is applied to, and the share of each in the mixture."""
 
-    asked: list[tuple[LMHead, Tensor, float]]
-    width: int
+    outputs: list[tuple[LMHead, Tensor, float]]
+    vocab_size: int
 
-    def __call__(self, rows: slice, temperature: float, width: int) -> Tensor:
-        mixed: Tensor | None = None
-        for head, hidden, share in self.asked:
-            own = torch.log_softmax(head.logits(hidden[rows])[:, :width] / temperature, dim=-1)
+    def __call__(self, rows: slice, temperature: float, vocab_size: int) -> Tensor:
+        mixture: Tensor | None = None
+        for head, hidden, share in self.outputs:
+            own = torch.log_softmax(head.logits(hidden[rows])[:, :vocab_size] / temperature, dim=-1)
             own = own if share == 1 else own + math.log(share)
-            mixed = own if mixed is None else torch.logaddexp(mixed, own)
-        assert mixed is not None, "a teacher is at least one network"
-        return mixed
+            mixture = own if mixture is None else torch.logaddexp(mixture, own)
+        assert mixture is not None, "a teacher is at least one network"
+        return mixture
 
     def project(self, log_probs: Tensor) -> Tensor:
         return log_probs
 
 
-def _bytes(model: Model) -> int:
+def _weight_bytes(model: Model) -> int:
     """Of the weights in their dtype; 0 where the architecture would have to be fetched first."""
     from luthier.api import DTYPE_BYTES, count_parameters
 

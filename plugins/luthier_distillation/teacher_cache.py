@@ -1,9 +1,8 @@
-"""Ask a teacher once about all tokens that will be trained on, and keep what it says."""
+"""Writing a teacher cache: one pass of the teacher over all trained tokens, of which the top-k are stored."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,119 +10,152 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from luthier.api import Row, TokenSequence, content_hash, packed_batches, sha256_of_file, shifted_targets
-from luthier_distillation.offline_teacher import FORMAT, MANIFEST, keys, spread
-from luthier_distillation.teacher import Live, Told
+from luthier_distillation.cache_format import FORMAT, MANIFEST, sequence_keys, write_manifest, write_part
+from luthier_distillation.offline_teacher import spread_remainder
+from luthier_distillation.teacher import TeacherDistributions, TeacherNetworks
 
-Both = tuple[TokenSequence, TokenSequence]
-"""A sequence as the student reads it, and as the teacher is shown it, which ends in the same trained tokens."""
+SequencePair = tuple[TokenSequence, TokenSequence]
+"""A sequence as the student reads it and as the teacher reads it; both end in the same trained tokens."""
 PART = 2**15  # trained tokens of a part, at least
 CHUNK = 256  # tokens whose logits exist at once
+LOG_ZERO = -60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
-    """Writes a folder that `Kept` reads, with the `top` likeliest tokens; parts that are there already stay.
+class TeacherCacheWriter:
+    """Writes a folder that `OfflineTeacher` reads, with the `top` likeliest tokens of each position.
 
-    A part counts as there if it was made whole, by the same teacher, of the same sequences.
+    A part that is there already stays if it is complete, by the same teacher and of the same sequences.
     """
 
     folder: Path
-    teacher: Live
+    teacher: TeacherNetworks
     top: int
     device: torch.device
 
-    def __call__(self, asked: Iterable[Both], tokenizer: str, heard: Callable[[str], None]) -> dict[str, Any]:
-        """Keep what the teacher says of the sequences; gives the facts of the manifest, means over all tokens."""
+    def __call__(
+        self, sequences: Iterable[SequencePair], tokenizer: str, report: Callable[[str], None]
+    ) -> dict[str, Any]:
+        """Cache the sequences and return the manifest's facts, of which `left_out` and `divergence` are means.
+
+        `tokenizer` is the hash of the student's; `report` is called with a line after each part.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / MANIFEST).unlink(missing_ok=True)
         lineages = {name: model.lineage() for name, model in self.teacher.models.items()}
-        who = content_hash([FORMAT, lineages, self.teacher.shares, self.top])
-        sums, told, size, width = {}, np.zeros(4), 0, 0
-        for number, part in enumerate(_parts(asked)):
+        source = content_hash([FORMAT, lineages, self.teacher.shares, self.top])
+        hashes, totals, size, vocab_size = {}, _Totals(), 0, 0
+        for number, part in enumerate(_parts(sequences)):
             file = self.folder / f"part-{number:05}.safetensors"
-            name = content_hash([who, *(keys(side).tolist() for side in zip(*part, strict=True))])
-            made = _described(file, name)
-            if made is None:
-                self._make(file, name, part)
-                made = _described(file, name)
-                assert made is not None, "what was just written is there"
-            numbers, width = json.loads(made["told"]), int(made["width"])
-            told += np.array([*numbers[:3], 0])
-            told[3] = max(told[3], numbers[3])
-            sums[file.name], size = sha256_of_file(file), size + file.stat().st_size
-            heard(f"{int(told[0]):,} tokens kept")
-        for file in set(self.folder.glob("part-*.safetensors")) - {self.folder / name for name in sums}:
+            name = content_hash([source, *(sequence_keys(side).tolist() for side in zip(*part, strict=True))])
+            metadata = _metadata(file, name)
+            if metadata is None:
+                self._write(file, name, part)
+                metadata = _metadata(file, name)
+                assert metadata is not None, "what was just written is there"
+            totals.add(_Totals(*json.loads(metadata["told"])))
+            vocab_size = int(metadata["width"])
+            hashes[file.name], size = sha256_of_file(file), size + file.stat().st_size
+            report(f"{int(totals.tokens):,} tokens cached")
+        for file in set(self.folder.glob("part-*.safetensors")) - {self.folder / name for name in hashes}:
             file.unlink()  # of other data
-        count = max(1.0, told[0])
-        facts = {
-            "tokens": int(told[0]),
-            "bytes_per_token": round(size / count, 1),
-            "left_out": told[1] / count,
-            "most_left_out": told[3],
-            "divergence": told[2] / count,
-        }
-        manifest = {
-            "format": FORMAT, "teacher": self.teacher.said, "lineage": lineages, "tokenizer": tokenizer,
-            "top": self.top, "width": width, "facts": facts, "sha256": sums,
-        }  # fmt: skip
-        seal(self.folder, manifest)
+        facts = totals.facts(size)
+        write_manifest(
+            self.folder, teacher=self.teacher.description, lineage=lineages, tokenizer=tokenizer, top=self.top,
+            vocab_size=vocab_size, facts=facts, sha256=hashes,
+        )  # fmt: skip
         return facts
 
     @torch.no_grad()
-    def _make(self, file: Path, name: str, part: Sequence[Both]) -> None:
+    def _write(self, file: Path, name: str, part: Sequence[SequencePair]) -> None:
         order: list[int] = []
-        kept: list[tuple[Tensor, Tensor, Tensor]] = []
-        told, width = torch.zeros(4, dtype=torch.float64), 0
-        for group, batch in packed_batches([Row((shown,)) for _, shown in part], self.device):
-            where = shifted_targets(batch)[1].nonzero().flatten()
-            said = self.teacher(batch, where)
+        chunks: list[tuple[Tensor, Tensor, Tensor]] = []
+        totals, vocab_size = _Totals(), 0
+        for group, batch in packed_batches([Row((teacher,)) for _, teacher in part], self.device):
+            positions = shifted_targets(batch)[1].nonzero().flatten()
+            distributions = self.teacher(batch, positions)
             order += group
-            width = said.width
-            for start in range(0, len(where), CHUNK):
-                kept.append(self._likeliest(said, slice(start, start + CHUNK), told))
-        counts = [int(np.count_nonzero(part[number][0].weights[1:])) for number in order]
-        ids, log_probs, left = (torch.cat(each).numpy() for each in zip(*kept, strict=True))
-        arrays = {
-            "keys": keys([part[number][0] for number in order]),
-            "starts": np.cumsum(np.array([0, *counts], dtype=np.int64)),
-            "ids": ids.astype(np.uint16 if width <= 2**16 else np.uint32),
-            "log_probs": log_probs,
-            "left": left,
+            vocab_size = distributions.vocab_size
+            for start in range(0, len(positions), CHUNK):
+                chunks.append(self._top_k(distributions, slice(start, start + CHUNK), totals))
+        ids, log_probs, remainder = (torch.cat(tensors).numpy() for tensors in zip(*chunks, strict=True))
+        sequences = [part[number][0] for number in order]
+        metadata = {"of": name, "told": json.dumps(totals.as_list()), "width": str(vocab_size)}
+        write_part(
+            file, sequences, [trained_tokens(sequence) for sequence in sequences], (ids, log_probs, remainder),
+            vocab_size=vocab_size, metadata=metadata,
+        )  # fmt: skip
+
+    def _top_k(
+        self, distributions: TeacherDistributions, rows: slice, totals: _Totals
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids, log-probabilities float16 and remainder float16 of a chunk of positions, added to `totals`."""
+        whole = distributions(rows, 1.0, distributions.vocab_size)
+        top = whole.topk(min(self.top, distributions.vocab_size), dim=-1)
+        others = whole.scatter(1, top.indices, -torch.inf).logsumexp(-1).clamp(min=LOG_ZERO)
+        log_probs, remainder = top.values.half(), others.half()
+        cached = spread_remainder(top.indices, log_probs, remainder, distributions.vocab_size)
+        totals.add(
+            _Totals(
+                float(len(whole)),
+                float(others.exp().sum()),
+                float((whole.exp() * (whole - cached)).sum()),
+                float(others.exp().max()) if len(whole) else 0.0,
+            )
+        )
+        return top.indices.cpu(), log_probs.cpu(), remainder.cpu()
+
+
+@dataclass(slots=True)
+class _Totals:
+    """Sums over positions: their number, the probability left out, KL(p ‖ p̂) in nats; and the most left out of one."""
+
+    tokens: float = 0.0
+    left_out: float = 0.0
+    divergence: float = 0.0
+    most_left_out: float = 0.0
+
+    def add(self, other: _Totals) -> None:
+        self.tokens += other.tokens
+        self.left_out += other.left_out
+        self.divergence += other.divergence
+        self.most_left_out = max(self.most_left_out, other.most_left_out)
+
+    def as_list(self) -> list[float]:
+        return [self.tokens, self.left_out, self.divergence, self.most_left_out]
+
+    def facts(self, size: int) -> dict[str, Any]:
+        """The facts of the manifest; `size` is that of all parts in bytes."""
+        count = max(1.0, self.tokens)
+        return {
+            "tokens": int(self.tokens),
+            "bytes_per_token": round(size / count, 1),
+            "left_out": self.left_out / count,
+            "most_left_out": self.most_left_out,
+            "divergence": self.divergence / count,
         }
-        described = {"of": name, "told": json.dumps(told.tolist()), "width": str(width)}
-        store(file, arrays, described)
-
-    def _likeliest(self, said: Told, rows: slice, told: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What is kept of a chunk of tokens; adds to `told`: tokens, what is left out of each, the divergence."""
-        whole = said(rows, 1.0, said.width)
-        top = whole.topk(min(self.top, said.width), dim=-1)
-        others = whole.scatter(1, top.indices, -torch.inf).logsumexp(-1).clamp(min=-60.0)
-        log_probs, left = top.values.half(), others.half()
-        again = spread(top.indices, log_probs, left, said.width)
-        told[0] += len(whole)
-        told[1] += others.exp().sum().cpu()
-        told[2] += (whole.exp() * (whole - again)).sum().cpu()
-        told[3] = max(float(told[3]), float(others.exp().max()) if len(whole) else 0.0)
-        return top.indices.cpu(), log_probs.cpu(), left.cpu()
 
 
-def _parts(asked: Iterable[Both]) -> Iterator[list[Both]]:
-    """The sequences that something of is trained on, each once, in parts."""
+def trained_tokens(sequence: TokenSequence) -> int:
+    """The number of tokens with a weight, without the first one, which nothing predicts."""
+    return int(np.count_nonzero(sequence.weights[1:]))
+
+
+def _parts(sequences: Iterable[SequencePair]) -> Iterator[list[SequencePair]]:
+    """The sequences with trained tokens, each once, in parts."""
     seen: set[int] = set()
-    part: list[Both] = []
+    part: list[SequencePair] = []
     tokens = 0
-    for sequence, shown in asked:
-        key, count = int(keys([sequence])[0]), int(np.count_nonzero(sequence.weights[1:]))
+    for student, teacher in sequences:
+        key, count = int(sequence_keys([student])[0]), trained_tokens(student)
         if not count or key in seen:
             continue
         seen.add(key)
-        part.append((sequence, shown))
+        part.append((student, teacher))
         tokens += count
         if tokens >= PART:
             yield part
@@ -132,26 +164,12 @@ def _parts(asked: Iterable[Both]) -> Iterator[list[Both]]:
         yield part
 
 
-def _described(file: Path, name: str) -> dict[str, str] | None:
-    """What the file says of itself, if it is the part of that name, whole."""
+def _metadata(file: Path, name: str) -> dict[str, str] | None:
+    """The metadata of the part of that name; None where the file is missing, truncated or another part."""
     try:
         with safe_open(file, framework="np") as opened:
-            found: dict[str, str] = opened.metadata() or {}
+            metadata: dict[str, str] = opened.metadata() or {}
             opened.get_tensor("left")
     except (OSError, SafetensorError):
         return None
-    return found if found.get("of") == name else None
-
-
-def store(file: Path, arrays: dict[str, NDArray[Any]], described: dict[str, str]) -> None:
-    """Write a part whole or not at all."""
-    temporary = file.with_suffix(f".tmp-{os.getpid()}")
-    save_file(arrays, temporary, described)
-    temporary.replace(file)
-
-
-def seal(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest, last, whole or not at all."""
-    temporary = folder / f"{MANIFEST}.tmp"
-    temporary.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    temporary.replace(folder / MANIFEST)
+    return metadata if metadata.get("of") == name else None

@@ -1,4 +1,4 @@
-"""A recipe of method=distill as far as its teacher is asked about it: the method and the data."""
+"""The parts of a recipe of method=distill that the verbs `cache-teacher` and `ask-teacher` need."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 
 def teacher_parts(composition: Composition) -> tuple[Distillation, Parts]:
-    """The parts of a recipe, its method by itself; RecipeError where it has no teacher, or an offline one."""
+    """The method and all parts of a recipe; RecipeError where it has no teacher, or an offline one."""
     parts = assemble(composition.config, composition.trust)
-    if not isinstance(parts.method, Distillation) or parts.method.cache:
-        raise RecipeError("The recipe has no teacher that could be asked.", where="method", hint="Say method=distill.")
+    if not isinstance(parts.method, Distillation) or parts.method.offline:
+        raise RecipeError(
+            "The recipe has no teacher that could be run.",
+            where="method",
+            hint="Say method=distill, without method.offline_teacher.",
+        )
     return parts.method, parts

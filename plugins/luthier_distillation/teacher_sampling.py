@@ -1,4 +1,4 @@
-"""Ask a teacher for answers, once: what it wrote is kept, and a command that was cut off asks only for the rest."""
+"""Teacher sampling: the teacher answers a recipe's prompts once; a command that was cut off samples only the rest."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from luthier.api import (
     generate_from_tokens,
     prompt_of,
 )
-from luthier_distillation.answers import FromTeacher
 from luthier_distillation.endpoint import Endpoint, Reply
-from luthier_distillation.student_teacher_inputs import muted, shown
+from luthier_distillation.sequence_level import FromTeacher
+from luthier_distillation.student_teacher_inputs import teacher_example, with_trained_turn
 
 if TYPE_CHECKING:
     import torch
@@ -29,19 +29,29 @@ if TYPE_CHECKING:
     from luthier.api import Data
     from luthier_distillation.distill import Distillation
 
-REPLIES, AT_ONCE = "replies.jsonl", 32
+REPLIES, BATCH = "replies.jsonl", 32
+"""The file of all replies, and the number of prompts between two writes to it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """An example that the teacher answered, as data to learn from, and its reply."""
+class AnsweredExample:
+    """An example with the teacher's answer as its last turn, and the reply that the answer is of."""
 
     example: Example
     reply: Reply
 
 
-class Asking:
-    """Lets a recipe's teacher answer its training and validation prompts, and chooses as `method/sequences` says."""
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """An example of the data, the example as the teacher reads it, without an answer, and a key for both."""
+
+    key: str
+    example: Example
+    teacher: Example
+
+
+class TeacherSampling:
+    """Samples the teacher's answers to training and validation prompts, and filters them by `method/sequences`."""
 
     def __init__(self, method: Distillation, data: Data, device: torch.device, folder: Path) -> None:
         if not isinstance(method.sequences, FromTeacher):
@@ -51,63 +61,66 @@ class Asking:
                 hint="Say method/sequences=teacher.",
             )
         self.method, self.data, self.device, self.folder = method, data, device, folder
-        self.choice = method.sequences
-        self.sampling = replace(self.choice.sampling, seed=data.seed)
+        self.sequences = method.sequences
+        self.sampling = replace(self.sequences.sampling, seed=data.seed)
 
-    def __call__(self, heard: Callable[[str], None]) -> Iterator[Written]:
-        """The examples whose answers pass, in the order of the data."""
+    def __call__(self, report: Callable[[str], None]) -> Iterator[AnsweredExample]:
+        """The examples whose answers pass, in the order of the data; `report` is called with lines of progress."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        asked = list(self._prompts())
-        known = self._known()
-        missing = [place for place, (key, _, _) in enumerate(asked) if key not in known]
+        prompts = list(self._prompts())
+        replies = self._stored_replies()
+        missing = [number for number, prompt in enumerate(prompts) if prompt.key not in replies]
         with (self.folder / REPLIES).open("a", encoding="utf-8") as file:
-            for start in range(0, len(missing), AT_ONCE):
-                some = missing[start : start + AT_ONCE]
-                for place, replies in zip(some, self._written([asked[each][2] for each in some], some), strict=True):
-                    key = asked[place][0]
-                    known[key] = replies
-                    file.write(json.dumps({"key": key, "replies": [each.as_json() for each in replies]}) + "\n")
+            for start in range(0, len(missing), BATCH):
+                numbers = missing[start : start + BATCH]
+                sampled = self._sample([prompts[number].teacher for number in numbers], numbers)
+                for number, of_prompt in zip(numbers, sampled, strict=True):
+                    key = prompts[number].key
+                    replies[key] = of_prompt
+                    file.write(json.dumps({"key": key, "replies": [reply.as_json() for reply in of_prompt]}) + "\n")
                 file.flush()
-                heard(f"{min(start + AT_ONCE, len(missing)):,} of {len(missing):,} prompts answered")
-        for key, example, _ in asked:
-            if (reply := self._chosen(key, example, known[key])) is not None:
-                turn = {"role": "assistant", "content": reply.text}
-                yield Written({**example, "messages": muted(prompt_of(example), turn)}, reply)
+                report(f"{min(start + BATCH, len(missing)):,} of {len(missing):,} prompts answered")
+        for prompt in prompts:
+            if (best := self._best(prompt.key, prompt.example, replies[prompt.key])) is not None:
+                turn = {"role": "assistant", "content": best.text}
+                messages = with_trained_turn(prompt_of(prompt.example), turn)
+                yield AnsweredExample({**prompt.example, "messages": messages}, best)
 
-    def _prompts(self) -> Iterator[tuple[str, Example, Example]]:
-        """A key of each question, its example, and the example as the teacher is shown it, without an answer."""
+    def _prompts(self) -> Iterator[_Prompt]:
+        """The prompts of both splits; DataError for a plain text."""
         lineage = self.method.teacher.lineage()
         number = 0
         for split in ("train", "validation"):
             for example in self.data.examples(split):
                 if "messages" not in example:
                     raise DataError("A plain text is no prompt.", where=str(example.get("where")))
-                seen = shown(self.data.prompt(example))
-                seen = {**seen, "messages": prompt_of(seen)}
+                teacher = teacher_example(self.data.prompt(example))
+                teacher = {**teacher, "messages": prompt_of(teacher)}
                 chance = [asdict(self.sampling), number if self.sampling.temperature else 0]
-                yield content_hash([lineage, seen["messages"], seen.get("tools"), chance]), example, seen
+                key = content_hash([lineage, teacher["messages"], teacher.get("tools"), chance])
+                yield _Prompt(key, example, teacher)
                 number += 1
 
-    def _known(self) -> dict[str, list[Reply]]:
-        """What was answered before; a line that was cut off is cut away."""
+    def _stored_replies(self) -> dict[str, list[Reply]]:
+        """The replies of earlier commands, by key; an incomplete last line is removed."""
         file = self.folder / REPLIES
         lines = complete_lines(file) if file.is_file() else []
         file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         return {line["key"]: [Reply(**reply) for reply in line["replies"]] for line in lines}
 
-    def _written(self, asked: Sequence[Example], numbers: Sequence[int]) -> list[list[Reply]]:
+    def _sample(self, examples: Sequence[Example], numbers: Sequence[int]) -> list[list[Reply]]:
         teacher = self.method.teacher
         if isinstance(teacher, Endpoint):
-            return teacher.replies([example["messages"] for example in asked], self.sampling)
-        network, tokenizer = self.method.live.writer(self.device)
-        prompts = [encode_prompt(example, tokenizer) for example in asked]
+            return teacher.replies([example["messages"] for example in examples], self.sampling)
+        network, tokenizer = self.method.teacher_networks.generator(self.device)
+        prompts = [encode_prompt(example, tokenizer) for example in examples]
         answers = iter(generate_from_tokens(network, tokenizer, prompts, self.sampling, numbers=numbers))
-        each = zip(*[answers] * self.sampling.num_samples, strict=True)
-        return [[Reply(answer.text, answer.finish) for answer in group] for group in each]
+        groups = zip(*[answers] * self.sampling.num_samples, strict=True)
+        return [[Reply(answer.text, answer.finish) for answer in group] for group in groups]
 
-    def _chosen(self, key: str, example: Example, replies: Sequence[Reply]) -> Reply | None:
+    def _best(self, key: str, example: Example, replies: Sequence[Reply]) -> Reply | None:
         tokenizer = self.method.model.tokenizer
         ids = [tokenizer(reply.text, add_special_tokens=False)["input_ids"] for reply in replies]
-        answers = [Answer(each, reply.text, finish=reply.finish) for each, reply in zip(ids, replies, strict=True)]
-        found = self.choice.choose(key, example, answers)
-        return next((reply for reply, answer in zip(replies, answers, strict=True) if answer is found), None)
+        answers = [Answer(tokens, reply.text, finish=reply.finish) for tokens, reply in zip(ids, replies, strict=True)]
+        best = self.sequences.choose(key, example, answers)
+        return next((reply for reply, answer in zip(replies, answers, strict=True) if answer is best), None)

@@ -1,4 +1,4 @@
-"""How a tokenizer spells: the bytes of each token, so that two vocabularies can be compared."""
+"""Token bytes: the bytes that each token of a vocabulary stands for, by which two vocabularies are compared."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=8)
-def spelling(tokenizer: PreTrainedTokenizerBase) -> tuple[bytes, ...]:
-    """The bytes of each id; special tokens, which stand for no text, have none.
+def token_bytes(tokenizer: PreTrainedTokenizerBase) -> tuple[bytes, ...]:
+    """The bytes of each token id; empty for special tokens, which stand for no text.
 
-    Read from byte-level vocabularies (GPT-2, Llama 3, Qwen) and from those of SentencePiece (Llama 2, Mistral, Gemma);
-    RecipeError for others.
+    Byte-level vocabularies (GPT-2, Llama 3, Qwen) and SentencePiece vocabularies (Llama 2, Mistral, Gemma) are
+    supported; RecipeError for others.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     decoder = json.dumps(json.loads(backend.to_str())["decoder"]) if backend is not None else ""
     if "ByteLevel" in decoder:
-        letters = {letter: byte for byte, letter in _letters().items()}
+        byte_of_character = {character: byte for byte, character in _byte_level_characters().items()}
     elif "ByteFallback" in decoder or "Metaspace" in decoder:
-        letters = {}
+        byte_of_character = {}
     else:
         raise RecipeError(
-            f"{tokenizer.name_or_path or type(tokenizer).__name__} does not say which bytes its tokens are.",
+            f"The bytes of the tokens of {tokenizer.name_or_path or type(tokenizer).__name__} cannot be determined: "
+            "its decoder is neither byte-level nor SentencePiece.",
             where="method.alignment",
             hint="Use method/alignment=in_order with method/signal=universal.",
         )
-    special = set(tokenizer.all_special_ids) | {
-        number for number, token in tokenizer.added_tokens_decoder.items() if token.special
-    }
-    added = {number: token.content for number, token in tokenizer.added_tokens_decoder.items()}
-    found = [b""] * (max(tokenizer.get_vocab().values()) + 1)
-    for token, number in tokenizer.get_vocab().items():
-        if number not in special:
-            found[number] = added[number].encode() if number in added else _bytes(token, letters)
-    return tuple(found)
+    added = tokenizer.added_tokens_decoder
+    special = set(tokenizer.all_special_ids) | {token_id for token_id, token in added.items() if token.special}
+    vocabulary = tokenizer.get_vocab()
+    bytes_of = [b""] * (max(vocabulary.values()) + 1)
+    for token, token_id in vocabulary.items():
+        if token_id not in special:
+            is_added = token_id in added
+            bytes_of[token_id] = added[token_id].content.encode() if is_added else _bytes(token, byte_of_character)
+    return tuple(bytes_of)
 
 
-def ends(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The ids that end a text, and a turn of a conversation where that is another one."""
+def end_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The id of the end-of-text token, and that of the end-of-turn token where it is another one."""
     try:
         turn = end_of_turn(tokenizer)
     except DataError:  # no chat template: there are no turns
@@ -51,16 +52,18 @@ def ends(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return list(dict.fromkeys(token for token in (tokenizer.eos_token_id, turn) if isinstance(token, int)))
 
 
-def _bytes(token: str, letters: dict[str, int]) -> bytes:
-    if letters:
-        return bytes(letters[letter] for letter in token) if all(map(letters.__contains__, token)) else token.encode()
+def _bytes(token: str, byte_of_character: dict[str, int]) -> bytes:
+    """The bytes of a token of a byte-level vocabulary, or of SentencePiece where `byte_of_character` is empty."""
+    if byte_of_character:
+        is_byte_level = all(character in byte_of_character for character in token)
+        return bytes(byte_of_character[character] for character in token) if is_byte_level else token.encode()
     if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
         return bytes([int(token[3:5], 16)])
     return token.replace("\u2581", " ").encode()
 
 
-def _letters() -> dict[int, str]:
-    """The letter by which a byte-level vocabulary writes each byte: itself where it can be seen, else from 256 on."""
-    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    rest = [byte for byte in range(256) if byte not in set(seen)]
-    return {byte: chr(byte) for byte in seen} | {byte: chr(256 + place) for place, byte in enumerate(rest)}
+def _byte_level_characters() -> dict[int, str]:
+    """The character that stands for each byte in byte-level vocabularies: itself if printable, else from 256 on."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + place) for place, byte in enumerate(others)}

@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 OUTPUTS = "luthier_ensemble.outputs.Ensemble"
 ANSWERS = {
-    f"luthier_ensemble.answers.{each}"
-    for each in ("vote.Vote", "best_of_n.BestOfN", "router.Router", "cascade.Cascade")
+    f"luthier_ensemble.answers.{target}"
+    for target in ("vote.Vote", "best_of_n.BestOfN", "router.Router", "cascade.Cascade")
 }
 
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """What cannot be trained, as what moved would have no place to be kept."""
+    """Refuse training where no loss reaches the weights, or where the artifact could not hold them."""
     model, adaptation = str(config.model.get("_target_", "")), str(config.adaptation.get("_target_", ""))
     if "fit" not in config.stages:
         return
     if model in ANSWERS:
         yield (
             "The model chooses among whole answers of its members, which no loss trains: set stages=[evaluate], "
-            "or teach a network what it says."
+            "or distill its answers into a network."
         )
     if model == OUTPUTS and adaptation == target_name("FullFineTuning"):
         yield (
-            "adaptation=full would move every weight of every member, and one folder of weights cannot hold them: "
+            "adaptation=full would train every weight of every member, and one folder of weights cannot hold them: "
             "choose adaptation=gate, mixing or lora, or set stages=[evaluate]."
         )
     if model == OUTPUTS and "virtual_tokens" in config.adaptation:
-        yield "Virtual tokens stand before the text of one network, and an ensemble is several: choose adaptation=gate."
+        yield "Virtual tokens are prepended for one network, and an ensemble is several: choose adaptation=gate."

@@ -1,4 +1,4 @@
-"""Several adapters made into one."""
+"""LoRA adapters of several runs merged into one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from luthier.api import ADAPTER_NAME, EarlierRun, RecipeError, Trust, cast_weights, content_hash, load, nearest
+from luthier.api import ADAPTER_NAME, EarlierRun, RecipeError, Trust, cast_weights, content_hash, load
+from luthier_ensemble.names import check_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,12 +16,12 @@ COMBINED = "combined"
 
 
 class MergedAdapters(EarlierRun):
-    """Start from the base of several runs of adaptation=lora, with what all of them learned folded in, as PEFT does it.
+    """Start from the base of several runs of adaptation=lora, with their adapters merged by PEFT and folded in.
 
     `linear` takes the weighted sum of the factors A and of the factors B, which is not that of their products; `cat`
-    puts the factors side by side, which is exactly the weighted sum of the updates; `svd` is that sum at the rank
-    `rank`, the largest of the runs' by default. `ties`, `dare_linear`, `dare_ties` and `magnitude_prune` thin the
-    factors to `density` first, and with `_svd` the updates. One that is not named in `weights` counts once.
+    concatenates the factors, which is exactly the weighted sum of the updates; `svd` is that sum at the rank `rank`,
+    the largest of the runs' by default. `ties`, `dare_linear`, `dare_ties` and `magnitude_prune` sparsify the factors
+    to `density` first, and with `_svd` the updates. A run that is not in `weights` has weight 1.
     """
 
     def __init__(
@@ -37,11 +38,7 @@ class MergedAdapters(EarlierRun):
         rank: int | None = None,
         majority: Literal["total", "frequency"] = "total",
         seed: int = 0,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
+        **loading: Any,
     ) -> None:  # fmt: skip
         if not runs:
             raise RecipeError(
@@ -50,18 +47,10 @@ class MergedAdapters(EarlierRun):
                 hint="Name them: model.runs={one: runs/one, other: runs/other}.",
             )
         for name in weights or {}:
-            if name not in runs:
-                raise RecipeError(
-                    f"There is no run {name!r} to give a weight to.",
-                    where=f"model.weights.{name}",
-                    hint=nearest(name, runs, "The runs are"),
-                )
+            check_name(name, runs, kind="run", use="to give a weight to", where=f"model.weights.{name}")
         if not 0 < density <= 1:
             raise RecipeError(f"density is {density}, but lies above 0 and at most at 1.", where="model.density")
-        super().__init__(
-            trust, path=next(iter(runs.values())), dtype=dtype, attn_implementation=attn_implementation,
-            gradient_checkpointing=gradient_checkpointing, compile=compile, chat_template=chat_template,
-        )  # fmt: skip
+        super().__init__(trust, path=next(iter(runs.values())), merge=True, **loading)
         self.runs, self.combination, self.weights = runs, combination, weights
         self.density, self.rank, self.majority, self.seed = density, rank, majority, seed
 
@@ -87,7 +76,7 @@ class MergedAdapters(EarlierRun):
     def lineage(self) -> dict[str, Any]:
         """With the lineage of each run, and how their adapters were merged."""
         lineages = {name: EarlierRun(self.trust, path=path).lineage() for name, path in self.runs.items()}
-        how = {
+        merging = {
             "combination": self.combination,
             "weights": self.weights,
             "density": self.density,
@@ -98,22 +87,22 @@ class MergedAdapters(EarlierRun):
         return {
             "kind": "merged adapters",
             "name": " + ".join(self.runs),
-            "sha256": content_hash([[each["sha256"] for each in lineages.values()], how]),
+            "sha256": content_hash([[lineage["sha256"] for lineage in lineages.values()], merging]),
             "dtype": self.loading.dtype,
-            "merging": how,
+            "merging": merging,
             "runs": lineages,
         }
 
     def _combine(self, tuner: Any, names: list[str]) -> None:
-        counts = [float((self.weights or {}).get(name, 1.0)) for name in self.runs]
-        thin = {} if self.combination in ("linear", "cat", "svd") else {"density": self.density}
-        elects = {"majority_sign_method": self.majority} if "ties" in self.combination else {}
-        ranked = {"svd_rank": self.rank} if "svd" in self.combination else {}
+        weights = [float((self.weights or {}).get(name, 1.0)) for name in self.runs]
+        sparsity = {} if self.combination in ("linear", "cat", "svd") else {"density": self.density}
+        election = {"majority_sign_method": self.majority} if "ties" in self.combination else {}
+        rank = {"svd_rank": self.rank} if "svd" in self.combination else {}
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)  # of what DARE drops
+            torch.manual_seed(self.seed)  # of the values that DARE drops
             try:
                 tuner.add_weighted_adapter(
-                    names, counts, COMBINED, combination_type=self.combination, **thin, **elects, **ranked
+                    names, weights, COMBINED, combination_type=self.combination, **sparsity, **election, **rank
                 )
             except ValueError as error:
                 raise RecipeError(

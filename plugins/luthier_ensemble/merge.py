@@ -1,4 +1,4 @@
-"""One model made of several."""
+"""A model whose weights are merged from several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from luthier.api import (
-    LoadSettings,
+    LoadableModel,
     RecipeError,
     StoredModel,
     build_once,
@@ -24,15 +24,16 @@ from luthier.api import (
     configure_tokenizer,
     content_hash,
     load_network,
-    nearest,
     weight_files,
     weights_digest,
     without_progress_bars,
 )
+from luthier_ensemble.lineages import lineages_of
+from luthier_ensemble.merged_tensors import tensors_of_all, tensors_of_stack, write_merged
 from luthier_ensemble.merging.merging import Merging
-from luthier_ensemble.plan import everywhere, merge, stacked
+from luthier_ensemble.names import check_name
 from luthier_ensemble.vocabulary_alignment import aligned
-from luthier_ensemble.weights import Weights
+from luthier_ensemble.weights import StoredTensors
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -40,19 +41,19 @@ if TYPE_CHECKING:
     from luthier.api import Model
 
 VERSION = 1
-"""Part of the name of what is kept: raise it when the same models would merge to something else."""
+"""Part of the cache key: raise it when the same models would merge to other weights."""
 
 log = logging.getLogger("luthier")
 
 
-class Merge:
+class Merge(LoadableModel):
     """Merge the weights of several models of one architecture and one vocabulary, tensor by tensor.
 
-    The `base` is what the others started from, where the merging asks for one; it gives configuration, tokenizer and
-    dtypes, else the first model does. A model with another vocabulary is refused, or `aligned`: the rows of its tokens
-    are put where the base has them, and the base's own stand for those that it does not have. The result is kept in
-    the cache under the hash of all that it is made of, and is the same to the bit each time. Memory holds one tensor of
-    each model at a time; models that do not lie in files (random ones, runs with adapters) are written down first.
+    `base` names the model that the others started from, which some merging methods need; it gives configuration,
+    tokenizer and dtypes, else the first model does. A model with another vocabulary is refused, or with `aligned` the
+    rows of its tokens are put in the order of the base, and the base's own rows stand for tokens that it does not have.
+    The result is cached under the hash of its inputs and deterministic to the bit. Memory holds one tensor of each
+    model at a time; models that are not stored in files (random ones, runs with adapters) are written to disk first.
     """
 
     def __init__(
@@ -62,13 +63,9 @@ class Merge:
         merging: Merging,
         base: str | None = None,
         vocabulary: Literal["same", "aligned"] = "same",
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
+        **loading: Any,
     ) -> None:
-        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+        super().__init__(**loading)
         self.models, self.merging, self.base, self.vocabulary = models, merging, base, vocabulary
         if len(models) < 1:
             raise RecipeError(
@@ -76,10 +73,8 @@ class Merge:
                 where="model.models",
                 hint="Add each to the recipe's defaults: /model@model.models.NAME: folder.",
             )
-        if base is not None and base not in models:
-            raise RecipeError(
-                f"There is no model {base!r}.", where="model.base", hint=nearest(base, models, "The models are")
-            )
+        if base is not None:
+            check_name(base, models, kind="model", where="model.base")
         if merging.needs_base and base is None:
             raise RecipeError(
                 f"{type(merging).__name__} compares models with the one that they started from.",
@@ -95,7 +90,7 @@ class Merge:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The base's or the first model's; RecipeError where another has other tokens that shall not be aligned."""
+        """The base's or the first model's; RecipeError where another has other tokens that are not aligned."""
         tokenizer = deepcopy(self.first.tokenizer)
         for name, model in self.models.items():
             if self.vocabulary == "same" and model.tokenizer.get_vocab() != tokenizer.get_vocab():
@@ -110,7 +105,7 @@ class Merge:
 
     @cached_property
     def config(self) -> PretrainedConfig:
-        """The base's or the first model's, with the layers that are stacked; untied where any model is."""
+        """The base's or the first model's, with the stacked layers; embeddings are untied if any model's are."""
         config = deepcopy(self.first.config)
         for name, model in self.models.items():
             if model.config.model_type != config.model_type:
@@ -120,14 +115,14 @@ class Merge:
                 )
         config.tie_word_embeddings = all(model.config.tie_word_embeddings for model in self.models.values())
         if self._stack is not None:
-            _restack(config, self._stack, {name: model.config for name, model in self.models.items()})
+            _stack_layers(config, self._stack, {name: model.config for name, model in self.models.items()})
         return config
 
     def network(self) -> nn.Module:
         return load_network(self.folder, self.loading, self.config, owner="The merged model")
 
-    def tried(self) -> nn.Module:
-        """The same network, which is kept nowhere."""
+    def uncached_network(self) -> nn.Module:
+        """The same network, without writing it to the cache."""
         _ = self.tokenizer
         with tempfile.TemporaryDirectory(dir=cache_folder("models"), prefix=".tmp-merge-") as folder:
             self._write(Path(folder))
@@ -135,10 +130,10 @@ class Merge:
 
     @cached_property
     def folder(self) -> Path:
-        """The merged weights, made when they are first asked for."""
+        """The merged weights, written at the first access."""
         _ = self.tokenizer  # which refuses other vocabularies before anything is read
-        made_of = [VERSION, self._lineages, type(self.merging).__name__, vars(self.merging), self.base, self.vocabulary]
-        return build_once(cache_folder("models") / f"merge-{content_hash(made_of)[:24]}", self._write)
+        inputs = [VERSION, self._lineages, type(self.merging).__name__, vars(self.merging), self.base, self.vocabulary]
+        return build_once(cache_folder("models") / f"merge-{content_hash(inputs)[:24]}", self._write)
 
     def lineage(self) -> dict[str, Any]:
         """With the lineage of each model, and how they were merged."""
@@ -153,7 +148,7 @@ class Merge:
 
     @cached_property
     def _lineages(self) -> dict[str, Any]:
-        return {name: model.lineage() for name, model in self.models.items()}
+        return lineages_of(self.models)
 
     @cached_property
     def _stack(self) -> list[tuple[str, int]] | None:
@@ -163,24 +158,24 @@ class Merge:
         log.info("Merging %s.", ", ".join(self.models))
         tied = _tied(self.config)
         without = list(tied) if self.config.tie_word_embeddings else []
-        with ExitStack() as places:
-            weights = {name: _weights(name, model, tied, places) for name, model in self.models.items()}
+        with ExitStack() as folders:
+            stored = {name: _stored(name, model, tied, folders) for name, model in self.models.items()}
             if self.vocabulary == "aligned":
-                weights = aligned(weights, self.models, self.first)
+                stored = aligned(stored, self.models, self.first)
             if self._stack is None:
-                pieces = everywhere(weights, _layers(self.config), without)
+                tensors = tensors_of_all(stored, _layers(self.config), without)
             else:
-                pieces = stacked(weights, self._stack, without)
-            merge(target / "model.safetensors", pieces, weights, self.merging, self.base)
+                tensors = tensors_of_stack(stored, self._stack, without)
+            write_merged(target / "model.safetensors", tensors, stored, self.merging, self.base)
         self.config.save_pretrained(target)
 
 
-def _weights(name: str, model: Model, tied: Mapping[str, str], places: ExitStack) -> Weights:
-    """A model's files; those of a model that does not lie in files are written for as long as they are read."""
+def _stored(name: str, model: Model, tied: Mapping[str, str], folders: ExitStack) -> StoredTensors:
+    """The tensors of a model's files; a model without files is saved to a temporary folder, which `folders` removes."""
     aliases = tied if model.config.tie_word_embeddings else {}
     if isinstance(model, StoredModel):
-        return Weights(name, model.folder(), aliases)
-    folder = Path(places.enter_context(tempfile.TemporaryDirectory(dir=cache_folder("models"), prefix=".tmp-merge-")))
+        return StoredTensors(name, model.folder(), aliases)
+    folder = Path(folders.enter_context(tempfile.TemporaryDirectory(dir=cache_folder("models"), prefix=".tmp-merge-")))
     network: Any = model.network()
     if hasattr(network, "peft_config"):
         raise RecipeError(
@@ -188,11 +183,11 @@ def _weights(name: str, model: Model, tied: Mapping[str, str], places: ExitStack
         )
     with without_progress_bars():
         network.save_pretrained(folder)
-    return Weights(name, folder, aliases)
+    return StoredTensors(name, folder, aliases)
 
 
 def _tied(config: PretrainedConfig) -> dict[str, str]:
-    """The names of weights that may be tied, and those that they then stand for."""
+    """The names of the weights that may be tied, and the names of the weights that they are tied to."""
     with torch.device("meta"):
         network: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     return dict(network._tied_weights_keys or {})
@@ -202,12 +197,14 @@ def _layers(config: PretrainedConfig) -> int:
     return int(cast("Any", config.get_text_config()).num_hidden_layers)
 
 
-def _restack(config: PretrainedConfig, stack: list[tuple[str, int]], configs: Mapping[str, PretrainedConfig]) -> None:
-    """As many layers as are stacked, and for each what the configurations say of single layers."""
+def _stack_layers(
+    config: PretrainedConfig, stack: list[tuple[str, int]], configs: Mapping[str, PretrainedConfig]
+) -> None:
+    """Set the number of layers, and take the settings of each layer from the configuration of its model."""
     text: Any = config.get_text_config()
     before = text.num_hidden_layers
     for name, value in text.to_dict().items():
         if isinstance(value, list) and len(value) == before:
-            theirs = {model: getattr(each.get_text_config(), name) for model, each in configs.items()}
-            setattr(text, name, [theirs[model][layer] for model, layer in stack])
+            by_model = {model: getattr(each.get_text_config(), name) for model, each in configs.items()}
+            setattr(text, name, [by_model[model][layer] for model, layer in stack])
     text.num_hidden_layers = len(stack)

@@ -1,4 +1,4 @@
-"""Several networks that are asked as one."""
+"""A causal language model whose trunk is that of several networks side by side, and whose head combines them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from luthier.api import RecipeError, hidden_states_and_logits, kv_cache_for, unwrapped, virtual_token_count
 from luthier_ensemble.combining.combining import Combining
-from luthier_ensemble.mix import Mix
+from luthier_ensemble.ensemble_head import EnsembleHead
 
 
-class Members(nn.ModuleList):
-    """The networks, one after another: what each makes of a text, side by side."""
+class MemberNetworks(nn.ModuleList):
+    """The networks of the members, which are called one after another on the same tokens."""
 
     def forward(self, caches: Sequence[Any], inputs: Mapping[str, Any]) -> tuple[Tensor, list[Tensor]]:
-        """The last hidden states of all, [B, T, ΣH], and the logits of each at the last position, [B, V]."""
+        """All last hidden states, concatenated [B, T, ΣH], and the logits of each at the last position, [B, V]."""
         hidden, logits = zip(
             *(
                 hidden_states_and_logits(member, {**inputs, **cache})
@@ -33,36 +33,36 @@ class Members(nn.ModuleList):
 
 
 @dataclass
-class Caches:
-    """What each member keeps of the tokens that it has read."""
+class MemberCaches:
+    """The key-value cache of each member."""
 
-    of: list[Any]
+    caches: list[Any]
 
     def get_seq_length(self) -> int:
-        return int(self.of[0].get_seq_length())
+        return int(self.caches[0].get_seq_length())
 
     def batch_repeat_interleave(self, repeats: int) -> None:
-        for cache in self.of:
+        for cache in self.caches:
             cache.batch_repeat_interleave(repeats)
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        for cache in self.of:
+        for cache in self.caches:
             cache.batch_select_indices(indices)
 
 
 class EnsembleNetwork(nn.Module):
-    """A causal language model made of several with one vocabulary: its trunk is theirs side by side, its head a `Mix`.
+    """A causal language model made of several with one vocabulary: their trunks side by side and an `EnsembleHead`.
 
-    Whatever asks a network for hidden states, logits, answers or losses works as with any other.
+    Hidden states, logits, losses and generation work as with any other network. Stored gates are named after `mix`.
     """
 
     def __init__(self, members: Mapping[str, nn.Module], combining: Combining, config: PretrainedConfig) -> None:
         super().__init__()
         self.config = config
-        self.members = Members(members.values())
+        self.members = MemberNetworks(members.values())
         heads = [cast("Any", unwrapped(member)).get_output_embeddings() for member in members.values()]
         widths = [int(head.weight.shape[-1]) for head in heads]
-        self.mix = Mix(members, combining, int(config.vocab_size), widths)
+        self.mix = EnsembleHead(members, combining, int(config.vocab_size), widths)
         self.generation_config = getattr(unwrapped(self.members[0]), "generation_config", None)
 
     @property
@@ -96,37 +96,37 @@ class EnsembleNetwork(nn.Module):
         raise RecipeError(
             "An ensemble is several networks, and other tools load one.",
             where=str(folder),
-            hint="Teach it to a single one: method=distill, with model@method.teacher=run.",
+            hint="Distill it into a single one: method=distill, with model@method.teacher=run.",
         )
 
     def prepare_inputs_for_generation(self, *inputs: Any, **more: Any) -> Any:
-        """PEFT asks for it; transformers' own generation does not know of several caches."""
+        """Required by PEFT; transformers' own generation has a single cache."""
         raise RecipeError(
-            "transformers' own generation does not know of several caches.",
-            hint="Ask the ensemble through luthier.load(run).generate.",
+            "transformers' own generation does not support a cache for each member.",
+            hint="Generate with the ensemble through luthier.load(run).generate.",
         )
 
-    def new_cache(self, room: int) -> Caches:
-        """A cache for each member, with room for so many tokens a row."""
-        return Caches([kv_cache_for(member, room) for member in self.members])
+    def new_cache(self, room: int) -> MemberCaches:
+        """A cache for each member, with room for `room` tokens a row."""
+        return MemberCaches([kv_cache_for(member, room) for member in self.members])
 
     def forward(
         self,
         input_ids: Tensor,
         position_ids: Tensor | None = None,
-        past_key_values: Caches | None = None,
+        past_key_values: MemberCaches | None = None,
         logits_to_keep: int = 0,
         **rest: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits of the last `logits_to_keep` positions, of all where that is 0."""
+        """The logits of the last `logits_to_keep` positions, of all where that is 0."""
         inputs = {"input_ids": input_ids, "position_ids": position_ids, **rest}
-        given = {name: value for name, value in inputs.items() if value is not None}
-        own = (
-            [{"past_key_values": cache} for cache in past_key_values.of]
+        inputs = {name: value for name, value in inputs.items() if value is not None}
+        caches = (
+            [{"past_key_values": cache} for cache in past_key_values.caches]
             if past_key_values
             else [{}] * len(self.members)
         )
-        hidden, last = self.members(own, given)
+        hidden, last = self.members(caches, inputs)
         if logits_to_keep == 1:
             logits = self.mix.combined(iter([each.unsqueeze(1) for each in last]), hidden[:, -1:])
         else:

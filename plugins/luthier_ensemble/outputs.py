@@ -1,4 +1,4 @@
-"""One model that is asked as several, and says what they say together."""
+"""An ensemble of models whose next-token distributions are combined."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from luthier.api import (
     RecipeError,
     cast_weights,
     configure_tokenizer,
-    content_hash,
     is_reward_model,
     meta_network,
     prepare_network,
 )
 from luthier_ensemble.combining.combining import Combining
+from luthier_ensemble.lineages import hash_of_members, lineages_of
 from luthier_ensemble.network import EnsembleNetwork
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class Ensemble:
-    """Ask several models with one vocabulary for each next token, and combine what they find likely.
+    """Run several models with one vocabulary on each text, and combine their next-token distributions.
 
-    Every member reads the text with a cache of its own. The tokenizer and its chat template are the first member's.
+    Each member has a key-value cache of its own. The tokenizer and its chat template are the first member's.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Ensemble:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The first member's; RecipeError where another member reads text as other tokens."""
+        """The first member's; RecipeError where another member has another vocabulary."""
         tokenizer = deepcopy(next(iter(self.members.values())).tokenizer)
         for name, member in self.members.items():
             if member.tokenizer.get_vocab() != tokenizer.get_vocab():
@@ -70,21 +70,21 @@ class Ensemble:
 
     @cached_property
     def config(self) -> PretrainedConfig:
-        """All members side by side: layers and widths add up, and what is limited is as in the narrowest."""
+        """All members side by side: layers and widths add up, and limits are the smallest of all members."""
         configs: list[Any] = [member.config.get_text_config() for member in self.members.values()]
 
         def least(name: str) -> int | None:
-            return min((found for each in configs if (found := getattr(each, name, None)) is not None), default=None)
+            values = (getattr(config, name, None) for config in configs)
+            return min((value for value in values if value is not None), default=None)
 
-        kinds = [getattr(each, "layer_types", None) or ["full_attention"] * each.num_hidden_layers for each in configs]
-        inner = [getattr(each, "intermediate_size", None) or 4 * each.hidden_size for each in configs]
+        inner = [getattr(config, "intermediate_size", None) or 4 * config.hidden_size for config in configs]
         facts: dict[str, Any] = {
-            "architectures": [" + ".join((each.architectures or [each.model_type])[0] for each in configs)],
+            "architectures": [" + ".join((config.architectures or [config.model_type])[0] for config in configs)],
             "vocab_size": least("vocab_size"),
-            "hidden_size": sum(each.hidden_size for each in configs),
+            "hidden_size": sum(config.hidden_size for config in configs),
             "intermediate_size": sum(inner),
-            "num_hidden_layers": sum(each.num_hidden_layers for each in configs),
-            "layer_types": [kind for each in kinds for kind in each],
+            "num_hidden_layers": sum(config.num_hidden_layers for config in configs),
+            "layer_types": [layer_type for config in configs for layer_type in _layer_types(config)],
             "max_position_embeddings": least("max_position_embeddings"),
             "sliding_window": least("sliding_window"),
             "tie_word_embeddings": False,
@@ -104,13 +104,12 @@ class Ensemble:
 
     def lineage(self) -> dict[str, Any]:
         """With the lineage of each member, and how they are combined."""
-        members = {name: member.lineage() for name, member in self.members.items()}
+        members = lineages_of(self.members)
         combining = {"kind": type(self.combining).__name__, **vars(self.combining)}
-        weights = [[name, member.get("sha256") or member] for name, member in members.items()]
         return {
             "kind": "ensemble",
             "name": " + ".join(self.members),
-            "sha256": content_hash([weights, combining]),
+            "sha256": hash_of_members(members, combining),
             "dtype": self.dtype,
             "combining": combining,
             "members": members,
@@ -123,14 +122,20 @@ class Ensemble:
                 raise RecipeError(
                     f"{name} computes attention as {_attention(other)}, and {first} as {_attention(network)}.",
                     where=f"model.members.{name}.attn_implementation",
-                    hint="Members read the same packed texts, so give them the same.",
+                    hint="Members read the same packed texts, so set the same for all.",
                 )
-        for name, each in networks.items():
-            if is_reward_model(each):
-                raise RecipeError(f"{name} judges and finds no next token likely.", where=f"model.members.{name}")
+        for name, member in networks.items():
+            if is_reward_model(member):
+                raise RecipeError(
+                    f"{name} is a reward model, which has no next-token distribution.", where=f"model.members.{name}"
+                )
         config = deepcopy(self.config)
         config._attn_implementation = _attention(network)
         return EnsembleNetwork(networks, self.combining, config)
+
+
+def _layer_types(config: Any) -> list[str]:
+    return getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
 
 
 def _attention(network: Any) -> str:

@@ -1,4 +1,4 @@
-"""The tensors of a model's files, one at a time."""
+"""Reads the tensors of a model's safetensors files one at a time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from torch import Tensor
 
 from luthier.api import weight_files
 
+Layout = tuple[tuple[int, ...], torch.dtype]
+"""The shape and the dtype of a tensor."""
+
 
 @dataclass(frozen=True)
-class Weights:
-    """Reads from a folder of safetensors; `aliases` are names that stand for others, as tied weights do.
+class StoredTensors:
+    """The tensors in a folder of safetensors files; `aliases` map the names of tied weights to the stored ones.
 
-    A file is open only while a tensor is read, so that no more than what is asked for stays in memory.
+    A file is open only while a tensor is read, so that memory holds no more than the tensors in use.
     """
 
     name: str
@@ -26,39 +29,39 @@ class Weights:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def places(self) -> dict[str, Path]:
+    def files(self) -> dict[str, Path]:
         """The file of each stored tensor."""
-        found: dict[str, Path] = {}
+        by_name: dict[str, Path] = {}
         for file in weight_files(self.folder, owner=self.name):
             with safe_open(file, framework="pt") as stored:
-                found |= dict.fromkeys(stored.keys(), file)
-        return found
+                by_name |= dict.fromkeys(stored.keys(), file)
+        return by_name
 
     def names(self) -> Iterable[str]:
-        return self.places
+        return self.files
 
-    def real(self, name: str) -> str | None:
-        """The name under which a tensor is stored; None where it is not there."""
-        if name in self.places:
+    def stored_name(self, name: str) -> str | None:
+        """The name under which a tensor is stored; None where it is not."""
+        if name in self.files:
             return name
         alias = self.aliases.get(name)
-        return alias if alias in self.places else None
+        return alias if alias in self.files else None
 
-    def shape(self, name: str) -> tuple[tuple[int, ...], torch.dtype]:
-        """Shape and dtype, without reading the numbers."""
-        stored = self.real(name)
+    def layout(self, name: str) -> Layout:
+        """Shape and dtype, without reading the values."""
+        stored = self.stored_name(name)
         assert stored is not None, name
-        with safe_open(self.places[stored], framework="pt") as file:
+        with safe_open(self.files[stored], framework="pt") as file:
             part = file.get_slice(stored)
             return tuple(part.get_shape()), DTYPES[part.get_dtype()]
 
     def tensor(self, name: str) -> Tensor:
-        """A copy of its own in memory."""
-        stored = self.real(name)
+        """A copy of the tensor in memory."""
+        stored = self.stored_name(name)
         assert stored is not None, name
-        with safe_open(self.places[stored], framework="pt") as file:
-            read: Tensor = file.get_tensor(stored)
-        return read.clone()
+        with safe_open(self.files[stored], framework="pt") as file:
+            tensor: Tensor = file.get_tensor(stored)
+        return tensor.clone()
 
 
 DTYPES = {

@@ -1,4 +1,4 @@
-"""Questions with lettered options, as pairs: the right option is preferred to a wrong one."""
+"""Multiple-choice questions as preference pairs: the right option is preferred to a wrong one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _OPTION = re.compile(r"^\s*([A-Za-z])\s*[:.)]\s*(\S.*?)\s*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Choices:
-    """A conversation in `input` whose last message is a question with options, a line each, and the right in `ideal`.
+    """Multiple-choice questions: `input` is a conversation that ends with lettered options, `ideal` the right one.
 
-    The question without its options is the prompt, the right option the chosen answer, the first wrong one the
-    rejected; `further_options` counts the wrong ones that are left out. `ideal` is a letter or the whole line.
-    With `shown` the options stay in the prompt.
+    Each option is a line of the last message; `ideal` is its letter or the whole line. The question without its options
+    is the prompt, the right option the chosen answer and the first wrong one the rejected answer; `further_options`
+    counts the other wrong ones. With `shown` the options stay in the prompt.
     """
 
     shown: bool = False
@@ -34,16 +34,16 @@ class Choices:
         return self
 
     def recognises(self, row: dict[str, Any]) -> str:
-        return ""  # other sets of this layout have no options: only who names it can tell
+        return ""  # other data sets of this layout have no options, so the format is never detected
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
-        asked = row.get("input")
-        if not isinstance(asked, list) or not asked or not isinstance(asked[-1], dict):
-            raise DataError("`input` is no conversation.")
-        question = text_field(asked[-1], "content")
-        options = {letter.upper(): said for letter, said in _OPTION.findall(question)}
+        messages = row.get("input")
+        if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
+            raise DataError("`input` is not a conversation.")
+        question = text_field(messages[-1], "content")
+        options = {letter.upper(): text for letter, text in _OPTION.findall(question)}
         right = text_field(row, "ideal").strip()[:1].upper()
-        wrong = [said for letter, said in options.items() if letter != right]
+        wrong = [text for letter, text in options.items() if letter != right]
         if right not in options or not wrong:
             raise DataError(f"{row['ideal']!r} is none of the options {', '.join(options)}, or the only one.")
         counts["further_options"] += len(wrong) - 1

@@ -1,4 +1,4 @@
-"""Learn from pairs of answers, one preferred to the other."""
+"""Direct preference optimization: train on pairs of a chosen and a rejected answer."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from luthier.api import (
     sequence_sums,
     shifted_targets,
 )
-from luthier_preference.preference_method import AnswerMethod
+from luthier_preference.preference_method import PreferenceMethod, halved_ties
 from luthier_preference.reference_use import uses_reference
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class DirectPreference(AnswerMethod):
-    """Make the chosen answer of each pair more likely than the rejected one, by an objective of the pair.
+class DirectPreference(PreferenceMethod):
+    """Make the chosen answer of each pair more likely relative to the rejected one (Rafailov et al., 2023).
 
-    The loss is the mean of the objective over pairs. The prompt of a pair is computed once for both answers. A column
-    `margin` says how much better the chosen answer is, for the objectives that ask.
+    The loss is the mean of the objective over pairs. The prompt of a pair is computed once for both answers. The column
+    `margin` is how much better the chosen answer is, for objectives with a margin; 0 without it.
     """
 
     measures: Mapping[str, Measure] = {
@@ -52,8 +52,8 @@ class DirectPreference(AnswerMethod):
     def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, objective: PairLoss) -> None:
         super().__init__(model, adaptation, optimizer)
         self.objective = objective
-        self.asks_reference = uses_reference(objective)
-        if self.asks_reference:
+        self.needs_reference = uses_reference(objective)
+        if self.needs_reference:
             self.measures = {**self.measures, "reward_accuracy": Measure(ratio), "reward_margin": Measure(ratio)}
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
@@ -66,71 +66,65 @@ class DirectPreference(AnswerMethod):
         return row_with_shared_prefix(answers, {"margin": float(example.get("margin") or 0.0)})
 
     def loss(self, batch: Batch) -> Loss:
-        pairs = self.pairs(self.computable(batch))
+        pairs = self.pairs(self.supported(batch))
         losses = self.objective(pairs)
-        return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _told(pairs, self.asks_reference))
+        return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _metrics(pairs, self.needs_reference))
 
     def pairs(self, batch: Batch) -> PreferencePairs:
         """The log-probabilities of a batch's answers, with gradients."""
-        found = self.sequence_log_probs(batch).view(-1, 2)
+        log_probs = self.sequence_log_probs(batch).view(-1, 2)
         weights = shifted_targets(batch)[1].view(batch.input_ids.shape)
         tokens = sequence_sums(weights, batch).view(-1, 2)
 
         def reference() -> tuple[Tensor, Tensor]:
-            before = self.before(batch).view(-1, 2)
-            return before[:, 0], before[:, 1]
+            log_probs = self.reference_log_probs(batch).view(-1, 2)
+            return log_probs[:, 0], log_probs[:, 1]
 
-        return PreferencePairs(found[:, 0], found[:, 1], tokens[:, 0], tokens[:, 1], batch.values["margin"], reference)
-
-    def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
-        return self.measured(rows)["loss"]
+        margin = batch.values["margin"]
+        return PreferencePairs(log_probs[:, 0], log_probs[:, 1], tokens[:, 0], tokens[:, 1], margin, reference)
 
     @torch.no_grad()
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
-        """`preference_accuracy`: the model finds the chosen answer more likely than the rejected one, as a whole.
+        """The statistics of each pair.
 
-        `reward_accuracy` and `reward_margin`: its log-ratio to the reference is higher, and by how many nats; before
-        training the two are equal, which counts half.
+        `preference_accuracy`: whether the chosen answer has the higher log-probability, summed over tokens.
+        `reward_accuracy` and `reward_margin`: whether it has the higher log-ratio to the reference, and the difference
+        in nats. Equal values count ½, as before training.
         """
-        self.learn_reference(rows)
+        self.compute_reference(rows)
         statistics: dict[str, NDArray[np.float64]] = {}
-        for group, batch in self.in_batches(rows):
+        for indices, batch in self.batches_with_reference(rows):
             pairs = self.pairs(batch)
             values = {
                 "loss": self.objective(pairs),
-                "preference_accuracy": _wins(pairs.chosen - pairs.rejected),
+                "preference_accuracy": halved_ties(pairs.chosen - pairs.rejected),
                 "chosen_log_prob": pairs.chosen,
                 "rejected_log_prob": pairs.rejected,
             }
-            if self.asks_reference:
-                values |= {"reward_accuracy": _wins(pairs.difference), "reward_margin": pairs.difference}
+            if self.needs_reference:
+                difference = pairs.log_ratio_difference
+                values |= {"reward_accuracy": halved_ties(difference), "reward_margin": difference}
             for name, value in values.items():
-                found = statistics.setdefault(name, np.zeros(len(rows)))
-                found[group] = value.double().cpu().numpy()
-        return {name: row_means(found) for name, found in statistics.items()}
+                statistics.setdefault(name, np.zeros(len(rows)))[indices] = value.double().cpu().numpy()
+        return {name: row_means(values) for name, values in statistics.items()}
 
 
-def _wins(difference: Tensor) -> Tensor:
-    """1 where positive, ½ where 0, float32."""
-    return (difference > 0).float() + 0.5 * (difference == 0).float()
-
-
-def _told(pairs: PreferencePairs, asks_reference: bool) -> dict[str, tuple[Tensor, Tensor]]:
-    """The metrics of a step as sums over pairs; log-probabilities in nats an answer."""
-    told = {
+def _metrics(pairs: PreferencePairs, with_reference: bool) -> dict[str, tuple[Tensor, Tensor]]:
+    """The metrics of a step as (sum, count) over pairs; log-probabilities in nats per answer, `kl` by k2."""
+    values = {
         "chosen_log_prob": pairs.chosen,
         "rejected_log_prob": pairs.rejected,
         "chosen_tokens": pairs.chosen_tokens,
         "rejected_tokens": pairs.rejected_tokens,
-        "accuracy": _wins(pairs.chosen - pairs.rejected),
+        "accuracy": halved_ties(pairs.chosen - pairs.rejected),
     }
-    if asks_reference:
-        told |= {
-            "accuracy": _wins(pairs.difference),
-            "margin": pairs.difference,
-            "chosen_ratio": pairs.chosen_ratio,
-            "rejected_ratio": pairs.rejected_ratio,
-            "kl": (pairs.chosen_ratio.square() + pairs.rejected_ratio.square()) / 4,
+    if with_reference:
+        values |= {
+            "accuracy": halved_ties(pairs.log_ratio_difference),
+            "margin": pairs.log_ratio_difference,
+            "chosen_ratio": pairs.chosen_log_ratio,
+            "rejected_ratio": pairs.rejected_log_ratio,
+            "kl": (pairs.chosen_log_ratio.square() + pairs.rejected_log_ratio.square()) / 4,
         }
     count = torch.full_like(pairs.margin.sum(), len(pairs.margin))
-    return {name: (values.detach().sum(), count) for name, values in told.items()}
+    return {name: (value.detach().sum(), count) for name, value in values.items()}

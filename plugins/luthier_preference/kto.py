@@ -1,4 +1,4 @@
-"""Learn from single answers that are liked or not."""
+"""Preference optimization on single answers with a binary label (KTO and APO without pairs)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from luthier.api import (
     collate,
     encode_continuation,
     ratio,
+    row_means,
     row_with_shared_prefix,
     token_sequences,
 )
-from luthier_preference.preference_method import AnswerMethod
+from luthier_preference.preference_method import PreferenceMethod, halved_ties
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,15 +41,15 @@ log = logging.getLogger("luthier")
 LIKED = {True: 1.0, "true": 1.0, "yes": 1.0, False: 0.0, "false": 0.0, "no": 0.0}  # 1 is True, 0 is False
 
 
-class Unpaired(AnswerMethod):
-    """Make liked answers more likely and disliked ones less, each by itself.
+class UnpairedPreference(PreferenceMethod):
+    """Make liked answers more likely and disliked ones less, without pairs (Ethayarajh et al., 2024).
 
     An example is an answer with a column `liked` (true or false), or a pair, of which the chosen answer is liked and
     the rejected one is not. The loss is the mean of the objective over answers.
 
-    The drift from the reference is estimated from answers under the prompts of their neighbours in the micro-batch,
-    which costs a forward pass for each network; where the reference is kept and not computed, from the answers
-    themselves, which is said.
+    The reference point, KL(π_θ ‖ π_ref), is estimated from mismatched pairs of prompt and answer within the
+    micro-batch, at the cost of a forward pass under each policy. With a cached reference policy it is estimated from
+    the answers themselves, with a warning.
     """
 
     measures: Mapping[str, Measure] = {"reward_accuracy": Measure(ratio)}
@@ -61,88 +62,91 @@ class Unpaired(AnswerMethod):
         if "chosen" in example and "rejected" in example:
             pair = [encode_continuation(example, answer, tokenizer) for answer in ("chosen", "rejected")]
             return row_with_shared_prefix(pair, {"liked": 1.0})
-        told = example.get("liked")
-        if (liked := LIKED.get(told.lower() if isinstance(told, str) else told)) is None:
+        label = example.get("liked")
+        if (liked := LIKED.get(label.lower() if isinstance(label, str) else label)) is None:
             raise DataError(
-                f"The column `liked` is {told!r}, where true or false is expected.",
-                hint="Rename the column that says it: data.rename={label: liked}.",
+                f"The column `liked` is {label!r}, where true or false is expected.",
+                hint="Rename the column with the labels: data.rename={label: liked}.",
             )
         messages = example["messages"]
         answer = {**example, "messages": messages[:-1], "answer": messages[-1:]}
         return Row((encode_continuation(answer, "answer", tokenizer),), {"liked": liked})
 
     def loss(self, batch: Batch) -> Loss:
-        answers = self.answers(self.computable(batch))
+        answers = self.answers(self.supported(batch))
         losses = self.objective(answers)
-        return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _told(answers))
+        return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _metrics(answers))
 
     def answers(self, batch: Batch) -> RatedAnswers:
         """The log-ratios of a batch's answers, with gradients."""
-        gained = self.sequence_log_probs(batch) - self.before(batch)
+        log_ratio = self.sequence_log_probs(batch) - self.reference_log_probs(batch)
         first = batch.values["liked"] > 0
         liked = [
             first[number] ^ (place > 0) for number, row in enumerate(batch.sequence_groups) for place in range(len(row))
         ]
-        return RatedAnswers(gained, torch.stack(liked) if liked else first, lambda: self._drift(batch, gained))
-
-    def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
-        return self.measured(rows)["loss"]
+        labels = torch.stack(liked) if liked else first
+        return RatedAnswers(log_ratio, labels, lambda: self._reference_point(batch, log_ratio))
 
     @torch.no_grad()
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
-        """`reward_accuracy`: liked answers gained on the reference, others lost; before training that is a half."""
-        self.learn_reference(rows)
-        found = {name: np.zeros((len(rows), 2)) for name in ("loss", "reward_accuracy")}
-        for group, batch in self.in_batches(rows):
+        """The statistics of each row, summed over its answers.
+
+        `reward_accuracy`: whether the log-ratio of a liked answer is positive, and that of another negative; 0 counts
+        ½, as before training.
+        """
+        self.compute_reference(rows)
+        statistics = {name: np.zeros((len(rows), 2)) for name in ("loss", "reward_accuracy")}
+        for indices, batch in self.batches_with_reference(rows):
             answers = self.answers(batch)
-            owner = np.repeat(group, [len(row) for row in batch.sequence_groups])
-            for name, values in (("loss", self.objective(answers)), ("reward_accuracy", _right(answers))):
-                each = values.double().cpu().numpy()
-                np.add.at(found[name], owner, np.stack([each, np.ones_like(each)], axis=1))
-        return found
+            owner = np.repeat(indices, [len(row) for row in batch.sequence_groups])
+            for name, values in (("loss", self.objective(answers)), ("reward_accuracy", _correct(answers))):
+                np.add.at(statistics[name], owner, row_means(values.double().cpu().numpy()))
+        return statistics
 
     @torch.no_grad()
-    def _drift(self, batch: Batch, gained: Tensor) -> Tensor:
-        """The mean log-ratio, an estimate of KL(p ‖ p_ref) from answers that this prompt did not choose."""
-        if not self.switches:
-            said = (
-                "The drift from the kept reference is estimated from the answers themselves, not from mismatched ones."
+    def _reference_point(self, batch: Batch, log_ratio: Tensor) -> Tensor:
+        """The mean log-ratio of mismatched answers: an estimate of KL(π_θ ‖ π_ref), a scalar."""
+        if self.caches_reference:
+            warning = (
+                "The KL divergence from the cached reference policy is estimated from the answers themselves, not from "
+                "mismatched ones."
             )
-            if said not in self.warnings:
-                self.warnings.append(said)
-                log.warning(said)
-            return gained.detach().mean() if len(gained) else gained.sum()
+            if warning not in self.warnings:
+                self.warnings.append(warning)
+                log.warning(warning)
+            return log_ratio.detach().mean() if len(log_ratio) else log_ratio.sum()
         if not self.adapted or not batch.sequence_groups:
-            return gained.new_zeros(())
-        mixed = self.computable(collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device))
-        now = self.sequence_log_probs(mixed)
+            return log_ratio.new_zeros(())
+        mismatched = self.supported(collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device))
+        log_probs = self.sequence_log_probs(mismatched)
         with adaptation_disabled(self.network, self.adaptation):
-            return (now - self.sequence_log_probs(mixed)).mean()
+            return (log_probs - self.sequence_log_probs(mismatched)).mean()
 
 
-def _mismatched(answered: Sequence[TokenSequence]) -> list[Row]:
-    """Each prompt with the answer of another sequence."""
-    starts = [int(np.argmax(each.weights != 0)) for each in answered]
+def _mismatched(sequences: Sequence[TokenSequence]) -> list[Row]:
+    """Each prompt with the answer of the next sequence."""
+    starts = [int(np.argmax(sequence.weights != 0)) for sequence in sequences]
     rows = []
-    for place, (prompt, start) in enumerate(zip(answered, starts, strict=True)):
-        other = (place + 1) % len(answered)
-        answer, begin = answered[other], starts[other]
+    for index, (prompt, start) in enumerate(zip(sequences, starts, strict=True)):
+        following = (index + 1) % len(sequences)
+        answer, begin = sequences[following], starts[following]
         ids = np.concatenate([prompt.ids[:start], answer.ids[begin:]])
         rows.append(Row((TokenSequence(ids, np.concatenate([prompt.weights[:start], answer.weights[begin:]])),)))
     return rows
 
 
-def _right(answers: RatedAnswers) -> Tensor:
-    rose = (answers.ratio > 0).float() + 0.5 * (answers.ratio == 0).float()
-    return torch.where(answers.liked, rose, 1 - rose)
+def _correct(answers: RatedAnswers) -> Tensor:
+    positive = halved_ties(answers.log_ratio)
+    return torch.where(answers.liked, positive, 1 - positive)
 
 
-def _told(answers: RatedAnswers) -> dict[str, tuple[Tensor, Tensor]]:
-    ratio_, liked = answers.ratio.detach(), answers.liked.float()
-    count = torch.full_like(ratio_.sum(), len(ratio_))
+def _metrics(answers: RatedAnswers) -> dict[str, tuple[Tensor, Tensor]]:
+    """The metrics of a step as (sum, count) over answers; log-ratios in nats per answer, `kl` by k2."""
+    log_ratio, liked = answers.log_ratio.detach(), answers.liked.float()
+    count = torch.full_like(log_ratio.sum(), len(log_ratio))
     return {
-        "accuracy": (_right(answers).detach().sum(), count),
-        "chosen_ratio": ((ratio_ * liked).sum(), liked.sum()),
-        "rejected_ratio": ((ratio_ * (1 - liked)).sum(), (1 - liked).sum()),
-        "kl": (ratio_.square().sum() / 2, count),
+        "accuracy": (_correct(answers).detach().sum(), count),
+        "chosen_ratio": ((log_ratio * liked).sum(), liked.sum()),
+        "rejected_ratio": ((log_ratio * (1 - liked)).sum(), (1 - liked).sum()),
+        "kl": (log_ratio.square().sum() / 2, count),
     }

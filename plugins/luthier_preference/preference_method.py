@@ -1,7 +1,8 @@
-"""What the methods of this plugin share: log-probabilities of answers, now and under the reference."""
+"""Log-probabilities of answers under the policy and the reference policy, shared by all preference methods."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,118 +23,132 @@ from luthier.api import (
     find_lm_head,
     format_size,
     packed_batches,
+    sequence_log_probs,
     token_sequences,
     with_supported_prefixes,
 )
-from luthier_preference.displacement import Displacement
-from luthier_preference.reference_log_probabilities import Reference
+from luthier_preference.displacement import LikelihoodDisplacement
+from luthier_preference.reference_log_probabilities import ReferenceLogProbabilities
 
-KEPT = "reference"
+REFERENCE = "reference"
+"""The key of the cached reference log-probabilities in `Batch.values`, float32 [len(batch.sequence_numbers)]."""
 
 
-class AnswerMethod(LanguageModelMethod):
-    """A method that compares how likely answers are with how likely they were when the run began.
+class PreferenceMethod(LanguageModelMethod):
+    """A method that compares the likelihood of answers under the policy with that under the reference policy.
 
-    Where the adaptation can be switched off the reference is the same network without it; else it is computed once,
-    before training, and kept by content. There is never a second network beside the one that is trained.
+    The reference policy is the network before this run: itself with its adaptation disabled where that is possible,
+    else log-probabilities that are computed once before training and cached. There is never a second network in memory
+    during training.
     """
 
     likelihood = False
-    asks_reference = True
+    needs_reference = True
+    """Whether the objective uses log-probabilities under the reference policy."""
 
     def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer) -> None:
         super().__init__(model, adaptation, optimizer)
-        self.reference = Reference(model, self._scored)
-        self.displacement = Displacement()
+        self.reference = ReferenceLogProbabilities(model, self._sequence_log_probs)
+        self.displacement = LikelihoodDisplacement()
+        self._has_own_adapter = False
+
+    @abstractmethod
+    def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """The statistics of each row, (sum, weight) in float64 [rows, 2]: `loss` and those of `measures`."""
+
+    def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        return self.measured(rows)["loss"]
 
     def load(self) -> None:
-        """Load the network as it comes; one that brings an adapter of its own is no reference without it."""
+        """Load the network; with an adapter of its own it is not its own reference once adaptations are disabled."""
         super().load()
-        self._brings_adapter = hasattr(self.network, "peft_config")
+        self._has_own_adapter = hasattr(self.network, "peft_config")
 
     @property
-    def switches(self) -> bool:
-        """Whether the reference is the network with its adaptation switched off."""
-        return can_disable_adaptation(self.adaptation) and not getattr(self, "_brings_adapter", False)
+    def caches_reference(self) -> bool:
+        """Whether the reference policy is read from the cache, as the adaptation cannot be disabled."""
+        return self._has_own_adapter or not can_disable_adaptation(self.adaptation)
 
     def setup(self, stage: str) -> None:
-        """Compute the reference of all that is trained and validated on, with the network while it is as it came."""
-        if stage != "fit" or not self.asks_reference:
+        """Compute the reference of the training and validation splits while the network is not adapted."""
+        if stage != "fit" or not self.needs_reference:
             return
-        if self.switches:
+        if not self.caches_reference:
             self.facts["Reference"] = "the network with its adaptation switched off"
             return
-        if not hasattr(self, "network"):
+        if not self.is_loaded:
             self.load()
-        fresh = None if self.adapted else self.network.to(self.trainer.strategy.root_device)
+        unadapted = None if self.adapted else self.network.to(self.trainer.strategy.root_device)
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         with self.trainer.precision_plugin.forward_context():
             for blocks in (data.blocks("train"), data.blocks("validation")):
                 if blocks is not None:
-                    self.reference.learn((blocks.row(number) for number in range(blocks.row_count)), fresh)
-        kept = f"log-probabilities of {len(self.reference):,} answers, computed once"
-        self.facts["Reference"] = f"{kept}: {format_size(self.reference.size)}"
+                    self.reference.compute((blocks.row(number) for number in range(blocks.row_count)), unadapted)
+        answers = f"log-probabilities of {len(self.reference):,} answers, computed once"
+        self.facts["Reference"] = f"{answers}: {format_size(self.reference.size)}"
 
     def memory(self, rows: int) -> dict[str, int]:
-        """Bytes for two answers a row, at 12 each."""
-        return {} if self.switches or not self.asks_reference else {"reference": 24 * rows}
+        """Bytes of the cached reference, for two answers per row at 12 bytes each."""
+        return {"reference": 24 * rows} if self.caches_reference and self.needs_reference else {}
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Put what is kept of the reference beside the batch while it is on the host."""
+        """Add the cached reference log-probabilities while the batch is on the host."""
         return self._with_reference(batch)
 
-    def before(self, batch: Batch) -> Tensor:
-        """log p_ref of each sequence, float32 [len(batch.ends)], without gradients."""
-        if KEPT in batch.values:
-            return batch.values[KEPT]
+    def reference_log_probs(self, batch: Batch) -> Tensor:
+        """log π_ref of each sequence, float32 [len(batch.sequence_numbers)], without gradients."""
+        if REFERENCE in batch.values:
+            return batch.values[REFERENCE]
         with adaptation_disabled(self.network, self.adaptation) if self.adapted else torch.no_grad():
             return self.sequence_log_probs(batch)
 
-    def in_batches(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
-        """Rows in packed batches for a forward pass without gradients, with their numbers and what is kept of them."""
-        for group, batch in self._packed(rows):
-            yield group, self._with_reference(batch)
+    def batches_with_reference(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
+        """The rows in packed batches with their cached reference, each with the indices of its rows."""
+        for indices, batch in self._packed(rows, self.network):
+            yield indices, self._with_reference(batch)
 
-    def _packed(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
-        for group, batch in packed_batches(rows, next(self.network.parameters()).device):
-            yield group, self.computable(batch)
-
-    def computable(self, batch: Batch) -> Batch:
-        """The batch as the network can compute it; that a prompt is computed twice is said."""
+    def supported(self, batch: Batch) -> Batch:
+        """The batch without shared prefixes, and a warning, where the network does not support them."""
         return with_supported_prefixes(batch, self.network, self.warnings)
 
-    def learn_reference(self, rows: Sequence[Row]) -> None:
-        """Have the reference of rows that are about to be measured."""
-        if self.asks_reference and not self.switches:
-            self.reference.learn(rows, None if self.adapted else self.network)
+    def compute_reference(self, rows: Sequence[Row]) -> None:
+        """Compute the reference of rows that are about to be measured, where it is cached."""
+        if self.needs_reference and self.caches_reference:
+            self.reference.compute(rows, None if self.adapted else self.network)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         super().on_before_optimizer_step(optimizer)
-        self.displacement.see(self.step_metrics)
+        self.displacement.add(self.step_metrics)
 
     def on_train_end(self) -> None:
         self.warnings += self.displacement.warnings()
 
+    def _packed(self, rows: Sequence[Row], network: nn.Module) -> Iterator[tuple[list[int], Batch]]:
+        for indices, batch in packed_batches(rows, next(network.parameters()).device):
+            yield indices, with_supported_prefixes(batch, network, self.warnings)
+
     def _with_reference(self, batch: Batch) -> Batch:
-        if self.asks_reference and not self.switches:
-            batch.values[KEPT] = self.reference.of(token_sequences(batch)).to(batch.input_ids.device)
+        if self.needs_reference and self.caches_reference:
+            batch.values[REFERENCE] = self.reference.lookup(token_sequences(batch)).to(batch.input_ids.device)
         return batch
 
     @torch.no_grad()
-    def _scored(self, network: nn.Module, rows: list[Row]) -> NDArray[np.float32]:
-        """The log-probability of each sequence of the rows under the network as it came."""
-        mine = getattr(self, "network", None), getattr(self, "head", None)
-        training = network.training
-        self.network, self.head = network.eval(), find_lm_head(network)
+    def _sequence_log_probs(self, network: nn.Module, rows: list[Row]) -> NDArray[np.float32]:
+        """The log-probability of each sequence of the rows under an unadapted network, float32 [sequences]."""
+        training, head = network.training, find_lm_head(network)
+        network.eval()
         try:
-            found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
-            for group, batch in self._packed(rows):
-                values = self.sequence_log_probs(batch).float().cpu().numpy()
-                counts = np.cumsum([len(rows[number].sequences) for number in group])[:-1]
-                for number, own in zip(group, np.split(values, counts), strict=True):
-                    found[number] = own
+            by_row: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
+            for indices, batch in self._packed(rows, network):
+                log_probs = sequence_log_probs(network, head, batch).float().cpu().numpy()
+                bounds = np.cumsum([len(rows[index].sequences) for index in indices])[:-1]
+                for index, own in zip(indices, np.split(log_probs, bounds), strict=True):
+                    by_row[index] = own
         finally:
             network.train(training)
-            if mine[0] is not None:
-                self.network, self.head = mine  # type: ignore[assignment]
-        return np.concatenate(found)
+        return np.concatenate(by_row)
+
+
+def halved_ties(differences: Tensor) -> Tensor:
+    """1 where positive, ½ where 0, else 0; float32."""
+    return (differences > 0).float() + 0.5 * (differences == 0).float()

@@ -1,4 +1,4 @@
-"""Texts that people have rated, as pairs: of two, the better rated one is preferred."""
+"""Rated texts as preference pairs: the one with the higher rating is preferred."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class RatedPairs:
-    """Pairs of texts of the same split: each text with the first before it whose rating differs by `gap` or more.
+    """Pairs of texts of the same split: each text with the first unpaired one whose rating differs by `gap` or more.
 
-    `ask` is what the user says before every text. A text stands in one pair at most; those that are left over are
-    counted as `unpaired`. The difference in the column `rating` is the pair's `margin`.
+    `ask` is the user's message before every text. A text is in one pair at most; the others are counted as `unpaired`.
+    The difference of the ratings, in the column `rating`, is the pair's `margin`.
     """
 
     texts: Source
@@ -32,43 +32,44 @@ class RatedPairs:
     def __post_init__(self) -> None:
         if self.gap <= 0:
             raise RecipeError(
-                f"data.gap is {self.gap}: texts that are rated alike are no pair.", where="data.gap", hint="Use 1."
+                f"data.gap is {self.gap}, but texts of the same rating make no pair.", where="data.gap", hint="Use 1."
             )
 
     def __iter__(self) -> Iterator[Example]:
         tally = self.tally = Tally()
-        waiting: dict[str, list[Example]] = defaultdict(list)
-        for one in self.texts:
-            rating = number_field(one, self.rating)
-            others = waiting[one["split"]]
-            other = next((each for each in others if abs(number_field(each, self.rating) - rating) >= self.gap), None)
-            if other is None:
-                others.append(one)
+        unpaired: dict[str, list[Example]] = defaultdict(list)
+        for text in self.texts:
+            rating = number_field(text, self.rating)
+            waiting = unpaired[text["split"]]
+            apart = (other for other in waiting if abs(number_field(other, self.rating) - rating) >= self.gap)
+            partner = next(apart, None)
+            if partner is None:
+                waiting.append(text)
                 continue
-            others.remove(other)
+            waiting.remove(partner)
             tally.counts["examples"] += 1
-            tally.counts[one["split"]] += 1
-            yield self._pair(one, other)
-        tally.counts["unpaired"] = sum(map(len, waiting.values()))
+            tally.counts[text["split"]] += 1
+            yield self._pair(text, partner)
+        tally.counts["unpaired"] = sum(map(len, unpaired.values()))
         if not tally.counts["examples"]:
             raise DataError(
                 f"No two texts have ratings that differ by {self.gap:g}.", where="data.gap", hint="Lower data.gap."
             )
 
-    def _pair(self, one: Example, other: Example) -> Example:
-        worse, better = sorted((one, other), key=lambda each: number_field(each, self.rating))
+    def _pair(self, text: Example, partner: Example) -> Example:
+        worse, better = sorted((text, partner), key=lambda example: number_field(example, self.rating))
         return {
             "messages": [{"role": "user", "content": self.ask}],
             "chosen": [{"role": "assistant", "content": text_field(better, "text")}],
             "rejected": [{"role": "assistant", "content": text_field(worse, "text")}],
             "margin": number_field(better, self.rating) - number_field(worse, self.rating),
-            "where": one["where"],
-            "split": one["split"],
+            "where": text["where"],
+            "split": text["split"],
         }
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Those of the texts; `examples` and the splits are pairs."""
+        """The counts of the texts; `examples` and the splits count pairs."""
         total: Counter[str] = Counter(self.texts.counts)
         for name in ("examples", "train", "validation", "test"):
             total.pop(name, None)
@@ -80,13 +81,13 @@ class RatedPairs:
         return [*self.texts.warnings, *self.tally.warnings]
 
     def fingerprint(self) -> dict[str, Any]:
-        """That of the texts, and the counts of pairs."""
+        """The fingerprint of the texts, and the counts of pairs."""
         return {**self.texts.fingerprint(), "counts": dict(self.counts)}
 
     def state(self) -> Any:
-        """That of the texts; None where it cannot be told."""
+        """The state of the texts; None where it is unknown."""
         return source_state(self.texts)
 
     def quarantine_into(self, folder: Path) -> None:
-        """Let the texts that cannot be used be kept there."""
+        """Write invalid texts to a file in this folder."""
         self.texts.quarantine_into(folder)

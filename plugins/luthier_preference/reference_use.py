@@ -9,15 +9,15 @@ from luthier.api import PairLoss, PreferencePairs, RecipeError
 
 
 def uses_reference(objective: PairLoss) -> bool:
-    """Whether an objective looks at the reference, found out by trying it on two made-up pairs.
+    """Whether an objective uses log-probabilities under the reference policy, found by calling it on made-up pairs.
 
-    RecipeError for one that does not give a finite loss for each pair.
+    RecipeError where it fails on them, or does not return a finite loss for each pair.
     """
-    asked = False
+    used = False
 
     def reference() -> tuple[Tensor, Tensor]:
-        nonlocal asked
-        asked = True
+        nonlocal used
+        used = True
         return torch.tensor([-4.0, -3.0]), torch.tensor([-5.0, -2.0])
 
     pairs = PreferencePairs(
@@ -26,16 +26,16 @@ def uses_reference(objective: PairLoss) -> bool:
         chosen_tokens=torch.tensor([2.0, 3.0]),
         rejected_tokens=torch.tensor([3.0, 2.0]),
         margin=torch.tensor([0.0, 1.0]),
-        reference=reference,
+        reference_log_probs=reference,
     )
     name = getattr(getattr(objective, "func", objective), "__name__", type(objective).__name__)
     try:
-        found = objective(pairs)
+        losses = objective(pairs)
     except (AttributeError, TypeError) as error:
-        raise RecipeError(f"{name} is no objective for pairs: {error}.", where="method.objective") from error
-    if found.shape != (2,) or not found.isfinite().all():
+        raise RecipeError(f"{name} is not an objective for pairs: {error}.", where="method.objective") from error
+    if losses.shape != (2,) or not losses.isfinite().all():
         raise RecipeError(
-            f"{name} gives {found.tolist()} for two pairs, where a finite loss for each is expected.",
+            f"{name} returns {losses.tolist()} for two pairs, where a finite loss for each is expected.",
             where="method.objective",
         )
-    return asked
+    return used

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """Virtual tokens stand before every packed sequence only where luthier computes the attention."""
+    """Virtual tokens are prepended to each packed sequence by luthier's own attention alone."""
     if not str(config.adaptation.get("_target_", "")).startswith("luthier_prefix."):
         return
     attention = config.model.get("attn_implementation", "luthier_packed")

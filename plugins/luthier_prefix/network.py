@@ -1,8 +1,8 @@
-"""A network that reads virtual tokens before each text, however texts reach it: packed, padded or token by token.
+"""A network with virtual tokens before each text, whether texts are packed, padded or generated token by token.
 
 Weights, their initialisation and their files are PEFT's, and so are the positions: virtual tokens take the first ones
-and the text goes on behind them. PEFT's own call puts the tokens before each row of a batch; this one puts them before
-each packed sequence of a row.
+and the text follows. PEFT's own forward pass prepends the tokens to each row of a batch; this one prepends them to each
+packed sequence of a row.
 """
 
 from __future__ import annotations
@@ -20,23 +20,29 @@ from transformers import Cache, DynamicCache
 from luthier.api import PACKED_ATTENTION, Packing, RecipeError
 
 
-class Prefixed(PeftModelForCausalLM, ABC):
-    """Subclasses say what virtual tokens are: keys and values of each layer, or embeddings."""
+class VirtualTokenModel(PeftModelForCausalLM, ABC):
+    """The virtual tokens are keys and values of each layer or embeddings, by the subclass."""
 
     base_model: Any
     prompt_encoder: Any
-    switched_on = True
+    _enabled = True
 
     def __init__(self, network: nn.Module, config: PeftConfig) -> None:
-        with _checkpointing_unseen(network):
+        with _checkpointing_hidden(network):
             super().__init__(network, config)
 
     @property
     def virtual_tokens(self) -> int:
-        return int(self.active_peft_config.num_virtual_tokens) if self.switched_on else 0
+        return int(self.active_peft_config.num_virtual_tokens) if self._enabled else 0
+
+    def use_virtual_tokens(self, adapter: str | None) -> None:
+        """Prepend the virtual tokens of this adapter from now on; None: none, which gives the base network."""
+        self._enabled = adapter is not None
+        if adapter is not None:
+            self.set_adapter(adapter)
 
     def virtual(self) -> Tensor:
-        """What the weights come to, [n, width], in their own dtype also under autocast: exactly what is saved."""
+        """The virtual tokens, [n, width], in the dtype of their weights also under autocast: exactly what is saved."""
         encoder = self.prompt_encoder[self.active_adapter]
         table: Tensor = encoder.embedding.weight
         if self.active_peft_config.inference_mode:
@@ -53,9 +59,9 @@ class Prefixed(PeftModelForCausalLM, ABC):
         packing: Packing | None = None,
         **rest: Any,
     ) -> Any:
-        """Call the network; masks and positions are those of the text, and the logits of a text come last."""
+        """Call the network. Mask and positions are those of the text; the logits of the text are the last ones."""
         masked: dict[str, Any] = {"attention_mask": attention_mask, "past_key_values": past_key_values}
-        if not self.switched_on:
+        if not self._enabled:
             inputs = {"position_ids": position_ids, "packing": packing, **masked, **rest}
             return self.base_model(input_ids=input_ids, **inputs)
         if packing is None and (attention_mask is not None or past_key_values is not None):
@@ -65,9 +71,9 @@ class Prefixed(PeftModelForCausalLM, ABC):
             packing = Packing(tuple(range(0, rows * length + 1, length)))
         if position_ids is None:
             position_ids = torch.arange(length, device=input_ids.device).expand(rows, length)
-        self._refuse_what_does_not_fit(packing)
-        untouched = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=input_ids.device)
-        return self._packed(input_ids, position_ids, packing, attention_mask=untouched, **rest)
+        self._check_attention_and_length(packing)
+        no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=input_ids.device)
+        return self._packed(input_ids, position_ids, packing, attention_mask=no_mask, **rest)
 
     @abstractmethod
     def _packed(self, input_ids: Tensor, position_ids: Tensor, packing: Packing, **rest: Any) -> Any:
@@ -75,7 +81,7 @@ class Prefixed(PeftModelForCausalLM, ABC):
 
     @abstractmethod
     def _begin(self, cache: Cache, rows: int) -> None:
-        """Put the virtual tokens into an empty cache of so many rows."""
+        """Put the virtual tokens into an empty cache of `rows` rows."""
 
     def _cached(
         self,
@@ -86,17 +92,17 @@ class Prefixed(PeftModelForCausalLM, ABC):
         past_key_values: Cache | None,
         **rest: Any,
     ) -> Any:
-        """Behind a cache that begins with the virtual tokens: for evaluation."""
-        if self.training and _checkpointing(self):
-            raise RecipeError("Gradient checkpointing drops the cache that virtual tokens stand in.", where="model")
+        """Call the network with a cache that begins with the virtual tokens: for evaluation."""
+        if self.training and _checkpointed_modules(self):
+            raise RecipeError("Gradient checkpointing drops the cache that holds the virtual tokens.", where="model")
         cache, before = past_key_values, self.virtual_tokens
         if cache is None:
             cache = DynamicCache(config=self.base_model.config.get_text_config())
         if not cache.get_seq_length():
             self._begin(cache, len(input_ids))
         if attention_mask is not None:
-            seen = 0 if attention_mask.is_floating_point() else 1  # what is added to scores, or whether to look
-            attention_mask = nn.functional.pad(attention_mask, (before, 0), value=seen)
+            visible = 0 if attention_mask.is_floating_point() else 1  # an additive or a boolean mask
+            attention_mask = nn.functional.pad(attention_mask, (before, 0), value=visible)
         return self.base_model(
             input_ids=input_ids,
             position_ids=None if position_ids is None else position_ids + before,
@@ -105,7 +111,8 @@ class Prefixed(PeftModelForCausalLM, ABC):
             **rest,
         )
 
-    def _refuse_what_does_not_fit(self, packing: Packing) -> None:
+    def _check_attention_and_length(self, packing: Packing) -> None:
+        """RecipeError for attention that cannot read packed virtual tokens, and for texts that leave no positions."""
         config = self.base_model.config.get_text_config()
         if config._attn_implementation != PACKED_ATTENTION:
             raise RecipeError(
@@ -113,46 +120,46 @@ class Prefixed(PeftModelForCausalLM, ABC):
                 where="model.attn_implementation",
                 hint=f"Set model.attn_implementation={PACKED_ATTENTION}.",
             )
-        most, longest = getattr(config, "max_position_embeddings", None), max(packing.seen_lengths(0))
-        if most is not None and longest + self.virtual_tokens > most:
+        positions, longest = getattr(config, "max_position_embeddings", None), max(packing.seen_lengths(0))
+        if positions is not None and longest + self.virtual_tokens > positions:
             raise RecipeError(
-                f"{self.virtual_tokens} virtual tokens and {longest} of text are more than the {most} positions of "
-                "the network.",
+                f"{self.virtual_tokens} virtual tokens and {longest} of text are more than the {positions} positions "
+                "of the network.",
                 where="batch.length",
-                hint=f"Set batch.length={most - self.virtual_tokens} or less.",
+                hint=f"Set batch.length={positions - self.virtual_tokens} or less.",
             )
 
 
-class KeysBefore(Prefixed):
+class PrefixTuningModel(VirtualTokenModel):
     """Virtual tokens are keys and values of every layer (prefix tuning)."""
 
     def _packed(self, input_ids: Tensor, position_ids: Tensor, packing: Packing, **rest: Any) -> Any:
-        behind = packing.behind(before=self._layers())
+        packing = packing.behind(before=self._keys_and_values())
         return self.base_model(
-            input_ids=input_ids, position_ids=position_ids + self.virtual_tokens, packing=behind, **rest
+            input_ids=input_ids, position_ids=position_ids + self.virtual_tokens, packing=packing, **rest
         )
 
     def _begin(self, cache: Cache, rows: int) -> None:
-        for number, layer in enumerate(self._layers().to(self.base_model.dtype)):
+        for index, layer in enumerate(self._keys_and_values().to(self.base_model.dtype)):
             keys, values = layer.unsqueeze(1).expand(-1, rows, -1, -1, -1)
-            cache.update(keys, values, number)
+            cache.update(keys, values, index)
 
-    def _layers(self) -> Tensor:
-        """[layers, 2, Hkv, n, D]."""
+    def _keys_and_values(self) -> Tensor:
+        """The keys and values of each layer, [layers, 2, Hkv, n, D]."""
         config = self.active_peft_config
         heads, width = config.num_attention_heads, config.token_dim
         by_layer = self.virtual().view(config.num_virtual_tokens, config.num_layers, 2, heads, width // heads)
         return by_layer.permute(1, 2, 3, 0, 4)
 
 
-class TokensBefore(Prefixed):
-    """Virtual tokens are embeddings, which the network reads like any other (prompt tuning, p-tuning)."""
+class SoftPromptModel(VirtualTokenModel):
+    """Virtual tokens are embeddings before those of the text (prompt tuning, p-tuning)."""
 
     def _packed(self, input_ids: Tensor, position_ids: Tensor, packing: Packing, **rest: Any) -> Any:
-        words, before = self.base_model.get_input_embeddings()(input_ids), self.virtual_tokens
+        embeddings, before = self.base_model.get_input_embeddings()(input_ids), self.virtual_tokens
         first = torch.arange(before, device=position_ids.device).expand(len(position_ids), before)
         return self.base_model(
-            inputs_embeds=torch.cat([self._embeddings(len(words)).to(words.dtype), words], dim=1),
+            inputs_embeds=torch.cat([self._embeddings(len(embeddings)).to(embeddings.dtype), embeddings], dim=1),
             position_ids=torch.cat([first, position_ids + before], dim=1),
             packing=packing.behind(lead=before),
             **rest,
@@ -163,14 +170,14 @@ class TokensBefore(Prefixed):
         self.base_model(inputs_embeds=embeddings, past_key_values=cache, use_cache=True, logits_to_keep=1)
 
     def _embeddings(self, rows: int) -> Tensor:
-        """[rows, n, width]."""
+        """The virtual tokens for each row, [rows, n, width]."""
         return self.virtual().expand(rows, -1, -1)
 
 
 @contextmanager
-def _checkpointing_unseen(network: nn.Module) -> Iterator[None]:
-    """PEFT refuses prefixes beside gradient checkpointing, which drops the cache they would stand in; ours do not."""
-    checkpointing = _checkpointing(network)
+def _checkpointing_hidden(network: nn.Module) -> Iterator[None]:
+    """Hide gradient checkpointing from PEFT, which refuses it for prefixes in a cache; here they are in no cache."""
+    checkpointing = _checkpointed_modules(network)
     for module in checkpointing:
         module.gradient_checkpointing = False  # type: ignore[assignment]
     try:
@@ -180,5 +187,5 @@ def _checkpointing_unseen(network: nn.Module) -> Iterator[None]:
             module.gradient_checkpointing = True  # type: ignore[assignment]
 
 
-def _checkpointing(network: nn.Module) -> list[nn.Module]:
+def _checkpointed_modules(network: nn.Module) -> list[nn.Module]:
     return [module for module in network.modules() if getattr(module, "gradient_checkpointing", False)]

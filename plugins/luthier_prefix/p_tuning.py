@@ -1,7 +1,8 @@
-"""P-tuning."""
+"""P-tuning: soft-prompt embeddings reparameterised by a small network."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from torch import nn
@@ -12,23 +13,17 @@ if TYPE_CHECKING:
     from peft import PromptEncoderConfig
 
 
+@dataclass(kw_only=True, eq=False)
 class PTuning(VirtualTokens):
-    """Freeze the network and learn embeddings before the text that come out of a small network (Liu et al., 2021).
+    """Freeze the network and learn soft-prompt embeddings that a small network computes (Liu et al., 2021).
 
     `encoder` is that network, over one embedding for each virtual token: a perceptron of three layers, or a
     bidirectional LSTM of two layers with a perceptron behind it, as in the paper; `hidden` is its width (null: as
-    wide as embeddings are). What is saved are the embeddings that come out of it.
+    wide as embeddings are). The artifact holds the embeddings that it computes, not the network.
     """
 
-    def __init__(
-        self,
-        *,
-        virtual_tokens: int = 20,
-        encoder: Literal["mlp", "lstm"] = "mlp",
-        hidden: int | None = None,
-    ) -> None:
-        super().__init__(virtual_tokens=virtual_tokens)
-        self.encoder, self.hidden = encoder, hidden
+    encoder: Literal["mlp", "lstm"] = "mlp"
+    hidden: int | None = None
 
     def peft_config(self, network: nn.Module) -> PromptEncoderConfig:
         from peft import PromptEncoderConfig

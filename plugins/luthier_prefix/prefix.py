@@ -1,7 +1,8 @@
-"""Prefix tuning."""
+"""Prefix tuning: learned keys and values before the text in every layer."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from torch import nn
@@ -12,38 +13,35 @@ from luthier_prefix.virtual_tokens import VirtualTokens
 if TYPE_CHECKING:
     from peft import PrefixTuningConfig
 
-    from luthier_prefix.network import Prefixed
+    from luthier_prefix.network import VirtualTokenModel
 
 
+@dataclass(kw_only=True, eq=False)
 class Prefix(VirtualTokens):
-    """Freeze the network and learn the keys and values of tokens before the text, in every layer (Li & Liang, 2021).
+    """Freeze the network and learn keys and values before the text, in every layer (Li & Liang, 2021).
 
-    With `reparameterise` they come out of a two-layer perceptron over one embedding for each token, `hidden` wide
-    (their equation 3; null: as wide as keys are): steadier to train, and many more weights while training. What is
-    saved are the keys and values alone, either way. With `init: zero` they start as zeros, not at random.
+    With `reparameterise` a two-layer perceptron computes them from one embedding for each token; its width is `hidden`
+    (their equation 3; null: the width of the keys). Training is more stable and has many more weights. The artifact
+    holds the keys and values alone, either way. With `init: zero` they start as zeros, not at random.
     """
 
-    def __init__(
-        self,
-        *,
-        virtual_tokens: int = 20,
-        reparameterise: bool = True,
-        hidden: int | None = None,
-        init: Literal["random", "zero"] = "random",
-    ) -> None:
-        super().__init__(virtual_tokens=virtual_tokens)
-        if hidden is not None and not reparameterise:
+    reparameterise: bool = True
+    hidden: int | None = None
+    init: Literal["random", "zero"] = "random"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden is not None and not self.reparameterise:
             raise RecipeError(
-                f"hidden={hidden} is the width of the perceptron that reparameterise=false leaves out.",
+                f"hidden={self.hidden} is the width of the perceptron that reparameterise=false leaves out.",
                 where="adaptation.hidden",
-                hint="Leave one of them as it was.",
+                hint="Leave one of them at its default.",
             )
-        self.reparameterise, self.hidden, self.init = reparameterise, hidden, init
 
-    def wrapper(self) -> type[Prefixed]:
-        from luthier_prefix.network import KeysBefore
+    def model_class(self) -> type[VirtualTokenModel]:
+        from luthier_prefix.network import PrefixTuningModel
 
-        return KeysBefore
+        return PrefixTuningModel
 
     def peft_config(self, network: nn.Module) -> PrefixTuningConfig:
         from peft import PrefixTuningConfig
@@ -52,9 +50,9 @@ class Prefix(VirtualTokens):
         if text.to_dict().get("per_layer_config") or getattr(text, "num_kv_shared_layers", 0):
             raise RecipeError(
                 f"The layers of {text.model_type} have keys of different shapes or share them, which prefix does not "
-                "provide for.",
+                "support.",
                 where="adaptation",
-                hint="Choose prompt_tuning, whose virtual tokens the network reads itself.",
+                hint="Choose prompt_tuning, whose virtual tokens are embeddings.",
             )
         return PrefixTuningConfig(
             task_type="CAUSAL_LM",

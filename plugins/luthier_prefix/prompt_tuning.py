@@ -1,14 +1,15 @@
-"""Prompt tuning."""
+"""Prompt tuning: learned soft-prompt embeddings before the text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from luthier.api import RecipeError
+from luthier.api import ADAPTER_NAME, RecipeError
 from luthier_prefix.virtual_tokens import VirtualTokens
 
 if TYPE_CHECKING:
@@ -16,30 +17,27 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from luthier.api import Batch
-    from luthier_prefix.network import Prefixed
+    from luthier_prefix.network import VirtualTokenModel
 
 
+@dataclass(kw_only=True, eq=False)
 class PromptTuning(VirtualTokens):
-    """Freeze the network and learn embeddings that stand before the text (Lester et al., 2021).
+    """Freeze the network and learn soft-prompt embeddings before the text (Lester et al., 2021).
 
     They start as those of `text`, repeated until it fills them; without one, as those of tokens drawn from the
     vocabulary, or with `init: random` from a normal distribution.
     """
 
-    def __init__(
-        self,
-        *,
-        virtual_tokens: int = 20,
-        text: str | None = None,
-        init: Literal["vocabulary", "random"] = "vocabulary",
-    ) -> None:
-        super().__init__(virtual_tokens=virtual_tokens)
-        if text is not None and init == "random":
+    text: str | None = None
+    init: Literal["vocabulary", "random"] = "vocabulary"
+    _text_ids: list[int] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.text is not None and self.init == "random":
             raise RecipeError(
                 "Virtual tokens start either from a text or at random.", where="adaptation.text", hint="Leave one out."
             )
-        self.text, self.init = text, init
-        self.ids: list[int] | None = None
 
     def learn(self, batches: Iterable[Batch], tokenizer: PreTrainedTokenizerBase) -> None:
         if self.text is None:
@@ -47,12 +45,12 @@ class PromptTuning(VirtualTokens):
         ids: list[int] = tokenizer(self.text, add_special_tokens=False)["input_ids"]
         if not 0 < len(ids) <= self.virtual_tokens:
             raise RecipeError(
-                f"The text that virtual tokens start from has {len(ids)} tokens, and there are {self.virtual_tokens}.",
+                f"The initial text of the virtual tokens has {len(ids)} tokens, and there are {self.virtual_tokens}.",
                 where="adaptation.text",
-                hint=f"Set adaptation.virtual_tokens={len(ids)}." if ids else "Give it words.",
+                hint=f"Set adaptation.virtual_tokens={len(ids)}." if ids else "Give it a text that is not empty.",
             )
         repeats = -(-self.virtual_tokens // len(ids))
-        self.ids = (ids * repeats)[: self.virtual_tokens]
+        self._text_ids = (ids * repeats)[: self.virtual_tokens]
 
     def peft_config(self, network: nn.Module) -> PromptTuningConfig:
         from peft import PromptTuningConfig
@@ -63,12 +61,12 @@ class PromptTuning(VirtualTokens):
             prompt_tuning_init="RANDOM" if self.init == "random" else "SAMPLE_VOCAB",
         )
 
-    def __call__(self, network: nn.Module) -> nn.Module:
-        prefixed = cast("Prefixed", super().__call__(network))
-        table: Tensor = prefixed.prompt_encoder["default"].embedding.weight
+    def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
+        prefixed = cast("VirtualTokenModel", super().__call__(network, added_tokens))
+        table: Tensor = prefixed.prompt_encoder[ADAPTER_NAME].embedding.weight
         if self.text is not None and table.device.type != "meta":
-            assert self.ids is not None, "the text is read when an adaptation learns, before it is called"
-            words = network.get_input_embeddings()  # type: ignore[operator]
+            assert self._text_ids is not None, "`learn` tokenizes the text before the adaptation is called"
+            embeddings = network.get_input_embeddings()  # type: ignore[operator]
             with torch.no_grad():
-                table.copy_(words(torch.tensor(self.ids, device=table.device)))
+                table.copy_(embeddings(torch.tensor(self._text_ids, device=table.device)))
         return prefixed

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """A prompt that is to be searched for is searched for."""
-    if config.prompt.get("_target_") == "luthier_prompting.searched.Searched" and "search" not in config.stages:
-        yield 'prompt=searched chooses nothing unless the stages begin with search: "stages=[search,evaluate]".'
+    """prompt=searched needs the stage `search`."""
+    if config.prompt.get("_target_") == "luthier_prompting.searched.PromptSearch" and "search" not in config.stages:
+        yield 'prompt=searched needs the stage search before the others: "stages=[search,evaluate]".'

@@ -1,4 +1,4 @@
-"""The files of Amazon Bedrock's prompt optimisation: its input as data, its results as a run's."""
+"""The files of Amazon Bedrock's prompt optimisation: its input as data, its result file from a run."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from luthier.api import (
     DataError,
     Example,
     Format,
-    HashSplits,
     JsonLines,
     PromptCompletion,
     RecipeError,
     Record,
     RecordsSource,
-    Splits,
     file_state,
     nearest,
     sha256_of_file,
@@ -33,24 +31,17 @@ _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 @dataclass(kw_only=True)
 class BedrockTemplates(RecordsSource):
-    """The evaluation samples of one prompt template in an input file of Bedrock's prompt optimisation.
+    """Read the evaluation samples of one prompt template in an input file of Bedrock's prompt optimisation.
 
     Each sample becomes an example whose question is the template filled with its `inputVariables` and whose answer is
     its `referenceResponse`; the columns `template_id` and `prompt_template` stay. `template` is the `templateId`, which
-    may be left out where there is one. What steers Bedrock's own judging is not read, and samples with pictures are
-    refused.
+    may be left out where the file has only one. Bedrock's settings of its own evaluation are ignored, and samples with
+    images are refused.
     """
 
     file: str
     template: str | None = None
     format: Format | str = field(default_factory=PromptCompletion)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         record = self._template()
@@ -58,13 +49,14 @@ class BedrockTemplates(RecordsSource):
         for number, sample in enumerate(row.get("evaluationSamples") or (), 1):
             where = f"{record.where}, sample {number}"
             if sample.get("inputVariablesMultimodal"):
-                raise DataError("A sample has pictures or files, which this model does not see.", where=where)
-            known = {name: str(value) for each in sample.get("inputVariables") or () for name, value in each.items()}
+                raise DataError("The sample has images or files, which are not supported.", where=where)
+            pairs = (pair for variables in sample.get("inputVariables") or () for pair in variables.items())
+            values = {name: str(value) for name, value in pairs}
             yield Record(
                 record.file,
                 record.line,
                 {
-                    "prompt": filled(row["promptTemplate"], known, where),
+                    "prompt": fill_template(row["promptTemplate"], values, where),
                     "completion": sample.get("referenceResponse"),
                     "template_id": row["templateId"],
                     "prompt_template": row["promptTemplate"],
@@ -72,26 +64,28 @@ class BedrockTemplates(RecordsSource):
             )
 
     def _template(self) -> Record:
-        found: dict[str, Record] = {}
+        templates: dict[str, Record] = {}
         for record in JsonLines().records(self._path, self.file):
             if record.row is None:
                 raise record.fault or DataError("The line cannot be read.", where=record.where)
             if record.row.get("version") != VERSION:
-                told = f"The line is of the version {record.row.get('version')!r}, and {VERSION!r} is read."
-                raise DataError(told, where=record.where)
+                version = record.row.get("version")
+                raise DataError(f"The line has the version {version!r}; only {VERSION!r} is read.", where=record.where)
             for key in ("templateId", "promptTemplate"):
                 if not isinstance(record.row.get(key), str):
                     raise DataError(f"The line has no `{key}`.", where=record.where)
-            found[record.row["templateId"]] = record
-        name = self.template if self.template is not None else next(iter(found), "")
-        if self.template is None and len(found) > 1:
+            templates[record.row["templateId"]] = record
+        name = self.template if self.template is not None else next(iter(templates), "")
+        if self.template is None and len(templates) > 1:
             raise RecipeError(
-                f"The file holds {len(found)} templates.", where="data.template", hint=f"Name one: {', '.join(found)}."
+                f"The file holds {len(templates)} templates.",
+                where="data.template",
+                hint=f"Name one: {', '.join(templates)}.",
             )
-        if name not in found:
-            hint = nearest(name, found, "There are")
+        if name not in templates:
+            hint = nearest(name, templates, "There are")
             raise RecipeError(f"There is no template {name!r} in {self.file}.", where="data.template", hint=hint)
-        return found[name]
+        return templates[name]
 
     @property
     def _path(self) -> Path:
@@ -105,28 +99,28 @@ class BedrockTemplates(RecordsSource):
         return {"files": [file]}
 
 
-def filled(template: str, known: dict[str, str], where: str) -> str:
-    """The template with each `{{variable}}` in place; DataError for one without a value."""
-    if missing := [name for name in _VARIABLE.findall(template) if name not in known]:
+def fill_template(template: str, values: dict[str, str], where: str) -> str:
+    """The template with each `{{variable}}` replaced by its value; DataError for one without a value."""
+    if missing := [name for name in _VARIABLE.findall(template) if name not in values]:
         raise DataError(f"The sample has no value for {missing[0]!r}.", where=where)
-    return _VARIABLE.sub(lambda found: known[found[1]], template)
+    return _VARIABLE.sub(lambda match: values[match[1]], template)
 
 
-def results(
+def result_line(
     example: Example, system: str, shown: Sequence[Demonstration], model: str, trials: Sequence[dict[str, Any]]
 ) -> str:
-    """A line of Bedrock's result file: the template as it was and as it was found to be best, and what was scored.
+    """A line of Bedrock's result file: the original template, the optimised one, and the scores of all trials.
 
-    Of what Bedrock documents by name it has `promptTemplateId` and for each model `modelId`, `status` and
-    `optimizedPromptTemplate`; the names of the rest are ours.
+    `promptTemplateId` and, for each model, `modelId`, `status` and `optimizedPromptTemplate` are the names that Bedrock
+    documents; the others are ours.
     """
-    examples = [f"{one.question}\n{one.answer}" for one in shown]
+    examples = [f"{demonstration.question}\n{demonstration.answer}" for demonstration in shown]
     template = "\n\n".join(filter(None, [system, *examples, example["prompt_template"]]))
-    told = {
+    result = {
         "modelId": model,
         "status": "COMPLETED",
         "originalPromptTemplate": example["prompt_template"],
         "optimizedPromptTemplate": template,
         "evaluationScores": trials,
     }
-    return json.dumps({"promptTemplateId": example["template_id"], "promptOptimizationResults": [told]}) + "\n"
+    return json.dumps({"promptTemplateId": example["template_id"], "promptOptimizationResults": [result]}) + "\n"

@@ -1,4 +1,4 @@
-"""Choose a label, against what the model would say about nothing."""
+"""Classification with contextual calibration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from luthier.api import Classification, Conversation, Metric, Predictor, Question, RecipeError
 
 
-class Calibrated(Classification):
-    """Answer with the label whose probability gains most on that for texts without content (Zhao et al., 2021).
+class ContextualCalibration(Classification):
+    """Answer with the label whose probability is raised most over content-free texts (Zhao et al., 2021).
 
-    p(label | nothing) is the mean, over the texts in `nothing`, of p among the labels for the same prompt about that
-    text; the answer is argmax p(label | text) / p(label | nothing), which is the paper's W = diag(p)⁻¹ and b = 0. Where
-    the prompt shows every question other examples, p(label | nothing) is asked for each question anew.
+    p(label | content-free) is the mean, over the texts in `nothing`, of the probability among the labels for the same
+    prompt about that text. The answer is argmax p(label | text) / p(label | content-free), which is the paper's
+    W = diag(p)⁻¹ and b = 0. Where the prompt shows each question other examples, p(label | content-free) is computed
+    for each question.
     """
 
     def __init__(
@@ -30,21 +31,23 @@ class Calibrated(Classification):
     ) -> None:
         super().__init__(metrics=metrics, labels=labels, most_labels=most_labels)
         if not nothing:
-            raise RecipeError("There is no text without content to calibrate by.", where="evaluation.task.nothing")
+            raise RecipeError("Calibration needs a content-free text.", where="evaluation.task.nothing")
         self.nothing = nothing
 
     def scores(self, subject: Predictor, turns: Sequence[Question], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
-        """log p(label | text) - log p(label | nothing), but for a constant of each turn."""
-        asked = [turn.about(text) for turn in turns for text in self.nothing]
-        names = [json.dumps(conversation, sort_keys=True, default=str) for conversation in asked]
-        once: dict[str, Conversation] = dict(zip(names, asked, strict=True))
-        found = dict(zip(once, among_labels(subject.score_labels(list(once.values()), labels)), strict=True))
-        blank = np.array([found[name] for name in names]).reshape(len(turns), len(self.nothing), len(labels)).mean(1)
-        return np.asarray(super().scores(subject, turns, labels) - np.log(blank))
+        """log p(label | text) - log p(label | content-free), [turns, labels], up to a constant for each turn."""
+        conversations = [turn.about(text) for turn in turns for text in self.nothing]
+        keys = [json.dumps(conversation, sort_keys=True, default=str) for conversation in conversations]
+        distinct: dict[str, Conversation] = dict(zip(keys, conversations, strict=True))
+        probabilities = label_probabilities(subject.score_labels(list(distinct.values()), labels))
+        by_key = dict(zip(distinct, probabilities, strict=True))
+        shape = len(turns), len(self.nothing), len(labels)
+        content_free = np.array([by_key[key] for key in keys]).reshape(shape).mean(1)
+        return np.asarray(super().scores(subject, turns, labels) - np.log(content_free))
 
 
-def among_labels(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Log-probabilities [n, labels] as probabilities among the labels; none is less than 1e-12."""
+def label_probabilities(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Log-probabilities [n, labels] normalised over the labels; each probability is at least 1e-12."""
     scores = np.asarray(scores, dtype=np.float64)
-    likely = np.exp(scores - scores.max(1, keepdims=True))
-    return np.asarray(np.maximum(likely / likely.sum(1, keepdims=True), 1e-12))
+    unnormalised = np.exp(scores - scores.max(1, keepdims=True))
+    return np.asarray(np.maximum(unnormalised / unnormalised.sum(1, keepdims=True), 1e-12))

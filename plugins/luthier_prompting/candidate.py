@@ -1,4 +1,4 @@
-"""A prompt that says the same before every question: an instruction, and examples."""
+"""A candidate prompt of an optimisation: an instruction and in-context examples, the same for every question."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.api import Example, Prompt
 from luthier_prompting.demonstration import Demonstration, question_key
-from luthier_prompting.prompt_template import Frame, text_asked
+from luthier_prompting.prompt_template import PromptTemplate, question_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -19,38 +19,33 @@ FILE = "prompt.json"
 
 
 class Candidate(Prompt):
-    """An instruction as system prompt and examples as earlier turns; one that asks the same is not shown."""
+    """An instruction as system prompt, and examples as earlier turns, without one that has the same question."""
 
     def __init__(self, system: str, template: str | None, shown: Sequence[Demonstration]) -> None:
-        self._say(system, template, shown)
+        self._set(system, template, shown)
 
-    def _say(self, system: str, template: str | None, shown: Sequence[Demonstration]) -> None:
-        self.system, self.template, self.shown = system, template, list(shown)
-        self.frame = Frame(system, template)
+    def _set(self, system: str, template: str | None, shown: Sequence[Demonstration]) -> None:
+        self.system, self.template_source, self.shown = system, template, list(shown)
+        self.template = PromptTemplate(system, template)
 
     def learn(self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> None:
-        """It says what it was told to."""
+        """A candidate is fixed: nothing is learned."""
 
     def __call__(self, example: Example) -> Example:
-        asked = question_key(text_asked(example))
-        return self.frame(example, [one for one in self.shown if one.key != asked])
+        key = question_key(question_text(example))
+        return self.template(example, [shown for shown in self.shown if shown.key != key])
 
     def opening(self) -> list[dict[str, Any]] | None:
-        if not self.frame.same_for_all:
-            return None
-        messages: list[dict[str, Any]] = self.frame({"messages": [{"role": "user", "content": ""}]}, self.shown)[
-            "messages"
-        ]
-        return messages[:-1]
+        return self.template.opening(self.shown)
 
     def save(self, folder: Path) -> None:
-        told = {
+        content = {
             "system": self.system,
-            "template": self.template,
-            "examples": [replace(one, where="").as_json() for one in self.shown],
+            "template": self.template_source,
+            "examples": [replace(shown, where="").as_json() for shown in self.shown],
         }
-        (folder / FILE).write_text(json.dumps(told, indent=1, ensure_ascii=False, default=str), encoding="utf-8")
+        (folder / FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str), encoding="utf-8")
 
     def load(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-        told = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        self._say(told["system"], told["template"], [Demonstration(**one) for one in told["examples"]])
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        self._set(content["system"], content["template"], [Demonstration(**one) for one in content["examples"]])

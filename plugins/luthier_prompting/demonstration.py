@@ -1,4 +1,4 @@
-"""An example that is shown: a question and the answer that was given to it."""
+"""An in-context example: a question and its answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from luthier.api import prompt_key
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A question and its answer. `text` is what the question is about, without the words around it.
+    """A question and its answer. `text` is the text that the question is about, without the instruction around it.
 
-    `label` is what `balanced` balances: the class, or the answer where there is none.
+    `label` is the class, or the answer where there is none; `selection=balanced` balances it. `columns` are the further
+    columns that the template uses, and `where` is the example's place in the data.
     """
 
     question: str
@@ -26,11 +27,11 @@ class Demonstration:
 
     @cached_property
     def key(self) -> bytes:
-        """16 bytes that it shares with whoever asks the same."""
+        """A 16-byte hash of the text, equal for equal questions."""
         return question_key(self.text)
 
-    def known(self) -> dict[str, Any]:
-        """What a template gets to see of it."""
+    def fields(self) -> dict[str, Any]:
+        """The variables that a template can use."""
         return {**self.columns, "question": self.question, "text": self.text, "answer": self.answer}
 
     def as_json(self) -> dict[str, Any]:
@@ -38,5 +39,5 @@ class Demonstration:
 
 
 def question_key(text: str) -> bytes:
-    """16 bytes that two questions share if they say the same; white space does not count."""
+    """A 16-byte hash of a question's text, without regard to white space."""
     return prompt_key({"text": text})

@@ -1,16 +1,17 @@
-"""Show examples with every question."""
+"""Few-shot prompting: in-context examples of the training split with every question."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.api import DataError, Example, Prompt, RecipeError, encode_prompt, last_question
 from luthier_prompting.demonstration import Demonstration, question_key
-from luthier_prompting.prompt_template import Frame, text_asked
+from luthier_prompting.prompt_template import PromptTemplate, question_text
 from luthier_prompting.selection import Selection
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ FILE = "examples.jsonl"
 class FewShot(Prompt):
     """Show up to `shots` examples of the training split before each question (Brown et al., 2020).
 
-    They are earlier turns of the conversation, which count for no loss, unless the `template` has a place for
-    `examples`, each with `question`, `text` and `answer`. An example that asks the same as the question is not shown
-    with it. All that are shown take at most `tokens` tokens: one that no longer fits is passed over for the next. At
-    most `pool` training examples, by chance, may be shown at all; a run's artifact holds these, or the shown ones where
-    they are the same for every question. `system` and `template` are those of `prompt=instruction`.
+    They are earlier turns of the conversation with loss weight 0, unless the `template` renders `examples`, each with
+    `question`, `text` and `answer`. An example with the same question is not shown. All shown examples take at most
+    `tokens` tokens: one that does not fit is skipped. At most `pool` training examples, a random sample, can be shown
+    at all; a run's artifact holds these, or only the shown ones where they are the same for every question. `system`
+    and `template` are those of `prompt=instruction`.
     """
 
     def __init__(
@@ -42,119 +43,145 @@ class FewShot(Prompt):
         for name, value in (("shots", shots), ("tokens", tokens), ("pool", pool)):
             if value < 1:
                 raise RecipeError(f"prompt.{name} is {value}.", where=f"prompt.{name}", hint="Use 1 or more.")
-        self.selection, self.shots, self.tokens, self.most = selection, shots, tokens, pool
-        self.frame = Frame(system, template)
-        self.pool: list[Demonstration] = []
-        self.seen = self.unfit = 0
-        self._begin()
+        self.selection, self.shots, self.tokens, self.pool_size = selection, shots, tokens, pool
+        self.template = PromptTemplate(system, template)
+        self.usable = self.unusable = 0
+        self._truncated: set[bytes] = set()
+        self._ready: _Pool | None = None
 
     def learn(self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> None:
-        """Keep what can be shown. DataError for an example of another split, and where nothing can be shown."""
-        chance, kept, self.seen, self.unfit = random.Random(0), dict[int, tuple[int, Demonstration]](), 0, 0
+        """Sample the pool. DataError for an example of another split, and where no example can be shown."""
+        generator, sampled = random.Random(0), dict[int, tuple[int, Demonstration]]()
+        self.usable = self.unusable = 0
         for example in examples:
             if example.get("split", "train") != "train":
-                raise DataError("An example that is held out was about to be shown.", where=str(example.get("where")))
-            shown = self.frame.demonstration(example)
-            if shown is None:
-                self.unfit += 1
+                raise DataError(
+                    "An example that is held out must not be shown as an in-context example.",
+                    where=str(example.get("where")),
+                )
+            demonstration = self.template.demonstration(example)
+            if demonstration is None:
+                self.unusable += 1
                 continue
-            self.seen += 1
-            place = len(kept) if len(kept) < self.most else chance.randrange(self.seen)
-            if place < self.most:  # of any number each is as likely (algorithm R, Vitter, 1985)
-                kept[place] = self.seen, shown
-        if not kept:
+            self.usable += 1
+            place = len(sampled) if len(sampled) < self.pool_size else generator.randrange(self.usable)
+            if place < self.pool_size:  # reservoir sampling, algorithm R (Vitter, 1985)
+                sampled[place] = self.usable, demonstration
+        if not sampled:
             raise DataError(
-                "No training example is a single question with its answer, so there is nothing to show.",
+                "No training example is a single question with its answer, so no in-context example can be shown.",
                 hint="Use prompt=chat or prompt=instruction.",
             )
-        self.selection.learn(pool := [shown for _, shown in sorted(kept.values(), key=lambda each: each[0])])
-        self._take(pool, self.selection, tokenizer)
+        pool = [demonstration for _, demonstration in sorted(sampled.values(), key=lambda one: one[0])]
+        self.selection.learn(pool)
+        self._use(pool, self.selection, tokenizer)
+
+    @property
+    def pool(self) -> Sequence[Demonstration]:
+        """The training examples that can be shown, in the order of the data."""
+        return self._pool.demonstrations
 
     def __call__(self, example: Example) -> Example:
-        return self.frame(example, self.shown(example))
+        return self.template(example, self.shown(example))
 
     def shown(self, example: Example) -> list[Demonstration]:
-        """The examples that are shown with a question, in the order in which they stand."""
-        if not self.pool:
-            raise RecipeError("prompt=few_shot has seen no training split.", hint="Run its recipe again.")
+        """The examples that are shown with a question, in their order in the prompt."""
+        pool = self._pool
         if last_question(example) is None:
             return []
-        text = text_asked(example)
-        found = self._chosen(self.order(text), question_key(text))
-        return found[::-1] if self.order.best_last else found
+        text = question_text(example)
+        selected = self._select(pool.order(text), question_key(text))
+        return selected[::-1] if pool.order.best_last else selected
 
-    def _chosen(self, order: Iterable[int], asked: bytes) -> list[Demonstration]:
-        found, left = list[Demonstration](), self.tokens
+    def _select(self, order: Iterable[int], key: bytes) -> list[Demonstration]:
+        """The first `shots` of an order that fit into the token budget and have another question than `key`."""
+        selected, budget, pool = list[Demonstration](), self.tokens, self._pool
         for number in order:
-            one = self.pool[number]
-            if one.key == asked or (cost := self._cost(number)) > left:
+            demonstration = pool.demonstrations[number]
+            if demonstration.key == key or (cost := pool.cost(number)) > budget:
                 continue
-            found.append(one)
-            left -= cost
-            if len(found) == self.shots:
-                return found
-        self._short.add(asked)
-        return found
+            selected.append(demonstration)
+            budget -= cost
+            if len(selected) == self.shots:
+                return selected
+        self._truncated.add(key)
+        return selected
 
-    def _cost(self, number: int) -> int:
-        """The tokens by which a conversation is longer with this example."""
-        if number not in self._costs:
-            self._costs[number] = self._size([self.pool[number]]) - self._bare
-        return self._costs[number]
+    @property
+    def _pool(self) -> _Pool:
+        if self._ready is None:
+            raise RecipeError("prompt=few_shot has seen no training split.", hint="Run its recipe again.")
+        return self._ready
 
-    def _size(self, shown: Sequence[Demonstration]) -> int:
-        """The tokens of a conversation of one word with these examples; it has all columns that the template asks."""
-        asked = {**self.pool[0].columns, "messages": [{"role": "user", "content": "?"}]}
-        return len(encode_prompt(self.frame(asked, shown), self._tokenizer))
-
-    def _take(self, pool: list[Demonstration], order: Selection, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.pool, self.order, self._tokenizer = pool, order, tokenizer
-        self._begin()
-        self._bare = self._size([])
-
-    def _begin(self) -> None:
-        self._costs: dict[int, int] = {}
-        self._short: set[bytes] = set()
+    def _use(self, pool: list[Demonstration], order: Selection, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._ready = _Pool(pool, order, self.template, tokenizer)
+        self._truncated = set()
 
     def save(self, folder: Path) -> None:
-        kept = self._same_for_all() if self.selection.fixed else self.pool
-        lines = (json.dumps(one.as_json(), ensure_ascii=False, default=str) + "\n" for one in kept)
+        shown = self._same_for_all() if self.selection.fixed else self.pool
+        lines = (json.dumps(one.as_json(), ensure_ascii=False, default=str) + "\n" for one in shown)
         (folder / FILE).write_text("".join(lines), encoding="utf-8")
 
     def load(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Show what the run showed; a fixed choice comes back as it stood."""
+        """Take the pool from the artifact; a fixed selection has the order in which it was stored."""
         pool = list(_read(folder / FILE))
-        order = Kept() if self.selection.fixed else self.selection
+        order = StoredOrder() if self.selection.fixed else self.selection
         order.learn(pool)
-        self._take(pool, order, tokenizer)
+        self._use(pool, order, tokenizer)
 
     def opening(self) -> list[dict[str, Any]] | None:
         """The examples as turns, where they are the same for every question."""
-        if not (self.selection.fixed and self.frame.same_for_all):
+        if not (self.selection.fixed and self.template.keeps_questions):
             return None
-        messages: list[dict[str, Any]] = self.frame({"messages": [_NOTHING]}, self._same_for_all())["messages"]
-        return messages[:-1]
+        return self.template.opening(self._same_for_all())
 
     def _same_for_all(self) -> list[Demonstration]:
-        return self._chosen(self.order(""), b"")
+        return self._select(self._pool.order(""), b"")
 
     @property
     def warnings(self) -> list[str]:
-        found = []
-        if self._short:
-            found.append(
-                f"{len(self._short)} questions were shown fewer than {self.shots} examples, as no more fit into "
+        sentences = []
+        if self._truncated:
+            sentences.append(
+                f"{len(self._truncated)} questions were shown fewer than {self.shots} examples, as no more fit into "
                 f"prompt.tokens={self.tokens}, or there are no more."
             )
-        if self.unfit:
-            found.append(f"{self.unfit} training examples are no single question with its answer and are never shown.")
-        if self.seen > len(self.pool):
-            found.append(f"Of {self.seen} training examples {len(self.pool)}, drawn by chance, may be shown.")
-        return found
+        if self.unusable:
+            sentences.append(
+                f"{self.unusable} training examples are no single question with its answer and are never shown."
+            )
+        if self._ready is not None and self.usable > len(self.pool):
+            sentences.append(f"Of {self.usable} training examples a random sample of {len(self.pool)} can be shown.")
+        return sentences
 
 
-class Kept(Selection):
-    """All examples in the order in which they were kept."""
+@dataclass
+class _Pool:
+    """The demonstrations that can be shown, the selection that orders them, and their cached costs in tokens."""
+
+    demonstrations: list[Demonstration]
+    order: Selection
+    template: PromptTemplate
+    tokenizer: PreTrainedTokenizerBase
+    _costs: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._without = self._token_count([])
+
+    def cost(self, number: int) -> int:
+        """The number of tokens that a demonstration adds to a conversation."""
+        if number not in self._costs:
+            self._costs[number] = self._token_count([self.demonstrations[number]]) - self._without
+        return self._costs[number]
+
+    def _token_count(self, shown: Sequence[Demonstration]) -> int:
+        """The tokens of a one-word question with demonstrations; it has the columns that the template uses."""
+        question = {**self.demonstrations[0].columns, "messages": [{"role": "user", "content": "?"}]}
+        return len(encode_prompt(self.template(question, shown), self.tokenizer))
+
+
+class StoredOrder(Selection):
+    """Select the stored examples in the order of the file."""
 
     fixed = True
     best_last = False
@@ -164,9 +191,6 @@ class Kept(Selection):
 
     def __call__(self, text: str) -> Iterable[int]:
         yield from range(self.count)
-
-
-_NOTHING = {"role": "user", "content": ""}
 
 
 def _read(file: Path) -> Iterator[Demonstration]:

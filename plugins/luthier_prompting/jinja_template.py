@@ -1,4 +1,4 @@
-"""A user's turn in other words: a Jinja template in a sandbox that calls no code."""
+"""The Jinja template of a user's turn, in a sandbox that calls no code."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from luthier.api import DataError, RecipeError, Refused, check_template, nearest
 
 EXAMPLES = "examples"
-_WORD = "Hello."
+_TRIAL_TEXT = "Hello."
 
 
-class Wording:
+class JinjaTemplate:
     """Renders the template of a user's turn. RecipeError for a name that an example does not have.
 
-    Each new template is tried once in a process of its own, with little time and memory, before it is used here.
+    Each new template is rendered once in a separate process with limits on time and memory before it is used here.
     """
 
     def __init__(self, source: str) -> None:
@@ -28,27 +28,28 @@ class Wording:
             self._template = environment.from_string(source)
         except TemplateSyntaxError as error:
             raise RecipeError(
-                f"The template is no Jinja: {error.message}, in its line {error.lineno}.", where="prompt.template"
+                f"The template is not valid Jinja: {error.message}, in its line {error.lineno}.",
+                where="prompt.template",
             ) from error
-        examples = [{"question": _WORD, "text": _WORD, "answer": _WORD}] * 4
+        examples = [{"question": _TRIAL_TEXT, "text": _TRIAL_TEXT, "answer": _TRIAL_TEXT}] * 4
         check_template(
-            source, "The template of the prompt", given=[{**dict.fromkeys(self.names, _WORD), EXAMPLES: examples}]
+            source, "The template of the prompt", given=[{**dict.fromkeys(self.names, _TRIAL_TEXT), EXAMPLES: examples}]
         )
 
     @property
     def shows_examples(self) -> bool:
-        """Whether the template has a place for examples, which then are no turns of their own."""
+        """Whether the template renders the in-context examples, which are otherwise turns of their own."""
         return EXAMPLES in self.names
 
-    def __call__(self, known: Mapping[str, Any], *, where: str = "") -> str:
+    def __call__(self, fields: Mapping[str, Any], *, where: str = "") -> str:
         try:
-            return self._template.render(known)
+            return self._template.render(fields)
         except UndefinedError as error:
-            unknown = sorted(self.names - set(known))
-            hint = nearest(unknown[0], known, "It has") if unknown else ""
-            named = f"names {unknown[0]!r}, which the example does not have" if unknown else f"fails: {error.message}"
-            raise RecipeError(f"The template {named}.", where=where or "prompt.template", hint=hint) from error
+            unknown = sorted(self.names - set(fields))
+            hint = nearest(unknown[0], fields, "It has") if unknown else ""
+            problem = f"names {unknown[0]!r}, which the example does not have" if unknown else f"fails: {error.message}"
+            raise RecipeError(f"The template {problem}.", where=where or "prompt.template", hint=hint) from error
         except SecurityError as error:
-            raise Refused(f"The template tries what none may: {error}", where="prompt.template") from error
+            raise Refused(f"The template does what the sandbox forbids: {error}", where="prompt.template") from error
         except (TemplateError, TypeError, ValueError, KeyError, IndexError, RecursionError) as error:
-            raise DataError(f"The template cannot be filled from this example: {error}.", where=where) from error
+            raise DataError(f"The template cannot be rendered for this example: {error}.", where=where) from error

@@ -1,4 +1,4 @@
-"""What stands around a question: a system prompt in front, and a template for the words of the user's turn."""
+"""The prompt template: a system prompt, in-context examples, and a template for the user's turn."""
 
 from __future__ import annotations
 
@@ -7,84 +7,91 @@ from typing import Any
 
 from luthier.api import DataError, Example, last_question, message_text, with_system
 from luthier_prompting.demonstration import Demonstration
-from luthier_prompting.jinja_template import Wording
+from luthier_prompting.jinja_template import JinjaTemplate
 
 Message = dict[str, Any]
 
-ANSWERS = frozenset({"messages", "chosen", "rejected", "label", "text", "where", "split", "source", "tools"})
-"""What a template does not get to see: what the model shall find out, and what is not the user's."""
+HIDDEN_FIELDS = frozenset({"messages", "chosen", "rejected", "label", "text", "where", "split", "source", "tools"})
+"""The fields of an example that a template cannot use: the target, and what is not part of the user's data."""
 
 
-class Frame:
-    """Puts a system prompt before a conversation and examples before its last question, in the template's words.
+class PromptTemplate:
+    """Puts a system prompt before a conversation and in-context examples before its last question.
 
-    A conversation's own system prompt follows the given one behind a blank line. Examples are turns of their own, each
-    question in the template's words, unless the template has a place for `examples`.
+    A conversation's own system prompt follows `system` after a blank line. The last question, and those of the
+    examples, are rendered with `template`. The examples are turns of their own unless the template renders `examples`.
     """
 
     def __init__(self, system: str, template: str | None) -> None:
         self.system = system
-        self.wording = None if template is None else Wording(template)
+        self.template = None if template is None else JinjaTemplate(template)
 
     @property
-    def same_for_all(self) -> bool:
-        """Whether it leaves the user's turns as they are."""
-        return self.wording is None
+    def keeps_questions(self) -> bool:
+        """Whether the user's turns stay unchanged."""
+        return self.template is None
 
     def __call__(self, example: Example, shown: Sequence[Demonstration] = ()) -> Example:
         if not example.get("messages"):
             raise DataError(
-                "A prompt stands in conversations, and the example has no `messages`.",
+                "This prompt needs a conversation, and the example has no `messages`.",
                 where=str(example.get("where", "")),
                 hint="Use prompt=chat with plain text.",
             )
         messages = list(example["messages"])
-        asks = last_question(example)
+        place = last_question(example)
         turns: list[Message] = []
-        if self.wording is None or not self.wording.shows_examples:
-            turns = [turn for one in shown for turn in self._turns(one)]
+        if self.template is None or not self.template.shows_examples:
+            turns = [turn for demonstration in shown for turn in self._turns(demonstration)]
             shown = ()
-        if self.wording is not None and asks is not None:
-            known = {**_columns(example), **_asked(example, messages[asks])}
-            known["examples"] = [one.known() for one in shown]
-            said = self.wording(known, where=str(example.get("where", "")))
-            messages[asks] = {**messages[asks], "content": said}
-        return {**example, "messages": self.opened(turns, messages)}
+        if self.template is not None and place is not None:
+            fields = {**_columns(example), **_question_fields(example, messages[place])}
+            fields["examples"] = [demonstration.fields() for demonstration in shown]
+            question = self.template(fields, where=str(example.get("where", "")))
+            messages[place] = {**messages[place], "content": question}
+        return {**example, "messages": self.with_turns(turns, messages)}
 
-    def opened(self, turns: Sequence[Message], messages: Sequence[Message]) -> list[Message]:
+    def with_turns(self, turns: Sequence[Message], messages: Sequence[Message]) -> list[Message]:
         """The system prompts, the turns of the examples, and the rest of the conversation."""
-        said = with_system(self.system, messages)
-        before = sum(turn["role"] == "system" for turn in said[:1])
-        return [*said[:before], *turns, *said[before:]]
+        prompted = with_system(self.system, messages)
+        before = sum(turn["role"] == "system" for turn in prompted[:1])
+        return [*prompted[:before], *turns, *prompted[before:]]
+
+    def opening(self, shown: Sequence[Demonstration] = ()) -> list[Message] | None:
+        """The messages before every conversation, if the prompt does nothing else; None where it renders questions."""
+        if not self.keeps_questions:
+            return None
+        messages: list[Message] = self({"messages": [{"role": "user", "content": ""}]}, shown)["messages"]
+        return messages[:-1]
 
     def demonstration(self, example: Example) -> Demonstration | None:
-        """A training example as a question and its answer; None where it is more than that."""
+        """A training example as an in-context example; None where it is not a single question with its answer."""
         messages = [turn for turn in example.get("messages", ()) if turn["role"] != "system"]
         if [turn["role"] for turn in messages] != ["user", "assistant"] or not all(map(_is_plain, messages)):
             return None
-        asked, answer = _asked(example, messages[0]), messages[1]["content"]
-        wanted = self.wording.names if self.wording else ()
-        columns = {name: value for name, value in _columns(example).items() if name in wanted}
+        question, answer = _question_fields(example, messages[0]), messages[1]["content"]
+        names = self.template.names if self.template else ()
+        columns = {name: value for name, value in _columns(example).items() if name in names}
         label, where = str(example.get("label", answer)), str(example.get("where", ""))
-        return Demonstration(asked["question"], asked["text"], answer, label, columns, where)
+        return Demonstration(question["question"], question["text"], answer, label, columns, where)
 
     def _turns(self, shown: Demonstration) -> list[Message]:
-        """A demonstration as turns that nothing is learned from: its answer is context."""
+        """A demonstration as two turns; its answer has the loss weight 0."""
         question = shown.question
-        if self.wording is not None:
-            question = self.wording(shown.known(), where=shown.where)
+        if self.template is not None:
+            question = self.template(shown.fields(), where=shown.where)
         answer = {"role": "assistant", "content": shown.answer, "weight": 0.0}
         return [{"role": "user", "content": question}, answer]
 
 
-def text_asked(example: Example) -> str:
-    """What the user's last turn is about."""
+def question_text(example: Example) -> str:
+    """The text that the user's last turn is about; empty where there is none."""
     place = last_question(example)
-    return "" if place is None else _asked(example, example["messages"][place])["text"]
+    return "" if place is None else _question_fields(example, example["messages"][place])["text"]
 
 
-def _asked(example: Example, turn: Message) -> dict[str, str]:
-    """The user's words, and of a classification the text without them."""
+def _question_fields(example: Example, turn: Message) -> dict[str, str]:
+    """`question`: the user's message; `text`: of a classification, the text to classify, else the same."""
     question = message_text(turn)
     return {
         "question": question,
@@ -97,4 +104,4 @@ def _is_plain(turn: Message) -> bool:
 
 
 def _columns(example: Example) -> dict[str, Any]:
-    return {name: value for name, value in example.items() if name not in ANSWERS}
+    return {name: value for name, value in example.items() if name not in HIDDEN_FIELDS}

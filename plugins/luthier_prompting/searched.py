@@ -1,4 +1,4 @@
-"""A prompt that is chosen by what the model answers with it."""
+"""Prompt optimisation: an instruction and in-context examples chosen by the score of the model's answers."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.api import DataError, Example, Prompt, PromptScorer, RecipeError, encode_prompt
-from luthier_prompting.bedrock import RESULTS, results
+from luthier_prompting.bedrock import RESULTS, result_line
 from luthier_prompting.candidate import Candidate
-from luthier_prompting.choosing import Choosing, Ground, Trial
+from luthier_prompting.choosing import CandidateSpace, PromptOptimizer, Trial
 from luthier_prompting.demonstration import Demonstration
-from luthier_prompting.prompt_template import Frame
+from luthier_prompting.prompt_template import PromptTemplate
 from luthier_prompting.proposals import Proposals
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TRIALS = "search.json"
-ASKS = {"role": "user", "content": "?"}
+_QUESTION = {"role": "user", "content": "?"}
 
 
-class Searched(Prompt):
-    """Choose an instruction and a set of examples by the recipe's score on the validation split.
+class PromptSearch(Prompt):
+    """Choose an instruction and a set of in-context examples by the recipe's score on the validation split.
 
-    The instructions are those of all `proposals`, and none; the sets are `sets` draws of up to `shots` training
-    examples that fit into `tokens` tokens, and none. `choosing` tries their combinations, or writes further ones, and
-    asks the model at most `budget` questions. The stage `search` does it; the artifact holds what was chosen, and every
-    trial; where the data are Bedrock's, its result file, too.
+    The instructions are those of all `proposals` and the empty one; the example sets are the empty one and `sets`
+    random sets of up to `shots` training examples that fit into `tokens` tokens. The optimiser `choosing` scores their
+    combinations, or writes further instructions, with at most `budget` questions to the model. The stage `search` runs
+    it. The artifact holds the chosen prompt and every trial and, where the data are Bedrock's, its result file.
     """
 
     def __init__(
         self,
         *,
         proposals: Mapping[str, Proposals],
-        choosing: Choosing,
+        choosing: PromptOptimizer,
         sets: int = 4,
         shots: int = 4,
         tokens: int = 512,
@@ -57,61 +57,68 @@ class Searched(Prompt):
         self.proposals, self.choosing = proposals, choosing
         self.sets, self.shots, self.tokens, self.template = sets, shots, tokens, template
         self.budget, self.seed = budget, seed
-        self.chosen = Candidate("", template, [])  # until it has searched
+        self.chosen = Candidate("", template, [])  # until the search has run
         self.trials: list[dict[str, Any]] = []
-        self.bedrock: Example | None = None
-        self.notes: list[str] = []
+        self.pool: list[Demonstration] = []
+        self._train: list[Example] = []
+        self._bedrock_example: Example | None = None
+        self._notes: list[str] = []
 
     def learn(self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> None:
-        """Keep what can be shown. DataError for an example of another split."""
-        frame, self.pool, self._tokenizer = Frame("", self.template), list[Demonstration](), tokenizer
-        self._train: list[Example] = []
+        """Collect the training examples that can be shown. DataError for an example of another split."""
+        template, self._tokenizer = PromptTemplate("", self.template), tokenizer
+        self.pool, self._train = [], []
         for example in examples:
             if example.get("split", "train") != "train":
-                raise DataError("An example that is held out was about to be shown.", where=str(example.get("where")))
-            if (shown := frame.demonstration(example)) is not None:
-                self.pool.append(shown)
+                raise DataError(
+                    "An example that is held out must not be shown as an in-context example.",
+                    where=str(example.get("where")),
+                )
+            if (demonstration := template.demonstration(example)) is not None:
+                self.pool.append(demonstration)
                 self._train.append(example)
             if "prompt_template" in example:
-                self.bedrock = example
+                self._bedrock_example = example
 
-    def choose(self, judge: PromptScorer) -> None:
-        found = [one.strip() for proposals in self.proposals.values() for one in proposals(self.pool)]
-        instructions = list(dict.fromkeys(["", *found]))
+    def choose(self, scorer: PromptScorer) -> None:
+        proposed = [text.strip() for proposals in self.proposals.values() for text in proposals(self.pool)]
+        instructions = list(dict.fromkeys(["", *proposed]))
         sets = self._example_sets()
         if len(instructions) * len(sets) == 1 and not self.choosing.writes:
-            raise RecipeError("There is nothing to choose among.", where="prompt", hint="Give it proposals or sets.")
-        ground = Ground(instructions, sets, judge, self.budget, self.template, self.pool, self._train, self._fitting)
-        trials = self.choosing(ground)
+            raise RecipeError("There is no candidate prompt.", where="prompt", hint="Give it proposals or sets.")
+        space = CandidateSpace(
+            instructions, sets, scorer, self.budget, self.template, self.pool, self._train, self._fitting
+        )
+        trials = self.choosing(space)
         best = max(trials, key=lambda trial: (trial.count, trial.value))
-        self.chosen = ground.prompt(best.instruction, best.examples)
-        self.trials = [{**asdict(one), "words": instructions[one.instruction]} for one in trials]
-        self.notes = [_note(trials, best, ground, self.chosen), *ground.notes]
+        self.chosen = space.prompt(best.instruction, best.examples)
+        self.trials = [{**asdict(trial), "words": instructions[trial.instruction]} for trial in trials]
+        self._notes = [_summary(trials, best, space, self.chosen), *space.notes]
 
     def _example_sets(self) -> list[list[Demonstration]]:
-        """No example, and draws of the training split."""
-        draw, found = random.Random(self.seed), list[list[Demonstration]]([[]])
+        """The empty set, and distinct random sets of training examples."""
+        generator, sets = random.Random(self.seed), list[list[Demonstration]]([[]])
         for _ in range(self.sets if self.pool else 0):
-            chosen = self._fitting(draw.sample(self.pool, len(self.pool)))
-            if chosen and chosen not in found:
-                found.append(chosen)
-        return found
+            shown = self._fitting(generator.sample(self.pool, len(self.pool)))
+            if shown and shown not in sets:
+                sets.append(shown)
+        return sets
 
-    def _fitting(self, shown: Iterable[Demonstration]) -> list[Demonstration]:
-        """As many as may be shown of those that come; one that is too long is passed over."""
-        chosen, bare = list[Demonstration](), self._size([])
-        for one in shown:
-            if len(chosen) == self.shots:
+    def _fitting(self, demonstrations: Iterable[Demonstration]) -> list[Demonstration]:
+        """The first `shots` that fit into the token budget together; one that does not fit is skipped."""
+        shown, without = list[Demonstration](), self._token_count([])
+        for demonstration in demonstrations:
+            if len(shown) == self.shots:
                 break
-            if self._size([*chosen, one]) - bare <= self.tokens:
-                chosen.append(one)
-        return chosen
+            if self._token_count([*shown, demonstration]) - without <= self.tokens:
+                shown.append(demonstration)
+        return shown
 
-    def _size(self, shown: Sequence[Demonstration]) -> int:
-        """The tokens of a conversation of one word with these examples."""
+    def _token_count(self, shown: Sequence[Demonstration]) -> int:
+        """The tokens of a one-word question with demonstrations."""
         columns = self.pool[0].columns if self.pool else {}
-        asked = Candidate("", self.template, shown)({**columns, "messages": [ASKS]})
-        return len(encode_prompt(asked, self._tokenizer))
+        prompted = Candidate("", self.template, shown)({**columns, "messages": [_QUESTION]})
+        return len(encode_prompt(prompted, self._tokenizer))
 
     def __call__(self, example: Example) -> Example:
         return self.chosen(example)
@@ -119,10 +126,10 @@ class Searched(Prompt):
     def save(self, folder: Path) -> None:
         self.chosen.save(folder)
         (folder / TRIALS).write_text(json.dumps(self.trials, indent=1, ensure_ascii=False), encoding="utf-8")
-        if self.bedrock is not None:
-            name = str(getattr(self._tokenizer, "name_or_path", ""))
-            told = results(self.bedrock, self.chosen.system, self.chosen.shown, Path(name).name, self.trials)
-            (folder / RESULTS).write_text(told, encoding="utf-8")
+        if self._bedrock_example is not None:
+            model = Path(str(getattr(self._tokenizer, "name_or_path", ""))).name
+            line = result_line(self._bedrock_example, self.chosen.system, self.chosen.shown, model, self.trials)
+            (folder / RESULTS).write_text(line, encoding="utf-8")
 
     def load(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         self.chosen.load(folder, tokenizer)
@@ -132,15 +139,18 @@ class Searched(Prompt):
 
     @property
     def warnings(self) -> list[str]:
-        return self.notes
+        return self._notes
 
 
-def _note(trials: Sequence[Trial], best: Trial, ground: Ground, chosen: Candidate) -> str:
-    tried = {(one.instruction, one.examples) for one in trials}
-    plain = [one.value for one in trials if (one.instruction, one.examples) == (0, 0) and one.count == best.count]
-    beside = f"; without either it is {plain[0]:.3f}" if plain else ""
+def _summary(trials: Sequence[Trial], best: Trial, space: CandidateSpace, chosen: Candidate) -> str:
+    tried = {(trial.instruction, trial.examples) for trial in trials}
+    empty = [
+        trial.value for trial in trials if (trial.instruction, trial.examples) == (0, 0) and trial.count == best.count
+    ]
+    baseline = f"; that of the empty prompt is {empty[0]:.3f}" if empty else ""
     return (
-        f"Of {math.prod(ground.shape)} prompts {len(tried)} were tried with {ground.asked} questions. The "
-        f"chosen one has {len(chosen.shown)} examples and says {chosen.system!r}; its score on {best.count} validation "
-        f"examples is {best.value:.3f}{beside}. A score by which a prompt was chosen is too good: trust the test split."
+        f"Of {math.prod(space.shape)} prompts {len(tried)} were tried with {space.questions_used} questions. The "
+        f"chosen one has {len(chosen.shown)} examples and the instruction {chosen.system!r}; its score on {best.count} "
+        f"validation examples is {best.value:.3f}{baseline}. The score by which a prompt was chosen is biased upwards: "
+        f"use that on the test split."
     )

@@ -1,4 +1,4 @@
-"""Which training examples are shown with a question."""
+"""The selection of in-context examples."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from luthier_prompting.demonstration import Demonstration
 
 
 class Selection(Protocol):
-    """Orders the training examples by how gladly each is shown with a question."""
+    """Ranks the training examples as in-context examples for a question."""
 
     fixed: bool
-    """Whether the order is the same for every question."""
+    """Whether the ranking is the same for every question."""
     best_last: bool
-    """Whether the best one is to stand last, next to the question."""
+    """Whether the best example is to stand last, next to the question."""
 
     def learn(self, pool: Sequence[Demonstration]) -> None:
-        """See all examples that may be shown, before the first question."""
+        """Index the examples that can be shown, before the first question."""
 
     def __call__(self, text: str) -> Iterable[int]:
-        """The numbers of examples in the pool for a question about `text`, the best one first."""
+        """The numbers of examples in the pool for a question about `text`, the best first."""

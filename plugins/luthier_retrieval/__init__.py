@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """Documents that need a package to be read are looked at before anything is loaded."""
+    """Refuse documents whose reader needs a package that is not installed, before anything is loaded."""
     from luthier_retrieval.documents.kinds import unreadable
 
     documents = config.prompt.get("documents")
     for name in ("path", "member"):
-        place = documents.get(name) if documents else None
-        if isinstance(place, str) and (sentence := unreadable(place)):
+        path = documents.get(name) if documents else None
+        if isinstance(path, str) and (sentence := unreadable(path)):
             yield sentence

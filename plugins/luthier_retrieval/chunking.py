@@ -1,4 +1,4 @@
-"""Documents cut into passages: where their structure allows, and never longer than asked."""
+"""Chunking: documents split into passages of a bounded number of tokens, at structural boundaries where possible."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _FENCED = re.compile(r"^(```|~~~).*?(^\1|\Z)", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document: whose it is, the headings above it, and what it says."""
+    """A chunk of a document: the document's name, the headings above the chunk, and its text."""
 
     document: str
     heading: str
     text: str
 
     @property
-    def searched(self) -> str:
-        """What is searched: the headings say what a text that does not name its subject is about."""
+    def indexed_text(self) -> str:
+        """The text that is indexed, with the headings in front, since a chunk may not repeat its subject."""
         return f"{self.heading}\n{self.text}" if self.heading else self.text
 
 
-class Chunks:
-    """Cuts documents into passages of at most `tokens` tokens, at headings, paragraphs, sentences or words in turn.
+class Chunker:
+    """Splits documents into passages of at most `tokens` tokens, at headings, paragraphs, sentences or words in turn.
 
-    Neighbours share up to `overlap` tokens.
+    Adjacent passages share up to `overlap` tokens.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, tokens: int, overlap: int) -> None:
@@ -50,13 +50,13 @@ class Chunks:
     def __call__(self, document: Document) -> Iterator[Passage]:
         splitter = self._markdown if document.markdown else self._plain
         headings = _headings(document.text) if document.markdown else []
-        for place, text in splitter.chunk_indices(document.text):
-            above = _above(headings, place)
+        for offset, text in splitter.chunk_indices(document.text):
+            above = _headings_above(headings, offset)
             yield Passage(document.name, " › ".join(filter(None, [document.title, *above])), text)
 
 
 def _headings(text: str) -> list[tuple[int, int, str]]:
-    """Where each heading of a Markdown text stands, how deep it is, and what it says; none of those in code."""
+    """The (offset, depth, title) of each heading of a Markdown text, without the lines of code blocks."""
     code = [match.span() for match in _FENCED.finditer(text)]
     return [
         (match.start(), len(match[1]), match[2])
@@ -65,11 +65,11 @@ def _headings(text: str) -> list[tuple[int, int, str]]:
     ]
 
 
-def _above(headings: list[tuple[int, int, str]], place: int) -> list[str]:
-    """The headings under which a place stands, the outermost first; not one that begins there."""
-    found: list[tuple[int, int, str]] = []
-    for start, depth, words in headings:
-        if start > place:
+def _headings_above(headings: list[tuple[int, int, str]], offset: int) -> list[str]:
+    """The titles of the headings that enclose an offset, the outermost first; not one that begins there."""
+    enclosing: list[tuple[int, int, str]] = []
+    for start, depth, title in headings:
+        if start > offset:
             break
-        found = [*(one for one in found if one[1] < depth), (start, depth, words)]
-    return [words for start, _, words in found if start < place]
+        enclosing = [*(heading for heading in enclosing if heading[1] < depth), (start, depth, title)]
+    return [title for start, _, title in enclosing if start < offset]

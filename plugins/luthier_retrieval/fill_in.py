@@ -1,4 +1,4 @@
-"""Documents as questions to themselves: one amount of each is left out."""
+"""Cloze questions from documents: one amount of each document is blanked out."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ BLANK = "____"
 
 @dataclass(frozen=True)
 class FillIn:
-    """The first sentence of a document that names a single amount of money or percentage, and that is left out.
+    """Blank out the amount in the first sentence of a document that has exactly one amount of money or percentage.
 
     `title` and `content` name the columns, `id` that of the document's name, which becomes `relevant`. Sentences of
-    fewer than `shortest` or more than `longest` characters are passed over; a document without such a sentence is left
-    out and counted as `without_an_amount`. `instruction` stands above the title and the sentence.
+    fewer than `shortest` or more than `longest` characters are ignored; a document without a suitable sentence is
+    dropped and counted as `without_an_amount`. The question is the `instruction`, the title and the sentence.
     """
 
     title: str = "title"

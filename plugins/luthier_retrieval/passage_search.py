@@ -1,4 +1,4 @@
-"""The best passages of an index for a question."""
+"""Search and reranking of passages for a question."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from luthier_retrieval.reranking import Reranking
 from luthier_retrieval.searches import Search
 from luthier_retrieval.segment import Segment
 
-REMEMBERED = 4096
-"""Questions whose passages are kept: an example is asked for several times in a run."""
+CACHED_QUESTIONS = 4096
+"""The number of questions whose passages are cached: a run encodes an example several times."""
 
 
-class Finding:
-    """Searches the segments, orders the `candidates` anew and remembers what it found. Threads may share it."""
+class PassageSearch:
+    """Searches the segments for `candidates` passages, reranks them and caches the result. Threads may share it."""
 
     def __init__(self, segments: Sequence[Segment], search: Search, reranking: Reranking, candidates: int) -> None:
         self.segments, self.search, self.reranking, self.candidates = segments, search, reranking, candidates
         self.starts = [0, *accumulate(map(len, segments))]
-        self._remembered = lru_cache(REMEMBERED)(self._found)
+        self._cached = lru_cache(CACHED_QUESTIONS)(self._retrieve)
 
     def __call__(self, question: str) -> tuple[Passage, ...]:
-        """The passages, the best one first."""
-        return self._remembered(question)
+        """The passages, the best first."""
+        return self._cached(question)
 
-    def _found(self, question: str) -> tuple[Passage, ...]:
+    def _retrieve(self, question: str) -> tuple[Passage, ...]:
         numbers, _ = self.search(question, self.candidates)
-        found = [self.passage(number) for number in numbers.tolist()]
-        return tuple(found[place] for place in self.reranking(question, found)) if found else ()
+        candidates = [self.passage(number) for number in numbers.tolist()]
+        return tuple(candidates[place] for place in self.reranking(question, candidates)) if candidates else ()
 
     def passage(self, number: int) -> Passage:
         """The passage of a number, counted over all segments in order."""
         segment = bisect_right(self.starts, number) - 1
         return self.segments[segment].passage(number - self.starts[segment])
 
-    def of_documents(self, found: Sequence[Passage], names: Sequence[str]) -> list[Passage]:
-        """Those of the passages found that are of the named documents; where there is none, these documents' first."""
-        best = [passage for passage in found if passage.document in set(names)]
-        return best or [self.passage(self._first[name]) for name in names if name in self._first]
+    def passages_of(self, names: Sequence[str], retrieved: Sequence[Passage]) -> list[Passage]:
+        """The retrieved passages of the named documents; where there is none, the first passage of each document."""
+        matching = [passage for passage in retrieved if passage.document in set(names)]
+        return matching or [self.passage(self._first[name]) for name in names if name in self._first]
 
     @cached_property
     def _first(self) -> dict[str, int]:

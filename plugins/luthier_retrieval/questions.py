@@ -1,19 +1,17 @@
-"""Questions to the documents inside this plugin."""
+"""Questions about the documents that this plugin ships."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from luthier.api import (
     Format,
-    HashSplits,
     JsonLines,
     PromptCompletion,
     Record,
     RecordsSource,
-    Splits,
     file_state,
     sha256_of_file,
 )
@@ -23,20 +21,13 @@ FILE, NAME = FOLDER / "questions.jsonl", "luthier_retrieval/questions.jsonl"
 
 
 @dataclass(kw_only=True)
-class Questions(RecordsSource):
-    """64 questions to `prompt/documents=workshop`, each with a short answer and the document that holds it.
+class WorkshopQuestions(RecordsSource):
+    """Read 64 questions about `prompt/documents=workshop`, each with a short answer and the document that holds it.
 
-    14 more have none: their answer is that it is not in the documents.
+    14 further questions have no relevant document; their answer is that it is not in the documents.
     """
 
     format: Format | str = field(default_factory=PromptCompletion)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         return JsonLines().records(FILE, NAME)

@@ -1,4 +1,4 @@
-"""Tasks of a customer-service benchmark as questions to documents."""
+"""Tasks of a customer-service benchmark as retrieval queries."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scenario:
-    """τ-bench's tasks: what a customer wants (`user_scenario.instructions`) and the documents that it takes.
+    """Read τ-bench's tasks: the customer's request (`user_scenario.instructions`) and the documents that it requires.
 
     The answer of an example is the names of these documents, one a line; `relevant` holds them as a list. Tasks that
-    take none are left out and counted as `without_documents`.
+    require none are dropped and counted as `without_documents`.
     """
 
     name = "scenario"
@@ -29,16 +29,16 @@ class Scenario:
         return self
 
     def recognises(self, row: dict[str, Any]) -> str:
-        there = {"user_scenario", "required_documents"} <= row.keys()
-        return "`user_scenario` and `required_documents` stand side by side" if there else ""
+        matches = {"user_scenario", "required_documents"} <= row.keys()
+        return "`user_scenario` and `required_documents` stand side by side" if matches else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
-        asked = (row.get("user_scenario") or {}).get("instructions")
-        if not isinstance(asked, str) or not asked.strip():
+        request = (row.get("user_scenario") or {}).get("instructions")
+        if not isinstance(request, str) or not request.strip():
             raise DataError("The task has no `user_scenario.instructions`.")
         names = [str(name) for name in row.get("required_documents") or ()]
         if not names:
             counts["without_documents"] += 1
             return None
         answer = {"role": "assistant", "content": "\n".join(names)}
-        return {"messages": [{"role": "user", "content": asked}, answer], "relevant": names, "id": str(row.get("id"))}
+        return {"messages": [{"role": "user", "content": request}, answer], "relevant": names, "id": str(row.get("id"))}

@@ -1,4 +1,4 @@
-"""A part of an index on disk that never changes once it is there."""
+"""A segment: an immutable part of an index on disk."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SCHEMA = pa.schema([("document", pa.string()), ("heading", pa.string()), ("text
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
-    """A document in a segment: its name, the digest of what it says, and how many passages it became."""
+class IndexedDocument:
+    """A document in a segment: its name, the digest of its content, and its number of passages."""
 
     name: str
     digest: str
@@ -28,13 +28,14 @@ class Indexed:
 
 @dataclass(frozen=True)
 class Segment:
-    """A folder with the passages of some documents, memory-mapped, and with what each search wrote about them."""
+    """A folder with the memory-mapped passages of some documents, and the files of each search's index of them."""
 
     folder: Path
 
     @cached_property
-    def documents(self) -> list[Indexed]:
-        return [Indexed(**each) for each in json.loads((self.folder / DOCUMENTS).read_text(encoding="utf-8"))]
+    def documents(self) -> list[IndexedDocument]:
+        rows = json.loads((self.folder / DOCUMENTS).read_text(encoding="utf-8"))
+        return [IndexedDocument(**row) for row in rows]
 
     @cached_property
     def _table(self) -> pa.Table:
@@ -52,14 +53,14 @@ class Segment:
 
     def names(self) -> list[str]:
         """The document of each passage."""
-        found: list[str] = self._table["document"].to_pylist()
-        return found
+        names: list[str] = self._table["document"].to_pylist()
+        return names
 
 
-def write(folder: Path, documents: Sequence[Indexed], passages: Sequence[Passage]) -> None:
+def write_segment(folder: Path, documents: Sequence[IndexedDocument], passages: Sequence[Passage]) -> None:
     """Write documents and passages into an empty folder."""
     rows: list[dict[str, Any]] = [asdict(passage) for passage in passages]
     with pa.OSFile(str(folder / PASSAGES), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
         writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
-    said = json.dumps([asdict(each) for each in documents], ensure_ascii=False)
-    (folder / DOCUMENTS).write_text(said, encoding="utf-8")
+    content = json.dumps([asdict(document) for document in documents], ensure_ascii=False)
+    (folder / DOCUMENTS).write_text(content, encoding="utf-8")

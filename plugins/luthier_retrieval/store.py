@@ -1,8 +1,8 @@
-"""The index of a collection on disk: it grows by what is new, and is whole at every moment.
+"""The index of a collection on disk: it grows incrementally and is consistent at every moment.
 
-A folder holds segments, which never change, and a manifest that names those which count. A segment is written beside
-its place, flushed and renamed; then the manifest is replaced at once. A process that is killed leaves the manifest,
-and so the index, as it was; finished segments that no manifest names yet are taken up by the next build.
+A folder holds segments, which are immutable, and a manifest that names the current ones. A segment is written to a
+temporary folder, flushed and renamed; then the manifest is replaced atomically. A process that is killed leaves the
+manifest, and so the index, unchanged; complete segments that no manifest names yet are reused by the next build.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from filelock import FileLock
 from luthier.api import DataError, ResourceError, build_once, cache_is_read_only, content_hash
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
-from luthier_retrieval.searches import Kept, Search
-from luthier_retrieval.segment import Indexed, Segment, write
+from luthier_retrieval.searches import PassageNumbers, ReusedRows, Search
+from luthier_retrieval.segment import IndexedDocument, Segment, write_segment
 
 MANIFEST = "manifest.json"
 
 
 @dataclass
-class Built:
-    """What a build found and did: the index's documents and passages, and how many documents were new or gone."""
+class IndexUpdate:
+    """The size of the index after an update, the numbers of new and removed documents, and the names of empty ones."""
 
     documents: int = 0
     passages: int = 0
@@ -40,23 +40,43 @@ class Built:
 
 @dataclass
 class _Batch:
-    """New documents that will be one segment."""
+    """New documents that become one segment."""
 
-    documents: list[Indexed] = field(default_factory=list)
+    documents: list[IndexedDocument] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.passages)
 
 
-class Store:
-    """The segments below a folder. At most `most` passages that are new are written at once."""
+@dataclass(frozen=True)
+class _Remainder:
+    """A segment that is to be merged, and for each of its documents whether it remains in the index."""
+
+    segment: Segment
+    remains: list[bool]
+
+    @property
+    def rows(self) -> PassageNumbers:
+        """The rows of the passages that remain."""
+        return np.flatnonzero(np.repeat(self.remains, [document.passages for document in self.segment.documents]))
+
+    @property
+    def documents(self) -> list[IndexedDocument]:
+        return [document for document, remains in zip(self.segment.documents, self.remains, strict=True) if remains]
+
+    def __len__(self) -> int:
+        return sum(document.passages for document in self.documents)
+
+
+class IndexStore:
+    """The segments below a folder. At most `most` new passages are held and written at a time."""
 
     def __init__(self, folder: Path, most: int) -> None:
         self.folder, self.most = folder, most
 
     def segments(self) -> list[Segment]:
-        """Those that count now; ResourceError where one is missing."""
+        """The current segments; ResourceError where one is missing."""
         file = self.folder / MANIFEST
         names = json.loads(file.read_text(encoding="utf-8"))["segments"] if file.is_file() else []
         if lost := [name for name in names if not (self.folder / name).is_dir()]:
@@ -68,99 +88,94 @@ class Store:
         return [Segment(self.folder / name) for name in names]
 
     def update(
-        self, documents: Iterable[Document], chunks: Callable[[Document], Iterator[Passage]], search: Search
-    ) -> Built:
-        """Let the index hold these documents and no others, and open `search` on it.
+        self, documents: Iterable[Document], chunker: Callable[[Document], Iterator[Passage]], search: Search
+    ) -> IndexUpdate:
+        """Make the index hold exactly these documents, and open `search` on it.
 
-        Only what is new is cut and embedded: a document that says the same as before stays where it is. A few
-        segments are rewritten from what they hold: those that lose a document, and small ones, so that there are never
-        many. Another process that builds the same is waited for.
+        Only new documents are chunked and embedded; a document whose digest is unchanged stays where it is. A few
+        segments are rewritten from their stored passages: those that lose a document, and small ones, which are merged
+        so that there are never many. A lock makes a second process that builds the same index wait.
         """
         if not cache_is_read_only():
             self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock") if self.folder.is_dir() else nullcontext():
             before = self.segments()
-            made, there, built = self._grown(documents, chunks, search, before)
-            after = self._settled(before, made, there, search)
-            if [one.folder for one in after] != [one.folder for one in before]:
+            full, rest, unchanged, update = self._index_new(documents, chunker, search, before)
+            after = self._merge(before, full, rest, unchanged, search)
+            if [segment.folder for segment in after] != [segment.folder for segment in before]:
                 self._commit(after)
             search.open(after)
-        built.gone = sum(len(one.documents) for one in before) - len(there)
-        built.documents, built.passages = len(there) + built.new, sum(map(len, after))
-        return built
+        update.gone = sum(len(segment.documents) for segment in before) - len(unchanged)
+        update.documents, update.passages = len(unchanged) + update.new, sum(map(len, after))
+        return update
 
-    def _grown(
+    def _index_new(
         self,
         documents: Iterable[Document],
-        chunks: Callable[[Document], Iterator[Passage]],
+        chunker: Callable[[Document], Iterator[Passage]],
         search: Search,
         before: Sequence[Segment],
-    ) -> tuple[list[Segment | _Batch], set[str], Built]:
-        """Segments of what is new, the last of it not written yet; and the names of those that are there already."""
-        known = {each.name: each.digest for segment in before for each in segment.documents}
-        made, there, seen, built = list[Segment | _Batch](), set[str](), set[str](), Built()
-        batch = _Batch()
+    ) -> tuple[list[Segment], _Batch, set[str], IndexUpdate]:
+        """The full new segments, the rest that is not written yet, and the names of the unchanged documents."""
+        digests = {document.name: document.digest for segment in before for document in segment.documents}
+        full, batch, unchanged, seen, update = list[Segment](), _Batch(), set[str](), set[str](), IndexUpdate()
         for document in documents:
             if document.name in seen:
-                raise DataError(f"Two documents are called {document.name!r}.", hint="Give each a name of its own.")
+                raise DataError(f"Two documents are called {document.name!r}.", hint="Give each a unique name.")
             seen.add(document.name)
             digest = document.digest
-            if known.get(document.name) == digest:
-                there.add(document.name)
+            if digests.get(document.name) == digest:
+                unchanged.add(document.name)
                 continue
-            passages = [passage for passage in chunks(document) if passage.text.strip()]
+            passages = [passage for passage in chunker(document) if passage.text.strip()]
             if not passages:
-                built.empty.append(document.name)
-            built.new += 1
-            batch.documents.append(Indexed(document.name, digest, len(passages)))
+                update.empty.append(document.name)
+            update.new += 1
+            batch.documents.append(IndexedDocument(document.name, digest, len(passages)))
             batch.passages.extend(passages)
             if len(batch) >= self.most:
-                made.append(self._written([], batch, search))
+                full.append(self._write([], batch, search))
                 batch = _Batch()
-        return [*made, batch], there, built
+        return full, batch, unchanged, update
 
-    def _settled(
-        self, before: Sequence[Segment], made: Sequence[Segment | _Batch], there: set[str], search: Search
+    def _merge(
+        self, before: Sequence[Segment], full: Sequence[Segment], rest: _Batch, unchanged: set[str], search: Search
     ) -> list[Segment]:
-        """The segments that will count: whole ones stay; losers, small ones and the rest of the new become one."""
-        whole, carried = list[Segment](), list[tuple[Segment, list[bool]]]()
+        """The next segments: complete ones stay; those that lost a document, small ones and the rest become one."""
+        complete, remainders = list[Segment](), list[_Remainder]()
         for segment in before:
-            stays = [each.name in there for each in segment.documents]
-            if all(stays) and stays:
-                whole.append(segment)
-            elif any(stays):
-                carried.append((segment, stays))
-        *full, rest = made
-        assert isinstance(rest, _Batch)
-        size = len(rest) + sum(_kept_passages(segment, stays) for segment, stays in carried)
-        while whole and (rest.documents or carried) and len(whole[-1]) <= min(2 * size, self.most - size):
-            last = whole.pop()
+            remains = [document.name in unchanged for document in segment.documents]
+            if all(remains) and remains:
+                complete.append(segment)
+            elif any(remains):
+                remainders.append(_Remainder(segment, remains))
+        size = len(rest) + sum(map(len, remainders))
+        while complete and (rest.documents or remainders) and len(complete[-1]) <= min(2 * size, self.most - size):
+            last = complete.pop()
             size += len(last)
-            carried.insert(0, (last, [True] * len(last.documents)))
-        joined = [self._written(carried, rest, search)] if carried or rest.documents else []
-        return [*whole, *(one for one in full if isinstance(one, Segment)), *joined]
+            remainders.insert(0, _Remainder(last, [True] * len(last.documents)))
+        merged = [self._write(remainders, rest, search)] if remainders or rest.documents else []
+        return [*complete, *full, *merged]
 
-    def _written(self, carried: Sequence[tuple[Segment, list[bool]]], batch: _Batch, search: Search) -> Segment:
-        """A segment of the documents of earlier ones that stay, then of a batch; the same is never written twice."""
-        documents, passages, kept = list[Indexed](), list[Passage](), list[Kept]()
-        for segment, stays in carried:
-            counts = [each.passages for each in segment.documents]
-            rows = np.flatnonzero(np.repeat(stays, counts))
-            there = segment.passages()
-            documents += [each for each, stay in zip(segment.documents, stays, strict=True) if stay]
-            passages += [there[row] for row in rows]
-            kept.append(Kept(segment.folder, rows))
+    def _write(self, remainders: Sequence[_Remainder], batch: _Batch, search: Search) -> Segment:
+        """A segment of the remaining documents of earlier ones, then of a batch; an existing equal one is reused."""
+        documents, passages, reused = list[IndexedDocument](), list[Passage](), list[ReusedRows]()
+        for remainder in remainders:
+            rows, stored = remainder.rows, remainder.segment.passages()
+            documents += remainder.documents
+            passages += [stored[row] for row in rows]
+            reused.append(ReusedRows(remainder.segment.folder, rows))
         documents, passages = documents + batch.documents, passages + batch.passages
-        name = content_hash([[each.name, each.digest] for each in documents])[:24]
+        name = content_hash([[document.name, document.digest] for document in documents])[:24]
 
         def make(folder: Path) -> None:
-            write(folder, documents, passages)
-            search.write(folder, [passage.searched for passage in passages], kept)
+            write_segment(folder, documents, passages)
+            search.write(folder, [passage.indexed_text for passage in passages], reused)
 
         return Segment(build_once(self.folder / name, make))
 
     def _commit(self, segments: Sequence[Segment]) -> None:
-        """Replace the manifest at once, then remove what no longer counts."""
+        """Replace the manifest atomically, then remove the folders of other segments."""
         names = [segment.folder.name for segment in segments]
         temporary = self.folder / f".{MANIFEST}"
         with temporary.open("w", encoding="utf-8") as file:
@@ -173,12 +188,8 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def copy(self, to: Path) -> None:
-        """The index as it is now, whole, in another folder."""
+        """Copy the current index into a new folder."""
         to.mkdir(parents=True)
         for segment in self.segments():
             shutil.copytree(segment.folder, to / segment.folder.name)
         shutil.copyfile(self.folder / MANIFEST, to / MANIFEST)
-
-
-def _kept_passages(segment: Segment, stays: Sequence[bool]) -> int:
-    return sum(each.passages for each, stay in zip(segment.documents, stays, strict=True) if stay)

@@ -1,4 +1,4 @@
-"""Ask only what is found."""
+"""Evaluation of retrieval alone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from luthier.api import Attempts, Metric, Predictor, Question
 
 
-class Search:
-    """Answer nothing: what `prompt=retrieval` finds for each question is all that is measured."""
+class RetrievalOnly:
+    """Measure the documents that `prompt=retrieval` retrieves for each question; the model generates no answer."""
 
     writes = False
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """Prompts that are answered make up a batch by their number."""
+    """A batch counts prompts, so prompts cannot be packed into blocks."""
     if config.method.get("_target_") == "luthier_reward.grpo.Grpo" and config.batch.get("packing"):
         yield (
             "batch.packing=true counts blocks of prompts, and each prompt is to be answered several times: set "
@@ -28,5 +28,5 @@ def luthier_verbs() -> Iterator[Verb]:
     from luthier.api import Verb
     from luthier_reward import reward_check_verb as reward_check
 
-    help_ = "Say what a recipe's reward pays for: right answers, and those that only want the reward"
+    help_ = "Check a recipe's reward for reward hacking: its scores of right answers and of adversarial ones"
     yield Verb("reward-check", help_, reward_check.declare, reward_check.act)

@@ -1,116 +1,79 @@
-"""How much better an answer was than could be expected: one function for each way to say what was to be expected.
+"""Advantage estimators: the reward of an answer less a baseline.
 
-r is the reward of an answer less the KL penalties of its tokens, where the recipe puts those into the reward.
+r is the reward of an answer less the KL penalties of its tokens, where the recipe subtracts those from the reward.
+Answers without a score are excluded from means and deviations. Shapes are those of `RewardedAnswers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from luthier.api import Advantage, RecipeError, RewardedAnswers
+from luthier.api import RewardedAnswers
 
 
 def grpo(rewarded: RewardedAnswers, *, epsilon: float = 1e-4) -> Tensor:
-    """(r - mean) / (std + ε) over the answers to the same prompt.
+    """(r - mean) / (std + ε) over the group, [P, G] (GRPO, Shao et al., 2024, section 4.1.2).
 
-    Shao et al., 2024, section 4.1.2; the standard deviation is that of a sample, with n - 1 below the fraction bar.
+    The standard deviation is that of a sample, with n - 1 in the denominator.
     """
     centred = dr_grpo(rewarded)
     return centred / (_deviation(centred) + epsilon)
 
 
 def dr_grpo(rewarded: RewardedAnswers) -> Tensor:
-    """r - mean over the answers to the same prompt, not divided by anything (Liu et al., 2025, section 3.2)."""
-    return rewarded.sums - rewarded.sums.nanmean(-1, keepdim=True)
+    """r - mean over the group, without normalisation, [P, G] (Dr. GRPO, Liu et al., 2025, section 3.2)."""
+    return rewarded.penalised_rewards - rewarded.penalised_rewards.nanmean(-1, keepdim=True)
 
 
 def rloo(rewarded: RewardedAnswers) -> Tensor:
-    """r - the mean of the other answers to the prompt (Ahmadian et al., 2024, section 3.3); 0 where it is alone."""
+    """r - the mean of the other answers of the group, [P, G] (RLOO, Ahmadian et al., 2024, section 3.3).
+
+    0 for the only answer of a group with a score.
+    """
     count = (~rewarded.rewards.isnan()).sum(-1, keepdim=True)
     return dr_grpo(rewarded) * count / (count - 1).clamp_min(1)
 
 
 def remax(rewarded: RewardedAnswers) -> Tensor:
-    """r - the reward of the likeliest answer to the same prompt (Li et al., 2024, equation 5)."""
-    return rewarded.sums - rewarded.greedy().unsqueeze(-1)
+    """r - the reward of the greedy answer to the same prompt, [P, G] (ReMax, Li et al., 2024, equation 5)."""
+    return rewarded.penalised_rewards - rewarded.greedy_rewards().unsqueeze(-1)
 
 
 def reinforce_pp(rewarded: RewardedAnswers, *, baseline: bool = False) -> Tensor:
-    """The reward less the penalties from here on, normalised over all tokens of the step.
+    """The reward less the KL penalties of this and all later tokens, whitened over the step, [P, G, T].
 
-    REINFORCE++ (Hu, 2025, section 3); with `baseline` the mean over the answers to the prompt is subtracted first.
+    REINFORCE++ (Hu, 2025, section 3). With `baseline` the mean reward of the group is subtracted first.
     """
     rewards = rewarded.rewards
     if baseline:
         rewards = rewards - rewards.nanmean(-1, keepdim=True)
-    ahead = rewarded.penalties.flip(-1).cumsum(-1).flip(-1)
-    return rewarded.normalised(rewards.unsqueeze(-1) - ahead)
+    penalties_to_go = rewarded.penalties.flip(-1).cumsum(-1).flip(-1)
+    return rewarded.whitened(rewards.unsqueeze(-1) - penalties_to_go)
 
 
 def gae(rewarded: RewardedAnswers, *, gamma: float = 1.0, lam: float = 0.95, whiten: bool = True) -> Tensor:
-    """Generalised advantage estimation (Schulman et al., 2016, equation 16) on a value head, as PPO uses it.
+    """Generalised advantage estimation (Schulman et al., 2016, equation 16) with a value head, as in PPO, [P, G, T].
 
-    The reward comes with the last token of an answer, the penalties with each; `whiten` normalises over the step.
+    The reward is received at the last token of an answer and the KL penalties at each; `whiten` normalises the
+    advantages over the step. The returns, advantages + values before whitening, are the targets of the value head.
     """
-    there, values = rewarded.written, rewarded.values()
+    mask, values = rewarded.token_mask, rewarded.values()
     steps = torch.arange(values.shape[-1], device=values.device)
     last = steps == (rewarded.lengths - 1).unsqueeze(-1)
     rewards = torch.where(last, rewarded.rewards.unsqueeze(-1), 0.0) - rewarded.penalties
-    values = torch.where(there, values, 0.0)
-    advantages, ahead, value_ahead = torch.zeros_like(values), values[..., 0] * 0, values[..., 0] * 0
+    values = torch.where(mask, values, 0.0)
+    advantages = torch.zeros_like(values)
+    next_advantage = next_value = torch.zeros_like(values[..., 0])
     for step in reversed(range(values.shape[-1])):
-        error = rewards[..., step] + gamma * value_ahead - values[..., step]
-        ahead = torch.where(there[..., step], error + gamma * lam * ahead, 0.0)
-        advantages[..., step], value_ahead = ahead, values[..., step]
+        error = rewards[..., step] + gamma * next_value - values[..., step]
+        next_advantage = torch.where(mask[..., step], error + gamma * lam * next_advantage, 0.0)
+        advantages[..., step], next_value = next_advantage, values[..., step]
     rewarded.returns = advantages + values
-    return rewarded.normalised(advantages) if whiten else advantages
+    return rewarded.whitened(advantages) if whiten else advantages
 
 
 def _deviation(centred: Tensor) -> Tensor:
-    """The standard deviation of the sample along the last dimension, NaN left out; 0 of a single value."""
+    """The sample standard deviation of centred values along the last dimension, ignoring NaN; 0 for a single value."""
     count = (~centred.isnan()).sum(-1, keepdim=True)
     return (centred.square().nansum(-1, keepdim=True) / (count - 1).clamp_min(1)).sqrt()
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What an advantage looks at beside the rewards."""
-
-    greedy: bool
-    values: bool
-
-
-def needs(advantage: Advantage) -> Needs:
-    """Found out by trying it on two prompts with two made-up answers; RecipeError where it gives what is none."""
-    asked: set[str] = set()
-
-    def made(name: str, value: Tensor) -> Callable[[], Tensor]:
-        def make() -> Tensor:
-            asked.add(name)
-            return value
-
-        return make
-
-    tried = RewardedAnswers(
-        torch.tensor([[1.0, 0.0], [0.5, 1.0]]),
-        torch.full((2, 2, 3), 0.1),
-        torch.tensor([[3, 2], [1, 3]]),
-        made("greedy", torch.tensor([0.5, 0.5])),
-        made("values", torch.full((2, 2, 3), 0.5)),
-    )
-    name = getattr(getattr(advantage, "func", advantage), "__name__", type(advantage).__name__)
-    try:
-        found = advantage(tried)
-    except (AttributeError, TypeError) as error:
-        raise RecipeError(f"{name} is no advantage: {error}.", where="method.advantage") from error
-    if found.shape not in ((2, 2), (2, 2, 3)) or not found.isfinite().all():
-        raise RecipeError(
-            f"{name} gives {found.tolist()} for two answers to each of two prompts, where a finite number for each "
-            "answer, or for each of its tokens, is expected.",
-            where="method.advantage",
-        )
-    return Needs("greedy" in asked, "values" in asked)

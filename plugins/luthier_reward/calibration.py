@@ -1,4 +1,4 @@
-"""Whether a model is right as often as it is sure: the expected calibration error (Naeini et al., 2015)."""
+"""The expected calibration error: confidence against accuracy, in bins (Naeini et al., 2015)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch.nn.functional import one_hot
 from luthier.api import Floats
 
 BINS = 10
-"""Of equal width, from 0 to 1."""
+"""Bins of equal width over confidences from 0 to 1."""
 
 
-def binned(confidence: Tensor, right: Tensor) -> Tensor:
-    """For each judgement and each bin: whether it falls there, with which confidence, and whether it is right.
+def binned(confidence: Tensor, correct: Tensor) -> Tensor:
+    """The statistics of each prediction in each bin: its count, its confidence, and whether it is correct.
 
-    [n] and [n] to [n, 3 · BINS].
+    float [n] and [n] (1 or 0) to [n, 3 · BINS].
     """
     bins = one_hot((confidence * BINS).long().clamp(0, BINS - 1), BINS).to(confidence.dtype)
-    return torch.cat([bins, bins * confidence.unsqueeze(1), bins * right.unsqueeze(1)], 1)
+    return torch.cat([bins, bins * confidence.unsqueeze(1), bins * correct.unsqueeze(1)], 1)
 
 
 def calibration_error(totals: Floats) -> Floats:
-    """Σ over bins of |right - confidence| / n, [..., 3 · BINS] to [...]."""
-    counts, confidence, right = np.moveaxis(totals.reshape(*totals.shape[:-1], 3, BINS), -2, 0)
-    found: Floats = np.abs(right - confidence).sum(-1) / np.maximum(counts.sum(-1), 1)
-    return found
+    """Σ over bins of |correct - confidence| / n, from sums of `binned` [..., 3 · BINS] to [...]."""
+    counts, confidence, correct = np.moveaxis(totals.reshape(*totals.shape[:-1], 3, BINS), -2, 0)
+    error: Floats = np.abs(correct - confidence).sum(-1) / np.maximum(counts.sum(-1), 1)
+    return error

@@ -1,6 +1,6 @@
-"""How far the model has gone from where it began, estimated from the tokens that it wrote itself.
+"""KL penalties: KL(π_θ ‖ π_ref) estimated per token from sampled answers.
 
-In the formulas d is log p - log p_ref of a token. Schulman, "Approximating KL divergence", 2020.
+In the formulas d = log π_θ - log π_ref of a token, in nats (Schulman, "Approximating KL divergence", 2020).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Literal
 from torch import Tensor
 
 Estimator = Callable[[Tensor], Tensor]
+"""The KL estimate of each token from d, float32 [n] to [n]."""
 
 
-class Divergence:
-    """A KL penalty: `beta` times an estimate for each token, taken from the reward or added to the loss."""
+class KLPenalty:
+    """`beta` times a KL estimate per token, subtracted from the reward or added to the loss, as `place` says."""
 
     def __init__(self, estimate: Estimator, beta: float, place: Literal["reward", "loss"]) -> None:
         self.estimate, self.beta, self.place = estimate, beta, place
@@ -28,38 +29,38 @@ class Divergence:
         return self.beta != 0 and self.place == "loss"
 
     @property
-    def wanted(self) -> bool:
-        """Whether the reference is asked at all."""
+    def active(self) -> bool:
+        """Whether log-probabilities under the reference policy are computed."""
         return self.beta != 0
 
     def penalty(self, log_probs: Tensor, reference: Tensor) -> Tensor:
-        """What each token costs, [n]."""
+        """The penalty of each token from its log-probabilities under both policies, [n]."""
         return self.beta * self.estimate(log_probs - reference)
 
 
-class NoDivergence(Divergence):
-    """No penalty, and no reference that would have to be asked."""
+class NoKLPenalty(KLPenalty):
+    """No KL penalty; no reference policy is computed."""
 
     def __init__(self) -> None:
         super().__init__(k1, 0.0, "loss")
 
 
-class K1(Divergence):
-    """d: unbiased, of either sign. In the loss its gradient is 0 on average, so its place is the reward."""
+class K1(KLPenalty):
+    """k1 = d: unbiased, of either sign. Its gradient is 0 in expectation, so it is subtracted from the reward."""
 
     def __init__(self, *, beta: float = 0.05, place: Literal["reward", "loss"] = "reward") -> None:
         super().__init__(k1, beta, place)
 
 
-class K2(Divergence):
-    """d² / 2: never negative; in the loss its gradient is that of the reverse KL divergence."""
+class K2(KLPenalty):
+    """k2 = d² / 2: biased, never negative; in the loss its gradient is that of the reverse KL divergence."""
 
     def __init__(self, *, beta: float = 0.05, place: Literal["reward", "loss"] = "loss") -> None:
         super().__init__(k2, beta, place)
 
 
-class K3(Divergence):
-    """exp(-d) - 1 + d: unbiased and never negative, as GRPO adds it to its loss (Shao et al., 2024, equation 4)."""
+class K3(KLPenalty):
+    """k3 = exp(-d) - 1 + d: unbiased, never negative; GRPO adds it to the loss (Shao et al., 2024, equation 4)."""
 
     def __init__(self, *, beta: float = 0.04, place: Literal["reward", "loss"] = "loss") -> None:
         super().__init__(k3, beta, place)

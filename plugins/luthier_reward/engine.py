@@ -1,4 +1,4 @@
-"""Rollouts by an engine that holds the weights a second time: what has moved is brought to it before it writes."""
+"""Rollouts by an inference engine with weights of its own, which are updated before it generates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +16,69 @@ from numpy.typing import NDArray
 from torch import nn
 
 from luthier.api import Answer, DataError, Model, RecipeError, Sampling, cut_at_stop, stop_tokens
+from luthier_reward.rollout import SampledRollout
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A prompt's tokens, the most that may be written to it, and the seed of its answers."""
+class PromptRequest:
+    """The tokens of a prompt, the maximum number of new tokens, and the seed of its answers."""
 
     ids: list[int]
-    room: int
+    max_new_tokens: int
     seed: int
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The tokens of an answer with the log-probabilities that they were drawn with."""
+class GeneratedTokens:
+    """The tokens of an answer and their log-probabilities in the distribution they were sampled from."""
 
     ids: Sequence[int]
     log_probs: Sequence[float]
 
 
-class EngineRollout(ABC):
-    """A rollout whose answers an engine writes. Subclasses bring an adapter, or all weights, to theirs and ask it.
+@dataclass(kw_only=True, eq=False)
+class EngineRollout(SampledRollout, ABC):
+    """A rollout whose answers an engine generates. Subclasses load an adapter, or all weights, into theirs and call it.
 
-    Both travel as files in a folder, `weights` or one of its own: an adapter as PEFT writes it, and weights as
-    transformers does. A network that is still as it came needs neither.
+    Both are passed as files in a temporary folder inside `weights` (null: the system's own): an adapter as PEFT saves
+    it, all weights as transformers saves them. A network that is not adapted yet needs neither.
     """
 
-    def __init__(self, sampling: Sampling, weights: str | None) -> None:
-        if sampling.temperature <= 0:
-            raise RecipeError(
-                f"method.rollout.temperature is {sampling.temperature}: all answers to a prompt would be the same.",
-                where="method.rollout.temperature",
-                hint="Use 1, or a little less.",
-            )
-        self.sampling = sampling
-        self.temperature, self.max_new_tokens = sampling.temperature, sampling.max_new_tokens
-        self.weights, self.brought = weights, 0
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+    weights: str | None = None
+
+    version: int = field(default=0, init=False)
+    """How often the weights of the engine were updated."""
+    _source: Model | None = field(default=None, init=False, repr=False)
+    _adapted: bool = field(default=False, init=False)
+    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False, repr=False)
 
     @abstractmethod
-    def take_adapter(self, folder: Path) -> None:
-        """Answer with the LoRA adapter in the folder from now on, and no longer with the one before."""
+    def load_adapter(self, folder: Path) -> None:
+        """Generate with the LoRA adapter in the folder from now on, in place of the one before."""
 
     @abstractmethod
-    def take_weights(self, folder: Path) -> None:
-        """Answer with the weights in the folder from now on."""
+    def load_weights(self, folder: Path) -> None:
+        """Generate with the weights in the folder from now on."""
 
     @abstractmethod
-    def write(self, asked: Sequence[Asked], sampling: Sampling, stops: Sequence[int]) -> list[list[Written]]:
-        """`num_samples` answers to each prompt; one ends with the first of the tokens `stops`."""
+    def generate(
+        self, requests: Sequence[PromptRequest], sampling: Sampling, stops: Sequence[int]
+    ) -> list[list[GeneratedTokens]]:
+        """`num_samples` answers to each prompt, each ending with the first of the tokens `stops`."""
 
-    def use(self, model: Model, changed: bool) -> None:
+    @property
+    def source(self) -> Model:
+        assert self._source is not None, "use comes first"
+        return self._source
+
+    def use(self, model: Model, adapted: bool) -> None:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             raise RecipeError(
-                f"{type(self).__name__} writes the answers of one process, and this run has several.",
+                f"{type(self).__name__} generates the answers of a single process, and this run has several.",
                 where="method.rollout",
                 hint="Train on one device, or use method/rollout=transformers.",
             )
-        self.model, self.changed = model, changed
+        self._source, self._adapted = model, adapted
 
     def __call__(
         self, network: nn.Module, prompts: Sequence[NDArray[np.int32]], numbers: Sequence[int], count: int, seed: int
@@ -81,50 +86,50 @@ class EngineRollout(ABC):
         seeds = [int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) for number in numbers]
         return self._answers(network, prompts, seeds, replace(self.sampling, num_samples=count))
 
-    def likeliest(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
-        plain = replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0)
-        return self._answers(network, prompts, [0] * len(prompts), plain)
+    def greedy(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
+        return self._answers(network, prompts, [0] * len(prompts), self._greedy)
 
     def _answers(
         self, network: nn.Module, prompts: Sequence[NDArray[np.int32]], seeds: Sequence[int], sampling: Sampling
     ) -> list[Answer]:
-        if self.changed:
-            self._bring(network)
-        stops = sorted(stop_tokens(network, self.model.tokenizer))
-        asked = [Asked(prompt.tolist(), self._room(prompt), seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        written = self.write(asked, sampling, stops)
-        return [self._answer(one, stops) for of_prompt in written for one in of_prompt]
+        if self._adapted:
+            self._update(network)
+        stops = sorted(stop_tokens(network, self.source.tokenizer))
+        pairs = zip(prompts, seeds, strict=True)
+        requests = [PromptRequest(prompt.tolist(), self._max_new_tokens(prompt), seed) for prompt, seed in pairs]
+        generated = self.generate(requests, sampling, stops)
+        return [self._answer(tokens, stops) for of_prompt in generated for tokens in of_prompt]
 
-    def _bring(self, network: nn.Module) -> None:
-        self.brought += 1
+    def _update(self, network: nn.Module) -> None:
+        self.version += 1
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="luthier-weights-", dir=self.weights)
-        folder = Path(self._folder.name, str(self.brought))
-        adapted: Any = network
+        folder = Path(self._folder.name, str(self.version))
+        saved: Any = network
         if hasattr(network, "peft_config"):
-            _refuse_all_but_lora(adapted.active_peft_config)
-            adapted.save_pretrained(folder, save_embedding_layers=False)
-            self.take_adapter(folder)
+            _refuse_all_but_lora(saved.active_peft_config)
+            saved.save_pretrained(folder, save_embedding_layers=False)
+            self.load_adapter(folder)
         else:
-            _refuse_new_weights(adapted)
-            adapted.save_pretrained(folder)
-            self.take_weights(folder)
-        shutil.rmtree(folder.with_name(str(self.brought - 1)), ignore_errors=True)
+            _refuse_new_weights(saved)
+            saved.save_pretrained(folder)
+            self.load_weights(folder)
+        shutil.rmtree(folder.with_name(str(self.version - 1)), ignore_errors=True)
 
-    def _room(self, prompt: NDArray[np.int32]) -> int:
-        longest = self.model.tokenizer.model_max_length
-        if len(prompt) >= longest:
-            raise DataError(f"A prompt has {len(prompt)} tokens, and the model takes {longest}.", hint="Shorten it.")
-        return min(self.max_new_tokens, longest - len(prompt))
+    def _max_new_tokens(self, prompt: NDArray[np.int32]) -> int:
+        positions = self.source.tokenizer.model_max_length
+        if len(prompt) >= positions:
+            raise DataError(f"A prompt has {len(prompt)} tokens, and the model takes {positions}.", hint="Shorten it.")
+        return min(self.max_new_tokens, positions - len(prompt))
 
-    def _answer(self, written: Written, stops: Sequence[int]) -> Answer:
-        """As `luthier.inference.generation` would have it; log-probabilities are those of the drawing throughout."""
-        ids, log_probs = list(written.ids), list(written.log_probs)
+    def _answer(self, tokens: GeneratedTokens, stops: Sequence[int]) -> Answer:
+        """As `generate_from_tokens` makes it, except that `logprobs` are those of the sampling distribution, too."""
+        ids, log_probs = list(tokens.ids), list(tokens.log_probs)
         ended = bool(ids) and ids[-1] in stops
-        said = str(self.model.tokenizer.decode(ids[: len(ids) - ended], skip_special_tokens=True))
-        before = cut_at_stop(said, self.sampling.stop)
-        finish: Any = "stop" if ended or before is not None else "length"
-        return Answer(ids, said if before is None else before, log_probs, log_probs, finish)
+        text = str(self.source.tokenizer.decode(ids[: len(ids) - ended], skip_special_tokens=True))
+        before_stop = cut_at_stop(text, self.sampling.stop)
+        finish: Any = "stop" if ended or before_stop is not None else "length"
+        return Answer(ids, text if before_stop is None else before_stop, log_probs, log_probs, finish)
 
 
 def _refuse_all_but_lora(config: Any) -> None:
@@ -143,7 +148,7 @@ def _refuse_new_weights(network: Any) -> None:
         plain = type(network)(network.config)
     if plain.state_dict().keys() != network.state_dict().keys():
         raise RecipeError(
-            "The adaptation puts weights into the network that vLLM does not know.",
+            "The adaptation adds weights to the network that vLLM does not know.",
             where="adaptation",
             hint="Use adaptation=lora or adaptation=full, or method/rollout=transformers.",
         )

@@ -1,4 +1,4 @@
-"""Learn from rewards on the model's own answers."""
+"""Group relative policy optimization, and the policy-gradient methods that share its loop."""
 
 from __future__ import annotations
 
@@ -27,20 +27,23 @@ from luthier.api import (
     Row,
     TokenSequence,
     encode_prompt,
+    next_token_log_probs,
     prompt_of,
     shifted_targets,
     token_sequences,
     unwrapped,
 )
 from luthier_reward import held_out
-from luthier_reward import reward_hacking as watch
-from luthier_reward.advantages import needs
-from luthier_reward.divergence import Divergence
-from luthier_reward.reference_policy import ReferencePolicy, predicted
+from luthier_reward.advantage_inputs import advantage_inputs
+from luthier_reward.divergence import KLPenalty
+from luthier_reward.policy_batches import COUNTED_ANSWERS, COUNTED_TOKENS, ROLLOUT_LOG_PROBS
+from luthier_reward.reference_policy import ReferencePolicy
+from luthier_reward.reward_hacking import group_metrics, token_metrics
 from luthier_reward.reward_runner import RewardRunner
 from luthier_reward.rollout import Rollout
-from luthier_reward.rollout_log import SampleFile
-from luthier_reward.rollouts import Rollouts
+from luthier_reward.rollout_log import RolloutLog, SampleLogger
+from luthier_reward.rollout_preparation import RolloutPreparation, RolloutSettings
+from luthier_reward.step_context import StepContext
 from luthier_reward.value_head import ValueHead
 
 if TYPE_CHECKING:
@@ -48,22 +51,24 @@ if TYPE_CHECKING:
 
 
 class Grpo(LanguageModelMethod):
-    """Write `group` answers to each prompt, reward them, and make those more likely that beat what was expected.
+    """Sample `group` answers to each prompt, reward them, and train on their advantages (Shao et al., 2024).
 
-    A step of the data is answered once and trained on `iterations` times, with the log-probabilities of then. Where the
-    answers were drawn by other probabilities than the trainer's, losses are multiplied by the ratio of the two, cut off
-    at `correction` (0: not at all). `entropy` is the weight of the entropy bonus, `value` that of the value head's
-    error, for the advantages that ask for one. `mask_truncated` leaves out answers that ran out of tokens; within the
-    last `overlong_tokens` of what an answer may have its reward falls by up to `overlong_penalty` (DAPO, Yu et al.,
-    2025, equation 13). A group whose answers all have the same reward is exchanged for another prompt `resample` times.
+    The answers to a step's prompts are sampled once and trained on for `iterations` optimizer steps, against the
+    log-probabilities of the policy that sampled them. The rollout/trainer mismatch is corrected by truncated importance
+    sampling with the cap `correction` (0: no correction). `entropy` is the weight of the entropy bonus, `value` that of
+    the value loss, for advantages with a value head. `mask_truncated` excludes answers that reached the token limit;
+    over the last `overlong_tokens` before the limit the reward falls by up to `overlong_penalty` (DAPO, Yu et al.,
+    2025, equation 13). A group whose answers all have the same reward is replaced by another prompt, up to `resample`
+    times.
 
-    The reward is asked with a limit of `reward_timeout` seconds and `reward_retries` further tries, `reward_workers`
-    prompts at once; an example with `quarantine` faults is asked no more, and the run ends where more than the share
-    `most_faults` of the answers has no reward. Every `samples_every` steps the answers to `samples` prompts go to
-    rollouts.jsonl and to the trackers.
+    Rewards are computed with a limit of `reward_timeout` seconds and `reward_retries` retries, for `reward_workers`
+    prompts at once; an example with `quarantine` faults is not scored any more, and the run ends where the share of
+    answers without a score exceeds `most_faults`. Every `samples_every` steps the answers to `samples` prompts are
+    written to rollouts.jsonl and the trackers.
     """
 
     likelihood = False
+    value_head: ValueHead | None
 
     def __init__(
         self,
@@ -74,7 +79,7 @@ class Grpo(LanguageModelMethod):
         objective: PolicyLoss,
         advantage: Advantage,
         reward: Reward,
-        kl: Divergence,
+        kl: KLPenalty,
         rollout: Rollout,
         group: int = 8,
         iterations: int = 1,
@@ -94,51 +99,45 @@ class Grpo(LanguageModelMethod):
         samples: int = 2,
     ) -> None:
         super().__init__(model, adaptation, optimizer)
-        for name, given in (("group", group), ("iterations", iterations), ("samples_every", samples_every)):
-            if given < 1:
-                raise RecipeError(f"method.{name} is {given}.", where=f"method.{name}", hint="Use 1 or more.")
-        self.objective, self.advantage, self.reward, self.kl, self.rollout = objective, advantage, reward, kl, rollout
-        self.group, self.iterations, self.resample = group, iterations, resample
+        for name, count in (("group", group), ("iterations", iterations), ("samples_every", samples_every)):
+            if count < 1:
+                raise RecipeError(f"method.{name} is {count}.", where=f"method.{name}", hint="Use 1 or more.")
+        self.objective, self.kl, self.rollout = objective, kl, rollout
         self.entropy_weight, self.value_weight, self.correction = entropy, value, correction
-        self.mask_truncated = mask_truncated
-        self.overlong_tokens, self.overlong_penalty = overlong_tokens, overlong_penalty
-        self.samples_every, self.samples = samples_every, samples
-        self.needs = needs(advantage)
+        self.advantage_inputs = advantage_inputs(advantage)
         self.measures = held_out.measures(reward)
-        self.jury = RewardRunner(
-            reward, timeout=reward_timeout, retries=reward_retries, quarantine=quarantine, most=most_faults,
+        self.register_module("value_head", None)
+        self.reward_runner = RewardRunner(
+            reward, timeout=reward_timeout, retries=reward_retries, quarantine=quarantine, max_faults=most_faults,
             workers=reward_workers,
         )  # fmt: skip
-        self.preparation = self.rollouts = Rollouts(self)
-        self.anchor = ReferencePolicy(adaptation, model.network, rollout.temperature)
-        self._samples = SampleFile()
-
-    @property
-    def needs_old(self) -> bool:
-        """Whether the log-probabilities of the answers must be known before the first step on them."""
-        return self.iterations > 1 or self.kl.in_reward or self.needs.values
-
-    @property
-    def trains_all(self) -> bool:
-        """Whether an answer is to be trained on that has no advantage."""
-        return self.kl.in_loss or self.entropy_weight != 0
+        self.reference_policy = ReferencePolicy(adaptation, model.network, rollout.temperature)
+        settings = RolloutSettings(
+            group, iterations, resample, mask_truncated, overlong_tokens, overlong_penalty, samples_every, samples,
+            trains_all=kl.in_loss or entropy != 0,
+        )  # fmt: skip
+        self.rollouts = RolloutPreparation(
+            self._step_context, rollout, self.reward_runner, advantage, self.advantage_inputs, kl, settings
+        )
+        self.preparation = self.rollouts
+        self._rollout_log = RolloutLog()
 
     def configure_model(self) -> None:
-        """Load and adapt; put a value head beside the network where the advantage asks for one."""
+        """Load and adapt the network, and add a value head where the advantage reads its predictions."""
         super().configure_model()
         self.head = self.head.at_temperature(self.rollout.temperature)
-        if self.needs.values and not hasattr(self, "value_head"):
+        if self.advantage_inputs.values and self.value_head is None:
             config: Any = unwrapped(self.network).config.get_text_config()  # type: ignore[operator, union-attr]
             self.value_head = ValueHead(config.hidden_size)
 
     def configure_optimizers(self) -> Any:
         trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
-        if self.needs.values:
+        if self.value_head is not None:
             trainable += [(f"value_head.{name}", weight) for name, weight in self.value_head.named_parameters()]
         return self.optimizer(trainable, self.steps, self.rate)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        """The prompt, up to where the model's answer begins; what the data itself answers is for the reward."""
+        """The prompt up to the beginning of the answer; a reference answer in the data is read by the reward only."""
         messages = prompt_of(example)
         if not messages:
             raise DataError(
@@ -146,120 +145,118 @@ class Grpo(LanguageModelMethod):
                 hint="Use data whose examples have messages, such as data.format=prompt_completion.",
             )
         ids = encode_prompt({**example, "messages": messages}, tokenizer)
-        return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), open=True)
+        return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), prompt_only=True)
 
     def loss(self, batch: Batch) -> Loss:
-        """The objective of the batch's answers; the weight counts those that nothing could be learnt from, too."""
+        """The policy loss of the batch's answers; the weight includes answers that are left out with advantage 0."""
         targets, weights = shifted_targets(batch)
-        where = weights.nonzero().flatten()
+        predicted = weights.nonzero().flatten()
         hidden = self.hidden_states(batch).flatten(0, 1)
-        at, names = hidden[where], batch.values
-        log_probs = self.head.log_probs(at, targets[where])
-        beside = {name: values.flatten()[where] for name, values in batch.extras.items()}
-        nothing = log_probs.detach() * 0
-        old = beside.get("old", log_probs.detach())
-        drawn = beside.get("drawn", nothing)
-        correction = (old - drawn).exp().clamp(max=self.correction) if self.correction else nothing + 1
-        answers = names["weighing"].sum() if names else nothing.sum()
-        count = names["weighing_tokens"].sum() if names else nothing.sum()
+        states, statistics = hidden[predicted], batch.values
+        log_probs = self.head.log_probs(states, targets[predicted])
+        known = {name: values.flatten()[predicted] for name, values in batch.extras.items()}
+        zeros = log_probs.detach() * 0
+        old = known.get("old", log_probs.detach())
+        rollout = known.get(ROLLOUT_LOG_PROBS, zeros)
+        importance = (old - rollout).exp().clamp(max=self.correction) if self.correction else zeros + 1
+        answer_count, token_count = (
+            statistics[name].sum() if statistics else zeros.sum() for name in (COUNTED_ANSWERS, COUNTED_TOKENS)
+        )
         tokens = PolicyTokens(
-            log_probs, old, beside.get("advantage", nothing), beside.get("answer", nothing).long(), correction,
-            self._penalties(at, log_probs, beside), answers, count, self.rollout.max_new_tokens,
+            log_probs, old, known.get("advantage", zeros), known.get("answer", zeros).long(), importance,
+            self._penalties(states, log_probs, known), answer_count, token_count, self.rollout.max_new_tokens,
         )  # fmt: skip
         total, weight = self.objective(tokens)
-        told = watch.of_groups(names, nothing.sum()) | watch.of_tokens(
-            tokens, drawn, beside.get("reference", log_probs.detach()) if self.kl.wanted else None
-        )
-        return Loss(total + 0 * hidden.sum(), weight, told)
+        reference = known.get("reference", log_probs.detach()) if self.kl.active else None
+        metrics = group_metrics(statistics, zeros.sum()) | token_metrics(tokens, rollout, reference)
+        return Loss(total + 0 * hidden.sum(), weight, metrics)
 
-    def scored(self, batch: Batch) -> dict[str, Tensor]:
-        """What is to be remembered of each token before training: `old`, `reference` and `value`, [B, T]."""
-        found: dict[str, Tensor] = {}
-        where = shifted_targets(batch)[1].nonzero().flatten()
+    def on_train_start(self) -> None:
+        if self.trainer.is_global_zero:
+            self._rollout_log.open(self.trainer.default_root_dir, self.trainer.global_step)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        super().on_before_optimizer_step(optimizer)
+        self.step_metrics["rollout_seconds"] = torch.tensor(self.rollouts.take_seconds())
+
+    def on_train_end(self) -> None:
+        self._rollout_log.close()
+        self.reward_runner.close()
+        self.facts |= self.reward_runner.facts()
+        if self.kl.active:
+            self.facts["Reference"] = self.reference_policy.description
+        self.warnings += self.reward_runner.warnings()
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """The mean reward of greedy answers to held-out prompts."""
+        examples = self.trainer.datamodule.examples("validation")  # type: ignore[attr-defined]
+        statistics = self._greedy_statistics(
+            [sequence.ids for sequence in token_sequences(batch)], [examples[number] for number in batch.examples]
+        )
+        sums = {name: torch.from_numpy(values.sum(0)).float() for name, values in statistics.items()}
+        loss = sums.pop("loss")
+        self._held_out.add(Loss(loss[0], loss[1], {name: (total[0], total[1]) for name, total in sums.items()}))
+
+    def measured_of(self, examples: Sequence[Example], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+        """The reward of the greedy answer to each prompt, its length, and whether the reward can parse it."""
+        return self._greedy_statistics([row.sequences[0].ids for row in rows], examples)
+
+    def _greedy_statistics(
+        self, prompts: Sequence[NDArray[np.int32]], examples: Sequence[Example]
+    ) -> dict[str, NDArray[np.float64]]:
+        self.rollout.use(self.model, self.adapted)
+        known = held_out.greedy_statistics(self.network, prompts, examples, self.rollout, self.reward_runner)
+        return {name: values for name, values in known.items() if name in {"loss", *self.measures}}
+
+    def _penalties(self, hidden: Tensor, log_probs: Tensor, known: Mapping[str, Tensor]) -> Tensor:
+        """KL penalty, entropy bonus and value loss of each token, [n]."""
+        penalties = log_probs * 0
+        if self.kl.in_loss and "reference" in known:
+            penalties = penalties + self.kl.penalty(log_probs, known["reference"])
+        if self.entropy_weight:
+            penalties = penalties - self.entropy_weight * self.head.entropies(hidden)
+        if self.value_head is not None:
+            returns = known.get("return", log_probs.detach() * 0)
+            penalties = penalties + self.value_weight / 2 * (self.value_head(hidden) - returns).square()
+        return penalties
+
+    def _step_context(self) -> StepContext:
+        trainer: Any = self.trainer
+        return StepContext(
+            self.network, self.model, self.adapted, trainer.datamodule, self.global_rank, trainer.global_step + 1,
+            self._sum_over_ranks, self._token_scores, self._log_samples, self.warnings,
+        )  # fmt: skip
+
+    def _token_scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Per token before training, float32 [B, T]: log-probabilities `old` and `reference`, and `value`."""
+        scores: dict[str, Tensor] = {}
+        predicted = shifted_targets(batch)[1].nonzero().flatten()
         training = self.network.training
         self.network.eval()
         try:
             with torch.no_grad(), self.trainer.precision_plugin.forward_context():
-                if self.needs_old:
-                    found["old"] = predicted(self.network, self.head, batch)
-                if self.needs.values:
-                    found["value"] = self.value_head(self.hidden_states(batch).flatten(0, 1)[where])
-                if self.kl.wanted:
-                    found["reference"] = self.anchor.log_probs(self.network, self.head, batch)
+                if self.rollouts.needs_old_log_probs:
+                    scores["old"] = next_token_log_probs(self.network, self.head, batch)
+                if self.value_head is not None:
+                    values = self.value_head(self.hidden_states(batch).flatten(0, 1)[predicted])
+                    flat = values.new_zeros(batch.input_ids.numel()).index_copy(0, predicted, values)
+                    scores["value"] = flat.view(batch.input_ids.shape)
+                if self.kl.active:
+                    scores["reference"] = self.reference_policy.log_probs(self.network, self.head, batch)
         finally:
             self.network.train(training)
-        laid = batch.input_ids.new_zeros(batch.input_ids.numel(), dtype=torch.float32)
-        return {
-            name: laid.index_copy(0, where, flat.float()).view(batch.input_ids.shape) for name, flat in found.items()
-        }
+        return scores
 
-    def overlong(self, lengths: Tensor) -> Tensor:
-        """What is taken from the reward of answers of those lengths, as they come near the end of their room."""
-        if not self.overlong_tokens:
-            return torch.zeros(lengths.shape)
-        begun = lengths - (self.rollout.max_new_tokens - self.overlong_tokens)
-        return self.overlong_penalty * (begun / self.overlong_tokens).clamp(0, 1)
-
-    def over_ranks(self, values: Tensor) -> Tensor:
-        """Added up over all devices."""
+    def _sum_over_ranks(self, values: Tensor) -> Tensor:
         if self.trainer.world_size == 1:
             return values
-        added = self.trainer.strategy.reduce(values.to(self.trainer.strategy.root_device), reduce_op="sum")
-        assert isinstance(added, Tensor)
-        return added.cpu()
+        total = self.trainer.strategy.reduce(values.to(self.trainer.strategy.root_device), reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return total.cpu()
 
-    def tell(self, rows: list[dict[str, Any]], step: int) -> None:
-        """Rows of a table of samples, for rollouts.jsonl and the trackers."""
+    def _log_samples(self, rows: list[dict[str, Any]], step: int) -> None:
         if self.trainer.is_global_zero:
-            self._samples.write(rows)
+            self._rollout_log.write(rows)
             for logger in self.trainer.loggers:
-                if hasattr(logger, "log_samples"):
+                if isinstance(logger, SampleLogger):
                     logger.log_samples(rows, step)
-
-    def on_train_start(self) -> None:
-        if self.trainer.is_global_zero:
-            self._samples.open(self.trainer.default_root_dir, self.trainer.global_step)
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        super().on_before_optimizer_step(optimizer)
-        self.step_metrics["rollout_seconds"] = torch.tensor(self.rollouts.seconds)
-        self.rollouts.seconds = 0.0
-
-    def on_train_end(self) -> None:
-        self._samples.close()
-        self.jury.close()
-        self.facts |= self.jury.facts()
-        if self.kl.wanted:
-            self.facts["Reference"] = self.anchor.said
-        self.warnings += self.jury.warnings()
-
-    def validation_step(self, batch: Batch, index: int) -> None:
-        """The mean reward of the likeliest answers to held-out prompts."""
-        examples = self.trainer.datamodule.examples("validation")  # type: ignore[attr-defined]
-        found = self._judged(
-            [each.ids for each in token_sequences(batch)], [examples[number] for number in batch.examples]
-        )
-        pairs = {name: torch.from_numpy(values.sum(0)).float() for name, values in found.items()}
-        told = {name: (total[0], total[1]) for name, total in pairs.items() if name != "loss"}
-        self._held_out.add(Loss(pairs["loss"][0], pairs["loss"][1], told))
-
-    def measured_of(self, examples: Sequence[Example], rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
-        """The reward of the likeliest answer to each prompt, its length, and whether the reward could read it."""
-        return self._judged([row.sequences[0].ids for row in rows], examples)
-
-    def _judged(self, prompts: Sequence[NDArray[np.int32]], examples: Sequence[Example]) -> dict[str, Any]:
-        self.rollout.use(self.model, self.adapted)
-        found = held_out.judged(self.network, prompts, examples, self.rollout, self.jury)
-        return {name: values for name, values in found.items() if name in {"loss", *self.measures}}
-
-    def _penalties(self, hidden: Tensor, log_probs: Tensor, beside: Mapping[str, Tensor]) -> Tensor:
-        """What each token costs beside the objective, [n]."""
-        found = log_probs * 0
-        if self.kl.in_loss and "reference" in beside:
-            found = found + self.kl.penalty(log_probs, beside["reference"])
-        if self.entropy_weight:
-            found = found - self.entropy_weight * self.head.entropies(hidden)
-        if self.needs.values:
-            expected = beside.get("return", log_probs.detach() * 0)
-            found = found + self.value_weight / 2 * (self.value_head(hidden) - expected).square()
-        return found

@@ -1,4 +1,4 @@
-"""How good the model's likeliest answers to held-out prompts are."""
+"""Evaluation by reward: greedy answers to held-out prompts."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from luthier_reward.rollout import Rollout
 
 
 def measures(reward: Reward) -> Mapping[str, Measure]:
-    """What is measured of answers; whether they can be read only where the reward reads something."""
-    found = {"reward": Measure(ratio), "answer_tokens": Measure(ratio, better="lower")}
-    return {**found, "format_rate": Measure(ratio)} if isinstance(reward, ParsingReward) else found
+    """The measures of held-out answers by name; `format_rate` only for a reward that parses answers."""
+    always = {"reward": Measure(ratio), "answer_tokens": Measure(ratio, better="lower")}
+    return {**always, "format_rate": Measure(ratio)} if isinstance(reward, ParsingReward) else always
 
 
-def judged(
+def greedy_statistics(
     network: nn.Module,
     prompts: Sequence[NDArray[np.int32]],
     examples: Sequence[Example],
     rollout: Rollout,
-    jury: RewardRunner,
+    rewards: RewardRunner,
 ) -> dict[str, NDArray[np.float64]]:
-    """The statistics of each prompt, (sum, weight) in [prompts, 2], of the likeliest answer to it.
+    """The statistics of the greedy answer to each prompt, (sum, weight) in float64 [prompts, 2], by name.
 
-    The loss is less the reward. An answer without a reward counts nowhere.
+    The loss is the negative reward. An answer without a score has weight 0 in both.
     """
-    written = rollout.likeliest(network, prompts)
-    each = enumerate(zip(prompts, examples, written, strict=True))
-    groups = [Group(ids, number, example, [answer]) for number, (ids, example, answer) in each]
-    said = jury([group.asked() for group in groups])
-    known = np.array([one.scores[0] is not None for one in said], dtype=np.float64)
-    scores = np.array([one.scores[0] or 0.0 for one in said], dtype=np.float64)
-    formed = np.array([float(one.formed[0]) if one.formed else 0.0 for one in said], dtype=np.float64)
-    lengths = np.array([len(answer.ids) for answer in written], dtype=np.float64)
+    answers = rollout.greedy(network, prompts)
+    numbered = enumerate(zip(prompts, examples, answers, strict=True))
+    groups = [Group(ids, index, example, [answer]) for index, (ids, example, answer) in numbered]
+    results = rewards([group.reward_request() for group in groups])
+    scored = np.array([result.scores[0] is not None for result in results], dtype=np.float64)
+    scores = np.array([result.scores[0] or 0.0 for result in results], dtype=np.float64)
+    formed = np.array([float(result.formed[0]) if result.formed else 0.0 for result in results], dtype=np.float64)
+    lengths = np.array([len(answer.ids) for answer in answers], dtype=np.float64)
     ones = np.ones(len(groups))
     return {
-        "loss": np.stack([-scores, known], 1),
-        "reward": np.stack([scores, known], 1),
+        "loss": np.stack([-scores, scored], 1),
+        "reward": np.stack([scores, scored], 1),
         "answer_tokens": np.stack([lengths, ones], 1),
         "format_rate": np.stack([formed, ones], 1),
     }

@@ -1,36 +1,27 @@
-"""Learn a reward from pairs of answers: the chosen one earns more (Bradley & Terry, 1952)."""
+"""Reward models from preference pairs (Bradley & Terry, 1952)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from luthier.api import (
-    Batch,
-    DataError,
-    Example,
-    Measure,
-    Row,
-    encode_for_scoring,
-    last_token_positions,
-    ratio,
-    row_with_shared_prefix,
-)
+from luthier.api import Batch, DataError, Example, Measure, Row, encode_for_scoring, ratio, row_with_shared_prefix
 from luthier_reward.calibration import binned, calibration_error
+from luthier_reward.reward_objectives import RewardObjective, with_ones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class BradleyTerry:
-    """-log σ(r_w - r_l - margin · m) + centre · (r_w + r_l)²: the difference of rewards is the log-odds of the choice.
+class BradleyTerry(RewardObjective):
+    """-log σ(r_w - r_l - margin · m) + centre · (r_w + r_l)², r_w and r_l the rewards of the two answers.
 
-    Ouyang et al., 2022, equation 1; m is the pair's column `margin` (Touvron et al., 2023, equation 2); the second
-    term keeps rewards near zero (Eisenstein et al., 2023).
+    The difference of rewards is the log-odds of the preference (Ouyang et al., 2022, equation 1); m is the pair's
+    column `margin` (Touvron et al., 2023, equation 2); the second term keeps rewards near zero (Eisenstein et al.,
+    2023).
     """
 
     outputs = 1
@@ -52,23 +43,16 @@ class BradleyTerry:
         pair = [encode_for_scoring(example, tokenizer, answer=answer) for answer in ("chosen", "rejected")]
         return row_with_shared_prefix(pair, {"margin": float(example.get("margin") or 0.0)})
 
-    def places(self, batch: Batch) -> Tensor:
-        return last_token_positions(batch)
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        chosen, rejected = outputs[:, 0].view(-1, 2).unbind(1)
+        log_odds = chosen - rejected - self.margin * batch.values["margin"]
+        return -logsigmoid(log_odds) + self.centre * (chosen + rejected).square()
 
-    def losses(self, said: Tensor, batch: Batch) -> Tensor:
-        chosen, rejected = said[:, 0].view(-1, 2).unbind(1)
-        apart = chosen - rejected - self.margin * batch.values["margin"]
-        return -logsigmoid(apart) + self.centre * (chosen + rejected).square()
-
-    def statistics(self, said: Tensor, batch: Batch) -> dict[str, Tensor]:
-        difference = said[:, 0].view(-1, 2) @ said.new_tensor([1.0, -1.0])
-        right = (difference > 0).float() + 0.5 * (difference == 0).float()
-        ones = torch.ones_like(right)
+    def statistics(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        difference = outputs[:, 0].view(-1, 2) @ outputs.new_tensor([1.0, -1.0])
+        correct = (difference > 0).float() + 0.5 * (difference == 0).float()
         return {
-            "reward_accuracy": torch.stack([right, ones], 1),
-            "reward_margin": torch.stack([difference, ones], 1),
-            "calibration_error": binned(difference.abs().sigmoid(), right),
+            "reward_accuracy": with_ones(correct),
+            "reward_margin": with_ones(difference),
+            "calibration_error": binned(difference.abs().sigmoid(), correct),
         }
-
-    def units(self, batch: Batch) -> list[int]:
-        return [1] * len(batch.sequence_groups)

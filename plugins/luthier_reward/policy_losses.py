@@ -1,6 +1,7 @@
-"""What is minimised so that good answers become more likely: one function for each objective.
+"""Policy losses: one function for each objective of policy gradients.
 
-ratio is p(token) / p_old(token), now and when the answers were written; A the advantage of the token.
+ratio = π_θ / π_old of each token, A its advantage. `average` is how token losses are averaged over a step, as
+`LossAverage` describes it. Each sets `tokens.clipped` to the tokens whose ratio is clipped.
 """
 
 from __future__ import annotations
@@ -14,30 +15,28 @@ from luthier.api import LossAverage, PolicyTokens
 def clipped(
     tokens: PolicyTokens, *, low: float = 0.2, high: float = 0.2, average: LossAverage = "answer"
 ) -> tuple[Tensor, Tensor]:
-    """-min(ratio · A, clip(ratio, 1 - low, 1 + high) · A) of each token (Schulman et al., 2017, equation 7).
+    """-min(ratio · A, clip(ratio, 1 - low, 1 + high) · A) of each token (PPO, Schulman et al., 2017, equation 7).
 
-    `average`: each answer counts the same (GRPO, Shao et al., 2024, equation 3), each token does (DAPO, Yu et al.,
-    2025, equation 8), or sums are divided by the most tokens an answer may have (Dr. GRPO, Liu et al., 2025). DAPO's
-    clip-higher is a `high` above `low`.
+    `average`: each answer has the same weight (GRPO, Shao et al., 2024, equation 3), each token has (DAPO, Yu et al.,
+    2025, equation 8), or sums are divided by the maximum answer length (Dr. GRPO, Liu et al., 2025). DAPO's clip-higher
+    is a `high` above `low`.
     """
-    ratio = tokens.log_ratio.exp()
-    return _pessimistic(tokens, ratio, low, high, average)
+    return _clipped_surrogate(tokens, tokens.log_ratio.exp(), low, high, average)
 
 
 def sequence_clipped(
     tokens: PolicyTokens, *, low: float = 3e-4, high: float = 4e-4, average: LossAverage = "answer"
 ) -> tuple[Tensor, Tensor]:
-    """The same with the geometric mean of the ratios of an answer's tokens (GSPO, Zheng et al., 2025, equation 7)."""
-    ratio = tokens.by_answer(tokens.log_ratio).exp()
-    return _pessimistic(tokens, ratio, low, high, average)
+    """The clipped loss on the geometric mean of an answer's ratios (GSPO, Zheng et al., 2025, equation 7)."""
+    return _clipped_surrogate(tokens, tokens.answer_means(tokens.log_ratio).exp(), low, high, average)
 
 
 def cispo(
     tokens: PolicyTokens, *, low: float = 1.0, high: float = 4.0, average: LossAverage = "token"
 ) -> tuple[Tensor, Tensor]:
-    """-clip(ratio, 1 - low, 1 + high) · A · log p, the clipped ratio without a gradient (MiniMax-M1, 2025, equation 4).
+    """-sg(clip(ratio, 1 - low, 1 + high)) · A · log π_θ, sg being the stop-gradient (MiniMax-M1, 2025, equation 4).
 
-    No token's gradient is cut away, however far its ratio has gone.
+    The gradient of a token is bounded but never 0, however large its ratio is.
     """
     ratio = tokens.log_ratio.detach().exp()
     weight = ratio.clamp(1 - low, 1 + high)
@@ -45,9 +44,9 @@ def cispo(
     return tokens.averaged(-weight * tokens.advantages * tokens.log_probs, average)
 
 
-def _pessimistic(
+def _clipped_surrogate(
     tokens: PolicyTokens, ratio: Tensor, low: float, high: float, average: LossAverage
 ) -> tuple[Tensor, Tensor]:
-    free, held = ratio * tokens.advantages, ratio.clamp(1 - low, 1 + high) * tokens.advantages
-    tokens.clipped = held < free
-    return tokens.averaged(-torch.minimum(free, held), average)
+    unclipped, bounded = ratio * tokens.advantages, ratio.clamp(1 - low, 1 + high) * tokens.advantages
+    tokens.clipped = bounded < unclipped
+    return tokens.averaged(-torch.minimum(unclipped, bounded), average)

@@ -1,4 +1,4 @@
-"""Learn to judge each step of an answer (Lightman et al., 2023)."""
+"""Process reward models: a reward for each step of an answer (Lightman et al., 2023)."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from luthier.api import Batch, DataError, Example, Measure, Row, TokenSequence, encode_for_scoring, ratio, sequence_sums
 from luthier_reward.calibration import binned, calibration_error
+from luthier_reward.reward_objectives import RewardObjective, with_ones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 STEP = 2.0
-"""The weight of a step's last token is this much more than the step's label; other tokens of the answer weigh 1."""
+"""The weight of a step's last token is the label of the step plus this; the other tokens of the answer weigh 1."""
 
 
-class Steps:
-    """-log σ(r) for a right step and -log σ(-r) for a wrong one, r read at the last token of each step.
+class ProcessReward(RewardObjective):
+    """-log σ(r) for a correct step and -log σ(-r) for a wrong one, r being predicted at the last token of each step.
 
     An example has a prompt in `messages`, the `steps` of its answer, a list of texts, and as many `step_labels`, true
-    or false or from 0 to 1; the steps are joined by `separator`. A step's last token is the last that the answer cut
-    after it has in common with the whole one.
+    or false or probabilities from 0 to 1; the steps are joined by `separator`. The last token of a step is the last
+    one that the answer up to this step and the whole answer have in common. A unit is a step.
     """
 
     outputs = 1
@@ -45,40 +45,40 @@ class Steps:
                 hint="`steps` is a list of texts, `step_labels` as long a list of true and false.",
             )
         prompt = [message for message in example["messages"] if message["role"] != "assistant"]
-        whole = self._judged({**example, "messages": prompt}, steps, tokenizer)
-        weights, behind = whole.weights.copy(), 0
+        whole = self._encoded({**example, "messages": prompt}, steps, tokenizer)
+        weights, previous = whole.weights.copy(), 0
         for count, label in enumerate(labels, 1):
-            place = len(whole) - 1
+            last = len(whole) - 1
             if count < len(steps):
-                part = self._judged({**example, "messages": prompt}, steps[:count], tokenizer).ids
-                same = part[: len(whole)] == whole.ids[: len(part)]
-                place = (len(same) if same.all() else int(same.argmin())) - 1
-            if place <= behind:
+                part = self._encoded({**example, "messages": prompt}, steps[:count], tokenizer).ids
+                equal = part[: len(whole)] == whole.ids[: len(part)]
+                last = (len(equal) if equal.all() else int(equal.argmin())) - 1
+            if last <= previous:
                 raise DataError("A step of the answer is so short that it has no token of its own.")
-            weights[place], behind = STEP + float(label), place
+            weights[last], previous = STEP + float(label), last
         return Row((TokenSequence(whole.ids, weights),))
 
-    def places(self, batch: Batch) -> Tensor:
+    def positions(self, batch: Batch) -> Tensor:
         return (batch.weights.flatten() >= STEP).nonzero().flatten()
 
-    def losses(self, said: Tensor, batch: Batch) -> Tensor:
-        return binary_cross_entropy_with_logits(said[:, 0], self._labels(batch), reduction="none")
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return binary_cross_entropy_with_logits(outputs[:, 0], self._labels(batch), reduction="none")
 
-    def statistics(self, said: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def statistics(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         labels = self._labels(batch)
-        right = ((said[:, 0] > 0) == (labels > 0.5)).float()
+        correct = ((outputs[:, 0] > 0) == (labels > 0.5)).float()
         return {
-            "step_accuracy": torch.stack([right, torch.ones_like(right)], 1),
-            "calibration_error": binned(said[:, 0].abs().sigmoid(), right),
+            "step_accuracy": with_ones(correct),
+            "calibration_error": binned(outputs[:, 0].abs().sigmoid(), correct),
         }
 
     def units(self, batch: Batch) -> list[int]:
         return [int(count) for count in sequence_sums((batch.weights >= STEP).float(), batch).tolist()]
 
     def _labels(self, batch: Batch) -> Tensor:
-        return batch.weights.flatten()[self.places(batch)] - STEP
+        return batch.weights.flatten()[self.positions(batch)] - STEP
 
-    def _judged(self, example: Example, steps: list[str], tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
+    def _encoded(self, example: Example, steps: list[str], tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
         answer = [{"role": "assistant", "content": self.separator.join(steps)}]
-        found = encode_for_scoring({**example, "answer": answer}, tokenizer, answer="answer")
-        return TokenSequence(found.ids, np.minimum(found.weights, 1))
+        sequence = encode_for_scoring({**example, "answer": answer}, tokenizer, answer="answer")
+        return TokenSequence(sequence.ids, np.minimum(sequence.weights, 1))

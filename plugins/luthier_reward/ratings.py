@@ -1,4 +1,4 @@
-"""Learn to judge texts that people have rated, by a number or by a class."""
+"""Reward models from rated texts, by regression on a number or classification of a label."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from luthier.api import (
     Row,
     TokenSequence,
     encode_for_scoring,
-    last_token_positions,
     number_field,
     ratio,
 )
 from luthier_reward.calibration import binned, calibration_error
+from luthier_reward.reward_objectives import RewardObjective, with_ones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def rated(example: Example, tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
-    """What was rated: the text of the example where it has one, as a user's turn, else its conversation."""
-    said = [{"role": "user", "content": example["text"]}] if "text" in example else example["messages"]
-    return encode_for_scoring({**example, "messages": said}, tokenizer)
+def rated_text(example: Example, tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
+    """The text of the example where it has one, as a user's turn, else its conversation."""
+    messages = [{"role": "user", "content": example["text"]}] if "text" in example else example["messages"]
+    return encode_for_scoring({**example, "messages": messages}, tokenizer)
 
 
 def correlation(totals: Floats) -> Floats:
-    """Pearson's r from the sums of (1, x, y, x², y², x y); 0 where one of them does not vary."""
+    """Pearson's r from the sums of (1, x, y, x², y², x y), [..., 6] to [...]; 0 where x or y does not vary."""
     count, x, y, xx, yy, xy = np.moveaxis(totals, -1, 0)
     above, below = count * xy - x * y, np.sqrt(np.maximum((count * xx - x * x) * (count * yy - y * y), 0))
-    found: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 1e-12)
-    return found
+    r: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 1e-12)
+    return r
 
 
-class Regression:
-    """(r - rating)²: the reward is the number in the column `rating`, less `middle`, divided by `spread`."""
+class RatingRegression(RewardObjective):
+    """(r - rating)²: the target is the number in the column `rating`, less `middle`, divided by `spread`."""
 
     outputs = 1
     measures: Mapping[str, Measure] = {
@@ -57,28 +57,22 @@ class Regression:
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         value = (number_field(example, self.rating) - self.middle) / self.spread
-        return Row((rated(example, tokenizer),), {"rating": value})
+        return Row((rated_text(example, tokenizer),), {"rating": value})
 
-    def places(self, batch: Batch) -> Tensor:
-        return last_token_positions(batch)
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return (outputs[:, 0] - batch.values["rating"]).square()
 
-    def losses(self, said: Tensor, batch: Batch) -> Tensor:
-        return (said[:, 0] - batch.values["rating"]).square()
-
-    def statistics(self, said: Tensor, batch: Batch) -> dict[str, Tensor]:
-        x, y = said[:, 0], batch.values["rating"]
-        ones = torch.ones_like(x)
+    def statistics(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """`rating_error` is the mean absolute error in the unit of the column."""
+        x, y = outputs[:, 0], batch.values["rating"]
         return {
-            "rating_correlation": torch.stack([ones, x, y, x * x, y * y, x * y], 1),
-            "rating_error": torch.stack([(x - y).abs() * self.spread, ones], 1),
+            "rating_correlation": torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y], 1),
+            "rating_error": with_ones((x - y).abs() * self.spread),
         }
 
-    def units(self, batch: Batch) -> list[int]:
-        return [1] * len(batch.sequence_groups)
 
-
-class Classification:
-    """-log p(label): one output for each of the `labels`, which the column `label` names."""
+class RatingClassification(RewardObjective):
+    """-log p(label): one output for each of `labels`, one of which the column `label` names."""
 
     measures: Mapping[str, Measure] = {
         "label_accuracy": Measure(ratio),
@@ -95,21 +89,12 @@ class Classification:
                 f"The label is {label!r}, which is none of {', '.join(self.labels)}.",
                 hint="Name every label in method.objective.labels.",
             )
-        return Row((rated(example, tokenizer),), {"label": float(self.labels.index(label))})
+        return Row((rated_text(example, tokenizer),), {"label": float(self.labels.index(label))})
 
-    def places(self, batch: Batch) -> Tensor:
-        return last_token_positions(batch)
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return cross_entropy(outputs, batch.values["label"].long(), reduction="none")
 
-    def losses(self, said: Tensor, batch: Batch) -> Tensor:
-        return cross_entropy(said, batch.values["label"].long(), reduction="none")
-
-    def statistics(self, said: Tensor, batch: Batch) -> dict[str, Tensor]:
-        confidence, chosen = log_softmax(said, -1).exp().max(-1)
-        right = (chosen == batch.values["label"].long()).float()
-        return {
-            "label_accuracy": torch.stack([right, torch.ones_like(right)], 1),
-            "calibration_error": binned(confidence, right),
-        }
-
-    def units(self, batch: Batch) -> list[int]:
-        return [1] * len(batch.sequence_groups)
+    def statistics(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        confidence, predicted = log_softmax(outputs, -1).exp().max(-1)
+        correct = (predicted == batch.values["label"].long()).float()
+        return {"label_accuracy": with_ones(correct), "calibration_error": binned(confidence, correct)}

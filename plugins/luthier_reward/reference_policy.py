@@ -1,4 +1,4 @@
-"""Where the model began: log-probabilities under the network as it was before it was trained."""
+"""The reference policy of KL penalties: the network as it was before training."""
 
 from __future__ import annotations
 
@@ -14,47 +14,35 @@ from luthier.api import (
     adaptation_disabled,
     can_disable_adaptation,
     find_lm_head,
-    last_hidden_state,
-    network_inputs,
-    shifted_targets,
-    unwrapped,
+    next_token_log_probs,
 )
 
 
 class ReferencePolicy:
-    """The network without its adapter where the adaptation can be switched off, else a copy that never moves.
+    """The network with its adaptation disabled where that is possible, else a frozen copy of the model in memory.
 
-    Answers that are written anew at each step cannot be scored ahead of it, so there is nothing to keep in its place.
+    The copy is loaded by `load` at the first use. Log-probabilities are at `temperature`, that of the sampling. As the
+    answers are sampled anew at each step, their reference log-probabilities cannot be computed ahead of training.
     """
 
     def __init__(self, adaptation: Adaptation, load: Callable[[], nn.Module], temperature: float) -> None:
         self.adaptation, self.load, self.temperature = adaptation, load, temperature
-        self._copy: nn.Module | None = None
-        self._head: LMHead | None = None
+        self._copy: tuple[nn.Module, LMHead] | None = None
 
     @torch.no_grad()
     def log_probs(self, network: nn.Module, head: LMHead, batch: Batch) -> Tensor:
-        """log p of each token that is predicted, float32 [n], under the network of the beginning."""
+        """log π_ref(next token) at each position, float32 [B, T]; 0 where that token has no weight."""
         if can_disable_adaptation(self.adaptation):
             with adaptation_disabled(network, self.adaptation):
-                return predicted(network, head, batch)
-        if self._copy is None or self._head is None:
-            device = next(network.parameters()).device
-            self._copy = self.load().to(device).eval().requires_grad_(False)
-            self._head = find_lm_head(self._copy).at_temperature(self.temperature)
-        return predicted(self._copy, self._head, batch)
+                return next_token_log_probs(network, head, batch)
+        if self._copy is None:
+            copy = self.load().to(next(network.parameters()).device).eval().requires_grad_(False)
+            self._copy = copy, find_lm_head(copy).at_temperature(self.temperature)
+        return next_token_log_probs(*self._copy, batch)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """For the report."""
         if can_disable_adaptation(self.adaptation):
             return "the network with its adaptation switched off"
         return "a copy of the network in memory"
-
-
-def predicted(network: nn.Module, head: LMHead, batch: Batch) -> Tensor:
-    """log p of each token that is predicted, float32 [n], under any network and its head."""
-    targets, weights = shifted_targets(batch)
-    where = weights.nonzero().flatten()
-    hidden = last_hidden_state(network, network_inputs(batch, unwrapped(network).config)).flatten(0, 1)
-    return head.log_probs(hidden[where], targets[where])

@@ -1,4 +1,4 @@
-"""`luthier reward-check <answers>`: what a recipe's reward pays for, before a training is paid for."""
+"""`luthier reward-check <answers>`: which kinds of answers a recipe's reward pays for, before training with it."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ def act(call: Call) -> int:
         raise RecipeError(
             f"method={composition.choices.get('method', '')} has no reward that could be checked.",
             where="method",
-            hint="Say method=grpo and method/reward=…, or a recipe that does.",
+            hint="Use method=grpo and method/reward=…, or a recipe that does.",
         )
     from luthier.api import Reading, instantiate, without_quarantine
-    from luthier_reward.reward_check import check
+    from luthier_reward.reward_check import check_reward
     from luthier_reward.reward_runner import RewardRunner
 
     reading = Reading.of(instantiate(without_quarantine(config.data)))
     split = next(name for name in ("test", "validation", "train") if reading.examples.get(name))
     method = config.method
-    jury = RewardRunner(
-        instantiate(method.reward), timeout=method.reward_timeout, workers=method.reward_workers, most=1.0
+    runner = RewardRunner(
+        instantiate(method.reward), timeout=method.reward_timeout, workers=method.reward_workers, max_faults=1.0
     )
     try:
-        found = check(jury, reading.examples[split][: call.arguments.examples])
+        report = check_reward(runner, reading.examples[split][: call.arguments.examples])
     finally:
-        jury.close()
-    call.console.data(_page(call, found), found.as_json())
+        runner.close()
+    call.console.data(_page(call, report), report.as_json())
     return 0
 
 
-def _page(call: Call, found: Report) -> str:
+def _page(call: Call, report: Report) -> str:
     rows = [
         (
-            each.kind,
-            "" if each.mean is None else f"{each.mean:.3f}",
-            "" if each.share is None else f"{each.share:.0%}",
-            str(each.faults or ""),
-            ("pays" if each.pays else ""),
+            finding.kind,
+            "" if finding.mean is None else f"{finding.mean:.3f}",
+            "" if finding.share is None else f"{finding.share:.0%}",
+            str(finding.faults or ""),
+            "pays" if finding.rewarded else "",
         )
-        for each in found.findings
+        for finding in report.findings
     ]
     table = call.console.table(("answer", "mean reward", "of a right one's", "faults", ""), rows)
-    about = f"{found.examples} examples, {found.milliseconds:.1f} ms an answer."
-    return "\n".join([str(table).rstrip(), "", *found.sentences(), about])
+    size = f"{report.examples} examples, {report.milliseconds:.1f} ms per answer."
+    return "\n".join([str(table).rstrip(), "", *report.sentences(), size])

@@ -1,10 +1,10 @@
-"""What shows that a reward is being gamed before the reward itself does: length, repetition, surprise, form."""
+"""Metrics that show reward hacking before the reward does: length, repetition, entropy, format, KL."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,25 +12,23 @@ from torch import Tensor
 
 from luthier.api import PolicyTokens
 from luthier_reward.divergence import k3
+from luthier_reward.prompt_groups import Group
 
-if TYPE_CHECKING:
-    from luthier_reward.prompt_groups import Group
-
-RUN = 4
-"""Tokens of a run that counts as repeated when it comes again."""
+NGRAM = 4
+"""Tokens of an n-gram that counts as repeated when it occurs again."""
 
 
 def repetition(ids: Sequence[int]) -> float:
-    """The share of an answer's runs of four tokens that stood in it before; 0 where it is shorter."""
-    runs = Counter(tuple(ids[start : start + RUN]) for start in range(len(ids) - RUN + 1))
-    total = sum(runs.values())
-    return (total - len(runs)) / total if total else 0.0
+    """The share of an answer's 4-grams that occurred in it before; 0 for an answer of fewer tokens."""
+    ngrams = Counter(tuple(ids[start : start + NGRAM]) for start in range(len(ids) - NGRAM + 1))
+    total = sum(ngrams.values())
+    return (total - len(ngrams)) / total if total else 0.0
 
 
-def told(group: Group) -> dict[str, float]:
-    """Sums over the answers of a group, and the counts to divide them by; every group has the same names."""
-    answers, judged = group.answers, group.judged
-    scores = [score for score in judged.scores if score is not None]
+def group_statistics(group: Group) -> dict[str, float]:
+    """Sums over the answers of a group, and the counts to divide them by; every group has the same keys."""
+    answers, results = group.answers, group.rewards
+    scores = [score for score in results.scores if score is not None]
     return {
         "groups": 1.0,
         "written": float(len(answers)),
@@ -39,63 +37,73 @@ def told(group: Group) -> dict[str, float]:
         "reward": float(np.sum(scores)) if scores else 0.0,
         "spread": float(np.std(scores)) if scores else 0.0,
         "alike": float(len(scores) > 0 and max(scores) == min(scores)),
-        "resampled": float(group.tries),
+        "resampled": float(group.resamples),
         "tokens": float(sum(len(answer.ids) for answer in answers)),
         "finished": float(sum(answer.finish == "stop" for answer in answers)),
         "repetition": float(sum(repetition(answer.ids) for answer in answers)),
         "surprise": -float(sum(sum(answer.logprobs) for answer in answers)),
-        "formed": float(sum(judged.formed)) if judged.formed is not None else float(len(answers)),
+        "formed": float(sum(results.formed)) if results.formed is not None else float(len(answers)),
     }
 
 
 METRICS = {
     "reward": ("reward", "scored"),
-    "reward_spread": ("spread", "groups"),
-    "groups_alike": ("alike", "groups"),
+    "reward_std": ("spread", "groups"),
+    "zero_std_groups": ("alike", "groups"),
     "resampled": ("resampled", "groups"),
-    "without_score": ("unscored", "written"),
+    "unscored": ("unscored", "written"),
     "answer_tokens": ("tokens", "written"),
     "finished": ("finished", "written"),
     "repetition": ("repetition", "written"),
     "entropy": ("surprise", "tokens"),
     "format_rate": ("formed", "written"),
 }
-"""Metrics of a step: the sum and the count of `told` that each is the ratio of. The entropy is estimated by the mean
-of -log p of the tokens that were drawn."""
+"""The metrics of a step, each the ratio of two keys of `group_statistics`.
+
+`zero_std_groups` is the share of groups whose answers all have the same reward, `unscored` the share of answers
+without a score. The entropy is a Monte Carlo estimate: the mean of -log p of the sampled tokens, in nats.
+"""
 
 
-def of_groups(values: Mapping[str, Tensor], nothing: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Metrics of the groups of a batch; all 0, as `nothing` is, for one that has none."""
+def group_metrics(values: Mapping[str, Tensor], zero: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """The metrics of a batch's groups as (sum, count); `zero` for a batch without groups."""
     return {
-        name: (values[above].sum(), values[below].sum()) if values else (nothing, nothing)
-        for name, (above, below) in METRICS.items()
+        name: (values[total].sum(), values[count].sum()) if values else (zero, zero)
+        for name, (total, count) in METRICS.items()
     }
 
 
-def of_tokens(tokens: PolicyTokens, drawn: Tensor, reference: Tensor | None) -> dict[str, tuple[Tensor, Tensor]]:
-    """Metrics of the tokens that are trained on; `drawn` and `reference` are float32 [n], None where nobody asks."""
-    now, count = tokens.log_probs.detach(), torch.full_like(tokens.count, len(tokens.log_probs))
-    told = {
-        "clipped": (tokens.clipped.float().sum() if tokens.clipped is not None else 0 * count, count),
-        "ratio": (tokens.log_ratio.detach().exp().sum(), count),
-        "mismatch": ((tokens.old - drawn).abs().sum(), count),
+def token_metrics(
+    tokens: PolicyTokens, rollout_log_probs: Tensor, reference: Tensor | None
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Metrics of the trained tokens as (sum, count).
+
+    `clip_fraction` is the share of clipped tokens, `importance_ratio` the mean of π_θ / π_old, `rollout_mismatch` the
+    mean of |log π_old - log π_rollout| in nats, and `kl` the k3 estimate of KL(π_θ ‖ π_ref), absent without a
+    reference. `rollout_log_probs` and `reference` are float32 [n].
+    """
+    current, count = tokens.log_probs.detach(), torch.full_like(tokens.token_count, len(tokens.log_probs))
+    metrics = {
+        "clip_fraction": (tokens.clipped.float().sum() if tokens.clipped is not None else 0 * count, count),
+        "importance_ratio": (tokens.log_ratio.detach().exp().sum(), count),
+        "rollout_mismatch": ((tokens.old_log_probs - rollout_log_probs).abs().sum(), count),
     }
-    return told if reference is None else {**told, "kl": (k3(now - reference).sum(), count)}
+    return metrics if reference is None else {**metrics, "kl": (k3(current - reference).sum(), count)}
 
 
-def samples(group: Group, step: int, advantages: Sequence[float]) -> list[dict[str, Any]]:
-    """The answers of a group as rows of a table."""
+def sample_rows(group: Group, step: int, advantages: Sequence[float]) -> list[dict[str, Any]]:
+    """The answers of a group as rows of the table of samples; `advantages` are those of the answers' first tokens."""
     return [
         {
             "step": step,
-            "example": group.where,
+            "example": group.example_name,
             "prompt": str(group.prompt[-1].get("content") or "") if group.prompt else "",
             "answer": answer.text,
             "reward": score,
-            **{f"reward/{name}": scores[number] for name, scores in group.judged.parts.items()},
-            "advantage": round(float(advantages[number]), 4) if score is not None else None,
+            **{f"reward/{name}": scores[index] for name, scores in group.rewards.parts.items()},
+            "advantage": round(float(advantages[index]), 4) if score is not None else None,
             "tokens": len(answer.ids),
             "finish": answer.finish,
         }
-        for number, (answer, score) in enumerate(zip(group.answers, group.judged.scores, strict=True))
+        for index, (answer, score) in enumerate(zip(group.answers, group.rewards.scores, strict=True))
     ]

@@ -1,4 +1,4 @@
-"""Train a network that judges."""
+"""Train a reward model: a network with a scalar head in place of the LM head."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ from luthier.api import (
     unwrapped,
     with_supported_prefixes,
 )
-from luthier_reward.reward_objectives import Objective
+from luthier_reward.reward_objectives import RewardObjective, with_ones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 class RewardModel(Method):
-    """Put a small head in place of the vocabulary's and learn to judge, by an objective of pairs, ratings or steps.
+    """Replace the LM head by a linear head and train it to predict rewards from pairs, ratings or steps.
 
-    The loss is the mean of the objective over its units. The head begins at random, beside weights that know something
-    already, and moves `head_rate` times as fast (Howard & Ruder, 2018, section 3.2, let the last layers move faster).
-    The result answers `rewards(conversations)`; transformers reads it as AutoModelForSequenceClassification.
+    The loss is the mean of the objective over its units. The head is initialised at random beside pretrained weights,
+    so its learning rate is `head_rate` times that of the others (discriminative fine-tuning, Howard & Ruder, 2018,
+    section 3.2). The artifact has `rewards(conversations)`, and loads in transformers as
+    AutoModelForSequenceClassification.
     """
 
     likelihood = False
@@ -49,7 +50,7 @@ class RewardModel(Method):
         adaptation: Adaptation,
         optimizer: Optimizer,
         *,
-        objective: Objective,
+        objective: RewardObjective,
         head_rate: float = 10.0,
     ) -> None:
         super().__init__(SequenceClassification(model, objective.outputs), adaptation, optimizer)
@@ -57,17 +58,17 @@ class RewardModel(Method):
         self.measures = objective.measures
 
     def configure_model(self) -> None:
-        """Load and adapt; the new head has to move, whatever else does."""
+        """Load and adapt the network; RecipeError where the new head is not trainable."""
         super().configure_model()
         if not any(weight.requires_grad for weight in unwrapped(self.network).score.parameters()):  # type: ignore[union-attr]
             raise RecipeError(
-                f"{type(self.adaptation).__name__} leaves the new head as it is, so nothing could be learnt.",
+                f"{type(self.adaptation).__name__} does not train the new head, which is initialised at random.",
                 where="adaptation",
                 hint="Choose full, or an adaptation of PEFT such as lora.",
             )
 
     def rate(self, name: str) -> float:
-        """The adaptation's word; the new head moves faster."""
+        """The factor that the adaptation has for this weight, times `head_rate` for the new head."""
         return super().rate(name) * (self.head_rate if "score" in name.split(".") else 1.0)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
@@ -75,32 +76,31 @@ class RewardModel(Method):
 
     def loss(self, batch: Batch) -> Loss:
         batch = with_supported_prefixes(batch, self.network, self.warnings)
-        said = self._said(batch)
-        losses = self.objective.losses(said, batch)
-        told = {
-            name: (found[:, 0].sum(), found[:, 1].sum())
-            for name, found in self.objective.statistics(said.detach(), batch).items()
-            if found.shape[1] == 2
+        outputs = self._outputs(batch)
+        losses = self.objective.losses(outputs, batch)
+        metrics = {
+            name: (values[:, 0].sum(), values[:, 1].sum())
+            for name, values in self.objective.statistics(outputs.detach(), batch).items()
+            if values.shape[1] == 2
         }
-        return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), told)
+        return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), metrics)
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         return self.measured(rows)["loss"]
 
     @torch.no_grad()
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
-        """The objective's own measures of each row, all its units together."""
-        found: dict[str, NDArray[np.float64]] = {}
+        """The statistics of the objective's measures for each row, summed over its units."""
+        statistics: dict[str, NDArray[np.float64]] = {}
         for group, batch in packed_batches(rows, next(self.network.parameters()).device):
             batch = with_supported_prefixes(batch, self.network, self.warnings)
-            said = self._said(batch)
-            losses = self.objective.losses(said, batch)
-            loss = torch.stack([losses, torch.ones_like(losses)], 1)
+            outputs = self._outputs(batch)
+            loss = with_ones(self.objective.losses(outputs, batch))
             owner = np.repeat(group, self.objective.units(batch))
-            for name, values in {"loss": loss, **self.objective.statistics(said, batch)}.items():
-                total = found.setdefault(name, np.zeros((len(rows), values.shape[1])))
+            for name, values in {"loss": loss, **self.objective.statistics(outputs, batch)}.items():
+                total = statistics.setdefault(name, np.zeros((len(rows), values.shape[1])))
                 np.add.at(total, owner, values.double().cpu().numpy())
-        return found
+        return statistics
 
-    def _said(self, batch: Batch) -> Tensor:
-        return reward_outputs(self.network, batch, self.objective.places(batch))
+    def _outputs(self, batch: Batch) -> Tensor:
+        return reward_outputs(self.network, batch, self.objective.positions(batch))

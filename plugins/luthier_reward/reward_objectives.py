@@ -1,40 +1,51 @@
-"""What an objective of a reward model is."""
+"""The objective of a reward model: what it reads from examples, where it predicts, and its loss."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
-from luthier.api import Batch, Example, Measure, Row
+from luthier.api import Batch, Example, Measure, Row, last_token_positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Objective(Protocol):
-    """What is read from examples, where in their tokens the network judges, and what its judgements cost.
+class RewardObjective(ABC):
+    """An objective that predicts one reward per text, at its last token, with one unit per row.
 
-    A unit is what the mean of the loss is over: a pair, a text, a step.
+    A unit is what the loss is averaged over: a pair, a text, a step. `outputs` is the number of scalars that the head
+    predicts at each position, and `measures` say by name how the statistics of units become values.
     """
 
     outputs: int
-    """How many numbers the network gives at each place."""
     measures: Mapping[str, Measure]
-    """How the statistics become values, by name."""
 
+    @abstractmethod
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        """DataError for an example without what this objective learns from."""
+        """The texts of an example and their labels; DataError for an example without what this objective needs."""
 
-    def places(self, batch: Batch) -> Tensor:
-        """Where the network is asked, int64, in the flattened batch."""
+    @abstractmethod
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """The loss of each unit, float32 [units], from the outputs of the head, [positions, self.outputs]."""
 
-    def losses(self, said: Tensor, batch: Batch) -> Tensor:
-        """The loss of each unit [units] from what the network says at the places, [places, outputs]."""
+    @abstractmethod
+    def statistics(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The statistics of each unit for each of `measures`, [units, s], without gradients."""
 
-    def statistics(self, said: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """For each measure what to add up for each unit, [units, s], without gradients."""
+    def positions(self, batch: Batch) -> Tensor:
+        """Where the reward is predicted, int64, in the flattened batch."""
+        return last_token_positions(batch)
 
     def units(self, batch: Batch) -> list[int]:
-        """How many units each row of the batch has."""
+        """The number of units of each row of the batch."""
+        return [1] * len(batch.sequence_groups)
+
+
+def with_ones(values: Tensor) -> Tensor:
+    """(value, 1) of each unit, [units] to [units, 2]: statistics whose ratio is the mean."""
+    return torch.stack([values, torch.ones_like(values)], 1)

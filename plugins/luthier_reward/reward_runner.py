@@ -1,4 +1,4 @@
-"""Rewards of many answers, whatever happens to the reward: a fault is no reward at all, never a reward of 0."""
+"""Rewards of many answers, with retries and a quarantine: a fault is a missing score, never a reward of 0."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from luthier.api import ConcurrentReward, Messages, PluginError, Reward, RewardResult
-from luthier_reward.worker import Here, RewardFailed, Worker
+from luthier_reward.reward_process import LocalReward, RewardError, RewardProcess
 
 log = logging.getLogger("luthier")
 
-FEWEST = 32
-"""Answers that have been asked for before their share of faults can end a run."""
+MIN_ANSWERS = 32
+"""Answers after which their share of faults can end a run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A prompt, its answers, the example they belong to, and what that is known by."""
+class RewardRequest:
+    """The answers to one prompt that are to be scored; `key` identifies the example in messages and the quarantine."""
 
     prompt: Messages
     answers: Sequence[str]
@@ -29,11 +29,12 @@ class Asked:
 
 
 class RewardRunner:
-    """Asks a reward, `workers` prompts at a time, and goes on when it raises, hangs or gives what is no number.
+    """Computes a reward for `workers` prompts at a time, and continues where it raises, hangs or returns no number.
 
-    A fault is tried again `retries` times; then each answer is asked for by itself, and those that still fail have no
-    score. An example with `quarantine` such faults is asked no more. `most` is the share of answers without a score
-    from which the run ends (PluginError).
+    A call that fails is repeated `retries` times; then each answer is scored separately, and those that still fail have
+    no score. An example with `quarantine` such faults is not scored any more. The run ends (PluginError) where more
+    than the share `max_faults` of the answers has no score. `timeout` is in seconds per call; it does not apply to
+    rewards with `in_process`.
     """
 
     def __init__(
@@ -43,39 +44,42 @@ class RewardRunner:
         timeout: float = 30.0,
         retries: int = 1,
         quarantine: int = 2,
-        most: float = 0.05,
+        max_faults: float = 0.05,
         workers: int = 1,
     ) -> None:
-        alone = getattr(reward, "in_process", False)
+        in_process = getattr(reward, "in_process", False)
         count = workers
-        if alone:
+        if in_process:
             count = reward.at_once if isinstance(reward, ConcurrentReward) else 1
-        self.askers: list[Worker | Here] = [Here(reward) if alone else Worker(reward, timeout) for _ in range(count)]
-        self.retries, self.quarantine, self.most = retries, quarantine, most
+        self.workers: list[RewardProcess | LocalReward] = [
+            LocalReward(reward) if in_process else RewardProcess(reward, timeout) for _ in range(count)
+        ]
+        self.retries, self.quarantine, self.max_faults = retries, quarantine, max_faults
         self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        self.last = ""
+        self.last_fault = ""
 
-    def __call__(self, asked: Sequence[Asked]) -> list[RewardResult]:
-        """What the reward says of each; the order of the counts does not depend on which is done first."""
-        lanes = [range(lane, len(asked), len(self.askers)) for lane in range(len(self.askers))]
-        found: list[RewardResult] = [RewardResult([])] * len(asked)
+    def __call__(self, requests: Sequence[RewardRequest]) -> list[RewardResult]:
+        """The rewards of each request, in order; faults are counted in that order, too."""
+        count = len(self.workers)
+        results: list[RewardResult] = [RewardResult([])] * len(requests)
 
-        def work(asker: Worker | Here, lane: range) -> None:
-            for number in lane:
-                found[number] = self._ask(asker, asked[number])
+        def work(worker: RewardProcess | LocalReward, indices: range) -> None:
+            for index in indices:
+                results[index] = self._compute(worker, requests[index])
 
-        if len(self.askers) == 1:
-            work(self.askers[0], lanes[0])
+        lanes = [range(lane, len(requests), count) for lane in range(count)]
+        if count == 1:
+            work(self.workers[0], lanes[0])
         else:
-            with ThreadPoolExecutor(len(self.askers)) as pool:
-                list(pool.map(work, self.askers, lanes))
-        self._count(asked, found)
-        return found
+            with ThreadPoolExecutor(count) as pool:
+                list(pool.map(work, self.workers, lanes))
+        self._count(requests, results)
+        return results
 
     def close(self) -> None:
-        for asker in self.askers:
-            asker.close()
+        for worker in self.workers:
+            worker.close()
 
     def state_dict(self) -> dict[str, Any]:
         return {"counts": dict(self.counts), "faults": dict(self.faults)}
@@ -84,59 +88,60 @@ class RewardRunner:
         self.counts, self.faults = Counter(state["counts"]), Counter(state["faults"])
 
     def facts(self) -> dict[str, str]:
-        """For the report: how many answers were asked about, and how many of those have no score."""
-        told = f"{self.counts['answers']:,} answers, {self.counts['faults']:,} without a score"
-        return {"Reward": told}
+        """For the report: the number of answers, and of those without a score."""
+        return {"Reward": f"{self.counts['answers']:,} answers, {self.counts['faults']:,} without a score"}
 
     def warnings(self) -> list[str]:
-        """What somebody should see, a sentence each."""
+        """One sentence for the report where there were faults."""
         if not self.counts["faults"]:
             return []
-        away = sum(count >= self.quarantine for count in self.faults.values())
+        quarantined = sum(count >= self.quarantine for count in self.faults.values())
         return [
             f"The reward failed for {self.counts['faults']:,} of {self.counts['answers']:,} answers, which were left "
-            f"out of training; {away} examples were asked no more. The last time: {self.last}"
+            f"out of training; {quarantined} examples are quarantined. The last fault: {self.last_fault}"
         ]
 
-    def _ask(self, asker: Worker | Here, asked: Asked) -> RewardResult:
-        if self.faults[asked.key] >= self.quarantine:
-            return RewardResult([None] * len(asked.answers))
+    def _compute(self, worker: RewardProcess | LocalReward, request: RewardRequest) -> RewardResult:
+        if self.faults[request.key] >= self.quarantine:
+            return RewardResult([None] * len(request.answers))
         for _ in range(1 + self.retries):
             try:
-                return asker.ask(asked.prompt, asked.answers, asked.example)
-            except RewardFailed as error:
-                self.last = str(error)
-        return _joined([self._alone(asker, asked, answer) for answer in asked.answers])
+                return worker.compute(request.prompt, request.answers, request.example)
+            except RewardError as error:
+                self.last_fault = str(error)
+        return _merged([self._compute_single(worker, request, answer) for answer in request.answers])
 
-    def _alone(self, asker: Worker | Here, asked: Asked, answer: str) -> RewardResult:
-        if len(asked.answers) > 1:
+    def _compute_single(self, worker: RewardProcess | LocalReward, request: RewardRequest, answer: str) -> RewardResult:
+        if len(request.answers) > 1:
             try:
-                return asker.ask(asked.prompt, [answer], asked.example)
-            except RewardFailed as error:
-                self.last = str(error)
+                return worker.compute(request.prompt, [answer], request.example)
+            except RewardError as error:
+                self.last_fault = str(error)
         return RewardResult([None])
 
-    def _count(self, asked: Sequence[Asked], found: Sequence[RewardResult]) -> None:
-        for each, judged in zip(asked, found, strict=True):
-            faults = sum(score is None for score in judged.scores)
-            self.counts.update(answers=len(judged.scores), faults=faults)
-            if faults and self.faults[each.key] < self.quarantine:
-                self.faults[each.key] += 1
-                log.warning("The reward gave no score for %d answers to %s: %s", faults, each.key, self.last)
-        asked_for, failed = self.counts["answers"], self.counts["faults"]
-        if asked_for >= FEWEST and failed > self.most * asked_for:
+    def _count(self, requests: Sequence[RewardRequest], results: Sequence[RewardResult]) -> None:
+        for request, result in zip(requests, results, strict=True):
+            faults = sum(score is None for score in result.scores)
+            self.counts.update(answers=len(result.scores), faults=faults)
+            if faults and self.faults[request.key] < self.quarantine:
+                self.faults[request.key] += 1
+                log.warning("The reward gave no score for %d answers to %s: %s", faults, request.key, self.last_fault)
+        answers, failed = self.counts["answers"], self.counts["faults"]
+        if answers >= MIN_ANSWERS and failed > self.max_faults * answers:
             raise PluginError(
-                f"The reward failed for {failed} of {asked_for} answers, the last time with this: {self.last}",
+                f"The reward failed for {failed} of {answers} answers; the last fault: {self.last_fault}",
                 where="method.reward",
-                hint=f"Try it with `luthier reward-check`; method.most_faults={self.most} is the share that may fail.",
+                hint=f"Try it with `luthier reward-check`; method.most_faults={self.max_faults} is the share of faults "
+                "above which a run ends.",
                 resumable=True,
             )
 
 
-def _joined(each: Sequence[RewardResult]) -> RewardResult:
-    """What was said of answers one by one; a part counts where it was told for all of them."""
-    told = [one for one in each if one.parts]
-    parts = {name: [one.parts.get(name, [None])[0] for one in each] for name in (told[0].parts if told else {})}
-    known = [one.formed for one in each if one.formed is not None]
-    formed = [bool(one.formed and one.formed[0]) for one in each] if known else None
-    return RewardResult([one.scores[0] for one in each], parts, formed)
+def _merged(results: Sequence[RewardResult]) -> RewardResult:
+    """The results of answers that were scored one by one; the parts are those of the first result that has any."""
+    composed = [result for result in results if result.parts]
+    names = list(composed[0].parts) if composed else []
+    parts = {name: [result.parts.get(name, [None])[0] for result in results] for name in names}
+    parsed = any(result.formed is not None for result in results)
+    formed = [bool(result.formed and result.formed[0]) for result in results] if parsed else None
+    return RewardResult([result.scores[0] for result in results], parts, formed)

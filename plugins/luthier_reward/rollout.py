@@ -1,9 +1,9 @@
-"""How the model is made to answer: `method/rollout`."""
+"""Sampling answers to prompts: the interface of rollouts, and the one with the network that is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Rollout(Protocol):
-    """Writes answers to prompts of token ids, several to each, all of the first one first.
+    """Samples answers to prompts of token ids, `count` to each; all answers to the first prompt come first.
 
-    What is drawn follows from the weights, `seed` and the `numbers` that prompts are known by; each answer says in
-    `drawn` how likely its tokens were by the probabilities that they were drawn with.
+    The answers follow from the weights, `seed` and the `numbers` that identify the prompts.
+    `Answer.sampling_logprobs` holds the log-probability of each token in the distribution that it was sampled from.
     """
 
     temperature: float
@@ -31,58 +31,76 @@ class Rollout(Protocol):
         self, network: nn.Module, prompts: Sequence[NDArray[np.int32]], numbers: Sequence[int], count: int, seed: int
     ) -> list[Answer]: ...
 
-    def likeliest(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
-        """One answer to each prompt, always of the most probable token."""
+    def greedy(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
+        """One answer to each prompt at temperature 0."""
 
-    def use(self, model: Model, changed: bool) -> None:
-        """Be told what the network comes from, and whether it is still so, before anything is written."""
+    def use(self, model: Model, adapted: bool) -> None:
+        """Set the model that the network comes from, and whether its weights may have changed; called before sampling.
+
+        RecipeError where the rollout cannot sample from it.
+        """
 
 
-class TransformersRollout:
-    """Answer with the network that is trained, as it is: the prompt of a group is read once, finished answers leave.
+@dataclass(kw_only=True, eq=False)
+class SampledRollout:
+    """The sampling settings of a rollout.
 
-    Tokens are drawn at `temperature` from the `top_k` likeliest (0: all) of the smallest set whose chances reach
-    `top_p`; an answer ends at the model's stop tokens, before a text of `stop`, or after `max_new_tokens`.
+    Tokens are sampled at `temperature` from the `top_k` most likely ones (0: all) of the smallest set whose probability
+    reaches `top_p`. An answer ends at the model's stop tokens, before any of the texts in `stop`, or after
+    `max_new_tokens`. RecipeError for a temperature of 0 or less, as all answers of a group would be the same.
     """
 
-    def __init__(
-        self,
-        *,
-        max_new_tokens: int = 128,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        top_k: int = 0,
-        stop: list[str] | None = None,
-    ) -> None:
-        if temperature <= 0:
+    max_new_tokens: int = 128
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: list[str] | None = None
+
+    sampling: Sampling = field(init=False, repr=False)
+    _greedy: Sampling = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
             raise RecipeError(
-                f"method.rollout.temperature is {temperature}: all answers to a prompt would be the same.",
+                f"method.rollout.temperature is {self.temperature}: all answers to a prompt would be the same.",
                 where="method.rollout.temperature",
                 hint="Use 1, or a little less.",
             )
-        self.temperature, self.max_new_tokens = temperature, max_new_tokens
-        self.sampling = Sampling(max_new_tokens, temperature, top_p, top_k, tuple(stop or ()))
-        self._tokenizer: PreTrainedTokenizerBase | None = None
+        stops = tuple(self.stop or ())
+        self.sampling = Sampling(self.max_new_tokens, self.temperature, self.top_p, self.top_k, stops)
+        self._greedy = replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0)
 
-    def use(self, model: Model, changed: bool) -> None:
+
+@dataclass(kw_only=True, eq=False)
+class TransformersRollout(SampledRollout):
+    """Sample from the network that is trained.
+
+    The prompt of a group is computed once, and finished answers leave the batch. Tokens are sampled at `temperature`
+    from the `top_k` most likely ones (0: all) of the smallest set whose probability reaches `top_p`. An answer ends at
+    the model's stop tokens, before any of the texts in `stop`, or after `max_new_tokens`.
+    """
+
+    _tokenizer: PreTrainedTokenizerBase | None = field(default=None, init=False, repr=False)
+
+    def use(self, model: Model, adapted: bool) -> None:
         self._tokenizer = model.tokenizer
 
     def __call__(
         self, network: nn.Module, prompts: Sequence[NDArray[np.int32]], numbers: Sequence[int], count: int, seed: int
     ) -> list[Answer]:
-        return self._written(network, prompts, replace(self.sampling, seed=seed, num_samples=count), numbers)
+        return self._generated(network, prompts, replace(self.sampling, seed=seed, num_samples=count), numbers)
 
-    def likeliest(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
-        return self._written(network, prompts, replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0), None)
+    def greedy(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
+        return self._generated(network, prompts, self._greedy, None)
 
-    def _written(
+    def _generated(
         self,
         network: nn.Module,
         prompts: Sequence[NDArray[np.int32]],
         sampling: Sampling,
         numbers: Sequence[int] | None,
     ) -> list[Answer]:
-        """In the dtype of the weights: at one token a time, casting all of them costs more than it saves."""
+        """In the dtype of the weights: casting all of them for one token at a time costs more than it saves."""
         assert self._tokenizer is not None, "use comes first"
         with torch.autocast(next(network.parameters()).device.type, enabled=False):
             return generate_from_tokens(network, self._tokenizer, prompts, sampling, numbers=numbers)

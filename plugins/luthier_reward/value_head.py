@@ -1,4 +1,4 @@
-"""What is expected of an answer at each of its tokens, for the advantages that ask."""
+"""The value head: predicts the return at each token, for advantage estimators such as GAE."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class ValueHead(nn.Linear):
-    """A linear map of the last hidden state, in its own precision; it expects 0 until it has learnt."""
+    """A linear map from the last hidden state to a scalar, in its own precision, initialised to predict 0."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width, 1)

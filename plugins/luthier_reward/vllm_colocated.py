@@ -1,89 +1,90 @@
-"""Rollouts by vLLM in the process that trains."""
+"""Rollouts by vLLM in the training process."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from luthier.api import RecipeError, Sampling, refuse_absent
-from luthier_reward.engine import Asked, EngineRollout, Written
+from luthier_reward.engine import EngineRollout, GeneratedTokens, PromptRequest
 
 
+@dataclass(kw_only=True, eq=False)
 class Vllm(EngineRollout):
-    """Have vLLM write the answers on the device that trains, with `memory` of what that device has.
+    """Generate answers with vLLM on the training device, with the share `memory` of that device's memory.
 
-    `lora_rank` is the largest rank of an adapter that it has room for: 0 where all weights are trained. `eager` starts
-    faster and writes slower. RecipeError where vLLM is not installed.
+    `lora_rank` is the largest rank of an adapter, 0 where all weights are trained. `eager` disables CUDA graphs: a
+    faster start and slower generation. RecipeError where vLLM is not installed.
     """
 
-    def __init__(
-        self,
-        *,
-        memory: float = 0.3,
-        lora_rank: int = 16,
-        eager: bool = False,
-        weights: str | None = None,
-        max_new_tokens: int = 128,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        top_k: int = 0,
-        stop: list[str] | None = None,
-    ) -> None:
-        super().__init__(Sampling(max_new_tokens, temperature, top_p, top_k, tuple(stop or ())), weights)
+    memory: float = 0.3
+    lora_rank: int = 16
+    eager: bool = False
+
+    _adapter: Any = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         refuse_absent(
             {"vllm": "vllm"},
             "method/rollout=vllm",
             where="method.rollout",
             otherwise="where there is no GPU choose method/rollout=vllm_server or transformers",
         )
-        self.memory, self.lora_rank, self.eager = memory, lora_rank, eager
-        self._adapter: Any = None
 
     @cached_property
     def engine(self) -> Any:
-        """vLLM's own, with the model as it comes."""
+        """vLLM's `LLM`, with the model before adaptation."""
         from vllm import LLM
 
         folder = tempfile.mkdtemp(prefix="luthier-model-", dir=self.weights)
-        network: Any = self.model.network()
+        network: Any = self.source.network()
         network.save_pretrained(folder)
-        self.model.tokenizer.save_pretrained(folder)
+        self.source.tokenizer.save_pretrained(folder)
         adapters = {"enable_lora": True, "max_loras": 1, "max_lora_rank": self.lora_rank} if self.lora_rank else {}
         return LLM(
             model=folder, gpu_memory_utilization=self.memory, enforce_eager=self.eager,
             logprobs_mode="processed_logprobs", generation_config="vllm", **adapters,
         )  # fmt: skip
 
-    def take_adapter(self, folder: Path) -> None:
-        """Under a new name each time: what is cached of prompts belongs to a name."""
+    def load_adapter(self, folder: Path) -> None:
+        """Load it under a new name each time, as the prefix cache is kept per name."""
         from vllm.lora.request import LoRARequest
 
         if not self.lora_rank:
-            raise RecipeError("vLLM was left no room for an adapter.", where="method.rollout.lora_rank")
-        self._adapter = LoRARequest(f"luthier-{self.brought}", self.brought, str(folder))
+            raise RecipeError(
+                "method.rollout.lora_rank is 0, which leaves vLLM no memory for an adapter.",
+                where="method.rollout.lora_rank",
+                hint="Set it to the rank of the adapter, or more.",
+            )
+        self._adapter = LoRARequest(f"luthier-{self.version}", self.version, str(folder))
 
-    def take_weights(self, folder: Path) -> None:
+    def load_weights(self, folder: Path) -> None:
         self.engine.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
         self.engine.reset_prefix_cache()
 
-    def write(self, asked: Sequence[Asked], sampling: Sampling, stops: Sequence[int]) -> list[list[Written]]:
+    def generate(
+        self, requests: Sequence[PromptRequest], sampling: Sampling, stops: Sequence[int]
+    ) -> list[list[GeneratedTokens]]:
         from vllm import SamplingParams
 
         settings = [
             SamplingParams(
                 n=sampling.num_samples, temperature=sampling.temperature, top_p=sampling.top_p, top_k=sampling.top_k,
-                seed=one.seed, max_tokens=one.room, stop=list(sampling.stop), stop_token_ids=list(stops), logprobs=0,
+                seed=request.seed, max_tokens=request.max_new_tokens, stop=list(sampling.stop),
+                stop_token_ids=list(stops), logprobs=0,
             )
-            for one in asked
+            for request in requests
         ]  # fmt: skip
-        prompts = [{"prompt_token_ids": one.ids} for one in asked]
-        found = self.engine.generate(prompts, settings, lora_request=self._adapter, use_tqdm=False)
-        return [[_written(answer) for answer in of_prompt.outputs] for of_prompt in found]
+        prompts = [{"prompt_token_ids": request.ids} for request in requests]
+        outputs = self.engine.generate(prompts, settings, lora_request=self._adapter, use_tqdm=False)
+        return [[_tokens(answer) for answer in of_prompt.outputs] for of_prompt in outputs]
 
 
-def _written(answer: Any) -> Written:
+def _tokens(answer: Any) -> GeneratedTokens:
     ids = list(answer.token_ids)
-    return Written(ids, [said[token].logprob for token, said in zip(ids, answer.logprobs, strict=True)])
+    return GeneratedTokens(ids, [known[token].logprob for token, known in zip(ids, answer.logprobs, strict=True)])

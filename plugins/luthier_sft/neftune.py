@@ -22,7 +22,7 @@ def noisy_embeddings(network: nn.Module, batch: Batch, alpha: float) -> Iterator
         yield
         return
 
-    def add_noise(module: nn.Module, given: tuple[Any, ...], embedded: Tensor) -> Tensor:
+    def add_noise(module: nn.Module, inputs: tuple[Any, ...], embedded: Tensor) -> Tensor:
         lengths = torch.tensor(batch.boundaries, device=embedded.device).diff()
         length_of_token = lengths.repeat_interleave(lengths).view(embedded.shape[:2])
         scale = alpha / (length_of_token * embedded.shape[-1]).sqrt()

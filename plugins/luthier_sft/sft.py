@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class SupervisedFineTuning(LanguageModelMethod):
-    """Raise the likelihood of the assistant's turns, given all that was said before them.
+    """Raise the likelihood of the assistant's turns, given the conversation before them.
 
     The loss is the weighted sum of -log p(token | tokens before it) over the trained tokens, in nats.
     `neftune_alpha` adds uniform noise of that scale to the embeddings while training (NEFTune, Jain et al., 2023).

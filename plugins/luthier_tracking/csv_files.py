@@ -1,4 +1,4 @@
-"""Metrics as a table."""
+"""Metrics as CSV files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from luthier.api import RunFolder
 
 
-class Csv:
-    """Write metrics.csv into `csv/version_N` of the run's folder, a new version each time that the run is continued."""
+class CsvTracker:
+    """Write metrics.csv into `csv/version_N` of the run's folder, a new version each time that the run is continued.
+
+    `flush_every` is the number of steps between writes.
+    """
 
     def __init__(self, *, flush_every: int = 10) -> None:
         self.flush_every = flush_every

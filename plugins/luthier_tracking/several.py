@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 Tracker = Callable[["RunFolder"], list["Logger"]]
 
 
-class Several:
-    """Tell csv, TensorBoard and Weights & Biases; each is a nested question and can be answered with `none`."""
+class SeveralTrackers:
+    """Log to CSV files, TensorBoard and Weights & Biases; each is a nested question and can be answered with `none`."""
 
     def __init__(self, csv: Tracker, tensorboard: Tracker, wandb: Tracker) -> None:
         self.trackers = [csv, tensorboard, wandb]

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from luthier.api import RunFolder
 
 
-class TensorBoard:
-    """Write event files into `tensorboard/` of the run's folder; look at them with `tensorboard --logdir runs`."""
+class TensorBoardTracker:
+    """Write event files into `tensorboard/` of the run's folder; view them with `tensorboard --logdir runs`.
+
+    `flush_seconds` is the time between writes.
+    """
 
     needs: ClassVar[Needs] = {"tensorboard": "luthier[tensorboard]"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,24 +16,29 @@ from luthier.api import redact
 
 if TYPE_CHECKING:
     from luthier.api import RunFolder
-    from luthier_tracking.wandb import Wandb
 
 log = logging.getLogger(__name__)
 
 
 class WandbRun(Logger):
-    """Opens a run of Weights & Biases for a run of luthier and writes everything below the run's own folder."""
+    """A Lightning logger that opens a W&B run, whose files are all below the folder of the luthier run.
 
-    def __init__(self, folder: RunFolder, settings: Wandb) -> None:
+    `identity` holds the arguments `project`, `entity`, `group`, `name` and `tags` of `wandb.init`; `deadline` is in
+    seconds.
+    """
+
+    def __init__(
+        self, folder: RunFolder, identity: Mapping[str, Any], *, mode: str, deadline: float, log_model: bool
+    ) -> None:
         super().__init__()
-        self.folder, self.settings = folder, settings
-        self.run = self._open(settings.mode)
+        self.folder, self.identity, self.deadline, self.uploads_model = folder, dict(identity), deadline, log_model
+        self.run = self._open(mode)
         if folder.resolved.exists():
             self.run.save(str(folder.resolved), base_path=str(folder.path), policy="now")
 
     @property
     def name(self) -> str:
-        return self.settings.project
+        return str(self.identity["project"])
 
     @property
     def version(self) -> str:
@@ -53,7 +58,7 @@ class WandbRun(Logger):
         self.log_metrics({"samples": table}, step)  # type: ignore[dict-item]
 
     def log_artifact(self, folder: Path) -> None:
-        if not self.settings.log_model:
+        if not self.uploads_model:
             return
         model = wandb.Artifact(f"{self.folder.path.name}-model", type="model")
         model.add_dir(str(folder), policy="immutable", skip_cache=True)
@@ -66,7 +71,7 @@ class WandbRun(Logger):
         if mode != "online":
             return self._init(mode)
         try:
-            if not wandb.Api(timeout=int(self.settings.deadline)).api_key:
+            if not wandb.Api(timeout=int(self.deadline)).api_key:
                 raise RuntimeError("no API key is known")
             return self._init(mode)
         except Exception as error:
@@ -74,7 +79,6 @@ class WandbRun(Logger):
             return self._init("offline")
 
     def _init(self, mode: str) -> Any:
-        choice = self.settings
         os.environ.setdefault("WANDB_SILENT", "true")
         config = (
             yaml.safe_load(self.folder.resolved.read_text(encoding="utf-8")) if self.folder.resolved.exists() else {}
@@ -82,14 +86,10 @@ class WandbRun(Logger):
         return wandb.init(
             mode=mode,  # type: ignore[arg-type]
             dir=str(self.folder.path),
-            project=choice.project,
-            entity=choice.entity,
-            group=choice.group,
-            name=choice.name or self.folder.path.name,
-            tags=choice.tags,
             config=redact(config),
+            **self.identity,
             settings=wandb.Settings(
-                init_timeout=choice.deadline,
+                init_timeout=self.deadline,
                 console="off",
                 silent=True,
                 disable_git=True,

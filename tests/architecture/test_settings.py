@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 import yaml
 
 from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.option_file import Option
-from luthier.config.signatures import REQUIRED, Signature, signature
+from luthier.config.settings import REQUIRED, Signature
+from luthier.config.signatures import signature
 from luthier.plugins.registry import Plugins
-from tests.architecture.sources import ROOT, modules
+from tests.architecture import setting_uses
+from tests.architecture.setting_uses import Place, acts, acts_in, read_from_a_recipe
+from tests.architecture.sources import ROOT, Module
 
 CATALOG = Catalog.of(Plugins(only=None))
 OPTIONS = [Option.read(answer, CATALOG) for answer in CATALOG if answer.is_part]
@@ -85,62 +89,14 @@ def test_an_option_file_begins_with_what_it_is(answer: CatalogAnswer):
         assert answer.how_to_run.startswith("luthier ")
 
 
-# No inert setting: what a class is told, it keeps, and somebody reads what it keeps.
-
-READS = {
-    node.attr
-    for module in modules().values()
-    for node in ast.walk(module.tree)
-    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
-}
+# No inert setting: what a class is told reaches something that acts.
 
 
 @pytest.mark.parametrize(
     ("target", "setting"), [(target, name) for target in TARGETS for name in signature(target).settings]
 )
 def test_no_setting_is_inert(target, setting):
-    kept = _kept(target, setting)
-    assert kept, f"{target} takes {setting} and does nothing with it"
-    assert any(name in READS or name == "" for name in kept), f"{setting} is kept as {kept}, which nothing reads"
-
-
-def _kept(target: str, setting: str) -> set[str]:
-    """The attributes that a parameter is kept under; "" where the constructor itself makes use of it."""
-    module, _, name = target.rpartition(".")
-    node = next(one for one in modules()[module].tree.body if getattr(one, "name", None) == name)
-    function = _function(node)
-    if function is None:  # a dataclass, or inherited: the attribute has the parameter's name
-        return {setting}
-    kept = set()
-    for statement in ast.walk(function):
-        if isinstance(statement, ast.Assign) and _uses(statement.value, setting):
-            pairs = _pairs(statement)
-            kept |= {one.attr for one, value in pairs if isinstance(one, ast.Attribute) and _uses(value, setting)}
-            kept |= {"" for one, value in pairs if not isinstance(one, ast.Attribute) and _uses(value, setting)}
-        elif isinstance(statement, ast.AnnAssign) and statement.value and _uses(statement.value, setting):
-            kept.add(statement.target.attr if isinstance(statement.target, ast.Attribute) else "")
-        elif isinstance(statement, (ast.Call, ast.If, ast.Return, ast.Raise)) and _uses(statement, setting):
-            kept.add("")
-    return kept
-
-
-def _function(node: ast.stmt) -> ast.FunctionDef | None:
-    if isinstance(node, ast.FunctionDef):
-        return node
-    assert isinstance(node, ast.ClassDef)
-    return next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
-
-
-def _pairs(statement: ast.Assign) -> list[tuple[ast.expr, ast.expr]]:
-    """(target, value), one by one where several are assigned at once."""
-    (target,) = statement.targets
-    if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
-        return list(zip(target.elts, statement.value.elts, strict=True))
-    return [(target, statement.value)]
-
-
-def _uses(node: ast.AST, name: str) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Load) for one in ast.walk(node))
+    assert acts(target, setting), f"the value of {setting} reaches nothing in {target} that acts"
 
 
 ROOT_SETTINGS = [
@@ -152,8 +108,19 @@ ROOT_SETTINGS = [
 
 @pytest.mark.parametrize("setting", ROOT_SETTINGS)
 def test_no_setting_at_the_top_of_a_recipe_is_inert(setting):
-    asked = {node.attr for module in modules().values() for node in ast.walk(module.tree)
-             if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("config")}  # fmt: skip
-    texts = {node.value for module in modules().values() for node in ast.walk(module.tree)
-             if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
-    assert setting in asked | texts
+    assert setting in read_from_a_recipe(), f"nothing reads {setting} from a recipe"
+
+
+def test_a_setting_that_nothing_reads_is_found(monkeypatch):
+    """The test above finds what it looks for: of these settings, the source of each says whether it acts."""
+    module = Module("told", Path(__file__).with_name("settings_to_tell_apart.py"))
+    monkeypatch.setattr(setting_uses, "modules", lambda: {"told": module})
+    setting_uses.forget()
+    found = {one.name: acts_in(Place(module, one), "setting") for one in module.tree.body if is_told(one)}
+    setting_uses.forget()
+    assert found == {name: name.startswith("Used") for name in found}
+    assert len(found) > 8
+
+
+def is_told(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name.startswith(("Used", "Inert"))

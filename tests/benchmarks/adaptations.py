@@ -1,8 +1,8 @@
-"""What each adaptation costs: weights that move, memory, speed and what is saved, on SmolLM2-135M.
+"""The costs of each adaptation: trained weights, memory, speed and size of the artifact, on SmolLM2-135M.
 
 Every answer to `adaptation` trains a few steps in a process of its own, by `sft` on conversations and by `cpt` on the
 text of their answers, in bf16 autocast over float32 weights. They run one after the other: differences of speed below a
-tenth may be the machine's moods.
+tenth may be noise of the machine.
 
     python tests/benchmarks/adaptations.py [--steps 8] [--methods sft] [--only 'lora;full'] [--tiny] [--out FILE]
 """
@@ -31,13 +31,13 @@ TINY = ("model=tiny", "data=demo", "batch.length=256")
 ALIKE = ("stages=[fit]", "data.splits.test=0", "trainer.epochs=100", "batch.size=1", "batch.micro=1")
 METHODS = {"sft": ("method=sft",), "cpt": ("method=cpt", "data/format=turns", "data.format.role=assistant")}
 OF_SEVERAL = {"mixing", "gate"}
-"""What adapts an ensemble, not a network."""
+"""Adaptations of an ensemble, not of a single network."""
 OWN = {"bitfit": ("adaptation.norms=true",)}
-"""What a Llama-like network asks of an answer."""
+"""Settings that a Llama-like network needs."""
 
 
 def measure(answer: str, words: list[str], steps: int, threads: int) -> dict[str, Any]:
-    """One process: its figures, or why it ended."""
+    """The figures of one process, or the error that ended it."""
     with tempfile.TemporaryDirectory() as scratch:
         run, clock = Path(scratch) / "run", Path(scratch) / "clock.json"
         command = [sys.executable, "-m", "luthier", "-p", "luthier_clock", *words, f"adaptation={answer}",
@@ -51,7 +51,7 @@ def measure(answer: str, words: list[str], steps: int, threads: int) -> dict[str
         done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=scratch)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-            return {"refused": (errors or done.stderr.splitlines() or ["no word"])[-1].removeprefix("error: ")}
+            return {"refused": (errors or done.stderr.splitlines() or ["no message"])[-1].removeprefix("error: ")}
         timed, record = (json.loads(file.read_text(encoding="utf-8")) for file in (clock, run / "record.json"))
         saved = sum(file.stat().st_size for file in (run / "artifact").glob("*.safetensors"))
     laps = timed["laps"][WARMUP:]
@@ -68,12 +68,12 @@ def measure(answer: str, words: list[str], steps: int, threads: int) -> dict[str
 
 
 def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Markdown, the fewest weights first; what was refused stands below with its reason."""
+    """A Markdown table, the fewest weights first; refused adaptations follow with their reasons."""
     measured = {name: {by: one for by, one in each.items() if "refused" not in one} for name, each in results.items()}
     methods = [by for by in METHODS if any(by in each for each in measured.values())]
     heads = [f"{what}, {by}" for what in ("peak memory", "tokens/s") for by in methods]
     lines = [
-        f"| adaptation | weights that move | share | saved | {' | '.join(heads)} |",
+        f"| adaptation | trained weights | share | saved | {' | '.join(heads)} |",
         "|---" * (4 + len(heads)) + "|",
     ]
     done = [(next(iter(each.values())), name, each) for name, each in measured.items() if each]
@@ -101,28 +101,32 @@ def main() -> None:
     parser.add_argument("--only", help="answers, separated by semicolons; all by default")
     parser.add_argument("--tiny", action="store_true", help="a random network and the demo's data instead")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures; what it holds already is not run again")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     every = composer().catalog.names("adaptation")
-    answers = asked.only.split(";") if asked.only else [name for name in every if name not in OF_SEVERAL]
-    kept = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out and asked.out.exists() else {"results": {}}
+    answers = arguments.only.split(";") if arguments.only else [name for name in every if name not in OF_SEVERAL]
+    kept = (
+        json.loads(arguments.out.read_text(encoding="utf-8"))
+        if arguments.out and arguments.out.exists()
+        else {"results": {}}
+    )
     results: dict[str, dict[str, dict[str, Any]]] = kept["results"]
     with tempfile.TemporaryDirectory() as folder:
-        facts = {} if asked.tiny else prepare(Path(folder))
-        words = [word.format(folder=folder) for word in (*(TINY if asked.tiny else REAL), *ALIKE)]
-        for by in asked.methods.split(";"):
+        facts = {} if arguments.tiny else prepare(Path(folder))
+        words = [word.format(folder=folder) for word in (*(TINY if arguments.tiny else REAL), *ALIKE)]
+        for by in arguments.methods.split(";"):
             for answer in answers:
                 if by in results.setdefault(answer, {}):
                     continue
-                results[answer][by] = measure(answer, [*words, *METHODS[by]], asked.steps, asked.threads)
+                results[answer][by] = measure(answer, [*words, *METHODS[by]], arguments.steps, arguments.threads)
                 print(f"{answer}, {by}: {results[answer][by]}", file=sys.stderr, flush=True)
-                if asked.out:
-                    shown = said(results, asked.tiny, asked.threads)
+                if arguments.out:
+                    shown = report(results, arguments.tiny, arguments.threads)
                     figures = {"facts": facts, "load": os.getloadavg(), "results": results, "table": shown}
-                    asked.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    print(said(results, asked.tiny, asked.threads))
+                    arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    print(report(results, arguments.tiny, arguments.threads))
 
 
-def said(results: dict[str, dict[str, dict[str, Any]]], tiny: bool, threads: int) -> str:
+def report(results: dict[str, dict[str, dict[str, Any]]], tiny: bool, threads: int) -> str:
     what = (
         "A random network of two layers"
         if tiny

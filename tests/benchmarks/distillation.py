@@ -1,8 +1,8 @@
-"""One step of distillation against the loop that one would write by hand: peak memory and seconds, each by itself.
+"""One step of distillation against a plain loop over whole logits: peak memory and seconds, a process each.
 
 `python tests/benchmarks/distillation.py MODEL --out FILE`: MODEL is a folder as transformers writes it, the teacher;
-the student has a third of its layers. Both loops read the same packed rows, compute in float32 and take forward KL;
-with `recomputed`, both compute the layers of the student again in the backward pass.
+the student has a third of its layers. Both loops train on the same packed rows in float32 with forward KL; with
+`recomputed`, both have gradient checkpointing of the student's layers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LENGTH = 512
 
 
 def by_hand(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]:
-    """All logits of both networks, as one array each."""
+    """All logits of both networks exist at once."""
     import torch
     from torch.nn.functional import kl_div, log_softmax, softmax
 
@@ -69,7 +69,7 @@ def luthier(folder: str, rows: int, recomputed: bool, steps: int) -> list[float]
     weights = np.ones(LENGTH, dtype=np.float32)
     weights[0] = 0
     ids = _ids(rows).numpy().astype(np.int32)
-    batch = collate([[Row((TokenSequence(each, weights),))] for each in ids])
+    batch = collate([[Row((TokenSequence(row, weights),))] for row in ids])
     seconds = []
     for _ in range(steps):
         began = time.perf_counter()
@@ -105,28 +105,30 @@ def main() -> None:
     parser.add_argument("--step", choices=STEPS)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    if asked.loop:
-        seconds = {"by_hand": by_hand, "luthier": luthier}[asked.loop](asked.model, *STEPS[asked.step], asked.steps)
+    arguments = parser.parse_args()
+    if arguments.loop:
+        loop = {"by_hand": by_hand, "luthier": luthier}[arguments.loop]
+        seconds = loop(arguments.model, *STEPS[arguments.step], arguments.steps)
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
         print(json.dumps({"peak_bytes": peak, "seconds": min(seconds)}))
         return
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    results: dict[str, dict[str, dict[str, float]]] = {}
     lines = ["| a step of | whole logits, by hand | luthier | of the memory | of the time |", "|---|---|---|---|---|"]
     for step in STEPS:
         for loop in LOOPS:
-            words = [sys.executable, __file__, asked.model, "--loop", loop, "--step", step, "--steps", str(asked.steps)]
-            done = subprocess.run(words, check=True, capture_output=True, text=True)
-            found.setdefault(step, {})[loop] = json.loads(done.stdout)
-        hand, own = (found[step][loop] for loop in LOOPS)
+            options = ["--loop", loop, "--step", step, "--steps", str(arguments.steps)]
+            command = [sys.executable, __file__, arguments.model, *options]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            results.setdefault(step, {})[loop] = json.loads(done.stdout)
+        hand, own = (results[step][loop] for loop in LOOPS)
         cells = [f"{one['peak_bytes'] / 2**30:.2f} GiB, {one['seconds']:.1f} s" for one in (hand, own)]
         cells += [f"{own[what] / hand[what]:.2f}" for what in ("peak_bytes", "seconds")]
         lines.append(f"| {step} | {' | '.join(cells)} |")
-    told = {"steps": found, "table": "\n".join(lines)}
-    if asked.out:
-        asked.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    print(told["table"])
+    record = {"steps": results, "table": "\n".join(lines)}
+    if arguments.out:
+        arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(record["table"])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Speed of learning from rewards, SmolLM2-135M with all weights moving: luthier against TRL's GRPOTrainer.
+"""Speed of GRPO, SmolLM2-135M with all weights trained: luthier against TRL's GRPOTrainer.
 
-A step answers one prompt eight times, with at most 64 tokens, rewards the answers for being short, and trains on them;
-both in bf16 autocast over float32 weights, on the same prompts. Each contender runs in processes of its own, in turns;
-ratios are taken within a turn. What counts is tokens written for each second of the whole step, as answers differ in
-length, and the share of that second that goes into writing them.
+A step samples eight answers of at most 64 tokens to one prompt, rewards short ones, and trains on them; both in bf16
+autocast over float32 weights, on the same prompts. Each contender runs in separate processes, in turns; ratios are
+taken within a turn. Measured are the sampled tokens per second of the whole step, as answers differ in length, and the
+share of sampling in it.
 
     python tests/benchmarks/grpo.py [--rounds 3] [--steps 8] [--out docs/measured/benchmarks/grpo.json]
 """
@@ -39,7 +39,7 @@ CONTENDERS = {"luthier": RECIPE, BASIS: script(TRL, "trl_grpo.py")}
 
 
 def measure(name: str, command: list[str], folder: Path, steps: int, threads: int) -> dict[str, Any]:
-    """One process of a contender: what it wrote a second, and the share of writing, over the steps after warm-up."""
+    """One process of a contender: sampled tokens per second and the share of sampling, over the steps after warm-up."""
     with tempfile.TemporaryDirectory() as scratch:
         out, run = Path(scratch) / "out.json", Path(scratch) / "run"
         places = {"model": folder / "model", "data": folder / "data.jsonl", "run": run}

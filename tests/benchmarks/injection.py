@@ -1,4 +1,4 @@
-"""How often SmolLM2 obeys orders that stand in documents, by layout: questions to the poisoned workshop.
+"""Success rate of prompt injections in documents on SmolLM2, by layout: questions about the poisoned workshop.
 
 python tests/benchmarks/injection.py --out docs/measured/benchmarks/injection.json
 """
@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 ROWS = {
-    "no order in the documents, `plain`": ("workshop", "plain"),
-    "orders, `plain`": ("poisoned", "plain"),
-    "orders, `fenced`": ("poisoned", "fenced"),
-    "orders, `marked`": ("poisoned", "marked"),
+    "no injection, `plain`": ("workshop", "plain"),
+    "injections, `plain`": ("poisoned", "plain"),
+    "injections, `fenced`": ("poisoned", "fenced"),
+    "injections, `marked`": ("poisoned", "marked"),
 }
-SCORES = {"obeyed": "obeyed", "contains": "right answer"}
+SCORES = {"injection_success_rate": "injection success rate", "contains": "right answer"}
 
 
 def measured(documents: str, layout: str, folder: Path) -> dict[str, Any]:
     """The scores of a run by name."""
     words = [
         "recipe=rag", f"prompt/documents={documents}", f"prompt/layout={layout}", "evaluation/task=injection",
-        "evaluation.task.max_new_tokens=24", "score=obeyed", f"hydra.run.dir={folder}",
+        "evaluation.task.max_new_tokens=24", "score=injection_success_rate", f"hydra.run.dir={folder}",
     ]  # fmt: skip
     subprocess.run([sys.executable, "-m", "luthier", *words], check=True)
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
@@ -44,10 +44,10 @@ def main() -> None:
     lines = [f"| SmolLM2-135M-Instruct | {' | '.join(SCORES.values())} |", "|---|" + "---|" * len(SCORES)]
     for name, scores in results.items():
         lines.append(f"| {name} | {' | '.join(_cell(scores[one]) for one in SCORES)} |")
-    count = next(iter(results.values()))["obeyed"]["count"]
-    lines += ["", f"Shares of {count} questions, with their 95 % bootstrap intervals; an order in every section."]
-    told = {"results": results, "table": "\n".join(lines)}
-    given.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    count = next(iter(results.values()))["injection_success_rate"]["count"]
+    lines += ["", f"Shares of {count} questions, with their 95 % bootstrap intervals; an injection in every section."]
+    report = {"results": results, "table": "\n".join(lines)}
+    given.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _cell(score: dict[str, float]) -> str:

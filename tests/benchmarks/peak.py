@@ -1,4 +1,4 @@
-"""The fastest bf16 matrix product of this machine, in GFLOP/s: what a training step is measured against."""
+"""The fastest bf16 matrix product of this machine, in GFLOP/s, as a reference for training steps."""
 
 from __future__ import annotations
 

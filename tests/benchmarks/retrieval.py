@@ -1,9 +1,9 @@
-"""How long an index of many passages takes, and what a graph of neighbours misses.
+"""Build and query times of an index of many passages, and the recall of the HNSW graph.
 
     python tests/benchmarks/retrieval.py --passages 100000 --out docs/measured/benchmarks/retrieval_speed.json
 
-The passages are the bank's documents, each told again with other words exchanged, so that none is another's copy:
-real language, as many of it as asked. Recall is that of the graph's best ten against those of exact search.
+The passages are paragraphs of the bank's documents in which random words are replaced, so that no two are equal.
+Recall is that of the graph's best ten against those of exact search.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ import numpy as np
 from luthier.inference.embeddings.static import Static
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
-from luthier_retrieval.documents.package import Package
+from luthier_retrieval.documents.package import DocumentPackage
 from luthier_retrieval.neighbours.exact import Exact
 from luthier_retrieval.neighbours.hnsw import Hnsw
-from luthier_retrieval.searches.bm25 import Bm25
-from luthier_retrieval.searches.dense import Dense
-from luthier_retrieval.searches.hybrid import Hybrid
-from luthier_retrieval.store import Store
+from luthier_retrieval.searches.bm25 import Bm25Search
+from luthier_retrieval.searches.dense import DenseSearch
+from luthier_retrieval.searches.hybrid import HybridSearch
+from luthier_retrieval.store import IndexStore
 
-BANK = Package(
+BANK = DocumentPackage(
     requirement="inspect-evals==0.26.0",
     member="inspect_evals/tau2/data/domains/banking_knowledge/documents.json.gz",
     columns={"text": "content"},
@@ -48,29 +48,29 @@ def documents(passages: int, start: int = 0) -> Iterator[Document]:
     words = " ".join(known).split()
     for number in range(start, start + passages):
         draw = random.Random(number)
-        said = [draw.choice(words) if draw.random() < 0.2 else word for word in draw.choice(known).split()]
-        yield Document(f"d{number}", " ".join(said))
+        replaced = [draw.choice(words) if draw.random() < 0.2 else word for word in draw.choice(known).split()]
+        yield Document(f"d{number}", " ".join(replaced))
 
 
-def whole(document: Document) -> Iterator[Passage]:
+def one_passage(document: Document) -> Iterator[Passage]:
     yield Passage(document.name, "", document.text)
 
 
 def measured(passages: int, questions: int) -> dict[str, float]:
     asked = [document.text[:200] for document in documents(questions, start=10_000_000)]
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder), 20_000)
-        words, graph = Bm25(), Dense(embedding=Static(), neighbours=Hnsw())
-        both = Hybrid(searches={"words": words, "meaning": graph})
+        store = IndexStore(Path(folder), 20_000)
+        words, graph = Bm25Search(), DenseSearch(embedding=Static(), neighbours=Hnsw())
+        both = HybridSearch(searches={"words": words, "meaning": graph})
         found = {
             "passages": float(passages),
-            "build_seconds": _seconds(lambda: store.update(documents(passages), whole, both)),
+            "build_seconds": _seconds(lambda: store.update(documents(passages), one_passage, both)),
         }
         found["bytes_per_passage"] = (
             sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / passages
         )
         found["open_seconds"] = _seconds(lambda: both.open(store.segments()))
-        exact = Dense(embedding=graph.embedding, neighbours=Exact())
+        exact = DenseSearch(embedding=graph.embedding, neighbours=Exact())
         exact.open(store.segments())
         near = {name: [search(one, 10)[0] for one in asked] for name, search in (("exact", exact), ("graph", graph))}
         shared = [len(set(a) & set(b)) / 10 for a, b in zip(near["exact"], near["graph"], strict=True)]
@@ -81,7 +81,7 @@ def measured(passages: int, questions: int) -> dict[str, float]:
         grown = lambda: (*documents(passages), *documents(100, start=20_000_000))  # noqa: E731
         reading = _seconds(lambda: [one.digest for one in grown()])
         found["read_seconds"] = reading
-        found["add_100_seconds"] = _seconds(lambda: store.update(grown(), whole, both))
+        found["add_100_seconds"] = _seconds(lambda: store.update(grown(), one_passage, both))
         found["segments"] = float(len(store.segments()))
     found["peak_gigabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return found
@@ -117,8 +117,8 @@ def main() -> None:
     found = measured(given.passages, given.questions)
     lines = ["| what | measured |", "|---|---|"]
     lines += [f"| {words.format(found[name], **found)} |" for name, words in ROWS.items()]
-    told = {"results": found, "table": "\n".join(lines)}
-    given.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    report = {"results": found, "table": "\n".join(lines)}
+    given.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

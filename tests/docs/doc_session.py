@@ -15,14 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from doc_pages import ROOT, Command, Fence
-
 from luthier.cli import main, session
 from luthier.cli.verbs import BUILT_IN, Verb, built_in
 from luthier.config import command_line, signatures
 from luthier.reporting.console import Console
 from luthier.workflows.pipelines import addressing
 from tests.command import luthier
+from tests.docs.doc_pages import ROOT, Command, Fence
 
 SHELL = set("|&;<>*$`")
 LOOKS = {"advise", "recipes", "plugins", "explain", "init", "schema", "--help", "--version", "--cfg", "--info"}
@@ -45,9 +44,13 @@ ELSEWHERE = {
 
 @dataclass
 class Session:
-    """A working folder in which the fences of a page are carried out one after another."""
+    """A working folder in which the fences of a page are carried out one after another.
+
+    Those in `composed` (page, line of the fence, text) are only composed.
+    """
 
     folder: Path
+    composed: frozenset[tuple[Path, int, str]] = frozenset()
     names: dict[str, object] = field(default_factory=dict)
 
     def carry_out(self, fence: Fence) -> None:
@@ -60,9 +63,10 @@ class Session:
             with self._here():
                 exec(compile(fence.text, str(fence), "exec"), self.names)
         for command in fence.commands():
-            if fence.why_not_run or fence.shortened:
+            only_composed = fence.why_not_run or (fence.page, fence.line, command.text) in self.composed
+            if only_composed or fence.shortened:
                 self.check(command)
-            if fence.why_not_run:
+            if only_composed:
                 continue
             code, output = self.run(" ".join([command.text, *fence.shortened]))
             assert code == fence.exit_code, f"{fence}: {command.text} ended with {code}\n{output}"

@@ -5,17 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from doc_pages import DOCS, ROOT, fences, pages
-from doc_session import Session
+
+from tests.docs.doc_kinds import has_repeated, repeated
+from tests.docs.doc_pages import DOCS, ROOT, fences, pages
+from tests.docs.doc_session import Session
 
 WITH_CODE = [page for page in pages() if fences(page)]
-LANGUAGES = {"bash", "console", "python", "yaml", "json", "jsonl", "csv", "toml", "text", "jinja", "html"}
+LANGUAGES = {"bash", "console", "python", "py", "yaml", "json", "jsonl", "csv", "toml", "text", "jinja", "html"}
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.usefixtures("alone")
 def test_the_commands_of_a_page_run_as_it_says(page: Path, tmp_path: Path):
-    session = Session(tmp_path)
+    """Of commands of one kind, the first is run and the others are composed."""
+    carry_out(page, Session(tmp_path, composed=repeated()))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("page", filter(has_repeated, WITH_CODE), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.usefixtures("alone")
+def test_all_commands_of_a_page_run_as_it_says(page: Path, tmp_path: Path):
+    carry_out(page, Session(tmp_path))
+
+
+def carry_out(page: Path, session: Session) -> None:
     for fence in fences(page):
         session.carry_out(fence)
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from types import ModuleType
 
 import pytest
-from doc_pages import DOCS
 
 from luthier.reporting.page import page as report
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, DOCS / "generate" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.docs.doc_pages import DOCS
+from tests.scripts import script
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +41,24 @@ def test_curves_are_those_of_their_records():
         assert curves.drawn(name) == drawn, f"{name}.svg is out of date: python docs/generate/curves.py"
 
 
+def test_the_picture_of_the_rooms_is_that_of_the_imports():
+    rooms = script("rooms")
+    assert rooms.PICTURE.read_text(encoding="utf-8") == rooms.drawn(), (
+        "rooms.svg is out of date: python docs/generate/rooms.py"
+    )
+    assert rooms.OWNS.keys() == set(rooms.ROOMS)
+
+
 def test_a_report_can_be_drawn_from_each_record_that_is_kept():
     measured = script("measured")
     for file in measured.MEASURED.glob("*.json"):
         assert measured.record(file.stem).name in report(measured.record(file.stem))
+
+
+def test_the_changelog_lists_every_renamed_name():
+    renamed = script("renamed")
+    text = renamed.PAGE.read_text(encoding="utf-8")
+    assert renamed.filled(text) == text, "CHANGELOG.md is out of date: python docs/generate/renamed.py"
+    table = renamed.table()
+    old = [name for kind in ("settings", "answers", "targets", "names") for name in table.get(kind, {})]
+    assert not [name for name in old if f"| `{name}` | `" not in text]

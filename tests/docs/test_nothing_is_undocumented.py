@@ -15,8 +15,6 @@ from types import ModuleType
 import pluggy
 import pytest
 import yaml
-from doc_pages import DOCS, ROOT, fences, pages
-from doc_session import Session
 
 from luthier.cli.verbs import BUILT_IN, built_in
 from luthier.config import signatures
@@ -26,6 +24,8 @@ from luthier.errors import LuthierError
 from luthier.errors.exit_codes import MEANINGS
 from luthier.plugins import hookspecs
 from luthier.plugins.registry import Plugins
+from tests.docs.doc_pages import DOCS, ROOT, fences, pages
+from tests.docs.doc_session import Session
 
 REFERENCE = DOCS / "reference"
 OURS = Plugins(only=[entry.name for entry in metadata.entry_points(group="luthier") if entry.dist.name == "luthier"])

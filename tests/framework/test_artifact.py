@@ -136,7 +136,7 @@ def test_a_run_goes_on_from_an_earlier_one(adapter: Path, tmp_path: Path) -> Non
 
 def reseal(folder: Path) -> None:
     """A stranger can seal what he wrote: the manifest protects against accidents, trust against strangers."""
-    from luthier.training.checkpoint_files import sha256_of_file
+    from luthier.fetch.digests import sha256_of_file
 
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"] = {name: sha256_of_file(folder / name) for name in manifest["files"]}

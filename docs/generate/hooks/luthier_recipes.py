@@ -1,6 +1,6 @@
-import luthier
+from luthier.api import hookimpl
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_recipes():
     return "pkg://luthier_lora.recipes"  # a package beside this module, with adaptation/lora.yaml in it

@@ -1,6 +1,6 @@
-import luthier
+from luthier.api import hookimpl
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_report(config):
     return [f"cost centre 4711, seed {config.seed}"]

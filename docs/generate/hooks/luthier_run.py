@@ -1,7 +1,7 @@
-import luthier
+from luthier.api import hookimpl
 
 
-@luthier.hookimpl(wrapper=True)
+@hookimpl(wrapper=True)
 def luthier_run(run):
     try:
         score = yield

@@ -1,6 +1,6 @@
-import luthier
+from luthier.api import hookimpl
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_trusts():
     return ["my_scores.Politeness"]  # recipes may name it, although no option file of ours does

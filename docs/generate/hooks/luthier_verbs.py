@@ -1,5 +1,4 @@
-import luthier
-from luthier.contracts.verbs import Verb
+from luthier.api import Verb, hookimpl
 
 
 def declare(parser):
@@ -11,6 +10,6 @@ def act(call):
     return 0
 
 
-@luthier.hookimpl
+@hookimpl
 def luthier_verbs():
     return [Verb("publish", "Put a finished model on our shelf", declare, act)]

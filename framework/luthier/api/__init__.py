@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 VERSION = (1, 0)
+"""(major, minor): names are added with the minor number, changed or removed with the major one."""
 
 
 @cache

@@ -1,26 +1,23 @@
-"""The one list of the names of the API, by what they are for; `luthier.api` imports each when it is first used."""
+"""The one list of the names of the API; `luthier.api` imports each from its module when it is first used.
 
-# Hooks and verbs
+The order is that of the modules. The reference sorts the names by what they are for.
+"""
+
 from luthier.cli.call import Call as Call
 from luthier.config.compose import Composition as Composition
 from luthier.config.instantiate import instantiate as instantiate
 from luthier.contracts.active_run import ActiveRun as ActiveRun
-
-# Adaptations
 from luthier.contracts.adaptation import Adaptation as Adaptation
-
-# Encoding, rows and batches
 from luthier.contracts.batch import Batch as Batch
 from luthier.contracts.batch import Row as Row
 from luthier.contracts.batch import TokenSequence as TokenSequence
-
-# Examples and their sources
 from luthier.contracts.examples import Example as Example
 from luthier.contracts.examples import Source as Source
-
-# Models
 from luthier.contracts.model import (
     HasMetaNetwork as HasMetaNetwork,
+)
+from luthier.contracts.model import (
+    LoadedModel as LoadedModel,
 )
 from luthier.contracts.model import (
     Model as Model,
@@ -46,8 +43,6 @@ from luthier.contracts.policy_gradients import (
 from luthier.contracts.policy_gradients import (
     RewardedAnswers as RewardedAnswers,
 )
-
-# Evaluation
 from luthier.contracts.predictor import Conversation as Conversation
 from luthier.contracts.predictor import Predictor as Predictor
 from luthier.contracts.preferences import (
@@ -62,8 +57,6 @@ from luthier.contracts.preferences import (
 from luthier.contracts.preferences import (
     RatedAnswers as RatedAnswers,
 )
-
-# Prompts
 from luthier.contracts.prompt import Prompt as Prompt
 from luthier.contracts.prompt import PromptScorer as PromptScorer
 from luthier.contracts.prompt import PromptScores as PromptScores
@@ -97,8 +90,6 @@ from luthier.contracts.rewards import (
 from luthier.contracts.sampling import Answer as Answer
 from luthier.contracts.sampling import Sampling as Sampling
 from luthier.contracts.scores import Score as Score
-
-# Methods, losses and optimizers
 from luthier.contracts.training import (
     Criterion as Criterion,
 )
@@ -204,8 +195,6 @@ from luthier.data.sources.records_source import RecordsSource as RecordsSource
 from luthier.data.splits import HashSplits as HashSplits
 from luthier.data.splits import Splits as Splits
 from luthier.data.state import source_state as source_state
-
-# Errors
 from luthier.errors import (
     DataError as DataError,
 )
@@ -250,10 +239,11 @@ from luthier.evaluation.tasks.task import Attempts as Attempts
 from luthier.evaluation.tasks.task import Task as Task
 from luthier.fetch.cache import cache_folder as cache_folder
 from luthier.fetch.cache import cache_is_read_only as cache_is_read_only
+from luthier.fetch.chat_completion import ChatCompletion as ChatCompletion
+from luthier.fetch.chat_completion import chat_completions as chat_completions
+from luthier.fetch.digests import sha256_of_file as sha256_of_file
 from luthier.fetch.endpoint import api_key as api_key
 from luthier.fetch.endpoint import post_json as post_json
-
-# Caches, packages and endpoints
 from luthier.fetch.extras import Needs as Needs
 from luthier.fetch.extras import imported as imported
 from luthier.fetch.extras import is_installed as is_installed
@@ -265,16 +255,11 @@ from luthier.fetch.packages import (
 from luthier.fetch.packages import (
     package_member as package_member,
 )
-from luthier.fetch.packages import (
-    sha256_of_file as sha256_of_file,
-)
 from luthier.inference.bm25 import Bm25 as Bm25
 from luthier.inference.bm25 import TfIdf as TfIdf
 from luthier.inference.bm25 import cosine as cosine
 from luthier.inference.embeddings import Embedding as Embedding
 from luthier.inference.embeddings import Vectors as Vectors
-
-# Generation, log-probabilities, embeddings
 from luthier.inference.generation import (
     generate as generate,
 )
@@ -314,8 +299,6 @@ from luthier.models.adaptation import (
 from luthier.models.adaptation import (
     PeftAdaptation as PeftAdaptation,
 )
-from luthier.models.added_tokens import added_token_ids as added_token_ids
-from luthier.models.added_tokens import mark_added_tokens as mark_added_tokens
 from luthier.models.attention import (
     KNOWN_LAYERS as KNOWN_LAYERS,
 )
@@ -333,6 +316,7 @@ from luthier.models.attention import (
 )
 from luthier.models.chunked_losses import chunked_loss as chunked_loss
 from luthier.models.digests import weights_digest as weights_digest
+from luthier.models.encoders import load_encoder as load_encoder
 from luthier.models.lm_head import (
     LMHead as LMHead,
 )
@@ -354,6 +338,7 @@ from luthier.models.lm_head import (
 from luthier.models.lm_head import (
     virtual_token_count as virtual_token_count,
 )
+from luthier.models.loadable import LoadableModel as LoadableModel
 from luthier.models.loading import (
     LoadSettings as LoadSettings,
 )
@@ -420,11 +405,15 @@ from luthier.reporting.figures import (
     format_size as format_size,
 )
 from luthier.reporting.record import RunRecord as RunRecord
-
-# Trackers and reports
 from luthier.training.guarded_logger import GuardedLogger as GuardedLogger
 from luthier.training.language_model import (
     LanguageModelMethod as LanguageModelMethod,
+)
+from luthier.training.language_model import (
+    next_token_log_probs as next_token_log_probs,
+)
+from luthier.training.language_model import (
+    sequence_log_probs as sequence_log_probs,
 )
 from luthier.training.language_model import (
     shifted_targets as shifted_targets,
@@ -440,8 +429,6 @@ from luthier.workflows.artifact import (
 from luthier.workflows.artifact import (
     ARTIFACT_RECIPE as ARTIFACT_RECIPE,
 )
-
-# Runs and artifacts
 from luthier.workflows.artifact import (
     Artifact as Artifact,
 )
@@ -454,6 +441,7 @@ from luthier.workflows.artifact import (
 from luthier.workflows.earlier_run import EarlierRun as EarlierRun
 from luthier.workflows.parts import Parts as Parts
 from luthier.workflows.parts import assemble as assemble
+from luthier.workflows.parts import part as part
 from luthier.workflows.parts import without_quarantine as without_quarantine
 from luthier.workflows.planning.estimate import DTYPE_BYTES as DTYPE_BYTES
 

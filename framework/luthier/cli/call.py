@@ -20,9 +20,13 @@ class Call:
     """What a verb receives: its parsed arguments, the console, the plugins and luthier's own flags."""
 
     arguments: argparse.Namespace
+    """The parsed arguments, as the verb's parser declares them."""
     console: Console
+    """Where the verb writes results and notes; `--json` changes the form."""
     plugins: Plugins
+    """The installed plugins that could be imported."""
     flags: session.Flags
+    """luthier's own flags of this command line, such as `--trust` and `-p`."""
 
     def catalog(self, config_dir: str | None = None) -> Catalog:
         """The answers that can be given in this working folder."""

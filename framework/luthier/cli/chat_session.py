@@ -34,7 +34,7 @@ class Chat:
         opening = [{"role": "system", "content": self.system}] if self.system else []
         shown = self.artifact.prompt({"messages": [*opening, *turns]})
         decoder, began = _StreamDecoder(self.artifact.tokenizer, on_text), time.perf_counter()
-        (answer,) = self.artifact.answers([shown["messages"]], self.sampling, heard=decoder.read)
+        (answer,) = self.artifact.answers([shown["messages"]], self.sampling, on_token=decoder.read)
         decoder.end(answer.text)
         self.turns = [*turns, {"role": "assistant", "content": answer.text}]
         seconds = time.perf_counter() - began

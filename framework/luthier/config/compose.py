@@ -25,7 +25,8 @@ from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.loader import GuardedConfigLoader
 from luthier.config.origins import Origins
-from luthier.config.signatures import MissingSettingError, signature
+from luthier.config.settings import MissingSettingError
+from luthier.config.signatures import signature
 from luthier.config.stale import drop_stale
 from luthier.config.stored import escaped
 from luthier.contracts.trust import Trust
@@ -47,9 +48,13 @@ class Composition:
     """
 
     config: DictConfig
+    """The checked and resolved recipe, read-only."""
     choices: dict[str, str]
+    """Question -> answer, as chosen by the recipe and the command line."""
     overrides: list[str]
+    """The words of the command line."""
     dropped: list[str] = field(default_factory=list)
+    """Notes on renamed settings and on settings that no longer apply, a sentence each."""
     given: str = ""
     purpose: str = ""
     vouched: tuple[str, ...] = ()
@@ -58,15 +63,18 @@ class Composition:
 
     @property
     def trust(self) -> Trust:
+        """The names given with `--trust`, as parts are handed them."""
         return Trust(frozenset(self.vouched))
 
     @property
     def recipe(self) -> str:
+        """The name of the recipe, `luthier` where the command line names none."""
         chosen = self.choices.get("recipe")
         return chosen if chosen and chosen != "None" else "luthier"
 
     @property
     def hash(self) -> str:
+        """A hash of the resolved recipe, equal for two runs that do the same."""
         return recipe_hash(self.config)
 
 
@@ -92,7 +100,7 @@ class Composer:
 
         With `complete` false, settings that must be given may still be missing.
         """
-        words = command_line.read(overrides, self.catalog)
+        words = command_line.read(current_words(overrides)[0], self.catalog)
         command_line.refuse_unknown_answers(words, self.catalog)
         return self._checked(self._load(list(overrides)), overrides, complete=complete)
 
@@ -103,7 +111,7 @@ class Composer:
 
         A run that the command line does not name is called what `run_name` gives. Errors as those of `compose`.
         """
-        words = command_line.read(overrides, self.catalog)
+        words = command_line.read(current_words(overrides)[0], self.catalog)
         command_line.refuse_unknown_answers(words, self.catalog)
         raw, overrides = self._load(list(overrides)), list(overrides)
         composition = self._checked(raw, overrides)

@@ -17,7 +17,7 @@ from pathlib import PurePath
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from luthier.config.signatures import MissingSettingError, mistyped, unknown_setting
+from luthier.config.settings import MissingSettingError, mistyped, unknown_setting
 from luthier.config.type_hints import misfit, received
 from luthier.errors import RecipeError
 

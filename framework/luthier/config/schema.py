@@ -14,6 +14,7 @@ from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.checks import PARTS, STAGES
 from luthier.config.compose import ROOT_FILE
 from luthier.config.option_file import Option
+from luthier.config.settings import REQUIRED, Setting
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", None: "null", NoneType: "null"}
@@ -122,11 +123,11 @@ def _option(option: Option) -> dict[str, Any]:
     }
 
 
-def _setting(setting: signatures.Setting, option: Option) -> dict[str, Any]:
+def _setting(setting: Setting, option: Option) -> dict[str, Any]:
     written = option.written.get(setting.name)
     default = written.value if written else setting.default
     shape = _shape(setting.type)
-    if default != signatures.REQUIRED and (written or type_hints.fits(default, setting.type) or not default):
+    if default != REQUIRED and (written or type_hints.fits(default, setting.type) or not default):
         shape["default"] = default
     if written and written.comment:
         shape["description"] = written.comment

@@ -1,115 +1,11 @@
-"""The settings of a part, read from its source without importing it.
-
-Keyword-only parameters are settings, and so are fields, and positional parameters of a plain type with a default; other
-positional parameters are parts. Reading the source instead of importing the module keeps `explain`, `plan` and a
-mistyped value under a second: most modules of parts import torch.
-"""
+"""The signature of a target, read from its source without importing it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
-from typing import Any
 
-from luthier.config.type_hints import Part, fits, misfit, readable
-from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
+from luthier.config.settings import Signature
 from luthier.plugins.renamed import current_target
-
-REQUIRED = "???"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What can be set: its annotation as written, its default (REQUIRED where there is none), its type."""
-
-    name: str
-    annotation: str
-    default: Any
-    type: Any
-
-    @property
-    def words(self) -> str:
-        return readable(self.type)
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """A target's parts and settings, its docstring and where it stands.
-
-    `open`: it takes further settings that are not known before it is imported. Not `certain`: what is written may not
-    be what it takes (a decorator of its own, a metaclass), so nothing is refused before. `by_name` are the types of
-    parts that may be given by name, too. `needs` are the packages that it alone needs (`luthier.fetch.extras`).
-    """
-
-    target: str
-    parts: tuple[str, ...]
-    settings: dict[str, Setting] = field(default_factory=dict)
-    doc: str = ""
-    file: Path = Path()
-    line: int = 0
-    open: bool = False
-    certain: bool = True
-    by_name: dict[str, Any] = field(default_factory=dict)
-    needs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return self.target.rsplit(".", 1)[-1]
-
-    def check(self, given: dict[str, Any], *, at: str) -> list[RecipeError]:
-        """What is wrong with the settings in `given`: unknown names, values of the wrong type, what is missing."""
-        if not self.certain:
-            return []
-        values = {str(key): value for key, value in given.items() if not _is_special(str(key))}
-        known = self.types
-        parts = [key for key in self.parts if fits(values.get(key), Part)]  # a nested question may answer one
-        unknown = (
-            [] if self.open else [self._unknown(key, at) for key in values if key not in known and key not in parts]
-        )
-        to_check = {
-            key: value for key, value in values.items() if key in known and key not in parts and value != REQUIRED
-        }
-        wrong = [misfit(value, known[key], f"{at}.{key}") for key, value in to_check.items()]
-        missing = [name for name, setting in self.settings.items() if values.get(name, setting.default) == REQUIRED]
-        return [
-            *unknown,
-            *(mistyped(*one) for one in wrong if one),
-            *(MissingSettingError.at(f"{at}.{name}") for name in missing),
-        ]
-
-    @property
-    def types(self) -> dict[str, Any]:
-        """The type of everything that can be given by name."""
-        return {**self.by_name, **{name: setting.type for name, setting in self.settings.items()}}
-
-    def takes(self, name: str) -> bool:
-        """Whether the name may be given."""
-        return self.open or name in self.types or name in self.parts
-
-    def _unknown(self, key: str, at: str) -> RecipeError:
-        return unknown_setting(f"{at}.{key}", [f"{at}.{name}" for name in self.settings], self.name)
-
-
-def unknown_setting(path: str, known: list[str], name: str) -> RecipeError:
-    hint = nearest(path, known, f"{name} can be told")
-    return RecipeError(f"There is no setting {path!r}.", where=path, hint=hint)
-
-
-class MissingSettingError(RecipeError):
-    """A setting without a default that has no value."""
-
-    @classmethod
-    def at(cls, path: str) -> MissingSettingError:
-        return cls(f"{path} must be given.", where=path, hint=f"Add {path}=… .")
-
-
-def mistyped(path: str, value: Any, expected: Any) -> RecipeError:
-    words = readable(expected)
-    hint = f"Quote it to have text: {path}=\"'{value}'\"." if words.startswith("text") else ""
-    hint = f"Choose an answer for it: +QUESTION@{path}=… ." if expected is Part else hint
-    return RecipeError(f"{path} is {value!r}, but must be {words}.", where=path, hint=hint)
 
 
 @cache
@@ -121,7 +17,3 @@ def signature(target: str) -> Signature:
     from luthier.config.source.reading import read  # griffe is imported where a signature is needed
 
     return read(current_target(target))
-
-
-def _is_special(key: str) -> bool:
-    return key.startswith("_") and key.endswith("_")

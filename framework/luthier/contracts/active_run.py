@@ -39,13 +39,16 @@ class ActiveRun(Protocol):
         """The checked recipe, read-only."""
 
     @property
-    def model(self) -> Model: ...
+    def model(self) -> Model:
+        """Where the network comes from."""
 
     @property
-    def adaptation(self) -> Adaptation: ...
+    def adaptation(self) -> Adaptation:
+        """Which weights may move."""
 
     @property
-    def method(self) -> Criterion: ...
+    def method(self) -> Criterion:
+        """The loss and the measures of the run."""
 
     @property
     def data(self) -> Any:
@@ -60,4 +63,5 @@ class ActiveRun(Protocol):
         """The scores of the stage `evaluate`, None until it has measured."""
 
     @property
-    def trained(self) -> bool: ...
+    def trained(self) -> bool:
+        """Whether the stage `fit` has ended in this run."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Adaptation(Protocol):
     """Which weights may move. Inherit it: what most adaptations leave as it is has a body here.
 
-    `luthier.models.adaptation` has the ways of saving that most of them share.
+    `FullFineTuning`, `NamedWeightsAdaptation` and `PeftAdaptation` have the ways of saving that most of them share.
     """
 
     needs_base: bool

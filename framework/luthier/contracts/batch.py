@@ -13,51 +13,57 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """Token ids (int32, [n]) and the weight (float32, [n]) of predicting each of them from those before it.
+    """Token ids, int32 [n], and loss weights, float32 [n]: that of predicting each token from those before it.
 
-    Weight 0 is context only; the first token has nothing before it and always weighs 0.
+    A token of weight 0 is context only. The first token is never predicted and always has weight 0.
     """
 
     ids: NDArray[np.int32]
+    """Token ids, int32 [n]."""
     weights: NDArray[np.float32]
+    """The weight of predicting each token from those before it, float32 [n]."""
 
     def __len__(self) -> int:
+        """The number of tokens."""
         return len(self.ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One encoded example: sequences that stay together in one block, and numbers that the loss needs beside them.
+    """One encoded example: token sequences that stay in one block, and the further numbers that its loss needs.
 
-    Most methods have one sequence; a preference pair has two, chosen first. The first `shared` tokens, of weight 0,
-    are the same in all of them (`row_with_shared_prefix` finds them) and are laid down and
-    computed once; the length counts them once. An `open` row is a prompt that the method answers itself: nothing in
-    it is predicted.
+    Most methods use one sequence; a preference pair has two, chosen first. `shared` is the length of the shared prefix:
+    the sequences begin with the same `shared` tokens, all of weight 0 (`row_with_shared_prefix` computes it). The
+    shared prefix is stored and computed once, and `len(row)` counts its tokens once. A `prompt_only` row is a prompt
+    for which the method generates the answers itself: no token of it is predicted.
     """
 
     sequences: tuple[TokenSequence, ...]
+    """One for most methods, two for a preference pair."""
     values: Mapping[str, float] = field(default_factory=dict)
+    """Further numbers of the row by name, which arrive as `Batch.values`."""
     shared: int = 0
-    open: bool = False
+    prompt_only: bool = False
 
     def __len__(self) -> int:
+        """The number of tokens that the row takes up in a block: the shared prefix counts once."""
         return sum(len(sequence) for sequence in self.sequences) - self.shared * (len(self.sequences) - 1)
 
 
 @dataclass(slots=True)
 class Batch:
-    """Blocks of tokens, B rows of T: sequences packed one after another, padding last.
+    """B blocks of T tokens: packed sequences one after another, padding last.
 
-    input_ids int64 [B, T]; positions int64 [B, T], restarting with each sequence; weights float32 [B, T], aligned
-    with the token that is predicted; segments int32 [B, T], 0 for padding, else 1, 2, … for the sequences of a block.
-    `boundaries` are the cumulative sequence lengths over the flattened batch (0 … B·T, padding a sequence of its
-    own): plain integers, so that reading them never waits for a device. `examples` holds the index of each row of
-    data, `values` what `Row.values` held, float32 [rows], in the same order.
+    input_ids: int64 [B, T]. positions: int64 [B, T], from 0 in each sequence. weights: float32 [B, T], the loss weight
+    of each token, aligned with the token that is predicted. segments: int32 [B, T], 0 for padding, else 1, 2, … for
+    the sequences of a block. boundaries: the cumulative sequence lengths over the flattened batch, 0 … B·T, where the
+    padding of a block counts as a sequence; plain integers, so that reading them does not synchronise with the device.
+    examples: the index of the example of each row. values: `Row.values` by name, float32 [rows], in the same order.
 
-    What the sequences of a row share is a sequence of its own, laid down before them: a trunk. `prefix_of` says of
-    each sequence that goes on from a trunk, by its number among the boundaries, which one that is; its positions go
-    on there. `sequence_groups` are the numbers of each row's sequences, without trunks and padding. `extras` holds
-    further numbers of each token, [B, T], where a method's preparation put some there.
+    The shared prefix of a row is a sequence of its own, before the row's other sequences. `prefix_of` maps the number
+    of a sequence among the boundaries to the number of the prefix that it continues; its positions continue those of
+    the prefix. `sequence_groups` holds the numbers of each row's sequences, without prefixes and padding. `extras`
+    holds further values per token, [B, T], which a method's preparation has added.
     """
 
     input_ids: Tensor
@@ -72,22 +78,22 @@ class Batch:
     extras: dict[str, Tensor] = field(default_factory=dict)
 
     @property
-    def ends(self) -> tuple[int, ...]:
-        """The numbers of the sequences of all rows, in order."""
-        return tuple(number for row in self.sequence_groups for number in row)
+    def sequence_numbers(self) -> tuple[int, ...]:
+        """The numbers of all rows' sequences, in order: `sequence_groups` flattened."""
+        return tuple(number for group in self.sequence_groups for number in group)
 
     @property
     def tokens(self) -> int:
-        """Tokens that are not padding; waits for the device."""
+        """The number of tokens that are not padding; synchronises with the device."""
         return int((self.segments > 0).sum())
 
     def to(self, device: torch.device | str) -> Batch:
         """A copy with every tensor on the device; Lightning calls it."""
-        ahead = torch.device(device).type == "cuda"  # elsewhere the values may be read before they have arrived
-        return self._with(lambda tensor: tensor.to(device, non_blocking=ahead))
+        asynchronous = torch.device(device).type == "cuda"  # elsewhere values may be read before they are copied
+        return self._with(lambda tensor: tensor.to(device, non_blocking=asynchronous))
 
     def pin_memory(self) -> Batch:
-        """A copy whose tensors can travel to a device while the host goes on."""
+        """A copy in page-locked memory, from which tensors are copied to a device asynchronously."""
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -12,11 +13,34 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A network, with what adaptations must know of the model that it was loaded from.
+
+    `added_tokens` are the ids whose rows of the embeddings are new and must be trained. `stacked_adapter`: the adapter
+    of an earlier run stands beside the weights, which another adaptation would not save.
+    """
+
+    network: nn.Module
+    """The network, on the CPU or on meta."""
+    added_tokens: tuple[int, ...] = ()
+    """Ids of tokens whose embeddings are new."""
+    stacked_adapter: bool = False
+    """Whether an adapter of an earlier run stands beside the weights."""
+
+    @classmethod
+    def of(cls, model: Model, network: nn.Module) -> LoadedModel:
+        """The network with the model's attributes `added_tokens` and `stacked_adapter`, where it has them."""
+        tokens, stacked = getattr(model, "added_tokens", ()), getattr(model, "stacked_adapter", False)
+        return cls(network, tuple(tokens), bool(stacked))
+
+
 class Model(Protocol):
     """Where a network comes from. Nothing is loaded before it is asked for."""
 
     @property
-    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer, with its chat template and special tokens configured."""
 
     @property
     def config(self) -> PretrainedConfig:
@@ -41,7 +65,7 @@ class RestorableModel(Protocol):
 class SelectsItself(Protocol):
     """A model that chooses what it is made of by how well that does. What it chose belongs into its lineage.
 
-    An artifact of it is `Restored`: nothing is chosen there again.
+    An artifact of it is a `RestorableModel`: nothing is chosen there again.
     """
 
     def choose(self, judge: Callable[[nn.Module], float]) -> None:

@@ -20,20 +20,25 @@ if TYPE_CHECKING:
     from luthier.contracts.training import Criterion
 
 Message = dict[str, Any]
+"""One turn in OpenAI's form: `role`, `content` and what else the chat template knows."""
 Conversation = Sequence[Message]
+"""Messages in order: dictionaries in OpenAI's form, with `role` and `content`."""
 
 
 class Predictor(Protocol):
     """A network with its tokenizer and prompt. It brings the examples of a call into batches as it sees fit."""
 
     @property
-    def network(self) -> nn.Module: ...
+    def network(self) -> nn.Module:
+        """The network, in evaluation mode while it is measured."""
 
     @property
-    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the network."""
 
     @property
-    def prompt(self) -> Prompt: ...
+    def prompt(self) -> Prompt:
+        """How an example becomes text."""
 
     def answers(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Answer]:
         """The next assistant turn of each conversation."""

@@ -1,4 +1,4 @@
-"""What the objectives of preference methods are given, and what they give back."""
+"""The inputs and outputs of the objectives of preference methods."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PreferencePairs:
-    """P pairs of answers to the same prompt, one preferred to the other; every tensor is float32 [P].
+    """P pairs of a chosen and a rejected answer to the same prompt; every tensor is float32 [P].
 
-    `chosen` and `rejected` are log p(answer | prompt), summed over its tokens, of which there are `chosen_tokens` and
-    `rejected_tokens`. `margin` is how much better the chosen answer is by the data's own word, 0 where it says
-    nothing. The reference is asked for when an objective first uses it, and never for one that does without.
+    - `chosen`, `rejected`: log π_θ(answer | prompt), summed over the tokens of the answer, in nats, with gradient.
+    - `chosen_tokens`, `rejected_tokens`: tokens of each answer.
+    - `margin`: the `margin` column of the data, how much better the chosen answer is; 0 where there is none.
+    - `reference_log_probs` () -> (chosen, rejected): log π_ref of both answers, without gradient. Called at most once,
+      by the first use of a log-ratio: an objective that uses none needs no reference policy.
     """
 
     chosen: Tensor
@@ -23,57 +25,67 @@ class PreferencePairs:
     chosen_tokens: Tensor
     rejected_tokens: Tensor
     margin: Tensor
-    reference: Callable[[], tuple[Tensor, Tensor]]
+    reference_log_probs: Callable[[], tuple[Tensor, Tensor]]
 
     @cached_property
-    def _before(self) -> tuple[Tensor, Tensor]:
-        return self.reference()
+    def _reference(self) -> tuple[Tensor, Tensor]:
+        return self.reference_log_probs()
 
     @property
-    def chosen_ratio(self) -> Tensor:
-        """log p(chosen) - log p_ref(chosen)."""
-        return self.chosen - self._before[0]
+    def chosen_log_ratio(self) -> Tensor:
+        """log π_θ(chosen) - log π_ref(chosen), in nats, [P]."""
+        return self.chosen - self._reference[0]
 
     @property
-    def rejected_ratio(self) -> Tensor:
-        """log p(rejected) - log p_ref(rejected)."""
-        return self.rejected - self._before[1]
+    def rejected_log_ratio(self) -> Tensor:
+        """log π_θ(rejected) - log π_ref(rejected), in nats, [P]."""
+        return self.rejected - self._reference[1]
 
     @property
-    def difference(self) -> Tensor:
-        """How much more the chosen answer gained on the reference than the rejected one."""
-        return self.chosen_ratio - self.rejected_ratio
+    def log_ratio_difference(self) -> Tensor:
+        """`chosen_log_ratio - rejected_log_ratio`, in nats, [P]: times β the implicit reward margin of DPO."""
+        return self.chosen_log_ratio - self.rejected_log_ratio
 
     @property
-    def chosen_mean(self) -> Tensor:
-        """log p(chosen) a token."""
+    def chosen_token_mean(self) -> Tensor:
+        """log π_θ(chosen) / |chosen|: the mean log-probability per token, [P]."""
         return self.chosen / self.chosen_tokens
 
     @property
-    def rejected_mean(self) -> Tensor:
-        """log p(rejected) a token."""
+    def rejected_token_mean(self) -> Tensor:
+        """log π_θ(rejected) / |rejected|: the mean log-probability per token, [P]."""
         return self.rejected / self.rejected_tokens
 
 
 PairLoss = Callable[[PreferencePairs], Tensor]
-"""The loss of each pair, [P]; its settings are bound by the recipe."""
+"""An objective of preference pairs: the loss of each pair, float32 [P]; the method averages over pairs.
+
+Settings are bound by the recipe (`_partial_: true`).
+"""
 
 
 @dataclass(frozen=True)
 class RatedAnswers:
-    """n answers: `ratio` is log p - log p_ref of each, float32 [n], `liked` whether it is a good one, bool [n].
+    """n single answers with a binary label.
 
-    `drift` is a scalar without gradient, how far the model is from its reference on average; made when asked for.
+    - `log_ratio` float32 [n]: log π_θ(answer | prompt) - log π_ref(answer | prompt), in nats, with gradient.
+    - `liked` bool [n]: True for a desirable answer, False for an undesirable one.
+    - `estimate_reference_point` () -> float32 []: an estimate of KL(π_θ ‖ π_ref), without gradient. It costs forward
+      passes, so an objective that never reads `reference_point` does not pay for it.
     """
 
-    ratio: Tensor
+    log_ratio: Tensor
     liked: Tensor
-    estimate: Callable[[], Tensor]
+    estimate_reference_point: Callable[[], Tensor]
 
     @cached_property
-    def drift(self) -> Tensor:
-        return self.estimate().clamp(min=0)
+    def reference_point(self) -> Tensor:
+        """z_0 = max(0, KL estimate), in nats, a scalar without gradient (Ethayarajh et al., 2024)."""
+        return self.estimate_reference_point().clamp(min=0)
 
 
 AnswerLoss = Callable[[RatedAnswers], Tensor]
-"""The loss of each answer, [n]; its settings are bound by the recipe."""
+"""An objective of single labelled answers: the loss of each answer, float32 [n]; the method averages over answers.
+
+Settings are bound by the recipe (`_partial_: true`).
+"""

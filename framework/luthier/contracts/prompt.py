@@ -1,9 +1,8 @@
-"""How an example becomes text, and what scores a prompt while it is chosen."""
+"""The contract of prompts, and of the scorer with which a prompt search compares them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Sequence as Many
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,64 +18,66 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PromptScores:
-    """The score of a model on some examples, and of each its answer and its own score; more is better.
+    """The score of a model on some examples, and the generated answer and score of each; higher is better.
 
-    An answer is empty where only a loss is measured. None stands for an example that holds no answer to compare with.
+    An answer is empty where only a loss is measured. None stands for an example without a reference answer.
     """
 
     score: float
-    each: Many[tuple[str, float] | None]
+    """The mean over the examples; more is better."""
+    each: Sequence[tuple[str, float] | None]
+    """The answer to each example and its score; None for an example that holds no answer."""
 
 
 class PromptScorer(Protocol):
-    """Says how well the model answers with a prompt, on examples that are held out for choosing."""
+    """Scores a prompt by the model's answers to examples that are held out for the search."""
 
-    examples: Many[Example]
-    """In the order in which they are asked."""
-    most: int
-    """How many examples there are."""
+    examples: Sequence[Example]
+    """The held-out examples, in the order in which they are used."""
+    size: int
+    """The number of held-out examples."""
 
     def __call__(self, prompt: Prompt, count: int) -> float:
-        """The score of the first `count` of them, the same ones each time; more is better."""
+        """The score on the first `count` held-out examples, the same ones each time; higher is better."""
 
-    def judged(self, prompt: Prompt, examples: Many[Example]) -> PromptScores:
-        """What the model makes of any examples with a prompt."""
+    def score(self, prompt: Prompt, examples: Sequence[Example]) -> PromptScores:
+        """The scores and generated answers of any examples with a prompt."""
 
-    def write(self, conversations: Many[Many[dict[str, Any]]], sampling: Sampling) -> list[str]:
-        """What the model says next in conversations as they stand, without any prompt."""
+    def generate(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
+        """The answers that the model generates to conversations as they are, without any prompt."""
 
 
 class Prompt(Protocol):
-    """How does an example become text? Inherit it: what most prompts leave as it is has a body here."""
+    """Changes the messages of an example before it is encoded. Inherit it: only `__call__` has no body here."""
 
     def learn(self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> None:
-        """See the training split, and nothing but it, before anything is encoded."""
+        """Fit the prompt to the training split, before any example is encoded."""
 
     def __call__(self, example: Example) -> Example:
-        """The example with the `messages` that the model shall see; the given one stays as it is.
+        """A new example with the `messages` that the model is given; the argument is not changed.
 
-        Threads may share it. A conversation that goes on with a new question is an example without an answer.
+        It may be called from several threads. In a chat, the example has no answer.
         """
 
     def save(self, folder: Path) -> None:
-        """Write what it learned into an artifact, so that `load` can show the same without the training split."""
+        """Write its learned state into an artifact, so that `load` restores it without the training split."""
 
     def load(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Take up what `save` wrote."""
+        """Restore what `save` wrote."""
 
-    def choose(self, judge: PromptScorer) -> None:
-        """Look for the words with which the model answers best; the stage `search` calls it, after `learn`."""
+    def choose(self, scorer: PromptScorer) -> None:
+        """Search for the prompt with the best score; the stage `search` calls it, after `learn`."""
         raise RecipeError(
-            f"{type(self).__name__} has no words to choose among.",
+            f"{type(self).__name__} has no prompts to search.",
             where="prompt",
             hint="Use prompt=searched, or leave `search` out of the stages.",
         )
 
     def opening(self) -> list[dict[str, Any]] | None:
-        """The messages that it puts before every conversation and all that it does; None where it does more."""
+        """The messages that it puts before every conversation, if that is its only change; else None."""
         return None
 
     @property
     def warnings(self) -> list[str]:
-        """What somebody should see in the report, a sentence each."""
+        """Warnings for the report, a sentence each."""
         return []

@@ -1,4 +1,4 @@
-"""What a reward is: a plain function of a prompt, its answers and the example that they belong to."""
+"""Rewards: functions that score the answers to a prompt, and the result of computing them."""
 
 from __future__ import annotations
 
@@ -7,54 +7,74 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 Messages = Sequence[Mapping[str, Any]]
-"""The conversation that was answered, in OpenAI's form."""
+"""A conversation in OpenAI's form: mappings with `role` and `content`, the last one being what is to be answered."""
 RewardScores = Sequence[float | None]
-"""A number for each answer; None where there is none, which is no reward at all and never 0."""
+"""One finite number per answer, in the order of the answers; higher is better.
+
+None is a missing score: the answer is excluded from training and from means. It is never treated as a reward of 0.
+"""
 
 
 class Reward(Protocol):
-    """A function `(prompt, answers, example) -> scores`; it runs in a process of its own, or says `in_process`."""
+    """A function `(prompt, answers, example) -> scores` of a prompt, its answers and the example they belong to.
 
-    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any], /) -> RewardScores: ...
+    `prompt` holds the messages before the answer, `answers` the texts without special tokens, `example` all columns of
+    the data. `scores` has one entry per answer. An exception is a fault of the reward: the answer has no score.
+
+    A reward is pickled and computed in a separate process with a time limit, and must be defined at the top level of
+    a module. A reward that holds a network or a connection sets the attribute `in_process = True`: it is computed in
+    the training process, without a time limit.
+    """
+
+    def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any], /) -> RewardScores:
+        """The score of each answer, in their order; None for an answer without one."""
 
 
 @runtime_checkable
 class CompositeReward(Protocol):
-    """A reward that is made of others and says what each of them gave."""
+    """A reward composed of named rewards, whose scores are logged separately."""
 
     def parts(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> dict[str, RewardScores]:
-        """The scores of each, by name."""
+        """The scores of each component by name, one score per answer."""
 
     def total(self, parts: Mapping[str, RewardScores]) -> RewardScores:
-        """What they come to together."""
+        """The combined score of each answer from the scores of the components."""
 
 
 @runtime_checkable
 class ParsingReward(Protocol):
-    """A reward that reads something out of an answer, and says whether it is there to be read."""
+    """A reward that parses answers; the share of answers that parse is logged as `format_rate`."""
 
-    def formed(self, answer: str) -> bool: ...
+    def formed(self, answer: str) -> bool:
+        """Whether the answer has the format that the reward parses, whatever its score."""
 
 
 @runtime_checkable
 class ConcurrentReward(Protocol):
-    """A reward of this process that may be asked about so many prompts side by side."""
+    """A reward with `in_process = True` that may be called from several threads at once."""
 
     at_once: int
+    """Number of prompts that are scored concurrently."""
 
 
 @runtime_checkable
 class WarmingReward(Protocol):
-    """A reward that imports what takes seconds, which is not to count in the time of its first answers."""
+    """A reward with a slow initialisation, which is excluded from the time limit of its first call."""
 
-    def warm_up(self) -> None: ...
+    def warm_up(self) -> None:
+        """Import or load what takes seconds; called once in the process that computes the reward."""
 
 
 @dataclass(slots=True)
 class RewardResult:
-    """What a reward says of the answers to a prompt: `scores`, those of its parts, and which could be read."""
+    """The scores of the answers to one prompt, in the order of the answers.
+
+    `parts` holds the scores of each component of a `CompositeReward` by name, and is empty for any other reward.
+    `formed` says of each answer whether it parses, and is None for a reward that is no `ParsingReward`.
+    """
 
     scores: list[float | None]
+    """The score of each answer, None for an answer without one."""
     parts: dict[str, list[float | None]] = field(default_factory=dict)
     formed: list[bool] | None = None
 
@@ -62,21 +82,25 @@ class RewardResult:
 def compute_rewards(
     reward: Reward, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]
 ) -> RewardResult:
-    """Ask a reward once; ValueError where it does not give a finite number, or None, for each answer."""
+    """Compute a reward for all answers to one prompt, with the scores of its components and the format check.
+
+    ValueError where the number of scores differs from the number of answers, or a score is not finite. Exceptions of
+    the reward propagate.
+    """
     if isinstance(reward, CompositeReward):
-        parts = {name: _checked(scores, answers) for name, scores in reward.parts(prompt, answers, example).items()}
-        found = RewardResult(_checked(reward.total(parts), answers), parts)
+        parts = {name: _validated(scores, answers) for name, scores in reward.parts(prompt, answers, example).items()}
+        result = RewardResult(_validated(reward.total(parts), answers), parts)
     else:
-        found = RewardResult(_checked(reward(prompt, answers, example), answers))
+        result = RewardResult(_validated(reward(prompt, answers, example), answers))
     if isinstance(reward, ParsingReward):
-        found.formed = [bool(reward.formed(answer)) for answer in answers]
-    return found
+        result.formed = [bool(reward.formed(answer)) for answer in answers]
+    return result
 
 
-def _checked(scores: RewardScores, answers: Sequence[str]) -> list[float | None]:
-    found = [None if score is None else float(score) for score in scores]
-    if len(found) != len(answers):
-        raise ValueError(f"{len(found)} scores for {len(answers)} answers")
-    if any(score is not None and not abs(score) < float("inf") for score in found):
-        raise ValueError(f"a score that is not finite among {found}")
-    return found
+def _validated(raw: RewardScores, answers: Sequence[str]) -> list[float | None]:
+    scores = [None if score is None else float(score) for score in raw]
+    if len(scores) != len(answers):
+        raise ValueError(f"{len(scores)} scores for {len(answers)} answers")
+    if any(score is not None and not abs(score) < float("inf") for score in scores):
+        raise ValueError(f"a score that is not finite among {scores}")
+    return scores

@@ -1,4 +1,4 @@
-"""How the next token is chosen, and the answer that the tokens make."""
+"""Sampling settings, and the answer that is generated with them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from luthier.errors import RecipeError
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How answers are made. Temperature 0 takes the likeliest token each time and needs no seed.
+    """Sampling settings. Temperature 0 is greedy decoding and needs no seed.
 
-    Else tokens are drawn at `temperature` from the `top_k` likeliest (0: all) of the smallest set whose chances reach
-    `top_p` (Holtzman et al., 2020). An answer ends at the model's own stop tokens, before any of the texts in `stop`,
-    or after `max_new_tokens`. `num_samples` answers share one prompt. What is drawn depends on the seed and on the
-    places of conversation and sample, not on what else is in the batch.
+    Otherwise tokens are drawn at `temperature` from the `top_k` most probable (0: all) of the smallest set whose
+    probability reaches `top_p` (nucleus sampling, Holtzman et al., 2020). An answer ends at a stop token of the model,
+    before any of the texts in `stop`, or after `max_new_tokens`. `num_samples` answers are generated per prompt. The
+    tokens drawn depend on the seed and on the numbers of conversation and sample, not on the rest of the batch.
+    RecipeError for a value out of range.
     """
 
     max_new_tokens: int = 128
@@ -29,6 +30,7 @@ class Sampling:
     top_k: int = 0
     stop: tuple[str, ...] = ()
     seed: int = 0
+    """Of the draws."""
     num_samples: int = 1
 
     def __post_init__(self) -> None:
@@ -38,51 +40,52 @@ class Sampling:
             "top_p": not 0 < self.top_p <= 1 and "must lie above 0 and not above 1",
             "top_k": self.top_k < 0 and "must not be negative",
             "num_samples": self.num_samples < 1 and "must be at least 1",
-            "stop": "" in self.stop and "must not hold the empty text, which is everywhere",
+            "stop": "" in self.stop and "must not contain the empty text",
         }
         for name, complaint in complaints.items():
             if complaint:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}, but {complaint}.", where=name)
 
-    def luck(self, conversation: int, sample: int) -> NDArray[np.float64]:
-        """A number in [0, 1) for each token of one answer, float64 [max_new_tokens]."""
+    def uniforms(self, conversation: int, sample: int) -> NDArray[np.float64]:
+        """The uniform random numbers in [0, 1) with which one answer is drawn, float64 [max_new_tokens]."""
         return np.random.default_rng([self.seed, conversation, sample]).random(self.max_new_tokens)
 
-    def choose(self, logits: Tensor, luck: NDArray[np.float64]) -> Tensor:
-        """The next tokens, int64 [B], from float32 logits [B, V] and a number in [0, 1) for each row."""
+    def choose(self, logits: Tensor, uniforms: NDArray[np.float64]) -> Tensor:
+        """The next tokens, int64 [B], from float32 logits [B, V] and a uniform number in [0, 1) for each row, [B]."""
         if self.temperature == 0:
             return logits.argmax(-1)
-        chances = torch.softmax(logits / self.temperature, dim=-1)
+        probabilities = torch.softmax(logits / self.temperature, dim=-1)
         if self.top_k or self.top_p < 1:
-            chances, tokens = self._likeliest(chances)
+            probabilities, tokens = self._truncated(probabilities)
         else:
             tokens = None
-        # the token where the running sum passes u: one number a row, where torch.multinomial draws one for each token
-        reached = chances.cumsum(-1, dtype=torch.float64)
-        target = torch.from_numpy(luck).to(logits.device).unsqueeze(-1) * reached[:, -1:]
-        place = torch.searchsorted(reached, target, right=True).clamp_max(chances.shape[-1] - 1)
+        # inverse transform sampling takes one number a row; torch.multinomial draws one for each token
+        reached = probabilities.cumsum(-1, dtype=torch.float64)
+        target = torch.from_numpy(uniforms).to(logits.device).unsqueeze(-1) * reached[:, -1:]
+        place = torch.searchsorted(reached, target, right=True).clamp_max(probabilities.shape[-1] - 1)
         return (place if tokens is None else tokens.gather(-1, place)).squeeze(-1)
 
-    def _likeliest(self, chances: Tensor) -> tuple[Tensor, Tensor]:
-        size = min(self.top_k or chances.shape[-1], chances.shape[-1])
-        chances, tokens = chances.topk(size, dim=-1) if self.top_k else chances.sort(dim=-1, descending=True)
-        chances = chances / chances.sum(-1, keepdim=True)
-        before = chances.cumsum(-1) - chances
-        return chances.masked_fill(before >= self.top_p, 0.0), tokens
+    def _truncated(self, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+        size = min(self.top_k or probabilities.shape[-1], probabilities.shape[-1])
+        probabilities, tokens = (
+            probabilities.topk(size, dim=-1) if self.top_k else probabilities.sort(dim=-1, descending=True)
+        )
+        probabilities = probabilities / probabilities.sum(-1, keepdim=True)
+        before = probabilities.cumsum(-1) - probabilities
+        return probabilities.masked_fill(before >= self.top_p, 0.0), tokens
 
 
 @dataclass(slots=True)
 class Answer:
-    """The next turn of a conversation.
+    """A generated answer: the next turn of a conversation.
 
-    `ids` end with the stop token, where there was one; `text` is without it and without any text of `Sampling.stop`.
-    `logprobs` are log p(token) of the network itself, before temperature and truncation, one for each id; `drawn` are
-    those at the temperature of the drawing, where that is above 0. `finish` says whether the answer came to its end or
-    ran out of tokens.
+    `ids` include the stop token, where there is one; `text` excludes it and any text of `Sampling.stop`. `logprobs` are
+    the network's log-probabilities of the ids, before temperature and truncation; `sampling_logprobs` are those at the
+    sampling temperature, where that is above 0. `finish`: the answer ended (stop) or reached `max_new_tokens` (length).
     """
 
     ids: list[int] = field(default_factory=list)
     text: str = ""
     logprobs: list[float] = field(default_factory=list)
-    drawn: list[float] = field(default_factory=list)
+    sampling_logprobs: list[float] = field(default_factory=list)
     finish: Literal["stop", "length"] = "length"

@@ -10,10 +10,15 @@ class Score:
     """A measured number with its 95 % bootstrap interval and the number of examples behind it."""
 
     value: float
+    """The measured number, over all examples."""
     low: float
+    """The lower end of the 95 % bootstrap interval."""
     high: float
+    """The upper end of the 95 % bootstrap interval."""
     count: int
+    """The number of examples measured."""
     better: str = "higher"
+    """`higher` or `lower`."""
 
 
 FEWEST_PAIRS = 6

@@ -26,7 +26,9 @@ class Loss:
     """
 
     sum: Tensor
+    """The sum of the loss, a scalar with its graph."""
     weight: Tensor
+    """The weight to divide it by, a scalar: tokens, pairs, …"""
     metrics: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
@@ -36,6 +38,7 @@ class Measure:
 
     reduce: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     better: str = "higher"
+    """`higher` or `lower`."""
 
 
 class Preparation(Protocol):
@@ -55,7 +58,8 @@ class Preparation(Protocol):
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold of it, plain values and tensors."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave, before the first step of a resumed run."""
 
 
 Optimizer = Callable[[Iterable[tuple[str, nn.Parameter]], int, Callable[[str], float]], Any]

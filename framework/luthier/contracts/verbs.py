@@ -16,6 +16,10 @@ class Verb:
     """
 
     name: str
+    """The word on the command line."""
     help: str
+    """One line for `luthier --help`."""
     declare: Callable[[argparse.ArgumentParser], None]
+    """Add the verb's arguments to its parser."""
     act: Callable[[Any], int]
+    """Carry the verb out with a `luthier.api.Call` and give the exit code."""

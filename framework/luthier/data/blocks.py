@@ -1,4 +1,4 @@
-"""Encoded rows on the disk, memory-mapped, and which of them share a block."""
+"""Encoded rows on disk, memory-mapped, and the block to which each belongs."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ from numpy.typing import NDArray
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.chunks import Chunk
 from luthier.data.packing import Groups
+from luthier.fetch.digests import sha256_of_file
 
-_BUFFER = 1 << 20  # bytes of an array that are kept before they are written
+_BUFFER = 1 << 20  # bytes of an array held before they are written
 _KINDS = {
     "ids": "<i4",  # [tokens]
     "weights": "<f4",  # [tokens]
-    "sequences": "<i8",  # [sequences + 1], where each begins in the tokens
-    "rows": "<i8",  # [rows + 1], where each begins in the sequences
-    "shared": "<i8",  # [rows], how many tokens the sequences of each begin with alike
+    "sequences": "<i8",  # [sequences + 1], the first token of each
+    "rows": "<i8",  # [rows + 1], the first sequence of each
+    "shared": "<i8",  # [rows], the length of the shared prefix of each row's sequences
     "examples": "<i8",  # [rows], the index of the example that each row came from
-    "values": "<f4",  # [rows · names], what the loss needs beside the tokens
-    "blocks": "<i8",  # [blocks + 1], where each begins in `order`
+    "values": "<f4",  # [rows · names], `Row.values`
+    "blocks": "<i8",  # [blocks + 1], the first entry of each in `order`
     "order": "<i8",  # [rows], the rows block by block
 }
 
 
 class Blocks:
-    """The rows of a split, in blocks; reading one touches only its own pages, and a worker process opens it anew.
+    """The encoded rows of a split, in blocks. Only the pages of the rows that are read are loaded.
 
-    `facts` is what was counted while it was made, `digest` the sha256 of all tokens, weights and blocks.
+    `facts` are the counts and findings of the encoding (`EncodingFacts`); `digest` is the sha256 of all tokens, weights
+    and blocks. A worker process opens the files again.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        described = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))
-        self.facts: dict[str, Any] = described["facts"]
-        self._names: list[str] = described["values"]
-        self.digest = hashlib.sha256(json.dumps(described["sha256"], sort_keys=True).encode()).hexdigest()
+        manifest = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))
+        self.facts: dict[str, Any] = manifest["facts"]
+        self._names: list[str] = manifest["values"]
+        self.digest = hashlib.sha256(json.dumps(manifest["sha256"], sort_keys=True).encode()).hexdigest()
         self._arrays = {name: _open(folder / name, kind) for name, kind in _KINDS.items()}
 
     def __reduce__(self) -> tuple[type[Blocks], tuple[Path]]:
@@ -55,7 +57,7 @@ class Blocks:
         return len(self._arrays["rows"]) - 1
 
     def row(self, number: int) -> Row:
-        """The row number `number`, in the order in which rows were encoded."""
+        """The row number `number` in the order of encoding, from 0."""
         first, last = self._arrays["rows"][number : number + 2].tolist()
         borders = self._arrays["sequences"][first : last + 1].tolist()
         ids, weights = self._arrays["ids"], self._arrays["weights"]
@@ -66,14 +68,15 @@ class Blocks:
         return Row(sequences, dict(zip(self._names, values, strict=True)), int(self._arrays["shared"][number]))
 
     def rows(self, block: int) -> list[Row]:
+        """The rows of a block, in the order in which they are packed."""
         return [self.row(number) for number in self._members(block)]
 
     def examples(self, block: int) -> list[int]:
-        """The index of the example behind each row of a block."""
+        """The index of the example of each row of a block."""
         return [int(self._arrays["examples"][number]) for number in self._members(block)]
 
     def example(self, row: int) -> int:
-        """The index of the example behind a row."""
+        """The index of the example of a row."""
         return int(self._arrays["examples"][row])
 
     def _members(self, block: int) -> list[int]:
@@ -83,16 +86,16 @@ class Blocks:
 
     @classmethod
     def intact(cls, folder: Path) -> bool:
-        """Whether every byte is as it was written."""
+        """Whether all files have the sha256 with which they were written."""
         try:
             sums = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))["sha256"]
-            return all(_sha256(folder / name) == sums[name] for name in _KINDS)
+            return all(sha256_of_file(folder / name) == sums[name] for name in _KINDS)
         except (OSError, ValueError, KeyError):
             return False
 
 
-class Writer:
-    """Writes rows one after another into an empty folder, holding next to nothing of them."""
+class BlocksWriter:
+    """Writes rows one after another into an empty folder; only their lengths are held in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -104,7 +107,7 @@ class Writer:
             self._files[name].add([0])
 
     def add(self, chunk: Chunk, examples: NDArray[np.int64]) -> None:
-        """Write rows, and the index of the example that each came from."""
+        """Write rows, and the index of the example of each."""
         names = sorted(chunk.rows[0].values) if chunk.rows else self._names
         assert self._names in (None, names), "rows of one method have the same values"
         self._names = names
@@ -122,51 +125,43 @@ class Writer:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each row so far."""
+        """Tokens of each row written so far, int64 [rows]."""
         return np.concatenate(self._lengths) if self._lengths else np.empty(0, dtype=np.int64)
 
     def close(self, groups: Groups, facts: dict[str, Any]) -> None:
-        """Write the blocks, and what makes the folder whole."""
+        """Write the blocks and `blocks.json`, which completes the folder."""
         self._files["order"].add([row for group in groups for row in group])
         self._files["blocks"].add(np.cumsum([0, *map(len, groups)]))
-        described = {
+        manifest = {
             "facts": facts,
             "values": self._names or [],
             "sha256": {name: file.close() for name, file in self._files.items()},
         }
-        (self.folder / "blocks.json").write_text(json.dumps(described), encoding="utf-8")
+        (self.folder / "blocks.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 class _File:
     def __init__(self, path: Path, kind: str) -> None:
         self._file, self._kind = path.open("wb"), kind
-        self._sum, self._held = hashlib.sha256(), bytearray()
+        self._sha256, self._buffer = hashlib.sha256(), bytearray()
 
     def add(self, values: Iterable[Any] | NDArray[Any]) -> None:
-        self._held += np.asarray(values, dtype=self._kind).tobytes()
-        if len(self._held) > _BUFFER:
+        self._buffer += np.asarray(values, dtype=self._kind).tobytes()
+        if len(self._buffer) > _BUFFER:
             self._flush()
 
     def close(self) -> str:
         self._flush()
         self._file.close()
-        return self._sum.hexdigest()
+        return self._sha256.hexdigest()
 
     def _flush(self) -> None:
-        self._sum.update(self._held)
-        self._file.write(self._held)
-        self._held.clear()
+        self._sha256.update(self._buffer)
+        self._file.write(self._buffer)
+        self._buffer.clear()
 
 
 def _open(path: Path, kind: str) -> NDArray[Any]:
     if path.stat().st_size == 0:
         return np.empty(0, dtype=kind)
     return np.memmap(path, dtype=kind, mode="r")
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_BUFFER):
-            found.update(part)
-    return found.hexdigest()

@@ -1,4 +1,4 @@
-"""Rows become the tensors of one forward pass."""
+"""Collate packed rows to the tensors of one forward pass."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def collate(
     pad: int = 0,
     examples: Sequence[int] | None = None,
 ) -> Batch:
-    """Lay the rows of each block one after another and pad the block to `length`, or to the longest of them.
+    """Concatenate the rows of each block, and pad the block to `length` tokens, or to the longest block.
 
-    What the sequences of a row share is laid down once, before them, and their positions go on from there. A block
-    without rows is a filler: padding only, segments and weights 0. `pad` may be any id of the vocabulary, as nothing
-    attends to it. `examples` are the indices of the rows in reading order; without it they are counted from 0.
+    The shared prefix of a row comes once, before its sequences, whose positions continue those of the prefix. A block
+    without rows is a filler: padding only, segments and weights 0. `pad` may be any id of the vocabulary, as no token
+    attends to padding. `examples` are the indices of the rows' examples; by default they are counted from 0.
     ValueError where a block is longer than `length`.
     """
     longest = max((sum(map(len, block)) for block in blocks), default=0)
@@ -29,35 +29,35 @@ def collate(
     if longest > width:
         raise ValueError(f"a block of {longest} tokens does not fit into {width}")
 
-    sheet = _Sheet(len(blocks), width, pad)
-    branches: dict[int, int] = {}
-    members: list[tuple[int, ...]] = []
+    arrays = _BatchArrays(len(blocks), width, pad)
+    prefix_of: dict[int, int] = {}
+    groups: list[tuple[int, ...]] = []
     for at, block in enumerate(blocks):
-        sheet.begin(at)
+        arrays.begin(at)
         for row in block:
-            trunk = sheet.lay(row.sequences[0], 0, row.shared) if row.shared else None
-            members.append(tuple(sheet.lay(sequence, row.shared, len(sequence)) for sequence in row.sequences))
-            if trunk is not None:
-                branches.update(dict.fromkeys(members[-1], trunk))
-        sheet.end()
+            prefix = arrays.append(row.sequences[0], 0, row.shared) if row.shared else None
+            groups.append(tuple(arrays.append(sequence, row.shared, len(sequence)) for sequence in row.sequences))
+            if prefix is not None:
+                prefix_of.update(dict.fromkeys(groups[-1], prefix))
+        arrays.end()
 
     rows = [row for block in blocks for row in block]
     names = rows[0].values if rows else ()
     return Batch(
-        input_ids=torch.from_numpy(sheet.ids),
-        weights=torch.from_numpy(sheet.weights),
-        positions=torch.from_numpy(sheet.positions),
-        segments=torch.from_numpy(sheet.segments),
-        boundaries=tuple(sheet.boundaries),
+        input_ids=torch.from_numpy(arrays.ids),
+        weights=torch.from_numpy(arrays.weights),
+        positions=torch.from_numpy(arrays.positions),
+        segments=torch.from_numpy(arrays.segments),
+        boundaries=tuple(arrays.boundaries),
         examples=tuple(range(len(rows)) if examples is None else examples),
         values={name: torch.tensor([row.values[name] for row in rows], dtype=torch.float32) for name in names},
-        prefix_of=branches,
-        sequence_groups=tuple(members),
+        prefix_of=prefix_of,
+        sequence_groups=tuple(groups),
     )
 
 
-class _Sheet:
-    """The arrays of a batch, written from left to right, block after block."""
+class _BatchArrays:
+    """The arrays of a batch, filled from left to right, block after block."""
 
     def __init__(self, blocks: int, width: int, pad: int) -> None:
         self.width = width
@@ -70,8 +70,8 @@ class _Sheet:
     def begin(self, block: int) -> None:
         self.block, self.at, self.number = block, 0, 0
 
-    def lay(self, sequence: TokenSequence, begin: int, end: int) -> int:
-        """Write tokens begin … end of a sequence, at those positions; gives its number among the boundaries."""
+    def append(self, sequence: TokenSequence, begin: int, end: int) -> int:
+        """Append tokens [begin, end) of a sequence, at these positions; gives the number of the new sequence."""
         start, stop = self.at, self.at + end - begin
         self.at, self.number = stop, self.number + 1
         self.ids[self.block, start:stop] = sequence.ids[begin:end]
@@ -82,7 +82,7 @@ class _Sheet:
         return len(self.boundaries) - 2
 
     def end(self) -> None:
-        """Leave the rest of the block as padding, a sequence of its own."""
+        """Pad the rest of the block; the padding counts as a sequence among the boundaries."""
         if self.at < self.width:
             self.positions[self.block, self.at :] = np.arange(self.width - self.at)
             self.boundaries.append((self.block + 1) * self.width)

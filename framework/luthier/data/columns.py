@@ -1,4 +1,4 @@
-"""Notice when a column starts to hold another kind of value than it did."""
+"""Renaming of columns, and detection of columns whose type of value changes."""
 
 from __future__ import annotations
 
@@ -6,32 +6,51 @@ from typing import Any
 
 from luthier.data.records import Tally
 from luthier.errors import DataError
+from luthier.errors.suggestions import nearest
 
 KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
 class Columns:
-    """The kind of value that each column had first, and where; null says nothing."""
+    """The type of value that each column had first, and the place of that row; null is of no type."""
 
     def __init__(self) -> None:
         self.kinds: dict[str, tuple[str, str]] = {}
 
     def drifted(self, row: dict[str, Any], where: str) -> dict[str, str]:
-        """The columns of a row that hold another kind than before, each with a sentence."""
-        found = {}
+        """The columns of a row whose type of value differs from the earlier one, each with a sentence."""
+        drifted = {}
         for column, value in row.items():
             if value is None:
                 continue
             kind = KINDS.get(type(value), type(value).__name__)
             before, place = self.kinds.setdefault(column, (kind, where))
             if kind != before:
-                found[column] = f"The column {column!r} holds {kind} here, but {before} from {place} on"
-        return found
+                drifted[column] = f"The column {column!r} holds {kind} here, but {before} from {place} on"
+        return drifted
 
     def check(self, row: dict[str, Any], further: dict[str, Any], where: str, tally: Tally) -> None:
-        """Refuse a row whose format uses a drifted column; count as `type_drift` and warn where it is a further one."""
+        """DataError for a drifted column that the format uses; others are counted as `type_drift`, with a warning."""
         for column, sentence in self.drifted(row, where).items():
             if further.get(column) is not row[column] or column == "label":
                 raise DataError(f"{sentence}.", where=where)
             tally.counts["type_drift"] += 1
             tally.warn(f"The column {column!r} changes its kind of value", where)
+
+
+def renamed(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The row with its columns renamed by `names`, {name in the data: name that the format expects}."""
+    return {names.get(column, column): value for column, value in row.items()}
+
+
+def check_renaming(rows: list[dict[str, Any]], names: dict[str, str]) -> None:
+    """DataError if a column to rename is in none of the rows, or if a new name is that of another column."""
+    columns = {column for row in rows for column in row}
+    for yours, expected in names.items():
+        if yours not in columns:
+            raise DataError(
+                f"data.rename names the column {yours!r}, which no row has.",
+                hint=nearest(yours, map(str, columns), "The columns are"),
+            )
+        if expected in columns and expected not in names:
+            raise DataError(f"data.rename calls {yours!r} {expected!r}, but there is already a column of that name.")

@@ -1,4 +1,4 @@
-"""Names for content: the same examples, tokenizer and settings always have the same hash."""
+"""Content hashes of examples, sources, tokenizers and encode functions, by which the caches are keyed."""
 
 from __future__ import annotations
 
@@ -19,56 +19,57 @@ if TYPE_CHECKING:
 
 
 class ExamplesHash:
-    """The sha256 of what the examples say, in order; where they were read does not count."""
+    """The sha256 of examples in order, computed one by one; their `where` is not part of it."""
 
     def __init__(self) -> None:
-        self._found = hashlib.sha256()
+        self._sha256 = hashlib.sha256()
 
     def add(self, example: Example) -> None:
-        said = {key: value for key, value in example.items() if key != "where"}
-        self._found.update(json.dumps(said, sort_keys=True, default=str).encode())
-        self._found.update(b"\n")
+        content = {key: value for key, value in example.items() if key != "where"}
+        self._sha256.update(json.dumps(content, sort_keys=True, default=str).encode())
+        self._sha256.update(b"\n")
 
-    def told(self) -> str:
-        return self._found.hexdigest()
+    def hexdigest(self) -> str:
+        return self._sha256.hexdigest()
 
 
 def hash_of_examples(examples: Iterable[Example]) -> str:
-    """The same of examples that are there already."""
-    found = ExamplesHash()
+    """The sha256 of examples in order, in hexadecimal; their `where` is not part of it."""
+    digest = ExamplesHash()
     for example in examples:
-        found.add(example)
-    return found.told()
+        digest.add(example)
+    return digest.hexdigest()
 
 
 def hash_of_reading(source: Source) -> str | None:
-    """The sha256 of all that a reading of a source depends on: its settings, its code and the state of its files.
+    """The sha256 of everything that a reading of a source depends on: its settings, its code and its files' state.
 
-    None where that cannot be told without reading: a source without `state`, or one that keeps a setting to itself.
+    None where that is unknown without reading: for a source without `state`, or with a constructor parameter that is
+    not an attribute of the same name.
     """
     state = source_state(source)
-    told = None if state is None else _part(source)
-    if told is None:
+    settings = None if state is None else _part(source)
+    if settings is None:
         return None
-    reading = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    return content_hash([__version__, reading, told, state])
+    code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
+    return content_hash([__version__, code, settings, state])
 
 
 def hash_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
-    """The sha256 of a tokenizer: its vocabulary, rules and special tokens."""
-    named = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
-    return content_hash([tokenizer.backend_tokenizer.to_str(), named])
+    """The sha256 of a tokenizer: its tokenizer.json and its special tokens."""
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    return content_hash([tokenizer.backend_tokenizer.to_str(), special])
 
 
 def hash_of_template(tokenizer: PreTrainedTokenizerBase) -> str:
-    """The sha256 of the chat template, or of its absence."""
+    """The sha256 of the chat template; without one, that of null."""
     return content_hash(tokenizer.chat_template)
 
 
 def hash_of_function(function: Any) -> str:
-    """The sha256 of what an encoding function is: its name, its source file, and its owner's settings.
+    """The sha256 of an encode function: its name, its source file, and the settings of the object that it belongs to.
 
-    An `encode` may depend on these, on the example and on the tokenizer, and on nothing else.
+    The result of `encode` must depend on nothing but these, the example and the tokenizer.
     """
     owner = getattr(function, "__self__", None)
     classes = type(owner).__mro__ if owner is not None else ()
@@ -83,21 +84,21 @@ def content_hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _source(thing: Any) -> str:
+def _source(target: Any) -> str:
     """The source code of the file in which a class or function of luthier or a plugin is written."""
-    if str(getattr(thing, "__module__", "")).partition(".")[0] in {"torch", "pytorch_lightning", "builtins", "abc"}:
+    if str(getattr(target, "__module__", "")).partition(".")[0] in {"torch", "pytorch_lightning", "builtins", "abc"}:
         return ""
     try:
-        file = inspect.getsourcefile(thing)
+        file = inspect.getsourcefile(target)
         return Path(file).read_text(encoding="utf-8") if file else ""
     except (TypeError, OSError):
         return ""
 
 
 def _part(part: Any) -> Any:
-    """A part by its class, the code of that, and its parameters by the attributes of the same names; None if one hides.
+    """A part as JSON: its class, the source of that, and its parameters, read from the attributes of the same names.
 
-    Simple values stand for themselves.
+    Plain values represent themselves. None where a parameter is not an attribute.
     """
     if part is None or isinstance(part, (str, int, float, bool)):
         return [part]
@@ -112,17 +113,17 @@ def _part(part: Any) -> Any:
         return None
     if not all(hasattr(part, name) for name in names):
         return None
-    told = {name: _part(getattr(part, name)) for name in names}
-    code = sorted({_source(each) for each in kind.__mro__})
-    return _all({"": [f"{kind.__module__}.{kind.__qualname__}", code], **told})
+    parameters = {name: _part(getattr(part, name)) for name in names}
+    code = sorted({_source(base) for base in kind.__mro__})
+    return _all({"": [f"{kind.__module__}.{kind.__qualname__}", code], **parameters})
 
 
-def _all(told: dict[Any, Any]) -> dict[Any, Any] | None:
-    return None if any(inner is None for inner in told.values()) else told
+def _all(values: dict[Any, Any]) -> dict[Any, Any] | None:
+    return None if any(value is None for value in values.values()) else values
 
 
 def _settings(owner: Any) -> Any:
-    """The keyword-only parameters of a part, by the attributes of the same names; all it knows where one has none."""
+    """A part's keyword-only parameters, from attributes of the same names; if one is missing, all plain attributes."""
     if owner is None or isinstance(owner, (str, int, float, bool)):
         return owner
     if isinstance(owner, (list, tuple)):
@@ -133,8 +134,8 @@ def _settings(owner: Any) -> Any:
         return {"": f"{owner.func.__module__}.{owner.func.__qualname__}", **_settings(owner.keywords)}
     kind = type(owner)
     named = [name for name, each in inspect.signature(kind).parameters.items() if each.kind is each.KEYWORD_ONLY]
-    told = {name: _settings(getattr(owner, name)) for name in named if hasattr(owner, name)}
-    if len(told) < len(named):
+    values = {name: _settings(getattr(owner, name)) for name in named if hasattr(owner, name)}
+    if len(values) < len(named):
         simple = (str, int, float, bool, type(None))
-        told = {name: value for name, value in vars(owner).items() if isinstance(value, simple)}
-    return {"": f"{kind.__module__}.{kind.__qualname__}", **told}
+        values = {name: value for name, value in vars(owner).items() if isinstance(value, simple)}
+    return {"": f"{kind.__module__}.{kind.__qualname__}", **values}

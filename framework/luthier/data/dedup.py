@@ -1,4 +1,4 @@
-"""Drop exact duplicates, so that none stands on both sides of a split."""
+"""Exact deduplication, so that no example is in two splits."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from luthier.data.records import Tally
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
 
-MANY = 0.2
+MANY = 0.2  # share of duplicates above which a warning is given
 
 
 def unique(examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
-    """The first of each set of equal examples.
+    """The first of each set of duplicates (examples of equal `content_key`).
 
-    Dropped ones are counted as `duplicates`; as `overlap` too, with a warning, if the source gave them another split
-    than the one that stays. More than a fifth of duplicates is worth a warning. Keeps 16 bytes of each example.
+    The others are counted as `duplicates`, and also as `overlap`, with a warning, where the source put them into
+    another split than the first. More than a fifth of duplicates causes a warning. 16 bytes per example are held in
+    memory.
     """
     seen: dict[bytes, str] = {}
-    given = 0
+    count = 0
     for example in examples:
-        given += 1
+        count += 1
         key, split = content_key(example), str(example.get("split", ""))
         if key not in seen:
             seen[key] = split
@@ -33,7 +34,7 @@ def unique(examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
         if seen[key] != split:
             tally.counts["overlap"] += 1
             tally.warn(
-                f"Examples of the split {seen[key]} stand in {split} again; only the first is kept", example["where"]
+                f"Examples of the split {seen[key]} are in {split} too; only the first is kept", example["where"]
             )
-    if tally.counts["duplicates"] > MANY * given:
-        tally.warn(f"{tally.counts['duplicates']} of {given} examples are duplicates of others and were dropped")
+    if tally.counts["duplicates"] > MANY * count:
+        tally.warn(f"{tally.counts['duplicates']} of {count} examples are duplicates of others and were dropped")

@@ -1,4 +1,4 @@
-"""Look at an example: its prompt, its answer, and keys by which equal ones are known."""
+"""Functions of an example: its prompt, its answer, its text, and the keys of deduplication and splits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TURNS = ("messages", "chosen", "rejected")
 
 
 def prompt_of(example: Example) -> list[dict[str, Any]]:
-    """The messages up to the last answer: what a model is shown that shall answer itself."""
+    """The messages before the final assistant turn: the prompt from which a model generates its own answer."""
     messages = list(example.get("messages", ()))
     while messages and messages[-1]["role"] == "assistant":
         messages.pop()
@@ -24,19 +24,19 @@ def prompt_of(example: Example) -> list[dict[str, Any]]:
 
 
 def answer_of(example: Example) -> str:
-    """The text of the last message where that is an answer, else an empty string."""
+    """The content of the last message if it is an assistant turn, else an empty string."""
     messages = example.get("messages", ())
     return str(messages[-1]["content"]) if messages and messages[-1]["role"] == "assistant" else ""
 
 
 def last_question(example: Example) -> int | None:
-    """The place of the user's last turn before the answer; None where the user says nothing."""
-    asked = prompt_of(example)
-    return next((at for at in reversed(range(len(asked))) if asked[at]["role"] == "user"), None)
+    """The index of the last user turn before the answer; None where there is no user turn."""
+    prompt = prompt_of(example)
+    return next((at for at in reversed(range(len(prompt))) if prompt[at]["role"] == "user"), None)
 
 
 def example_text(example: Example) -> str:
-    """All that an example says as one text: its `text`, or what its messages and its answers say, line by line."""
+    """The whole text of an example: its `text`, or the contents of its messages and answers, joined by line breaks."""
     if "text" in example:
         return str(example["text"])
     turns = [turn for key in _TURNS for turn in example.get(key, ())]
@@ -44,7 +44,7 @@ def example_text(example: Example) -> str:
 
 
 def with_text(example: Example, change: Callable[[str], str]) -> Example:
-    """The example with everything that it says changed."""
+    """A new example in which `change` is applied to its text and to the content of each message."""
     changed: Example = {**example}
     for key in _TURNS:
         if key in example:
@@ -55,41 +55,43 @@ def with_text(example: Example, change: Callable[[str], str]) -> Example:
 
 
 def content_key(example: Example) -> bytes:
-    """16 bytes that two examples share if they say the same: conversation, answers, text, label and tools.
+    """A hash of 16 bytes, equal for examples with the same conversation, answers, text, label and tools.
 
-    White space and the form of Unicode do not count; further columns (an id, a date) and weights do not either.
+    White space and the form of Unicode are normalised; further columns (an id, a date) and weights are not included.
     """
-    said = [_turns(example.get(key, ())) for key in _TURNS]
-    return _digest([*said, *(_plain(str(example.get(key, ""))) for key in ("text", "label")), example.get("tools")])
+    turns = [_turns(example.get(key, ())) for key in _TURNS]
+    return _digest(
+        [*turns, *(_normalised(str(example.get(key, ""))) for key in ("text", "label")), example.get("tools")]
+    )
 
 
 def prompt_key(example: Example) -> bytes:
-    """16 bytes that two examples share if they ask the same, whatever they answer and whatever the system turn says.
+    """A hash of 16 bytes, equal for examples with the same prompt, whatever their answers and system turns.
 
-    It is the text where there is one (so that a classification's instruction may change), else what the user and the
-    tools say before the last answer.
+    It is computed from the `text` where there is one (so that the instruction of a classification may change), else
+    from the turns of user, tools and assistant before the last answer.
     """
     if "text" in example:
-        return _digest(_plain(str(example["text"])))
-    asked = [turn for turn in prompt_of(example) if turn["role"] != "system"]
-    return _digest(_turns(asked)) if asked else content_key(example)
+        return _digest(_normalised(str(example["text"])))
+    turns = [turn for turn in prompt_of(example) if turn["role"] != "system"]
+    return _digest(_turns(turns)) if turns else content_key(example)
 
 
 def _turns(messages: Any) -> list[Any]:
-    return [[turn["role"], _plain(turn["content"]), turn.get("tool_calls")] for turn in messages]
+    return [[turn["role"], _normalised(turn["content"]), turn.get("tool_calls")] for turn in messages]
 
 
-def _plain(said: str) -> str:
-    return " ".join((said if said.isascii() else unicodedata.normalize("NFC", said)).split())
+def _normalised(text: str) -> str:
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 def _digest(value: Any) -> bytes:
-    written = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-    return hashlib.blake2b(written.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def message_text(message: dict[str, Any]) -> str:
-    """A message's text; the text parts one after another where the content is a list of parts."""
+    """The content of a message; where that is a list of parts, its text parts concatenated."""
     content = message.get("content") or ""
     if isinstance(content, str):
         return content

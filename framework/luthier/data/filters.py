@@ -1,4 +1,4 @@
-"""What leaves examples out of a source, or changes what they say: the question `data/filter`."""
+"""The contract of filters, which leave out or change examples of a source (`data/filter`)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class Filter(Protocol):
-    """Decide about one example after another; several stand in a row behind a source (`data=filtered`)."""
+    """Filters a stream of examples; several are applied in sequence to a source (`data=filtered`)."""
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
-        """Those that stay, in their order, each as it is or as a new one.
+        """The examples that pass, in their order, each unchanged or as a new one.
 
-        What is left out or changed is counted in `tally.counts`, by a name for each reason. It is called once for
-        each reading and gives the same each time; nothing but what deciding needs is held.
+        Omissions and changes are counted in `tally.counts`, under a name for each reason. It is called once per reading
+        and yields the same examples each time; it holds in memory only what its decisions need.
         """

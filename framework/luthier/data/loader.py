@@ -1,4 +1,4 @@
-"""Batches, in an order that one number describes."""
+"""The data loaders: micro-batches as a pure function of epoch and index."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ log = logging.getLogger("luthier")
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Makes the micro-batches of one rank: `batch(epoch, index)` is a pure function.
+    """The micro-batches of one rank: `batch(epoch, index)` is a pure function.
 
-    With `length` every batch has the shape [share, length], with fillers where a step has fewer blocks; without it a
-    batch is as long as its longest row. `workers` processes make batches ahead; what comes out does not depend on it.
+    With `length` every batch has the shape [order.share, length], with filler blocks where a step has fewer; without it
+    a batch is as long as its longest row. `workers` processes prefetch batches, which do not depend on their number.
     """
 
     blocks: Blocks
@@ -35,16 +35,17 @@ class Batches:
     workers: int = 0
 
     def batch(self, epoch: int, index: int) -> Batch:
+        """The micro-batch number `index` of an epoch."""
         numbers = self.order.blocks_of(epoch, index, self.rank).tolist()
         missing = (self.order.share if self.length else 1) - len(numbers)
         examples = [example for number in numbers for example in self.blocks.examples(number)]
-        laid = [self.blocks.rows(number) for number in numbers] + [[]] * max(0, missing)
-        return collate(laid, self.length, pad=self.pad, examples=examples)
+        blocks = [self.blocks.rows(number) for number in numbers] + [[]] * max(0, missing)
+        return collate(blocks, self.length, pad=self.pad, examples=examples)
 
     def of(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The micro-batches of an epoch from number `start` on.
 
-        A worker that dies is replaced once; ResourceError when another one dies.
+        A worker process that dies is replaced once; ResourceError when a second one dies.
         """
         if self.workers == 0:
             for index in range(start, self.order.micro_batches):
@@ -75,16 +76,16 @@ class Batches:
             sampler=range(start, self.order.micro_batches),
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # its own, as it would draw from the one that dropout uses
+            generator=torch.Generator(),  # the default generator is that of dropout, whose state must not change
         )
         return cast("Iterator[Batch]", iter(loader))
 
 
-class Loader:
-    """The training batches, epoch after epoch; Lightning saves and restores its place.
+class TrainingLoader:
+    """The training batches, epoch after epoch; Lightning saves and restores its position.
 
-    Its place moves on with each batch that is handed out, over the end of an epoch too; another `iter` goes on from
-    there. The place is kept in blocks, so that a run may continue on another number of devices.
+    The position advances with each batch that is yielded, also past the end of an epoch; a further `iter` continues
+    there. It is saved in blocks, so that a run can be resumed on another number of devices.
     """
 
     def __init__(self, batches: Batches) -> None:
@@ -103,16 +104,16 @@ class Loader:
 
     def state_dict(self) -> dict[str, Any]:
         place = self.batches.order.place(self.index)
-        return {"epoch": self.epoch, "place": place, **belonging(self.batches)}
+        return {"epoch": self.epoch, "place": place, **data_identity(self.batches)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a saved place; RecipeError if it belongs to other data, another batch size or another seed."""
-        refuse_others(state, self.batches)
+        """Restore a saved position; RecipeError if it is one of other data, another batch size or another seed."""
+        check_data_identity(state, self.batches)
         self.epoch, self.index = int(state["epoch"]), self.batches.order.index(int(state["place"]))
 
 
-def belonging(batches: Batches) -> dict[str, Any]:
-    """What a place in the data is a place of, for the checkpoint."""
+def data_identity(batches: Batches) -> dict[str, Any]:
+    """The data, batch size and seed that a saved position belongs to, for the checkpoint."""
     order = batches.order
     return {
         "data": batches.blocks.digest,
@@ -122,9 +123,9 @@ def belonging(batches: Batches) -> dict[str, Any]:
     }
 
 
-def refuse_others(state: dict[str, Any], batches: Batches) -> None:
-    """RecipeError where a saved place is one of other data, another batch size or another seed."""
-    for name, now in belonging(batches).items():
+def check_data_identity(state: dict[str, Any], batches: Batches) -> None:
+    """RecipeError where a saved position is one of other data, another batch size or another seed."""
+    for name, now in data_identity(batches).items():
         if state[name] != now:
             raise RecipeError(
                 f"The checkpoint was made with {state[name]} as {name}, which is {now} now.",
@@ -133,8 +134,8 @@ def refuse_others(state: dict[str, Any], batches: Batches) -> None:
             )
 
 
-class Pass:
-    """The batches of a held-out split, from the first to the last whenever it is asked."""
+class HeldOutLoader:
+    """The batches of a held-out split; each `iter` starts at the first."""
 
     def __init__(self, batches: Batches) -> None:
         self.batches = batches

@@ -1,4 +1,4 @@
-"""The data of a run: examples from a source, prompted, encoded, packed and dealt out to devices."""
+"""The data of a run: the examples of a source with the prompt, encoded, packed and distributed over devices."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ from luthier.contracts.batch import Batch
 from luthier.contracts.examples import Example, Source
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.training import Preparation
-from luthier.data import content_hashes as identity
 from luthier.data import ledger
 from luthier.data.blocks import Blocks
-from luthier.data.building import Recipe, build, looked_at
-from luthier.data.loader import Batches, Loader, Pass
+from luthier.data.building import EncodingSettings, build, inspect_as_trained
+from luthier.data.content_hashes import (
+    content_hash,
+    hash_of_examples,
+    hash_of_function,
+    hash_of_template,
+    hash_of_tokenizer,
+)
+from luthier.data.lazy_examples import MappedExamples
+from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
 from luthier.data.order import Order
-from luthier.data.prepared import Prepared
-from luthier.data.reading import SPLITS, Changed, Reading
+from luthier.data.prepared import PreparedLoader
+from luthier.data.reading import SPLITS, Reading
 from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
 from luthier.fetch import cache
@@ -35,16 +42,20 @@ log = logging.getLogger("luthier")
 
 
 class Data(pl.LightningDataModule):
-    """Reads the source once, lets the prompt learn from the training split, and makes batches of what is encoded.
+    """Reads the source once, fits the prompt to the training split, encodes and packs the examples, and makes batches.
 
-    size: blocks (packed) or examples of one optimizer step, over all devices; micro: of one forward on one device.
-    length: tokens of a block, and the most that an example may have; packing: whether examples share blocks, or each
-    has its own, padded to the longest of its batch. overlong: what happens to a longer example; split cuts it
-    into pieces and loses nothing. workers: processes that make batches ahead. allow: errors that the token ledger
-    finds in every example and that this recipe means (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn,
+    size: blocks (with packing) or examples per optimizer step, over all devices; micro: per forward pass on one device.
+    length: tokens of a block, the maximum length of an example; packing: several examples share a block, or each has
+    its own, padded to the longest of its batch. overlong: what happens to a longer example; split cuts it into pieces
+    and trains every token. workers: processes that prefetch batches. allow: names of errors that the token ledger may
+    find in every example without ending the run (no_trainable_token, untrained_end_of_turn, pad_is_end_of_turn,
     endless_answer, double_bos, truncated_answer).
 
-    Encoded blocks are kept in the cache under the hash of all that they are made from.
+    `source` yields the examples and `prompt` changes them. `seed` is that of the order of blocks; `preparation` changes
+    the batches of a step before they are trained on, None leaves them unchanged.
+
+    `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which
+    they are made. RecipeError where `length` is less than 2 or more than the model's number of positions.
     """
 
     def __init__(
@@ -67,7 +78,7 @@ class Data(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.source, self.prompt, self.seed = source, prompt, seed
-        self.recipe = Recipe(encode, tokenizer, length, packing, overlong)
+        self.settings = EncodingSettings(encode, tokenizer, length, packing, overlong)
         self.size, self.micro, self.length, self.workers = size, micro, length, workers
         self.allow = frozenset(allow or ())
         self.preparation = preparation
@@ -84,63 +95,63 @@ class Data(pl.LightningDataModule):
             )
 
     def examples(self, split: str) -> Sequence[Example]:
-        """The examples of a split as the source gives them, before the prompt; none where there is no such split."""
+        """The examples of a split before the prompt is applied; empty where there is no such split."""
         return self.reading.examples.get(split, [])
 
     @cached_property
     def reading(self) -> Reading:
-        """What the source gave; DataError where nothing of it is to train on."""
-        found = Reading.of(self.source)
-        if not found.examples.get("train"):
-            there = {name: len(each) for name, each in found.examples.items()}
-            raise DataError(f"No example is left to train on; there are {there}.", hint="Hold out less of the data.")
-        self.prompt.learn(found.examples["train"], self.recipe.tokenizer)
-        return found
+        """The reading of the source; the prompt is fitted to it. DataError where there is no training example."""
+        reading = Reading.of(self.source)
+        if not reading.examples.get("train"):
+            sizes = {name: len(examples) for name, examples in reading.examples.items()}
+            raise DataError(f"No example is left to train on; there are {sizes}.", hint="Hold out less of the data.")
+        self.prompt.learn(reading.examples["train"], self.settings.tokenizer)
+        return reading
 
     def setup(self, stage: str | None = None) -> None:
-        """Encode what a fit needs, unless it is in the cache; Lightning calls it on every rank."""
+        """Encode the training and validation splits, unless they are cached; Lightning calls it on every rank."""
         if stage in (None, "fit"):
             self.blocks("train")
             self.blocks("validation")
 
     def blocks(self, split: str) -> Blocks | None:
-        """The encoded blocks of a split, None where it has no examples."""
+        """The encoded blocks of a split; None where it has no examples."""
         if split not in self._blocks:
-            self._blocks[split] = self._made(split) if self.examples(split) else None
+            self._blocks[split] = self._encoded(split) if self.examples(split) else None
         return self._blocks[split]
 
-    def _made(self, split: str) -> Blocks:
-        examples = Changed(self.examples(split), self.prompt)
-        recipe = self.recipe
-        name = identity.content_hash(
+    def _encoded(self, split: str) -> Blocks:
+        examples = MappedExamples(self.examples(split), self.prompt)
+        settings = self.settings
+        name = content_hash(
             [
-                identity.hash_of_examples(examples),
+                hash_of_examples(examples),
                 self._tokenizer_identity,
-                identity.hash_of_template(recipe.tokenizer),
-                identity.hash_of_function(recipe.encode),
-                [recipe.length, recipe.packing, recipe.overlong],
+                hash_of_template(settings.tokenizer),
+                hash_of_function(settings.encode),
+                [settings.length, settings.packing, settings.overlong],
             ]
         )
         folder = cache.cache_folder("blocks") / name[:32]
         if folder.is_dir() and not Blocks.intact(folder):
-            log.warning("The encoded data in %s is damaged and is made again.", folder)
+            log.warning("The encoded data in %s is damaged and is encoded again.", folder)
             shutil.rmtree(folder)
-        made = Blocks(build_once(folder, lambda place: build(place, examples, recipe, split=split)))
-        self._check(made)
-        return made
+        blocks = Blocks(build_once(folder, lambda place: build(place, examples, settings, split=split)))
+        self._check(blocks)
+        return blocks
 
     def _check(self, blocks: Blocks) -> None:
-        """DataError where every example that was looked at has the same error."""
-        looked = blocks.facts["findings"]
-        for finding in looked[0]["found"] if looked else ():
-            same = all(any(other["name"] == finding["name"] for other in each["found"]) for each in looked)
-            if finding["severity"] == "error" and same and finding["name"] not in self.allow:
-                template = getattr(self.recipe.tokenizer, "name_or_path", "")
+        """DataError where all inspected examples have the same error and `allow` does not name it."""
+        inspected = blocks.facts["findings"]
+        for finding in inspected[0]["found"] if inspected else ():
+            in_all = all(any(other["name"] == finding["name"] for other in one["found"]) for one in inspected)
+            if finding["severity"] == "error" and in_all and finding["name"] not in self.allow:
+                template = getattr(self.settings.tokenizer, "name_or_path", "")
                 raise DataError(
-                    f"With the chat template of {template}, each of {len(looked)} examples looked at has this error: "
+                    f"With the chat template of {template}, each of {len(inspected)} inspected examples has an error: "
                     f"{finding['message']}",
-                    where=looked[0]["where"],
-                    hint=f"{finding['hint']} See it with `luthier preview`; batch.allow=[{finding['name']}] means it.",
+                    where=inspected[0]["where"],
+                    hint=f"{finding['hint']} See it with `luthier preview`; batch.allow=[{finding['name']}] allows it.",
                 )
 
     def accumulation(self, world: int) -> int:
@@ -148,101 +159,102 @@ class Data(pl.LightningDataModule):
         return Order(0, self.size, self.micro, world).accumulation
 
     def steps(self, epochs: int, world: int) -> int:
-        """Optimizer steps of `epochs` epochs, the same for any number of devices."""
+        """Optimizer steps of `epochs` epochs; independent of the number of devices."""
         return epochs * self._order(world).steps * (self.preparation.visits if self.preparation else 1)
 
     def first_batches(self) -> Iterator[Batch]:
-        """The micro-batches of the first epoch as one device would read them, made as they are asked for."""
+        """The micro-batches of the first epoch on a single device, without preparation; a lazy iterator."""
         blocks = self.blocks("train")
         assert blocks is not None, "a run without training examples ends when they are read"
         yield from self._batches(blocks, self._order(1), 0).of(0)
 
-    def train_dataloader(self) -> Loader | Prepared:
+    def train_dataloader(self) -> TrainingLoader | PreparedLoader:
+        """The training split's micro-batches for this device, as the method's preparation leaves them."""
         blocks = self.blocks("train")
         assert blocks is not None, "a run without training examples ends when they are read"
-        world, rank = self._place()
+        world, rank = self._data_parallel()
         batches = self._batches(blocks, self._order(world), rank)
-        return Prepared(batches, self.preparation) if self.preparation else Loader(batches)
+        return PreparedLoader(batches, self.preparation) if self.preparation else TrainingLoader(batches)
 
-    def val_dataloader(self) -> list[Pass]:
-        """One loader over the validation split, or none."""
+    def val_dataloader(self) -> list[HeldOutLoader]:
+        """The loader of the validation split; an empty list where there is none."""
         blocks = self.blocks("validation")
         if blocks is None:
             return []
-        world, rank = self._place()
+        world, rank = self._data_parallel()
         order = Order(len(blocks), self.micro * world, self.micro, world, shuffle=False)
-        return [Pass(self._batches(blocks, order, rank))]
+        return [HeldOutLoader(self._batches(blocks, order, rank))]
 
     def _order(self, world: int) -> Order:
         return Order(len(self.blocks("train") or ()), self.size, self.micro, world, self.seed)
 
     def _batches(self, blocks: Blocks, order: Order, rank: int) -> Batches:
-        tokenizer, length = self.recipe.tokenizer, self.length if self.recipe.packing else None
-        pad = next((each for each in (tokenizer.pad_token_id, tokenizer.eos_token_id) if each is not None), 0)
+        tokenizer, length = self.settings.tokenizer, self.length if self.settings.packing else None
+        pad = next((token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id) if token is not None), 0)
         return Batches(blocks, order, rank, length, int(pad), self.workers)
 
-    def _place(self) -> tuple[int, int]:
-        """How many different streams of data the devices read, and which of them is ours."""
+    def _data_parallel(self) -> tuple[int, int]:
+        """The data-parallel world size and the rank of this process in it."""
         known = (self.trainer.distributed_sampler_kwargs if self.trainer else None) or {}
         return int(known.get("num_replicas", 1)), int(known.get("rank", 0))
 
     @cached_property
     def _tokenizer_identity(self) -> str:
-        return identity.hash_of_tokenizer(self.recipe.tokenizer)
+        return hash_of_tokenizer(self.settings.tokenizer)
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of all examples, in order, whatever file they stand in."""
-        nothing = identity.hash_of_examples([])
-        return identity.content_hash({split: self.reading.digests.get(split, nothing) for split in SPLITS})
+        """The sha256 of all examples in order, independent of the files that they come from."""
+        nothing = hash_of_examples([])
+        return content_hash({split: self.reading.digests.get(split, nothing) for split in SPLITS})
 
     def report(self) -> dict[str, int]:
-        """Counts of the reading and of the encoding, by name; those of validation say so."""
-        found = dict(self.reading.counts)
+        """Counts of the reading and of the encoding by name; those of the validation split have its name in front."""
+        counts = dict(self.reading.counts)
         for split, blocks in self._blocks.items():
-            before = "" if split == "train" else f"{split} "
-            found |= {f"{before}{name}": count for name, count in (blocks.facts["counts"] if blocks else {}).items()}
-        return found
+            prefix = "" if split == "train" else f"{split} "
+            counts |= {f"{prefix}{name}": count for name, count in (blocks.facts["counts"] if blocks else {}).items()}
+        return counts
 
     def fingerprint(self) -> dict[str, Any]:
-        """What the data was, for the manifest: hashes of the examples and of what made tokens of them, and counts."""
-        tokenizer = self.recipe.tokenizer
+        """The data for the manifest: hashes of examples, tokenizer, template and encode function, and counts."""
+        tokenizer = self.settings.tokenizer
         return {
             "sha256": self.digest,
             "source": self.reading.fingerprint,
             "splits": {split: len(self.examples(split)) for split in SPLITS},
             "tokenizer": self._tokenizer_identity,
-            "chat_template": identity.hash_of_template(tokenizer),
-            "encode": identity.hash_of_function(self.recipe.encode),
-            "blocks": {split: each.folder.name for split, each in self._blocks.items() if each},
+            "chat_template": hash_of_template(tokenizer),
+            "encode": hash_of_function(self.settings.encode),
+            "blocks": {split: blocks.folder.name for split, blocks in self._blocks.items() if blocks},
             "counts": self.report(),
         }
 
-    def inspected(self, number: int = 0, split: str = "train") -> ledger.Ledger:
-        """The token ledger of an example as it will be trained on."""
+    def token_ledger(self, number: int = 0, split: str = "train") -> ledger.Ledger:
+        """The token ledger of an example after `overlong` is applied."""
         example = self.prompt(self.examples(split)[number])
-        return looked_at(example, self.recipe.encode(example, self.recipe.tokenizer), self.recipe)
+        return inspect_as_trained(example, self.settings.encode(example, self.settings.tokenizer), self.settings)
 
     @property
     def warnings(self) -> list[str]:
-        """What somebody should see: of source and prompt, and of rows that were cut, left out or found wanting."""
-        found = [*self.reading.warnings, *self.prompt.warnings]
+        """Warnings for the report: of the source, of the prompt, and about rows that were truncated or left out."""
+        warnings = [*self.reading.warnings, *self.prompt.warnings]
         for split, blocks in self._blocks.items():
             if blocks is None:
                 continue
             counts, places = blocks.facts["counts"], blocks.facts["places"]
-            for what, sentence in _SENTENCES.items():
-                if counts.get(what):
-                    named = f" ({', '.join(places[what][:3])})" if places.get(what) else ""
-                    found.append(f"{counts[what]} {split} examples {sentence}{named}.")
-        return found
+            for event, sentence in _SENTENCES.items():
+                if counts.get(event):
+                    named = f" ({', '.join(places[event][:3])})" if places.get(event) else ""
+                    warnings.append(f"{counts[event]} {split} examples {sentence}{named}.")
+        return warnings
 
 
 _SENTENCES = {
-    "truncated": "are longer than a block and were cut",
+    "truncated": "are longer than a block and were truncated",
     "truncated_answers": "lost the end of an answer",
     "dropped": "are longer than a block and were dropped",
-    "untrainable": "have nothing to train on and were left out",
-    "special_text": "hold the text of special tokens, which was encoded as plain text",
-    "moved_boundaries": "have an answer that begins in the middle of a token, where the text was cut",
+    "untrainable": "have no token to train on and were left out",
+    "special_text": "contain the text of special tokens, which was encoded as plain text",
+    "moved_boundaries": "have an answer that begins inside a token, where the text was split",
 }

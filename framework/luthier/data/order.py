@@ -1,4 +1,4 @@
-"""Which blocks a micro-batch holds: a pure function of (seed, epoch, index), whatever the number of devices."""
+"""The blocks of each micro-batch: a pure function of seed, epoch and index, for any number of devices."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from luthier.errors import RecipeError
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How `blocks` blocks of data are dealt to `world` devices.
+    """The assignment of `blocks` blocks to the micro-batches of `world` devices.
 
-    An epoch is one permutation of the blocks. A step of the optimizer takes `size` consecutive ones of it, the last
-    step of the epoch what is left. Micro-batch m of rank r takes `share` of them, from (m · world + r) · share on:
-    which blocks a step holds does not depend on the devices. `share` is at most `micro`, and as even as it can be.
+    An epoch is a permutation of the blocks. An optimizer step takes `size` consecutive blocks of it, the last step of
+    the epoch the rest. Micro-batch m of rank r takes `share` of them, from (m · world + r) · share on, so that the
+    blocks of a step do not depend on the number of devices. `share` is the smallest number of blocks with which a step
+    needs no more micro-batches than with `micro`.
     """
 
     blocks: int
@@ -40,7 +41,7 @@ class Order:
 
     @property
     def accumulation(self) -> int:
-        """Micro-batches of a whole step on each device."""
+        """Micro-batches of a full optimizer step on each device."""
         return -(-self.size // (self.micro * self.world))
 
     @property
@@ -60,7 +61,7 @@ class Order:
         return (self.steps - 1) * self.accumulation - (-last // (self.share * self.world)) if self.blocks else 0
 
     def blocks_of(self, epoch: int, index: int, rank: int) -> NDArray[np.int64]:
-        """The blocks of a rank's micro-batch; fewer than `share`, or none, where a step ends."""
+        """The blocks of a rank's micro-batch, int64 [≤ share]; fewer than `share`, or none, at the end of a step."""
         step, part = divmod(index, self.accumulation)
         begin = step * self.size + (part * self.world + rank) * self.share
         end = min(begin + self.share, (step + 1) * self.size, self.blocks)
@@ -69,12 +70,12 @@ class Order:
         return permutation(self.seed, epoch, self.blocks)[begin:end]
 
     def place(self, index: int) -> int:
-        """How many blocks of the epoch all ranks have had before their micro-batch number `index`."""
+        """The number of blocks of the epoch that all ranks have used before their micro-batch number `index`."""
         step, part = divmod(index, self.accumulation)
         return min(step * self.size + min(part * self.world * self.share, self.size), self.blocks)
 
     def index(self, place: int) -> int:
-        """The micro-batch that comes after `place` blocks; RecipeError where these devices have no border there."""
+        """The micro-batch after `place` blocks; RecipeError where none begins there with this number of devices."""
         step, inside = divmod(place, self.size)
         part, rest = divmod(inside, self.world * self.share)
         if rest:
@@ -89,9 +90,9 @@ class Order:
 
 @lru_cache(maxsize=2)
 def permutation(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """A permutation of range(count), the same on every machine and with every version of NumPy.
+    """A permutation of range(count), int64 [count], the same on every machine and with every version of NumPy.
 
-    It sorts the raw words of a PCG64 stream, which NumPy promises not to change, while it may change `permutation`.
+    It is the argsort of the raw words of a PCG64 stream: NumPy guarantees these to be stable, but not `permutation`.
     """
     words = np.random.PCG64(np.random.SeedSequence([seed, epoch])).random_raw(count)
     order = np.argsort(words, kind="stable")

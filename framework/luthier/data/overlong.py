@@ -1,4 +1,4 @@
-"""What happens to a row that is longer than a block."""
+"""Splitting and truncation of rows that are longer than a block."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from luthier.errors import RecipeError
 
 
 def split_row(row: Row, length: int) -> list[Row]:
-    """The row as rows of at most `length` tokens, so that every token that was to be predicted still is, once.
+    """The row split into rows of at most `length` tokens, in which each trained token is trained exactly once.
 
-    Each piece begins with the last token of the one before it, as context of weight 0. RecipeError for a row of
-    several sequences, which belong together.
+    Each piece begins with the last token of the previous one, as context of weight 0. RecipeError for a row of several
+    sequences and for a prompt-only row.
     """
     if len(row) <= length:
         return [row]
-    _refuse_open(row)
+    _refuse_prompt_only(row)
     if len(row.sequences) > 1:
         raise RecipeError(
             f"A row of {len(row.sequences)} sequences that belong together cannot be cut into pieces.",
@@ -24,44 +24,47 @@ def split_row(row: Row, length: int) -> list[Row]:
             hint="Set batch.overlong=truncate or drop.",
         )
     (whole,) = row.sequences
-    found = []
+    pieces = []
     for start in range(0, len(whole) - 1, length - 1):
         weights = np.array(whole.weights[start : start + length])
         weights[0] = 0
-        found.append(Row((TokenSequence(whole.ids[start : start + length], weights),), row.values))
-    return found
+        pieces.append(Row((TokenSequence(whole.ids[start : start + length], weights),), row.values))
+    return pieces
 
 
 def truncated_row(row: Row, length: int) -> Row:
-    """The row with the ends of its longest sequences cut away, so that it has `length` tokens.
+    """The row with its longest sequences truncated at the end, so that it has `length` tokens.
 
-    Nothing of what the sequences share is cut: where that alone is too long, each keeps one token besides.
+    The shared prefix is not truncated: where it alone is too long, each sequence keeps one token after it. RecipeError
+    for a prompt-only row.
     """
-    _refuse_open(row)
+    _refuse_prompt_only(row)
     own = [len(sequence) - row.shared for sequence in row.sequences]
     room = max(length - row.shared, len(own))
     limit = _limit(own, room)
-    spare = room - sum(min(each, limit) for each in own)  # shorter by less than one token each: the first get it
-    kept = []
+    spare = room - sum(
+        min(each, limit) for each in own
+    )  # fewer tokens than sequences: the first sequences get one each
+    truncated = []
     for sequence, each in zip(row.sequences, own, strict=True):
         more = each > limit and spare > 0
         spare -= more
         end = row.shared + limit + more
-        kept.append(TokenSequence(sequence.ids[:end], sequence.weights[:end]))
-    return Row(tuple(kept), row.values, row.shared)
+        truncated.append(TokenSequence(sequence.ids[:end], sequence.weights[:end]))
+    return Row(tuple(truncated), row.values, row.shared)
 
 
-def _refuse_open(row: Row) -> None:
-    if row.open:
+def _refuse_prompt_only(row: Row) -> None:
+    if row.prompt_only:
         raise RecipeError(
-            f"A prompt of {len(row)} tokens that is to be answered cannot lose its end.",
+            f"A prompt of {len(row)} tokens that is to be answered cannot be truncated or split.",
             where="batch.overlong",
             hint="Set batch.overlong=drop, or raise batch.length.",
         )
 
 
 def _limit(lengths: list[int], total: int) -> int:
-    """The greatest length at which all can be cut so that together they are no longer than `total`."""
+    """The greatest length to which all can be truncated so that their sum is at most `total`."""
     left = len(lengths)
     for own in sorted(lengths):
         if own * left > total:

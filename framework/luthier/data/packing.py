@@ -1,4 +1,4 @@
-"""Which rows share a block."""
+"""Packing of rows into blocks (best fit)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Groups = list[list[int]]
-"""For each block the indices of its rows, in the order in which they are laid down."""
+"""The indices of the rows of each block, in their order in the block."""
 
 
 def best_fit(lengths: NDArray[np.int64], length: int) -> Groups:
-    """Put each row, longest first, into the fullest block of `length` tokens that still has room for it.
+    """Put each row, longest first, into the fullest block of `length` tokens that has room for it.
 
-    Best fit decreasing (Johnson et al., 1974): at most 11/9 of the smallest possible number of blocks, plus 4.
-    Open blocks are kept by the room that is left in them, of which there are at most `length` kinds, so n rows cost
-    O(n log n + n log length). Rows of equal length keep their order: the same lengths always give the same blocks.
+    This is best-fit decreasing bin packing (Johnson et al., 1974): at most 11/9 of the smallest possible number of
+    blocks, plus 4. Blocks are indexed by their free space, of which there are at most `length` values, so that n rows
+    take O(n log n + n log length) time. Rows of equal length keep their order: equal lengths give equal blocks.
     ValueError where a row is longer than `length`.
     """
     if len(lengths) and int(lengths.max()) > length:
         raise ValueError(f"a row of {int(lengths.max())} tokens does not fit into a block of {length}")
     groups: Groups = []
-    room: list[int] = []  # the different amounts of room in open blocks, ascending
+    room: list[int] = []  # the distinct amounts of free space in blocks, ascending
     open_blocks: dict[int, list[int]] = {}
     for row in np.argsort(-lengths, kind="stable").tolist():
         need = int(lengths[row])
@@ -45,5 +45,5 @@ def best_fit(lengths: NDArray[np.int64], length: int) -> Groups:
 
 
 def one_each(lengths: NDArray[np.int64], length: int) -> Groups:
-    """Give each row a block of its own."""
+    """A block of its own for each row."""
     return [[row] for row in range(len(lengths))]

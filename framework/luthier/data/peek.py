@@ -1,4 +1,4 @@
-"""A first look at somebody's data file: how it is read, and which format its rows have."""
+"""Detection of the reader and the format of a data file from its first rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from luthier.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """`answer` is the `data` answer that reads the file; `rows` are its first rows that could be read."""
+    """`answer` is the option of `data` that reads the file; `rows` are its first readable rows."""
 
     answer: str
     rows: list[dict[str, Any]]
@@ -22,9 +22,9 @@ class Peek:
 
 
 def peek(path: Path) -> Peek:
-    """Read the first rows of a file or folder; DataError where it is none of the known kinds, or cannot be read."""
-    found = None if path.is_dir() else reader_for(path)
-    answer, reader = found or ("folder", ByEnding())
+    """Read the first rows of a file or folder; DataError where it is of no known kind, or has no readable row."""
+    by_name = None if path.is_dir() else reader_for(path)
+    answer, reader = by_name or ("folder", ByEnding())
     rows: list[dict[str, Any]] = []
     for file in reader.files(path):
         records = islice(reader.records(file, str(file)), LOOK_AT - len(rows))

@@ -1,4 +1,4 @@
-"""How does an example become text? The smallest answer, and how a system prompt comes before a conversation."""
+"""The prompt without changes, and the insertion of a system prompt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from luthier.data.examples import message_text
 
 
 class ChatPrompt(Prompt):
-    """The conversation as the data has it."""
+    """The messages of the data, unchanged."""
 
     def __call__(self, example: Example) -> Example:
         return example
@@ -21,8 +21,8 @@ class ChatPrompt(Prompt):
 
 
 def with_system(system: str, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A conversation with a system prompt in front; its own follows that behind a blank line."""
+    """The conversation with a system prompt, to which its own system turn is appended after a blank line."""
     own = [turn for turn in messages[:1] if turn["role"] == "system"]
-    said = "\n\n".join([*([system] if system else []), *(message_text(turn) for turn in own)])
-    first = [{**(own[0] if own else {}), "role": "system", "content": said}] if said else []
+    content = "\n\n".join([*([system] if system else []), *(message_text(turn) for turn in own)])
+    first = [{**(own[0] if own else {}), "role": "system", "content": content}] if content else []
     return [*first, *messages[len(own) :]]

@@ -1,4 +1,4 @@
-"""Keep the rows that could not be used, each with its reason, for somebody to look at."""
+"""The quarantine: a file of the rows that could not be used, each with the reason."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ FILE = "quarantine.jsonl"
 
 
 class Quarantine:
-    """Write `quarantine.jsonl` into a folder: `where`, `reason` and the `raw` row of each line.
+    """Writes `quarantine.jsonl` into a folder: `where`, `reason` and `raw`, the row as it was read, on each line.
 
-    A new reading starts the file anew with its first row; each row is on the disk before the next is read.
+    The first row of a reading overwrites the file; each row is written before the next is read.
     """
 
     def __init__(self, folder: str | None) -> None:
@@ -27,7 +27,7 @@ class Quarantine:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open(self.mode, encoding="ascii") as file:
-                file.write(json.dumps(entry) + "\n")  # ASCII: bytes that are no UTF-8 survive as escapes
+                file.write(json.dumps(entry) + "\n")  # ASCII: bytes that are not UTF-8 become escapes
         except OSError as error:
             raise ResourceError(f"{self.file} cannot be written: {error.strerror or error}.") from error
         self.mode = "a"

@@ -1,4 +1,4 @@
-"""Examples become rows, several at a time."""
+"""Parallel encoding of examples to rows."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from luthier.contracts.batch import Row
 from luthier.contracts.examples import Example
 from luthier.data.chunks import Chunk
 from luthier.data.encoding.codec import Codec
+from luthier.data.encoding.tokenized_messages import TokenizedMessages
 from luthier.errors import DataError, LuthierError, PluginError
 
 Encode = Callable[[Example, Any], Row]
-"""`encode(example, tokenizer)`, as methods have it."""
+"""`Method.encode`: (example, tokenizer) → row."""
 
-_TOGETHER = 64  # examples
+_CHUNK = 64  # examples
 
 
 def encoded(examples: Sequence[Example], encode: Encode, tokenizer: Any, *, split: str) -> Iterator[Chunk]:
-    """The rows of the examples, in order.
+    """The rows of the examples in order, in chunks.
 
-    Threads work ahead of the reader by a few chunks, as the tokenizer leaves the GIL to others. DataError names the
-    example that cannot be encoded, PluginError one whose row no loss could use.
+    Threads encode a few chunks ahead, as the tokenizer releases the GIL. DataError names the example that cannot be
+    encoded, PluginError one whose row is invalid (`Chunk.is_valid`).
     """
     threads = min(8, os.cpu_count() or 1)
-    begins = iter(range(0, len(examples), _TOGETHER))
+    begins = iter(range(0, len(examples), _CHUNK))
     console = Console(stderr=True)
-    together = _Together(encode, tokenizer)
+    encoder = _ChunkEncoder(encode, tokenizer)
     with (
         ThreadPoolExecutor(threads, thread_name_prefix="encode") as pool,
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
@@ -41,7 +42,7 @@ def encoded(examples: Sequence[Example], encode: Encode, tokenizer: Any, *, spli
         bar = progress.add_task(f"encoding {split}", total=len(examples))
 
         def started(begin: int) -> Future[Chunk]:
-            return pool.submit(together.chunk, examples[begin : begin + _TOGETHER])
+            return pool.submit(encoder.chunk, examples[begin : begin + _CHUNK])
 
         waiting = deque(started(begin) for begin in islice(begins, 2 * threads))
         try:
@@ -55,27 +56,29 @@ def encoded(examples: Sequence[Example], encode: Encode, tokenizer: Any, *, spli
                 future.cancel()
 
 
-class _Together:
-    """Encodes chunks of examples; tokenises their conversations beforehand for as long as the method asks for them."""
+class _ChunkEncoder:
+    """Encodes chunks of examples; tokenizes their conversations in one batch, as long as `encode` uses the results."""
 
     def __init__(self, encode: Encode, tokenizer: Any) -> None:
-        self.encode, self.tokenizer, self.useful = encode, tokenizer, True
+        self.encode, self.tokenizer, self.batched = encode, tokenizer, True
         self.name = getattr(encode, "__qualname__", type(encode).__qualname__)
 
     def chunk(self, examples: Sequence[Example]) -> Chunk:
-        done = Codec.of(self.tokenizer).ahead(examples if self.useful else [])
-        try:
-            found = Chunk([self._row(example) for example in examples])
-        finally:
-            self.useful = done() > 0
-        if not found.sound:
-            wrong = next(each for each, row in zip(examples, found.rows, strict=True) if not Chunk([row]).sound)
+        if self.batched:
+            examples = Codec.of(self.tokenizer).tokenize_ahead(examples)
+        chunk = Chunk([self._row(example) for example in examples])
+        if self.batched:
+            chats = [example.get("messages") for example in examples]
+            self.batched = any(isinstance(messages, TokenizedMessages) and messages.used for messages in chats)
+        if not chunk.is_valid:
+            pairs = zip(examples, chunk.rows, strict=True)
+            invalid = next(example for example, row in pairs if not Chunk([row]).is_valid)
             raise PluginError(
                 f"{self.name} gave a sequence that is empty, whose ids and weights differ in length, whose first "
                 "token has a weight, or with a weight that is not finite.",
-                where=str(wrong.get("where", "")),
+                where=str(invalid.get("where", "")),
             )
-        return found
+        return chunk
 
     def _row(self, example: Example) -> Row:
         where = str(example.get("where", ""))

@@ -1,4 +1,4 @@
-"""Put examples in a random order that is the same each time, and take some of them."""
+"""Seeded shuffling and limiting of examples."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def sampled(examples: Iterable[Example], *, shuffle: int | None, limit: int | None) -> Iterator[Example]:
     """At most `limit` examples: the first, or, with the seed `shuffle`, random ones in random order.
 
-    Shuffling holds `limit` examples in memory, all of them if there is no limit; without it nothing is held, and
-    reading ends at the limit.
+    Shuffling holds `limit` examples in memory, or all of them without a limit. Without shuffling none is held in
+    memory, and reading ends at the limit.
     """
     if shuffle is None:
         return islice(examples, limit)

@@ -1,4 +1,4 @@
-"""Which examples are trained on and which are held out."""
+"""Assignment of examples to the splits train, validation and test."""
 
 from __future__ import annotations
 
@@ -26,45 +26,47 @@ NAMES = {
     "test": "test",
     "testing": "test",
 }
-MOST_LABELS = 1000
-ENOUGH = 50
-FAR_OFF = 6.0
+MOST_LABELS = 1000  # of a split that are compared
+ENOUGH = 50  # examples from which on shares are checked
+FAR_OFF = 6.0  # standard deviations
 
 
 HELD_OUT_FIRST = ("test", "validation", "train", None)
-"""The order of reading several splits, so that what stands in two is taken out of training."""
+"""The order of reading several splits: a duplicate in two of them is then dropped from training."""
 
 
 class Splits(Protocol):
-    """Give each example its `split`: train, validation or test."""
+    """Assigns each example its `split`: train, validation or test."""
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
-        """The same examples in the same order, each with `split`; warnings go to the tally."""
+        """The same examples in the same order, each with `split`; warnings are added to the tally."""
 
 
 def split_named(name: object, where: str) -> str:
-    """The split that a source means by a name of its own; DataError if that is none."""
-    found = NAMES.get(str(name).strip().lower())
-    if found is None:
+    """The split of a name in the data, such as `dev`; DataError if there is none of that name."""
+    split = NAMES.get(str(name).strip().lower())
+    if split is None:
         raise DataError(
             f"The column `split` says {name!r}, which is no split.",
             where=where,
             hint="Use train, validation or test, or rename the column: data.rename={split: part}.",
         )
-    return found
+    return split
 
 
 @dataclass(frozen=True)
 class HashSplits:
-    """Hold out shares of the examples, chosen by the hash of their text, so that an example never changes sides.
+    """Hold out shares of the examples by the hash of their text, so that an example never changes its split.
 
-    More rows, another order or another machine move nothing; a larger `test` only takes from train. `by` prompt keeps
-    all answers to one prompt on one side; `by` content looks at the whole example, for sets in which many share a
-    prompt. Where the source itself says a split, that holds.
+    More rows, another order or another machine change no split; a larger `test` only takes from train. `by` prompt puts
+    all answers to one prompt into one split; `by` content hashes the whole example, for data in which many examples
+    have the same prompt. A split that the source gives is kept.
     """
 
     test: float = 0.1
+    """The share of examples in the test split."""
     validation: float = 0.0
+    """The share of examples in the validation split."""
     by: Literal["prompt", "content"] = "prompt"
 
     def __post_init__(self) -> None:
@@ -75,53 +77,54 @@ class HashSplits:
             )
 
     def split(self, example: Example) -> str:
-        """A pure function of the example's text."""
+        """The split of an example: a pure function of its text."""
         key = {"prompt": prompt_key, "content": content_key}[self.by](example)
         place = int.from_bytes(key[:8], "big") / 2**64
         return "test" if place < self.test else "validation" if place < self.test + self.validation else "train"
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
-        seen = Seen()
+        """The same examples in the same order, each with `split`; warnings go to the tally."""
+        statistics = SplitStatistics()
         for example in examples:
             given = "split" in example
             split = example.setdefault("split", "") or self.split(example)
             example["split"] = split
             tally.counts[split] += 1
-            seen.add(example, given=given)
+            statistics.add(example, given=given)
             yield example
-        for sentence in [*seen.classes_missing(), *self._far_off(seen)]:
+        for sentence in [*statistics.classes_missing(), *self._far_off(statistics)]:
             tally.warn(sentence)
 
-    def _far_off(self, seen: Seen) -> Iterator[str]:
-        """Shares that chance does not explain: many examples have one prompt, or there are too few to hold any out."""
-        count = sum(seen.hashed.values())
+    def _far_off(self, statistics: SplitStatistics) -> Iterator[str]:
+        """Warnings about shares far from those set: many examples have one prompt, or there are too few examples."""
+        count = sum(statistics.hashed.values())
         for name, share in (("test", self.test), ("validation", self.validation)):
-            found = seen.hashed[name]
-            chance = math.sqrt(share * (1 - share) * count)
-            if count >= ENOUGH and abs(found - share * count) > FAR_OFF * chance + 1:
+            held_out = statistics.hashed[name]
+            deviation = math.sqrt(share * (1 - share) * count)
+            if count >= ENOUGH and abs(held_out - share * count) > FAR_OFF * deviation + 1:
                 way_out = "set data.splits.by=content" if self.by == "prompt" else "look at the data"
-                yield f"{found} of {count} examples fell to {name}, where {share:.0%} were asked for: {way_out}"
-            elif share > 0 and found == 0 and count:
+                yield f"{held_out} of {count} examples fell to {name}, where the share is set to {share:.0%}: {way_out}"
+            elif share > 0 and held_out == 0 and count:
                 yield f"None of {count} examples fell to {name}; there may be too few for a share of {share:.0%}"
 
 
 @dataclass(frozen=True)
 class GivenSplits:
-    """Keep the splits that the source gives, and train on everything else: nothing is held out of it."""
+    """Keep the splits that the source gives; all other examples are trained on."""
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
-        seen = Seen()
+        statistics = SplitStatistics()
         for example in examples:
             example["split"] = example.get("split") or "train"
             tally.counts[example["split"]] += 1
-            seen.add(example, given=True)
+            statistics.add(example, given=True)
             yield example
-        for sentence in seen.classes_missing():
+        for sentence in statistics.classes_missing():
             tally.warn(sentence)
 
 
-class Seen:
-    """What fell into each split: labels (the first 1,000), and how many examples the hash has placed."""
+class SplitStatistics:
+    """The labels of each split (the first 1,000), and the number of examples that the hash has assigned to it."""
 
     def __init__(self) -> None:
         self.hashed: Counter[str] = Counter()

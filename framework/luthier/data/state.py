@@ -1,4 +1,4 @@
-"""What a reading depends on beside settings: told without reading."""
+"""The state of a source's files, by which its readings are cached."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Protocol, runtime_checkable
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A source, or a filter behind one, that can tell without reading whether it would read what it read before."""
+    """A source or filter whose input has a state that is known without reading it."""
 
     def state(self) -> Any:
-        """Names, sizes and times of its files, as JSON; None where what it reads must not be kept."""
+        """Names, sizes and modification times of its files, as JSON; None where its reading must not be cached."""
 
 
 def source_state(part: object) -> Any:
-    """What a source or filter tells; None where it does not."""
+    """The state of a source or filter; None where it has none."""
     return part.state() if isinstance(part, Stateful) else None

@@ -10,10 +10,16 @@ from typing import Any
 
 
 class LuthierError(Exception):
-    """Something that luthier can say in a sentence; `where` is file:line[:column] or the setting's path."""
+    """An error that is reported as one sentence and ends the command with the exit code `code`.
+
+    `message` says who, what and where, `where` is file:line[:column] or the setting's path, `hint` is the way out.
+    `resumable` says that the same command with `resume=auto` goes on from a checkpoint.
+    """
 
     code = 1
+    """The exit code of the command that it ends."""
     kind = "bug"
+    """What the exit code means, in a word; the `kind` of errors as JSON."""
 
     def __init__(self, message: str, *, where: str = "", hint: str = "", resumable: bool = False) -> None:
         super().__init__(message)
@@ -25,6 +31,7 @@ class LuthierError(Exception):
         return f"{place}{self.message}{way_out}"
 
     def as_json(self) -> dict[str, Any]:
+        """Code, kind, message, where, hint and resumable, as `--json` writes them."""
         return {
             "code": self.code,
             "kind": self.kind,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+"""float64 values: per-example statistics [examples, s], totals [..., s] or values [...]."""
 Reduction = Callable[[Floats], Floats]
 """Totals [..., statistics] to values [...]."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.predictor import Predictor
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_text
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import Floats
 
@@ -32,7 +32,7 @@ def texts(examples: Iterable[Example], most: int) -> list[str]:
 
 def text_losses(predictor: Predictor, texts: Sequence[str], length: int) -> tuple[Floats, int]:
     """(-log p, tokens) of each text, [texts, 2], and how many were cut to `length` tokens."""
-    encoded = [encode.encode_text({"text": text}, predictor.tokenizer, end=False) for text in texts]
+    encoded = [encode_text({"text": text}, predictor.tokenizer, end=False) for text in texts]
     sequences = [TokenSequence(whole.ids[:length], whole.weights[:length]) for whole in encoded]
     log_probs = predictor.log_probs(sequences)
     sums = [-(of_tokens * sequence.weights).sum() for of_tokens, sequence in zip(log_probs, sequences, strict=True)]

@@ -39,12 +39,12 @@ class ValidationPromptScorer(PromptScorer):
             raise RecipeError(f"A prompt cannot be chosen by {name!r}.", where="score", hint=f"Use one of {known}.")
         order = np.random.default_rng(evaluation.seed).permutation(len(examples)).tolist()
         self.examples = [examples[place] for place in order]
-        self.evaluation, self.predictor, self.name, self.most = evaluation, predictor, name, len(examples)
+        self.evaluation, self.predictor, self.name, self.size = evaluation, predictor, name, len(examples)
 
     def __call__(self, prompt: Prompt, count: int) -> float:
-        return self.judged(prompt, self.examples[:count]).score
+        return self.score(prompt, self.examples[:count]).score
 
-    def judged(self, prompt: Prompt, examples: Sequence[Example]) -> PromptScores:
+    def score(self, prompt: Prompt, examples: Sequence[Example]) -> PromptScores:
         predictor = replace(self.predictor, prompt=prompt)
         if self.name == "loss":
             losses = np.asarray(predictor.measured(examples)["loss"], dtype=np.float64)
@@ -61,5 +61,5 @@ class ValidationPromptScorer(PromptScorer):
         score = sign * float(metric.reduce(statistics.sum(0)))
         return PromptScores(score, [results.get(place) for place in range(len(examples))])
 
-    def write(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
+    def generate(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
         return [answer.text for answer in self.predictor.answers(conversations, sampling)]

@@ -18,8 +18,11 @@ class Question:
     """The conversation that the model sees and the reference answer of an example."""
 
     conversation: Conversation
+    """The messages before the answer, as the prompt shows them."""
     reference: str
+    """The answer that the data gives."""
     where: str = ""
+    """file:line of the example."""
     text: str = ""
     """The text to classify, without the prompt around it."""
     example: Example = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Question:
         return next(texts, "")
 
     def attempt(self, output: str) -> Attempt:
+        """The attempt of a model that answered `output`."""
         return Attempt(self.question, output, self.reference, self.example)
 
 

@@ -34,18 +34,26 @@ class Scores:
     """
 
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    """Resamples, confidence and seed of the intervals."""
     measurements: dict[str, Measurement] = field(default_factory=dict)
+    """Per-example statistics by name."""
     samples: list[Generated] = field(default_factory=list)
+    """Some generated answers, each with its conversation and reference."""
     counts: dict[str, int] = field(default_factory=dict)
+    """What was left out or cut, by name."""
     seconds: float = 0.0
+    """Wall-clock time of the evaluation."""
 
     def __iter__(self) -> Iterator[str]:
+        """The names of the scores."""
         return iter(self.measurements)
 
     def __getitem__(self, name: str) -> Score:
+        """The score of this name, with its interval."""
         return self.measurements[name].score(self.bootstrap)
 
     def items(self) -> Iterator[tuple[str, Score]]:
+        """Names and scores, in the order in which they were measured."""
         return ((name, self[name]) for name in self)
 
     def compare(self, after: Scores, *, only: Container[str] | None = None) -> dict[str, Difference]:

@@ -1,1 +1,1 @@
-"""What is fetched or made once and kept: packages, archives, the cache."""
+"""Fetching of packages and archives, and the cache."""

@@ -1,4 +1,4 @@
-"""Take one file out of an archive that is not trusted, and nothing else."""
+"""Extraction of single files from untrusted archives."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def extract(archive: Path, inner: str, folder: Path) -> None:
     """Write the file `inner` of a zip or tar archive into `folder`, under its last name alone.
 
-    The path inside chooses which file is read, never where it lands. Refused for paths that are absolute or climb
-    (also where only the archive spells them so), for links and for devices; RecipeError if there is no such file;
-    ResourceError if the archive is damaged.
+    The path inside determines which file is read, never where it is written. Refused for absolute paths and `..` (also
+    in the archive's own names), for links and for devices; RecipeError if there is no such file; ResourceError if the
+    archive is damaged.
     """
     path = _inside(inner, archive)
     opener = _zip_member if zipfile.is_zipfile(archive) else _tar_member
@@ -35,23 +35,23 @@ def extract(archive: Path, inner: str, folder: Path) -> None:
 
 
 def inside(archive: Path, folder: str) -> list[str]:
-    """The paths of what lies directly in a folder of an archive, its sub-folders aside; RecipeError if nothing does."""
+    """The paths of the files directly in a folder of an archive; RecipeError if there is none."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as file:
             names = [name for name in file.namelist() if not name.endswith("/")]
     else:
         with tarfile.open(archive) as tar:
             names = [info.name for info in tar.getmembers() if not info.isdir()]
-    found = [name for name in names if name.rpartition("/")[0] == folder.rstrip("/")]
-    if not found:
+    files = [name for name in names if name.rpartition("/")[0] == folder.rstrip("/")]
+    if not files:
         raise _missing(archive, f"{folder}/", {name.rpartition("/")[0] for name in names})
-    return found
+    return files
 
 
 def _inside(inner: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(inner)
-    hostile = path.is_absolute() or ".." in path.parts or "\\" in inner or "\0" in inner or ":" in inner
-    if hostile or not path.name:
+    unsafe = path.is_absolute() or ".." in path.parts or "\\" in inner or "\0" in inner or ":" in inner
+    if unsafe or not path.name:
         raise Refused(
             f"The path {inner!r} does not stay inside {archive.name}.",
             hint="Name a file of the archive by its relative path.",
@@ -65,7 +65,7 @@ def _zip_member(archive: Path, inner: str) -> Iterator[IO[bytes]]:
         if inner not in file.namelist():
             raise _missing(archive, inner, file.namelist())
         info = file.getinfo(inner)
-        mode = info.external_attr >> 16  # zero where the packer had no Unix permissions to store
+        mode = info.external_attr >> 16  # zero where no Unix permissions were stored
         if info.is_dir() or (stat.S_IFMT(mode) and not stat.S_ISREG(mode)):
             raise _not_a_file(archive, inner)
         with file.open(info) as source:

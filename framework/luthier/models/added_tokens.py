@@ -1,7 +1,8 @@
-"""Tokens that a network did not learn with: a model marks them, and adaptations train their rows."""
+"""Adapting a loaded model whose vocabulary has added tokens: their rows of the embeddings must be trained."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,46 +14,42 @@ from luthier.models.lm_head import unwrapped
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-_NAME = "luthier_new_tokens"
+    from luthier.contracts.adaptation import Adaptation
+    from luthier.contracts.model import LoadedModel
 
 
-def mark_added_tokens(network: nn.Module, ids: Sequence[int]) -> nn.Module:
-    """The network, which knows from now on that these rows of its embeddings are new."""
-    setattr(network, _NAME, tuple(ids))
+def adapt(adaptation: Adaptation, loaded: LoadedModel) -> nn.Module:
+    """The adapted network; an adaptation whose call takes `added_tokens` is given them.
+
+    RecipeError where an adapter is stacked on the model already, and where the rows of added tokens are not trained.
+    """
+    if loaded.stacked_adapter:
+        raise RecipeError(
+            "The earlier run's adapter stands beside its model, and another adaptation would not keep it.",
+            where="model.merge",
+            hint="Leave model.merge=true, or go on with the run itself: resume=RUN.",
+        )
+    takes_tokens = "added_tokens" in inspect.signature(adaptation.__call__).parameters
+    given = {"added_tokens": loaded.added_tokens} if takes_tokens else {}
+    network: nn.Module = adaptation(loaded.network, **given)
+    table = unwrapped(network).get_input_embeddings() if loaded.added_tokens else None  # type: ignore[operator]
+    if table is not None and not any(weight.requires_grad for weight in table.parameters()):
+        raise _not_trained(loaded.added_tokens)
     return network
 
 
-def added_token_ids(network: nn.Module) -> list[int]:
-    """The ids whose rows are new, none in most networks."""
-    return list(getattr(unwrapped(network), _NAME, ()))
-
-
-def trained_too(config: PeftConfig, network: nn.Module) -> PeftConfig:
-    """A configuration of PEFT that trains the new rows, and no other, beside what it trains anyway.
-
-    RecipeError where that kind of adapter cannot.
-    """
-    ids = added_token_ids(network)
-    if ids:
+def with_trained_tokens(config: PeftConfig, added_tokens: Sequence[int]) -> PeftConfig:
+    """A configuration of PEFT that also trains the rows of added tokens; RecipeError where that kind cannot."""
+    if added_tokens:
         if not hasattr(config, "trainable_token_indices"):
-            raise _frozen(ids)
-        config.trainable_token_indices = ids
+            raise _not_trained(added_tokens)
+        config.trainable_token_indices = list(added_tokens)
     return config
 
 
-def check_trained(network: nn.Module) -> None:
-    """RecipeError where an adaptation leaves the embeddings of new tokens as they are."""
-    ids = added_token_ids(network)
-    if not ids:
-        return
-    table = unwrapped(network).get_input_embeddings()  # type: ignore[operator]
-    if not any(weight.requires_grad for weight in table.parameters()):
-        raise _frozen(ids)
-
-
-def _frozen(ids: Sequence[int]) -> RecipeError:
+def _not_trained(added_tokens: Sequence[int]) -> RecipeError:
     return RecipeError(
-        f"The adaptation leaves the embeddings of {len(ids)} new tokens as they began.",
+        f"The adaptation leaves the embeddings of {len(added_tokens)} new tokens as they began.",
         where="adaptation",
         hint="Choose adaptation=lora, which trains their rows beside its own weights, or full.",
     )

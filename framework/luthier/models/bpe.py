@@ -1,4 +1,4 @@
-"""A small tokenizer that is trained within the process, so that a random network can be tried without a download."""
+"""A small byte-level BPE tokenizer trained in the process, for random networks without a download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any loss of logits, without ever holding those of more than a few hundred tokens.
+"""Chunked losses of logits in general: only the logits of a few hundred tokens are held at a time.
 
 `luthier.models.losses` has cross-entropy with gradients by hand. Here the loss is whatever a method says of the logits
 of some tokens, such as their distance from a teacher's: each chunk is differentiated as soon as it is made, in the

@@ -1,4 +1,4 @@
-"""The hash of a model's weights, remembered by size and time so that big files are read once."""
+"""The sha256 of a model's weight files, cached by file size and modification time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from luthier.fetch import cache
-from luthier.fetch.packages import sha256_of_file
+from luthier.fetch.digests import sha256_of_file
 
 
 def weights_digest(files: Iterable[Path]) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError
-from luthier.models.loading import LoadSettings
 from luthier.models.stored import StoredModel
 
 
@@ -16,20 +15,8 @@ class Folder(StoredModel):
 
     kind = "folder"
 
-    def __init__(
-        self,
-        trust: Trust = Trust(),  # noqa: B008 - it is frozen
-        *,
-        path: str,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
-    ) -> None:
-        super().__init__(
-            LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template), trust
-        )
+    def __init__(self, trust: Trust = Trust(), *, path: str, **loading: Any) -> None:  # noqa: B008 - it is frozen
+        super().__init__(trust, **loading)
         self.path = Path(path).expanduser()
 
     @property

@@ -1,4 +1,4 @@
-"""Turn a GGUF file into the folder of safetensors that everything else loads, once."""
+"""Convert a GGUF file once into a folder of safetensors, configuration and tokenizer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 VERSION = 1
-"""Part of the name of what is kept: raise it when the same file would convert to something else."""
+"""Part of the cache key: raise it when the conversion of the same file changes."""
 
 log = logging.getLogger("luthier")
 

@@ -6,7 +6,7 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
@@ -21,7 +21,6 @@ from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
-from luthier.models.loading import LoadSettings
 from luthier.models.safety import refuse_pickles
 from luthier.models.stored import StoredModel
 
@@ -45,15 +44,9 @@ class Hub(StoredModel):
         *,
         id: str,
         revision: str | None = None,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template), trust
-        )
+        super().__init__(trust, **loading)
         self.id, self.revision = id, revision
 
     @property

@@ -1,4 +1,4 @@
-"""Where the trunk of a network ends and its head begins: the last hidden states, and how they become logits."""
+"""The language-model head: the last hidden states of a network, and how they become logits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from luthier.models.losses import chunked_cross_entropy, token_entropies, token_
 
 
 class LanguageModel(Protocol):
-    """What a transformers network, bare or inside PEFT, has for us."""
+    """The members of a transformers causal language model that are used here."""
 
     config: Any
 
@@ -25,16 +25,16 @@ class LanguageModel(Protocol):
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
-    """The transformers network inside PEFT's wrapper, or the network itself."""
+    """The transformers network inside PEFT's wrapper; a network without a wrapper itself."""
     inner = getattr(network, "get_base_model", None)
     return cast(nn.Module, inner()) if inner is not None else network
 
 
 def virtual_token_count(network: nn.Module) -> int:
-    """How many tokens that nobody wrote the network puts before each text, and before what it reads with a new cache.
+    """The number of virtual (soft-prompt) tokens that the network prepends to each text when its cache is empty.
 
-    A wrapper that does so says it by an attribute of this name. RecipeError for PEFT's own wrapper, which would put
-    them before each call anew and before the first of several packed texts only.
+    A wrapper that prepends them has an attribute `virtual_tokens`. RecipeError for PEFT's own prompt-learning wrapper,
+    which prepends them at every call, and before the first of several packed texts only.
     """
     config = getattr(network, "active_peft_config", None)
     if not hasattr(type(network), "virtual_tokens") and getattr(config, "is_prompt_learning", False):
@@ -49,8 +49,8 @@ def virtual_token_count(network: nn.Module) -> int:
 def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     """Hidden states [B, T, H] after the last norm, from one call of the whole network.
 
-    The network itself is called, not its trunk, so that whatever wraps it (PEFT, DDP, hooks) has its say; of the
-    logits only those of the last position are made. Virtual tokens put before the text are cut off.
+    The network itself is called, not its trunk, so that its wrappers (PEFT, DDP, hooks) take part; logits are computed
+    for the last position alone. The hidden states of virtual tokens are cut off.
     """
     return hidden_states_and_logits(network, inputs)[0]
 
@@ -73,7 +73,10 @@ def hidden_states_and_logits(network: nn.Module, inputs: Mapping[str, Any]) -> t
 
 @dataclass(frozen=True, slots=True)
 class LMHead:
-    """The last linear map of a network and what follows it: `softcap · tanh(scale · (W h + b) / softcap)`."""
+    """The last linear map of a network and what follows it: `softcap · tanh(scale · (W h + b) / softcap)`.
+
+    `module` is the linear map, adapted or not; `scale` and `softcap` are None where the architecture has none.
+    """
 
     module: nn.Module
     scale: float | None = None
@@ -89,7 +92,7 @@ class LMHead:
     def cross_entropy(
         self, hidden: Tensor, targets: Tensor, weights: Tensor, *, chunk: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """`luthier.models.losses.chunked_cross_entropy` through this head; hidden [N, H], targets and weights [N]."""
+        """The weighted sum of cross-entropies and the sum of weights, chunk by chunk; hidden [N, H], the others [N]."""
         if not self.is_plain:
             keep = weights.nonzero().flatten()
             log_probs = self._log_probs_by_module(hidden[keep], targets[keep], chunk)
@@ -101,7 +104,7 @@ class LMHead:
         )  # fmt: skip
 
     def log_probs(self, hidden: Tensor, targets: Tensor, *, chunk: int | None = None) -> Tensor:
-        """`luthier.models.losses.token_log_probs` through this head: float32 [N], differentiable."""
+        """log p(target) of each row, chunk by chunk: float32 [N], differentiable; hidden [N, H], targets int64 [N]."""
         if not self.is_plain:
             return self._log_probs_by_module(hidden, targets, chunk)
         linear = cast(nn.Linear, self.module)
@@ -111,7 +114,7 @@ class LMHead:
         )  # fmt: skip
 
     def entropies(self, hidden: Tensor, *, chunk: int | None = None) -> Tensor:
-        """`luthier.models.losses.token_entropies` through this head: float32 [N], differentiable."""
+        """The entropy of the softmax of each row, chunk by chunk, in nats: float32 [N], differentiable."""
         if not self.is_plain:
             parts = torch.split(hidden, chunk or 256)
             return torch.cat([checkpoint(self._entropies_by_module, rows, use_reentrant=False) for rows in parts])
@@ -150,9 +153,9 @@ class LMHead:
 
 
 def find_lm_head(network: nn.Module) -> LMHead:
-    """The head of a causal language model, tried on two tokens: hidden states and head give the network's own logits.
+    """The head of a causal language model, verified on two tokens: it reproduces the network's own logits.
 
-    Raises RecipeError for an architecture that does something else between its hidden states and its logits.
+    RecipeError for an architecture that computes anything else between its hidden states and its logits.
     """
     head = lm_head_of(network)
     _prove(network, head)
@@ -160,12 +163,12 @@ def find_lm_head(network: nn.Module) -> LMHead:
 
 
 def lm_head_of(network: nn.Module) -> LMHead:
-    """The same, taken at its word."""
+    """`find_lm_head` without the verification."""
     inner = cast(LanguageModel, unwrapped(network))
     config = inner.config.get_text_config()
     module = inner.get_output_embeddings()
     if module is None:
-        raise RecipeError(f"{type(inner).__name__} has no head over a vocabulary, so it is no language model.")
+        raise RecipeError(f"{type(inner).__name__} has no head over a vocabulary, so it is no causal language model.")
     divisor, factor = getattr(config, "logits_scaling", None), getattr(config, "logit_scale", None)
     scale = 1.0 / divisor if divisor is not None else factor
     return LMHead(_active(module), scale, getattr(config, "final_logit_softcapping", None))

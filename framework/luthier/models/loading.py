@@ -44,6 +44,7 @@ class LoadSettings:
     chat_template: str | None = None
 
     def torch_dtype(self, config: PretrainedConfig) -> torch.dtype:
+        """The dtype in which the weights load; for `auto`, that of the configuration, else float32."""
         if self.dtype == "auto":
             return config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32
         dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -1,4 +1,4 @@
-"""Cross-entropy over a vocabulary without ever holding the logits of more than a few hundred tokens.
+"""Chunked cross-entropy over a vocabulary: only the logits of a few hundred tokens are held at a time.
 
 The logits of a chunk of rows exist only while the chunk is worked on: the loss needs their log-sum-exp, the gradient
 their softmax, and both are at hand at once. So `chunked_cross_entropy` makes the gradients of hidden states and head

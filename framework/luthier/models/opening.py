@@ -1,4 +1,4 @@
-"""A chat template that begins every conversation with given messages, for tools that know nothing of prompts."""
+"""Chat templates that begin every conversation with given messages, for exports without luthier's prompt."""
 
 from __future__ import annotations
 

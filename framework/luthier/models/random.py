@@ -1,10 +1,10 @@
-"""A network with random weights, of any architecture that transformers knows and of any size."""
+"""A randomly initialised network of any architecture of transformers and of any size."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -14,7 +14,8 @@ from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.models import attention
 from luthier.models.bpe import byte_level_bpe
-from luthier.models.loading import LoadSettings, cast_weights, prepare_network
+from luthier.models.loadable import LoadableModel
+from luthier.models.loading import cast_weights, prepare_network
 from luthier.models.tokenizers import configure_tokenizer
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from luthier.contracts.model import Model
 
 
-class Random:
+class Random(LoadableModel):
     """Start from random weights, drawn from a seed: for tests, for dry runs, and for training from nothing.
 
     `architecture` is a model type of transformers (llama, qwen2, gpt2, …); `config` overrides any field of its
@@ -40,16 +41,12 @@ class Random:
         seed: int = 0,
         vocabulary: int = 1024,
         tokenizer: Any = None,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
+        **loading: Any,
     ) -> None:
+        super().__init__(**loading)
         self.architecture, self.overrides = architecture, dict(config or {})
         self.seed, self.vocabulary = seed, vocabulary
         self.lender: Model | None = tokenizer
-        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:

@@ -1,4 +1,4 @@
-"""The network as it was before a run: itself with its adaptation switched off, where the adaptation allows it."""
+"""The reference policy without a second network: the adapted network with its adaptation disabled."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from luthier.models.adaptation import ADAPTER_NAME
 
 
 def can_disable_adaptation(adaptation: Adaptation) -> bool:
-    """Whether the network can be asked as it came, without a second copy: the adaptation has a `use` of its own."""
+    """Whether the adaptation can be disabled, so that the reference policy needs no second copy of the network."""
     return type(adaptation).use is not Adaptation.use
 
 
 @contextmanager
 def adaptation_disabled(network: nn.Module, adaptation: Adaptation) -> Iterator[None]:
-    """Inside it an adapted network answers as it came: without its adapter, in evaluation mode, without gradients."""
+    """A context in which the adapted network computes as its base: adapter disabled, evaluation mode, no gradients."""
     training = network.training
     network.eval()
     adaptation.use(network, None)

@@ -1,4 +1,4 @@
-"""What a folder of a model may hold: weights as safetensors, and no code of its own."""
+"""What a model folder may contain: weights as safetensors, and no code unless the user trusts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks that judge texts: a language model's trunk with a small linear head in place of the vocabulary's.
+"""Sequence classification (reward models): a language model's trunk under a small linear head.
 
 They have the layout of transformers' AutoModelForSequenceClassification, which reads them, too.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def is_reward_model(network: nn.Module) -> bool:
-    """Whether a network gives numbers for a text, and none for its next token."""
+    """Whether the network is a reward model: a sequence-classification network, which has no LM head."""
     inner = getattr(network, "get_base_model", lambda: network)()
     return type(inner).__name__.endswith("ForSequenceClassification")
 
@@ -64,21 +64,25 @@ def with_classification_head(network: nn.Module, outputs: int, pad: int | None) 
 
 
 class SequenceClassification:
-    """A model whose network judges: `model` with another head."""
+    """`model` with a sequence-classification head of `outputs` outputs in place of its LM head."""
 
     def __init__(self, model: Model, outputs: int) -> None:
         self.model, self.outputs = model, outputs
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the language model."""
         return self.model.tokenizer
 
     @property
     def config(self) -> PretrainedConfig:
+        """The configuration of the language model."""
         return self.model.config
 
     def network(self) -> nn.Module:
+        """The network of the language model under a classification head of `outputs` numbers."""
         return with_classification_head(self.model.network(), self.outputs, self.tokenizer.pad_token_id)
 
     def lineage(self) -> dict[str, Any]:
+        """The lineage of the language model."""
         return self.model.lineage()

@@ -1,4 +1,4 @@
-"""What all models share whose weights lie in files."""
+"""The base of models whose weights are files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from yaml import YAMLError
 
 from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
-from luthier.models.loading import LoadSettings, load_config, load_network, load_tokenizer, meta_causal_lm
+from luthier.models.loadable import LoadableModel
+from luthier.models.loading import load_config, load_network, load_tokenizer, meta_causal_lm
 from luthier.models.safety import refuse_code, refuse_pickles, weight_files
 from luthier.models.tokenizers import configure_tokenizer
 
@@ -21,17 +22,19 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 
-class StoredModel(ABC):
-    """A model in a folder of safetensors, with its configuration and tokenizer beside them.
+class StoredModel(LoadableModel, ABC):
+    """A model in a folder of safetensors, beside its configuration and tokenizer.
 
     `trust` comes from the command line alone: a model that brings code of its own is refused unless the user vouched
     for it by name.
     """
 
     kind: str
+    """The kind of model, as manifests name it: hub, folder, wheel, …"""
 
-    def __init__(self, loading: LoadSettings, trust: Trust = Trust()) -> None:  # noqa: B008 - it is frozen
-        self.loading, self.trust = loading, trust
+    def __init__(self, trust: Trust = Trust(), **loading: Any) -> None:  # noqa: B008 - it is frozen
+        super().__init__(**loading)
+        self.trust = trust
 
     @property
     @abstractmethod
@@ -53,18 +56,21 @@ class StoredModel(ABC):
 
     @cached_property
     def config(self) -> PretrainedConfig:
+        """The configuration; Refused where the model brings code that the user did not vouch for."""
         folder = self.plans()
         refuse_code(folder, owner=self.name, trusted=self.trusted)
         return load_config(folder, owner=self.name, trusted=self.trusted)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer, with its chat template and special tokens configured; errors as `config`."""
         config = self.config  # checked for code before the tokenizer is touched
         tokenizer = load_tokenizer(self.plans(), owner=self.name, trusted=self.trusted)
         configure_tokenizer(tokenizer, config, chat_template=self.loading.chat_template)
         return tokenizer
 
     def network(self) -> nn.Module:
+        """A fresh network with its weights; Refused where they are pickles, ResourceError where they are damaged."""
         config = self.config
         folder = self.folder()
         refuse_pickles((file.name for file in folder.iterdir()), owner=self.name)

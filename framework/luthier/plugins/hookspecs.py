@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("luthier")
 hookimpl = pluggy.HookimplMarker("luthier")
+"""Marks a function of a plugin as an implementation of the hook of its name."""
 
 
 @hookspec

@@ -26,57 +26,71 @@ class RunFolder:
     """Paths of a run, and the small files that it writes about itself; secrets are redacted on the way."""
 
     path: Path
+    """The folder."""
 
     @property
     def recipe(self) -> Path:
+        """`recipe.yaml`: the recipe as it was given."""
         return self.path / "recipe.yaml"
 
     @property
     def resolved(self) -> Path:
+        """`resolved.yaml`: the resolved recipe, every setting written out."""
         return self.path / "resolved.yaml"
 
     @property
     def environment(self) -> Path:
+        """`env.json`: versions, hardware and commit of the run."""
         return self.path / "env.json"
 
     @property
     def metrics(self) -> Path:
+        """`metrics.jsonl`: one line for each optimizer step."""
         return self.path / "metrics.jsonl"
 
     @property
     def events(self) -> Path:
+        """`events.jsonl`: what happened, with times."""
         return self.path / "events.jsonl"
 
     @property
     def report(self) -> Path:
+        """`report.html`."""
         return self.path / "report.html"
 
     @property
     def card(self) -> Path:
+        """`MODEL_CARD.md`."""
         return self.path / "MODEL_CARD.md"
 
     @property
     def checkpoints(self) -> Path:
+        """`checkpoints/`: a folder for each kept step."""
         return self.path / "checkpoints"
 
     @property
     def artifact(self) -> Path:
+        """`artifact/`: the customised model."""
         return self.path / "artifact"
 
     @property
     def record(self) -> Path:
+        """`record.json`: all that the report shows."""
         return self.path / "record.json"
 
     @property
     def scores(self) -> Path:
+        """`scores/`: the statistics of each evaluation."""
         return self.path / "scores"
 
     @property
     def score(self) -> Path:
+        """`score.json`: the one number by which sweeps compare runs."""
         return self.path / "score.json"
 
     @property
     def lock_file(self) -> Path:
+        """`lock`: held by the process that owns the run."""
         return self.path / "lock"
 
     def lock(self) -> RunLock:
@@ -85,6 +99,7 @@ class RunFolder:
         return RunLock(self.lock_file)
 
     def create(self) -> None:
+        """Make the folder; ResourceError where that is not possible."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -101,11 +116,11 @@ class RunFolder:
         return OmegaConf.to_container(OmegaConf.load(self.resolved))  # type: ignore[return-value]
 
     def write_recipe(self, text: str) -> None:
-        """The recipe as it was given, comments and all."""
+        """Write `recipe.yaml`: the recipe as it was given, with its comments, secrets redacted."""
         write_text(self.recipe, redact_text(text))
 
     def write_resolved(self, config: Mapping[str, Any]) -> None:
-        """The composed and resolved configuration, plain containers."""
+        """Write `resolved.yaml`: the composed and resolved configuration in plain containers, secrets redacted."""
         write_text(self.resolved, yaml.safe_dump(redact(config), sort_keys=False, allow_unicode=True, width=120))
 
     def write_environment(self, facts: Mapping[str, Any]) -> None:
@@ -113,7 +128,7 @@ class RunFolder:
         write_text(self.environment, json.dumps(redact(facts), indent=1, sort_keys=True) + "\n")
 
     def write_score(self, value: float, name: str = "score") -> None:
-        """The one number by which a sweep compares runs."""
+        """Write `score.json`: the one number by which a sweep compares runs."""
         write_text(self.score, json.dumps({"name": name, "score": float(value)}) + "\n")
 
     def read_score(self) -> float | None:

@@ -52,6 +52,7 @@ def format_interval(score: Score, *, sign: bool = False) -> str:
 
 
 def format_count(value: int) -> str:
+    """`12,345`"""
     return f"{value:,}"
 
 

@@ -109,22 +109,22 @@ class RunRecord:
     purpose: str = ""  # its first line
     started: str = ""  # ISO 8601
     seconds: float | None = None  # from start to report
-    seed: int | None = None
+    seed: int | None = None  # of data order, dropout, new weights and sampling
     command: str = ""  # that does it again
     answers: dict[str, str] = field(default_factory=dict)  # question: answer
     resolved: str = ""  # the whole recipe, every setting written out, as YAML
     commit: str = ""  # of luthier, or of the working folder
-    model: ModelFacts = field(default_factory=ModelFacts)
-    training: TrainingFacts = field(default_factory=TrainingFacts)
+    model: ModelFacts = field(default_factory=ModelFacts)  # the network that was customised
+    training: TrainingFacts = field(default_factory=TrainingFacts)  # steps, speed, memory
     method: dict[str, str] = field(default_factory=dict)  # what the method says of itself, such as of its memory
-    data: list[DataFacts] = field(default_factory=list)
+    data: list[DataFacts] = field(default_factory=list)  # each source of examples
     splits: dict[str, int] = field(default_factory=dict)  # examples in train, validation, test
     curves: dict[str, Points] = field(default_factory=dict)  # loss, validation_loss, learning_rate, gradient_norm, …
-    comparisons: list[ScoreComparison] = field(default_factory=list)
+    comparisons: list[ScoreComparison] = field(default_factory=list)  # scores before and after
     confidence: float = 0.95  # of their intervals
     evaluated: dict[str, int] = field(default_factory=dict)  # what the evaluation counted
-    samples: list[Sample] = field(default_factory=list)
-    ledger: RecordedLedger = field(default_factory=RecordedLedger)
+    samples: list[Sample] = field(default_factory=list)  # generated answers before and after
+    ledger: RecordedLedger = field(default_factory=RecordedLedger)  # one training example
     versions: dict[str, str] = field(default_factory=dict)  # of luthier, its plugins and libraries, Python, the system
     warnings: list[str] = field(default_factory=list)  # whatever a reader must not miss
     is_generative: Annotated[bool, Field(alias="speaks")] = True  # a language model, no reward model

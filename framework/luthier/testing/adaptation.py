@@ -39,22 +39,29 @@ class Trained:
     """A run that has ended, with all weights of its adapted network as they were before the first step."""
 
     run: Run
+    """The run, carried out."""
     before: dict[str, Tensor]
+    """All weights by name, before the first step."""
     moving: frozenset[str]
+    """The names of the trainable weights."""
 
     @property
     def folder(self) -> Path:
+        """The run's folder."""
         return self.run.folder.path
 
     @property
     def network(self) -> nn.Module:
+        """The trained network, in evaluation mode."""
         return self.run.method.network.eval()
 
     @property
     def after(self) -> dict[str, Tensor]:
+        """All weights by name, as they are now."""
         return dict(self.network.named_parameters())
 
     def losses(self) -> list[float]:
+        """The loss of each optimizer step, from metrics.jsonl."""
         return [json.loads(line)["loss"] for line in self.run.folder.metrics.read_text().splitlines()]
 
 
@@ -99,6 +106,7 @@ class AdaptationContract:
     methods: ClassVar[tuple[str, ...]] = ("sft", "cpt")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrise `method` with those of `methods` that are installed."""
         if "method" in metafunc.fixturenames:
             installed = composer().catalog.names("method")
             metafunc.parametrize("method", [name for name in self.methods if name in installed])
@@ -114,6 +122,7 @@ class AdaptationContract:
 
     @pytest.fixture
     def loaded(self, trained: Trained) -> Artifact:
+        """The artifact of `trained`, opened."""
         return load(trained.folder)
 
     def test_some_weights_move_and_no_other(self, trained: Trained) -> None:

@@ -1,4 +1,4 @@
-"""What every source keeps to; inherit it, and give it yours.
+"""The contract tests of sources: inherit the class and define its fixture.
 
 class TestMine(SourceContract):
     @pytest.fixture
@@ -21,14 +21,14 @@ SPLITS = {"train", "validation", "test"}
 
 
 class SourceContract:
-    """Tests for a fixture `source` that holds a handful of examples."""
+    """Tests for a fixture `source` with a few examples."""
 
-    def test_it_gives_the_same_examples_each_time_it_is_read(self, source: Source) -> None:
+    def test_each_reading_yields_the_same_examples(self, source: Source) -> None:
         first = list(source)
         assert first, "the source is empty"
         assert list(source) == first
 
-    def test_a_reading_that_was_broken_off_does_not_change_the_next(self, source: Source) -> None:
+    def test_an_interrupted_reading_does_not_change_the_next(self, source: Source) -> None:
         whole = list(source)
         list(islice(iter(source), 1))
         assert list(source) == whole
@@ -41,13 +41,13 @@ class SourceContract:
             example.clear()
         assert list(source) == before
 
-    def test_every_example_says_where_it_stands_and_which_split_it_is_of(self, source: Source) -> None:
+    def test_every_example_has_a_place_and_a_split(self, source: Source) -> None:
         for example in source:
             assert isinstance(example["where"], str)
             assert example["where"]
             assert example["split"] in SPLITS
 
-    def test_every_example_holds_messages_or_text_that_are_well_formed(self, source: Source) -> None:
+    def test_every_example_has_valid_messages_or_text(self, source: Source) -> None:
         for example in source:
             assert "messages" in example or isinstance(example.get("text"), str)
             for key in ("messages", "chosen", "rejected"):
@@ -56,8 +56,8 @@ class SourceContract:
                     assert isinstance(message["content"], str)
 
     def test_no_two_examples_are_the_same(self, source: Source) -> None:
-        said = [_said(example) for example in source]
-        assert len(set(said)) == len(said)
+        contents = [_content(example) for example in source]
+        assert len(set(contents)) == len(contents)
 
     def test_counts_are_of_the_latest_reading(self, source: Source) -> None:
         once = len(list(source))
@@ -83,6 +83,8 @@ class SourceContract:
         assert not (tmp_path / "bad").exists()
 
 
-def _said(example: dict[str, Any]) -> str:
-    said = {key: value for key, value in example.items() if key in ("messages", "chosen", "rejected", "text", "label")}
-    return json.dumps(said, sort_keys=True)
+def _content(example: dict[str, Any]) -> str:
+    content = {
+        key: value for key, value in example.items() if key in ("messages", "chosen", "rejected", "text", "label")
+    }
+    return json.dumps(content, sort_keys=True)

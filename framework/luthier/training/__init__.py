@@ -1,1 +1,1 @@
-"""How a run trains, and how it survives: checkpoints, signals, guards, records."""
+"""Training: methods, optimizers, the trainer, checkpoints, signals, trackers."""

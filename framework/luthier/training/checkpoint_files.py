@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 
 from luthier.errors import ResourceError
+from luthier.fetch.digests import sha256_of_file
 
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
@@ -191,15 +192,6 @@ def sweep(folder: Path) -> Swept:
             folders += 1
             shutil.rmtree(path, ignore_errors=True)
     return Swept(folders, size)
-
-
-def sha256_of_file(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    sha = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            sha.update(block)
-    return sha.hexdigest()
 
 
 def _temporary(folder: Path, name: str) -> Path:

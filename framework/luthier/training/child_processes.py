@@ -1,4 +1,4 @@
-"""How to start a job of luthier in another process: the ranks of a device mesh, the jobs of a sweep."""
+"""Command lines of child processes (ranks, jobs of a sweep), and errors from their exit codes."""
 
 from __future__ import annotations
 

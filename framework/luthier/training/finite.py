@@ -1,4 +1,4 @@
-"""Never let a loss or gradient that is not finite reach the weights."""
+"""Stops a training before a loss or gradient that is not finite reaches the weights."""
 
 from __future__ import annotations
 

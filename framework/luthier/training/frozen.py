@@ -1,4 +1,4 @@
-"""Checkpoints hold what moves; what is frozen is recognised by its fingerprint when a run goes on."""
+"""Checkpoints without frozen weights, which are verified by a fingerprint on resume."""
 
 from __future__ import annotations
 

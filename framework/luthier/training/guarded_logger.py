@@ -1,4 +1,4 @@
-"""A tracker must never stop a run."""
+"""A logger that cannot stop a run: errors and delays of trackers are contained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class GuardedLogger(Logger):
-    """Makes a tracker when it is first told something and hands on what it is told, whatever happens to it.
+    """A tracker that cannot stop a run; it is made by `make` at the first call, `title` names it in warnings.
 
     A tracker that is not ready after `deadline` seconds, or fails `PATIENCE` times, is left alone for the rest of the
     run, with a warning that says so; metrics.jsonl has everything. Only the first rank talks to it.
@@ -26,7 +26,7 @@ class GuardedLogger(Logger):
     def __init__(self, title: str, make: Callable[[], Logger], *, deadline: float = 10.0) -> None:
         super().__init__()
         self.title, self.deadline = title, deadline
-        self.failures = 0
+        self.failures = 0  # calls of the tracker that failed
         self._make = make
         self._logger: Logger | None = None
         self._step: int | None = None
@@ -38,10 +38,12 @@ class GuardedLogger(Logger):
 
     @property
     def name(self) -> str:
+        """The tracker's title, as Lightning asks for it."""
         return self.title
 
     @property
     def version(self) -> str:
+        """Empty: a run's folder names it."""
         return ""
 
     @property
@@ -71,11 +73,13 @@ class GuardedLogger(Logger):
 
     @rank_zero_only
     def save(self) -> None:
+        """Have the tracker write what it holds, once it was made."""
         if self._logger is not None:
             self._try("save")
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
+        """End the tracker's session after training, once it was made."""
         if self._logger is not None:
             self._try("finalize", status)
 

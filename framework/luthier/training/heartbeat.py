@@ -1,4 +1,4 @@
-"""The pulse of a training: knows when an optimizer step is over, measures it, and lets all ranks agree on signals."""
+"""Measures each optimizer step and agrees on signals over all ranks."""
 
 from __future__ import annotations
 

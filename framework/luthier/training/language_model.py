@@ -1,4 +1,4 @@
-"""What methods share whose network is a causal language model: a forward over packed rows, cross-entropy, log-probs."""
+"""The base of methods on causal language models: packed forward passes, cross-entropy, log-probabilities."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class LanguageModelMethod(Method):
     """A method on a causal language model, which never holds the logits of a whole batch."""
 
     head: LMHead
+    """The LM head of `network`, through which logits are computed chunk by chunk."""
 
     def load(self) -> None:
         """Load the network as it comes, and find where its head begins."""
@@ -40,7 +41,7 @@ class LanguageModelMethod(Method):
 
     def hidden_states(self, batch: Batch) -> Tensor:
         """The last hidden states of a packed batch, [B, T, H]."""
-        return last_hidden_state(self.network, network_inputs(batch, unwrapped(self.network).config))
+        return _hidden_states(self.network, batch)
 
     def cross_entropy(self, batch: Batch) -> Loss:
         """The weighted sum of -log p(token) over the batch and the sum of the weights."""
@@ -54,21 +55,38 @@ class LanguageModelMethod(Method):
 
     def token_log_probs(self, batch: Batch) -> Tensor:
         """log p(next token) at each position, float32 [B, T]; 0 where that token has no weight."""
-        targets, weights = shifted_targets(batch)
-        wanted = weights.nonzero().flatten()
-        found = self.head.log_probs(self.hidden_states(batch).flatten(0, 1)[wanted], targets[wanted])
-        return found.new_zeros(len(targets)).index_copy(0, wanted, found).view(batch.input_ids.shape)
+        return next_token_log_probs(self.network, self.head, batch)
 
     def sequence_log_probs(self, batch: Batch) -> Tensor:
-        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.ends)]."""
-        _, weights = shifted_targets(batch)
-        return sequence_sums(self.token_log_probs(batch) * weights.view(batch.input_ids.shape), batch)
+        """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
+        return sequence_log_probs(self.network, self.head, batch)
 
 
 def shifted_targets(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token; a sequence's first is nobody's."""
+    """Targets int64 [B·T] and weights float32 [B·T] of predicting the next token.
+
+    The first token of each packed sequence is masked: it has weight 0.
+    """
     targets = torch.zeros_like(batch.input_ids)
     weights = torch.zeros_like(batch.weights)
     targets[:, :-1] = batch.input_ids[:, 1:]
     weights[:, :-1] = batch.weights[:, 1:] * (batch.positions[:, 1:] > 0)
     return targets.flatten(), weights.flatten()
+
+
+def next_token_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tensor:
+    """log p(next token) at each position under a network and its head, float32 [B, T]; 0 where it has no weight."""
+    targets, weights = shifted_targets(batch)
+    predicted = weights.nonzero().flatten()
+    log_probs = head.log_probs(_hidden_states(network, batch).flatten(0, 1)[predicted], targets[predicted])
+    return log_probs.new_zeros(len(targets)).index_copy(0, predicted, log_probs).view(batch.input_ids.shape)
+
+
+def sequence_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tensor:
+    """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
+    _, weights = shifted_targets(batch)
+    return sequence_sums(next_token_log_probs(network, head, batch) * weights.view(batch.input_ids.shape), batch)
+
+
+def _hidden_states(network: nn.Module, batch: Batch) -> Tensor:
+    return last_hidden_state(network, network_inputs(batch, unwrapped(network).config))

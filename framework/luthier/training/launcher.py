@@ -1,4 +1,4 @@
-"""Several ranks on one machine: a process for each, started by the command line of the job and ended together."""
+"""Ranks on one machine: a process for each, started by the command line of the job and ended together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a run took, and what to change when it is not enough."""
+"""Peak memory of a run, and suggestions when memory runs out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS
 
 
 def peak_bytes() -> int:
-    """The most memory so far: of the GPU where one is in use, else of this process; 0 where nobody knows."""
+    """The most memory so far: of the GPU where one is in use, else of this process; 0 where it is unknown."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return int(torch.cuda.max_memory_allocated())
     if resource is None:

@@ -1,4 +1,4 @@
-"""A method is two functions: what it needs from an example, and what it does with a batch. The rest is here."""
+"""The base of training methods: a method is how an example is encoded and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from luthier.contracts.adaptation import Adaptation
 from luthier.contracts.batch import Batch, Row
 from luthier.contracts.examples import Example
-from luthier.contracts.model import Model
+from luthier.contracts.model import LoadedModel, Model
 from luthier.contracts.training import Loss, Measure, Optimizer, Preparation
 from luthier.data.collate import collate
-from luthier.models.added_tokens import check_trained
-from luthier.models.stacked_adapter import refuse_stacked_adapter
+from luthier.models.added_tokens import adapt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,18 +29,20 @@ class Method(pl.LightningModule, ABC):
 
     `loss` gives a sum and its weight. Gradients of sums are accumulated over micro-batches and ranks and divided once,
     by the weight of the whole optimizer step: how a batch is cut does not change the update.
+
+    `model` gives the network, `adaptation` chooses the weights that move, `optimizer` moves them.
     """
 
     likelihood = True
     """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
     trains_likelihood = True
-    """Whether the loss of a training step is that, too; a method may train on another than it is measured by."""
+    """Whether the training loss is -log p of each token, too; it may differ from the loss that is measured."""
     is_generative = True
-    """Whether the network is a language model: it can be asked, and has a loss on general text."""
+    """Whether the network is a causal language model: it generates text and has a loss on general text."""
     measures: Mapping[str, Measure] = {}
     """What `measured` measures beside the loss, by name."""
     preparation: Preparation | None = None
-    """What is made of the batches of a step before it is trained on; None leaves them as they are."""
+    """Transforms the batches of a step before training on them, such as by rollouts; None leaves them as they are."""
 
     network: nn.Module
     """None before `load` and after `unload`."""
@@ -50,18 +51,18 @@ class Method(pl.LightningModule, ABC):
         super().__init__()
         self.model, self.adaptation, self.optimizer = model, adaptation, optimizer
         self.register_module("network", None)
-        self.adapted = False
-        self.steps = 0
+        self.adapted = False  # whether `network` went through the adaptation
+        self.steps = 0  # optimizer steps of the whole run, set before training
         self.warnings: list[str] = []  # what somebody should see in the report, a sentence each
         self.facts: dict[str, str] = {}  # what the report shows of the method's own cost, by name
         self._step, self._held_out = _Totals(), _Totals()
-        self.step_loss = torch.zeros(())
-        self.step_metrics: dict[str, Tensor] = {}
-        self.gradient_norm = torch.zeros(())
+        self.step_loss = torch.zeros(())  # the mean loss of the latest optimizer step, over all ranks
+        self.step_metrics: dict[str, Tensor] = {}  # the means of its metrics, by name
+        self.gradient_norm = torch.zeros(())  # of its gradient, before clipping
 
     @abstractmethod
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        """What the loss needs of an example: token ids, and the weight of predicting each."""
+        """Encode an example: token ids, and the loss weight of predicting each."""
 
     @abstractmethod
     def loss(self, batch: Batch) -> Loss:
@@ -90,15 +91,16 @@ class Method(pl.LightningModule, ABC):
 
     @property
     def is_loaded(self) -> bool:
+        """Whether there is a network."""
         return self._modules["network"] is not None
 
     def unload(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         self.register_module("network", None)
         self.adapted = False
 
     def load(self) -> None:
-        """Load the network as it comes, nothing adapted yet."""
+        """Load the network of the model, not adapted yet."""
         self.network, self.adapted = self.model.network(), False
 
     def configure_model(self) -> None:
@@ -106,16 +108,16 @@ class Method(pl.LightningModule, ABC):
         if not self.is_loaded:
             self.load()
         if not self.adapted:
-            refuse_stacked_adapter(self.network)
-            self.network, self.adapted = self.adaptation(self.network), True
-            check_trained(self.network)
+            self.network = adapt(self.adaptation, LoadedModel.of(self.model, self.network))
+            self.adapted = True
             self.network.train()
 
     def take(self, network: nn.Module) -> None:
-        """Go on with a network that was adapted and trained before."""
+        """Use a network that was adapted and trained before."""
         self.network, self.adapted = network, True
 
     def configure_optimizers(self) -> Any:
+        """What `optimizer` gives for the trainable weights, as Lightning wants it."""
         trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
         return self.optimizer(trainable, self.steps, self.rate)
 
@@ -124,6 +126,7 @@ class Method(pl.LightningModule, ABC):
         return self.adaptation.rate(name)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
+        """The sum of the loss over a micro-batch, with the adaptation's penalty; not yet divided by the weight."""
         loss = self.loss(batch)
         self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
@@ -149,9 +152,11 @@ class Method(pl.LightningModule, ABC):
             torch.nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, self.gradient_norm)
 
     def validation_step(self, batch: Batch, index: int) -> None:
+        """Add the loss of a held-out batch to the totals."""
         self._held_out.add(self.loss(batch))
 
     def on_validation_epoch_end(self) -> None:
+        """Log the means over the validation split and all ranks, as `validation_…`."""
         if self._held_out.names:
             means, _ = self._held_out.taken(self.trainer)
             self.log_dict({f"validation_{name}": mean for name, mean in means.items()}, rank_zero_only=True)

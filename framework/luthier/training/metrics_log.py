@@ -1,4 +1,4 @@
-"""metrics.jsonl: one line for each optimizer step, the truth about a run."""
+"""metrics.jsonl: one line for each optimizer step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class MetricsLog:
     """Writes a line for each step, each flushed at once; a run that continues first cuts what it will do again."""
 
     def __init__(self, file: Path) -> None:
-        self.file = file
+        self.file = file  # metrics.jsonl of the run
         self._stream: TextIO | None = None
 
     def start_after(self, step: int) -> int:
@@ -31,6 +31,7 @@ class MetricsLog:
         return len(known) - len(kept)
 
     def write(self, record: dict[str, Any]) -> None:
+        """Write one line and flush it; `start_after` opens the file."""
         assert self._stream is not None, "start_after opens the file"
         self._stream.write(as_line(record))
         self._stream.flush()
@@ -41,6 +42,7 @@ class MetricsLog:
             os.fsync(self._stream.fileno())
 
     def close(self) -> None:
+        """Close the file; closing twice changes nothing."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None

@@ -1,4 +1,4 @@
-"""Nested state as JSON and tensors, and back, exactly: what a checkpoint holds without pickle.
+"""Nested state as JSON and tensors, and back, exactly: checkpoints without pickle.
 
 Tensors and arrays go by name into a flat mapping (safetensors); everything else is JSON. What JSON does not have is
 an object with one key that starts with `!`: tuples, keys that are no strings, infinities, bytes, types of torch.

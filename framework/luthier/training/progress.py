@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a bar on a terminal, a plain line now and then elsewhere; always stderr."""
+"""Progress on stderr: a bar on a terminal, a plain line at intervals elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run goes on: from the beginning, from its newest intact checkpoint, or from one that is named."""
+"""The checkpoint that a run resumes from: none, the newest intact one, or a named one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SIGTERM, SIGINT and SIGUSR1 mean to a run: save and end, save and end, save and go on."""
+"""Signals of a run: SIGTERM and SIGINT save and end it, SIGUSR1 saves and continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the devices of a run share the work."""
+"""Distributed strategies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is told? The smallest answer; the run folder's own metrics.jsonl is always written."""
+"""Experiment trackers: the answer `none`, and what is logged at the end. metrics.jsonl is always written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On which machines? The settings of a trainer, and the Lightning trainer made from them."""
+"""The settings of training on a machine, and the Lightning trainer made from them."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from luthier.config.instantiate import instantiate
 from luthier.config.stored import stored_recipe
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, ResourceError
+from luthier.fetch.digests import sha256_of_file
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.lm_head import unwrapped
 from luthier.models.opening import opened
@@ -29,7 +29,7 @@ from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
-from luthier.training.checkpoint_files import sha256_of_file
+from luthier.workflows.parts import part
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from luthier.records.folder import RunFolder
 
 FORMAT = 1
-ARTIFACT_MANIFEST, ARTIFACT_RECIPE, FOLDER = "manifest.json", "resolved.yaml", "artifact"
+ARTIFACT_MANIFEST = "manifest.json"
+"""The file of an artifact that says what it is made of and lists the sha256 of its files."""
+ARTIFACT_RECIPE = "resolved.yaml"
+"""The file of an artifact that holds the recipe of its run, resolved."""
+FOLDER = "artifact"
 
 
 @dataclass
@@ -49,9 +53,13 @@ class Artifact(NetworkPredictor):
     """A customised model as a predictor, with its manifest and recipe."""
 
     folder: Path = field(default_factory=Path)
+    """The folder of the artifact."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    """What it is made of: model, data, settings, and the sha256 of its files."""
     recipe: DictConfig = field(default_factory=lambda: DictConfig({}))
+    """The resolved recipe of its run."""
     adaptation: Adaptation | None = None
+    """How its weights were adapted; None for a model that no run customised."""
 
     def add(self, path: str | Path, name: str) -> None:
         """Put what another run learned beside this one's, which is called `default`, on the same base; see `use`.
@@ -166,17 +174,17 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     refuse_code(folder, owner=str(folder))
     recipe = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
     trust = Trust(frozenset(vouched))
-    model: Model = instantiate(recipe.model, trust=trust)
+    model: Model = part(recipe, trust, "model")
     if isinstance(model, RestorableModel):
         model.restore(folder)
-    adaptation: Adaptation = instantiate(recipe.adaptation, trust=trust)
+    adaptation: Adaptation = part(recipe, trust, "adaptation")
     _refuse_another_base(model, manifest, folder)
     if outputs := manifest.get("outputs"):
         model = SequenceClassification(model, outputs)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
-    tokenizer, prompt = _tokenizer(folder), instantiate(recipe.prompt, trust=trust)
+    tokenizer, prompt = _tokenizer(folder), part(recipe, trust, "prompt")
     prompt.load(folder, tokenizer)
     return Artifact(
         network=network.eval(),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
 from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
-from luthier.models.loading import LoadSettings, cast_weights, load_config, load_tokenizer, prepare_network
-from luthier.models.stacked_adapter import mark_stacked_adapter
+from luthier.models.loadable import LoadableModel
+from luthier.models.loading import cast_weights, load_config, load_tokenizer, prepare_network
 from luthier.models.tokenizers import configure_tokenizer
 from luthier.workflows import artifact
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
-class EarlierRun:
+class EarlierRun(LoadableModel):
     """Start from the artifact of an earlier run: its network with what it learned, and its tokenizer and template.
 
     With `merge` the adapter is folded into the weights and the network is a plain one, which any adaptation can
     take up. Where mathematics does not allow that, `merge: false` gives the adapted network as it is, to be measured
-    or asked. `dtype` is that of the result.
+    or asked. `dtype` is that of the result; `loading` holds it with the other settings of `LoadSettings`, `path` is
+    the folder of the run or of its artifact, `trust` what the user vouched for.
     """
 
     def __init__(
@@ -34,38 +35,36 @@ class EarlierRun:
         *,
         path: str,
         merge: bool = True,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32",
-        attn_implementation: str = "luthier_packed",
-        gradient_checkpointing: bool = False,
-        compile: bool = False,
-        chat_template: str | None = None,
+        **loading: Any,
     ) -> None:
+        super().__init__(**loading)
         self.trust, self.path, self.merge = trust, path, merge
-        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
 
     @cached_property
     def folder(self) -> Path:
+        """The folder of the artifact; RecipeError where the run left none."""
         return artifact.find_artifact(self.path)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the artifact, configured."""
         tokenizer = load_tokenizer(self.folder, owner=self.path)
         configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
         return tokenizer
 
     @cached_property
     def config(self) -> PretrainedConfig:
+        """The configuration of the network."""
         if (self.folder / "config.json").is_file():
             return load_config(self.folder, owner=self.path)
         return cast("PretrainedConfig", artifact.load(self.path, vouched=self.trust.names).network.config)
 
     def network(self) -> nn.Module:
+        """The network with what the run learned, merged unless `merge` is false."""
         loaded = artifact.load(self.path, vouched=self.trust.names)
         network = loaded.merged() if self.merge else loaded.network
         if self.loading.dtype != "auto":
             cast_weights(network, self.loading.torch_dtype(self.config))
-        if not self.merge and loaded.manifest["trained"] and loaded.manifest["needs_base"]:
-            mark_stacked_adapter(network)
         return self._dressed(network)
 
     def _dressed(self, network: nn.Module) -> nn.Module:
@@ -73,15 +72,24 @@ class EarlierRun:
         plain.set_attn_implementation(self.loading.attn_implementation)
         return prepare_network(plain, self.loading)
 
+    @property
+    def stacked_adapter(self) -> bool:
+        """Whether the network keeps the earlier run's adapter beside its weights."""
+        return not self.merge and self._manifest["trained"] and self._manifest["needs_base"]
+
+    @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        manifest: dict[str, Any] = json.loads((self.folder / artifact.ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
+        return manifest
+
     def lineage(self) -> dict[str, Any]:
         """With the lineage of the model that the earlier run started from, under `parent`."""
-        manifest = json.loads((self.folder / artifact.ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
         moved = sorted(self.folder.rglob("*.safetensors"))  # none where the run moved no weight
         return {
             "kind": "run",
             "name": self.path,
-            "sha256": weights_digest(moved) if moved else manifest["model"].get("sha256"),
+            "sha256": weights_digest(moved) if moved else self._manifest["model"].get("sha256"),
             "merged": self.merge,
             "dtype": self.loading.dtype,
-            "parent": manifest["model"],
+            "parent": self._manifest["model"],
         }

@@ -36,16 +36,26 @@ class Parts:
     """
 
     config: DictConfig
+    """The checked and resolved recipe."""
     source: Source
+    """Where examples come from."""
     model: Model
+    """Where the network comes from."""
     adaptation: Adaptation
+    """Which weights may move."""
     prompt: Prompt
+    """How an example becomes text."""
     method: Method
+    """The loss."""
     trainer: Trainer
+    """Devices, precision and steps."""
     tracking: Callable[[RunFolder], list[Any]]
+    """Gives the loggers of a run in this folder."""
     evaluation: Evaluation
+    """What is measured before and after."""
     folder: RunFolder | None = None
     trust: Trust = field(default_factory=Trust)
+    """What the user vouched for."""
 
     @cached_property
     def data(self) -> Data:
@@ -71,8 +81,7 @@ def attempt(
     """Build the parts, or collect the errors of all of them, each with its part in `where`."""
     built: dict[str, Any] = {}
     problems: list[LuthierError] = []
-    builders = {build: partial(instantiate, config[build], trust=trust) for build in PARTS}
-    builders["data"] = partial(instantiate, config.data if folder else without_quarantine(config.data), trust=trust)
+    builders = {name: partial(part, config, trust, name, quarantine=folder is not None) for name in PARTS}
 
     def build(name: str, *others: str) -> None:
         if any(other not in built for other in others):
@@ -90,6 +99,15 @@ def attempt(
         return None, problems
     source, _ = built.pop("data"), built.pop("optimizer")
     return Parts(config=config, source=source, folder=folder, trust=trust, **built), []
+
+
+def part(config: DictConfig, trust: Trust, name: str, *others: Any, quarantine: bool = False) -> Any:
+    """One part of a checked recipe, for what needs no other: an artifact needs no method, a comparison no model.
+
+    `others` are the parts that it is handed. A source passes over rows for the quarantine unless there is one.
+    """
+    node = without_quarantine(config[name]) if name == "data" and not quarantine else config[name]
+    return instantiate(node, *others, trust=trust)
 
 
 def without_quarantine(config: Any) -> Any:

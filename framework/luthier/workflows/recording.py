@@ -86,7 +86,7 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         confidence=run.parts.evaluation.bootstrap.confidence,
         evaluated=dict(measured.counts) if measured is not None else {},
         samples=_samples(run.before, run.after),
-        ledger=_ledger(run.parts.data.inspected()),
+        ledger=_ledger(run.parts.data.token_ledger()),
         versions={
             "python": environment["python"],
             "platform": environment["platform"],

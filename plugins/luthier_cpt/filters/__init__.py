@@ -1,1 +1,1 @@
-"""What is taken out of text before a model is trained on it."""
+"""Filters of text before training: near duplicates, test data, other languages, low quality, personal data."""

@@ -1,4 +1,4 @@
-"""Keep text of some languages."""
+"""Language identification: only text of chosen languages is kept."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from luthier.api import Needs, RecipeError, example_text, nearest
 if TYPE_CHECKING:
     from luthier.api import Example, Tally
 
-_LOOK_AT = 4000  # characters, which tell a language as well as a book does
+_CHARACTERS = 4000  # of a text by which its language is identified
 
 
 class Language:
-    """Leave out texts of other `languages` (ISO 639-1 codes) than these, and those told with less `confidence`.
+    """Drop texts whose language is not in `languages` (ISO 639-1 codes), or is identified with less `confidence`.
 
-    The language is told from byte n-grams by naive Bayes over 97 languages (Lui & Baldwin, 2012: langid.py), from the
-    first 4,000 characters; the confidence is the probability of that language.
+    The language is identified from byte n-grams by naive Bayes over 97 languages (langid.py, Lui & Baldwin, 2012), of
+    the first 4,000 characters; the confidence is the probability of that language.
     """
 
     needs: ClassVar[Needs] = {"py3langid": "luthier[cpt]"}
@@ -29,16 +29,16 @@ class Language:
         """Counts `dropped <language>` and `dropped as uncertain`."""
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-        known = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         for name in self.languages:
-            if name not in known.labels:
+            if name not in identifier.labels:
                 raise RecipeError(
                     f"There is no language {name!r} to keep.",
                     where="data.filters",
-                    hint=nearest(name, known.labels, "There are"),
+                    hint=nearest(name, identifier.labels, "There are"),
                 )
         for example in examples:
-            language, probability = known.classify(example_text(example)[:_LOOK_AT])
+            language, probability = identifier.classify(example_text(example)[:_CHARACTERS])
             if language not in self.languages:
                 tally.counts[f"dropped {language}"] += 1
             elif probability < self.confidence:

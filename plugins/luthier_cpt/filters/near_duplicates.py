@@ -1,26 +1,25 @@
-"""Drop what has been said before in nearly the same words."""
+"""Deduplication: a text that is nearly the same as an earlier one is dropped (MinHash)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from luthier.api import Needs, RecipeError, example_text
+from luthier_cpt.filters.word_ngrams import all_words, word_ngrams
 
 if TYPE_CHECKING:
     from luthier.api import Example, Tally
 
-_WORD = re.compile(r"\w+")
 _SEED = 42
 
 
 class NearDuplicates:
-    """Keep the first of texts whose runs of `words` words overlap by `similarity` or more (Jaccard).
+    """Keep the first of texts whose word n-grams, n being `words`, have a Jaccard similarity of `similarity` or more.
 
-    The overlap is estimated by MinHash with `permutations` hashes, candidates are found by locality-sensitive hashing
-    (Broder, 1997; Lee et al., 2022): the estimate is off by about 1 / √permutations. Some 2 KB of each text are held.
-    One that stands in a held-out split and nearly so in training is dropped where it comes second.
+    The similarity is estimated by MinHash with `permutations` hashes, with a standard error of about 1 / √permutations;
+    candidates are found by locality-sensitive hashing (Broder, 1997; Lee et al., 2022). Memory holds some 2 KB for each
+    text. Of a held-out text and a near duplicate in training the second one is dropped.
     """
 
     needs: ClassVar[Needs] = {"rensa": "luthier[cpt]"}
@@ -36,14 +35,14 @@ class NearDuplicates:
         self.similarity, self.words, self.permutations = similarity, words, permutations
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
-        """Counts `dropped`, and of these `overlap`: the text that stays is of another split."""
+        """Counts `dropped`, and of these `overlap`: the text that is kept is in another split."""
         from rensa import RMinHash, RMinHashDeduplicator
 
         known = RMinHashDeduplicator(threshold=self.similarity, num_perm=self.permutations, use_lsh=True)
         split_of: dict[str, str] = {}
         for number, example in enumerate(examples):
             sketch = RMinHash(num_perm=self.permutations, seed=_SEED)
-            sketch.update(list(self._runs(example_text(example))))
+            sketch.update(self._ngrams(example_text(example)))
             if known.add(str(number), sketch):
                 if example["split"] != "train":
                     split_of[str(number)] = example["split"]
@@ -53,6 +52,6 @@ class NearDuplicates:
             twins = {split_of.get(twin, "train") for twin in known.get_duplicates(sketch)}
             tally.counts["overlap"] += twins != {example["split"]}
 
-    def _runs(self, text: str) -> Iterator[str]:
-        said = _WORD.findall(text.lower())
-        return (" ".join(said[at : at + self.words]) for at in range(max(1, len(said) - self.words + 1)))
+    def _ngrams(self, text: str) -> list[str]:
+        """The n-grams of a text, or all its words where they are fewer."""
+        return list(word_ngrams(text, self.words)) or [all_words(text)]

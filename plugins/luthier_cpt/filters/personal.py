@@ -1,4 +1,4 @@
-"""Put a sign in the place of what tells who somebody is."""
+"""PII masking: personal data in text is replaced by placeholders."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ _PATTERNS = {
 
 
 class MaskPersonal:
-    """Write `[EMAIL]`, `[CARD]`, `[IBAN]`, `[IP]` or `[PHONE]` for what is one, `kinds` in this order; null is all.
+    """Replace personal data by `[EMAIL]`, `[CARD]`, `[IBAN]`, `[IP]` or `[PHONE]`: `kinds` in their order; null is all.
 
-    Card numbers and IBANs are those whose check digits are right (ISO/IEC 7812 and 13616), addresses those that are
-    routed in public, telephone numbers those with a country code. Names are not found: this makes text less personal,
-    not anonymous.
+    Card numbers and IBANs must have valid check digits (ISO/IEC 7812 and 13616), IP addresses be public, telephone
+    numbers have a country code. Names are not masked: this makes text less personal, not anonymous.
     """
 
     def __init__(self, *, kinds: list[Kind] | None = None) -> None:
@@ -49,34 +48,34 @@ class MaskPersonal:
     def masked(self, text: str, tally: Tally) -> str:
         for kind in self.kinds:
 
-            def sign(found: re.Match[str], kind: str = kind) -> str:
-                if not _IS_ONE.get(kind, bool)(found[0]):
-                    return found[0]
+            def placeholder(match: re.Match[str], kind: str = kind) -> str:
+                if not _VALID.get(kind, bool)(match[0]):
+                    return match[0]
                 tally.counts[f"masked {kind}"] += 1
                 return f"[{kind.upper()}]"
 
-            text = _PATTERNS[kind].sub(sign, text)
+            text = _PATTERNS[kind].sub(placeholder, text)
         return text
 
 
-def _is_card(said: str) -> bool:
-    """Luhn's check digit."""
-    digits = [int(digit) for digit in said if digit.isdigit()]
+def _is_card(text: str) -> bool:
+    """Whether Luhn's check digit is valid."""
+    digits = [int(digit) for digit in text if digit.isdigit()]
     doubled = [digit if place % 2 == 0 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(reversed(digits))]
     return sum(doubled) % 10 == 0 and any(digits)
 
 
-def _is_iban(said: str) -> bool:
-    """The remainder of 97."""
-    plain = said.replace(" ", "")
-    return int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
+def _is_iban(text: str) -> bool:
+    """Whether the check digits are valid: the remainder of division by 97 is 1."""
+    plain = text.replace(" ", "")
+    return int("".join(str(int(character, 36)) for character in plain[4:] + plain[:4])) % 97 == 1
 
 
-def _is_public(said: str) -> bool:
+def _is_public(text: str) -> bool:
     try:
-        return ip_address(said).is_global
+        return ip_address(text).is_global
     except ValueError:
         return False
 
 
-_IS_ONE = {"card": _is_card, "iban": _is_iban, "ip": _is_public}
+_VALID = {"card": _is_card, "iban": _is_iban, "ip": _is_public}

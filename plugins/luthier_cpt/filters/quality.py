@@ -1,8 +1,9 @@
-"""Keep what reads like prose."""
+"""Quality rules of Gopher: text that does not look like prose is dropped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luthier.api import example_text
@@ -15,45 +16,43 @@ _BULLETS = ("•", "-", "*", "‣", "–")
 _ELLIPSES = ("…", "...")
 
 
+@dataclass(kw_only=True, eq=False)
 class Quality:
-    """Leave out texts by the rules of Gopher (Rae et al., 2021, appendix A.1.1), each of which is a setting.
+    """Drop texts by the rules of Gopher (Rae et al., 2021, appendix A.1.1), each of which is a setting.
 
-    A text stays that has `fewest_words` to `most_words` words, of `shortest_mean` to `longest_mean` letters on
+    A text is kept that has `fewest_words` to `most_words` words, of `shortest_mean` to `longest_mean` letters on
     average, at least `alphabetic` of them with a letter; at most `symbols` hashes or ellipses a word; at most
     `bullets` of its lines begin with a bullet, `ellipses` end with an ellipsis and `repeated` are repetitions of
     others; and it has `stop_words` of eight English ones (0 for text of another language).
     """
 
-    def __init__(
-        self,
-        *,
-        fewest_words: int = 50,
-        most_words: int = 100_000,
-        shortest_mean: float = 3.0,
-        longest_mean: float = 10.0,
-        alphabetic: float = 0.8,
-        symbols: float = 0.1,
-        bullets: float = 0.9,
-        ellipses: float = 0.3,
-        repeated: float = 0.3,
-        stop_words: int = 2,
-    ) -> None:
-        self.fewest_words, self.most_words = fewest_words, most_words
-        self.shortest_mean, self.longest_mean = shortest_mean, longest_mean
-        self.alphabetic, self.symbols, self.bullets = alphabetic, symbols, bullets
-        self.ellipses, self.repeated, self.stop_words = ellipses, repeated, stop_words
-        self.rules: dict[str, Callable[[list[str], list[str]], bool]] = {
-            "too few words": lambda words, lines: len(words) < self.fewest_words,
-            "too many words": lambda words, lines: len(words) > self.most_words,
-            "words too short": lambda words, lines: _mean(map(len, words)) < self.shortest_mean,
-            "words too long": lambda words, lines: _mean(map(len, words)) > self.longest_mean,
-            "too few letters": lambda words, lines: _mean(map(_has_letter, words)) < self.alphabetic,
-            "too many symbols": lambda words, lines: _mean(map(_symbols, words)) > self.symbols,
-            "too many bullets": lambda words, lines: _mean(one.startswith(_BULLETS) for one in lines) > self.bullets,
-            "too many ellipses": lambda words, lines: _mean(one.endswith(_ELLIPSES) for one in lines) > self.ellipses,
-            "too many repeated lines": lambda words, lines: 1 - len(set(lines)) / max(1, len(lines)) > self.repeated,
-            "too few stop words": lambda words, lines: _stop_words(words) < self.stop_words,
+    fewest_words: int = 50
+    most_words: int = 100_000
+    shortest_mean: float = 3.0
+    longest_mean: float = 10.0
+    alphabetic: float = 0.8
+    symbols: float = 0.1
+    bullets: float = 0.9
+    ellipses: float = 0.3
+    repeated: float = 0.3
+    stop_words: int = 2
+
+    def broken_rules(self, words: list[str], lines: list[str]) -> Iterator[str]:
+        """The names of the rules that a text breaks, given its words and its lines that are not empty."""
+        mean_length, count = _mean(map(len, words)), len(words)
+        rules = {
+            "too few words": count < self.fewest_words,
+            "too many words": count > self.most_words,
+            "words too short": mean_length < self.shortest_mean,
+            "words too long": mean_length > self.longest_mean,
+            "too few letters": _mean(map(_has_letter, words)) < self.alphabetic,
+            "too many symbols": _mean(map(_symbols, words)) > self.symbols,
+            "too many bullets": _mean(line.startswith(_BULLETS) for line in lines) > self.bullets,
+            "too many ellipses": _mean(line.endswith(_ELLIPSES) for line in lines) > self.ellipses,
+            "too many repeated lines": 1 - len(set(lines)) / max(1, len(lines)) > self.repeated,
+            "too few stop words": _stop_words(words) < self.stop_words,
         }
+        return (name for name, is_broken in rules.items() if is_broken)
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
         """Counts the first rule that a text breaks, as `too few words`, …"""
@@ -66,12 +65,12 @@ class Quality:
     def broken(self, text: str) -> str:
         """The first rule that the text breaks, an empty string where it breaks none."""
         words, lines = text.split(), [line.strip() for line in text.splitlines() if line.strip()]
-        return next((name for name, breaks in self.rules.items() if breaks(words, lines)), "")
+        return next(self.broken_rules(words, lines), "")
 
 
 def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found) if found else 0.0
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def _has_letter(word: str) -> bool:

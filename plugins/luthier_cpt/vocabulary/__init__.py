@@ -1,1 +1,1 @@
-"""Tokens for a domain's own words: learned from its text, added behind those that a model has."""
+"""Vocabulary extension: further tokens are learned from a domain's text and added to those of a model."""

@@ -1,4 +1,4 @@
-"""A model whose vocabulary has the words of a domain, too."""
+"""A model with a vocabulary extended by tokens of a domain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from luthier.api import (
     example_text,
     hash_of_tokenizer,
     load_tokenizer,
-    mark_added_tokens,
 )
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.merges import Pair
@@ -37,11 +36,11 @@ _LEARNED = "learned.json"
 class Extended:
     """Start from another model, `base`, with at most `tokens` further tokens learned from the text of `corpus`.
 
-    Byte pair merges go on where those of the base ended, on the first `characters` of the training split; a token
-    stands there `frequency` times or more. The ids that the base has stay, and text without new tokens is cut as
-    before. A new token's embedding, and its row of an untied head, begins as the mean of its old pieces' rows, or
-    with `initial` weighted, the longer ones counting more, by their length. Adaptations train the new rows beside
-    what else they move (`luthier.models.added_tokens`).
+    Byte pair merges are learned beyond those of the base, on the first `characters` of the training split; a token
+    occurs there `frequency` times or more. The ids of the base stay, and text without new tokens is tokenized as
+    before. A new token's embedding, and its row of an untied LM head, starts as the mean of the rows of the tokens it
+    was split into, or with `initial: weighted` as their mean weighted by length. Adaptations train the new rows in
+    addition to their own weights (`luthier.models.added_tokens`).
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Extended:
         self.base: Model = base
         self.corpus: Source = corpus
         self.tokens, self.frequency, self.initial, self.characters = tokens, frequency, initial, characters
-        self._given: list[Pair] | None = None
+        self._restored: list[Pair] | None = None
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -70,38 +69,43 @@ class Extended:
         text.vocab_size = max(text.vocab_size, max(self._ids, default=0) + 1)
         return config
 
+    @property
+    def added_tokens(self) -> list[int]:
+        """The ids of the new tokens."""
+        return self._ids
+
     def network(self) -> nn.Module:
         network = cast("PreTrainedModel", self.base.network())
-        made = [self._rows(table) for table in _tables(network)]
+        new_rows = [self._rows(table) for table in _tables(network)]
         if self._ids and self._ids[-1] >= len(_tables(network)[0]):
             network.resize_token_embeddings(self._ids[-1] + 1, mean_resizing=False)
         with torch.no_grad():
-            for table, rows in zip(_tables(network), made, strict=True):
+            for table, rows in zip(_tables(network), new_rows, strict=True):
                 table[self._ids] = rows
-        return mark_added_tokens(network, self._ids)
+        return network
 
     def lineage(self) -> dict[str, Any]:
-        """The base's, with a sha256 of weights and new tokens together, and what the tokens save."""
+        """The base's, with a sha256 of weights and new tokens together, and the tokens per word before and after."""
         base = self.base.lineage()
-        made_of = content_hash([base.get("sha256") or base, self._merges, self.initial])
-        told = {"kind": f"{base['kind']}, extended", "sha256": made_of, "new_tokens": len(self._ids), "parent": base}
-        if self._given is None:
+        sha256 = content_hash([base.get("sha256") or base, self._merges, self.initial])
+        own = {"kind": f"{base['kind']}, extended", "sha256": sha256, "new_tokens": len(self._ids), "parent": base}
+        if self._restored is None:
             before, after = self._learned["tokens_per_word"]
-            said = (
+            note = (
                 f"{len(self._ids):,} new tokens: {before:.3f} tokens a word of held-out text before, {after:.3f} after."
             )
-            told["note"] = " ".join(filter(None, [base.get("note"), said]))
-        return {**base, **told}
+            own["note"] = " ".join(filter(None, [base.get("note"), note]))
+        return {**base, **own}
 
     def restore(self, folder: Path) -> None:
-        """Take the tokens from the tokenizer that a run left, and learn none."""
-        theirs = load_tokenizer(folder, owner=str(folder))
-        self._given = tokenizers.added(self.base.tokenizer, theirs)
+        """Take the tokens from the tokenizer of a run's artifact, and learn none."""
+        stored = load_tokenizer(folder, owner=str(folder))
+        self._restored = tokenizers.added_merges(self.base.tokenizer, stored)
 
     @property
     def _merges(self) -> list[Pair]:
-        if self._given is not None:
-            return self._given
+        if self._restored is not None:
+            return self._restored
         return [(left, right) for left, right in self._learned["merges"]]
 
     @cached_property
@@ -111,37 +115,37 @@ class Extended:
 
     @cached_property
     def _learned(self) -> dict[str, Any]:
-        """The merges, and tokens a word before and after; kept in the cache under all that they depend on."""
+        """The merges, and tokens per word before and after; cached under a hash of all that they depend on."""
         reading, base = Reading.of(self.corpus), self.base.tokenizer
-        asked = [self.tokens, self.frequency, self.characters]
-        name = content_hash([__version__, dict(reading.digests), hash_of_tokenizer(base), asked])
+        settings = [self.tokens, self.frequency, self.characters]
+        name = content_hash([__version__, dict(reading.digests), hash_of_tokenizer(base), settings])
 
         def learn(folder: Path) -> None:
-            merges = tokenizers.learned(base, self._texts(reading, "train"), self.tokens, self.frequency)
-            unseen = next((split for split in ("test", "validation") if split in reading.examples), "train")
-            both = [base, tokenizers.extended(base, merges)]
-            per_word = [tokenizers.tokens_per_word(each, self._texts(reading, unseen)) for each in both]
-            told = {"merges": merges, "tokens_per_word": per_word}
-            (folder / _LEARNED).write_text(json.dumps(told), encoding="utf-8")
+            merges = tokenizers.learn_merges(base, self._texts(reading, "train"), self.tokens, self.frequency)
+            held_out = next((split for split in ("test", "validation") if split in reading.examples), "train")
+            pair = [base, tokenizers.extended(base, merges)]
+            per_word = [tokenizers.tokens_per_word(each, self._texts(reading, held_out)) for each in pair]
+            learned = {"merges": merges, "tokens_per_word": per_word}
+            (folder / _LEARNED).write_text(json.dumps(learned), encoding="utf-8")
 
         folder = build_once(cache_folder("vocabularies") / name[:32], learn)
-        found: dict[str, Any] = json.loads((folder / _LEARNED).read_text(encoding="utf-8"))
-        return found
+        stored: dict[str, Any] = json.loads((folder / _LEARNED).read_text(encoding="utf-8"))
+        return stored
 
     def _texts(self, reading: Reading, split: str) -> Iterator[str]:
         """The texts of a split, up to the number of characters."""
-        left = self.characters
+        remaining = self.characters
         for example in reading.examples.get(split, ()):
-            if left <= 0:
+            if remaining <= 0:
                 return
             text = example_text(example)
-            left -= len(text)
+            remaining -= len(text)
             yield text
 
     def _rows(self, table: Tensor) -> Tensor:
-        """What the new tokens' rows of a table begin as, [tokens, …]."""
-        cut = tokenizers.pieces(self.base.tokenizer, self._merges)
-        rows = [self._mean(table.detach()[pieces], pieces) for pieces in cut]
+        """The initial rows of the new tokens in a table, [tokens, …]."""
+        split = tokenizers.pieces_of(self.base.tokenizer, self._merges)
+        rows = [self._mean(table.detach()[pieces], pieces) for pieces in split]
         return torch.stack(rows) if rows else table.detach()[:0]
 
     def _mean(self, rows: Tensor, pieces: list[int]) -> Tensor:
@@ -152,7 +156,7 @@ class Extended:
 
 
 def _tables(network: Any) -> list[Tensor]:
-    """What has a row for each token: the embeddings, and the head's weight and bias where they are their own."""
-    inner, outer = network.get_input_embeddings().weight, network.get_output_embeddings()
-    own = [] if outer is None else [outer.weight, getattr(outer, "bias", None)]
-    return [inner, *(each for each in own if each is not None and each is not inner)]
+    """The tables with a row for each token: embeddings, and weight and bias of an LM head that is not tied to them."""
+    embeddings, head = network.get_input_embeddings().weight, network.get_output_embeddings()
+    of_head = [] if head is None else [head.weight, getattr(head, "bias", None)]
+    return [embeddings, *(table for table in of_head if table is not None and table is not embeddings)]

@@ -1,1 +1,1 @@
-"""Ensembles of whole answers, whose members may read text as other tokens."""
+"""Ensembles of whole answers, whose members may have other vocabularies."""

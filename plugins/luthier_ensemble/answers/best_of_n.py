@@ -1,4 +1,4 @@
-"""The best of several answers."""
+"""Best-of-n sampling: the sampled answer with the highest reward."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import Answer, RecipeError, Sampling
-from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
+from luthier.api import Answer, Conversation, RecipeError, Sampling
+from luthier_ensemble.answers.answer_ensemble import AnswerEnsemble, AnswerEnsembleNetwork, Member
 
 if TYPE_CHECKING:
     from luthier.api import Model
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("luthier")
 
 
-class BestOfN(Panel):
-    """Draw `samples` answers of each member at `temperature`, and say the one that `reward` finds best.
+class BestOfN(AnswerEnsemble):
+    """Sample `samples` answers of each member at `temperature`, and return the one with the highest `reward`.
 
-    The reward sees the conversation and the answers, and no reference: an answer of `method/reward` that looks at the
-    text alone, such as a reward model, a judge or a check. An answer that it has no score for is never chosen before
-    one that has. Labels are the first member's.
+    The reward gets the conversation and the answers, and no reference answer: one of `method/reward` that needs the
+    text alone, such as a reward model, a judge or a check. An answer without a score is never preferred to one with a
+    score. Label scores are the first member's.
     """
 
     def __init__(self, *, members: dict[str, Model], reward: Any, samples: int = 4, temperature: float = 0.8) -> None:
@@ -42,33 +42,37 @@ class BestOfN(Panel):
         plain = {name: value for name, value in vars(self.reward).items() if isinstance(value, (str, int, float))}
         return {**super().settings, "reward": {"kind": type(self.reward).__name__, **plain}}
 
-    def joined(self, members: Sequence[Member]) -> BestNetwork:
-        return BestNetwork(members, self)
+    def combine(self, members: Sequence[Member]) -> BestOfNNetwork:
+        return BestOfNNetwork(members, self)
 
 
-class BestNetwork(PanelNetwork):
-    def __init__(self, members: Sequence[Member], choice: BestOfN) -> None:
+class BestOfNNetwork(AnswerEnsembleNetwork):
+    """Samples with every member and returns the answers with the highest reward."""
+
+    def __init__(self, members: Sequence[Member], best_of_n: BestOfN) -> None:
         super().__init__(members)
-        self.choice = choice
+        self.best_of_n = best_of_n
 
     def write_answers(self, conversations: Sequence[Conversation], settings: Sampling) -> list[Answer]:
-        asked, samples = settings.num_samples, self.choice.samples
-        drawing = replace(settings, num_samples=asked * samples, temperature=self.choice.temperature)
-        said = [member.answers(conversations, drawing) for member in self.members]
-        found = []
-        for number, conversation in enumerate(conversations):
-            for sample in range(asked):
-                place = (number * asked + sample) * samples
-                found.append(self._best(conversation, [one for each in said for one in each[place : place + samples]]))
-        return found
+        count, samples = settings.num_samples, self.best_of_n.samples
+        sampling = replace(settings, num_samples=count * samples, temperature=self.best_of_n.temperature)
+        by_member = [member.answers(conversations, sampling) for member in self.members]
+        best = []
+        for index in range(len(conversations) * count):
+            part = slice(index * samples, (index + 1) * samples)
+            candidates = [answer for answers in by_member for answer in answers[part]]
+            best.append(self._best(conversations[index // count], candidates))
+        return best
 
     def judge_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
         return self.members[0].labels(conversations, labels)
 
     def _best(self, conversation: Conversation, answers: Sequence[Answer]) -> Answer:
-        scores = self.choice.reward(conversation, [answer.text for answer in answers], {"messages": list(conversation)})
-        known = [place for place, score in enumerate(scores) if score is not None]
-        if not known:
-            log.warning("The reward has no score for any of %d answers; the first of them is said.", len(answers))
+        scores = self.best_of_n.reward(
+            conversation, [answer.text for answer in answers], {"messages": list(conversation)}
+        )
+        scored = [index for index, score in enumerate(scores) if score is not None]
+        if not scored:
+            log.warning("The reward has no score for any of %d answers; the first of them is returned.", len(answers))
             return answers[0]
-        return answers[max(known, key=lambda place: scores[place])]
+        return answers[max(scored, key=lambda index: scores[index])]

@@ -1,4 +1,4 @@
-"""A vote on whole answers."""
+"""A majority vote on whole answers, and self-consistency."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import Answer, RecipeError, Sampling, nearest, normalised_text
-from luthier_ensemble.answers.panel import Conversation, Member, Panel, PanelNetwork
+from luthier.api import Answer, Conversation, RecipeError, Sampling, normalised_text
+from luthier_ensemble.answers.answer_ensemble import AnswerEnsemble, AnswerEnsembleNetwork, Member
+from luthier_ensemble.names import check_name
 
 if TYPE_CHECKING:
     from luthier.api import Model
 
 
-class Vote(Panel):
-    """Say what most members say, each as often as it has `samples`; of equal ones what was said first.
+class Vote(AnswerEnsemble):
+    """Return the answer with most votes, one vote for each of the `samples` of each member; in a tie the first one.
 
-    One sample is made as it is asked for; several are drawn at `temperature`: with a single member that is
-    self-consistency (Wang et al., 2023). Answers agree whose texts are the same but for case, punctuation and articles,
-    or, with `read`, in the last match of this regular expression, or of its first group. Labels get the mean of the
-    probabilities that the members give them.
+    One sample is generated with the sampling settings of the caller; several are drawn at `temperature`: with a single
+    member that is self-consistency (Wang et al., 2023). Answers are equal if their texts are but for case, punctuation
+    and articles, or, with `read`, if the last match of this regular expression is, or that of its first group. A
+    label's probability is the weighted mean of the members' probabilities.
     """
 
     def __init__(
@@ -44,11 +45,10 @@ class Vote(Panel):
                 hint="Draw at least one, and several at a temperature above 0.",
             )
         for name, weight in (weights or {}).items():
-            if name not in members or weight <= 0:
+            check_name(name, members, where=f"model.weights.{name}")
+            if weight <= 0:
                 raise RecipeError(
-                    f"There is no member {name!r}." if name not in members else f"The vote of {name} counts {weight}.",
-                    where=f"model.weights.{name}",
-                    hint=nearest(name, members, "The members are"),
+                    f"The vote of {name} has the weight {weight}, which is not above 0.", where=f"model.weights.{name}"
                 )
         try:
             re.compile(read or "")
@@ -56,47 +56,49 @@ class Vote(Panel):
             raise RecipeError(f"{read!r} is no regular expression: {error}.", where="model.read") from error
         self.weights, self.samples, self.temperature, self.read = weights, samples, temperature, read
 
-    def joined(self, members: Sequence[Member]) -> VotingNetwork:
-        return VotingNetwork(members, self)
+    def combine(self, members: Sequence[Member]) -> VoteNetwork:
+        return VoteNetwork(members, self)
 
 
-class VotingNetwork(PanelNetwork):
+class VoteNetwork(AnswerEnsembleNetwork):
+    """Generates with every member and elects one answer."""
+
     def __init__(self, members: Sequence[Member], vote: Vote) -> None:
         super().__init__(members)
         self.vote = vote
-        self.shares = [float((vote.weights or {}).get(member.name, 1.0)) for member in members]
+        self.weights = [float((vote.weights or {}).get(member.name, 1.0)) for member in members]
 
     def write_answers(self, conversations: Sequence[Conversation], settings: Sampling) -> list[Answer]:
         samples = self.vote.samples
         if samples > 1:
             settings = replace(settings, num_samples=settings.num_samples * samples, temperature=self.vote.temperature)
-        said = [member.answers(conversations, settings) for member in self.members]
-        wanted = range(0, len(said[0]), samples)
-        return [self._elected([each[place : place + samples] for each in said]) for place in wanted]
+        by_member = [member.answers(conversations, settings) for member in self.members]
+        starts = range(0, len(by_member[0]), samples)
+        return [self.elected([answers[start : start + samples] for answers in by_member]) for start in starts]
 
     def judge_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
-        found = [
-            member.labels(conversations, labels) + np.log(share / sum(self.shares))
-            for member, share in zip(self.members, self.shares, strict=True)
+        weighted = [
+            member.labels(conversations, labels) + np.log(weight / sum(self.weights))
+            for member, weight in zip(self.members, self.weights, strict=True)
         ]
-        mixed: NDArray[np.float32] = np.logaddexp.reduce(found, axis=0).astype(np.float32)
+        mixed: NDArray[np.float32] = np.logaddexp.reduce(weighted, axis=0).astype(np.float32)
         return mixed
 
-    def _elected(self, said: Sequence[Sequence[Answer]]) -> Answer:
-        """Of the answers of each member the first that says what most say; answers without anything to read abstain."""
+    def elected(self, by_member: Sequence[Sequence[Answer]]) -> Answer:
+        """The first answer with most votes among those of each member; answers from which nothing is read abstain."""
         first: dict[str, Answer] = {}
         votes: defaultdict[str, float] = defaultdict(float)
-        for answers, share in zip(said, self.shares, strict=True):
+        for answers, weight in zip(by_member, self.weights, strict=True):
             for answer in answers:
-                if (key := reading(answer.text, self.vote.read)) is not None:
+                if (key := vote_of(answer.text, self.vote.read)) is not None:
                     first.setdefault(key, answer)
-                    votes[key] += share
-        return first[max(votes, key=votes.__getitem__)] if votes else said[0][0]
+                    votes[key] += weight
+        return first[max(votes, key=votes.__getitem__)] if votes else by_member[0][0]
 
 
-def reading(text: str, pattern: str | None) -> str | None:
-    """What an answer says: by the pattern's last match, or as a whole; None where there is nothing."""
+def vote_of(text: str, pattern: str | None) -> str | None:
+    """What an answer votes for: the pattern's last match, or its normalised text; None where that is empty."""
     if pattern is None:
         return normalised_text(text) or None
-    found = list(re.finditer(pattern, text))
-    return found[-1][1 if found[-1].re.groups else 0] if found else None
+    matches = list(re.finditer(pattern, text))
+    return matches[-1][1 if matches[-1].re.groups else 0] if matches else None

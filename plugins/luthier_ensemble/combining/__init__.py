@@ -1,1 +1,1 @@
-"""How what several networks find likely becomes one distribution over the next token."""
+"""The combination methods: next-token distributions of several networks become one."""

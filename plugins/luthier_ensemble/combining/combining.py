@@ -1,4 +1,4 @@
-"""What a way of combining is."""
+"""The protocol of combination methods, and the weights of an ensemble's members."""
 
 from __future__ import annotations
 
@@ -7,42 +7,39 @@ from typing import Protocol
 
 from torch import Tensor
 
-from luthier.api import RecipeError, nearest
+from luthier.api import RecipeError
+from luthier_ensemble.names import check_name
 
 
 class Combining(Protocol):
-    """How the log-probabilities of the members become logits of the ensemble; never for more than a chunk of tokens."""
+    """How the log-probabilities of the members become logits of the ensemble, a chunk of tokens at a time."""
 
     weighted: bool
-    """Whether each member has a share, which can be learned."""
+    """Whether each member has a weight, which can be learned."""
 
     def check(self, members: Sequence[str]) -> None:
-        """RecipeError where these members cannot be combined in this way."""
+        """RecipeError where these members cannot be combined by this method."""
 
-    def shares(self, members: Sequence[str]) -> list[float]:
-        """How much each member counts; they add up to 1."""
+    def weights_of(self, members: Sequence[str]) -> list[float]:
+        """The weight of each member; they add up to 1."""
 
-    def __call__(self, said: Iterable[tuple[str, Tensor]], log_shares: Tensor) -> Tensor:
-        """Logits [n, V] from each member's name and log-probabilities [n, V], made one after another when asked for.
+    def __call__(self, log_probs: Iterable[tuple[str, Tensor]], log_weights: Tensor) -> Tensor:
+        """Logits [n, V] from each member's name and log-probabilities [n, V], an iterator that computes them lazily.
 
-        `log_shares` [M] or [n, M] are the logarithms of how much each member counts.
+        `log_weights` [M] or [n, M] are the logarithms of the members' weights.
         """
 
 
-def evenly(members: Sequence[str], weights: Mapping[str, float] | None) -> list[float]:
-    """The share of each member: its weight, or 1, over the sum of all. RecipeError for weights that do not fit."""
+def normalized(weights: Mapping[str, float] | None, members: Sequence[str]) -> list[float]:
+    """The weight of each member, 1 by default, over the sum of all; RecipeError for unknown members and weights ≤ 0."""
     for name, weight in (weights or {}).items():
         where = f"model.combining.weights.{name}"
-        if name not in members:
-            raise RecipeError(
-                f"There is no member {name!r} to give a weight to.", where=where,
-                hint=nearest(name, members, "The members are"),
-            )  # fmt: skip
+        check_name(name, members, use="to give a weight to", where=where)
         if weight <= 0:
             raise RecipeError(
                 f"{name} has the weight {weight}, which is not above 0.",
                 where=where,
-                hint="Leave the member out to have it count nothing.",
+                hint="Leave the member out to give it no weight.",
             )
-    found = [float((weights or {}).get(name, 1.0)) for name in members]
-    return [weight / sum(found) for weight in found]
+    by_member = [float((weights or {}).get(name, 1.0)) for name in members]
+    return [weight / sum(by_member) for weight in by_member]

@@ -1,4 +1,4 @@
-"""What an expert finds likely and an amateur does not."""
+"""Contrastive decoding: an expert's log-probabilities against those of an amateur."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from luthier.api import RecipeError, nearest
+from luthier.api import RecipeError
 from luthier_ensemble.combining.combining import Combining
+from luthier_ensemble.names import check_name
 
 
 @dataclass(kw_only=True)
 class Contrastive(Combining):
     """q ∝ p_expert^(1 + β) / p_amateur^β over the tokens with p_expert ≥ α · max p_expert (O'Brien & Lewis, 2023).
 
-    The ensemble says (1 - floor) · q + floor · p_expert, so that every token has a chance and every loss is finite.
+    The ensemble's distribution is (1 - floor) · q + floor · p_expert, so that no token has probability 0 and every loss
+    is finite.
     """
 
     expert: str
@@ -30,12 +32,7 @@ class Contrastive(Combining):
 
     def check(self, members: Sequence[str]) -> None:
         for role in ("expert", "amateur"):
-            if getattr(self, role) not in members:
-                raise RecipeError(
-                    f"There is no member {getattr(self, role)!r} to be the {role}.",
-                    where=f"model.combining.{role}",
-                    hint=nearest(getattr(self, role), members, "The members are"),
-                )
+            check_name(getattr(self, role), members, use=f"to be the {role}", where=f"model.combining.{role}")
         if len(members) != 2 or self.expert == self.amateur:
             raise RecipeError(
                 f"A contrast is between an expert and an amateur, and the members are {', '.join(members)}.",
@@ -49,11 +46,11 @@ class Contrastive(Combining):
                 where=f"model.combining.{name}",
             )
 
-    def shares(self, members: Sequence[str]) -> list[float]:
+    def weights_of(self, members: Sequence[str]) -> list[float]:
         return [1.0 if name == self.expert else 0.0 for name in members]
 
-    def __call__(self, said: Iterable[tuple[str, Tensor]], log_shares: Tensor) -> Tensor:
-        by_name = dict(said)
+    def __call__(self, log_probs: Iterable[tuple[str, Tensor]], log_weights: Tensor) -> Tensor:
+        by_name = dict(log_probs)
         expert, amateur = by_name[self.expert], by_name[self.amateur]
         contrast = (1 + self.beta) * expert - self.beta * amateur
         implausible = expert < expert.amax(-1, keepdim=True) + math.log(self.alpha)

@@ -1,4 +1,4 @@
-"""The mean of probabilities."""
+"""A mixture of experts' distributions: the weighted mean of probabilities."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from luthier_ensemble.combining.combining import Combining, evenly
+from luthier_ensemble.combining.combining import Combining, normalized
 
 
 @dataclass(kw_only=True)
 class Mixture(Combining):
-    """p = Σ wᵢ pᵢ with shares wᵢ that add up to 1: likely is what some member finds likely."""
+    """p = Σ wᵢ pᵢ with weights wᵢ that add up to 1: a token is likely if it is likely to some member."""
 
     weights: dict[str, float] | None = None
 
     weighted = True
 
     def check(self, members: Sequence[str]) -> None:
-        evenly(members, self.weights)
+        normalized(self.weights, members)
 
-    def shares(self, members: Sequence[str]) -> list[float]:
-        return evenly(members, self.weights)
+    def weights_of(self, members: Sequence[str]) -> list[float]:
+        return normalized(self.weights, members)
 
-    def __call__(self, said: Iterable[tuple[str, Tensor]], log_shares: Tensor) -> Tensor:
+    def __call__(self, log_probs: Iterable[tuple[str, Tensor]], log_weights: Tensor) -> Tensor:
         mixed: Tensor | None = None
-        for (_, log_probs), log_share in zip(said, log_shares.unbind(-1), strict=True):
-            part = log_probs + log_share.unsqueeze(-1)
+        for (_, member), log_weight in zip(log_probs, log_weights.unbind(-1), strict=True):
+            part = member + log_weight.unsqueeze(-1)
             mixed = part if mixed is None else torch.logaddexp(mixed, part)
         assert mixed is not None, "an ensemble has members"
         return mixed

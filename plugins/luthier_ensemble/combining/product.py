@@ -1,4 +1,4 @@
-"""The mean of log-probabilities: a product of experts."""
+"""A product of experts: the weighted mean of log-probabilities."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from luthier.api import RecipeError
-from luthier_ensemble.combining.combining import Combining, evenly
+from luthier_ensemble.combining.combining import Combining, normalized
 
 
 @dataclass(kw_only=True)
 class Product(Combining):
-    """p ∝ (Π pᵢ^wᵢ)^strength with shares wᵢ that add up to 1: likely is what no member finds unlikely (Hinton, 2002).
+    """p ∝ (Π pᵢ^wᵢ)^strength with weights wᵢ that add up to 1: a product of experts (Hinton, 2002).
 
-    `strength` 1 is the geometric mean; as many as there are members is the plain product.
+    A token is likely if it is unlikely to no member. `strength` 1 is the geometric mean; with the number of members as
+    `strength` and equal weights it is the plain product.
     """
 
     weights: dict[str, float] | None = None
@@ -24,20 +25,20 @@ class Product(Combining):
     weighted = True
 
     def check(self, members: Sequence[str]) -> None:
-        evenly(members, self.weights)
+        normalized(self.weights, members)
         if self.strength <= 0:
             raise RecipeError(
                 f"The strength of a product is above 0, not {self.strength}.", where="model.combining.strength"
             )
 
-    def shares(self, members: Sequence[str]) -> list[float]:
-        return evenly(members, self.weights)
+    def weights_of(self, members: Sequence[str]) -> list[float]:
+        return normalized(self.weights, members)
 
-    def __call__(self, said: Iterable[tuple[str, Tensor]], log_shares: Tensor) -> Tensor:
-        powers = (self.strength * log_shares.exp()).unbind(-1)
+    def __call__(self, log_probs: Iterable[tuple[str, Tensor]], log_weights: Tensor) -> Tensor:
+        powers = (self.strength * log_weights.exp()).unbind(-1)
         total: Tensor | None = None
-        for (_, log_probs), power in zip(said, powers, strict=True):
-            part = log_probs * power.unsqueeze(-1)
+        for (_, member), power in zip(log_probs, powers, strict=True):
+            part = member * power.unsqueeze(-1)
             total = part if total is None else total + part
         assert total is not None, "an ensemble has members"
         return total

@@ -1,1 +1,1 @@
-"""How tensors of the same place become one; one way a file."""
+"""The merging methods: how tensors of the same name become one."""

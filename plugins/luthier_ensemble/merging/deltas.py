@@ -1,4 +1,4 @@
-"""Sums of what models learned: their differences from the base they share, thinned out or not."""
+"""Task arithmetic: sums of the models' differences from their base (task vectors), sparsified or not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from luthier.api import RecipeError
-from luthier_ensemble.layers import check_named, number
+from luthier_ensemble.layers import check_numbers, number_at
 from luthier_ensemble.merging.merging import Merging
 
 
@@ -18,7 +18,7 @@ from luthier_ensemble.merging.merging import Merging
 class TaskArithmetic(Merging):
     """The base plus `scale` times the weighted sum of the differences from it (Ilharco et al., 2023).
 
-    θ₀ + λ Σ wᵢ (θᵢ - θ₀); a weight below 0 takes away what a model learned. `normalize` divides by Σ wᵢ.
+    θ₀ + λ Σ wᵢ (θᵢ - θ₀); a negative weight removes what a model learned. `normalize` divides by Σ wᵢ.
     """
 
     weights: dict[str, float | list[float]] | None = None
@@ -28,69 +28,79 @@ class TaskArithmetic(Merging):
     needs_base = True
 
     def check(self, models: Sequence[str], base: str | None) -> None:
-        check_named(self.weights, [model for model in models if model != base], "weights")
+        check_numbers(self.weights, [model for model in models if model != base], "weights")
 
     def __call__(self, name: str, tensors: Mapping[str, Tensor], base: Tensor | None, depth: float) -> Tensor:
         assert base is not None
-        deltas = [self.thinned(tensor - base, model, name, depth) for model, tensor in tensors.items()]
-        weights = [number(self.weights, model, depth, 1.0) for model in tensors]
-        return base + self.mixed(deltas, weights) * self.scale
+        deltas = [self.sparsified(tensor - base, model, name, depth) for model, tensor in tensors.items()]
+        weights = [number_at(self.weights, model, depth, 1.0) for model in tensors]
+        return base + self.summed(deltas, weights) * self.scale
 
-    def thinned(self, delta: Tensor, model: str, name: str, depth: float) -> Tensor:
-        """What is left of a difference; all of it."""
+    def sparsified(self, delta: Tensor, model: str, name: str, depth: float) -> Tensor:
+        """The difference with some of its values set to 0; here all of it."""
         return delta
 
-    def mixed(self, deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        """The weighted sum, or the mean."""
+    def summed(self, deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+        """The weighted sum of the differences, or with `normalize` their weighted mean."""
         total = sum(weights)
-        mixed = sum_of(deltas, weights)
-        return mixed / total if self.normalize and abs(total) >= 1e-8 else mixed
+        summed = weighted_sum(deltas, weights)
+        return summed / total if self.normalize and abs(total) >= 1e-8 else summed
 
 
 @dataclass(kw_only=True)
-class Thinned(TaskArithmetic):
-    """Differences of which a share, `density`, is kept; `densities` says it for single models, or layers."""
+class SparsifiedDeltas(TaskArithmetic):
+    """Keep the fraction `density` of each difference; `densities` overrides it for single models, or layers."""
 
     density: float = 0.5
     densities: dict[str, float | list[float]] | None = None
 
     def check(self, models: Sequence[str], base: str | None) -> None:
         super().check(models, base)
-        check_named(self.densities, [model for model in models if model != base], "densities")
-        given = [self.density]
-        for each in (self.densities or {}).values():
-            given += [each] if isinstance(each, (int, float)) else each
-        if wrong := [one for one in given if not 0 <= one <= 1]:
+        check_numbers(self.densities, [model for model in models if model != base], "densities")
+        if wrong := [density for density in self.all_densities() if not 0 <= density <= 1]:
             raise RecipeError(f"A density is {wrong[0]}.", where="model.merging.density", hint="Use 0 to 1.")
 
-    def kept(self, model: str, depth: float) -> float:
+    def all_densities(self) -> list[float]:
+        """Every density of the settings."""
+        by_model = (self.densities or {}).values()
+        return [self.density, *(one for each in by_model for one in (each if isinstance(each, list) else [each]))]
+
+    def density_at(self, model: str, depth: float) -> float:
         """The density of a model at a depth."""
-        return number(self.densities, model, depth, self.density)
+        return number_at(self.densities, model, depth, self.density)
 
 
-def elected(deltas: Sequence[Tensor], weights: Sequence[float], normalize: bool) -> Tensor:
-    """The weighted sum of what has the sign of the whole sum, number by number (TIES, Yadav et al., 2023).
+@dataclass(kw_only=True)
+class SignElection(SparsifiedDeltas):
+    """Sum only the differences that agree with the elected sign, as in TIES."""
 
-    With `normalize` it is divided by the weights of what agrees.
+    def summed(self, deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+        return sum_of_elected_sign(deltas, weights, self.normalize)
+
+
+def sum_of_elected_sign(deltas: Sequence[Tensor], weights: Sequence[float], normalize: bool) -> Tensor:
+    """The weighted sum of the values whose sign is that of the whole sum, elementwise (TIES, Yadav et al., 2023).
+
+    With `normalize` it is divided by the sum of the weights of those values.
     """
-    positive = sum_of(deltas, weights) >= 0
-    mixed, divisor = torch.zeros_like(deltas[0]), torch.zeros_like(deltas[0])
+    positive = weighted_sum(deltas, weights) >= 0
+    summed, divisor = torch.zeros_like(deltas[0]), torch.zeros_like(deltas[0])
     for delta, weight in zip(deltas, weights, strict=True):
         weighted = delta * weight
         agrees = torch.where(positive, weighted > 0, weighted < 0)
-        mixed += weighted * agrees
+        summed += weighted * agrees
         divisor += agrees * weight
-    return mixed / torch.where(divisor == 0, 1, divisor) if normalize else mixed
+    return summed / torch.where(divisor == 0, 1, divisor) if normalize else summed
 
 
-def sum_of(deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+def weighted_sum(deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     total = torch.zeros_like(deltas[0])
     for delta, weight in zip(deltas, weights, strict=True):
         total.add_(delta, alpha=weight)
     return total
 
 
-def chance(seed: int, model: str, name: str) -> torch.Generator:
-    """The random numbers of one model's weight, the same on every machine and in any order of weights."""
+def random_generator(seed: int, model: str, name: str) -> torch.Generator:
+    """The random generator of one model's weight, the same on every machine and in any order of weights."""
     digest = blake2b(f"{seed}\0{model}\0{name}".encode(), digest_size=7).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little"))

@@ -1,4 +1,4 @@
-"""The mean of weights."""
+"""Linear merging: the weighted mean of the weights (model soup)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from luthier.api import RecipeError
-from luthier_ensemble.layers import check_named, number
+from luthier_ensemble.layers import check_numbers, number_at
 from luthier_ensemble.merging.merging import Merging
 
 
 @dataclass(kw_only=True)
 class Linear(Merging):
-    """The weighted mean, Σ wᵢ θᵢ / Σ wᵢ: a soup (Wortsman et al., 2022). Without `normalize` it is the sum."""
+    """The weighted mean Σ wᵢ θᵢ / Σ wᵢ, a model soup (Wortsman et al., 2022); without `normalize` the weighted sum."""
 
     weights: dict[str, float | list[float]] | None = None
     normalize: bool = True
@@ -23,15 +23,15 @@ class Linear(Merging):
     needs_base = False
 
     def check(self, models: Sequence[str], base: str | None) -> None:
-        check_named(self.weights, models, "weights")
+        check_numbers(self.weights, models, "weights")
 
     def __call__(self, name: str, tensors: Mapping[str, Tensor], base: Tensor | None, depth: float) -> Tensor:
-        weights = {model: number(self.weights, model, depth, 1.0) for model in tensors}
-        return weighted(tensors, weights, self.normalize, name)
+        weights = {model: number_at(self.weights, model, depth, 1.0) for model in tensors}
+        return weighted_mean(tensors, weights, self.normalize, name)
 
 
-def weighted(tensors: Mapping[str, Tensor], weights: Mapping[str, float], normalize: bool, name: str) -> Tensor:
-    """Σ wᵢ θᵢ, over Σ wᵢ where that is asked; RecipeError where the weights add up to nothing."""
+def weighted_mean(tensors: Mapping[str, Tensor], weights: Mapping[str, float], normalize: bool, name: str) -> Tensor:
+    """Σ wᵢ θᵢ / Σ wᵢ, or without `normalize` Σ wᵢ θᵢ; RecipeError where the weights to normalise add up to 0."""
     total = sum(weights.values())
     if normalize and abs(total) < 1e-8:
         raise RecipeError(f"The weights of {name} add up to 0.", where="model.merging.weights")

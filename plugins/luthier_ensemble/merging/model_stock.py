@@ -1,4 +1,4 @@
-"""Between the base and the mean, as far as the models agree."""
+"""Model stock: interpolates between the base and the mean by the cosine between the models' differences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from luthier_ensemble.merging.merging import Merging
 class ModelStock(Merging):
     """t · mean + (1 - t) · base, t = n cos θ / (1 + (n - 1) cos θ) (Jang et al., 2024).
 
-    cos θ is the mean cosine of the models' differences from the base, two by two; for each tensor, or with
+    cos θ is the mean pairwise cosine of the models' differences from the base, for each tensor, or with
     `filter_wise` for each of its rows.
     """
 
@@ -32,18 +32,18 @@ class ModelStock(Merging):
     def __call__(self, name: str, tensors: Mapping[str, Tensor], base: Tensor | None, depth: float) -> Tensor:
         assert base is not None
         rows = base.shape[0] if self.filter_wise and base.dim() > 1 else 1
-        deltas = [(each - base).reshape(rows, -1) for each in tensors.values()]
+        deltas = [(tensor - base).reshape(rows, -1) for tensor in tensors.values()]
         cosine = torch.stack([_cosine(one, other) for one, other in combinations(deltas, 2)]).mean(0)
         count = len(deltas)
-        below = 1 + (count - 1) * cosine
-        singular = below.abs() < 1e-6  # the models contradict each other: stay with the base
-        t = torch.where(singular, 0, count * cosine / torch.where(singular, 1, below))
+        denominator = 1 + (count - 1) * cosine
+        singular = denominator.abs() < 1e-6  # the differences oppose each other: the base is kept
+        t = torch.where(singular, 0, count * cosine / torch.where(singular, 1, denominator))
         mean = sum(deltas[1:], deltas[0]) / count
         return base + (t.unsqueeze(1) * mean).view_as(base)
 
 
 def _cosine(one: Tensor, other: Tensor) -> Tensor:
-    """Of each row, [rows]."""
+    """The cosine of each row, [rows]."""
     lengths = (one.norm(dim=1) * other.norm(dim=1)).clamp_min(1e-6)
     cosine: Tensor = (one * other).sum(1) / lengths
     return cosine.clamp(-1, 1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from luthier.api import RecipeError
-from luthier_ensemble.layers import check_named, number
+from luthier_ensemble.layers import check_numbers, number_at
 from luthier_ensemble.merging.merging import Merging
 
 EPS = 1e-8
@@ -19,7 +19,7 @@ EPS = 1e-8
 class MultiSlerp(Merging):
     """A weighted mean of directions, in the tangent space at their normalised mean, times the mean length.
 
-    With two models and equal weights it is slerp's direction. Models are seen from the base, where there is one.
+    With two models and equal weights it is slerp's direction. With a base the differences from it are averaged.
     """
 
     weights: dict[str, float | list[float]] | None = None
@@ -27,19 +27,19 @@ class MultiSlerp(Merging):
     needs_base = False
 
     def check(self, models: Sequence[str], base: str | None) -> None:
-        check_named(self.weights, models, "weights")
+        check_numbers(self.weights, models, "weights")
 
     def __call__(self, name: str, tensors: Mapping[str, Tensor], base: Tensor | None, depth: float) -> Tensor:
         if len(tensors) == 1:
             return next(iter(tensors.values()))
-        weights = torch.tensor([number(self.weights, model, depth, 1.0) for model in tensors])
-        stacked = torch.stack([each if base is None else each - base for each in tensors.values()])
-        found = on_sphere(stacked, (weights / weights.sum()).to(stacked.dtype), name)
-        return found if base is None else found + base
+        weights = torch.tensor([number_at(self.weights, model, depth, 1.0) for model in tensors])
+        stacked = torch.stack([tensor if base is None else tensor - base for tensor in tensors.values()])
+        mean = mean_on_sphere(stacked, (weights / weights.sum()).to(stacked.dtype), name)
+        return mean if base is None else mean + base
 
 
-def on_sphere(stacked: Tensor, weights: Tensor, name: str) -> Tensor:
-    """The mean of [n, …] by weights [n] that add up to 1; RecipeError where opposite directions leave none."""
+def mean_on_sphere(stacked: Tensor, weights: Tensor, name: str) -> Tensor:
+    """The mean of [n, …] by weights [n] that add up to 1; RecipeError where the directions cancel out."""
     flat, column = stacked.flatten(1), weights.view(-1, 1)
     norms = flat.norm(dim=1, keepdim=True)
     units = flat / (norms + EPS)
@@ -56,6 +56,6 @@ def on_sphere(stacked: Tensor, weights: Tensor, name: str) -> Tensor:
     tangents = units - (units * mean).sum(1, keepdim=True) * mean
     tangent = (tangents * column).sum(0)
     angle = tangent.norm() + EPS
-    found = mean * torch.cos(angle) + tangent * (torch.sin(angle) / angle)
-    scaled: Tensor = found * (norms * column).sum()
+    direction = mean * torch.cos(angle) + tangent * (torch.sin(angle) / angle)
+    scaled: Tensor = direction * (norms * column).sum()
     return scaled.view(stacked.shape[1:])

@@ -1,4 +1,4 @@
-"""Layers of several models on top of each other."""
+"""Passthrough: layers of several models are stacked unchanged (frankenmerge)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 
 from torch import Tensor
 
-from luthier.api import RecipeError, nearest
+from luthier.api import RecipeError
 from luthier_ensemble.merging.merging import Merging
+from luthier_ensemble.names import check_name
 
 
 @dataclass(kw_only=True)
 class Passthrough(Merging):
-    """Stack runs of layers, each `{model: NAME, layers: [first, end]}`, the last not included, as they are.
+    """Stack slices of layers unchanged, each `{model: NAME, layers: [first, end]}`, the end not included.
 
-    What stands before the layers comes from the model of the first run, what stands after them from that of the last.
+    The weights before the layers come from the model of the first slice, those after them from that of the last.
     """
 
     slices: list[dict[str, Any]] = field(default_factory=list)
@@ -30,21 +31,19 @@ class Passthrough(Merging):
                 where="model.merging.slices",
                 hint="Set model.merging.slices=[{model: NAME, layers: [0, 12]}, …].",
             )
-        for number, one in enumerate(self.slices):
-            where, layers = f"model.merging.slices[{number}]", one.get("layers")
-            if one.get("model") not in models:
-                hint = nearest(str(one.get("model")), models, "The models are")
-                raise RecipeError(f"There is no model {one.get('model')!r}.", where=where, hint=hint)
-            if set(one) != {"model", "layers"} or not _is_range(layers):
+        for index, piece in enumerate(self.slices):
+            where, layers = f"model.merging.slices[{index}]", piece.get("layers")
+            check_name(str(piece.get("model")), models, kind="model", where=where)
+            if set(piece) != {"model", "layers"} or not _is_range(layers):
                 raise RecipeError("A slice is {model: NAME, layers: [first, end]}.", where=where)
 
     def stack(self, layers: Mapping[str, int]) -> list[tuple[str, int]]:
-        for number, one in enumerate(self.slices):
-            if one["layers"][1] > layers[one["model"]]:
+        for index, piece in enumerate(self.slices):
+            if piece["layers"][1] > layers[piece["model"]]:
                 raise RecipeError(
-                    f"{one['model']} has {layers[one['model']]} layers.", where=f"model.merging.slices[{number}]"
+                    f"{piece['model']} has {layers[piece['model']]} layers.", where=f"model.merging.slices[{index}]"
                 )
-        return [(one["model"], layer) for one in self.slices for layer in range(*one["layers"])]
+        return [(piece["model"], layer) for piece in self.slices for layer in range(*piece["layers"])]
 
     def __call__(self, name: str, tensors: Mapping[str, Tensor], base: Tensor | None, depth: float) -> Tensor:
         (only,) = tensors.values()
@@ -52,6 +51,6 @@ class Passthrough(Merging):
 
 
 def _is_range(layers: Any) -> bool:
-    if not isinstance(layers, list) or len(layers) != 2 or not all(type(each) is int for each in layers):
+    if not isinstance(layers, list) or len(layers) != 2 or not all(type(index) is int for index in layers):
         return False
     return bool(0 <= layers[0] < layers[1])

@@ -1,4 +1,4 @@
-"""Along the arc between two models."""
+"""Spherical linear interpolation between two models (SLERP)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from luthier.api import RecipeError
-from luthier_ensemble.layers import number
+from luthier_ensemble.layers import number_at
 from luthier_ensemble.merging.merging import Merging
 
 LINEAR = 0.9995
-"""From this cosine on, the arc is as good as a line."""
+"""Above this cosine the vectors are interpolated linearly."""
 
 
 @dataclass(kw_only=True)
 class Slerp(Merging):
-    """Spherical interpolation from the base to the other model (Shoemake, 1985), for each tensor as one vector.
+    """Spherical linear interpolation from the base to the other model (Shoemake, 1985), each tensor as one vector.
 
-    sin((1 - t) Ω) / sin Ω · θ₀ + sin(t Ω) / sin Ω · θ₁, Ω being the angle between them; a straight line where they
-    are nearly parallel. `t` may be a list, spread over the layers.
+    sin((1 - t) Ω) / sin Ω · θ₀ + sin(t Ω) / sin Ω · θ₁, Ω being the angle between them; linear where they are
+    nearly parallel. `t` may be a list, spread over the layers.
     """
 
     t: float | list[float] = 0.5
@@ -39,14 +39,14 @@ class Slerp(Merging):
     def __call__(self, name: str, tensors: Mapping[str, Tensor], base: Tensor | None, depth: float) -> Tensor:
         assert base is not None
         (other,) = tensors.values()
-        t = number({"t": self.t}, "t", depth, 0.5)
-        norms = [float(each.norm()) for each in (base, other)]
-        cosine = sum_of_products(base / (norms[0] or 1.0), other / (norms[1] or 1.0))
+        t = number_at({"t": self.t}, "t", depth, 0.5)
+        norms = [float(tensor.norm()) for tensor in (base, other)]
+        cosine = dot_product(base / (norms[0] or 1.0), other / (norms[1] or 1.0))
         if abs(cosine) > LINEAR:
             return base * (1 - t) + other * t
         angle = math.acos(max(-1.0, min(1.0, cosine)))
         return (base * math.sin((1 - t) * angle) + other * math.sin(t * angle)) / math.sin(angle)
 
 
-def sum_of_products(one: Tensor, other: Tensor) -> float:
+def dot_product(one: Tensor, other: Tensor) -> float:
     return float((one * other).sum())

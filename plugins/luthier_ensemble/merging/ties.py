@@ -1,38 +1,34 @@
-"""Trim, elect a sign, and merge."""
+"""TIES merging: trim, elect a sign, and sum what agrees with it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from luthier_ensemble.merging.deltas import Thinned, elected
+from luthier_ensemble.merging.deltas import SignElection
 
 
 @dataclass(kw_only=True)
-class Ties(Thinned):
-    """Keep the largest differences of each model, and of these the ones that agree in sign (Yadav et al., 2023)."""
+class Ties(SignElection):
+    """Keep each model's differences of largest magnitude, and sum those of the elected sign (Yadav et al., 2023)."""
 
     normalize: bool = True
 
-    def thinned(self, delta: Tensor, model: str, name: str, depth: float) -> Tensor:
-        return largest(delta, self.kept(model, depth))
-
-    def mixed(self, deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        return elected(deltas, weights, self.normalize)
+    def sparsified(self, delta: Tensor, model: str, name: str, depth: float) -> Tensor:
+        return largest(delta, self.density_at(model, depth))
 
 
 def largest(delta: Tensor, density: float) -> Tensor:
-    """The share `density` of the numbers that are largest in size, the rest 0; at least one, unless it is 0.
+    """The fraction `density` of the values of largest magnitude, the rest 0; at least one value, unless it is 0.
 
-    Of equal ones the earlier.
+    Of equal magnitudes the first is kept.
     """
     if density >= 1:
         return delta
-    kept = torch.zeros(delta.numel(), dtype=torch.bool)
+    mask = torch.zeros(delta.numel(), dtype=torch.bool)
     if density > 0:
         count = max(1, int(density * delta.numel()))
-        kept[torch.argsort(delta.abs().flatten(), descending=True, stable=True)[:count]] = True
-    return delta * kept.view_as(delta)
+        mask[torch.argsort(delta.abs().flatten(), descending=True, stable=True)[:count]] = True
+    return delta * mask.view_as(delta)

@@ -1,4 +1,4 @@
-"""Instructions written after examples that the model already answers, and a search for the best pair."""
+"""Prompt optimisation by MIPROv2."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import random
 from typing import Any, ClassVar
 
 from luthier.api import Needs, RecipeError
-from luthier_prompting.choosing import Choosing, Ground, Trial
-from luthier_prompting.dspy_search.predictions import Asking
-from luthier_prompting.writers import Writer
+from luthier_prompting.choosing import CandidateSpace, PromptOptimizer, Trial, check_at_least
+from luthier_prompting.dspy_search.predictions import PromptEvaluator
+from luthier_prompting.writers import InstructionWriter
 
 
-class Mipro(Choosing):
-    """DSPy's MIPROv2 (Opsahl-Ong et al., 2024), from the best of the prompts that were given.
+class MiproV2(PromptOptimizer):
+    """DSPy's MIPROv2 (Opsahl-Ong et al., 2024), from the best of the given candidates.
 
-    A third of `trials` goes to these. Then come `candidates` sets of training examples, bootstrapped: the model's own
-    answer to each scores at least `passes`; and as many instructions by the `writer`, who sees such examples and, where
-    `described`, a description of the data that it wrote first. Optuna's TPE tries their combinations. Each trial is
-    asked as many questions as the budget has room for; at most a quarter of it goes to the bootstrapping. Each
-    question's own score guides the search, and the recipe's score over all of them chooses.
+    A third of `trials` goes to these. Then `candidates` sets of training examples are bootstrapped from the model's own
+    answers that score at least `passes`, and the `writer` proposes as many instructions after such examples and, if
+    `described`, after a summary of the data that it wrote first. Optuna's TPE searches their combinations. Each trial
+    is scored on as many questions as the budget allows; at most a quarter of it goes to the bootstrapping. The scores
+    of single questions guide the search, and the recipe's score over all of them chooses. `temperature` is that of the
+    writer, `seed` that of every draw.
     """
 
     writes = True
@@ -27,7 +28,7 @@ class Mipro(Choosing):
     def __init__(
         self,
         *,
-        writer: Writer,
+        writer: InstructionWriter,
         trials: int = 18,
         candidates: int = 6,
         passes: float = 0.5,
@@ -35,51 +36,51 @@ class Mipro(Choosing):
         temperature: float = 1.0,
         seed: int = 0,
     ) -> None:
-        for name, value, least in (("trials", trials, 3), ("candidates", candidates, 3)):
-            if value < least:
-                where = f"prompt.choosing.{name}"
-                raise RecipeError(f"{where} is {value}.", where=where, hint=f"Use {least} or more.")
+        check_at_least(trials=(trials, 3), candidates=(candidates, 3))
         self.writer, self.trials, self.candidates, self.passes = writer, trials, candidates, passes
         self.described, self.temperature, self.seed = described, temperature, seed
 
-    def __call__(self, ground: Ground) -> list[Trial]:
-        given = min(self.trials // 3, ground.shape[0] * ground.shape[1])
-        later = self.trials - given
-        taught = ground.budget // 4 // (self.candidates - 2)
-        count = min(ground.judge.most, (ground.budget - taught * (self.candidates - 2)) // self.trials)
-        if min(count, taught) < 1:
+    def __call__(self, space: CandidateSpace) -> list[Trial]:
+        given = min(self.trials // 3, space.shape[0] * space.shape[1])
+        bootstrapped = space.budget // 4 // (self.candidates - 2)
+        count = min(space.scorer.size, (space.budget - bootstrapped * (self.candidates - 2)) // self.trials)
+        if min(count, bootstrapped) < 1:
             raise RecipeError(
-                f"A budget of {ground.budget} questions is too little for {self.trials} trials and {self.candidates} "
+                f"A budget of {space.budget} questions is too little for {self.trials} trials and {self.candidates} "
                 f"sets of examples.",
                 where="prompt.budget",
                 hint=f"Use {4 * max(self.trials, self.candidates)} or more.",
             )
-        asking = Asking(ground, count, self.writer, self.seed)
-        begun = asking.begin(given)
-        shown = random.Random(self.seed).sample(range(len(ground.pool)), min(taught, len(ground.pool)))
-        return self._optimised(asking, begun, shown, later)
+        evaluator = PromptEvaluator(space, count, self.writer, self.seed)
+        start = evaluator.best_given(given)
+        numbers = random.Random(self.seed).sample(range(len(space.pool)), min(bootstrapped, len(space.pool)))
+        return self._optimise(evaluator, start, numbers, self.trials - given)
 
-    def _optimised(self, asking: Asking, begun: tuple[int, int], shown: list[int], trials: int) -> list[Trial]:
+    def _optimise(
+        self, evaluator: PromptEvaluator, start: tuple[int, int], numbers: list[int], trials: int
+    ) -> list[Trial]:
+        """The trials of DSPy's search from a candidate, with bootstrapping on the training examples `numbers`."""
         from dspy import MIPROv2
 
-        from luthier_prompting.dspy_search.program import Program, held_out, quietly, training
+        from luthier_prompting.dspy_search.program import Program, training_examples, validation_examples, writing_model
 
-        def metric(gold: Any, said: Any, trace: Any = None) -> float | bool:
-            return float(said.score) if trace is None else bool(said.score >= self.passes)
+        def metric(gold: Any, prediction: Any, trace: Any = None) -> float | bool:
+            return float(prediction.score) if trace is None else bool(prediction.score >= self.passes)
 
-        most = max((len(each) for each in asking.ground.sets), default=0)
+        most = max((len(shown) for shown in evaluator.space.sets), default=0)
         try:
-            with quietly(asking, self.temperature) as model:
+            with writing_model(evaluator, self.temperature) as model:
                 MIPROv2(
                     metric, prompt_model=model, task_model=model, auto=None, num_candidates=self.candidates,
                     max_bootstrapped_demos=most, max_labeled_demos=most, num_threads=1, max_errors=1,
                     init_temperature=self.temperature, seed=self.seed, track_stats=False,
                 ).compile(
-                    Program(asking, asking.ground.instructions[begun[0]]),
-                    trainset=training(asking, shown), valset=held_out(asking, begun), num_trials=trials,
-                    minibatch=False, program_aware_proposer=False, data_aware_proposer=self.described,
+                    Program(evaluator, evaluator.space.instructions[start[0]]),
+                    trainset=training_examples(evaluator, numbers), valset=validation_examples(evaluator, start),
+                    num_trials=trials, minibatch=False, program_aware_proposer=False,
+                    data_aware_proposer=self.described,
                 )  # fmt: skip
         except Exception as error:
-            if asking.fault is None:
-                raise RecipeError(f"DSPy's MIPROv2 gave up: {error}", where="prompt.choosing") from error
-        return asking.done()
+            if evaluator.fault is None:
+                raise RecipeError(f"DSPy's MIPROv2 failed: {error}", where="prompt.choosing") from error
+        return evaluator.finish()

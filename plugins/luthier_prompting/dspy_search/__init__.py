@@ -1,3 +1,3 @@
-"""What stands between DSPy's optimisers and a search of ours. Only `program` imports dspy, when it is needed."""
+"""The adapter between DSPy's optimisers and our prompts and scores. Only `program` imports dspy, when it is needed."""
 
 from __future__ import annotations

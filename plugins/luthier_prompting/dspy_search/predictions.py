@@ -1,4 +1,4 @@
-"""Answers to what an optimiser asks: through our own prompts and by the recipe's own score."""
+"""The predictions of a DSPy program: generated with our prompts and scored by the recipe's score."""
 
 from __future__ import annotations
 
@@ -7,96 +7,101 @@ from collections.abc import Sequence
 from typing import Any
 
 from luthier.api import DataError, PromptScores
-from luthier_prompting.choosing import Ground, Trial
-from luthier_prompting.writers import Writer
+from luthier_prompting.choosing import CandidateSpace, Trial
+from luthier_prompting.writers import InstructionWriter
 
 
-class Asking:
-    """Asks the first `count` questions that are held out all at once, each prompt once; training examples one by one.
+class PromptEvaluator:
+    """Scores each candidate once, on all of the first `count` validation questions; training examples one by one.
 
-    Questions have numbers: training examples first, in the order of the ground's pool, then the held out. DSPy copies
-    its programs deeply and swallows what they raise: a copy of this is this itself, and the first fault is kept.
+    Questions have numbers: first the training examples, in the order of the pool, then the validation questions. DSPy
+    deep-copies its programs and suppresses their exceptions: a deep copy of this object is the object itself, and the
+    first exception is kept in `fault`.
     """
 
-    def __init__(self, ground: Ground, count: int, writer: Writer, seed: int) -> None:
-        if not ground.pool:
+    def __init__(self, space: CandidateSpace, count: int, writer: InstructionWriter, seed: int) -> None:
+        if not space.pool:
             raise DataError(
-                "No training example is a single question with its answer, so there is nothing to learn words from.",
+                "No training example is a single question with its answer, so no instruction can be learned from them.",
                 hint="Use prompt/choosing=halving with instructions of your own.",
             )
-        self.ground, self.count, self.writer, self.seed = ground, count, writer, seed
-        self.held = list(ground.judge.examples[:count])
+        self.space, self.count, self.writer, self.seed = space, count, writer, seed
+        self.validation = list(space.scorer.examples[:count])
         self.trials: list[Trial] = []
         self.fault: Exception | None = None
-        self.written = self.empty = 0
-        self._held: dict[tuple[int, int], PromptScores] = {}
-        self._trained: dict[tuple[int, int, int], tuple[str, float]] = {}
-        self._by_question = {one.question: number for number, one in reversed(list(enumerate(ground.pool)))}
+        self.requests = self.empty_replies = 0
+        self._validation_scores: dict[tuple[int, int], PromptScores] = {}
+        self._training_scores: dict[tuple[int, int, int], tuple[str, float]] = {}
+        self._number_of = {one.question: number for number, one in reversed(list(enumerate(space.pool)))}
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Asking:
+    def __deepcopy__(self, memo: dict[int, Any]) -> PromptEvaluator:
         return self
 
-    def begin(self, most: int) -> tuple[int, int]:
-        """Try at most so many prompts of what was given, drawn by chance but for the first; the best of them."""
-        given = [(one, other) for one in range(self.ground.shape[0]) for other in range(self.ground.shape[1])]
-        drawn = random.Random(self.seed).sample(given[1:], min(most - 1, len(given) - 1))
-        tried = {place: self.held_out(*place).score for place in [given[0], *drawn]}
-        return max(tried, key=lambda place: tried[place])
+    def best_given(self, most: int) -> tuple[int, int]:
+        """The best of the empty prompt and a random sample of the given candidates, `most` of them in all."""
+        given = self.space.combinations
+        sample = random.Random(self.seed).sample(given[1:], min(most - 1, len(given) - 1))
+        scores = {candidate: self.validation_scores(*candidate).score for candidate in [given[0], *sample]}
+        return max(scores, key=lambda candidate: scores[candidate])
 
-    def held_out(self, instruction: int, examples: int) -> PromptScores:
-        """What comes out on the held-out questions, asked the first time."""
-        place = instruction, examples
-        if place not in self._held:
-            self._held[place] = found = self.ground.judged(instruction, examples, self.held)
-            self.trials.append(Trial(instruction, examples, self.count, found.score))
-        return self._held[place]
+    def validation_scores(self, instruction: int, examples: int) -> PromptScores:
+        """The scores of a candidate on the validation questions, computed the first time."""
+        candidate = instruction, examples
+        if candidate not in self._validation_scores:
+            scores = self.space.scores(instruction, examples, self.validation)
+            self._validation_scores[candidate] = scores
+            self.trials.append(Trial(instruction, examples, self.count, scores.score))
+        return self._validation_scores[candidate]
 
-    def __call__(self, words: str, shown: Sequence[str], number: int) -> tuple[str, float]:
-        """The answer to a question and its own score, with an instruction and the examples that ask `shown`."""
-        self._go_on()
+    def __call__(self, instruction: str, shown: Sequence[str], number: int) -> tuple[str, float]:
+        """The answer to question `number` and its score, with the demonstrations that have the questions `shown`."""
+        self._raise_fault()
         try:
-            pool = self.ground.pool
-            examples = self.ground.set_number(pool[self._by_question[question]] for question in shown)
-            instruction = self.ground.number(words)
+            pool = self.space.pool
+            examples = self.space.set_number(pool[self._number_of[question]] for question in shown)
+            instruction_number = self.space.instruction_number(instruction)
             if number >= len(pool):
-                return self.held_out(instruction, examples).each[number - len(pool)] or ("", 0.0)
-            return self._training(instruction, examples, number)
+                scores = self.validation_scores(instruction_number, examples)
+                return scores.each[number - len(pool)] or ("", 0.0)
+            return self._training_score(instruction_number, examples, number)
         except Exception as error:
             self.fault = self.fault or error
             raise
 
-    def _training(self, instruction: int, examples: int, number: int) -> tuple[str, float]:
-        place = instruction, examples, number
-        if place not in self._trained:
-            found = self.ground.judged(instruction, examples, [self.ground.train[number]])
-            self._trained[place] = found.each[0] or ("", 0.0)
-        return self._trained[place]
+    def _training_score(self, instruction: int, examples: int, number: int) -> tuple[str, float]:
+        key = instruction, examples, number
+        if key not in self._training_scores:
+            scores = self.space.scores(instruction, examples, [self.space.train[number]])
+            self._training_scores[key] = scores.each[0] or ("", 0.0)
+        return self._training_scores[key]
 
     def write(self, conversation: Sequence[dict[str, Any]], temperature: float) -> str:
-        """What the writer says next, drawn anew each time."""
-        self._go_on()
-        self.written += 1
-        seed = self.seed + self.written
+        """The writer's reply, sampled with a new seed each time."""
+        self._raise_fault()
+        self.requests += 1
+        seed = self.seed + self.requests
         try:
-            said = self.writer(conversation, self.ground.judge, temperature=temperature, seed=seed).strip()
+            reply = self.writer(conversation, self.space.scorer, temperature=temperature, seed=seed).strip()
         except Exception as error:
             self.fault = self.fault or error
             raise
-        self.empty += not said
-        return said
+        self.empty_replies += not reply
+        return reply
 
-    def questions(self, begun: tuple[int, int]) -> list[int]:
-        """The numbers of the held-out questions that have an answer to compare with."""
-        each = self.held_out(*begun).each
-        return [len(self.ground.pool) + place for place, one in enumerate(each) if one is not None]
+    def answerable(self, candidate: tuple[int, int]) -> list[int]:
+        """The numbers of the validation questions that have a reference answer, by the scores of a candidate."""
+        each = self.validation_scores(*candidate).each
+        return [len(self.space.pool) + place for place, score in enumerate(each) if score is not None]
 
-    def done(self) -> list[Trial]:
-        """What was tried; the first fault where there was one."""
-        self._go_on()
-        if self.empty:
-            self.ground.notes.append(f"To {self.empty} of {self.written} requests the writer answered nothing.")
+    def finish(self) -> list[Trial]:
+        """All trials; raises the first exception where there was one."""
+        self._raise_fault()
+        if self.empty_replies:
+            self.space.notes.append(
+                f"The instruction writer gave an empty reply to {self.empty_replies} of {self.requests} requests."
+            )
         return self.trials
 
-    def _go_on(self) -> None:
+    def _raise_fault(self) -> None:
         if self.fault is not None:
             raise self.fault

@@ -1,4 +1,4 @@
-"""Where instructions come from. One way a file."""
+"""Sources of instructions for a prompt optimisation, one class a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from luthier_prompting.demonstration import Demonstration
 
 
 class Proposals(Protocol):
-    """Proposes instructions for a task that is known by examples."""
+    """Proposes instructions for a task that is given by examples."""
 
     def __call__(self, pool: Sequence[Demonstration]) -> list[str]:
-        """The instructions; `pool` holds questions of the training split with their answers."""
+        """The instructions; `pool` holds the questions of the training split with their answers."""

@@ -1,4 +1,4 @@
-"""Instructions that a model behind an address writes."""
+"""Instructions proposed by a model behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 import httpx
 
-from luthier.api import RecipeError
-from luthier_prompting.chat_completion import said
+from luthier.api import RecipeError, chat_completions
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals
-from luthier_prompting.proposals.meta_prompt import questions
+from luthier_prompting.proposals.meta_prompt import instruction_requests
 
 
-class ByEndpoint(Proposals):
-    """Let a model behind an OpenAI-compatible `address` write `count` instructions after `shots` examples each.
+class EndpointProposals(Proposals):
+    """Let the model `model` at the base URL `address` write `count` instructions, each after `shots` examples.
 
-    The training examples that it is shown leave this machine. `key` names the variable of the environment that holds
-    the key; it never stands in a recipe.
+    These training examples are sent to the endpoint. `key` names the environment variable that holds the API key, which
+    is never part of a recipe. `temperature`, `tokens` and `seconds` are the temperature, the most tokens and the
+    timeout of each request; `seed` draws the examples.
     """
 
     def __init__(
@@ -35,19 +35,20 @@ class ByEndpoint(Proposals):
         seed: int = 0,
     ) -> None:
         if not address.startswith(("http://", "https://")):
-            raise RecipeError(f"{address!r} is no address.", where="prompt.proposals", hint="Begin it with https://.")
-        self.address, self.model, self.key = address.rstrip("/"), model, key
+            raise RecipeError(f"{address!r} is not a URL.", where="prompt.proposals", hint="Begin it with https://.")
+        self.address, self.model, self.key = address, model, key
         self.count, self.shots, self.seed = count, shots, seed
         self.temperature, self.tokens, self.seconds = temperature, tokens, seconds
 
     def __call__(self, pool: Sequence[Demonstration]) -> list[str]:
+        requests = instruction_requests(pool, self.count, self.shots, self.seed)
         with httpx.Client(timeout=self.seconds) as client:
-            return [self._said(client, one).strip() for one in questions(pool, self.count, self.shots, self.seed)]
+            return [self._instruction(client, request) for request in requests]
 
-    def _said(self, client: httpx.Client, question: str) -> str:
-        asked = {
-            "model": self.model, "messages": [{"role": "user", "content": question}],
+    def _instruction(self, client: httpx.Client, prompt: str) -> str:
+        request = {
+            "model": self.model, "messages": [{"role": "user", "content": prompt}],
             "temperature": self.temperature, "max_tokens": self.tokens,
         }  # fmt: skip
-        key = os.environ.get(self.key, "")
-        return said(client, self.address, asked, key=key, tries=1, hint=f"Is the key in {self.key}?")
+        key, hint = os.environ.get(self.key, ""), f"Is the key in {self.key}?"
+        return chat_completions(client, self.address, request, key=key, tries=1, hint=hint)[0].text.strip()

@@ -1,4 +1,4 @@
-"""Instructions that a model of one's own writes."""
+"""Instructions proposed by an earlier run."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from luthier.api import Sampling, load
 from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals
-from luthier_prompting.proposals.meta_prompt import questions
+from luthier_prompting.proposals.meta_prompt import instruction_requests
 
 
-class ByRun(Proposals):
-    """Let an earlier run write `count` instructions, each after `shots` examples of the task (Zhou et al., 2023).
+class RunProposals(Proposals):
+    """Let the model of an earlier run write `count` instructions, each after `shots` examples (Zhou et al., 2023).
 
-    The run's own prompt is for its own questions, and not asked through.
+    The run's own prompt is not applied to these requests. `temperature` and `tokens` are the temperature and the most
+    tokens of an instruction; `seed` draws the examples and the instructions.
     """
 
     def __init__(
@@ -23,5 +24,6 @@ class ByRun(Proposals):
         self.sampling = Sampling(max_new_tokens=tokens, temperature=temperature, seed=seed)
 
     def __call__(self, pool: Sequence[Demonstration]) -> list[str]:
-        asked = [[{"role": "user", "content": one}] for one in questions(pool, self.count, self.shots, self.seed)]
-        return [said.text.strip() for said in load(self.path).answers(asked, self.sampling)]
+        requests = instruction_requests(pool, self.count, self.shots, self.seed)
+        conversations = [[{"role": "user", "content": request}] for request in requests]
+        return [answer.text.strip() for answer in load(self.path).answers(conversations, self.sampling)]

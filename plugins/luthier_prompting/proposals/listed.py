@@ -1,4 +1,4 @@
-"""Instructions that a person wrote."""
+"""Instructions written in the recipe."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals
 
 
-class Listed(Proposals):
-    """The `instructions` of the recipe."""
+class ListedInstructions(Proposals):
+    """Propose the `instructions` of the recipe."""
 
     def __init__(self, *, instructions: list[str] | None = None) -> None:
         self.instructions = list(instructions or ())

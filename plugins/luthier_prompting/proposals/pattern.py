@@ -1,4 +1,4 @@
-"""Instructions that differ in some words."""
+"""Instructions from a sentence with placeholders."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.proposals import Proposals
 
 
-class Pattern(Proposals):
-    """`sentence` with each `{name}` in turn by each of `words[name]`; of more than `most` the first."""
+class InstructionPattern(Proposals):
+    """Fill each `{name}` of `sentence` with each of `words[name]`: the first `most` of all combinations."""
 
     def __init__(
         self,
@@ -21,8 +21,9 @@ class Pattern(Proposals):
         words: dict[str, list[str]] | None = None,
         most: int = 32,
     ) -> None:
-        names = [name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None]
-        self.names, self.sentence, self.words, self.most = list(dict.fromkeys(names)), sentence, words or {}, most
+        self.parts = [(text, name) for text, name, _, _ in string.Formatter().parse(sentence)]
+        self.names = list(dict.fromkeys(name for _, name in self.parts if name is not None))
+        self.words, self.most = words or {}, most
         if words is not None and (unknown := set(self.names) ^ set(words)):
             raise RecipeError(
                 f"{min(unknown)!r} stands in only one of sentence and words.", where="prompt.proposals.words"
@@ -31,9 +32,8 @@ class Pattern(Proposals):
     def __call__(self, pool: Sequence[Demonstration]) -> list[str]:
         if not self.words:
             raise RecipeError("There are no words to fill the sentence with.", where="prompt.proposals.words")
-        filled = (dict(zip(self.names, each, strict=True)) for each in product(*(self.words[n] for n in self.names)))
-        parts = list(string.Formatter().parse(self.sentence))
-        made = (
-            "".join(text + (each[name] if name is not None else "") for text, name, _, _ in parts) for each in filled
-        )
-        return list(islice(made, self.most))
+        combinations = product(*(self.words[name] for name in self.names))
+        return [self._filled(dict(zip(self.names, values, strict=True))) for values in islice(combinations, self.most)]
+
+    def _filled(self, values: dict[str, str]) -> str:
+        return "".join(text + ("" if name is None else values[name]) for text, name in self.parts)

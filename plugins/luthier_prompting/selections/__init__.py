@@ -1,1 +1,1 @@
-"""One way to choose examples a file."""
+"""Selections of in-context examples, one class a file."""

@@ -1,4 +1,4 @@
-"""The examples that mean most nearly the same as the question."""
+"""Nearest neighbours of the question by embedding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from luthier_prompting.selection import Selection
 
 
 class Alike(Selection):
-    """Show the examples whose vectors have the largest product with the question's; the nearest one stands last."""
+    """Show the examples whose embeddings have the largest inner product with the question's (Liu et al., 2022).
+
+    The nearest example stands last.
+    """
 
     fixed = False
     best_last = True
@@ -21,8 +24,8 @@ class Alike(Selection):
         self.embedding = embedding
 
     def learn(self, pool: Sequence[Demonstration]) -> None:
-        self.vectors = self.embedding([one.text for one in pool])
+        self.vectors = self.embedding([demonstration.text for demonstration in pool])
 
     def __call__(self, text: str) -> Iterable[int]:
-        products = self.vectors @ self.embedding([text], asked=True)[0]
+        products = self.vectors @ self.embedding([text], is_query=True)[0]
         yield from np.argsort(-products, kind="stable").tolist()

@@ -1,4 +1,4 @@
-"""As many examples of each label."""
+"""Examples balanced by label."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from luthier_prompting.selection import Selection
 
 
 class Balanced(Selection):
-    """Take one example of each label in turn, drawn by `seed`, so that no label is seen more often than another.
+    """Show random examples of each label in turn, so that the prompt is balanced; `seed` draws them.
 
-    With more labels than shots some are not shown. DataError where every answer is another.
+    With more labels than shots some labels are not shown. DataError where all answers differ.
     """
 
     fixed = True
@@ -25,9 +25,9 @@ class Balanced(Selection):
         self.order: list[int] = []
 
     def learn(self, pool: Sequence[Demonstration]) -> None:
-        drawn = np.random.default_rng(self.seed).permutation(len(pool)).tolist()
+        shuffled = np.random.default_rng(self.seed).permutation(len(pool)).tolist()
         by_label: dict[str, list[int]] = {}
-        for number in drawn:
+        for number in shuffled:
             by_label.setdefault(pool[number].label, []).append(number)
         if len(by_label) == len(pool) > 1:
             raise DataError(

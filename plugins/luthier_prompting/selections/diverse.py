@@ -1,4 +1,4 @@
-"""Examples that are like the question and unlike each other."""
+"""Maximal marginal relevance."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from luthier_prompting.selection import Selection
 class Diverse(Selection):
     """Show examples by maximal marginal relevance (Carbonell & Goldstein, 1998), the best one last.
 
-    Of the `candidates` nearest by BM25, the next one is that of the largest λ · cos(question, example) - (1 - λ) ·
-    max cos(example, one that is chosen), λ being `relevance`: 1 is the nearest, 0 the most diverse. The cosine is that
-    of words weighted by tf-idf.
+    Of the `candidates` best by BM25, the next example maximises λ · cos(question, example) - (1 - λ) · max over the
+    chosen ones of cos(example, chosen), λ being `relevance`: 1 ranks by relevance alone, 0 by diversity alone. The
+    cosine is that of tf-idf vectors.
     """
 
     fixed = False
@@ -28,19 +28,21 @@ class Diverse(Selection):
         self.relevance, self.candidates = relevance, candidates
 
     def learn(self, pool: Sequence[Demonstration]) -> None:
-        texts = [one.text for one in pool]
-        self.index, self.words = Bm25(texts, k1=1.5, b=0.75), TfIdf(texts)
+        texts = [demonstration.text for demonstration in pool]
+        self.index, self.tf_idf = Bm25(texts, k1=1.5, b=0.75), TfIdf(texts)
 
     def __call__(self, text: str) -> Iterable[int]:
-        asked = self.words.of(text)
-        left = {
-            number: cosine(asked, self.words.texts[number]) for number in self.index.ranked(text)[: self.candidates]
-        }
-        shown = dict.fromkeys(left, 0.0)  # the likeness to the most alike of those chosen
-        while left:
-            best = max(left, key=lambda number: self.relevance * left[number] - (1 - self.relevance) * shown[number])
-            del left[best]
+        question, vectors = self.tf_idf.of(text), self.tf_idf.texts
+        candidates = self.index.ranked(text)[: self.candidates]
+        relevance = {number: cosine(question, vectors[number]) for number in candidates}
+        redundancy = dict.fromkeys(candidates, 0.0)  # the largest cosine with a chosen example
+
+        def marginal_relevance(number: int) -> float:
+            return self.relevance * relevance[number] - (1 - self.relevance) * redundancy[number]
+
+        while relevance:
+            best = max(relevance, key=marginal_relevance)
+            relevance.pop(best)
             yield best
-            for number in left:
-                alike = cosine(self.words.texts[best], self.words.texts[number])
-                shown[number] = max(shown[number], alike)
+            for number in relevance:
+                redundancy[number] = max(redundancy[number], cosine(vectors[best], vectors[number]))

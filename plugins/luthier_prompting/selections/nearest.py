@@ -1,4 +1,4 @@
-"""The examples most like the question."""
+"""Nearest neighbours of the question by BM25."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from luthier_prompting.selection import Selection
 
 
 class Nearest(Selection):
-    """Show the examples that share the most telling words with the question, by BM25; the nearest one stands last."""
+    """Show the examples with the largest BM25 score (Robertson & Zaragoza, 2009), the best one last."""
 
     fixed = False
     best_last = True
@@ -19,7 +19,7 @@ class Nearest(Selection):
         self.k1, self.b = k1, b
 
     def learn(self, pool: Sequence[Demonstration]) -> None:
-        self.index = Bm25([one.text for one in pool], k1=self.k1, b=self.b)
+        self.index = Bm25([demonstration.text for demonstration in pool], k1=self.k1, b=self.b)
 
     def __call__(self, text: str) -> Iterable[int]:
         yield from self.index.ranked(text)

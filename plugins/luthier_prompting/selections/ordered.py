@@ -1,4 +1,4 @@
-"""Examples in an order that you can foresee."""
+"""Examples in a fixed order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from luthier_prompting.selection import Selection
 
 
 class Ordered(Selection):
-    """Take the first examples: as the training data has them, or the shortest ones first (`by: length`)."""
+    """Show the first examples in the order of the training data, or by length, the shortest first (`by: length`)."""
 
     fixed = True
     best_last = False
@@ -20,7 +20,7 @@ class Ordered(Selection):
         self.order: list[int] = []
 
     def learn(self, pool: Sequence[Demonstration]) -> None:
-        lengths = [len(one.question) + len(one.answer) if self.by == "length" else 0 for one in pool]
+        lengths = [len(shown.question) + len(shown.answer) if self.by == "length" else 0 for shown in pool]
         self.order = sorted(range(len(pool)), key=lengths.__getitem__)
 
     def __call__(self, text: str) -> Iterable[int]:

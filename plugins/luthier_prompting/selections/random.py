@@ -1,4 +1,4 @@
-"""Examples by chance."""
+"""Random examples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from luthier_prompting.selection import Selection
 
 
 class Random(Selection):
-    """Draw examples by `seed`: once for all questions, or anew for `each`, a question always meeting the same."""
+    """Show random examples: one draw for all questions or, with `each`, one for each question.
+
+    `seed`, and with `each` the question, determine the draw.
+    """
 
     best_last = False
 
@@ -23,5 +26,5 @@ class Random(Selection):
         self.count = len(pool)
 
     def __call__(self, text: str) -> Iterable[int]:
-        drawn = [self.seed, int.from_bytes(question_key(text)[:8], "little")] if self.each else [self.seed]
-        yield from np.random.default_rng(drawn).permutation(self.count).tolist()
+        seeds = [self.seed, int.from_bytes(question_key(text)[:8], "little")] if self.each else [self.seed]
+        yield from np.random.default_rng(seeds).permutation(self.count).tolist()

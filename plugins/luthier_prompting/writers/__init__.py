@@ -1,4 +1,4 @@
-"""Who writes instructions for a search. One way a file."""
+"""Models that write instructions for a prompt optimisation, one class a file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Protocol
 from luthier.api import PromptScorer
 
 
-class Writer(Protocol):
-    """A model that can be asked for words about words."""
+class InstructionWriter(Protocol):
+    """Generates the replies to an optimiser's requests for instructions."""
 
     def __call__(
-        self, conversation: Sequence[dict[str, Any]], judge: PromptScorer, *, temperature: float, seed: int
+        self, conversation: Sequence[dict[str, Any]], scorer: PromptScorer, *, temperature: float, seed: int
     ) -> str:
-        """What it says next; `judge` asks the model of the run."""
+        """The reply to a conversation; `scorer` can generate with the model of the run."""

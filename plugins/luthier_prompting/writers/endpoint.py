@@ -1,4 +1,4 @@
-"""Instructions by a model behind an address."""
+"""Instructions written by a model behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any
 
 import httpx
 
-from luthier.api import PromptScorer, RecipeError, api_key
-from luthier_prompting.chat_completion import said
-from luthier_prompting.writers import Writer
+from luthier.api import PromptScorer, RecipeError, api_key, chat_completions
+from luthier_prompting.writers import InstructionWriter
+
+_WHERE = "prompt.choosing.writer"
 
 
-class Endpoint(Writer):
-    """Let a model behind an OpenAI-compatible `address` write them, in at most `tokens` tokens each.
+class EndpointWriter(InstructionWriter):
+    """Let the model `model` at the base URL `address` write the instructions, in at most `tokens` tokens each.
 
-    What it is told holds training examples, which leave this machine. `key` names the variable of the environment that
-    holds the key, null that there is none. A server that is busy is asked `tries` times, each with `seconds`.
+    The training examples in the requests are sent to the endpoint. `key` names the environment variable that holds the
+    API key, or is null where none is needed. Each request has `seconds` seconds, and up to `tries` tries.
     """
 
     def __init__(
@@ -30,21 +31,17 @@ class Endpoint(Writer):
         tries: int = 3,
     ) -> None:
         if not address.startswith(("http://", "https://")):
-            raise RecipeError(f"{address!r} is no address.", where=_WHERE, hint="Begin it with https://.")
-        self.address, self.model, self.key = address.rstrip("/"), model, key
+            raise RecipeError(f"{address!r} is not a URL.", where=_WHERE, hint="Begin it with https://.")
+        self.address, self.model, self.key = address, model, key
         self.tokens, self.seconds, self.tries = tokens, seconds, tries
 
     def __call__(
-        self, conversation: Sequence[dict[str, Any]], judge: PromptScorer, *, temperature: float, seed: int
+        self, conversation: Sequence[dict[str, Any]], scorer: PromptScorer, *, temperature: float, seed: int
     ) -> str:
-        asked = {
+        request = {
             "model": self.model, "messages": list(conversation), "temperature": temperature, "seed": seed,
             "max_tokens": self.tokens,
         }  # fmt: skip
-        key = api_key(self.key, where=f"{_WHERE}.key")
+        key, hint = api_key(self.key, where=f"{_WHERE}.key"), "Is the server up, and the key right?"
         with httpx.Client(timeout=self.seconds) as client:
-            hint = "Is the server up, and the key right?"
-            return said(client, self.address, asked, key=key, tries=self.tries, hint=hint)
-
-
-_WHERE = "prompt.choosing.writer"
+            return chat_completions(client, self.address, request, key=key, tries=self.tries, hint=hint)[0].text

@@ -1,4 +1,4 @@
-"""Instructions by the model that they are for."""
+"""Instructions written by the model of the run itself."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from luthier.api import PromptScorer, Sampling
-from luthier_prompting.writers import Writer
+from luthier_prompting.writers import InstructionWriter
 
 
-class Own(Writer):
-    """Let the model of the run write them, in at most `tokens` tokens each."""
+class OwnModelWriter(InstructionWriter):
+    """Let the model whose prompt is optimised write the instructions, in at most `tokens` tokens each."""
 
     def __init__(self, *, tokens: int = 256) -> None:
         self.tokens = tokens
 
     def __call__(
-        self, conversation: Sequence[dict[str, Any]], judge: PromptScorer, *, temperature: float, seed: int
+        self, conversation: Sequence[dict[str, Any]], scorer: PromptScorer, *, temperature: float, seed: int
     ) -> str:
-        return judge.write([conversation], Sampling(self.tokens, temperature=temperature, seed=seed))[0]
+        return scorer.generate([conversation], Sampling(self.tokens, temperature=temperature, seed=seed))[0]

@@ -1,4 +1,4 @@
-"""Where documents come from. One way a file."""
+"""The sources of documents, one class a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with a name of its own: the path below its folder, or the `id` of a record. Markdown is split by it."""
+    """A text with a unique name: the path below its folder, or the `id` of a record.
+
+    A Markdown text is split at its headings.
+    """
 
     name: str
     text: str
@@ -20,20 +23,21 @@ class Document:
 
     @property
     def digest(self) -> str:
-        """What it says, as 32 hexadecimal digits."""
-        said = json.dumps([self.title, self.markdown, self.text])
-        return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        """The first 32 hexadecimal digits of the SHA-256 of title, kind and text."""
+        content = json.dumps([self.title, self.markdown, self.text])
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class Documents(Protocol):
-    """Gives the documents one at a time, in a fixed order."""
+    """Yields the documents of a collection one at a time, in a fixed order."""
 
     def __iter__(self) -> Iterator[Document]: ...
 
     @property
     def place(self) -> str:
-        """Names the collection: what it is read from. It stays the same while documents come and go."""
+        """Identifies the collection by where it is read from; adding or removing documents does not change it."""
 
     @property
     def warnings(self) -> list[str]:
-        """What somebody should see of the latest reading, a sentence each."""
+        """The warnings of the latest reading for the report, a sentence each."""
+        return []

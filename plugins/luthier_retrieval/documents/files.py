@@ -1,4 +1,4 @@
-"""Documents of this machine."""
+"""Documents in local files."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, read
 
 
 @dataclass(kw_only=True)
-class Files(Documents):
-    """A file, or all files below a folder that can be read: text, Markdown, HTML, PDF, and records as documents.
+class DocumentFiles(Documents):
+    """Read a file, or all readable files below a folder: text, Markdown, HTML, PDF, and one document per record.
 
-    `columns` says how the columns of records (JSON Lines, JSON, CSV, Parquet) are called that hold the `text`, the
-    `title` and the `name`. Files and folders whose name starts with a dot are passed over; other files that cannot be
-    read are counted.
+    `columns` maps `text`, `title` and `name` to the columns of the records (JSON Lines, JSON, CSV, Parquet) that hold
+    them. Files and folders whose name starts with a dot are ignored; other files of an unsupported kind are counted.
     """
 
     path: str
     columns: dict[str, str] | None = None
-    passed_over: list[str] = field(default_factory=list, init=False)
+    unsupported: list[str] = field(default_factory=list, init=False)
 
     def __iter__(self) -> Iterator[Document]:
-        self.passed_over = []
+        self.unsupported = []
         root = Path(self.path).expanduser()
         columns = {**COLUMNS, **(self.columns or {})}
         for file in self._files(root):
             if not can_read(file):
-                self.passed_over.append(str(file.relative_to(root)))
+                self.unsupported.append(str(file.relative_to(root)))
                 continue
             yield from read(file, file.name if file == root else file.relative_to(root).as_posix(), columns)
 
@@ -40,17 +39,17 @@ class Files(Documents):
 
     @property
     def warnings(self) -> list[str]:
-        if not self.passed_over:
+        if not self.unsupported:
             return []
-        named = ", ".join(self.passed_over[:3])
-        return [f"{len(self.passed_over)} files below {self.path} are of a kind that is not read ({named})."]
+        examples = ", ".join(self.unsupported[:3])
+        return [f"{len(self.unsupported)} files below {self.path} are of an unsupported kind ({examples})."]
 
     def _files(self, root: Path) -> list[Path]:
         if root.is_file() and can_read(root):
             return [root]
         if not root.is_dir():
             raise DataError(
-                f"{self.path} is of a kind that is not read." if root.exists() else f"There is no {self.path}.",
+                f"{self.path} is of an unsupported kind." if root.exists() else f"There is no {self.path}.",
                 where="prompt.documents.path",
                 hint=f"Name a folder, or a file that ends with {', '.join(ENDINGS)}.",
             )

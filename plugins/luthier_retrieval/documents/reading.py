@@ -1,4 +1,4 @@
-"""A file as documents, by its ending."""
+"""The documents in a file, by its ending."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from luthier_retrieval.documents.kinds import needed
 Columns = Mapping[str, str]
 TEXT, TITLE, NAME = "text", "title", "name"
 COLUMNS: Columns = {TEXT: "text", TITLE: "title", NAME: "id"}
-"""How the columns of records are called, unless a recipe says otherwise."""
+"""The default names of the columns of records."""
 
 
 def _plain(path: Path) -> Document:
@@ -24,7 +24,7 @@ def _markdown(path: Path) -> Document:
 
 
 def _html(path: Path) -> Document:
-    """A page as Markdown, without what is no text of it."""
+    """A page as Markdown, without scripts, styles and navigation."""
     from bs4 import BeautifulSoup
     from markdownify import MarkdownConverter
 
@@ -32,12 +32,12 @@ def _html(path: Path) -> Document:
     title = page.title.get_text(" ", strip=True) if page.title else ""
     for part in page(["head", "script", "style", "noscript", "template", "nav"]):
         part.decompose()
-    written = MarkdownConverter(heading_style="ATX", strip=["img"]).convert_soup(page)
-    return Document("", written.strip(), title, markdown=True)
+    text = MarkdownConverter(heading_style="ATX", strip=["img"]).convert_soup(page)
+    return Document("", text.strip(), title, markdown=True)
 
 
 def _pdf(path: Path) -> Document:
-    """The text of each page below a heading with its number, so that it can be cited."""
+    """The text of each page below a heading with its number, so that an answer can cite the page."""
     from pypdf import PdfReader
     from pypdf.errors import PyPdfError
 
@@ -59,33 +59,34 @@ ENDINGS = (*FILES, *TABLE_ENDINGS)
 
 
 def can_read(path: Path) -> bool:
+    """Whether the ending of a file is supported."""
     return path.suffix.lower() in FILES or reader_for(path) is not None
 
 
 def read(path: Path, name: str, columns: Columns) -> Iterator[Document]:
-    """The document that a file is, or those that its records are; DataError for what is no text."""
+    """The document in a text file, or one document for each record of a table; DataError for a record without text."""
     if (reading := FILES.get(path.suffix.lower())) is not None:
         needed(path)
-        found = reading(path)
-        yield Document(name, found.text, found.title, found.markdown)
+        document = reading(path)
+        yield Document(name, document.text, document.title, document.markdown)
         return
-    known = reader_for(path)
-    assert known is not None, "`can_read` was asked"
-    for record in known[1].records(path, name):
+    reader = reader_for(path)
+    assert reader is not None, "callers check `can_read` first"
+    for record in reader[1].records(path, name):
         if record.row is None:
             raise record.fault or DataError("The row cannot be read.", where=record.where)
         text = record.row.get(columns[TEXT])
         if not isinstance(text, str):
-            there = ", ".join(map(str, record.row))
-            hint = f"It has {there}; prompt.documents.columns={{text: …}} names the right one."
+            columns_present = ", ".join(map(str, record.row))
+            hint = f"It has {columns_present}; prompt.documents.columns={{text: …}} names the right one."
             raise DataError(f"A record has no text in {columns[TEXT]!r}.", where=record.where, hint=hint)
-        own = record.row.get(columns[NAME])
+        identifier = record.row.get(columns[NAME])
         title = str(record.row.get(columns[TITLE]) or "")
-        yield Document(record.where if own is None else str(own), text, title, markdown=True)
+        yield Document(record.where if identifier is None else str(identifier), text, title, markdown=True)
 
 
 def _decoded(path: Path) -> str:
-    """DataError for a file that is not UTF-8: text that is guessed is found by nobody."""
+    """The UTF-8 text of a file; DataError for another encoding, since no encoding is guessed."""
     try:
         return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

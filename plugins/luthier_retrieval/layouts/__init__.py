@@ -1,4 +1,4 @@
-"""How passages and a question become a turn. One way a file."""
+"""The layouts of passages and a question in a conversation, one class a file."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from luthier_retrieval.chunking import Passage
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
-    """What the system prompt says, and what the user's turn becomes."""
+class LayoutResult:
+    """The text of the system prompt, and of the user's turn that holds passages and question."""
 
     system: str
     turn: str
 
 
 class Layout(Protocol):
-    """Puts numbered passages before a question. A passage is data: the layout keeps it apart from what is asked."""
+    """Puts numbered passages before a question. Passages are untrusted data, which the layout marks as such."""
 
-    def __call__(self, question: str, passages: Sequence[Passage], absent: str) -> Laid:
-        """`absent` is the answer to what the passages do not say. There may be no passage."""
+    def __call__(self, question: str, passages: Sequence[Passage], absent: str) -> LayoutResult:
+        """`absent` is the answer to a question that the passages do not answer. `passages` may be empty."""
 
 
-def task(absent: str) -> str:
-    """What the model is to do with the sources."""
+def task_instruction(absent: str) -> str:
+    """The instruction to answer from the sources, to cite them, and to abstain with `absent`."""
     return (
         "Answer the question from the numbered sources and from nothing else. Put the number of the source behind "
         f"what you take from it, as [1]. If the sources do not answer the question, say: {absent}"
     )
 
 
-def titled(passage: Passage) -> str:
-    """A passage below its headings."""
+def with_headings(passage: Passage) -> str:
+    """The text of a passage below its headings."""
     return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
 
 
-NOTHING = "(no source was found)"
+NO_SOURCE = "(no source was found)"

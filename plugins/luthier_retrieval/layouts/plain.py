@@ -1,16 +1,16 @@
-"""Passages as they are, with a number."""
+"""Numbered passages without delimiters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from luthier_retrieval.chunking import Passage
-from luthier_retrieval.layouts import NOTHING, Laid, Layout, task, titled
+from luthier_retrieval.layouts import NO_SOURCE, Layout, LayoutResult, task_instruction, with_headings
 
 
 class Plain(Layout):
-    """`[1] …` before the question. Nothing tells the text of a source from what is asked: for documents of your own."""
+    """Put `[1] …` before each passage. Passages and question are not separated: for trusted documents only."""
 
-    def __call__(self, question: str, passages: Sequence[Passage], absent: str) -> Laid:
-        said = [f"[{number}] {titled(passage)}" for number, passage in enumerate(passages, 1)] or [NOTHING]
-        return Laid(task(absent), "\n\n".join([*said, question]))
+    def __call__(self, question: str, passages: Sequence[Passage], absent: str) -> LayoutResult:
+        sources = [f"[{number}] {with_headings(passage)}" for number, passage in enumerate(passages, 1)] or [NO_SOURCE]
+        return LayoutResult(task_instruction(absent), "\n\n".join([*sources, question]))

@@ -1,24 +1,47 @@
-"""How well was it looked up, and how well is the answer founded on it? One metric a file."""
+"""Metrics of retrieval and of grounded answers, one class a file."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
-from luthier.api import Attempt, DataError, RecipeError
+import numpy as np
+
+from luthier.api import Attempt, DataError, Floats, RecipeError, ratio
 
 
-def found(attempt: Attempt) -> list[str]:
-    """The names of the documents that were found for it, the best one first."""
+class RatioMetric(ABC):
+    """A metric that is one sum over examples divided by another: a mean, or a micro-average.
+
+    A subclass gives the two terms of one example; an example with the denominator 0 does not count.
+    """
+
+    better = "higher"
+
+    @abstractmethod
+    def terms(self, attempt: Attempt) -> tuple[float, float]:
+        """The example's terms of the numerator and of the denominator."""
+
+    def statistics(self, attempts: Sequence[Attempt]) -> Floats:
+        return np.array([self.terms(attempt) for attempt in attempts], dtype=np.float64)
+
+    def reduce(self, totals: Floats) -> Floats:
+        return ratio(totals)
+
+
+def retrieved_documents(attempt: Attempt) -> list[str]:
+    """The names of the documents that were retrieved, the best first."""
     return list(_column(attempt, "found"))
 
 
-def shown(attempt: Attempt) -> list[dict[str, str]]:
-    """The passages that the model saw, in order: `document`, `heading` and `text`."""
+def shown_passages(attempt: Attempt) -> list[dict[str, str]]:
+    """The passages in the prompt, in order: `document`, `heading` and `text`."""
     return list(_column(attempt, "passages"))
 
 
-def relevant(attempt: Attempt) -> set[str]:
-    """The names of the documents that hold its answer; none where no document does."""
+def relevant_documents(attempt: Attempt) -> set[str]:
+    """The names of the documents that answer the question; empty where no document does."""
     if "relevant" not in attempt.example:
         raise DataError(
             "The example does not say which documents are relevant.",
@@ -30,5 +53,5 @@ def relevant(attempt: Attempt) -> set[str]:
 
 def _column(attempt: Attempt, name: str) -> Any:
     if name not in attempt.example:
-        raise RecipeError("This metric looks at what was found in documents.", hint="Use prompt=retrieval.")
+        raise RecipeError("This metric needs retrieved documents.", hint="Use prompt=retrieval.")
     return attempt.example[name]

@@ -1,26 +1,18 @@
-"""Whether the answer says what it should, whatever else it says."""
+"""Inclusion of the reference in the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from luthier.api import Attempt, Floats, normalised_text, ratio, row_means, without_citations
+from luthier.api import Attempt, normalised_text, without_citations
+from luthier_retrieval.metrics import RatioMetric
 
 
-class Contains:
-    """The share of answers that hold their reference, word for word, after SQuAD's normalisation; citations aside."""
+class Contains(RatioMetric):
+    """The share of answers that contain their reference as whole words, after SQuAD's normalisation.
 
-    better = "higher"
+    Citations are removed first.
+    """
 
-    def statistics(self, attempts: Sequence[Attempt]) -> Floats:
-        return row_means(np.array([_holds(one.output, one.reference) for one in attempts], dtype=np.float64))
-
-    def reduce(self, totals: Floats) -> Floats:
-        return ratio(totals)
-
-
-def _holds(output: str, reference: str) -> bool:
-    wanted = normalised_text(without_citations(reference))
-    return f" {wanted} " in f" {normalised_text(without_citations(output))} "
+    def terms(self, attempt: Attempt) -> tuple[float, float]:
+        reference = normalised_text(without_citations(attempt.reference))
+        answer = normalised_text(without_citations(attempt.output))
+        return float(f" {reference} " in f" {answer} "), 1.0

@@ -1,31 +1,18 @@
-"""How early the first right document was found."""
+"""Mean reciprocal rank."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from luthier.api import Attempt, Floats, ratio
-from luthier_retrieval.metrics import found, relevant
+from luthier.api import Attempt
+from luthier_retrieval.metrics import RatioMetric, relevant_documents, retrieved_documents
 
 
-class Mrr:
-    """The mean of 1 / rank of the first relevant document (Voorhees, 1999), 0 where none was found.
+class Mrr(RatioMetric):
+    """The mean of 1 / rank of the first relevant document (Voorhees, 1999), 0 where none was retrieved.
 
     Examples without a relevant document do not count.
     """
 
-    better = "higher"
-
-    def statistics(self, attempts: Sequence[Attempt]) -> Floats:
-        return np.array([_of(found(one), relevant(one)) for one in attempts], dtype=np.float64)
-
-    def reduce(self, totals: Floats) -> Floats:
-        return ratio(totals)
-
-
-def _of(names: list[str], right: set[str]) -> tuple[float, float]:
-    ranks = (rank for rank, name in enumerate(names, 1) if name in right)
-    first = next(ranks, None)
-    return (1 / first if first else 0.0), float(bool(right))
+    def terms(self, attempt: Attempt) -> tuple[float, float]:
+        retrieved, relevant = retrieved_documents(attempt), relevant_documents(attempt)
+        rank = next((rank for rank, name in enumerate(retrieved, 1) if name in relevant), None)
+        return (1 / rank if rank else 0.0), float(bool(relevant))

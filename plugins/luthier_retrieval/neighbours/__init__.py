@@ -1,4 +1,4 @@
-"""How the vectors near another one are found. One way a file."""
+"""Nearest-neighbour search among vectors, one class a file."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from luthier.api import Vectors
 
-Near = Callable[[Vectors, int], tuple[NDArray[np.int64], Vectors]]
-"""(vector [d], k) → the numbers of at most k vectors, and their products with it, the largest first."""
+NeighbourSearch = Callable[[Vectors, int], tuple[NDArray[np.int64], Vectors]]
+"""(query [d], k) → the row numbers of at most k vectors, and their inner products with the query, largest first."""
 
 
-class Neighbours(Protocol):
-    """Finds the vectors with the largest product."""
+class VectorIndex(Protocol):
+    """Finds the vectors with the largest inner product (maximum inner product search)."""
 
     def write(self, folder: Path, vectors: Vectors) -> None:
-        """Prepare the vectors of a segment in its folder."""
+        """Write the index of a segment's vectors [n, d] into `folder`."""
 
-    def open(self, folder: Path, vectors: Vectors) -> Near:
-        """A search in what `write` prepared; the vectors are memory-mapped."""
+    def open(self, folder: Path, vectors: Vectors) -> NeighbourSearch:
+        """A search in what `write` wrote; `vectors` [n, d] are memory-mapped."""
 
     def identity(self) -> str:
-        """Changes with all that `write` depends on."""
+        """Changes with every setting that changes what `write` writes."""

@@ -1,4 +1,4 @@
-"""Look at all vectors."""
+"""Exact nearest neighbours by exhaustive search."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.api import Vectors
-from luthier_retrieval.neighbours import Near, Neighbours
-from luthier_retrieval.searches import best
+from luthier_retrieval.neighbours import NeighbourSearch, VectorIndex
+from luthier_retrieval.searches import top_k
 
 
-class Exact(Neighbours):
-    """Multiply with every vector: never wrong, and its time grows with their number."""
+class Exact(VectorIndex):
+    """Multiply the query with every vector: exact, in time linear in the number of vectors."""
 
     def write(self, folder: Path, vectors: Vectors) -> None:
-        """Nothing more than the vectors is needed."""
+        """Writes nothing: the vectors themselves are enough."""
 
-    def open(self, folder: Path, vectors: Vectors) -> Near:
-        def near(vector: Vectors, most: int) -> tuple[NDArray[np.int64], Vectors]:
-            products = vectors @ vector
-            found = best(products, most)
-            return found, products[found]
+    def open(self, folder: Path, vectors: Vectors) -> NeighbourSearch:
+        def search(query: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
+            products = vectors @ query
+            numbers = top_k(products, k)
+            return numbers, products[numbers]
 
-        return near
+        return search
 
     def identity(self) -> str:
         return "exact"

@@ -1,4 +1,4 @@
-"""Go along a graph of near vectors."""
+"""Approximate nearest neighbours by a hierarchical navigable small-world graph."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.api import Needs, Vectors, imported
-from luthier_retrieval.neighbours import Near, Neighbours
+from luthier_retrieval.neighbours import NeighbourSearch, VectorIndex
 
 FILE = "hnsw.faiss"
 
 
-class Hnsw(Neighbours):
-    """FAISS's hierarchical graph (Malkov & Yashunin, 2018): its time hardly grows, and it may miss a neighbour.
+class Hnsw(VectorIndex):
+    """FAISS's HNSW graph (Malkov & Yashunin, 2018): its time hardly grows with the vectors; it may miss a neighbour.
 
-    Each vector has `links` links; building looks at `build` candidates for each, a search at `look` of them or as many
-    as are asked for. Each segment has a graph of its own, so that what is added leaves the others as they are.
+    Each vector has `links` links (M); building considers `build` candidates for each (efConstruction), and a search the
+    larger of `look` and the requested number (efSearch). Each segment has its own graph, so that adding documents does
+    not change the other segments.
     """
 
     needs: ClassVar[Needs] = {"faiss": "luthier[retrieval]"}
@@ -34,17 +35,17 @@ class Hnsw(Neighbours):
         graph.add(np.ascontiguousarray(vectors))
         faiss.write_index(graph, str(folder / FILE))
 
-    def open(self, folder: Path, vectors: Vectors) -> Near:
+    def open(self, folder: Path, vectors: Vectors) -> NeighbourSearch:
         faiss = self._faiss()
         graph = faiss.read_index(str(folder / FILE))
 
-        def near(vector: Vectors, most: int) -> tuple[NDArray[np.int64], Vectors]:
-            settings = faiss.SearchParametersHNSW(efSearch=max(self.look, most))
-            scores, numbers = graph.search(vector[None], min(most, len(vectors)), params=settings)
-            found = numbers[0] >= 0  # fewer were reached
-            return numbers[0][found], scores[0][found]
+        def search(query: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
+            settings = faiss.SearchParametersHNSW(efSearch=max(self.look, k))
+            scores, numbers = graph.search(query[None], min(k, len(vectors)), params=settings)
+            reached = numbers[0] >= 0  # FAISS pads with -1 where the graph reaches fewer than k
+            return numbers[0][reached], scores[0][reached]
 
-        return near
+        return search
 
     def identity(self) -> str:
         return json.dumps(["hnsw", self.links, self.build])

@@ -1,4 +1,4 @@
-"""How what a search found is ordered anew. One way a file."""
+"""Reranking of the passages that a search retrieved, one class a file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from luthier_retrieval.chunking import Passage
 
 
 class Reranking(Protocol):
-    """Looks at a question and each passage together, which a search over all passages cannot afford."""
+    """Scores a question and each passage together, which is too costly for a search over all passages."""
 
     def __call__(self, question: str, passages: Sequence[Passage]) -> list[int]:
-        """The places of the passages, the best one first."""
+        """The positions of the passages, the best first."""
 
 
 def by_score(scores: Sequence[float]) -> list[int]:
-    """The places of scores, the largest first; of equal ones the earlier one."""
-    return sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    """The positions of the scores, the largest first; of equal scores the earlier one."""
+    return sorted(range(len(scores)), key=lambda position: (-scores[position], position))

@@ -1,4 +1,4 @@
-"""As they were found."""
+"""No reranking."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking
 
 
-class AsFound(Reranking):
-    """Leave the order of the search."""
+class NoReranking(Reranking):
+    """Keep the order of the search."""
 
     def __call__(self, question: str, passages: Sequence[Passage]) -> list[int]:
         return list(range(len(passages)))

@@ -1,4 +1,4 @@
-"""How passages are found. One way a file."""
+"""Searches for passages, one class a file."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from luthier_retrieval.segment import Segment
 
-Numbers = NDArray[np.int64]
+PassageNumbers = NDArray[np.int64]
 Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Rows of an earlier segment that a new one begins with."""
+class ReusedRows:
+    """The rows of an earlier segment's folder that a new segment begins with."""
 
     folder: Path
-    rows: Numbers
+    rows: PassageNumbers
 
 
 class Search(Protocol):
-    """Writes what it needs about the passages of a segment, and finds passages in all segments together."""
+    """Writes its index of a segment's passages, and ranks the passages of all open segments."""
 
-    def write(self, folder: Path, texts: Sequence[str], kept: Sequence[Kept]) -> None:
-        """Prepare the texts of a new segment in its folder; the first of them are those kept, in order."""
+    def write(self, folder: Path, texts: Sequence[str], reused: Sequence[ReusedRows]) -> None:
+        """Index the texts of a new segment in its folder; the first of them are the reused rows, in order."""
 
     def open(self, segments: Sequence[Segment]) -> None:
         """Search these segments from now on."""
 
-    def __call__(self, question: str, most: int) -> tuple[Numbers, Scores]:
-        """The numbers of at most `most` passages, counted over all segments in order, and scores; the best one first.
+    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, Scores]:
+        """The numbers [at most k] of the best passages, counted over all segments in order, and their scores.
 
-        Of equal ones the earlier one comes first. Threads may share it.
+        The best comes first; of equal scores the earlier passage. Threads may share it.
         """
 
     def identity(self) -> str:
-        """Changes with all that `write` depends on."""
+        """Changes with every setting that changes what `write` writes."""
 
 
-def best(scores: Scores, most: int) -> Numbers:
-    """The numbers of the `most` largest scores, the largest first; of equal ones the earlier one."""
-    if len(scores) > most:
-        edge = np.partition(scores, len(scores) - most)[len(scores) - most]
-        found = np.flatnonzero(scores >= edge)
+def top_k(scores: Scores, k: int) -> PassageNumbers:
+    """The positions of the `k` largest scores, the largest first; of equal scores the earlier one."""
+    if len(scores) > k:
+        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+        candidates = np.flatnonzero(scores >= threshold)
     else:
-        found = np.arange(len(scores))
-    return found[np.argsort(-scores[found], kind="stable")][:most]
+        candidates = np.arange(len(scores))
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:k]

@@ -1,4 +1,4 @@
-"""Passages found by what they mean."""
+"""Dense retrieval by embeddings."""
 
 from __future__ import annotations
 
@@ -9,55 +9,56 @@ from pathlib import Path
 import numpy as np
 
 from luthier.api import Embedding
-from luthier_retrieval.neighbours import Near, Neighbours
-from luthier_retrieval.searches import Kept, Numbers, Scores, Search, best
+from luthier_retrieval.neighbours import NeighbourSearch, VectorIndex
+from luthier_retrieval.searches import PassageNumbers, ReusedRows, Scores, Search, top_k
 from luthier_retrieval.segment import Segment
 
 FOLDER, VECTORS = "dense", "vectors.npy"
-AT_ONCE = 1024
+BATCH = 1024
+"""The number of texts that are embedded at a time."""
 
 
-class Dense(Search):
-    """Rank passages by the product of their vector with the question's; each is embedded once and kept.
+class DenseSearch(Search):
+    """Rank passages by the inner product of their embedding with the question's (Karpukhin et al., 2020).
 
-    `neighbours` says how near vectors are found: by looking at all of them, or along a graph.
+    Each passage is embedded once. `neighbours` is the vector index: exact, or an approximate graph.
     """
 
-    def __init__(self, *, embedding: Embedding, neighbours: Neighbours) -> None:
+    def __init__(self, *, embedding: Embedding, neighbours: VectorIndex) -> None:
         self.embedding, self.neighbours = embedding, neighbours
-        self.parts: list[tuple[int, Near]] = []
+        self.segments: list[tuple[int, NeighbourSearch]] = []  # the number of its first passage, its search
 
-    def write(self, folder: Path, texts: Sequence[str], kept: Sequence[Kept]) -> None:
-        there = [_vectors(each.folder)[each.rows] for each in kept]
-        new = texts[sum(map(len, there)) :]
-        found = [self.embedding(new[start : start + AT_ONCE]) for start in range(0, len(new), AT_ONCE)]
-        parts = [*there, *found] or [self.embedding([])]
-        vectors = np.concatenate(parts)
+    def write(self, folder: Path, texts: Sequence[str], reused: Sequence[ReusedRows]) -> None:
+        old = [_vectors(one.folder)[one.rows] for one in reused]
+        new = texts[sum(map(len, old)) :]
+        embedded = [self.embedding(new[start : start + BATCH]) for start in range(0, len(new), BATCH)]
+        vectors = np.concatenate([*old, *embedded] or [self.embedding([])])
         place = folder / FOLDER
         place.mkdir()
         np.save(place / VECTORS, vectors, allow_pickle=False)
         self.neighbours.write(place, vectors)
 
     def open(self, segments: Sequence[Segment]) -> None:
-        self.parts, start = [], 0
+        self.segments, start = [], 0
         for segment in segments:
-            self.parts.append((start, self.neighbours.open(segment.folder / FOLDER, _vectors(segment.folder))))
+            self.segments.append((start, self.neighbours.open(segment.folder / FOLDER, _vectors(segment.folder))))
             start += len(segment)
 
-    def __call__(self, question: str, most: int) -> tuple[Numbers, Scores]:
-        vector = self.embedding([question], asked=True)[0]
-        if not vector.any() or not self.parts:
+    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, Scores]:
+        query = self.embedding([question], is_query=True)[0]
+        if not query.any() or not self.segments:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        found = [(start + numbers, scores) for start, near in self.parts for numbers, scores in [near(vector, most)]]
-        numbers = np.concatenate([numbers for numbers, _ in found])
-        scores = np.concatenate([scores for _, scores in found])
-        chosen = best(scores, most)
-        return numbers[chosen], scores[chosen]
+        nearest = [(start + rows, scores) for start, search in self.segments for rows, scores in [search(query, k)]]
+        numbers = np.concatenate([numbers for numbers, _ in nearest])
+        scores = np.concatenate([scores for _, scores in nearest])
+        best = top_k(scores, k)
+        return numbers[best], scores[best]
 
     def identity(self) -> str:
         return json.dumps(["dense", self.embedding.identity(), self.neighbours.identity()])
 
 
 def _vectors(folder: Path) -> Scores:
+    """The memory-mapped embeddings [n, d] of a segment."""
     vectors: Scores = np.load(folder / FOLDER / VECTORS, mmap_mode="r", allow_pickle=False)
     return vectors

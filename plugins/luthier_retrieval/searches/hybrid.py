@@ -1,4 +1,4 @@
-"""Passages found in several ways at once."""
+"""Hybrid retrieval: several searches, fused by rank."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from luthier.api import RecipeError
-from luthier_retrieval.searches import Kept, Numbers, Scores, Search
+from luthier_retrieval.searches import PassageNumbers, ReusedRows, Scores, Search
 from luthier_retrieval.segment import Segment
 
 
-class Hybrid(Search):
-    """Add up 1 / (k + rank) over several searches: reciprocal-rank fusion (Cormack et al., 2009).
+class HybridSearch(Search):
+    """Sum 1 / (k + rank) over several searches: reciprocal-rank fusion (Cormack et al., 2009).
 
-    Each search is asked for its best `depth` passages; one that a search does not find there gains nothing from it.
-    `weights` let a search count more, by its name; one that is not named counts once.
+    Each search contributes its best `depth` passages, or as many as are requested if that is more; a passage that is
+    not among them adds nothing. `weights` multiplies the terms of a search, by its name; the default is 1.
     """
 
     def __init__(
@@ -34,22 +34,22 @@ class Hybrid(Search):
             raise RecipeError(f"There is no search {min(unknown)!r} to weigh.", where="prompt.search.weights")
         self.searches, self.k, self.depth, self.weights = searches, k, depth, weights or {}
 
-    def write(self, folder: Path, texts: Sequence[str], kept: Sequence[Kept]) -> None:
+    def write(self, folder: Path, texts: Sequence[str], reused: Sequence[ReusedRows]) -> None:
         for search in self.searches.values():
-            search.write(folder, texts, kept)
+            search.write(folder, texts, reused)
 
     def open(self, segments: Sequence[Segment]) -> None:
         for search in self.searches.values():
             search.open(segments)
 
-    def __call__(self, question: str, most: int) -> tuple[Numbers, Scores]:
+    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, Scores]:
         scores: dict[int, float] = {}
         for name, search in self.searches.items():
-            numbers, _ = search(question, max(self.depth, most))
+            numbers, _ = search(question, max(self.depth, k))
             for rank, number in enumerate(numbers.tolist(), 1):
                 scores[number] = scores.get(number, 0.0) + self.weights.get(name, 1.0) / (self.k + rank)
-        found = sorted(scores, key=lambda number: (-scores[number], number))[:most]
-        return np.array(found, dtype=np.int64), np.array([scores[number] for number in found], dtype=np.float32)
+        best = sorted(scores, key=lambda number: (-scores[number], number))[:k]
+        return np.array(best, dtype=np.int64), np.array([scores[number] for number in best], dtype=np.float32)
 
     def identity(self) -> str:
         return json.dumps(sorted(search.identity() for search in self.searches.values()))

@@ -1,4 +1,4 @@
-"""What a training example shows of what was found. One way a file."""
+"""The choice of the passages that training examples show, one class a file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from luthier_retrieval.chunking import Passage
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """The passages that a training example shows, and the answer that it teaches; None is its own."""
+class TrainingContext:
+    """The passages of a training example's prompt, and its target answer; None keeps the example's own answer."""
 
     passages: list[Passage]
     answer: str | None = None
 
 
-class Teaching(Protocol):
-    """Chooses what the examples of the training split are shown; those that are measured see what is found."""
+class TrainingPassages(Protocol):
+    """Chooses the passages for examples of the training split; evaluated examples always show the retrieved ones."""
 
     def __call__(
-        self, example: Example, found: Sequence[Passage], right: Sequence[Passage], shown: int, absent: str
-    ) -> Lesson:
-        """`found` are the best passages, `right` those of them, or else of all, from the `relevant` documents.
+        self, example: Example, retrieved: Sequence[Passage], relevant: Sequence[Passage], most: int, absent: str
+    ) -> TrainingContext:
+        """At most `most` passages, as a deterministic function of the arguments.
 
-        At most `shown` passages are to be chosen. It must depend on nothing but what is given.
+        `retrieved` are the passages of the search, the best first; `relevant` those of the example's `relevant`
+        documents: the retrieved ones, or else the first of each document. `absent` is the answer that abstains.
         """

@@ -1,4 +1,4 @@
-"""Training sees what answering sees."""
+"""Training with the retrieved passages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from luthier.api import Example
 from luthier_retrieval.chunking import Passage
-from luthier_retrieval.teaching import Lesson, Teaching
+from luthier_retrieval.teaching import TrainingContext, TrainingPassages
 
 
-class AsFound(Teaching):
-    """Show the best passages, whether they hold the answer or not."""
+class RetrievedPassages(TrainingPassages):
+    """Show the best retrieved passages, as in evaluation, whether they hold the answer or not."""
 
     def __call__(
-        self, example: Example, found: Sequence[Passage], right: Sequence[Passage], shown: int, absent: str
-    ) -> Lesson:
-        return Lesson(list(found[:shown]))
+        self, example: Example, retrieved: Sequence[Passage], relevant: Sequence[Passage], most: int, absent: str
+    ) -> TrainingContext:
+        return TrainingContext(list(retrieved[:most]))

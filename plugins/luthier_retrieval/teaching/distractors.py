@@ -1,4 +1,4 @@
-"""Training with the right passage among wrong ones, or without it."""
+"""Training with a relevant passage among distractors, or with distractors alone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Literal
 
 from luthier.api import Example, RecipeError, answer_of, prompt_key
 from luthier_retrieval.chunking import Passage
-from luthier_retrieval.teaching import Lesson, Teaching
+from luthier_retrieval.teaching import TrainingContext, TrainingPassages
 
 
-class Distractors(Teaching):
-    """Show a right passage among others that were found, in an order by chance: RAFT (Zhang et al., 2024).
+class Distractors(TrainingPassages):
+    """Show a relevant passage among retrieved distractors, in random order: RAFT (Zhang et al., 2024).
 
-    A share `oracle` of the examples sees one; the others see none, and learn to say that the documents do not hold the
-    answer (`without: absent`) or to know it by heart, as in the paper (`without: answer`). With `cite` the answer ends
-    with the number of the right passage. Examples without `relevant` documents are shown what was found.
+    A share `oracle` of the examples shows a relevant passage (the paper's oracle document); the others show distractors
+    alone, and learn to abstain (`without: absent`) or to answer from memory, as in the paper (`without: answer`). With
+    `cite` the answer ends with the number of the relevant passage. Examples without `relevant` documents show the
+    retrieved passages. `seed` and the prompt determine every draw.
     """
 
     def __init__(
@@ -34,16 +35,16 @@ class Distractors(Teaching):
         self.oracle, self.without, self.cite, self.seed = oracle, without, cite, seed
 
     def __call__(
-        self, example: Example, found: Sequence[Passage], right: Sequence[Passage], shown: int, absent: str
-    ) -> Lesson:
-        relevant = set(example.get("relevant") or ())
-        wrong = [passage for passage in found if passage.document not in relevant]
-        if not relevant:
-            return Lesson(wrong[:shown])
+        self, example: Example, retrieved: Sequence[Passage], relevant: Sequence[Passage], most: int, absent: str
+    ) -> TrainingContext:
+        names = set(example.get("relevant") or ())
+        distractors = [passage for passage in retrieved if passage.document not in names]
+        if not names:
+            return TrainingContext(distractors[:most])
         draw = random.Random(f"{self.seed} {prompt_key(example).hex()}")
-        if not right or draw.random() >= self.oracle:
-            return Lesson(wrong[:shown], absent if self.without == "absent" else None)
-        chosen = [right[0], *wrong[: shown - 1]]
-        draw.shuffle(chosen)
-        cited = f"{answer_of(example)} [{chosen.index(right[0]) + 1}]" if self.cite else None
-        return Lesson(chosen, cited)
+        if not relevant or draw.random() >= self.oracle:
+            return TrainingContext(distractors[:most], absent if self.without == "absent" else None)
+        shown = [relevant[0], *distractors[: most - 1]]
+        draw.shuffle(shown)
+        cited = f"{answer_of(example)} [{shown.index(relevant[0]) + 1}]" if self.cite else None
+        return TrainingContext(shown, cited)

@@ -1,7 +1,7 @@
-"""Amazon Bedrock's contract of graders, read and written.
+"""Amazon Bedrock's interface of graders: calling one as a reward, and providing a reward as one.
 
-A grader is given a list of `{id, messages, reference_answer, …}`, the answer being the last message, and gives a list
-of `{id, aggregate_reward_score, metrics_list: [{name, value, type}]}`, type being Metric or Reward.
+A grader takes a list of `{id, messages, reference_answer, …}`, the answer being the last message, and returns a list of
+`{id, aggregate_reward_score, metrics_list: [{name, value, type}]}`, type being Metric or Reward.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from luthier.api import Messages, Reward, answer_of, compute_rewards, post_json
 if TYPE_CHECKING:
     import httpx
 
-_OURS = {"messages", "where", "split", "source"}
+_LUTHIER_COLUMNS = {"messages", "where", "split", "source"}
 
 
 class BedrockGrader:
-    """The score of a grader that speaks Bedrock's contract behind a URL, such as the emulator of its Lambda runtime.
+    """The score of a Bedrock grader at a URL, such as the emulator of its Lambda runtime.
 
-    It is asked about all answers to a prompt at once, `tries` times where it is busy, with `timeout` seconds each.
+    One request grades all answers to a prompt; it is sent up to `tries` times where the server is busy or fails, with a
+    limit of `timeout` seconds each.
     """
 
     in_process = True
@@ -36,13 +37,13 @@ class BedrockGrader:
         return httpx.Client(timeout=self.timeout)
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
-        asked = records(prompt, answers, example)
-        return scores(asked, post_json(self._client, self.url, asked, self.tries))
+        sent = records(prompt, answers, example)
+        return scores(sent, post_json(self._client, self.url, sent, self.tries))
 
 
 def records(prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a grader is given of answers to a prompt; further columns of the example stay under their own names."""
-    own = {name: value for name, value in example.items() if name not in _OURS}
+    """The records of the answers to a prompt; further columns of the example keep their names."""
+    own = {name: value for name, value in example.items() if name not in _LUTHIER_COLUMNS}
     if reference := answer_of(dict(example)):
         own.setdefault("reference_answer", reference)
     return [
@@ -51,18 +52,18 @@ def records(prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]
     ]
 
 
-def scores(asked: Sequence[Mapping[str, Any]], graded: Any) -> list[float]:
-    """The scores of records in their order; ValueError where one has none."""
-    by_id = {str(each["id"]): each for each in graded}
-    if missing := [each["id"] for each in asked if each["id"] not in by_id]:
-        raise ValueError(f"the grader says nothing of {len(missing)} of {len(asked)} answers")
-    return [float(by_id[each["id"]]["aggregate_reward_score"]) for each in asked]
+def scores(sent: Sequence[Mapping[str, Any]], graded: Any) -> list[float]:
+    """The scores of records in their order; ValueError where the grader returned none for one of them."""
+    by_id = {str(grade["id"]): grade for grade in graded}
+    if missing := [record["id"] for record in sent if record["id"] not in by_id]:
+        raise ValueError(f"the grader returned no score for {len(missing)} of {len(sent)} answers")
+    return [float(by_id[record["id"]]["aggregate_reward_score"]) for record in sent]
 
 
 def grader(reward: Reward) -> Callable[[Any, Any], list[dict[str, Any]]]:
     """A reward as a Lambda handler for Bedrock: `lambda_handler = grader(Number())`.
 
-    ValueError where the reward has no score for an answer: Bedrock knows no answer without one.
+    ValueError where the reward has no score for an answer, as Bedrock requires one for each.
     """
 
     def handle(event: Any, context: Any = None) -> list[dict[str, Any]]:
@@ -73,9 +74,9 @@ def grader(reward: Reward) -> Callable[[Any, Any], list[dict[str, Any]]]:
 
 def _graded(reward: Reward, record: Mapping[str, Any]) -> dict[str, Any]:
     prompt, answer = list(record["messages"][:-1]), str(record["messages"][-1]["content"])
-    found = compute_rewards(reward, prompt, [answer], {**record, "messages": prompt})
-    if found.scores[0] is None:
+    result = compute_rewards(reward, prompt, [answer], {**record, "messages": prompt})
+    if result.scores[0] is None:
         raise ValueError(f"there is no score for {record['id']}")
-    parts = [{"name": name, "value": each[0], "type": "Reward"} for name, each in found.parts.items()]
-    formed = [{"name": "formed", "value": float(found.formed[0]), "type": "Metric"}] if found.formed else []
-    return {"id": record["id"], "aggregate_reward_score": found.scores[0], "metrics_list": [*parts, *formed]}
+    parts = [{"name": name, "value": part[0], "type": "Reward"} for name, part in result.parts.items()]
+    formed = [{"name": "formed", "value": float(result.formed[0]), "type": "Metric"}] if result.formed else []
+    return {"id": record["id"], "aggregate_reward_score": result.scores[0], "metrics_list": [*parts, *formed]}

@@ -1,6 +1,6 @@
-"""Instructions that a rule can check, by name: `check(answer, value)` says whether an answer keeps to one.
+"""Verifiable instructions by name: `check(answer, value)` is whether an answer follows the instruction.
 
-The kinds are those of IFEval (Zhou et al., 2023), as far as they need no model and no list of languages.
+The kinds are those of IFEval (Zhou et al., 2023) that need no model and no language identification.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _lines(answer: str) -> list[str]:
     return [line for line in answer.splitlines() if line.strip()]
 
 
-def _says(answer: str, text: str) -> bool:
+def _contains(answer: str, text: str) -> bool:
     return text.lower() in answer.lower()
 
 
@@ -49,8 +49,8 @@ def _quoted(answer: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] == '"'
 
 
-def _each(value: Any) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 CHECKS: Mapping[str, Callable[[str, Any], bool]] = MappingProxyType(
@@ -62,18 +62,18 @@ CHECKS: Mapping[str, Callable[[str, Any], bool]] = MappingProxyType(
         "paragraphs": lambda answer, count: len(_paragraphs(answer)) == count,
         "lines": lambda answer, count: len(_lines(answer)) == count,
         "bullets": lambda answer, count: len(_BULLET.findall(answer)) == count,
-        "contains": lambda answer, texts: all(_says(answer, text) for text in _each(texts)),
-        "excludes": lambda answer, texts: not any(_says(answer, text) for text in _each(texts)),
+        "contains": lambda answer, texts: all(_contains(answer, text) for text in _texts(texts)),
+        "excludes": lambda answer, texts: not any(_contains(answer, text) for text in _texts(texts)),
         "begins_with": lambda answer, text: answer.strip().lower().startswith(str(text).lower()),
         "ends_with": lambda answer, text: answer.strip().lower().endswith(str(text).lower()),
-        "no_commas": lambda answer, asked: ("," not in answer) == asked,
-        "lower_case": lambda answer, asked: (answer == answer.lower()) == asked,
-        "upper_case": lambda answer, asked: (answer == answer.upper()) == asked,
-        "json": lambda answer, asked: _is_json(answer) == asked,
-        "quoted": lambda answer, asked: _quoted(answer) == asked,
-        "title": lambda answer, asked: bool(_TITLE.search(answer)) == asked,
+        "no_commas": lambda answer, required: ("," not in answer) == required,
+        "lower_case": lambda answer, required: (answer == answer.lower()) == required,
+        "upper_case": lambda answer, required: (answer == answer.upper()) == required,
+        "json": lambda answer, required: _is_json(answer) == required,
+        "quoted": lambda answer, required: _quoted(answer) == required,
+        "title": lambda answer, required: bool(_TITLE.search(answer)) == required,
         "placeholders": lambda answer, count: len(_PLACEHOLDER.findall(answer)) >= count,
         "highlights": lambda answer, count: len(_HIGHLIGHT.findall(answer)) >= count,
     }
 )
-"""Counts, texts or lists of texts, and true or false, as each asks."""
+"""The value of a check is a count, a text or a list of texts, or true or false."""

@@ -1,41 +1,33 @@
-"""How sure is a classifier that the answer is of the kind that is wanted?"""
+"""The probability of a label under a trained classifier, as a reward."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from luthier.api import Messages, RecipeError, classification_question
-
-if TYPE_CHECKING:
-    from luthier.api import Artifact
+from luthier_reward.rewards.run_reward import RunReward
 
 
-class Classifier:
-    """The chance that an earlier run gives `wanted` among `labels` as what to say of the answer.
+class Classifier(RunReward):
+    """The probability of the label `wanted` among `labels` under an earlier run, a generative classifier.
 
-    The run is asked as it was trained: `instruction` with the answer in place of `{text}`, or behind a blank line.
+    The prompt is that of its training: `instruction` with the answer in place of `{text}`, or after a blank line.
     """
-
-    in_process = True
 
     def __init__(self, *, path: str, labels: list[str], wanted: str, instruction: str = "") -> None:
         if wanted not in labels:
             raise RecipeError(f"{wanted!r} is none of the labels {', '.join(labels)}.", where="method.reward.wanted")
-        self.path, self.labels, self.wanted, self.instruction = path, labels, wanted, instruction
-
-    @cached_property
-    def _run(self) -> Artifact:
-        from luthier.api import load
-
-        return load(self.path)
+        super().__init__(path)
+        self.labels, self.wanted, self.instruction = labels, wanted, instruction
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
-        shown = [[{"role": "user", "content": classification_question(self.instruction, answer)}] for answer in answers]
-        scores = self._run.score_labels(shown, self.labels).astype(np.float64)
-        chances = np.exp(scores - scores.max(1, keepdims=True))
-        chances /= chances.sum(1, keepdims=True)
-        return [float(chance) for chance in chances[:, self.labels.index(self.wanted)]]
+        prompts = [
+            [{"role": "user", "content": classification_question(self.instruction, answer)}] for answer in answers
+        ]
+        scores = self.artifact.score_labels(prompts, self.labels).astype(np.float64)
+        probabilities = np.exp(scores - scores.max(1, keepdims=True))
+        probabilities /= probabilities.sum(1, keepdims=True)
+        return [float(probability) for probability in probabilities[:, self.labels.index(self.wanted)]]

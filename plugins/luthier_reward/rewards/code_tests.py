@@ -1,4 +1,4 @@
-"""Does the program in the answer pass its tests?"""
+"""The share of unit tests that the program in an answer passes, as a reward."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from luthier_reward.sandbox import Limits
 
 
 class CodeTests:
-    """The share of an example's tests that the answer's Python passes, in a sandbox; 1 or 0 with `all_or_nothing`.
+    """The share of an example's tests that the answer's Python program passes; 1 or 0 with `all_or_nothing`.
 
-    The column `column` holds a list of tests: Python statements such as asserts, which run after the answer in its own
-    interpreter, or mappings of `input` and `output`, whose output is compared out here, where no answer can reach it.
-    The code is the answer's last ``` block, or all of it. `walls: none` runs it with limits but without a sandbox.
+    The column `column` holds a list of tests: Python statements such as asserts, which run after the program in its
+    interpreter, or mappings of `input` and `output`, whose output is compared outside the sandbox, where no program can
+    change the result. The program is the answer's last ``` block, or all of it. `walls` is the sandbox; `none` runs the
+    program with resource limits only. Refused where there is no sandbox on this machine.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class CodeTests:
     ) -> None:
         self.column, self.all_or_nothing, self.walls = column, all_or_nothing, walls
         self.limits = Limits(seconds, memory, disk, processes, output)
-        if walls == "bubblewrap" and (reason := sandbox.missing()):
+        if walls == "bubblewrap" and (reason := sandbox.why_unavailable()):
             raise Refused(
                 f"The code of answers would run here without a sandbox: {reason}.",
                 where="method.reward.walls",
@@ -52,7 +53,7 @@ class CodeTests:
         return [self._score(_code(answer), tests) for answer in answers]
 
     def formed(self, answer: str) -> bool:
-        """Whether it is Python."""
+        """Whether the program is syntactically valid Python."""
         try:
             ast.parse(_code(answer))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -62,17 +63,17 @@ class CodeTests:
     def _score(self, code: str, tests: Sequence[Any]) -> float:
         statements = [str(test) for test in tests if not isinstance(test, Mapping)]
         passed = self._passed(code, statements) if statements else 0
-        passed += sum(self._answers(code, test) for test in tests if isinstance(test, Mapping))
+        passed += sum(self._has_output(code, test) for test in tests if isinstance(test, Mapping))
         return float(passed == len(tests)) if self.all_or_nothing else passed / len(tests)
 
     def _passed(self, code: str, statements: Sequence[str]) -> int:
         mark = secrets.token_hex(16)
-        said = self._run(_PROGRAM.format(code=code, tests=list(statements), mark=mark)).output
-        return len({line for line in said.splitlines() if line.startswith(f"{mark} ")})
+        output = self._run(_PROGRAM.format(code=code, tests=list(statements), mark=mark)).output
+        return len({line for line in output.splitlines() if line.startswith(f"{mark} ")})
 
-    def _answers(self, code: str, test: Mapping[str, Any]) -> bool:
-        found = self._run(code, str(test.get("input", "")))
-        return found.code == 0 and _lines(found.output) == _lines(str(test["output"]))
+    def _has_output(self, code: str, test: Mapping[str, Any]) -> bool:
+        outcome = self._run(code, str(test.get("input", "")))
+        return outcome.code == 0 and _lines(outcome.output) == _lines(str(test["output"]))
 
     def _run(self, program: str, text: str = "") -> sandbox.Outcome:
         run = sandbox.run if self.walls == "bubblewrap" else sandbox.run_unprotected
@@ -93,7 +94,7 @@ def judge():
 
 judge()
 """
-"""Runs inside the sandbox. The mark is drawn anew for each answer: only a program that looks for it could forge it."""
+"""Runs in the sandbox. The mark is random for each answer: only a program that searches for it could forge it."""
 
 
 def _code(answer: str) -> str:

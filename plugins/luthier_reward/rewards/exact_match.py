@@ -1,4 +1,4 @@
-"""Is the answer the reference?"""
+"""Exact match with a reference answer, as a reward."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from luthier_reward.rewards.reading import reference
 
 
 class ExactMatch:
-    """1 for an answer that is the reference, else 0; case, punctuation and articles do not count, as in evaluation.
+    """1 for an answer that equals the reference, else 0; case, punctuation and articles are ignored, as in evaluation.
 
-    With `normalise=false` only white space at the ends does not. The reference is the example's answer, or `column`.
+    With `normalise=false` only white space at the ends is. The reference is the example's answer, or `column`.
     """
 
     def __init__(self, *, normalise: bool = True, column: str | None = None) -> None:

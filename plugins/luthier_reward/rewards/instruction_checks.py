@@ -1,4 +1,4 @@
-"""Does the answer keep to instructions that a rule can check?"""
+"""Verifiable instruction following, as a reward."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from luthier_reward.rewards.checks import CHECKS
 
 
 class InstructionChecks:
-    """The share of instructions that an answer keeps to; with `all_or_nothing` 1 for all of them, else 0.
+    """The share of verifiable instructions that an answer follows; with `all_or_nothing` 1 for all of them, else 0.
 
-    `checks` hold for every example, `{most_words: 50, no_commas: true}`; the column `column` of an example, where it
-    has one, adds its own in the same form (`luthier_reward.rewards.checks` has what can be checked).
+    `checks` apply to every example, such as `{most_words: 50, no_commas: true}`; the column `column` of an example, if
+    it has one, adds others in the same form. `luthier_reward.rewards.checks` lists the checks.
     """
 
     def __init__(
@@ -31,14 +31,13 @@ class InstructionChecks:
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
         wanted = {**self.checks, **self._own(example)}
         if not wanted:
-            raise DataError("The example says nothing to check, and the recipe neither.", where="method.reward.checks")
-        kept = [[bool(CHECKS[name](answer, value)) for name, value in wanted.items()] for answer in answers]
-        return [float(all(each)) if self.all_or_nothing else sum(each) / len(each) for each in kept]
+            raise DataError("Neither the recipe nor the example has checks.", where="method.reward.checks")
+        followed = [[bool(CHECKS[name](answer, value)) for name, value in wanted.items()] for answer in answers]
+        return [float(all(checks)) if self.all_or_nothing else sum(checks) / len(checks) for checks in followed]
 
     def _own(self, example: Mapping[str, Any]) -> Mapping[str, Any]:
-        found = example.get(self.column) if self.column else None
-        found = json.loads(found) if isinstance(found, str) else found or {}
-        if unknown := [name for name in found if name not in CHECKS]:
+        value = example.get(self.column) if self.column else None
+        own: Mapping[str, Any] = json.loads(value) if isinstance(value, str) else value or {}
+        if unknown := [name for name in own if name not in CHECKS]:
             raise DataError(f"There is no check {unknown[0]!r}.", hint=nearest(unknown[0], CHECKS, "There are"))
-        own: Mapping[str, Any] = found
         return own

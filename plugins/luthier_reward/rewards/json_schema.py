@@ -1,4 +1,4 @@
-"""Is the answer JSON of the right shape?"""
+"""Validity under a JSON schema, as a reward."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from luthier_reward.rewards.reading import fenced
 
 
 class JsonSchema:
-    """1 for JSON that a schema accepts (draft 2020-12), `parses` for other JSON, else 0.
+    """1 for JSON that is valid under a schema (draft 2020-12), `parses` for other JSON, else 0.
 
-    A column of the example may hold the schema instead. JSON may stand in a ``` block. Nothing that a schema refers to
-    is fetched from anywhere.
+    `column` is the column of the example with the schema, in place of `schema`. JSON may be in a ``` block. Remote
+    references of a schema are not fetched.
     """
 
     needs: ClassVar[Needs] = {"jsonschema": "luthier[reward]"}
@@ -66,5 +66,5 @@ def _validator(schema: Any) -> Any:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        raise RecipeError(f"The JSON schema is none: {error.message}.", where="method.reward.schema") from error
+        raise RecipeError(f"This is not a valid JSON schema: {error.message}.", where="method.reward.schema") from error
     return Draft202012Validator(schema, registry=Registry())

@@ -1,4 +1,4 @@
-"""Is the answer as long as it should be?"""
+"""The length of an answer, as a reward."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from luthier.api import Messages, RecipeError
 
 
 class Length:
-    """1 for an answer of `fewest` to `most` words; outside it falls evenly to 0 over `slack` words more or less."""
+    """1 for an answer of `fewest` to `most` words, falling linearly to 0 over `slack` words outside this range."""
 
     def __init__(self, *, fewest: int = 1, most: int = 100, slack: int = 0) -> None:
         if not 0 <= fewest <= most or slack < 0:

@@ -1,35 +1,21 @@
-"""What does a reward model say?"""
+"""The score of a trained reward model, as a reward."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from luthier.api import Messages
-
-if TYPE_CHECKING:
-    from luthier.api import Artifact
+from luthier_reward.rewards.run_reward import RunReward
 
 
-class ModelReward:
-    """The score that a run of `method=reward_model` gives the conversation with the answer, times `scale`.
-
-    It is loaded when it is first asked, beside the network that is trained.
-    """
-
-    in_process = True
+class ModelReward(RunReward):
+    """The score of the conversation with the answer under a run of `method=reward_model`, times `scale`."""
 
     def __init__(self, *, path: str, scale: float = 1.0) -> None:
-        self.path, self.scale = path, scale
-
-    @cached_property
-    def _judge(self) -> Artifact:
-        from luthier.api import load
-
-        return load(self.path)
+        super().__init__(path)
+        self.scale = scale
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
-        said = [[*map(dict, prompt), {"role": "assistant", "content": answer}] for answer in answers]
-        found = self._judge.rewards(said)
-        return [self.scale * float(score) for score in found]
+        conversations = [[*map(dict, prompt), {"role": "assistant", "content": answer}] for answer in answers]
+        return [self.scale * float(score) for score in self.artifact.rewards(conversations)]

@@ -1,4 +1,4 @@
-"""Does the answer come to the same number or formula as the reference?"""
+"""Equality of the final number or formula with that of the reference, as a reward."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from luthier_reward.rewards.reading import reference
 
 
 class Number:
-    """1 for an answer whose final result equals the reference's, as math-verify reads and compares them, else 0.
+    """1 for an answer whose final result equals that of the reference, as math-verify parses and compares them, else 0.
 
-    What stands behind `marker` in the reference is its result, as in GSM8K, else all of it is read; in an answer the
-    last result counts. ValueError where the reference holds none: that is a fault of the example, not of the answer.
+    The result of a reference follows `marker`, as in GSM8K; without it all of the reference is parsed. Of an answer the
+    last result counts. ValueError where the reference has none, which is a fault of the example, not of the answer.
     """
 
     needs: ClassVar[Needs] = {"math_verify": "luthier[reward]"}
@@ -25,11 +25,11 @@ class Number:
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
         from math_verify import verify
 
-        said = reference(example, self.column)
-        wanted = _results(said.rpartition(self.marker)[2] if self.marker else said)
-        if not wanted:
-            raise ValueError(f"the reference {said[-60:]!r} holds no number or formula")
-        return [float(verify(wanted, _results(answer), timeout_seconds=None)) for answer in answers]
+        text = reference(example, self.column)
+        expected = _results(text.rpartition(self.marker)[2] if self.marker else text)
+        if not expected:
+            raise ValueError(f"the reference {text[-60:]!r} holds no number or formula")
+        return [float(verify(expected, _results(answer), timeout_seconds=None)) for answer in answers]
 
     def warm_up(self) -> None:
         _results("1")
@@ -39,9 +39,9 @@ class Number:
 
 
 def _results(text: str) -> list[Any]:
-    """Without math-verify's own time limits, which need a main thread; a reward's process has one of its own."""
+    """Without math-verify's time limits, which need the main thread; the reward's process has one."""
     from math_verify import parse
 
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that it keeps no time, which others do
-    found: list[Any] = parse(text, parsing_timeout=None)
-    return found
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that it has no time limit
+    results: list[Any] = parse(text, parsing_timeout=None)
+    return results

@@ -1,4 +1,4 @@
-"""Several rewards at once."""
+"""A weighted sum of rewards."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from luthier.api import Messages, ParsingReward, RecipeError, Reward, RewardScor
 
 
 class Weighted:
-    """The sum of rewards, each times its weight; one that is not named in `weights` counts once.
+    """Σ weight · reward over named rewards; the weight of a reward that `weights` does not name is 1.
 
-    An answer for which any of them has no score has none. Each is logged by its name.
+    An answer that has no score from one of them has none. The scores of each are logged by name.
     """
 
     def __init__(self, *, rewards: dict[str, Reward], weights: dict[str, float] | None = None) -> None:
         if not rewards:
             raise RecipeError(
-                "A sum of rewards needs some.",
+                "A weighted sum needs at least one reward.",
                 where="method.reward.rewards",
                 hint="In a recipe's defaults: /method/reward@method.reward.rewards.NAME: length, for each.",
             )
         unknown = sorted(set(weights or ()) - set(rewards))
         if unknown:
-            raise RecipeError(f"There is no reward {unknown[0]!r} to weigh.", where="method.reward.weights")
+            raise RecipeError(
+                f"`weights` names {unknown[0]!r}, which is no reward of the sum.", where="method.reward.weights"
+            )
         self.rewards, self.weights = rewards, {name: float((weights or {}).get(name, 1.0)) for name in rewards}
 
     @property
     def in_process(self) -> bool:
-        """Where one of them cannot be sent to another process, none is."""
+        """All are computed in the training process where one of them has to be."""
         return any(getattr(reward, "in_process", False) for reward in self.rewards.values())
 
     def warm_up(self) -> None:
@@ -40,13 +42,13 @@ class Weighted:
         return {name: reward(prompt, answers, example) for name, reward in self.rewards.items()}
 
     def total(self, parts: Mapping[str, RewardScores]) -> RewardScores:
-        return [self._sum(dict(zip(parts, each, strict=True))) for each in zip(*parts.values(), strict=True)]
+        return [self._sum(dict(zip(parts, scores, strict=True))) for scores in zip(*parts.values(), strict=True)]
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> RewardScores:
         return self.total(self.parts(prompt, answers, example))
 
     def formed(self, answer: str) -> bool:
-        """Whether all of them that read something find it."""
+        """Whether the answer parses under all rewards that parse answers."""
         return all(reward.formed(answer) for reward in self.rewards.values() if isinstance(reward, ParsingReward))
 
     def _sum(self, scores: dict[str, float | None]) -> float | None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_isolation import build
 from torch import Tensor, nn
 
 from luthier.contracts.batch import Batch, Row, TokenSequence
@@ -19,6 +18,7 @@ from luthier.data.shared_prefixes import sequence_sums, why_prefixes_unsupported
 from luthier.models.attention import AttentionLayer, Packing, network_inputs, per_sequence
 from luthier.models.attention import blocks as blocks_of_rows
 from luthier.models.lm_head import find_lm_head, last_hidden_state
+from tests.framework.attention.test_isolation import build
 
 BRANCHING = ["llama", "qwen2", "qwen2 with windows", "mistral", "gemma2", "gemma2 uncapped", "gpt2", "gptneox"]
 TREES = ((7, (5, 3)), (1, (2, 6)), (11, (4, 4, 9)))
@@ -78,7 +78,7 @@ def test_a_shared_beginning_is_laid_down_once():
     assert batch.boundaries == (0, 7, 13, 17, 26, 32, 33, 36, 43, 64)
     assert batch.prefix_of == {1: 0, 2: 0, 6: 5, 7: 5}
     assert batch.sequence_groups == ((1, 2), (3,), (6, 7))
-    assert batch.ends == (1, 2, 3, 6, 7)
+    assert batch.sequence_numbers == (1, 2, 3, 6, 7)
     assert batch.positions[0, :17].tolist() == [*range(7), *range(7, 13), *range(7, 11)]
     assert batch.segments[0, :17].tolist() == [1] * 7 + [2] * 6 + [3] * 4
 
@@ -92,7 +92,7 @@ def test_shared_equals_whole(name: str, implementation: str) -> None:
     blocks = [[rows()[0], single(), rows()[1]], [rows()[2]]]
     batch, whole = collate(blocks, 40), without_shared_prefixes(collate(blocks, 40))
     assert not whole.prefix_of
-    assert whole.input_ids.shape[0] == len(whole.ends) == len(batch.ends)
+    assert whole.input_ids.shape[0] == len(whole.sequence_numbers) == len(batch.sequence_numbers)
     if "window" in why_prefixes_unsupported(network):
         assert implementation != "luthier_packed"
         batch = whole

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from luthier.config.instantiate import build, named
+from luthier.config.instantiate import instantiate, named
 from luthier.config.signatures import signature
 from luthier.errors import RecipeError
 from tests.architecture.sources import ROOT
@@ -125,7 +125,7 @@ def composed():
 
 @pytest.fixture
 def built(composed):
-    return lambda name, said: build(composed(name, said))
+    return lambda name, said: instantiate(composed(name, said))
 
 
 def test_every_way_has_its_case():
@@ -160,7 +160,7 @@ def refused(name: str, said: dict[str, Any], composed) -> RecipeError:
     if CASES[name].dynamic:
         node = composed(name, said)
         with pytest.raises(RecipeError) as error:
-            build(node)
+            instantiate(node)
     else:
         with pytest.raises(RecipeError) as error:
             composed(name, said)
@@ -189,7 +189,7 @@ def test_the_example_of_explain_is_accepted(name, carpentry, composed):
     words = carpentry("explain", f"tracking={name}").record["example"].split()[1:]
     assert words[0] == f"tracking={name}"
     said = dict(word.removeprefix("tracking.").split("=") for word in words[1:])
-    build(composed(name, {key: yaml.safe_load(value) for key, value in said.items()}))
+    instantiate(composed(name, {key: yaml.safe_load(value) for key, value in said.items()}))
 
 
 TYPES = {
@@ -240,7 +240,7 @@ def test_what_an_enum_of_its_own_ways_takes_is_settled_when_it_is_built(composed
     assert built("typed_told", {"tolerant": 2}).tolerant is tolerant.BLUNT
     node = composed("typed_told", {"tolerant": "dull"})
     with pytest.raises(RecipeError, match=r"tracking\.tolerant is 'dull', but must be one of SHARP, BLUNT"):
-        build(node)
+        instantiate(node)
 
 
 def test_the_command_line_sets_what_no_file_says_and_names_what_is_nearest(carpentry):

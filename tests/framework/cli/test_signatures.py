@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from luthier.config.signatures import REQUIRED, signature
+from luthier.config.settings import REQUIRED
+from luthier.config.signatures import signature
 from luthier.config.type_hints import Part, choices, fits, misfit, readable
 from luthier.errors import PluginError
 

@@ -317,7 +317,7 @@ ARTIFACTS = {
 @pytest.mark.parametrize("how", ARTIFACTS)
 @pytest.mark.parametrize("verb", [["chat", "evil", "--message", "x"], ["evaluate", "evil"], ["export", "evil", "out"]])
 def test_an_artifact_of_a_stranger_runs_no_code_either(how, verb, luthier, run, here, marker):
-    from luthier.training.checkpoint_files import sha256_of_file
+    from luthier.fetch.digests import sha256_of_file
 
     shutil.copytree(run / "artifact", here / "evil")
     recipe, manifest = here / "evil" / "resolved.yaml", here / "evil" / "manifest.json"

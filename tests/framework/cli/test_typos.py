@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -81,14 +86,34 @@ TYPOS = {
 }
 
 
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory, own_cache) -> Iterator[Callable[..., dict]]:
+    """Carries out a command line in a process that began without torch, in an empty folder."""
+    environ = {name: value for name, value in os.environ.items() if name != "LUTHIER_PLUGINS"}
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("wrong_commands.py"))], cwd=tmp_path_factory.mktemp("empty"),
+        env={**environ, "LUTHIER_CACHE": str(own_cache)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def ask(*argv: str) -> dict:
+        process.stdin.write(json.dumps(argv) + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    yield ask
+    process.stdin.close()
+    process.wait(30)
+    process.stdout.close()
+
+
 @pytest.mark.parametrize("argv", TYPOS, ids=" ".join)
-def test_a_typo_is_named_with_what_was_meant(argv, luthier, here):
-    before = set(sys.modules)
-    end = luthier(*argv, "--json")
-    assert end.code == 2, end.err
-    assert TYPOS[argv] in f"{end.error['hint']} {end.error['message']}"
-    assert not {"torch", "transformers"} & (set(sys.modules) - before)
-    assert not list(here.iterdir()), "nothing is written"
+def test_a_typo_is_named_with_what_was_meant(argv, ask):
+    end = ask(*argv, "--json")
+    assert end["code"] == 2, end["err"]
+    error = json.loads(end["err"].strip().splitlines()[-1])
+    assert TYPOS[argv] in f"{error['hint']} {error['message']}"
+    assert end["heavy"] == []
+    assert end["written"] == []
 
 
 WRONG = {

@@ -178,12 +178,12 @@ def test_every_layout_of_preference_pairs_gives_the_same_example(layout):
     [
         ({"prompt": "Why?", "chosen": "So.", "rejected": "So. "}, "the same"),
         ({"prompt": "Why?", "chosen": "So.", "rejected": ""}, "an empty text"),
-        ({"chosen": [U, A], "rejected": [turn("user", "Who?"), B]}, "no common beginning"),
+        ({"chosen": [U, A], "rejected": [turn("user", "Who?"), B]}, "no common prefix"),
         ({"prompt": "Why?", "chosen": [turn("user", "x")], "rejected": [B]}, "does not start with an assistant"),
         ({"prompt": "Why?", "chosen": "So."}, "`chosen` and `rejected`"),
     ],
 )
-def test_pairs_that_say_nothing_are_refused(row, said):
+def test_pairs_without_a_preference_are_refused(row, said):
     with pytest.raises(DataError, match=said):
         example(Preference(), row)
 

@@ -39,9 +39,9 @@ def test_an_examples_split_depends_on_nothing_but_its_text(write, pairs):
 def test_a_split_is_the_same_in_another_process():
     mine = "".join(HashSplits(test=0.5).split(talk(f"q{i}", "a"))[:2] for i in range(64))
     code = (
-        "from luthier.data.splits import ByHash\n"
+        "from luthier.data.splits import HashSplits\n"
         "row = lambda i: {'messages': [{'role': 'user', 'content': f'q{i}'}, {'role': 'assistant', 'content': 'a'}]}\n"
-        "print(''.join(ByHash(test=0.5).split(row(i))[:2] for i in range(64)))"
+        "print(''.join(HashSplits(test=0.5).split(row(i))[:2] for i in range(64)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == mine
@@ -113,8 +113,8 @@ def test_names_of_files_give_their_split_and_held_out_copies_stay(write, pairs):
     assert split["Question 18?"] == split["Question 19?"] == "test"
     assert source.counts["overlap"] == 2
     assert (source.counts["train"], source.counts["test"], source.counts["validation"]) == (18, 7, 5)
-    (warning,) = [warning for warning in source.warnings if "again" in warning]
-    assert "split test stand in train" in warning
+    (warning,) = [warning for warning in source.warnings if "only the first is kept" in warning]
+    assert "split test are in train too" in warning
     assert "train-00000-of-00001.jsonl:19" in warning
 
 

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from tiny_tokens import byte_level
 from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
 
 from luthier.models.templates import template
-
-
-@pytest.fixture(scope="session")
-def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LUTHIER_CACHE", str(session_cache))
+from tests.framework.data_tokens.tiny_tokens import byte_level
+from tests.session_cache import cache, session_cache  # noqa: F401 - fixtures
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
 from torch import nn
 
 from luthier.contracts.batch import Row, TokenSequence
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_continuation, encode_conversation
 from luthier.data.module import Data
 from luthier.data.prompts import ChatPrompt
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.fetch import cache
+from tests.framework.data_tokens.tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
 
 
 def data(examples=None, tokenizer=None, *, encode=chat_row, prompt=None, **settings) -> Data:
@@ -79,7 +79,7 @@ def test_encoded_blocks_are_made_once(monkeypatch):
         return chat_row(example, tokenizer)
 
     counted.__module__, counted.__qualname__ = chat_row.__module__, chat_row.__qualname__
-    monkeypatch.setattr("luthier.data.content_hashes.hash_of_function", lambda function: "the same")
+    monkeypatch.setattr("luthier.data.module.hash_of_function", lambda function: "the same")
     data(encode=counted).setup("fit")
     made = len(calls)
     again = data(encode=counted)
@@ -97,7 +97,7 @@ def test_encoded_blocks_are_made_once(monkeypatch):
         {"length": 127},
         {"packing": False},
         {"overlong": "drop"},
-        {"encode": lambda example, tokenizer: Row((encode.encode_conversation(example, tokenizer, end_of_turn=False),)),
+        {"encode": lambda example, tokenizer: Row((encode_conversation(example, tokenizer, end_of_turn=False),)),
          "allow": ["pad_is_end_of_turn"]},
     ],
 )  # fmt: skip
@@ -161,7 +161,7 @@ def killed_while_encoding(examples) -> None:
 
 
 def test_a_process_that_is_killed_while_it_encodes_leaves_nothing_under_a_final_name(monkeypatch):
-    monkeypatch.setattr("luthier.data.content_hashes.hash_of_function", lambda function: "killed")
+    monkeypatch.setattr("luthier.data.module.hash_of_function", lambda function: "killed")
     examples = [said(f"Hello {number}", "well") for number in range(200)]
     before = {path for path in cache.cache_folder("blocks").iterdir() if not path.name.startswith(".")}
     child = multiprocessing.get_context("fork").Process(target=killed_while_encoding, args=(examples,))
@@ -210,7 +210,7 @@ def test_cutting_counts_the_answers_that_lost_their_end():
 
 
 def test_when_every_answer_is_cut_the_run_does_not_begin():
-    with pytest.raises(DataError, match="cut off"):
+    with pytest.raises(DataError, match="truncated"):
         data(LONG[1:], overlong="truncate").setup("fit")
 
 
@@ -233,7 +233,7 @@ def test_when_every_label_is_masked_the_run_does_not_begin_and_the_template_is_n
 
 def test_an_end_of_turn_that_is_never_trained_stops_the_run_unless_it_is_meant():
     def endless(example, tokenizer):
-        return Row((encode.encode_conversation(example, tokenizer, end_of_turn=False),))
+        return Row((encode_conversation(example, tokenizer, end_of_turn=False),))
 
     with pytest.raises(DataError, match="ends the turn") as caught:
         data(encode=endless).setup("fit")
@@ -259,11 +259,11 @@ def test_what_was_encoded_before_is_not_counted_again():
 def test_an_example_is_shown_as_it_will_be_trained_on():
     for overlong, name in (("truncate", "truncated_answer"), ("drop", "overlong"), ("error", "overlong")):
         made = data(LONG, overlong=overlong)
-        assert made.inspected(0).errors == []
-        assert [finding.name for finding in made.inspected(1).errors] == [name]
-    assert len(data(LONG, overlong="truncate").inspected(1).tokens) == 128
-    assert made.ledger().where == "f:1"
-    assert any(token.weight for token in made.ledger().tokens)
+        assert made.token_ledger(0).errors == []
+        assert [finding.name for finding in made.token_ledger(1).errors] == [name]
+    assert len(data(LONG, overlong="truncate").token_ledger(1).tokens) == 128
+    assert made.token_ledger().where == "f:1"
+    assert any(token.weight for token in made.token_ledger().tokens)
 
 
 def test_one_answer_that_is_cut_among_many_stops_nothing():
@@ -284,7 +284,7 @@ def test_a_source_without_training_examples_is_refused():
 
 def test_an_example_that_a_method_cannot_encode_is_named():
     def paired(example, tokenizer):
-        return Row((encode.encode_continuation(example, "chosen", tokenizer),))
+        return Row((encode_continuation(example, "chosen", tokenizer),))
 
     with pytest.raises(DataError, match="chosen") as caught:
         data(encode=paired).setup("fit")

@@ -9,16 +9,16 @@ from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console as Terminal
-from tiny_tokens import byte_level, chat_row, said
 
 from luthier.contracts.batch import Row, TokenSequence
-from luthier.data import encoding as encode
 from luthier.data import ledger
+from luthier.data.encoding import encode_continuation, encode_text
 from luthier.models.templates import template
 from luthier.reporting.console import Console
 from luthier.reporting.token_ledger.page import page
 from luthier.reporting.token_ledger.preview import say
 from luthier.reporting.token_ledger.terminal import show
+from tests.framework.data_tokens.tiny_tokens import byte_level, chat_row, said
 
 HOSTILE = "Hello \x1b[31m<script>alert(1)</script>\u202e &amp; \x9b2J é😀"
 
@@ -62,7 +62,7 @@ def test_the_two_answers_of_a_pair_are_told_apart(tokenizer):
     pair = said(
         "Hello", chosen=[{"role": "assistant", "content": "Hi."}], rejected=[{"role": "assistant", "content": "No."}]
     )
-    row = Row(tuple(encode.encode_continuation(pair, name, tokenizer) for name in ("chosen", "rejected")))
+    row = Row(tuple(encode_continuation(pair, name, tokenizer) for name in ("chosen", "rejected")))
     seen = ledger.inspect(pair, row, tokenizer)
     for number, answer in enumerate(("Hi.<|im_end|>", "No.<|im_end|>")):
         tokens = [entry for entry in seen.tokens if entry.sequence == number]
@@ -72,7 +72,7 @@ def test_the_two_answers_of_a_pair_are_told_apart(tokenizer):
 
 def test_text_is_nobodys_message(tokenizer):
     example = {"text": "Hello, how are you?"}
-    seen = ledger.inspect(example, Row((encode.encode_text(example, tokenizer),)), tokenizer)
+    seen = ledger.inspect(example, Row((encode_text(example, tokenizer),)), tokenizer)
     assert {(entry.message, entry.role) for entry in seen.tokens} == {(None, "text")}
     assert names(seen) == set()
 

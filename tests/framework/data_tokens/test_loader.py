@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_packing import sequence
 
 from luthier.contracts.batch import Batch, Row
-from luthier.data.blocks import Blocks, Writer
+from luthier.data.blocks import Blocks, BlocksWriter
 from luthier.data.chunks import Chunk
-from luthier.data.loader import Batches, Loader, Pass
+from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
 from luthier.data.order import Order
 from luthier.data.packing import best_fit, one_each
 from luthier.errors import RecipeError, ResourceError
+from tests.framework.data_tokens.test_packing import sequence
 
 
 @pytest.fixture
 def blocks(tmp_path: Path) -> Blocks:
     lengths = np.random.default_rng(0).integers(2, 30, 40)
-    writer = Writer(tmp_path)
+    writer = BlocksWriter(tmp_path)
     rows = [
         Row((sequence(int(length), 100 * number),), {"margin": float(number)}) for number, length in enumerate(lengths)
     ]
@@ -35,8 +35,10 @@ def blocks(tmp_path: Path) -> Blocks:
     return Blocks(tmp_path)
 
 
-def loader(blocks: Blocks, *, size: int = 6, micro: int = 2, world: int = 1, rank: int = 0, workers: int = 0) -> Loader:
-    return Loader(Batches(blocks, Order(len(blocks), size, micro, world, seed=1), rank, 32, workers=workers))
+def loader(
+    blocks: Blocks, *, size: int = 6, micro: int = 2, world: int = 1, rank: int = 0, workers: int = 0
+) -> TrainingLoader:
+    return TrainingLoader(Batches(blocks, Order(len(blocks), size, micro, world, seed=1), rank, 32, workers=workers))
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -174,15 +176,15 @@ def test_a_worker_that_is_killed_is_replaced_once(blocks, bullets):
 
 
 def test_held_out_batches_are_the_same_each_time(blocks):
-    held_out = Pass(Batches(blocks, Order(len(blocks), 4, 2, 2, shuffle=False), 0, 32))
+    held_out = HeldOutLoader(Batches(blocks, Order(len(blocks), 4, 2, 2, shuffle=False), 0, 32))
     assert all_same(held_out, held_out)
 
 
 def test_without_packing_a_batch_is_as_long_as_its_longest_row(tmp_path):
-    writer = Writer(tmp_path)
+    writer = BlocksWriter(tmp_path)
     writer.add(Chunk([Row((sequence(length),)) for length in (3, 9, 5, 4)]), np.arange(4))
     writer.close(one_each(writer.lengths, 32), {})
-    batches = list(Pass(Batches(Blocks(tmp_path), Order(4, 2, 2, shuffle=False))))
+    batches = list(HeldOutLoader(Batches(Blocks(tmp_path), Order(4, 2, 2, shuffle=False))))
     assert [tuple(batch.input_ids.shape) for batch in batches] == [(2, 9), (2, 5)]
 
 

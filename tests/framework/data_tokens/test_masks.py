@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_tokens import SMOLLM2, byte_level, metaspace, said, trained_text
 
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_continuation, encode_conversation, encode_prompt
 from luthier.data.encoding.codec import Codec
 from luthier.errors import DataError
 from luthier.models.templates import template
+from tests.framework.data_tokens.tiny_tokens import SMOLLM2, byte_level, metaspace, said, trained_text
 
 LLAMA3 = (
     "{{ bos_token }}{% for message in messages %}"
@@ -30,7 +30,7 @@ def test_the_assistants_turns_and_their_ends_are_trained_and_nothing_else(source
     tokenizer = byte_level(source)
     example = said("Hello", "I am well.", "Why?", "Because.")
     for _ in range(2):  # exactly first, then by what was learned from it
-        sequence = encode.encode_conversation(example, tokenizer)
+        sequence = encode_conversation(example, tokenizer)
         assert trained_text(sequence, tokenizer) == "I am well.<|im_end|>Because.<|im_end|>"
 
 
@@ -39,7 +39,7 @@ def test_the_ids_are_those_of_the_rendered_conversation(source):
     tokenizer = byte_level(source)
     example = said("Hello", "I am well.", "Why?", "Because.")
     for _ in range(2):
-        ids = encode.encode_conversation(example, tokenizer).ids.tolist()
+        ids = encode_conversation(example, tokenizer).ids.tolist()
         assert ids == tokenizer.apply_chat_template(example["messages"])["input_ids"]
 
 
@@ -47,13 +47,13 @@ def test_the_ids_are_those_of_the_rendered_conversation(source):
 def test_the_tokens_before_an_answer_are_those_the_model_sees_when_it_is_asked(source):
     tokenizer = byte_level(source)
     for answer in ("fine", "\n\nfine", " fine", "\tfine", "é"):
-        sequence = encode.encode_conversation(said("Hello", answer), tokenizer)
+        sequence = encode_conversation(said("Hello", answer), tokenizer)
         before = int(np.flatnonzero(sequence.weights)[0])
-        assert sequence.ids[:before].tolist() == encode.encode_prompt(said("Hello"), tokenizer).tolist()
+        assert sequence.ids[:before].tolist() == encode_prompt(said("Hello"), tokenizer).tolist()
 
 
 def test_an_answer_that_begins_inside_a_token_is_cut_there_and_counted(tokenizer):
-    sequence = encode.encode_conversation(said("Hello", "\n\nfine"), tokenizer)
+    sequence = encode_conversation(said("Hello", "\n\nfine"), tokenizer)
     assert trained_text(sequence, tokenizer) == "\n\nfine<|im_end|>"
     assert Codec.of(tokenizer).counts["moved_boundaries"] == 1
 
@@ -64,7 +64,7 @@ def test_a_tokenizer_that_cannot_be_cut_inside_a_token_says_so():
         "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
     )
     with pytest.raises(DataError, match="middle of a token"):
-        encode.encode_conversation(said("Hello", "fine"), metaspace(source))
+        encode_conversation(said("Hello", "fine"), metaspace(source))
 
 
 def test_a_tokenizer_that_prepends_spaces_is_masked_exactly():
@@ -74,7 +74,7 @@ def test_a_tokenizer_that_prepends_spaces_is_masked_exactly():
     )
     tokenizer = metaspace(source)
     for _ in range(2):
-        sequence = encode.encode_conversation(said("Hello", "I am well.", "Why?", "Because."), tokenizer)
+        sequence = encode_conversation(said("Hello", "I am well.", "Why?", "Because."), tokenizer)
         assert trained_text(sequence, tokenizer).replace("</s>", "|") == "I am well.|Because.|"
 
 
@@ -83,8 +83,8 @@ def test_what_was_learned_gives_what_exact_encoding_gives_for_many_conversations
     words = ["Hello", "\n", " ", "well", "assistant", "system\n", "4", "é", "user", "<", "|im_end|", ".", "\n\n"]
     for _ in range(200):
         turns = ["".join(rng.choice(words, size=rng.integers(1, 8))) for _ in range(2 * rng.integers(1, 4))]
-        learned, fresh = encode.encode_conversation(said(*turns), tokenizer), byte_level()
-        exact = encode.encode_conversation(said(*turns), fresh)
+        learned, fresh = encode_conversation(said(*turns), tokenizer), byte_level()
+        exact = encode_conversation(said(*turns), fresh)
         assert learned.ids.tolist() == exact.ids.tolist()
         assert learned.weights.tolist() == exact.weights.tolist()
 
@@ -94,7 +94,7 @@ def test_a_messages_weight_takes_the_place_of_its_roles(tokenizer):
     example["messages"][1]["weight"] = 0
     example["messages"][3]["weight"] = 0.5
     for _ in range(2):
-        sequence = encode.encode_conversation(example, tokenizer)
+        sequence = encode_conversation(example, tokenizer)
         assert trained_text(sequence, tokenizer) == "two<|im_end|>"
         assert set(sequence.weights.tolist()) == {0.0, 0.5}
 
@@ -104,24 +104,21 @@ def test_a_weight_that_is_none_is_refused(tokenizer, weight):
     example = said("Hello", "one")
     example["messages"][1]["weight"] = weight
     with pytest.raises(DataError, match="weight of a message"):
-        encode.encode_conversation(example, tokenizer)
+        encode_conversation(example, tokenizer)
 
 
 def test_other_roles_can_be_trained(tokenizer):
-    sequence = encode.encode_conversation(said("Hello", "well"), tokenizer, roles=("user",))
+    sequence = encode_conversation(said("Hello", "well"), tokenizer, roles=("user",))
     assert trained_text(sequence, tokenizer) == "Hello<|im_end|>"
 
 
 def test_the_end_of_a_turn_can_be_left_out(tokenizer):
-    assert (
-        trained_text(encode.encode_conversation(said("Hello", "well"), tokenizer, end_of_turn=False), tokenizer)
-        == "well"
-    )
+    assert trained_text(encode_conversation(said("Hello", "well"), tokenizer, end_of_turn=False), tokenizer) == "well"
 
 
 def test_the_end_of_a_turn_is_trained_though_it_is_the_pad_token(tokenizer):
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
-    sequence = encode.encode_conversation(said("Hello", "well"), tokenizer)
+    sequence = encode_conversation(said("Hello", "well"), tokenizer)
     assert sequence.ids[sequence.weights > 0].tolist()[-1] == tokenizer.eos_token_id
 
 
@@ -135,23 +132,23 @@ def test_tool_calls_are_trained_and_their_results_are_not(marked):
     ]
     example["tools"] = [{"type": "function", "function": {"name": "add", "parameters": {}}}]
     for _ in range(2):
-        text = trained_text(encode.encode_conversation(example, marked), marked)
+        text = trained_text(encode_conversation(example, marked), marked)
         called = '<tool_call>{"name": "add", "arguments": {"a": 2}}</tool_call><|im_end|>'
         assert text == called + "It is 4.<|im_end|>"
 
 
 def test_an_answer_after_a_shared_prompt_alone_is_trained(tokenizer):
     example = said("Hello", "Hi.", "Why?", chosen=[{"role": "assistant", "content": "Because."}])
-    sequence = encode.encode_continuation(example, "chosen", tokenizer)
+    sequence = encode_continuation(example, "chosen", tokenizer)
     assert trained_text(sequence, tokenizer) == "Because.<|im_end|>"
 
 
 def test_a_template_that_changes_what_came_before_is_named(tokenizer):
     forgetful = byte_level(FORGETFUL)
     forgetful.name_or_path = "forgetful"
-    assert encode.encode_conversation(said("Hello", "well", "Why?", "so"), forgetful).weights.sum() > 0
+    assert encode_conversation(said("Hello", "well", "Why?", "so"), forgetful).weights.sum() > 0
     with pytest.raises(DataError, match="chat template of forgetful") as caught:
-        encode.encode_conversation(
+        encode_conversation(
             said("Hello", "<think>hm</think>well", "Why?", "so"), byte_level(FORGETFUL, name_or_path="forgetful")
         )
     assert "generation" in caught.value.hint
@@ -159,8 +156,8 @@ def test_a_template_that_changes_what_came_before_is_named(tokenizer):
 
 def test_a_generation_prompt_that_the_template_does_not_write_itself_is_an_error():
     thinking = SMOLLM2.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n")
-    with pytest.raises(DataError, match="differently when the model is asked"):
-        encode.encode_conversation(said("Hello", "well"), byte_level(thinking))
+    with pytest.raises(DataError, match="differently in its generation prompt"):
+        encode_conversation(said("Hello", "well"), byte_level(thinking))
 
 
 def test_a_shape_of_conversation_whose_turns_are_framed_otherwise_is_never_trusted():
@@ -170,7 +167,7 @@ def test_a_shape_of_conversation_whose_turns_are_framed_otherwise_is_never_trust
     noted["messages"][1]["note"] = "fine"
     for example, expected in ((said("Hello", "well"), "well<|im_end|>"), (noted, "well<|im_end|>\nfine<|im_end|>")):
         for _ in range(2):
-            assert trained_text(encode.encode_conversation(example, tokenizer), tokenizer) == expected
+            assert trained_text(encode_conversation(example, tokenizer), tokenizer) == expected
 
 
 def test_an_answer_that_is_ended_otherwise_for_what_it_says_is_found():
@@ -180,13 +177,13 @@ def test_an_answer_that_is_ended_otherwise_for_what_it_says_is_found():
     )
     tokenizer = byte_level(loud)
     for answer, end in (("well.", "<|im_end|>"), ("well!", "<|endoftext|>")):
-        sequence = encode.encode_conversation(said("Hello", answer, "Why?", "so"), tokenizer)
+        sequence = encode_conversation(said("Hello", answer, "Why?", "so"), tokenizer)
         assert trained_text(sequence, tokenizer) == f"{answer}{end}so<|im_end|>"
 
 
 def test_the_first_token_of_all_is_never_trained():
     bare = byte_level("{% for m in messages %}{{ m['content'] + eos_token }}{% endfor %}")
-    sequence = encode.encode_conversation(said("Hello"), bare, roles=("user",))
+    sequence = encode_conversation(said("Hello"), bare, roles=("user",))
     assert sequence.weights[0] == 0
     assert sequence.weights[1:].all()
 
@@ -195,9 +192,9 @@ def test_reasoning_that_a_template_forgets_is_seen_even_when_conversations_of_th
     forgetful = byte_level(FORGETFUL)
     add_token(forgetful, "</think>")
     for _ in range(2):
-        encode.encode_conversation(said("Hello", "well", "Why?", "so"), forgetful)
+        encode_conversation(said("Hello", "well", "Why?", "so"), forgetful)
     with pytest.raises(DataError):
-        encode.encode_conversation(said("Hello", "<think>hm</think>well", "Why?", "so"), forgetful)
+        encode_conversation(said("Hello", "<think>hm</think>well", "Why?", "so"), forgetful)
 
 
 def test_marks_from_which_nothing_comes_out_are_an_error():
@@ -205,18 +202,18 @@ def test_marks_from_which_nothing_comes_out_are_an_error():
         "{% for m in messages %}{{ m['content'] }}"
         "{% if false %}{% generation %}{% endgeneration %}{% endif %}{% endfor %}"
     )
-    with pytest.raises(DataError, match="none came out"):
-        encode.encode_conversation(said("Hello", "well"), byte_level(source))
+    with pytest.raises(DataError, match="none was rendered"):
+        encode_conversation(said("Hello", "well"), byte_level(source))
 
 
 def test_a_conversation_that_the_template_refuses_is_named_by_its_place():
     source = "{{ raise_exception('roles must alternate') }}"
     with pytest.raises(DataError, match="roles must alternate") as caught:
-        encode.encode_conversation(said("Hello", "well"), byte_level(source))
+        encode_conversation(said("Hello", "well"), byte_level(source))
     assert caught.value.where == "f:1"
 
 
 def test_without_a_template_the_setting_that_helps_is_named():
     with pytest.raises(DataError) as caught:
-        encode.encode_conversation(said("Hello", "well"), byte_level(None))
+        encode_conversation(said("Hello", "well"), byte_level(None))
     assert "model.chat_template" in caught.value.hint

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_tokens import Examples, byte_level, said
 
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
-from luthier.data import content_hashes as identity
+from luthier.data.content_hashes import hash_of_examples, hash_of_reading
 from luthier.data.module import Data
 from luthier.data.prompts import ChatPrompt
 from luthier.data.reading import Reading
@@ -22,6 +21,7 @@ from luthier.data.sources.files import Files
 from luthier.data.sources.mixture import Mixture
 from luthier.data.splits import GivenSplits, HashSplits
 from luthier.errors import DataError
+from tests.framework.data_tokens.tiny_tokens import Examples, byte_level, said
 
 
 class Endless:
@@ -93,7 +93,7 @@ def test_examples_come_back_as_they_were_read(file):
     assert train[2:4] == [train[2], train[3]]
     assert reading.counts == made.counts
     assert reading.fingerprint["counts"] == dict(made.counts)
-    assert reading.digests["train"] == identity.hash_of_examples(train)
+    assert reading.digests["train"] == hash_of_examples(train)
     with pytest.raises(IndexError):
         train[len(train)]
 
@@ -108,7 +108,7 @@ def test_the_second_reading_of_the_same_files_reads_none(file, monkeypatch):
 
 @pytest.mark.parametrize("change", ["a setting", "a nested setting", "the file", "its time"])
 def test_whatever_a_reading_depends_on_makes_a_new_one(file, change):
-    before = identity.hash_of_reading(source(file))
+    before = hash_of_reading(source(file))
     made = source(file)
     if change == "a setting":
         made = source(file, limit=10)
@@ -118,20 +118,20 @@ def test_whatever_a_reading_depends_on_makes_a_new_one(file, change):
         file.write_text(file.read_text() + '{"text": "More."}\n')
     else:
         os.utime(file, ns=(1, 1))
-    assert identity.hash_of_reading(source(file)) == before or change in ("the file", "its time")
-    assert identity.hash_of_reading(made) != before
+    assert hash_of_reading(source(file)) == before or change in ("the file", "its time")
+    assert hash_of_reading(made) != before
 
 
 def test_the_folder_of_a_run_does_not_count_and_a_quarantine_is_written_each_time(file, tmp_path):
     made = source(file)
     made.quarantine_into(tmp_path / "run")
-    assert identity.hash_of_reading(made) == identity.hash_of_reading(source(file))
-    assert identity.hash_of_reading(source(file, on_bad_row="quarantine")) is None
+    assert hash_of_reading(made) == hash_of_reading(source(file))
+    assert hash_of_reading(source(file, on_bad_row="quarantine")) is None
 
 
 def test_a_mixture_is_kept_if_all_of_its_sources_are(file):
-    assert identity.hash_of_reading(Mixture(sources={"one": source(file)})) is not None
-    assert identity.hash_of_reading(Mixture(sources={"one": source(file), "two": Examples([])})) is None
+    assert hash_of_reading(Mixture(sources={"one": source(file)})) is not None
+    assert hash_of_reading(Mixture(sources={"one": source(file), "two": Examples([])})) is None
 
 
 def test_a_source_that_cannot_tell_what_it_reads_is_read_each_time():

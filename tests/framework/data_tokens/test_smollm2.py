@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tiny_tokens import said, trained_text
 
 from luthier.contracts.batch import Row
-from luthier.data import encoding as encode
 from luthier.data import ledger
+from luthier.data.encoding import encode_conversation
+from tests.framework.data_tokens.tiny_tokens import said, trained_text
 
 pytestmark = pytest.mark.real
 
@@ -17,10 +17,10 @@ def test_smollm2_is_trained_on_answers_and_their_ends_and_content_cannot_forge_t
     example = said("Is it 1999,\n\n2000?", "Yes.", "<|im_end|>?", "No.")
     plain = said("Is it 1999,\n\n2000?", "Yes.", "Why?", "No.")
     for _ in range(2):
-        sequence = encode.encode_conversation(plain, tokenizer)
+        sequence = encode_conversation(plain, tokenizer)
         assert sequence.ids.tolist() == tokenizer.apply_chat_template(plain["messages"])["input_ids"]
         assert trained_text(sequence, tokenizer) == "Yes.<|im_end|>No.<|im_end|>"
-    forged = encode.encode_conversation(example, tokenizer)
+    forged = encode_conversation(example, tokenizer)
     assert (forged.ids == tokenizer.eos_token_id).sum() == (sequence.ids == tokenizer.eos_token_id).sum()
     seen = ledger.inspect(plain, Row((sequence,)), tokenizer)
     assert not seen.errors

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_conversation
 
 TEXTS = [
     "Hello, how are you today? I am well, thank you. The weather is fine.",
@@ -98,4 +98,4 @@ class Examples:
 
 
 def chat_row(example: Example, tokenizer: PreTrainedTokenizerFast) -> Row:
-    return Row((encode.encode_conversation(example, tokenizer),))
+    return Row((encode_conversation(example, tokenizer),))

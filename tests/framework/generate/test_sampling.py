@@ -15,8 +15,8 @@ DRAWS = 4000
 
 def shares(settings: Sampling) -> torch.Tensor:
     """How often each token was drawn."""
-    luck = np.random.default_rng(0).random(DRAWS)
-    drawn = settings.choose(LOGITS.expand(DRAWS, -1), luck)
+    uniforms = np.random.default_rng(0).random(DRAWS)
+    drawn = settings.choose(LOGITS.expand(DRAWS, -1), uniforms)
     return torch.bincount(drawn, minlength=len(LOGITS)) / DRAWS
 
 
@@ -49,21 +49,21 @@ def test_top_p_works_within_top_k() -> None:
     assert found[[0, 4]].sum() == 1
 
 
-@pytest.mark.parametrize("luck", [0.0, 1.0 - 2**-53])
+@pytest.mark.parametrize("uniforms", [0.0, 1.0 - 2**-53])
 @pytest.mark.parametrize("settings", [Sampling(temperature=1.0), Sampling(temperature=1.0, top_k=3, top_p=0.9)])
-def test_the_ends_of_luck_draw_tokens_that_may_be_drawn(luck: float, settings: Sampling) -> None:
+def test_the_ends_of_luck_draw_tokens_that_may_be_drawn(uniforms: float, settings: Sampling) -> None:
     logits = torch.tensor([[-torch.inf, 1.0, 0.0, -torch.inf]])
-    assert settings.choose(logits, np.array([luck])).item() in {1, 2}
+    assert settings.choose(logits, np.array([uniforms])).item() in {1, 2}
 
 
 def test_luck_depends_on_the_seed_and_the_places_alone() -> None:
     settings = Sampling(seed=1, max_new_tokens=4)
-    assert (settings.luck(0, 1) == Sampling(seed=1, max_new_tokens=4).luck(0, 1)).all()
+    assert (settings.uniforms(0, 1) == Sampling(seed=1, max_new_tokens=4).uniforms(0, 1)).all()
     streams = [
-        settings.luck(0, 1),
-        settings.luck(1, 0),
-        settings.luck(0, 0),
-        Sampling(seed=2, max_new_tokens=4).luck(0, 1),
+        settings.uniforms(0, 1),
+        settings.uniforms(1, 0),
+        settings.uniforms(0, 0),
+        Sampling(seed=2, max_new_tokens=4).uniforms(0, 1),
     ]
     assert len({tuple(stream) for stream in streams}) == 4
 

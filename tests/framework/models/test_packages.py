@@ -21,6 +21,7 @@ import pytest
 
 from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.fetch import packages
+from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.once import build_once
 
 
@@ -61,7 +62,7 @@ def add(archive: tarfile.TarFile, name: str, text: str) -> None:
 
 def test_a_wheel_is_fetched_once_and_then_comes_from_the_cache(shelf: Path) -> None:
     original = put_wheel(shelf)
-    expected = packages.sha256_of_file(original)
+    expected = sha256_of_file(original)
     first = packages.fetch_package("Carrier==1.0", sha256=expected)
     original.unlink()
     assert packages.fetch_package("carrier==1.0", sha256=expected) == first
@@ -99,7 +100,7 @@ def test_a_flipped_bit_in_the_cache_is_found_and_the_next_fetch_mends_it(shelf: 
     path.write_bytes(damaged)
     with pytest.raises(ResourceError, match="sha256"):
         packages.fetch_package("carrier==1.0")
-    assert packages.sha256_of_file(packages.fetch_package("carrier==1.0")) == packages.sha256_of_file(shelf / path.name)
+    assert sha256_of_file(packages.fetch_package("carrier==1.0")) == sha256_of_file(shelf / path.name)
 
 
 def test_an_sdist_is_fetched_without_running_its_setup(shelf: Path, tmp_path: Path) -> None:
@@ -137,9 +138,7 @@ class Pages(SimpleHTTPRequestHandler):
 @pytest.fixture
 def registry(shelf: Path, tmp_path: Path) -> Iterator[tuple[type[Pages], str]]:
     put_sdist(shelf, tmp_path / "ran")
-    pages = type(
-        "Registry", (Pages,), {"shelf": shelf, "sha256": packages.sha256_of_file(shelf / "carrier-1.0.tar.gz")}
-    )
+    pages = type("Registry", (Pages,), {"shelf": shelf, "sha256": sha256_of_file(shelf / "carrier-1.0.tar.gz")})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(pages))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield pages, f"http://127.0.0.1:{server.server_port}"
@@ -155,7 +154,7 @@ def test_an_sdist_comes_from_the_index_that_pip_is_configured_for(
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_INDEX_URL", f"{address}/missing")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{address}/{form}")
-    assert packages.sha256_of_file(packages.fetch_package("carrier==1.0", kind="sdist")) == pages.sha256
+    assert sha256_of_file(packages.fetch_package("carrier==1.0", kind="sdist")) == pages.sha256
 
 
 def test_an_sdist_that_is_not_what_its_index_states_is_refused(
@@ -232,11 +231,11 @@ def test_a_process_killed_while_making_a_folder_leaves_nothing_under_its_name(tm
         """
         import os, signal, sys
         from pathlib import Path
-        from luthier.fetch.once import once
+        from luthier.fetch.once import build_once
         def make(folder):
             (folder / "half").write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
-        once(Path(sys.argv[1]), make)
+        build_once(Path(sys.argv[1]), make)
         """
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "it")], check=False)
@@ -253,11 +252,11 @@ def test_of_two_processes_that_make_a_folder_one_waits_for_the_other(tmp_path: P
         """
         import os, sys, time
         from pathlib import Path
-        from luthier.fetch.once import once
+        from luthier.fetch.once import build_once
         def make(folder):
             time.sleep(0.3)
             (folder / str(os.getpid())).touch()
-        print(*once(Path(sys.argv[1]), make).iterdir())
+        print(*build_once(Path(sys.argv[1]), make).iterdir())
         """
     )
     command = [sys.executable, "-c", script, str(tmp_path / "it")]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from luthier.errors import RecipeError, Refused, ResourceError
-from luthier.fetch.packages import sha256_of_file
+from luthier.fetch.digests import sha256_of_file
 from luthier.models.gguf import converted
 from luthier.models.wheel import Wheel
 

@@ -7,10 +7,10 @@ import pickle
 import pytest
 import pytorch_lightning as pl
 import torch
-from test_plain_state import same
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.training.checkpoint_io import STATE, TENSORS, SealedCheckpoints
+from tests.framework.training.test_plain_state import same
 
 
 def test_a_whole_checkpoint_of_lightning_comes_back_exactly(tiny, tmp_path):

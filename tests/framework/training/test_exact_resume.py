@@ -50,12 +50,11 @@ def test_without_the_random_state_the_weights_would_differ(tiny, uninterrupted, 
 
 
 def reseal(checkpoint):
+    from luthier.fetch.digests import sha256_of_file
     from luthier.training import checkpoint_files as files
 
     (checkpoint / files.MANIFEST).unlink()
-    named = {
-        path.name: {"bytes": path.stat().st_size, "sha256": files.sha256_of_file(path)} for path in checkpoint.iterdir()
-    }
+    named = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)} for path in checkpoint.iterdir()}
     (checkpoint / files.MANIFEST).write_text(files._manifest_text(files.step_of(checkpoint), named))
 
 

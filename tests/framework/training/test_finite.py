@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_exact_resume import events, lines
+
+from tests.framework.training.test_exact_resume import events, lines
 
 
 def poisoned(tiny, folder, what):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_exact_resume import events, lines
 
 from luthier.training import checkpoint_files
+from tests.framework.training.test_exact_resume import events, lines
 
 SCRIPT = Path(__file__).with_name("rank_training.py")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_exact_resume import lines
 
 from luthier.records.events import EventLog
 from luthier.training.metrics_log import MetricsLog
+from tests.framework.training.test_exact_resume import lines
 
 
 def test_a_line_can_be_read_as_soon_as_it_is_written(tmp_path):

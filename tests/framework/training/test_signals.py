@@ -9,9 +9,9 @@ import sys
 import time
 
 import pytest
-from test_exact_resume import events, lines
 
 from luthier.training import checkpoint_files
+from tests.framework.training.test_exact_resume import events, lines
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
 import time
@@ -204,13 +203,12 @@ def child(order: Order) -> None:
             raise SystemExit(error.code) from error
 
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tiny_training"])
-
-
 def start(order: Order) -> Any:
     order.folder.mkdir(parents=True, exist_ok=True)
-    process = CONTEXT.Process(target=child, args=(order,))
+    from tests.warm import WARM, warm_up  # not at the top: each rank of rank_training.py imports this module alone
+
+    warm_up()
+    process = WARM.Process(target=child, args=(order,))
     process.start()
     return process
 

@@ -13,25 +13,20 @@ from torch import Tensor, nn
 from luthier.errors import RecipeError
 from luthier.testing.adaptation import AdaptationContract
 from luthier_adapters.bottleneck import Bottleneck
-from luthier_adapters.bottleneck_layers import Inserted, Narrow
+from luthier_adapters.bottleneck_layers import AdapterSlot, BottleneckAdapter
 from luthier_adapters.bottleneck_parallel import Parallel
 from luthier_adapters.bottleneck_pfeiffer import Pfeiffer
-from luthier_adapters.module_finder import sites
+from luthier_adapters.module_finder import find_sublayers
+from tests.plugins.tiny_architectures import GPT2, GROUPED_QUERIES, PLAIN
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1,
-    "eos_token_id": 2,
-}  # fmt: skip
-PLAIN = {key: value for key, value in SIZES.items() if key not in ("num_key_value_heads", "head_dim")}
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "llama": ("Llama", SIZES),
-    "qwen2": ("Qwen2", SIZES),
-    "qwen3": ("Qwen3", SIZES),
-    "mixtral": ("Mixtral", SIZES | {"num_local_experts": 2}),
-    "gemma2": ("Gemma2", SIZES),
-    "gemma3": ("Gemma3Text", SIZES),
-    "gpt2": ("GPT2", {"vocab_size": 67, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}),
+    "llama": ("Llama", GROUPED_QUERIES),
+    "qwen2": ("Qwen2", GROUPED_QUERIES),
+    "qwen3": ("Qwen3", GROUPED_QUERIES),
+    "mixtral": ("Mixtral", GROUPED_QUERIES | {"num_local_experts": 2}),
+    "gemma2": ("Gemma2", GROUPED_QUERIES),
+    "gemma3": ("Gemma3Text", GROUPED_QUERIES),
+    "gpt2": ("GPT2", GPT2),
     "gptneox": ("GPTNeoX", PLAIN),
     "phi": ("Phi", PLAIN),
     "opt": ("OPT", PLAIN | {"ffn_dim": 48, "word_embed_proj_dim": 32}),
@@ -50,8 +45,8 @@ def logits(network: Any) -> Tensor:
     return network(input_ids=torch.arange(3, 20)[None]).logits
 
 
-def inserted(network: nn.Module) -> list[tuple[str, Inserted]]:
-    return [(name, module) for name, module in network.named_modules() if isinstance(module, Inserted)]
+def slots(network: nn.Module) -> list[tuple[str, AdapterSlot]]:
+    return [(name, module) for name, module in network.named_modules() if isinstance(module, AdapterSlot)]
 
 
 @pytest.mark.parametrize(
@@ -60,16 +55,16 @@ def inserted(network: nn.Module) -> list[tuple[str, Inserted]]:
 def test_before_training_the_logits_are_those_of_the_base(answer: str, family: str) -> None:
     base, adapted = build(family), ANSWERS[answer](attention=True)(build(family))
     assert torch.equal(logits(adapted), logits(base))
-    assert len(inserted(adapted)) == 6  # in each of three layers: attention, feed-forward
+    assert len(slots(adapted)) == 6  # in each of three layers: attention, feed-forward
 
 
 @pytest.mark.parametrize(
     ("answer", "family"), [pair for pair in product(ANSWERS, FAMILIES) if pair != ("bottleneck_parallel", "opt")]
 )
-def test_every_adapter_has_its_say_and_learns(answer: str, family: str) -> None:
+def test_every_adapter_changes_the_logits_and_gets_a_gradient(answer: str, family: str) -> None:
     network = ANSWERS[answer](attention=True, reduction=2.0)(build(family))
-    for _, each in inserted(network):
-        nn.init.normal_(each.adapters["default"].up.weight)
+    for _, slot in slots(network):
+        nn.init.normal_(slot.adapters["default"].up.weight)
     logits(network).square().sum().backward()
     learning = {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
     assert learning == {name for name, weight in network.named_parameters() if weight.requires_grad}
@@ -77,23 +72,23 @@ def test_every_adapter_has_its_say_and_learns(answer: str, family: str) -> None:
 
 
 def test_a_bottleneck_computes_what_the_paper_writes() -> None:
-    narrow = Narrow(2, 1, "relu", 0.0)
+    adapter = BottleneckAdapter(2, 1, "relu", 0.0)
     with torch.no_grad():
-        narrow.down.weight.copy_(torch.tensor([[1.0, 2.0]]))
-        narrow.down.bias.copy_(torch.tensor([-1.0]))
-        narrow.up.weight.copy_(torch.tensor([[3.0], [-1.0]]))
-        narrow.up.bias.copy_(torch.tensor([0.5, 0.0]))
+        adapter.down.weight.copy_(torch.tensor([[1.0, 2.0]]))
+        adapter.down.bias.copy_(torch.tensor([-1.0]))
+        adapter.up.weight.copy_(torch.tensor([[3.0], [-1.0]]))
+        adapter.up.bias.copy_(torch.tensor([0.5, 0.0]))
     hidden = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
     # inside: relu(1·1 + 2·1 - 1) = 2 and relu(-1) = 0
-    assert torch.equal(narrow(hidden), torch.tensor([[6.5, -2.0], [0.5, 0.0]]))
-    given, output = hidden, torch.tensor([[10.0, 10.0], [1.0, 1.0]])
-    for beside, scale, expected in (
-        (True, 4.0, [[36.0, 2.0], [3.0, 1.0]]),  # output + 4 · narrow(given)
+    assert torch.equal(adapter(hidden), torch.tensor([[6.5, -2.0], [0.5, 0.0]]))
+    inputs, output = hidden, torch.tensor([[10.0, 10.0], [1.0, 1.0]])
+    for parallel, scale, expected in (
+        (True, 4.0, [[36.0, 2.0], [3.0, 1.0]]),  # output + 4 · adapter(inputs)
         (False, 1.0, [[97.5, -19.0], [7.5, -1.0]]),  # 10 + 3·29 + 0.5, 10 - 29; 1 + 3·2 + 0.5, 1 - 2
     ):
-        module = Inserted(beside=beside, scale=scale)
-        module.adapters["default"] = narrow
-        assert torch.equal(module(given, output), torch.tensor(expected))
+        slot = AdapterSlot(parallel=parallel, scale=scale)
+        slot.adapters["default"] = adapter
+        assert torch.equal(slot(inputs, output), torch.tensor(expected))
 
 
 @pytest.mark.parametrize(
@@ -106,20 +101,19 @@ def test_a_bottleneck_computes_what_the_paper_writes() -> None:
         ("opt", "self_attn", "fc2"),
     ],
 )
-def test_the_halves_of_each_layer_are_told_from_its_modules(family: str, attention: str, feed_forward: str) -> None:
-    found = sites(build(family))
-    assert [site.place for site in found.attention] == [attention] * 3
-    assert [site.place for site in found.feed_forward] == [feed_forward] * 3
+def test_attention_and_feed_forward_of_each_layer_are_found(family: str, attention: str, feed_forward: str) -> None:
+    by_role = find_sublayers(build(family))
+    assert [sublayer.name for sublayer in by_role.attention] == [attention] * 3
+    assert [sublayer.name for sublayer in by_role.feed_forward] == [feed_forward] * 3
 
 
-def test_the_width_inside_is_the_networks_over_the_reduction() -> None:
+def test_the_inner_width_is_the_networks_over_the_reduction() -> None:
     for answer, expected in ((Bottleneck(reduction=16.0), 2), (Parallel(), 16), (Pfeiffer(reduction=0.5), 64)):
-        assert {each.adapters["default"].down.out_features for _, each in inserted(answer(build("llama")))} == {
-            expected
-        }
-    assert len(inserted(Bottleneck()(build("llama")))) == 6
-    assert len(inserted(Pfeiffer()(build("llama")))) == 3
-    assert all(name.endswith("mlp.bottleneck") for name, _ in inserted(Parallel()(build("llama"))))
+        widths = {slot.adapters["default"].down.out_features for _, slot in slots(answer(build("llama")))}
+        assert widths == {expected}
+    assert len(slots(Bottleneck()(build("llama")))) == 6
+    assert len(slots(Pfeiffer()(build("llama")))) == 3
+    assert all(name.endswith("mlp.bottleneck") for name, _ in slots(Parallel()(build("llama"))))
 
 
 def test_names_of_the_base_stay_as_they_are() -> None:
@@ -138,8 +132,8 @@ def test_layers_compiled_before_take_the_adapters_up() -> None:
     torch.testing.assert_close(logits(network), logits(plain))
 
 
-def test_beside_nothing_they_are_refused() -> None:
-    with pytest.raises(RecipeError, match="nothing that the adapters could stand beside"):
+def test_without_a_sublayer_they_are_refused() -> None:
+    with pytest.raises(RecipeError, match="no sublayer to stand at"):
         Bottleneck(attention=False, feed_forward=False)
     with pytest.raises(RecipeError, match="above 0"):
         Bottleneck(reduction=0.0)
@@ -150,7 +144,7 @@ def test_adapters_of_an_earlier_run_are_not_covered_by_others() -> None:
         Pfeiffer()(Bottleneck()(build("llama")))
 
 
-def test_what_reads_the_input_of_a_half_needs_the_half_in_one_module() -> None:
+def test_a_parallel_adapter_needs_its_sublayer_in_one_module() -> None:
     with pytest.raises(RecipeError, match="the feed_forward of OPTForCausalLM is no module of its own"):
         Parallel()(build("opt"))
 

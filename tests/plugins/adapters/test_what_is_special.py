@@ -1,4 +1,4 @@
-"""What each adaptation does beside what all of them do."""
+"""Each adaptation beyond the contract that all of them keep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import luthier
 from luthier.errors import RecipeError
 from luthier.testing.adaptation import TRAINING, adapt, logits, train
 from luthier.testing.twin import twin
-from luthier_adapters.lisa import Watches
+from luthier_adapters.lisa import LayerSampling
 
 SMALL = "adaptation.rank=4"
 
@@ -50,7 +50,7 @@ def test_the_rate_that_is_logged_is_that_of_the_recipe(tmp_path):
     assert {line["learning_rate"] for line in lines} == {0.01}
 
 
-def test_pissa_learns_what_weighs_most_and_freezes_the_rest(tmp_path):
+def test_pissa_trains_the_principal_part_and_freezes_the_residual(tmp_path):
     run = twin(tmp_path, "adaptation=pissa", SMALL, "adaptation.iterations=null")
     before = run.model.network().model.layers[0].mlp.up_proj.weight
     layer = adapt(run).base_model.model.model.layers[0].mlp.up_proj
@@ -61,7 +61,7 @@ def test_pissa_learns_what_weighs_most_and_freezes_the_rest(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["pissa", "olora"])
-def test_what_splits_weights_is_saved_as_a_difference_of_twice_the_rank(kind, tmp_path):
+def test_pissa_and_olora_save_the_difference_at_twice_the_rank(kind, tmp_path):
     done = train(tmp_path / "run", f"adaptation={kind}", SMALL, *TRAINING)
     config = json.loads((done.folder / "artifact" / "adapter_config.json").read_text())
     assert (config["r"], config["init_lora_weights"]) == (8, True)
@@ -87,15 +87,15 @@ def test_eva_starts_with_the_directions_of_its_inputs_and_keeps_the_sum_of_ranks
     assert max(ranks) > 4
 
 
-def test_eva_ends_where_its_directions_never_settle_and_says_so(tmp_path, caplog):
+def test_eva_ends_with_a_warning_where_its_directions_do_not_converge(tmp_path, caplog):
     words = ("adaptation=eva", SMALL, "adaptation.batches=2", "adaptation.passes=2", "adaptation.tau=1.0")
     adapt(twin(tmp_path, *words))
-    assert re.search(r"the directions of \d+ of \d+ inputs were not settled .* after 4 looks", caplog.text)
+    assert re.search(r"the directions of \d+ of \d+ inputs had not converged .* after 4 forward passes", caplog.text)
     with pytest.raises(RecipeError, match="tau lies between 0 and 1"):
         adapt(twin(tmp_path / "wrong", "adaptation=eva", "adaptation.tau=1.1"))
 
 
-def test_eva_says_when_a_batch_has_too_few_tokens(tmp_path):
+def test_eva_refuses_batches_with_too_few_tokens(tmp_path):
     run = twin(tmp_path, "adaptation=eva", "adaptation.rank=200")
     with pytest.raises(RecipeError, match="400 directions"):
         adapt(run)
@@ -115,28 +115,28 @@ def test_adalora_refuses_a_target_that_prunes_nothing(tmp_path):
         twin(tmp_path, "adaptation=adalora", "adaptation.rank=8", "adaptation.target=8")
 
 
-def test_lisa_moves_its_layers_and_the_embeddings_and_no_other(tmp_path):
-    awake = Watches(1, 100, 0).awake(2, 0)
+def test_lisa_trains_the_sampled_layers_and_the_embeddings_and_no_other(tmp_path):
+    sampled = LayerSampling(1, 100, 0).sampled(2, 0)
     done = train(tmp_path / "run", "adaptation=lisa", "adaptation.layers=1", "adaptation.every=100", *TRAINING)
     moved = {name for name, weight in done.after.items() if not torch.equal(weight, done.before[name])}
-    assert {int(name.split(".")[2]) for name in moved if ".layers." in name} == awake
+    assert {int(name.split(".")[2]) for name in moved if ".layers." in name} == sampled
     assert "model.embed_tokens.weight" in moved
     assert "model.norm.weight" in moved
 
 
-def test_lisa_draws_other_layers_later_and_the_same_in_each_run():
-    drawn = [frozenset(Watches(2, 5, 3).awake(12, step)) for step in range(40)]
-    assert drawn == [frozenset(Watches(2, 5, 3).awake(12, step)) for step in range(40)]
-    assert all(drawn[start : start + 5] == [drawn[start]] * 5 for start in range(0, 40, 5))
-    assert len(set(drawn)) > 3
+def test_lisa_samples_other_layers_later_and_the_same_in_each_run():
+    samples = [frozenset(LayerSampling(2, 5, 3).sampled(12, step)) for step in range(40)]
+    assert samples == [frozenset(LayerSampling(2, 5, 3).sampled(12, step)) for step in range(40)]
+    assert all(samples[start : start + 5] == [samples[start]] * 5 for start in range(0, 40, 5))
+    assert len(set(samples)) > 3
 
 
-def test_lisa_on_several_devices_says_what_it_needs(tmp_path):
+def test_lisa_on_several_devices_needs_find_unused(tmp_path):
     with pytest.raises(RecipeError, match="find_unused=true"):
         twin(tmp_path, "adaptation=lisa", "trainer=ddp")
 
 
-def test_freeze_moves_the_layers_and_names_that_it_is_told(tmp_path):
+def test_freeze_trains_the_layers_and_names_of_the_recipe(tmp_path):
     words = ("adaptation=freeze", "adaptation.first=1", "adaptation.last=0", "adaptation.also=['model.norm.*']",
              "adaptation.never=['*self_attn*']")  # fmt: skip
     moving = {name for name, weight in adapt(twin(tmp_path, *words)).named_parameters() if weight.requires_grad}

@@ -1,21 +1,13 @@
-"""A cache of the tests' own, and a corpus that is made up."""
+"""A tiny model, a made-up corpus, and a cache of the tests' own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from tiny_corpus import documents, tiny
 
-
-@pytest.fixture(scope="session")
-def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LUTHIER_CACHE", str(session_cache))
+from tests.plugins.cpt.tiny_corpus import documents, tiny
+from tests.session_cache import cache, session_cache  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What continued pre-training trains on: every token of every document, once."""
+"""Continued pre-training trains on every token of every document once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_corpus import Texts, documents, tiny
 
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.collate import collate
@@ -21,17 +20,18 @@ from luthier.models.adaptation import FullFineTuning
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
+from tests.plugins.cpt.tiny_corpus import Texts, documents, tiny
 
 
-def method(model, **asked):
-    made = ContinuedPretraining(model, FullFineTuning(), AdamW(Constant(warmup=0.0), lr=1e-3), **asked)
-    made.configure_model()
-    return made.eval()
+def method(model, **settings):
+    cpt = ContinuedPretraining(model, FullFineTuning(), AdamW(Constant(warmup=0.0), lr=1e-3), **settings)
+    cpt.configure_model()
+    return cpt.eval()
 
 
-def data(made, texts, **asked):
-    chosen = {"length": 32, "size": 2, "micro": 1, "overlong": "split", **asked}
-    return Data(Texts(texts), ChatPrompt(), made.encode, made.model.tokenizer, 0, **chosen)
+def data(cpt, texts, **settings):
+    defaults = {"length": 32, "size": 2, "micro": 1, "overlong": "split"}
+    return Data(Texts(texts), ChatPrompt(), cpt.encode, cpt.model.tokenizer, 0, **(defaults | settings))
 
 
 @pytest.fixture(scope="module")
@@ -101,24 +101,24 @@ def test_the_loss_is_that_of_transformers_on_each_document(trained):
     assert float(loss.sum) == pytest.approx(total, rel=1e-5)
 
 
-def test_tokens_see_earlier_documents_only_where_that_is_asked_for(model, trained):
-    joined = method(model, across_documents=True)
+def test_tokens_attend_to_earlier_documents_only_with_across_documents(model, trained):
+    across = method(model, across_documents=True)
     first, second = (trained.encode({"text": text}, model.tokenizer) for text in documents(2, most=30))
     other = trained.encode({"text": "Something else, of another length."}, model.tokenizer)
     ids = torch.from_numpy(np.concatenate([first.sequences[0].ids, second.sequences[0].ids]).astype(np.int64))
     with torch.no_grad():
         alone = [float(trained.loss(collate([[before, second]], 160)).sum) for before in (first, other)]
-        after = float(joined.loss(collate([[first, second]], 160)).sum)
-        logits = joined.network(input_ids=ids.unsqueeze(0)).logits[0, :-1]
+        after = float(across.loss(collate([[first, second]], 160)).sum)
+        logits = across.network(input_ids=ids.unsqueeze(0)).logits[0, :-1]
         nats = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none")
         own = [float(trained.loss(collate([[row]])).sum) for row in (first, other)]
-    nats[len(first) - 1] = 0  # the second document's first token is nobody's
+    nats[len(first) - 1] = 0  # the first token of the second document is masked
     assert after == pytest.approx(float(nats.sum()), rel=1e-5)
     assert alone[0] - own[0] == pytest.approx(alone[1] - own[1], rel=1e-5)
     assert after != pytest.approx(alone[0], rel=1e-5)
 
 
-def test_held_out_text_is_measured_in_windows_that_do_not_depend_on_blocks(model):
+def test_held_out_text_is_evaluated_in_windows_that_do_not_depend_on_blocks(model):
     made = method(model, window=16)
     rows = [made.encode({"text": text}, model.tokenizer) for text in documents(3)]
     losses = made.losses(rows)
@@ -141,7 +141,7 @@ def test_bits_a_byte_are_computed_by_hand(trained):
     assert bits == pytest.approx(trained.losses([row])[0, 0] / math.log(2) / (len(text) - len(first)), rel=1e-6)
 
 
-def test_embeddings_move_at_a_rate_of_their_own(model):
+def test_embeddings_have_a_learning_rate_of_their_own(model):
     made = method(model, embedding_rate=5.0)
     named = [(name, weight) for name, weight in made.network.named_parameters()]
     optimizer = made.optimizer(named, 10, made.rate)["optimizer"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tiny_corpus import Texts, documents
 
 from luthier.data.records import Tally
 from luthier.data.sources.filtered import Filtered
@@ -14,6 +13,7 @@ from luthier_cpt.filters.language import Language
 from luthier_cpt.filters.near_duplicates import NearDuplicates
 from luthier_cpt.filters.personal import MaskPersonal
 from luthier_cpt.filters.quality import Quality
+from tests.plugins.cpt.tiny_corpus import Texts, documents
 
 LONG = [" ".join(f"{name}{number}" for number in range(200)) for name in ("spruce", "maple")]
 
@@ -59,7 +59,7 @@ def test_training_text_that_shares_a_run_of_words_with_an_evaluation_set_is_left
 
 
 def test_decontamination_without_a_set_is_refused():
-    with pytest.raises(RecipeError, match="needs the sets"):
+    with pytest.raises(RecipeError, match="needs evaluation sets"):
         Decontaminate()
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tiny_corpus import Texts, documents
 
 from luthier.errors import DataError, RecipeError
 from luthier.testing.source import SourceContract
 from luthier_cpt.replay import Replayed
+from tests.plugins.cpt.tiny_corpus import Texts, documents
 
 
 def replayed(share, *, general=40, **more):

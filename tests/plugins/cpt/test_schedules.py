@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from luthier.errors import RecipeError
-from luthier_cpt.learning_rate_prior import customary, suggestion
+from luthier_cpt.learning_rate_prior import learning_rate_note, usual_peak
 from luthier_cpt.schedules import Infinite
 
 
@@ -33,12 +33,12 @@ def test_what_cannot_be_a_schedule_is_refused(wrong):
         Infinite(**wrong)
 
 
-def test_the_customary_peak_is_the_published_one_and_between_them_on_a_line():
-    assert customary(125e6) == pytest.approx(6e-4)
-    assert customary(1.3e9) == pytest.approx(2e-4)
-    assert customary((125e6 * 350e6) ** 0.5) == pytest.approx((6e-4 * 3e-4) ** 0.5)
-    assert customary(175e9) == pytest.approx(6e-5)
-    assert customary(1e6) is customary(1e13) is None  # nobody published those
+def test_the_usual_peak_is_the_published_one_and_interpolated_between():
+    assert usual_peak(125e6) == pytest.approx(6e-4)
+    assert usual_peak(1.3e9) == pytest.approx(2e-4)
+    assert usual_peak((125e6 * 350e6) ** 0.5) == pytest.approx((6e-4 * 3e-4) ** 0.5)
+    assert usual_peak(175e9) == pytest.approx(6e-5)
+    assert usual_peak(1e6) is usual_peak(1e13) is None  # outside the published sizes
 
 
 def recipe(**model):
@@ -46,11 +46,11 @@ def recipe(**model):
     return OmegaConf.create({**parts, "adaptation": {"_target_": "luthier.models.adaptation.FullFineTuning"}})
 
 
-def test_the_head_of_the_log_names_the_customary_peak_where_it_is_known():
-    (line,) = suggestion(recipe(vocabulary=400, config={"hidden_size": 1024, "num_hidden_layers": 12}))
+def test_the_head_of_the_log_names_the_usual_peak_where_it_is_known():
+    (line,) = learning_rate_note(recipe(vocabulary=400, config={"hidden_size": 1024, "num_hidden_layers": 12}))
     assert "lr=0.0001" in line
     assert "a peak of about 0.0003 (Brown et al., 2020)" in line
-    assert list(suggestion(recipe(vocabulary=400, config={"hidden_size": 64, "num_hidden_layers": 2}))) == []
+    assert list(learning_rate_note(recipe(vocabulary=400, config={"hidden_size": 64, "num_hidden_layers": 2}))) == []
 
 
 def test_of_an_earlier_run_its_own_peak_is_named(tmp_path):
@@ -58,4 +58,6 @@ def test_of_an_earlier_run_its_own_peak_is_named(tmp_path):
     (tmp_path / "resolved.yaml").write_text("optimizer: {lr: 0.003}")
     asked = recipe()
     asked.model = {"_target_": "luthier.workflows.earlier_run.EarlierRun", "path": str(tmp_path)}
-    assert list(suggestion(asked)) == ["optimizer.lr=0.0001; the run that this one starts from had a peak of 0.003."]
+    assert list(learning_rate_note(asked)) == [
+        "optimizer.lr=0.0001; the run that this one starts from had a peak of 0.003."
+    ]

@@ -8,20 +8,19 @@ from itertools import pairwise
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_corpus import COMMON, WORDS, Texts, documents, tiny
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.models.adaptation import FullFineTuning
-from luthier.models.added_tokens import added_token_ids
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.schedules import Constant
 from luthier_cpt.cpt import ContinuedPretraining
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.extended import Extended
-from luthier_cpt.vocabulary.merges import continued
+from luthier_cpt.vocabulary.merges import further_merges
+from tests.plugins.cpt.tiny_corpus import COMMON, WORDS, Texts, documents, tiny
 
 TEXT = "The purfling of the tailpiece is under the soundpost."
 
@@ -34,9 +33,9 @@ def extended(base=None, **asked):
 def test_merges_are_those_that_training_would_have_found_next():
     words = {("a", "b", "c"): 5, ("a", "b", "d"): 2, ("c", "c", "c"): 4}
     # ab 7 times; then cc 4 · 2 = 8 times comes first; then ab, then ab-c 5, then cc-c 4, then ab-d 2
-    assert continued(words, set("abcd"), 9, 3) == [("c", "c"), ("a", "b"), ("ab", "c"), ("cc", "c")]
-    assert continued(words, set("abcd"), 2, 3) == [("c", "c"), ("a", "b")]
-    assert continued(words, {*"abcd", "ab"}, 9, 5) == [("c", "c"), ("b", "c"), ("a", "bc")]
+    assert further_merges(words, set("abcd"), 9, 3) == [("c", "c"), ("a", "b"), ("ab", "c"), ("cc", "c")]
+    assert further_merges(words, set("abcd"), 2, 3) == [("c", "c"), ("a", "b")]
+    assert further_merges(words, {*"abcd", "ab"}, 9, 5) == [("c", "c"), ("b", "c"), ("a", "bc")]
 
 
 def test_a_token_is_as_frequent_as_was_asked_for():
@@ -73,7 +72,7 @@ def test_tokens_that_stand_beside_the_model_of_a_tokenizer_keep_their_ids():
     )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend)
     tokenizer.add_special_tokens({"eos_token": "<|end|>", "pad_token": "<|pad|>"})
-    merges = tokenizers.learned(tokenizer, documents(30), 20, 5)
+    merges = tokenizers.learn_merges(tokenizer, documents(30), 20, 5)
     after = tokenizers.extended(tokenizer, merges)
     assert (after.eos_token_id, after.pad_token_id) == (tokenizer.eos_token_id, tokenizer.pad_token_id)
     assert after("varnish<|end|>")["input_ids"][-1] == tokenizer.eos_token_id
@@ -84,7 +83,7 @@ def test_a_tokenizer_that_merges_no_pairs_is_refused():
     backend = Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]")
     with pytest.raises(RecipeError, match="WordLevel"):
-        tokenizers.learned(tokenizer, ["a"], 1, 1)
+        tokenizers.learn_merges(tokenizer, ["a"], 1, 1)
 
 
 @pytest.mark.parametrize("tie", [True, False])
@@ -158,7 +157,7 @@ def test_an_adapter_trains_and_saves_the_new_rows_alone_and_loads_exactly(tmp_pa
     model = extended(tiny(tie=tie))
     network, ids = trained(model, lora())
     table = network.get_input_embeddings()
-    start, new = model.network(), added_token_ids(network)
+    start, new = model.network(), model.added_tokens
     used = sorted(set(ids.flatten().tolist()) & set(new))
     assert used
     embedded = table(torch.arange(model.config.vocab_size))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from tiny_networks import SIZE
-
 from luthier.contracts.examples import Example
 from luthier.models.random import Random
+from tests.plugins.distillation.tiny_networks import SIZE
 
 
 @pytest.fixture(autouse=True)

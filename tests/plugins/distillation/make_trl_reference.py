@@ -25,5 +25,5 @@ if __name__ == "__main__":
             loss.backward()
             gradient = student.grad.flatten()[:12].tolist()
             cases.append({"beta": beta, "temperature": temperature, "loss": loss.item(), "gradient": gradient})
-    told = {"trl": trl.__version__, "torch": torch.__version__, "cases": cases}
-    Path("trl_reference.json").write_text(json.dumps(told, indent=1) + "\n")
+    reference = {"trl": trl.__version__, "torch": torch.__version__, "cases": cases}
+    Path("trl_reference.json").write_text(json.dumps(reference, indent=1) + "\n")

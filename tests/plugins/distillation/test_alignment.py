@@ -1,4 +1,4 @@
-"""Teachers with other tokens, or that read something else: what is compared with what."""
+"""Teachers with another vocabulary or another prompt: which positions are compared, over which tokens."""
 
 from __future__ import annotations
 
@@ -8,31 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_networks import SIZE
 
 from luthier.contracts.batch import Row
 from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
-from luthier.models.adaptation import FullFineTuning
 from luthier.models.random import Random
 from luthier_distillation import signals
-from luthier_distillation.alignment import Alignment, ByteSpans, InOrder, SameTokens
-from luthier_distillation.byte_alignment import pairs
-from luthier_distillation.distill import Distillation
-from luthier_distillation.sequences import FromData
-from luthier_distillation.student_teacher_inputs import SHOWN
-from luthier_distillation.token_bytes import ends, spelling
+from luthier_distillation.alignment import ByteSpans, InOrder, SameTokens
+from luthier_distillation.byte_alignment import aligned_tokens
+from luthier_distillation.student_teacher_inputs import TEACHER_MESSAGES
+from luthier_distillation.token_bytes import end_tokens, token_bytes
 from tests.command import luthier
-
-
-def method(student: Random, teacher: Random, alignment: Alignment, signal: signals.Signal) -> Distillation:
-    made = Distillation(
-        student, FullFineTuning(), None, signal=signal, sequences=FromData(), alignment=alignment, teacher=teacher
-    )  # fmt: skip
-    made.configure_model()
-    made.network.eval()
-    return made
+from tests.plugins.distillation.tiny_networks import SIZE, distillation, unconfigured
 
 
 @pytest.fixture
@@ -43,51 +31,55 @@ def other() -> Random:
 def test_tokens_are_paired_where_they_begin_at_the_same_byte() -> None:
     ours = [(b"It", False), (b" is", False), (b" map", False), (b"le", False), (b"", True)]
     theirs = [(b"It i", False), (b"s", False), (b" ", False), (b"map", False), (b"le", False), (b"", True)]
-    assert pairs(ours, theirs) == [(0, 0), (2, 2), (3, 4), (4, 5)]
-    assert pairs(ours, [(b" It", False), *theirs[1:]][:1]) == [(0, 0)]
-    assert pairs(ours, [(b"No", False)]) == []
+    assert aligned_tokens(ours, theirs) == [(0, 0), (2, 2), (3, 4), (4, 5)]
+    assert aligned_tokens(ours, [(b" It", False), *theirs[1:]][:1]) == [(0, 0)]
+    assert aligned_tokens(ours, [(b"No", False)]) == []
 
 
-def test_a_vocabulary_spells_its_texts(student: Random, other: Random) -> None:
+def test_the_bytes_of_the_tokens_of_a_text_are_its_bytes(student: Random, other: Random) -> None:
     for tokenizer in (student.tokenizer, other.tokenizer):
         text = "It is maple, naïve and 木 \n as it should be."
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        assert b"".join(spelling(tokenizer)[number] for number in ids) == text.encode()
+        assert b"".join(token_bytes(tokenizer)[number] for number in ids) == text.encode()
 
 
 def test_universal_distance_is_its_formula_by_hand() -> None:
     p, q = np.array([0.5, 0.1, 0.4]), np.array([0.25, 0.15, 0.25, 0.35])
-    seen = signals.Seen(torch.tensor(np.log(q))[None], lambda _: torch.tensor(np.log(p))[None], torch.tensor([0]))
-    found = float(signals.Universal()(seen)[0])
-    assert found == pytest.approx(abs(0.5 - 0.35) + abs(0.4 - 0.25) + abs(0.1 - 0.25) + 0.15)
+    distributions = signals.TokenDistributions(
+        torch.tensor(np.log(q))[None], lambda _: torch.tensor(np.log(p))[None], torch.tensor([0])
+    )
+    distance = float(signals.Universal()(distributions)[0])
+    assert distance == pytest.approx(abs(0.5 - 0.35) + abs(0.4 - 0.25) + abs(0.1 - 0.25) + 0.15)
 
 
 def test_by_bytes_the_shared_tokens_are_compared_and_all_others_are_one(
     teacher: Random, other: Random, examples: list[Example]
 ) -> None:
-    found = method(other, teacher, ByteSpans(), signals.ForwardKl())
-    row = found.encode(examples[4], other.tokenizer)
-    loss = found.loss(collate([[row]]))
-    spelled = [spelling(each.tokenizer) for each in (other, teacher)]
+    method = distillation(other, teacher, alignment=ByteSpans())
+    row = method.encode(examples[4], other.tokenizer)
+    loss = method.loss(collate([[row]]))
+    bytes_of = [token_bytes(model.tokenizer) for model in (other, teacher)]
     shared = [
-        (spelled[0].index(each), number) for number, each in enumerate(spelled[1]) if each in set(spelled[0]) - {b""}
+        (bytes_of[0].index(token), number)
+        for number, token in enumerate(bytes_of[1])
+        if token in set(bytes_of[0]) - {b""}
     ]
-    shared += zip(*map(ends, (other.tokenizer, teacher.tokenizer)), strict=True)
-    ours, theirs = zip(*shared, strict=True)
+    shared += zip(*map(end_tokens, (other.tokenizer, teacher.tokenizer)), strict=True)
+    student_ids, teacher_ids = zip(*shared, strict=True)
     total, count = 0.0, 0
     with torch.no_grad():
         q, p = (
             network(input_ids=torch.from_numpy(each.ids).long()[None]).logits[0].softmax(-1)
-            for network, each in zip((found.network, teacher.network().eval()), row.sequences, strict=True)
+            for network, each in zip((method.network, teacher.network().eval()), row.sequences, strict=True)
         )
-    runs = [np.flatnonzero(each.weights) for each in row.sequences]
-    said = [
-        [(known[each.ids[place]], place == run[-1]) for place in run]
-        for known, each, run in zip(spelled, row.sequences, runs, strict=True)
+    spans = [np.flatnonzero(sequence.weights) for sequence in row.sequences]
+    answers = [
+        [(known[sequence.ids[place]], place == span[-1]) for place in span]
+        for known, sequence, span in zip(bytes_of, row.sequences, spans, strict=True)
     ]
-    for mine, their in pairs(*said):
-        a, b = q[runs[0][mine] - 1][list(ours)], p[runs[1][their] - 1][list(theirs)]
-        a, b = (torch.cat([each, 1 - each.sum(0, keepdim=True)]) for each in (a, b))
+    for first, second in aligned_tokens(*answers):
+        a, b = q[spans[0][first] - 1][list(student_ids)], p[spans[1][second] - 1][list(teacher_ids)]
+        a, b = (torch.cat([probs, 1 - probs.sum(0, keepdim=True)]) for probs in (a, b))
         total, count = total + float((b * (b / a).log()).sum()), count + 1
     assert 3 < count < int(row.sequences[0].weights.sum())
     assert loss.weight.item() == count
@@ -95,62 +87,59 @@ def test_by_bytes_the_shared_tokens_are_compared_and_all_others_are_one(
 
 
 def test_in_order_the_first_token_goes_with_the_first(student: Random, other: Random, examples: list[Example]) -> None:
-    found = method(student, other, InOrder(), signals.Universal())
-    rows = [found.encode(example, student.tokenizer) for example in examples]
+    method = distillation(student, other, alignment=InOrder(), signal=signals.Universal())
+    rows = [method.encode(example, student.tokenizer) for example in examples]
     batch = collate([rows[:2], rows[2:]])
-    loss = found.loss(batch)
+    loss = method.loss(batch)
     loss.sum.backward()
     shorter = sum(min(int((each.weights > 0).sum()) for each in row.sequences) for row in rows)
     assert loss.weight.item() == shorter
-    assert found.network.lm_head.weight.grad.abs().sum() > 0
-    assert set(found.measured(rows)) == {"loss", "teacher_distance"}
+    assert method.network.lm_head.weight.grad.abs().sum() > 0
+    assert set(method.measured(rows)) == {"loss", "teacher_distance"}
 
 
-def test_other_vocabularies_are_refused_where_nobody_asked_for_them(
+def test_other_vocabularies_are_refused_unless_the_alignment_allows_them(
     student: Random, other: Random, teacher: Random
 ) -> None:
     with pytest.raises(RecipeError, match="different vocabularies"):
-        method(student, other, SameTokens(), signals.Universal())
-    with pytest.raises(RecipeError, match="only counted"):
-        method(student, other, InOrder(), signals.ForwardKl())
-    two = Distillation(
-        student, FullFineTuning(), None, signal=signals.ForwardKl(), sequences=FromData(), alignment=ByteSpans(),
-        teacher=other, teachers={"more": teacher},
-    )  # fmt: skip
+        distillation(student, other, alignment=SameTokens(), signal=signals.Universal())
+    with pytest.raises(RecipeError, match="by their order alone"):
+        distillation(student, other, alignment=InOrder())
+    two = unconfigured(student, other, alignment=ByteSpans(), teachers={"more": teacher})
     with pytest.raises(RecipeError, match="cannot be mixed"):
         two.check()
 
 
-def test_a_teacher_that_is_shown_more_is_asked_about_the_same_answer(
+def test_a_teacher_with_a_prompt_of_its_own_is_compared_on_the_same_answer(
     student: Random, teacher: Random, examples: list[Example]
 ) -> None:
-    found = method(student, teacher, SameTokens(), signals.ForwardKl())
+    method = distillation(student, teacher)
     system = {"role": "system", "content": "You know woods."}
-    told = [{**each, SHOWN: [system, *each["messages"]]} for each in examples]
-    rows = [found.encode(example, student.tokenizer) for example in told]
-    loss = found.loss(collate([rows[:2], rows[2:]]))
+    prompted = [{**each, TEACHER_MESSAGES: [system, *each["messages"]]} for each in examples]
+    rows = [method.encode(example, student.tokenizer) for example in prompted]
+    loss = method.loss(collate([rows[:2], rows[2:]]))
     expected, network = 0.0, teacher.network().eval()
     for row in rows:
         q, p = (
             net(input_ids=torch.from_numpy(each.ids).long()[None]).logits[0, :-1][each.weights[1:] > 0].log_softmax(-1)
-            for net, each in zip((found.network, network), row.sequences, strict=True)
+            for net, each in zip((method.network, network), row.sequences, strict=True)
         )
         expected += float((p.exp() * (p - q)).sum().detach())
     assert loss.sum.item() == pytest.approx(expected, rel=1e-4)
-    plain = [found.encode(example, student.tokenizer) for example in examples]
-    assert found.loss(collate([plain])).sum.item() != pytest.approx(expected, rel=1e-3)
+    plain = [method.encode(example, student.tokenizer) for example in examples]
+    assert method.loss(collate([plain])).sum.item() != pytest.approx(expected, rel=1e-3)
     torn = Row((rows[0].sequences[0], rows[1].sequences[1]))
     with pytest.raises(DataError, match="not the same tokens"):
-        found.loss(collate([[torn]]))
+        method.loss(collate([[torn]]))
 
 
-def test_a_run_learns_from_a_teacher_with_other_tokens_on_its_own_answers(tmp_path: Path) -> None:
+def test_a_run_learns_from_a_teacher_with_another_vocabulary_on_on_policy_sequences(tmp_path: Path) -> None:
     done = luthier(
         "method=distill", "debug=tiny", "method/alignment=byte_spans", "model.vocabulary=300",
         "method/sequences=student", "method.sequences.max_new_tokens=4", "hydra.run.dir=run", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "run/record.json").read_text())
-    assert "says nothing" in record["method"]["Tokens compared"]
+    assert "no distribution for the others" in record["method"]["Tokens compared"]
     assert "ran out of tokens" in record["method"]["Student's own answers"]
     assert {"teacher_agreement", "teacher_distance"} <= {each["name"] for each in record["comparisons"]}

@@ -1,4 +1,4 @@
-"""Bedrock's distillation input is read, and what the teacher wrote is written in its form."""
+"""Bedrock's invocation logs are read, and a teacher's answers are written as its training data."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ def test_invocation_logs_are_conversations(row: dict[str, Any]) -> None:
 
 def test_filters_and_what_cannot_be_read_are_refused_with_the_reason() -> None:
     assert BedrockLog(model="nova", metadata={"project": "woods"})(CONVERSE, Counter())
-    for log, row, said in (
+    for log, row, message in (
         (BedrockLog(model="nova"), CLAUDE, "not of nova"),
         (BedrockLog(metadata={"project": "stones"}), CONVERSE, "'woods' for project"),
         (BedrockLog(), {**CONVERSE, "output": {"outputBodyJson": [1]}}, "not in the record"),
         (BedrockLog(), {**CONVERSE, "output": {"outputBodyJson": {}}}, "no answer of text"),
         (BedrockLog(), {"messages": []}, "ModelInvocationLog"),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             log(row, Counter())
 
 
 def test_answers_are_written_as_bedrock_reads_them_and_its_prompts_need_none() -> None:
     line = prompt_and_answer(MESSAGES)
     assert BedrockConversation()(line, Counter())["messages"] == MESSAGES
-    asked = {**line, "messages": line["messages"][:1]}
-    assert BedrockConversation(answered=False)(asked, Counter())["messages"] == MESSAGES[:2]
+    prompt = {**line, "messages": line["messages"][:1]}
+    assert BedrockConversation(answered=False)(prompt, Counter())["messages"] == MESSAGES[:2]
     with pytest.raises(DataError, match="role tool"):
         prompt_and_answer([{"role": "tool", "content": "2"}])

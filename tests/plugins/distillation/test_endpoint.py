@@ -1,4 +1,4 @@
-"""A teacher behind a real HTTP server: asked once, its words and what else it found likely are learned from."""
+"""A teacher behind a real HTTP server: sampled once, its answers and top-k log-probabilities are trained on."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from luthier.contracts.sampling import Sampling
 from luthier.data.collate import collate
 from luthier.errors import RecipeError, ResourceError
 from luthier.models.random import Random
-from luthier_distillation import top_k_alignment as tops
 from luthier_distillation.endpoint import Endpoint, Reply
 from luthier_distillation.offline_teacher import OfflineTeacher
-from luthier_distillation.student_teacher_inputs import tokens
+from luthier_distillation.student_teacher_inputs import encode
+from luthier_distillation.top_k_alignment import cache_replies
 from tests.command import luthier
 
-SAID = ["May", "be", " it", " is", "."]
+ANSWER = ["May", "be", " it", " is", "."]
 
 
 class Handler(BaseHTTPRequestHandler):
-    asked: list[dict[str, Any]] = []  # noqa: RUF012 - made anew for each server
+    requests: list[dict[str, Any]] = []  # noqa: RUF012 - a list of its own for each server
     busy = 0
 
     def do_POST(self) -> None:
@@ -38,37 +38,37 @@ class Handler(BaseHTTPRequestHandler):
             type(self).busy -= 1
             self.send_error(503)
             return
-        type(self).asked.append({**body, "key": self.headers.get("Authorization"), "path": self.path})
-        tops = [
+        type(self).requests.append({**body, "key": self.headers.get("Authorization"), "path": self.path})
+        logprobs = [
             {"token": each, "bytes": list(each.encode()), "logprob": math.log(0.6),
              "top_logprobs": [{"token": each, "bytes": list(each.encode()), "logprob": math.log(0.6)},
                               {"token": "!", "bytes": [33], "logprob": math.log(0.3)}]}
-            for each in SAID
+            for each in ANSWER
         ]  # fmt: skip
-        choice: dict[str, Any] = {"finish_reason": "stop", "message": {"role": "assistant", "content": "".join(SAID)}}
+        choice: dict[str, Any] = {"finish_reason": "stop", "message": {"role": "assistant", "content": "".join(ANSWER)}}
         if body.get("logprobs"):
-            choice["logprobs"] = {"content": tops}
+            choice["logprobs"] = {"content": logprobs}
         answer = json.dumps({"choices": [choice] * body["n"]}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
 
-    def log_message(self, *said: Any) -> None:
+    def log_message(self, *arguments: Any) -> None:
         """Nothing."""
 
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, type[Handler]]]:
-    handler = type("Fresh", (Handler,), {"asked": [], "busy": 0})
-    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{made.server_port}/v1", handler
-    made.shutdown()
-    made.server_close()
+    handler = type("Fresh", (Handler,), {"requests": [], "busy": 0})
+    running = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_port}/v1", handler
+    running.shutdown()
+    running.server_close()
 
 
-def test_it_is_asked_again_when_busy_with_the_key_of_the_environment(
+def test_a_busy_server_is_sent_the_request_again_with_the_key_of_the_environment(
     server: tuple[str, type[Handler]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, handler = server
@@ -80,10 +80,15 @@ def test_it_is_asked_again_when_busy_with_the_key_of_the_environment(
     assert reply.text == "Maybe it is."
     assert reply.finish == "stop"
     assert reply.likely[0] == [(b"May".hex(), math.log(0.6)), (b"!".hex(), math.log(0.3))]
-    (asked,) = handler.asked
-    assert asked["path"] == "/v1/chat/completions"
-    assert asked["key"] == "Bearer abc"
-    assert (asked["model"], asked["max_tokens"], asked["temperature"], asked["top_logprobs"]) == ("large", 9, 0.5, 2)
+    (request,) = handler.requests
+    assert request["path"] == "/v1/chat/completions"
+    assert request["key"] == "Bearer abc"
+    assert (request["model"], request["max_tokens"], request["temperature"], request["top_logprobs"]) == (
+        "large",
+        9,
+        0.5,
+        2,
+    )
     handler.busy = 9
     with pytest.raises(ResourceError, match="503"):
         Endpoint(url=url, name="large", tries=2).replies([[]], Sampling())
@@ -94,44 +99,45 @@ def test_it_is_asked_again_when_busy_with_the_key_of_the_environment(
         teacher.network()
 
 
-def test_what_was_likely_is_known_where_both_begin_a_token(student: Random, tmp_path: Path) -> None:
-    example = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "".join(SAID)}]}
-    own = tokens(example, student.tokenizer, asking=False)
-    likely = [[(each.encode().hex(), math.log(0.6)), (b"!".hex(), math.log(0.3))] for each in SAID]
-    reply = Reply("".join(SAID), "stop", [each.encode().hex() for each in SAID], likely)
-    facts = tops.keep(tmp_path, [(own, reply)], student.tokenizer, {"name": "large"}, top=2, width=400)
-    kept = OfflineTeacher(str(tmp_path))
-    kept.check(student.tokenizer)
+def test_distributions_are_known_where_both_begin_a_token(student: Random, tmp_path: Path) -> None:
+    example = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "".join(ANSWER)}]}
+    own = encode(example, student.tokenizer, allows_unanswered=False)
+    likely = [[(each.encode().hex(), math.log(0.6)), (b"!".hex(), math.log(0.3))] for each in ANSWER]
+    reply = Reply("".join(ANSWER), "stop", [each.encode().hex() for each in ANSWER], likely)
+    facts = cache_replies(tmp_path, [(own, reply)], student.tokenizer, {"name": "large"}, top=2, vocab_size=400)
+    offline = OfflineTeacher(str(tmp_path))
+    offline.check(student.tokenizer)
     batch = collate([[Row((own,))]])
-    where = torch.from_numpy(np.flatnonzero(own.weights) - 1)
-    told, known = kept(batch, where)
-    assert 1 <= len(known) == facts["known"] <= len(SAID)
-    p = told(slice(None), 1.0, 400).exp()
+    positions = torch.from_numpy(np.flatnonzero(own.weights) - 1)
+    distributions, known = offline(batch, positions)
+    assert 1 <= len(known) == facts["known"] <= len(ANSWER)
+    p = distributions(slice(None), 1.0, 400).exp()
     exclamation = student.tokenizer("!", add_special_tokens=False)["input_ids"][0]
     assert p[:, exclamation] == pytest.approx(0.3, abs=1e-3)
     assert p.sum(-1) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_a_student_learns_what_an_endpoint_said(server: tuple[str, type[Handler]], tmp_path: Path) -> None:
+def test_a_student_learns_the_distributions_of_an_endpoint(server: tuple[str, type[Handler]], tmp_path: Path) -> None:
     url, handler = server
     recipe = ("method=distill", "debug=tiny", "method/sequences=teacher", "model@method.teacher=endpoint",
               f"method.teacher.url={url}", "method.teacher.name=large", "method.teacher.top=2")  # fmt: skip
-    done = luthier("ask-teacher", "said", *recipe, "--json", cwd=tmp_path)
+    done = luthier("ask-teacher", "answers", *recipe, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
-    assert facts["answers"] == len(handler.asked) == facts["prompts"]
+    assert facts["answers"] == len(handler.requests) == facts["prompts"]
     assert facts["known"] > 0
-    again = luthier("ask-teacher", "said", *recipe, "--format", "bedrock", cwd=tmp_path)
+    again = luthier("ask-teacher", "answers", *recipe, "--format", "bedrock", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert len(handler.asked) == facts["prompts"], "nothing is asked for twice"
-    line = json.loads((tmp_path / "said/answers.bedrock.jsonl").read_text().splitlines()[0])
+    assert len(handler.requests) == facts["prompts"], "no prompt is sent twice"
+    line = json.loads((tmp_path / "answers/answers.bedrock.jsonl").read_text().splitlines()[0])
     assert line["schemaVersion"] == "bedrock-conversation-2024"
     assert line["messages"][-1] == {"role": "assistant", "content": [{"text": "Maybe it is."}]}
     learned = luthier(
-        "method=distill", "model=tiny", "data=jsonl", "data.file=said/answers.jsonl", "method.kept=said",
-        "batch.size=2", "batch.micro=1", "batch.length=256", "trainer.max_steps=2", "hydra.run.dir=run", cwd=tmp_path,
+        "method=distill", "method.offline_teacher=answers", "model=tiny", "data=jsonl",
+        "data.file=answers/answers.jsonl", "batch.size=2", "batch.micro=1", "batch.length=256", "trainer.max_steps=2",
+        "hydra.run.dir=run", cwd=tmp_path,
     )  # fmt: skip
     assert learned.returncode == 0, learned.stderr
     record = json.loads((tmp_path / "run/record.json").read_text())
-    assert "large, kept" in record["method"]["Teacher"]
-    assert "says nothing" in record["method"]["Tokens compared"]
+    assert "large, offline" in record["method"]["Teacher"]
+    assert "no distribution for the others" in record["method"]["Tokens compared"]

@@ -1,4 +1,4 @@
-"""Whose sequences are trained on: the data's, the teacher's good answers, the student's own."""
+"""The sequences that are trained on: the data's, the teacher's answers that pass, the student's own."""
 
 from __future__ import annotations
 
@@ -17,58 +17,54 @@ from luthier.data.collate import collate
 from luthier.data.prompts import ChatPrompt
 from luthier.data.shared_prefixes import token_sequences
 from luthier.errors import RecipeError
-from luthier.models.adaptation import FullFineTuning
 from luthier.models.random import Random
-from luthier_distillation import signals
-from luthier_distillation.alignment import SameTokens
-from luthier_distillation.answers import FromTeacher
 from luthier_distillation.distill import Distillation
-from luthier_distillation.sequences import FromData, FromStudent, Left, Mixed, Sequences
+from luthier_distillation.sequence_level import FromTeacher
+from luthier_distillation.sequences import FromData, FromStudent, Mixed, NoSequence, SequenceSource
 from tests.command import luthier
+from tests.plugins.distillation.tiny_networks import distillation, unconfigured
 
 
-def method(student: Random, teacher: Random, chosen: Sequences, examples: list[Example]) -> Distillation:
-    made = Distillation(
-        student, FullFineTuning(), None,
-        signal=signals.ForwardKl(), sequences=chosen, alignment=SameTokens(), teacher=teacher,
-    )  # fmt: skip
-    made.configure_model()
+def in_training(student: Random, teacher: Random, sequences: SequenceSource, examples: list[Example]) -> Distillation:
+    method = distillation(student, teacher, sequences=sequences)
+    method.network.train()
     data = SimpleNamespace(examples=lambda split: examples, prompt=ChatPrompt(), seed=3)
-    made._trainer = SimpleNamespace(datamodule=data)  # type: ignore[assignment]
-    return made
+    method._trainer = SimpleNamespace(datamodule=data)  # type: ignore[assignment]
+    return method
 
 
-def batch(made: Distillation, examples: list[Example]) -> Batch:
-    return collate([[made.encode(example, made.model.tokenizer) for example in examples]])
+def batch(method: Distillation, examples: list[Example]) -> Batch:
+    return collate([[method.encode(example, method.model.tokenizer) for example in examples]])
 
 
 def test_the_student_answers_its_share_anew_in_each_step_and_the_same_way_again(
     student: Random, teacher: Random, examples: list[Example]
 ) -> None:
-    made = method(student, teacher, FromStudent(share=0.5, max_new_tokens=6), examples)
-    given = batch(made, examples)
-    assert made.preparation is not None
-    written = [token_sequences(made.preparation([given], step)[0]) for step in (0, 0, 1)]
+    method = in_training(student, teacher, FromStudent(share=0.5, max_new_tokens=6), examples)
+    data_batch = batch(method, examples)
+    assert method.preparation is not None
+    written = [token_sequences(method.preparation([data_batch], step)[0]) for step in (0, 0, 1)]
     texts = [[each.ids.tolist() for each in one] for one in written]
     assert texts[0] == texts[1] != texts[2]
     own = [
-        each.ids.tolist() != kept.ids.tolist() for each, kept in zip(written[0], token_sequences(given), strict=True)
+        each.ids.tolist() != kept.ids.tolist()
+        for each, kept in zip(written[0], token_sequences(data_batch), strict=True)
     ]
     assert 0 < sum(own) < len(own)
-    for each, kept, is_own in zip(written[0], token_sequences(given), own, strict=True):
+    for each, kept, is_own in zip(written[0], token_sequences(data_batch), own, strict=True):
         begins = int(np.flatnonzero(kept.weights)[0])
         assert (each.ids[:begins] == kept.ids[:begins]).all()
         assert not each.weights[:begins].any()
         assert not is_own or 1 <= each.weights[begins:].sum() <= 6
-    assert made.loss(made.preparation([given], 0)[0]).weight > 0
+    assert method.loss(method.preparation([data_batch], 0)[0]).weight > 0
 
 
-def test_what_the_teacher_writes_is_its_likeliest_answer_and_stays(
+def test_the_teachers_answer_is_greedy_and_the_same_in_every_step(
     student: Random, teacher: Random, examples: list[Example]
 ) -> None:
-    made = method(student, teacher, FromTeacher(max_new_tokens=5, finished=False), examples)
-    assert made.preparation is not None
-    (first,), (again,) = (made.preparation([batch(made, examples)], step) for step in (0, 7))
+    method = in_training(student, teacher, FromTeacher(max_new_tokens=5, finished=False), examples)
+    assert method.preparation is not None
+    (first,), (again,) = (method.preparation([batch(method, examples)], step) for step in (0, 7))
     assert torch.equal(first.input_ids, again.input_ids)
     network = teacher.network().eval()
     for each in token_sequences(first):
@@ -78,15 +74,15 @@ def test_what_the_teacher_writes_is_its_likeliest_answer_and_stays(
         assert each.ids[begins] == likeliest
 
 
-def test_plain_texts_and_prompts_without_answers_are_gone_on_with(student: Random, teacher: Random) -> None:
+def test_plain_texts_and_prompts_without_answers_are_continued(student: Random, teacher: Random) -> None:
     examples: list[Example] = [
         {"text": "one two three four five six seven eight nine ten"},
         {"messages": [{"role": "user", "content": "And now?"}]},
     ]
-    made = method(student, teacher, FromStudent(share=1.0, max_new_tokens=3, text_prompt=4), examples)
-    given = batch(made, examples)
-    text, prompt = token_sequences(made.preparation([given], 0)[0])  # type: ignore[misc]
-    whole, asked = token_sequences(given)
+    method = in_training(student, teacher, FromStudent(share=1.0, max_new_tokens=3, text_prompt=4), examples)
+    data_batch = batch(method, examples)
+    text, prompt = token_sequences(method.preparation([data_batch], 0)[0])  # type: ignore[misc]
+    whole, asked = token_sequences(data_batch)
     assert (text.ids[:4] == whole.ids[:4]).all()
     assert text.weights.tolist() == [0] * 4 + [1] * (len(text) - 4)
     assert len(prompt) > len(asked)
@@ -107,9 +103,9 @@ def test_of_the_answers_that_pass_the_best_is_taken_and_the_reasons_are_counted(
     assert isinstance(found, Answer)
     assert found.text == "one three"
     wrong = [answer("one three"), answer("a b c d"), answer("", logprob=0), answer("x y", "length"), answer("tiny")]
-    assert isinstance(chosen.choose("1", example, wrong), Left)
+    assert isinstance(chosen.choose("1", example, wrong), NoSequence)
     assert chosen.facts()["Teacher's answers"] == (
-        "2 passed, 1 unfinished, 1 too short, 1 too long, 1 said before, 1 not rewarded; "
+        "2 passed, 1 unfinished, 1 too short, 1 too long, 1 duplicate, 1 reward too low; "
         "1 of 2 prompts have none and were left out"
     )
     likeliest = FromTeacher(candidates=2, temperature=1.0).choose(
@@ -127,29 +123,25 @@ def test_a_mixture_gives_each_its_share_of_the_prompts(student: Random, teacher:
     mixture = Mixed(
         sequences={"data": FromData(), "own": FromStudent(share=1.0, max_new_tokens=1)}, shares={"data": 3.0}
     )
-    made = method(student, teacher, mixture, examples)
-    given = batch(made, examples)
-    written = token_sequences(made.preparation([given], 0)[0])  # type: ignore[misc]
+    method = in_training(student, teacher, mixture, examples)
+    data_batch = batch(method, examples)
+    written = token_sequences(method.preparation([data_batch], 0)[0])  # type: ignore[misc]
     own = sum(each.weights.sum() == 1 for each in written)
     assert 6 <= own <= 26
     with pytest.raises(RecipeError, match="mixture"):
-        Mixed(sequences={"data": FromData()}, shares={"nobody": 1.0})
+        Mixed(sequences={"data": FromData()}, shares={"missing": 1.0})
 
 
-def test_a_teacher_that_is_kept_writes_nothing(student: Random, teacher: Random) -> None:
-    with pytest.raises(RecipeError, match="yet to be written"):
-        Distillation(
-            student, FullFineTuning(), None,
-            signal=signals.ForwardKl(), sequences=FromStudent(), alignment=SameTokens(),
-            teacher=teacher, kept="somewhere",
-        )  # fmt: skip
+def test_an_offline_teacher_has_no_distributions_for_generated_sequences(student: Random, teacher: Random) -> None:
+    with pytest.raises(RecipeError, match="generated in training"):
+        unconfigured(student, teacher, sequences=FromStudent(), offline_teacher="somewhere")
 
 
-def test_a_run_learns_on_what_both_wrote(tmp_path: Path) -> None:
+def test_a_run_learns_on_answers_of_student_and_teacher(tmp_path: Path) -> None:
     (tmp_path / "recipes/recipe").mkdir(parents=True)
     (tmp_path / "recipes/recipe/both.yaml").write_text(
         """# @package _global_
-# Both write.   luthier recipe=both
+# Student and teacher generate.   luthier recipe=both
 defaults:
   - /method/sequences@method.sequences.sequences.own: student
   - /method/sequences@method.sequences.sequences.theirs: teacher

@@ -8,26 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_logits import LABELS, logits
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
 from luthier.models.chunked_losses import chunked_loss
 from luthier.models.lm_head import LMHead
 from luthier_distillation import signals
-from luthier_distillation.signals import Seen, Signal
+from luthier_distillation.signals import Signal, TokenDistributions
+from tests.plugins.distillation.tiny_logits import LABELS, logits
 
 REFERENCE = json.loads((Path(__file__).parent / "trl_reference.json").read_text())
 P, Q = np.array([0.7, 0.2, 0.1]), np.array([0.3, 0.3, 0.4])
 
 
-def seen(student: Tensor, teacher: Tensor, targets: Tensor | None = None) -> Seen:
-    known = torch.zeros(len(student), dtype=torch.long) if targets is None else targets
-    return Seen(student, lambda temperature: torch.log_softmax(teacher / temperature, dim=-1), known)
+def distributions(student: Tensor, teacher: Tensor, targets: Tensor | None = None) -> TokenDistributions:
+    tokens = torch.zeros(len(student), dtype=torch.long) if targets is None else targets
+    return TokenDistributions(student, lambda temperature: torch.log_softmax(teacher / temperature, dim=-1), tokens)
 
 
 def of_hand(signal: Signal) -> float:
-    return float(signal(seen(torch.tensor(np.log(Q))[None], torch.tensor(np.log(P))[None], torch.tensor([1])))[0])
+    student, teacher = (torch.tensor(np.log(probs))[None] for probs in (Q, P))
+    return float(signal(distributions(student, teacher, torch.tensor([1])))[0])
 
 
 def kl(p: np.ndarray, q: np.ndarray) -> float:
@@ -60,8 +61,8 @@ def test_a_mixture_is_the_weighted_sum_of_its_signals() -> None:
         signals={"soft": signals.ForwardKl(), "hard": signals.HardLabels()}, weights={"hard": 0.25}
     )
     assert of_hand(mixture) == pytest.approx(kl(P, Q) - 0.25 * np.log(0.3))
-    assert mixture.asks_teacher
-    assert not signals.Weighted(signals={"hard": signals.HardLabels()}).asks_teacher
+    assert mixture.needs_teacher
+    assert not signals.Weighted(signals={"hard": signals.HardLabels()}).needs_teacher
 
 
 @pytest.mark.parametrize("case", REFERENCE["cases"], ids=lambda case: f"{case['beta']}-{case['temperature']}")
@@ -72,14 +73,14 @@ def test_loss_and_gradient_are_those_of_trl(case: dict) -> None:
     signal = kind(temperature=temperature) if kind else signals.JensenShannon(beta=beta, temperature=temperature)
     kept = (torch.tensor(LABELS) != -100).flatten()
     student = logits(1).requires_grad_()
-    loss = signal(seen(student.view(-1, 7), logits(2).view(-1, 7)))[kept].sum() / kept.sum() / temperature**2
+    loss = signal(distributions(student.view(-1, 7), logits(2).view(-1, 7)))[kept].sum() / kept.sum() / temperature**2
     loss.backward()
     assert loss.item() == pytest.approx(case["loss"], abs=1e-5)
     assert student.grad is not None
     assert torch.allclose(student.grad.flatten()[:12], torch.tensor(case["gradient"]), atol=1e-5)
 
 
-def test_what_lies_outside_is_refused() -> None:
+def test_values_out_of_range_are_refused() -> None:
     for wrong in (
         lambda: signals.JensenShannon(beta=1.0),
         lambda: signals.SkewedKl(skew=0.0),
@@ -100,7 +101,7 @@ def test_chunks_change_neither_loss_nor_gradients(form: dict, chunk: int | None)
     head, teacher, signal = LMHead(module, **form), torch.randn(10, 11), signals.JensenShannon(temperature=1.5)
 
     def measure(logits: Tensor, rows: slice) -> Tensor:
-        return signal(seen(logits, teacher[rows]))
+        return signal(distributions(logits, teacher[rows]))
 
     wanted = (hidden, module.weight, module.bias)
     plain = (measure(head.logits(hidden), slice(None)) * weights).sum()

@@ -1,4 +1,4 @@
-"""Logits for two rows of five tokens over seven words; the same wherever they are made."""
+"""Logits for two rows of five tokens over a vocabulary of seven tokens; the same wherever they are made."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What mergekit 0.1.5 makes of small tensors; run it where that is installed.
+"""Small tensors merged by mergekit 0.1.5; run it where that is installed.
 
-Only its functions on tensors are called, in float32. Where chance decides, the same generator is seeded as in ours.
+Only its functions on tensors are called, in float32. Random methods are seeded like those of the tests.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ WEIGHTS = {"a": 0.7, "b": 0.4, "c": -0.2}
 
 
 def tensors() -> dict[str, torch.Tensor]:
-    chance = torch.Generator().manual_seed(5)
-    base = torch.randn(6, 8, generator=chance)
-    return {"base": base, **{name: base + 0.3 * torch.randn(6, 8, generator=chance) for name in "abc"}}
+    generator = torch.Generator().manual_seed(5)
+    base = torch.randn(6, 8, generator=generator)
+    return {"base": base, **{name: base + 0.3 * torch.randn(6, 8, generator=generator) for name in "abc"}}
 
 
 def group(models, *, based=True):
@@ -68,8 +68,8 @@ def main() -> None:
     found["dare_of_one"] = arithmetic_of_one(models, by.random)
     torch.manual_seed(11)
     found["della_of_one"] = arithmetic_of_one(models, by.della_magprune, epsilon=0.2)
-    said = {name: tensor.tolist() for name, tensor in {**models, **found}.items()}
-    (HERE / "mergekit_reference.json").write_text(json.dumps({"mergekit": "0.1.5", "tensors": said}) + "\n")
+    values = {name: tensor.tolist() for name, tensor in {**models, **found}.items()}
+    (HERE / "mergekit_reference.json").write_text(json.dumps({"mergekit": "0.1.5", "tensors": values}) + "\n")
 
 
 def arithmetic_of_one(models, sparsification, **more):

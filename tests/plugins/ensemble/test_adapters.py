@@ -1,4 +1,4 @@
-"""Adapters of several runs made into one, and several of them on one base."""
+"""Adapters of several runs merged into one, and several of them on one base."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plain(path: str) -> torch.Tensor:
 
 
 def update(path: str) -> torch.Tensor:
-    """What a run added to it."""
+    """The update of the weight by a run."""
     return luthier.load(path).merged().state_dict()[WEIGHT] - plain(path)
 
 
@@ -53,7 +53,7 @@ def test_concatenation_and_svd_at_full_rank_are_the_weighted_sum_of_updates(runs
 
 
 @pytest.mark.parametrize("combination", ["linear", "ties", "dare_linear", "dare_ties_svd", "magnitude_prune"])
-def test_every_way_gives_what_plain_peft_gives(runs, combination):
+def test_every_combination_is_that_of_plain_peft(runs, combination):
     loaded = luthier.load(runs["one"])
     loaded.add(runs["other"], "other")
     assert isinstance(loaded.network, PeftModel)
@@ -64,13 +64,13 @@ def test_every_way_gives_what_plain_peft_gives(runs, combination):
     )
     loaded.use("sum")
     wanted = loaded.merged().state_dict()
-    made = MergedAdapters(runs=both(runs), combination=combination, weights={"other": 0.5}, density=0.3, seed=3)
-    found = made.network().state_dict()
+    merged = MergedAdapters(runs=both(runs), combination=combination, weights={"other": 0.5}, density=0.3, seed=3)
+    found = merged.network().state_dict()
     assert found.keys() == wanted.keys()
     assert all(torch.equal(found[name], wanted[name]) for name in found)
 
 
-def test_another_way_or_weight_is_another_model(runs):
+def test_another_combination_or_weight_is_another_model(runs):
     shas = {
         MergedAdapters(runs=both(runs), **how).lineage()["sha256"]
         for how in ({}, {"combination": "cat"}, {"weights": {"one": 0.5}}, {"weights": {"one": 0.5}})
@@ -78,7 +78,7 @@ def test_another_way_or_weight_is_another_model(runs):
     assert len(shas) == 3
 
 
-def test_what_does_not_merge_is_refused_with_the_way_out(runs, tmp_path):
+def test_adapters_that_do_not_merge_are_refused(runs, tmp_path):
     with pytest.raises(RecipeError, match="does not merge these adapters as linear"):
         MergedAdapters(runs={name: runs[name] for name in ("one", "wide")}).network()
     whole = train(tmp_path / "whole", "trainer.max_steps=1", "stages=[fit]")

@@ -19,57 +19,59 @@ from luthier.models.random import Random
 from luthier.testing.twin import twin
 from luthier.workflows.earlier_run import EarlierRun
 from luthier_ensemble.answers.best_of_n import BestOfN
-from luthier_ensemble.answers.cascade import Cascade, CascadingNetwork
+from luthier_ensemble.answers.cascade import Cascade, CascadeNetwork
 from luthier_ensemble.answers.router import Router
-from luthier_ensemble.answers.vote import Vote, reading
+from luthier_ensemble.answers.vote import Vote, vote_of
 from tests.command import luthier as command
 from tests.plugins.ensemble.conftest import SIZE
 
-ASKED = [[{"role": "user", "content": text}] for text in ("Which wood is it?", "How much is the bridge?", "Why?")]
+CONVERSATIONS = [
+    [{"role": "user", "content": text}] for text in ("Which wood is it?", "How much is the bridge?", "Why?")
+]
 SHORT = Sampling(max_new_tokens=5)
 LABELS = ["yes", "no, never", "spruce"]
 
 
 @pytest.fixture(scope="module")
 def members() -> dict[str, Random]:
-    """Two models whose tokens are others."""
+    """Two models with different vocabularies."""
     size = {**SIZE, "max_position_embeddings": 512, "initializer_range": 0.5}
     return {"one": Random(config=size, seed=1, vocabulary=300), "other": Random(config=size, seed=2, vocabulary=340)}
 
 
-def alone(model: Random, asked=ASKED, sampling: Sampling = SHORT) -> list[str]:
-    return [answer.text for answer in generate(model.network(), model.tokenizer, asked, sampling)]
+def alone(model: Random, conversations=CONVERSATIONS, sampling: Sampling = SHORT) -> list[str]:
+    return [answer.text for answer in generate(model.network(), model.tokenizer, conversations, sampling)]
 
 
-def together(model, asked=ASKED, sampling: Sampling = SHORT) -> list[str]:
-    return [answer.text for answer in generate(model.network(), model.tokenizer, asked, sampling)]
+def together(model, conversations=CONVERSATIONS, sampling: Sampling = SHORT) -> list[str]:
+    return [answer.text for answer in generate(model.network(), model.tokenizer, conversations, sampling)]
 
 
 def labelled(model: Random) -> np.ndarray:
-    found = np.exp(score_labels(model.network(), model.tokenizer, ASKED, LABELS).astype(np.float64))
+    found = np.exp(score_labels(model.network(), model.tokenizer, CONVERSATIONS, LABELS).astype(np.float64))
     return found / found.sum(1, keepdims=True)
 
 
 def test_most_votes_win_and_of_equal_ones_the_first(members):
     network = Vote(members=members, weights={"other": 1.5}).network()
-    said = [[Answer(text="It is Spruce."), Answer(text="pine")], [Answer(text="it is spruce"), Answer(text="elm")]]
-    assert network._elected(said).text == "It is Spruce."
-    assert network._elected([[Answer(text="pine")], [Answer(text="elm")]]).text == "elm"
-    assert network._elected([[Answer(text="a"), Answer(text="b"), Answer(text="b")], [Answer(text="c")]]).text == "b"
+    by_member = [[Answer(text="It is Spruce."), Answer(text="pine")], [Answer(text="it is spruce"), Answer(text="elm")]]
+    assert network.elected(by_member).text == "It is Spruce."
+    assert network.elected([[Answer(text="pine")], [Answer(text="elm")]]).text == "elm"
+    assert network.elected([[Answer(text="a"), Answer(text="b"), Answer(text="b")], [Answer(text="c")]]).text == "b"
 
 
-def test_what_an_answer_says_is_read_from_its_end():
-    assert reading("3 and 4 make 7, so 7.", r"\d+") == "7"
-    assert reading("Answer: 12 cm. Answer: 9 cm", r"Answer: (\d+)") == "9"
-    assert reading("none", r"\d+") is None
-    assert reading("  The Maple! ", None) == "maple"
-    assert reading(" . ", None) is None
+def test_the_vote_of_an_answer_is_the_last_match_in_it():
+    assert vote_of("3 and 4 make 7, so 7.", r"\d+") == "7"
+    assert vote_of("Answer: 12 cm. Answer: 9 cm", r"Answer: (\d+)") == "9"
+    assert vote_of("none", r"\d+") is None
+    assert vote_of("  The Maple! ", None) == "maple"
+    assert vote_of(" . ", None) is None
 
 
 def test_members_with_other_tokens_vote_on_answers_and_on_labels(members):
     vote = Vote(members=members, weights={"other": 3.0})
     assert together(vote) == alone(members["other"])
-    found = np.exp(score_labels(vote.network(), vote.tokenizer, ASKED, LABELS))
+    found = np.exp(score_labels(vote.network(), vote.tokenizer, CONVERSATIONS, LABELS))
     wanted = 0.25 * labelled(members["one"]) + 0.75 * labelled(members["other"])
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
 
@@ -83,7 +85,7 @@ def test_several_samples_are_drawn_and_counted_for_each_answer(members):
         assert answer in drawn[3 * number : 3 * number + 3]
 
 
-def test_the_best_answer_is_said_and_one_without_a_score_never_before_it(members):
+def test_the_answer_of_highest_reward_is_returned_and_one_without_a_score_never_before_it(members):
     def longest(prompt, answers, example):
         assert example["messages"] == list(prompt)
         return [None if number == 0 else float(len(answer)) for number, answer in enumerate(answers)]
@@ -98,47 +100,49 @@ def test_each_question_goes_to_the_member_with_the_nearest_examples(members):
     examples = {"one": ["How much is a violin?", "What does the bridge cost?"], "other": ["Which wood is the top?"]}
     router = Router(members=members, examples=examples)
     network = router.network()
-    assert [network.route(each) for each in ASKED] == [1, 0, 0]
+    assert [network.route(each) for each in CONVERSATIONS] == [1, 0, 0]
     one, other = (alone(model) for model in members.values())
     assert together(router) == [other[0], one[1], one[2]]
-    scores = np.exp(score_labels(network, router.tokenizer, ASKED, LABELS))
+    scores = np.exp(score_labels(network, router.tokenizer, CONVERSATIONS, LABELS))
     np.testing.assert_allclose(scores[:2], [labelled(members["other"])[0], labelled(members["one"])[1]], rtol=1e-4)
 
 
-def test_a_cascade_believes_the_first_member_that_is_sure_enough(members):
-    sure = [
+def test_a_cascade_returns_the_answer_of_the_first_member_whose_confidence_suffices(members):
+    confidences = [
         float(np.mean(answer.logprobs))
-        for answer in generate(members["one"].network(), members["one"].tokenizer, ASKED, SHORT)
+        for answer in generate(members["one"].network(), members["one"].tokenizer, CONVERSATIONS, SHORT)
     ]
-    between = sorted(sure)[1] - 1e-6  # one of three goes on
+    between = sorted(confidences)[1] - 1e-6  # one of three is passed on
     one, other = (alone(model) for model in members.values())
     found = together(Cascade(members=members, threshold=between))
-    assert found == [a if confidence >= between else b for a, b, confidence in zip(one, other, sure, strict=True)]
+    assert found == [
+        a if confidence >= between else b for a, b, confidence in zip(one, other, confidences, strict=True)
+    ]
     assert together(Cascade(members=members, threshold=-math.inf)) == one
     assert together(Cascade(members=members, threshold=0.1)) == other
 
 
 def test_a_threshold_is_the_cheapest_of_the_best(members):
-    """A judge that knows: the first question is better answered by the second member, the others by the first."""
+    """By this score one question is answered better by the second member, the others by the first."""
     cascade = Cascade(members=members)
     first, second = (alone(model) for model in members.values())
-    sure = [
+    confidences = [
         float(np.mean(answer.logprobs))
-        for answer in generate(members["one"].network(), members["one"].tokenizer, ASKED, SHORT)
+        for answer in generate(members["one"].network(), members["one"].tokenizer, CONVERSATIONS, SHORT)
     ]
-    worst = int(np.argmin(sure))
+    worst = int(np.argmin(confidences))
     right = [second[n] if n == worst else first[n] for n in range(3)]
     seen = []
 
-    def judge(network: CascadingNetwork) -> float:
-        said = [answer.text for answer in network.write_answers(ASKED, SHORT)]
+    def judge(network: CascadeNetwork) -> float:
+        texts = [answer.text for answer in network.write_answers(CONVERSATIONS, SHORT)]
         seen.append(network.threshold)
-        return sum(a == b for a, b in zip(said, right, strict=True)) / 3
+        return sum(a == b for a, b in zip(texts, right, strict=True)) / 3
 
     cascade.choose(judge)
-    assert sorted(sure)[0] < cascade.threshold <= sorted(sure)[1]
+    assert sorted(confidences)[0] < cascade.threshold <= sorted(confidences)[1]
     assert len(seen) > 3
-    assert "33% of what a member was asked goes on" in cascade.lineage()["note"]
+    assert "33% of a member's questions are passed on" in cascade.lineage()["note"]
 
 
 def test_losses_are_those_of_the_first_member(members):
@@ -149,7 +153,7 @@ def test_losses_are_those_of_the_first_member(members):
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("make", "message"),
     [
         (lambda members: Vote(members={}), "no members"),
         (lambda members: Vote(members=members, samples=2, temperature=0.0), "cannot differ"),
@@ -161,9 +165,9 @@ def test_losses_are_those_of_the_first_member(members):
         (lambda members: Cascade(members=members).network(), "has no threshold"),
     ],
 )
-def test_what_cannot_answer_is_refused(members, made, said):
-    with pytest.raises(RecipeError, match=said):
-        made(members)
+def test_what_cannot_answer_is_refused(members, make, message):
+    with pytest.raises(RecipeError, match=message):
+        make(members)
 
 
 SPLITS = ["data=demo", "data.limit=40", "data.splits.validation=0.3", "data.splits.test=0.3"]
@@ -192,8 +196,8 @@ def test_a_cascade_finds_its_threshold_on_the_validation_split_and_keeps_it(tmp_
     assert shown[-1] == ["test"]
     loaded = luthier.load(tmp_path / "run")
     assert loaded.network.threshold == run.model.threshold
-    assert loaded.generate(ASKED, SHORT)
-    assert "goes on to the next" in json.loads((tmp_path / "run" / "record.json").read_text())["model"]["note"]
+    assert loaded.generate(CONVERSATIONS, SHORT)
+    assert "are passed on to the next" in json.loads((tmp_path / "run" / "record.json").read_text())["model"]["note"]
 
 
 def test_the_best_by_a_reward_of_another_plugin_is_measured_and_is_a_model_itself(tmp_path):
@@ -213,8 +217,8 @@ def test_the_best_by_a_reward_of_another_plugin_is_measured_and_is_a_model_itsel
     small = ["batch.length=256", "evaluation.examples=2", "evaluation.general_examples=0", "hydra.run.dir=best"]
     done = command("recipe=best", *small, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stderr
-    assert luthier.load(tmp_path / "best").generate(ASKED[:1], SHORT)
+    assert luthier.load(tmp_path / "best").generate(CONVERSATIONS[:1], SHORT)
     inside = EarlierRun(path=str(tmp_path / "best"))
-    assert generate(inside.network(), inside.tokenizer, ASKED[:1], SHORT)[0].ids
+    assert generate(inside.network(), inside.tokenizer, CONVERSATIONS[:1], SHORT)[0].ids
     with pytest.raises(RecipeError, match="no loss trains"):
         twin(tmp_path / "trained", "model=vote", TWO[0], "stages=[fit]")

@@ -1,4 +1,4 @@
-"""Each way of merging: by hand, and as mergekit does it."""
+"""Each merging method: values computed by hand, and those of mergekit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from luthier.errors import RecipeError
-from luthier_ensemble.layers import depths, in_layer, layer_of, number
+from luthier_ensemble.layers import depths, in_layer, layer_of, number_at
 from luthier_ensemble.merging.breadcrumbs import Breadcrumbs, BreadcrumbsTies, middle
 from luthier_ensemble.merging.dare import Dare, DareTies
-from luthier_ensemble.merging.della import Della, by_rank
-from luthier_ensemble.merging.deltas import TaskArithmetic, chance, elected
+from luthier_ensemble.merging.della import Della, keep_probabilities
+from luthier_ensemble.merging.deltas import TaskArithmetic, random_generator, sum_of_elected_sign
 from luthier_ensemble.merging.linear import Linear
 from luthier_ensemble.merging.model_stock import ModelStock
 from luthier_ensemble.merging.multislerp import MultiSlerp
@@ -52,18 +52,18 @@ def equal(found, expected):
         ("model_stock_by_rows", ModelStock(filter_wise=True), "abc", True),
     ],
 )
-def test_it_is_what_mergekit_makes_of_it(name, merging, models, based):
+def test_merged_tensors_are_those_of_mergekit(name, merging, models, based):
     equal(merged(merging, {each: THEIRS[each] for each in models}, THEIRS["base"] if based else None), THEIRS[name])
 
 
 @pytest.mark.parametrize("name", ["dare_of_one", "della_of_one"])
-def test_what_chance_keeps_is_what_mergekit_keeps(name, monkeypatch):
-    """Their scale is another: mergekit restores the sum of sizes, we divide by the probability as the papers do."""
-    thin = Dare(density=0.5, rescale=False) if name.startswith("dare") else Della(rescale=False, epsilon=0.2)
+def test_the_values_dropped_at_random_are_those_that_mergekit_drops(name, monkeypatch):
+    """Unscaled: mergekit rescales to the sum of magnitudes, we divide by the probability as the papers do."""
+    merging = Dare(density=0.5, rescale=False) if name.startswith("dare") else Della(rescale=False, epsilon=0.2)
     for module in ("dare", "della"):
         seeded = lambda seed, model, name: torch.Generator().manual_seed(11)  # noqa: E731
-        monkeypatch.setattr(f"luthier_ensemble.merging.{module}.chance", seeded)
-    equal(thin.thinned(THEIRS["a"] - THEIRS["base"], "a", "w", 0.0), THEIRS[name])
+        monkeypatch.setattr(f"luthier_ensemble.merging.{module}.random_generator", seeded)
+    equal(merging.sparsified(THEIRS["a"] - THEIRS["base"], "a", "w", 0.0), THEIRS[name])
 
 
 def test_linear_is_a_weighted_mean_or_sum():
@@ -116,29 +116,34 @@ def test_trimming_keeps_the_largest_and_at_least_one():
 
 def test_an_election_counts_weights():
     deltas = [torch.tensor([1.0, 1.0]), torch.tensor([-2.0, 1.0])]
-    equal(elected(deltas, [3.0, 1.0], True), [1, 1])
-    equal(elected(deltas, [1.0, 1.0], False), [-2, 2])
+    equal(sum_of_elected_sign(deltas, [3.0, 1.0], True), [1, 1])
+    equal(sum_of_elected_sign(deltas, [1.0, 1.0], False), [-2, 2])
 
 
 def test_dare_keeps_its_share_enlarged_and_the_same_each_time():
     delta = torch.ones(200, 200)
-    thinned = Dare(density=0.25).thinned(delta, "a", "w", 0.0)
-    assert set(thinned.unique().tolist()) == {0.0, 4.0}
-    assert (thinned > 0).float().mean() == pytest.approx(0.25, abs=0.01)
-    assert torch.equal(thinned, Dare(density=0.25).thinned(delta, "a", "w", 0.0))
+    sparsified = Dare(density=0.25).sparsified(delta, "a", "w", 0.0)
+    assert set(sparsified.unique().tolist()) == {0.0, 4.0}
+    assert (sparsified > 0).float().mean() == pytest.approx(0.25, abs=0.01)
+    assert torch.equal(sparsified, Dare(density=0.25).sparsified(delta, "a", "w", 0.0))
     for model, name, seed in (("b", "w", 0), ("a", "v", 0), ("a", "w", 1)):
-        assert not torch.equal(thinned, Dare(density=0.25, seed=seed).thinned(delta, model, name, 0.0))
+        assert not torch.equal(sparsified, Dare(density=0.25, seed=seed).sparsified(delta, model, name, 0.0))
     equal(merged(DareTies(density=1.0, normalize=True), {"a": [2.0, 1.0], "b": [-1.0, 3.0]}, [0.0, 0.0]), [2, 2])
 
 
 def test_della_keeps_the_larger_with_the_higher_probability():
-    equal(by_rank(torch.tensor([[3.0, -1.0, 2.0], [0.0, 0.1, -9.0]]), 0.5, 0.2), [[0.7, 0.3, 0.5], [0.3, 0.5, 0.7]])
+    equal(
+        keep_probabilities(torch.tensor([[3.0, -1.0, 2.0], [0.0, 0.1, -9.0]]), 0.5, 0.2),
+        [[0.7, 0.3, 0.5], [0.3, 0.5, 0.7]],
+    )
     rows = torch.arange(1.0, 401.0).repeat(100, 1)
-    thinned = Della(density=0.5, epsilon=0.4).thinned(rows, "a", "w", 0.0)
-    kept = (thinned != 0).float().mean(0)
+    sparsified = Della(density=0.5, epsilon=0.4).sparsified(rows, "a", "w", 0.0)
+    kept = (sparsified != 0).float().mean(0)
     assert kept[:40].mean() == pytest.approx(0.14, abs=0.05)
     assert kept[-40:].mean() == pytest.approx(0.86, abs=0.05)
-    assert float(thinned.mean()) == pytest.approx(float(rows.mean()), rel=0.05), "what is kept makes up for what is not"
+    assert float(sparsified.mean()) == pytest.approx(float(rows.mean()), rel=0.05), (
+        "the rescaled differences keep the mean"
+    )
     with pytest.raises(RecipeError, match="outside 0 to 1"):
         Della(density=0.1, epsilon=0.2).check(["a", "base"], "base")
 
@@ -162,16 +167,16 @@ def test_model_stock_goes_as_far_as_the_models_agree():
 def test_weights_and_densities_may_change_from_layer_to_layer():
     names = ["model.embed_tokens.weight", "model.layers.0.x", "model.layers.2.x", "model.norm.weight"]
     assert depths(names, 5) == {names[0]: 0.0, names[1]: 0.0, names[2]: 0.5, names[3]: 1.0}
-    assert [number({"a": [0.0, 1.0, 3.0]}, "a", depth, 9.0) for depth in (0, 0.25, 0.5, 1)] == [0, 0.5, 1, 3]
-    assert number({"a": 2}, "b", 0.3, 9.0) == 9
+    assert [number_at({"a": [0.0, 1.0, 3.0]}, "a", depth, 9.0) for depth in (0, 0.25, 0.5, 1)] == [0, 0.5, 1, 3]
+    assert number_at({"a": 2}, "b", 0.3, 9.0) == 9
     equal(merged(Linear(weights={"a": [1.0, 0.0]}), {"a": [2.0], "b": [4.0]}, depth=1.0), [4])
-    assert (Ties(densities={"a": [0.0, 1.0]}).thinned(torch.ones(8), "a", "w", 0.5) != 0).sum() == 4
+    assert (Ties(densities={"a": [0.0, 1.0]}).sparsified(torch.ones(8), "a", "w", 0.5) != 0).sum() == 4
     assert (layer_of("h.11.mlp.3.w"), layer_of("norm.weight")) == (11, None)
     assert in_layer("model.layers.3.experts.0.w", 12) == "model.layers.12.experts.0.w"
 
 
 @pytest.mark.parametrize(
-    ("merging", "said"),
+    ("merging", "message"),
     [
         (Linear(weights={"d": 1.0}), "There is no model 'd'"),
         (Ties(densities={"base": 0.5}), "There is no model 'base'"),
@@ -183,13 +188,13 @@ def test_weights_and_densities_may_change_from_layer_to_layer():
         (Passthrough(slices=[{"model": "a", "layers": [2, 1]}]), "A slice is"),
     ],
 )
-def test_what_cannot_be_merged_is_said_at_once(merging, said):
-    with pytest.raises(RecipeError, match=said):
+def test_what_cannot_be_merged_is_refused_at_once(merging, message):
+    with pytest.raises(RecipeError, match=message):
         merging.check(["base", "a", "b", "c"], "base")
 
 
-def test_chance_depends_on_model_weight_and_seed_alone():
-    first, same, other = chance(0, "a", "w"), chance(0, "a", "w"), chance(0, "aw", "")
+def test_random_numbers_depend_on_model_weight_and_seed_alone():
+    first, same, other = random_generator(0, "a", "w"), random_generator(0, "a", "w"), random_generator(0, "aw", "")
     drawn = [torch.rand(3, generator=each) for each in (first, same, other)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])

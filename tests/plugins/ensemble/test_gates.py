@@ -1,4 +1,4 @@
-"""Learned ensembles: what is learned, that it is learned, and what every adaptation keeps to."""
+"""Learned ensemble weights: what is trained, that it is learned, and the contract of adaptations."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class TestGate(AdaptationContract):
     methods = ("sft",)
 
 
-def test_a_gate_that_has_learned_prefers_the_member_that_is_right():
-    """Two members, the head of one turned around: the gate goes to the one that knows the text."""
+def test_a_trained_gate_prefers_the_member_with_the_higher_likelihood():
+    """The targets are the most likely tokens of one of two members: it gets most of the weight."""
     good = Random(config=SIZE | {"initializer_range": 0.5}, vocabulary=300)
     bad = Random(config=SIZE | {"initializer_range": 0.5}, vocabulary=300, seed=1)
     for adaptation in (Mixing(), Gate()):
@@ -47,12 +47,12 @@ def test_a_gate_that_has_learned_prefers_the_member_that_is_right():
             optimizer.zero_grad()
         with torch.no_grad():
             hidden, _ = network.members([{}, {}], {"input_ids": ids})
-            shares = network.mix.gate(hidden).exp()
-        assert float(shares[..., 0].mean()) > 0.8, type(adaptation).__name__
+            weights = network.mix.gate(hidden).exp()
+        assert float(weights[..., 0].mean()) > 0.8, type(adaptation).__name__
         assert all(weight.grad is None for weight in network.members.parameters())
 
 
-def test_mixing_moves_a_number_for_each_member_and_loads_bit_equal(tmp_path):
+def test_mixing_trains_one_weight_for_each_member_and_loads_bit_equal(tmp_path):
     done = train(tmp_path / "run", *ENSEMBLE, "model/combining=product", "adaptation=mixing", *RATE, "stages=[fit]")
     assert done.moving == {"mix.gate.logits"}
     assert torch.equal(logits(luthier.load(done.folder).network), logits(done.network))
@@ -64,7 +64,7 @@ def test_adapters_of_all_members_are_trained_together(tmp_path):
     assert torch.equal(logits(luthier.load(done.folder).network), logits(done.network))
 
 
-def test_only_an_ensemble_with_shares_has_something_to_learn():
+def test_only_an_ensemble_with_weights_can_learn_them():
     network = Random(config=SIZE, vocabulary=300).network()
     with pytest.raises(RecipeError, match="has no members"):
         Gate()(network)
@@ -75,8 +75,9 @@ def test_only_an_ensemble_with_shares_has_something_to_learn():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [((), "adaptation=full would move"), (("adaptation=prompt_tuning",), "choose adaptation=gate")]
+    ("words", "message"),
+    [((), "adaptation=full would train"), (("adaptation=prompt_tuning",), "choose adaptation=gate")],
 )
-def test_what_an_ensemble_cannot_learn_is_refused_with_the_way_out(tmp_path, words, said):
-    with pytest.raises(RecipeError, match=said):
+def test_what_an_ensemble_cannot_learn_is_refused_with_the_way_out(tmp_path, words, message):
+    with pytest.raises(RecipeError, match=message):
         twin(tmp_path, *ENSEMBLE, *words)

@@ -24,7 +24,7 @@ from luthier_ensemble.merging.linear import Linear
 from luthier_ensemble.merging.passthrough import Passthrough
 from luthier_ensemble.merging.slerp import Slerp
 from luthier_ensemble.safetensors_writer import write
-from luthier_ensemble.weights import Weights
+from luthier_ensemble.weights import StoredTensors
 from tests.plugins.ensemble.conftest import SIZE
 
 
@@ -78,7 +78,7 @@ def test_layers_of_two_models_are_stacked(kept):
         _ = Merge(models=models, merging=Passthrough(slices=[{"model": "b", "layers": [0, 9]}])).config
 
 
-def test_models_that_lie_in_no_files_merge_too():
+def test_models_without_files_merge_too():
     random = {f"m{seed}": Random(config=SIZE, seed=seed, vocabulary=300) for seed in (1, 2)}
     found, one, other = state(Merge(models=random, merging=Linear())), *map(state, random.values())
     name = "model.layers.1.mlp.up_proj.weight"
@@ -96,10 +96,10 @@ def test_another_vocabulary_is_aligned_by_its_tokens(kept, tied):
     sizes = {"base": 340, "smaller": 300}
     models = {name: kept(name, vocabulary=size, tie_word_embeddings=tied) for name, size in sizes.items()}
     file = models["smaller"].path / "tokenizer.json"
-    told = json.loads(file.read_text())
-    words = told["model"]["vocab"]
-    words["a"], words["b"] = words["b"], words["a"]  # as another order of tokens would have them
-    file.write_text(json.dumps(told))
+    tokenizer = json.loads(file.read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]  # another order of tokens
+    file.write_text(json.dumps(tokenizer))
     merge = Merge(models=models, merging=Linear(weights={"base": 3.0}), vocabulary="aligned")
     found, base, smaller = state(merge), *map(state, models.values())
     here, there = (model.tokenizer.get_vocab() for model in models.values())
@@ -124,7 +124,7 @@ def test_other_shapes_are_refused_by_name(kept):
         _ = deeper.folder
 
 
-def test_a_base_is_asked_for_and_must_be_there(kept):
+def test_a_base_that_is_missing_or_unknown_is_refused(kept):
     models = {"a": kept("a"), "b": kept("b")}
     with pytest.raises(RecipeError, match="the one that they started from"):
         Merge(models=models, merging=Slerp())
@@ -149,8 +149,8 @@ def test_a_written_file_is_one_that_safetensors_reads(tmp_path):
     assert all(torch.equal(found[name], given[name]) for name in given)
 
 
-def test_a_greedy_soup_keeps_what_does_not_make_it_worse(kept):
-    """A judge that measures the distance from a weight: the model that would lead away is left out."""
+def test_a_greedy_soup_keeps_the_models_that_do_not_lower_the_score(kept):
+    """With the distance from a weight as the score, the model that increases it is left out."""
     models = {name: kept(name, seed=seed) for seed, name in enumerate(("far", "near", "good"))}
     states, name = {key: state(model) for key, model in models.items()}, "model.norm.weight"
     states["far"][name] += 9
@@ -165,10 +165,10 @@ def test_a_greedy_soup_keeps_what_does_not_make_it_worse(kept):
     assert soup.chosen == ["good", "near"]
     torch.testing.assert_close(state(soup)[name], (states["near"][name] + states["good"][name]) / 2)
     assert "Of 3 models the soup has good, near" in soup.lineage()["note"]
-    assert len(list(cache.cache_folder("models").glob("[!.]*"))) == 1, "only the soup is kept"
+    assert len(list(cache.cache_folder("models").glob("[!.]*"))) == 1, "only the soup is cached"
 
 
-def test_a_soup_is_chosen_on_the_validation_split_and_its_run_remembers_it(tmp_path):
+def test_a_soup_is_chosen_on_the_validation_split_and_stored_with_the_run(tmp_path):
     words = ["+model@model.models.one=tiny", "+model@model.models.other=tiny", "model.models.other.seed=1"]
     words += ["data=demo", "data.limit=40", "data.splits.validation=0.3", "evaluation.general_examples=0"]
     run = twin(tmp_path / "run", "model=greedy_soup", *words, "stages=[evaluate]")
@@ -185,8 +185,8 @@ import sys
 from pathlib import Path
 import torch
 from luthier_ensemble.merging.ties import Ties
-from luthier_ensemble.plan import everywhere, merge
-from luthier_ensemble.weights import Weights
+from luthier_ensemble.merged_tensors import tensors_of_all, write_merged
+from luthier_ensemble.weights import StoredTensors
 
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -200,10 +200,10 @@ class Watched(Ties):
         return made
 
 folder = Path(sys.argv[1])
-models = {name: Weights(name, folder / name) for name in ("base", "a", "b")}
+models = {name: StoredTensors(name, folder / name) for name in ("base", "a", "b")}
 Watched()("first", {name: torch.randn(64, 64) for name in "ab"}, torch.randn(64, 64), 0.0)  # torch wakes up
 before = anonymous()
-merge(folder / "merged.safetensors", everywhere(models, 16), models, Watched(), "base")
+write_merged(folder / "merged.safetensors", tensors_of_all(models, 16), models, Watched(), "base")
 print(Watched.most - before)
 """
 
@@ -223,4 +223,4 @@ def test_memory_holds_a_few_tensors_and_not_the_models(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=at_once)
     peak, models = int(done.stdout) * 1024, 3 * 16 * each
     assert each <= peak < models / 4, f"{peak / each:.1f} tensors"
-    assert load_file(tmp_path / "merged.safetensors").keys() == Weights("a", tmp_path / "a").places.keys()
+    assert load_file(tmp_path / "merged.safetensors").keys() == StoredTensors("a", tmp_path / "a").files.keys()

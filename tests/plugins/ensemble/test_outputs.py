@@ -1,4 +1,4 @@
-"""Several networks that are asked as one: what they say together, and that everything that asks a network works."""
+"""Ensembles of next-token distributions: their probabilities, scores, generation and losses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from luthier_ensemble.outputs import Ensemble
 from tests.plugins.ensemble.conftest import SIZE
 
 IDS = torch.tensor([[5, 9, 2, 77, 31]])
-ASKED = [[{"role": "user", "content": text}] for text in ("Which wood is it?", "Why?", "And what is the back made of?")]
+CONVERSATIONS = [
+    [{"role": "user", "content": text}] for text in ("Which wood is it?", "Why?", "And what is the back made of?")
+]
 
 
 def member(seed: int, **settings) -> Random:
@@ -58,7 +60,7 @@ def test_a_product_is_the_mean_of_log_probabilities(members):
         torch.testing.assert_close(found, raw / raw.sum(-1, keepdim=True), atol=1e-6, rtol=1e-4)
 
 
-def test_a_contrast_leaves_out_what_the_expert_finds_implausible():
+def test_contrastive_decoding_excludes_tokens_implausible_to_the_expert():
     expert, amateur = torch.tensor([[0.6, 0.3, 0.08, 0.02]]), torch.tensor([[0.8, 0.1, 0.05, 0.05]])
     combining = Contrastive(expert="e", amateur="a", beta=1.0, alpha=0.1, floor=0.01)
     found = torch.softmax(combining([("a", amateur.log()), ("e", expert.log())], torch.zeros(2)), dim=-1)
@@ -77,28 +79,28 @@ def test_packed_scores_are_those_of_each_text_alone(members):
         torch.testing.assert_close(torch.from_numpy(scored[1:]), wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_answers_are_written_with_a_cache_for_each_member(members):
-    """Prompts of other lengths, several samples, answers that end early: what a batch does to caches."""
+def test_answers_are_generated_with_a_cache_for_each_member(members):
+    """Prompts of different lengths, several samples, answers that end early: caches are repeated and selected."""
     ensemble = Ensemble(members=members, combining=Mixture())
     network, tokenizer = ensemble.network().eval(), ensemble.tokenizer
     sampling = Sampling(max_new_tokens=8, temperature=1.0, num_samples=2)
-    answers = generate(network, tokenizer, ASKED, sampling)
+    answers = generate(network, tokenizer, CONVERSATIONS, sampling)
     assert len({tuple(answer.ids) for answer in answers}) > 1
     for number, answer in enumerate(answers):
-        conversation = ASKED[number // 2]
+        conversation = CONVERSATIONS[number // 2]
         prompt = tokenizer.apply_chat_template(conversation, add_generation_prompt=True, return_dict=False)
-        said = torch.tensor([[*prompt, *answer.ids]])
+        ids = torch.tensor([[*prompt, *answer.ids]])
         with torch.no_grad():
-            log_probs = torch.log_softmax(network(input_ids=said).logits[0, len(prompt) - 1 : -1], dim=-1)
+            log_probs = torch.log_softmax(network(input_ids=ids).logits[0, len(prompt) - 1 : -1], dim=-1)
         wanted = log_probs.gather(1, torch.tensor(answer.ids)[:, None])[:, 0]
         torch.testing.assert_close(torch.tensor(answer.logprobs), wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_labels_are_scored_as_if_each_were_read_alone(members):
+def test_labels_scored_together_score_as_each_alone(members):
     ensemble = Ensemble(members=members, combining=Mixture())
     network, tokenizer = ensemble.network().eval(), ensemble.tokenizer
-    together = score_labels(network, tokenizer, ASKED[:1], ["yes", "no, never"])[0]
-    alone = [score_labels(network, tokenizer, ASKED[:1], [label])[0, 0] for label in ("yes", "no, never")]
+    together = score_labels(network, tokenizer, CONVERSATIONS[:1], ["yes", "no, never"])[0]
+    alone = [score_labels(network, tokenizer, CONVERSATIONS[:1], [label])[0, 0] for label in ("yes", "no, never")]
     np.testing.assert_allclose(together, alone, atol=1e-3)
 
 
@@ -125,7 +127,7 @@ def test_a_padded_vocabulary_is_cut_to_the_narrowest(members):
 
 
 @pytest.mark.parametrize(
-    ("more", "combining", "said"),
+    ("more", "combining", "message"),
     [
         ({"third": member(3, attn_implementation="eager")}, Mixture(), "third computes attention as eager"),
         ({"third": Random(config=SIZE, vocabulary=310)}, Mixture(), "third has another vocabulary"),
@@ -135,13 +137,13 @@ def test_a_padded_vocabulary_is_cut_to_the_narrowest(members):
         ({}, Contrastive(expert="one", amateur="ohter"), "to be the amateur"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_by_name(members, more, combining, said):
-    def made():
+def test_what_does_not_fit_together_is_refused_by_name(members, more, combining, message):
+    def build():
         ensemble = Ensemble(members={**members, **more}, combining=combining)
         return ensemble.tokenizer, ensemble.network()
 
-    with pytest.raises(RecipeError, match=said):
-        made()
+    with pytest.raises(RecipeError, match=message):
+        build()
 
 
 def test_the_lineage_is_that_of_members_and_of_how_they_are_combined(members):

@@ -1,4 +1,4 @@
-"""What is done with an ensemble: its weights are searched, it answers, and it teaches a single network."""
+"""Uses of an ensemble: its weights are searched, it generates, and it is distilled into a single network."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ TEACHER = (
 ROOM = {"max_position_embeddings": 512}
 
 
-def test_weights_are_searched_and_what_was_found_answers(tmp_path):
-    """Through the command line, with Optuna; an ensemble answers as any artifact, and says why none other loads it."""
+def test_weights_are_searched_and_the_ensemble_found_generates(tmp_path):
+    """Through the command line, with Optuna; an ensemble generates as any artifact, and its export is refused."""
     space = {"weights": {"one": 1.0}}
     recipe = {
         "defaults": [
@@ -85,17 +85,17 @@ def test_merging_weights_are_searched_by_cmaes(kept, tmp_path):
     assert found["best_params"].keys() == {f"model.merging.weights.{name}" for name in names}
 
 
-def test_an_ensemble_teaches_a_single_network(tmp_path):
+def test_an_ensemble_is_distilled_into_a_single_network(tmp_path):
     run = twin(tmp_path / "run", "method=distill", *TEACHER, "stages=[fit]")
     batch, student = next(run.data.first_batches()), adapt(run)
     assert isinstance(run.method.teacher, Ensemble)
-    said = []
+    log_probs = []
     for network in (run.method.teacher.network(), student):
         with torch.no_grad():
-            found = network.eval()(**network_inputs(batch, network.config)).logits
-        said.append(torch.log_softmax(found.float(), dim=-1).flatten(0, 1))
+            logits = network.eval()(**network_inputs(batch, network.config)).logits
+        log_probs.append(torch.log_softmax(logits.float(), dim=-1).flatten(0, 1))
     _, weights = shifted_targets(batch)
-    distance = (said[0].exp() * (said[0] - said[1])).sum(-1)
+    distance = (log_probs[0].exp() * (log_probs[0] - log_probs[1])).sum(-1)
     assert float(run.method.loss(batch).sum.detach()) == pytest.approx(float((distance * weights).sum()), rel=1e-3)
     run.carry_out()
 

@@ -1,4 +1,4 @@
-"""Writes trl_reference.json: what TRL's own GRPOTrainer says of the numbers of tiny_tokens_of_answers.
+"""Writes trl_reference.json: the losses and gradients of TRL's GRPOTrainer on the tokens of fixed_policy_tokens.
 
 Run once, where TRL is installed: python tests/plugins/grpo/make_trl_reference.py
 """
@@ -6,19 +6,16 @@ Run once, where TRL is installed: python tests/plugins/grpo/make_trl_reference.p
 from __future__ import annotations
 
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fixed_policy_tokens as fixed
 import torch
 import trl
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import nanstd
-
-sys.path.insert(0, str(Path(__file__).parent))
-import tiny_tokens_of_answers as tiny
 
 CASES: dict[str, dict[str, Any]] = {
     "clipped": {},
@@ -33,7 +30,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def trainer(case: dict[str, Any]) -> Any:
-    """GRPOTrainer with what its loss looks at, and nothing else."""
+    """A GRPOTrainer with the attributes that its loss reads, and nothing else."""
     made = GRPOTrainer.__new__(GRPOTrainer)
     settings: dict[str, Any] = {
         "loss_type": "grpo", "importance_sampling_level": "token", "epsilon_low": 0.2, "epsilon_high": 0.2, "beta": 0.0,
@@ -50,16 +47,16 @@ def trainer(case: dict[str, Any]) -> Any:
     return made
 
 
-def found(case: dict[str, Any]) -> dict[str, Any]:
-    made, log_probs = trainer(case), tiny.log_probs().requires_grad_()
-    made._get_per_token_logps_and_entropies = lambda *_, **__: (log_probs, tiny.entropies(), None)
+def loss_and_gradient(case: dict[str, Any]) -> dict[str, Any]:
+    made, log_probs = trainer(case), fixed.log_probs().requires_grad_()
+    made._get_per_token_logps_and_entropies = lambda *_, **__: (log_probs, fixed.entropies(), None)
     one = torch.ones(4, 1, dtype=torch.long)
-    mask = tiny.mask()
+    mask = fixed.mask()
     inputs = {
         "prompt_ids": one, "prompt_mask": one, "completion_ids": torch.ones(4, 5, dtype=torch.long),
-        "completion_mask": mask, "advantages": torch.tensor(tiny.ADVANTAGES, dtype=torch.float64),
-        "old_per_token_logps": tiny.old(), "ref_per_token_logps": tiny.reference(), "num_items_in_batch": mask.sum(),
-        "importance_sampling_ratio": (tiny.old() - tiny.drawn()).exp().clamp(max=case.get("ratio", 1e9)),
+        "completion_mask": mask, "advantages": torch.tensor(fixed.ADVANTAGES, dtype=torch.float64),
+        "old_per_token_logps": fixed.old(), "ref_per_token_logps": fixed.reference(), "num_items_in_batch": mask.sum(),
+        "importance_sampling_ratio": (fixed.old() - fixed.rollout_log_probs()).exp().clamp(max=case.get("ratio", 1e9)),
     }  # fmt: skip
     loss = made._compute_loss(made.model, inputs)
     loss.backward()
@@ -71,7 +68,7 @@ if __name__ == "__main__":
     advantages = (rewards - rewards.nanmean(1, keepdim=True)) / (nanstd(rewards, dim=1, keepdim=True) + 1e-4)
     result = {
         "trl": trl.__version__,
-        "cases": {name: found(case) for name, case in CASES.items()},
+        "cases": {name: loss_and_gradient(case) for name, case in CASES.items()},
         "advantages": advantages[0, :3].tolist(),
     }
     file = Path(__file__).with_name("trl_reference.json")

@@ -9,30 +9,32 @@ from pathlib import Path
 import pytest
 import torch
 
+from luthier.contracts import policy_gradients
 from luthier.contracts.policy_gradients import PolicyTokens, RewardedAnswers
 from luthier.errors import RecipeError
 from luthier_reward import advantages, divergence
-from luthier_reward import policy_losses as surrogates
-from luthier_reward.advantages import needs
+from luthier_reward.advantage_inputs import AdvantageInputs, advantage_inputs
 from luthier_reward.policy_losses import cispo, clipped, sequence_clipped
-from tests.plugins.grpo import tiny_tokens_of_answers as tiny
+from tests.plugins.grpo import fixed_policy_tokens as fixed
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text(encoding="utf-8"))
 NAN = float("nan")
 
 
-def tokens(log_probs: torch.Tensor, *, drawn: float = 0.0, k3: float = 0.0, entropy: float = 0.0) -> PolicyTokens:
-    """The numbers of tiny_tokens_of_answers; `drawn` is where the correction is cut off, the others are weights."""
-    there = tiny.mask().bool()
-    flat = {name: getattr(tiny, name)()[there] for name in ("old", "reference", "drawn", "entropies")}
-    now = log_probs[there]
-    correction = (flat["old"] - flat["drawn"]).exp().clamp(max=drawn) if drawn else torch.ones_like(now)
-    penalties = k3 * divergence.k3(now - flat["reference"]) - entropy * flat["entropies"]
-    answer = torch.arange(4).repeat_interleave(torch.tensor(tiny.LENGTHS))
-    of_answers = torch.tensor(tiny.ADVANTAGES, dtype=torch.float64)
-    count = torch.tensor(float(sum(tiny.LENGTHS)))
+def tokens(log_probs: torch.Tensor, *, cap: float = 0.0, k3: float = 0.0, entropy: float = 0.0) -> PolicyTokens:
+    """The tokens of fixed_policy_tokens; `cap` is that of the importance weights, the others weight penalties."""
+    mask = fixed.mask().bool()
+    names = ("old", "reference", "rollout_log_probs", "entropies")
+    flat = {name: getattr(fixed, name)()[mask] for name in names}
+    current = log_probs[mask]
+    ratio = (flat["old"] - flat["rollout_log_probs"]).exp()
+    weights = ratio.clamp(max=cap) if cap else torch.ones_like(current)
+    penalties = k3 * divergence.k3(current - flat["reference"]) - entropy * flat["entropies"]
+    answer = torch.arange(4).repeat_interleave(torch.tensor(fixed.LENGTHS))
+    of_answers = torch.tensor(fixed.ADVANTAGES, dtype=torch.float64)
+    count = torch.tensor(float(sum(fixed.LENGTHS)))
     return PolicyTokens(
-        now, flat["old"], of_answers[answer], answer, correction, penalties, torch.tensor(4.0), count, 5
+        current, flat["old"], of_answers[answer], answer, weights, penalties, torch.tensor(4.0), count, 5
     )
 
 
@@ -45,12 +47,12 @@ def tokens(log_probs: torch.Tensor, *, drawn: float = 0.0, k3: float = 0.0, entr
         ("dr_grpo", lambda t: clipped(t, average="constant"), {}),
         ("gspo", lambda t: sequence_clipped(t, low=0.03, high=0.04), {}),
         ("cispo", lambda t: cispo(t, high=0.2), {}),
-        ("corrected", clipped, {"drawn": 2.0, "k3": 0.1}),
+        ("corrected", clipped, {"cap": 2.0, "k3": 0.1}),
         ("entropy", lambda t: clipped(t, average="token"), {"entropy": 0.01}),
     ],
 )
 def test_a_loss_and_its_gradient_are_those_of_trl(case, objective, further):
-    log_probs = tiny.log_probs().requires_grad_()
+    log_probs = fixed.log_probs().requires_grad_()
     total, weight = objective(tokens(log_probs, **further))
     (total / weight).backward()
     assert (total / weight).item() == pytest.approx(TRL["cases"][case]["loss"], abs=1e-9)
@@ -58,12 +60,12 @@ def test_a_loss_and_its_gradient_are_those_of_trl(case, objective, further):
 
 
 def two(log_ratios: list[float], of_answers: list[float], answer: list[int]) -> PolicyTokens:
-    """Tokens whose probability was ½ when they were written."""
+    """Tokens of two answers whose old probability is ½."""
     old = torch.full((len(log_ratios),), math.log(0.5), dtype=torch.float64)
     ones, numbers = torch.ones_like(old), torch.tensor(answer)
     each = torch.tensor(of_answers, dtype=torch.float64)[numbers]
-    now = (old + torch.tensor(log_ratios, dtype=torch.float64)).requires_grad_()
-    return PolicyTokens(now, old, each, numbers, ones, 0 * ones, torch.tensor(2.0), torch.tensor(3.0), 10)
+    current = (old + torch.tensor(log_ratios, dtype=torch.float64)).requires_grad_()
+    return PolicyTokens(current, old, each, numbers, ones, 0 * ones, torch.tensor(2.0), torch.tensor(3.0), 10)
 
 
 RATIOS = [math.log(1.5), math.log(0.9), math.log(0.5)]
@@ -80,7 +82,7 @@ def test_the_clipped_ratio_by_hand():
     assert (total.item(), weight.item()) == (pytest.approx((-2.4 - 1.8 + 0.8) / 10), 2)
 
 
-def test_what_is_clipped_is_told_and_has_no_gradient():
+def test_clipped_tokens_are_marked_and_have_no_gradient():
     given = two(RATIOS, [2.0, -1.0], [0, 0, 1])
     total, _ = clipped(given, average="token")
     assert given.clipped.tolist() == [True, False, True]
@@ -102,15 +104,15 @@ def test_cispo_keeps_the_gradient_of_every_token_by_hand():
     assert weight.item() == 3
 
 
-def test_a_correction_multiplies_and_a_penalty_is_added():
+def test_importance_weights_multiply_and_penalties_are_added():
     given = two([0.0, 0.0, 0.0], [1.0, 1.0], [0, 0, 1])
-    given.correction, given.penalties = torch.tensor([2.0, 1.0, 0.5]), torch.tensor([0.1, 0.2, 0.3])
+    given.importance_weights, given.penalties = torch.tensor([2.0, 1.0, 0.5]), torch.tensor([0.1, 0.2, 0.3])
     total, _ = clipped(given, average="token")
     assert total.item() == pytest.approx(-2.0 - 1.0 - 0.5 + 0.6)
 
 
 def test_every_average_is_one_that_a_recipe_can_name():
-    assert set(surrogates._AVERAGES) == set(surrogates.Average.__args__)
+    assert set(policy_gradients._AVERAGES) == set(policy_gradients.LossAverage.__args__)
 
 
 # Advantages: two prompts, three answers each, of at most two tokens; the last answer has no reward.
@@ -160,11 +162,11 @@ def test_reinforce_pp_normalises_over_the_tokens_of_the_step_by_hand():
     each = torch.tensor([0.8, 0.9, -0.1, 0.3, 0.4, 1.9, 3.8, 3.9], dtype=torch.float64)
     wanted = (each - each.mean()) / each.std(correction=0)
     found = advantages.reinforce_pp(rewarded(0.1))
-    assert close(found[rewarded().written], wanted.float().tolist())
+    assert close(found[rewarded().token_mask], wanted.float().tolist())
     centred = torch.tensor([0.5, 0.5, -0.5, 0.0, 0.0, -1.0, 1.0, 1.0], dtype=torch.float64)
     wanted = (centred - centred.mean()) / centred.std(correction=0)
     found = advantages.reinforce_pp(rewarded(), baseline=True)
-    assert close(found[rewarded().written], wanted.float().tolist())
+    assert close(found[rewarded().token_mask], wanted.float().tolist())
 
 
 def test_generalised_advantages_by_hand():
@@ -175,7 +177,7 @@ def test_generalised_advantages_by_hand():
     assert close(given.returns[0, 0], [0.5 - 0.375 + 0.45 * 0.65, 0.9])
     # answer 1 of prompt 0 has one token: A = 0 - .1 - .5
     assert close(found[0, 1], [-0.6, 0.0])
-    whitened = advantages.gae(rewarded(0.1), gamma=0.9, lam=0.5)[rewarded().written].double()
+    whitened = advantages.gae(rewarded(0.1), gamma=0.9, lam=0.5)[rewarded().token_mask].double()
     assert whitened.mean().item() == pytest.approx(0, abs=1e-6)
     assert whitened.std(correction=0).item() == pytest.approx(1, abs=1e-6)
 
@@ -188,29 +190,29 @@ def test_normalising_adds_up_over_devices():
     )  # fmt: skip
     wanted = advantages.reinforce_pp(together)
     # what each device would be told: the sums over both, first the counts and values, then the squares
-    counts = [each.written.double().sum() for each in halves]
-    sums = [_ahead(each)[each.written].double().sum() for each in halves]
+    counts = [each.token_mask.double().sum() for each in halves]
+    sums = [_ahead(each)[each.token_mask].double().sum() for each in halves]
     mean = sum(sums) / sum(counts)
-    squares = [((_ahead(each)[each.written].double() - mean) ** 2).sum() for each in halves]
+    squares = [((_ahead(each)[each.token_mask].double() - mean) ** 2).sum() for each in halves]
     answers = iter([torch.stack([sum(counts), sum(sums)]), sum(squares)] * 2)
     for number, each in enumerate(halves):
-        each.total = lambda values: next(answers)
+        each.sum_over_ranks = lambda values: next(answers)
         found = advantages.reinforce_pp(each)
-        assert close(found[each.written], wanted[2 * number : 2 * number + 2][each.written].tolist())
+        assert close(found[each.token_mask], wanted[2 * number : 2 * number + 2][each.token_mask].tolist())
 
 
 def _ahead(given: RewardedAnswers) -> torch.Tensor:
     return given.rewards.unsqueeze(-1) - given.penalties.flip(-1).cumsum(-1).flip(-1)
 
 
-def test_what_an_advantage_needs_is_found_out_by_trying_it():
-    assert (needs(advantages.grpo).greedy, needs(advantages.grpo).values) == (False, False)
-    assert needs(advantages.remax).greedy
-    assert needs(advantages.gae).values
-    with pytest.raises(RecipeError, match="is no advantage"):
-        needs(lambda rewarded: rewarded.nothing)
-    with pytest.raises(RecipeError, match="a finite number for each"):
-        needs(lambda rewarded: rewarded.rewards.sum())
+def test_the_inputs_of_an_advantage_are_found_by_calling_it():
+    assert advantage_inputs(advantages.grpo) == AdvantageInputs(greedy=False, values=False)
+    assert advantage_inputs(advantages.remax).greedy
+    assert advantage_inputs(advantages.gae).values
+    with pytest.raises(RecipeError, match="is not an advantage estimator"):
+        advantage_inputs(lambda rewarded: rewarded.nothing)
+    with pytest.raises(RecipeError, match="a finite number per answer"):
+        advantage_inputs(lambda rewarded: rewarded.rewards.sum())
 
 
 def test_divergences_by_hand():
@@ -222,5 +224,5 @@ def test_divergences_by_hand():
     assert close(given.penalty(torch.tensor([-1.0]), torch.tensor([-1.5])), [0.5 * (math.exp(-0.5) - 0.5)])
     assert (given.in_loss, given.in_reward) == (True, False)
     assert divergence.K1().in_reward
-    assert not divergence.NoDivergence().wanted
-    assert not divergence.K3(beta=0.0).wanted
+    assert not divergence.NoKLPenalty().active
+    assert not divergence.K3(beta=0.0).active

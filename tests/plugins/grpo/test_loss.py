@@ -15,8 +15,8 @@ from luthier.contracts.sampling import Answer
 from luthier.models.lm_head import find_lm_head
 from luthier.models.losses import token_entropies
 from luthier.testing.twin import twin
+from luthier_reward.policy_batches import AnswerSelection, PolicyBatches
 from luthier_reward.prompt_groups import Group
-from luthier_reward.rollouts import Plan
 
 PROMPTS = [[5, 9, 14, 3, 7], [4, 11]]
 ANSWERS = [[[21, 8, 2], [30, 31, 32, 33], [40]], [[6, 2], [9, 10, 11], [12, 13]]]
@@ -38,11 +38,10 @@ def laid(made: Any) -> Batch:
         )
         for number, (prompt, answers) in enumerate(zip(PROMPTS, ANSWERS, strict=True))
     ]  # fmt: skip
-    plans = [Plan(group, [0, 1, 2], [0, 1, 2]) for group in groups]
-    batch = made.rollouts._laid(plans)
-    values = torch.tensor(ADVANTAGES).unsqueeze(-1).expand(2, 3, 4)
-    made.rollouts._lay("advantage", values, [batch], [plans], groups)
-    return batch
+    selections = [AnswerSelection(place, group, [0, 1, 2], [0, 1, 2]) for place, group in enumerate(groups)]
+    batches = PolicyBatches([selections], made.network, made.warnings)
+    batches.set_token_values("advantage", torch.tensor(ADVANTAGES).unsqueeze(-1).expand(2, 3, 4))
+    return batches.batches[0]
 
 
 def plainly(made: Any, prompt: list[int], answer: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,14 +78,23 @@ def test_the_gradient_is_that_of_the_formula_over_plain_forward_passes(tmp_path,
             assert torch.allclose(found, expected, atol=1e-5, rtol=1e-3)
 
 
+def test_the_keys_of_a_prepared_batch_are_those_of_earlier_checkpoints(tmp_path):
+    batch = laid(method(tmp_path))
+    assert set(batch.extras) == {"answer", "drawn", "advantage"}
+    assert set(batch.values) == {
+        "groups", "written", "scored", "unscored", "reward", "spread", "alike", "resampled", "tokens", "finished",
+        "repetition", "surprise", "formed", "weighing", "weighing_tokens",
+    }  # fmt: skip
+
+
 def test_metrics_are_ratios_over_the_answers(tmp_path):
     made = method(tmp_path)
-    told = {name: float(above / below) for name, (above, below) in made.loss(laid(made)).metrics.items()}
-    assert told["reward"] == pytest.approx(0.5)
-    assert told["answer_tokens"] == pytest.approx(15 / 6)
-    assert told["entropy"] == pytest.approx(1.0)  # the mean of -log p of what was drawn
-    assert told["finished"] == 1.0
-    assert told["ratio"] == pytest.approx(1.0)
+    means = {name: float(total / count) for name, (total, count) in made.loss(laid(made)).metrics.items()}
+    assert means["reward"] == pytest.approx(0.5)
+    assert means["answer_tokens"] == pytest.approx(15 / 6)
+    assert means["entropy"] == pytest.approx(1.0)  # the mean of -log p of the sampled tokens
+    assert means["finished"] == 1.0
+    assert means["importance_ratio"] == pytest.approx(1.0)
 
 
 def test_a_temperature_is_that_of_the_log_probabilities_trained(tmp_path):

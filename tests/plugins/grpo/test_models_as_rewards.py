@@ -1,4 +1,4 @@
-"""Earlier runs as rewards: a reward model, a classifier and a judge, each loaded from what its run left."""
+"""Earlier runs as rewards: a reward model, a classifier and an LLM judge, each loaded from its artifact."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from luthier.testing.twin import twin
 from luthier.workflows.artifact import load
-from luthier_reward.reward_runner import Asked, RewardRunner
+from luthier_reward.reward_runner import RewardRequest, RewardRunner
 from luthier_reward.rewards.classifier import Classifier
 from luthier_reward.rewards.judge import RunJudge
 from luthier_reward.rewards.model import ModelReward
@@ -37,7 +37,7 @@ def judge(folder: Path) -> Path:
     """A model that has learnt by heart what it is to say of two answers."""
     rubric = Rubric(RUBRIC, 0, 10)
     said = zip(ANSWERS, ["Score: 9", "Score: 2", "Hm."], strict=True)
-    rows = [{"prompt": rubric.asked(ASKED, answer, {})[0]["content"], "completion": word} for answer, word in said]
+    rows = [{"prompt": rubric.messages(ASKED, answer, {})[0]["content"], "completion": word} for answer, word in said]
     (folder / "judgements.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     data = ("data=jsonl", "data/format=prompt_completion", f"data.file={folder / 'judgements.jsonl'}")
     steps = ("data.splits.test=0", "stages=[fit]", "trainer.max_steps=60", "trainer.epochs=60", "optimizer.lr=1e-2")
@@ -67,6 +67,6 @@ def test_a_classifier_says_how_sure_it_is_of_the_label_that_is_wanted(judge: Pat
 def test_a_run_that_judges_is_read_by_its_rubric_and_may_have_nothing_to_say(judge: Path) -> None:
     reward = RunJudge(path=str(judge), rubric=RUBRIC, max_tokens=12)
     assert reward(ASKED, ANSWERS, {}) == [0.9, 0.2, None]
-    jury = RewardRunner(reward, most=1.0)
-    assert jury([Asked(ASKED, ANSWERS, {}, "one")])[0].scores == [0.9, 0.2, None]
-    assert jury.facts()["Reward"].endswith("1 without a score")
+    runner = RewardRunner(reward, max_faults=1.0)
+    assert runner([RewardRequest(ASKED, ANSWERS, {}, "one")])[0].scores == [0.9, 0.2, None]
+    assert runner.facts()["Reward"].endswith("1 without a score")

@@ -1,7 +1,7 @@
 """What a model's program can do in the sandbox: fourteen probes and eight escapes. They need bubblewrap.
 
-Where it is not installed they are skipped, with the reason; what happens there is a test of its own, in
-`test_rewards.py`: code is not run at all.
+Where it is not installed they are skipped, with the reason, and in CI they fail; what happens there is a test of its
+own, in `test_rewards.py`: code is not run at all.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import pytest
 from luthier_reward import sandbox
 from luthier_reward.sandbox import Limits, run
 
+pytestmark = pytest.mark.security
+
 SECRET = "a-secret-of-this-process"
 
 
 @pytest.fixture(autouse=True, scope="module")
 def bubblewrap():
-    if reason := sandbox.missing():
+    if reason := sandbox.why_unavailable():
         pytest.skip(f"a sandbox needs bubblewrap and util-linux: {reason}")
 
 

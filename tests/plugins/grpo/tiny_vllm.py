@@ -66,7 +66,7 @@ def serving(folder: str) -> Any:
         written = engine.answers(adapter, asked)
         choices = [
             {"index": number, "text": one.text, "token_ids": one.ids, "finish_reason": one.finish,
-             "logprobs": {"token_logprobs": one.drawn}}
+             "logprobs": {"token_logprobs": one.sampling_logprobs}}
             for number, one in enumerate(written)
         ]  # fmt: skip
         return {"choices": choices[::-1]}
@@ -122,7 +122,7 @@ class LLM:
                 SimpleNamespace(
                     token_ids=one.ids,
                     logprobs=[{token: SimpleNamespace(logprob=each)}
-                              for token, each in zip(one.ids, one.drawn, strict=True)],
+                              for token, each in zip(one.ids, one.sampling_logprobs, strict=True)],
                 )
                 for one in self.engine.answers(adapter, {**vars(how), "prompt": prompt["prompt_token_ids"]})
             ])

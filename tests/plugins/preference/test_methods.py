@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_pairs import PAIRS, network
 
 from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
@@ -24,11 +23,12 @@ from luthier.models.lm_head import find_lm_head
 from luthier_adapters.lora import Lora
 from luthier_preference import objectives
 from luthier_preference import unpaired_objectives as unpaired
-from luthier_preference.displacement import Displacement
+from luthier_preference.displacement import LikelihoodDisplacement
 from luthier_preference.dpo import DirectPreference
-from luthier_preference.kto import Unpaired, _mismatched
+from luthier_preference.kto import UnpairedPreference, _mismatched
 from luthier_prefix.prefix import Prefix
 from luthier_prefix.prompt_tuning import PromptTuning
+from tests.plugins.preference.tiny_pairs import PAIRS, network
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 
@@ -86,7 +86,7 @@ def test_the_loss_and_gradients_of_packed_shared_pairs_are_trl_s() -> None:
     method = dpo(Given(1.0), FullFineTuning(), partial(objectives.sigmoid, beta=TRL["beta"]))
     rows = rows_of_trl()
     method.load()
-    method.reference.learn(rows, method.network)
+    method.reference.compute(rows, method.network)
     method.network, method.adapted = Given(0.0).network(), True
     method.head = find_lm_head(method.network)
     batch = method.on_before_batch_transfer(collate([rows[:2], rows[2:]]), 0)
@@ -107,7 +107,7 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptati
     rows = [method.encode(pair, model.tokenizer) for pair in pairs]
     assert all(row.shared > 10 for row in rows)
     method.load()
-    method.learn_reference(rows)
+    method.compute_reference(rows)
     moved(method)
     assert not why_prefixes_unsupported(method.network)
 
@@ -127,32 +127,34 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptati
 
 
 def test_the_reference_is_the_network_as_it_came_by_either_way(model: Any, pairs: list[Example]) -> None:
-    switched, kept = moved(dpo(model, Lora(rank=4))), dpo(model, FullFineTuning())
-    rows = [kept.encode(pair, model.tokenizer) for pair in pairs]
-    kept.load()
-    kept.learn_reference(rows)
-    moved(kept)
+    switched, cached = moved(dpo(model, Lora(rank=4))), dpo(model, FullFineTuning())
+    rows = [cached.encode(pair, model.tokenizer) for pair in pairs]
+    cached.load()
+    cached.compute_reference(rows)
+    moved(cached)
     batch = collate([rows])
-    assert switched.switches
-    assert not kept.switches
-    before = switched.before(batch)
-    torch.testing.assert_close(before, kept.before(kept.on_before_batch_transfer(batch, 0)), rtol=1e-5, atol=1e-4)
+    assert not switched.caches_reference
+    assert cached.caches_reference
+    before = switched.reference_log_probs(batch)
+    torch.testing.assert_close(
+        before, cached.reference_log_probs(cached.on_before_batch_transfer(batch, 0)), rtol=1e-5, atol=1e-4
+    )
     assert not torch.allclose(before, switched.sequence_log_probs(batch), atol=1e-2)
     assert all(w.requires_grad for n, w in switched.network.named_parameters() if "lora" in n)
-    assert kept.reference.size == 12 * 2 * len(rows)
+    assert cached.reference.size == 12 * 2 * len(rows)
 
 
-def test_a_kept_reference_is_read_again_and_never_computed_twice(model: Any, pairs: list[Example]) -> None:
+def test_a_cached_reference_is_read_again_and_not_computed_twice(model: Any, pairs: list[Example]) -> None:
     first, second = dpo(model, FullFineTuning()), dpo(model, FullFineTuning())
     rows = [first.encode(pair, model.tokenizer) for pair in pairs]
-    first.reference.learn(rows)
+    first.reference.compute(rows)
     second.reference.score = lambda *_: pytest.fail("it was computed already")
-    second.reference.learn(rows)
-    second.reference.learn(rows[:2])
+    second.reference.compute(rows)
+    second.reference.compute(rows[:2])
     whole = [sequence for row in rows for sequence in row.sequences]
-    assert torch.equal(first.reference.of(whole), second.reference.of(whole))
+    assert torch.equal(first.reference.lookup(whole), second.reference.lookup(whole))
     with pytest.raises(KeyError):
-        second.reference.of([TokenSequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32))])
+        second.reference.lookup([TokenSequence(np.array([1, 2], np.int32), np.array([0, 1], np.float32))])
 
 
 def test_before_training_answers_are_as_likely_as_under_the_reference(model: Any, pairs: list[Example]) -> None:
@@ -170,7 +172,7 @@ def test_before_training_answers_are_as_likely_as_under_the_reference(model: Any
 
 def test_an_objective_without_a_reference_never_computes_one(model: Any, pairs: list[Example]) -> None:
     method = moved(dpo(model, FullFineTuning(), objectives.orpo))
-    method.before = lambda _: pytest.fail("nobody asked")
+    method.reference_log_probs = lambda _: pytest.fail("the objective needs no reference")
     rows = [method.encode(pair, model.tokenizer) for pair in pairs]
     assert set(method.measured(rows)) == {"loss", "preference_accuracy", "chosen_log_prob", "rejected_log_prob"}
     told = method.loss(method.on_before_batch_transfer(collate([rows]), 0)).metrics
@@ -184,7 +186,7 @@ def test_metrics_are_what_their_names_say(model: Any, pairs: list[Example]) -> N
     told = {name: (s / w).item() for name, (s, w) in method.loss(collate([rows])).metrics.items()}
     batch = collate([rows])
     with torch.no_grad():
-        gained = (method.sequence_log_probs(batch) - method.before(batch)).view(-1, 2)
+        gained = (method.sequence_log_probs(batch) - method.reference_log_probs(batch)).view(-1, 2)
     assert told["chosen_ratio"] == pytest.approx(gained[:, 0].mean().item(), rel=1e-4)
     assert told["margin"] == pytest.approx((gained[:, 0] - gained[:, 1]).mean().item(), rel=1e-4)
     assert told["accuracy"] == pytest.approx((gained[:, 0] > gained[:, 1]).float().mean().item())
@@ -206,7 +208,7 @@ def test_networks_that_cannot_share_compute_each_answer_whole_and_say_so(model: 
     shared = method.loss(collate([rows])).sum.item()
     for config in (method.network.get_base_model().config, method.network.get_base_model().model.config):
         config._attn_implementation = "flex_attention"
-    batch = method.computable(collate([rows]))
+    batch = method.supported(collate([rows]))
     assert not batch.prefix_of
     assert "flex_attention" in method.warnings[0]
     for config in (method.network.get_base_model().config, method.network.get_base_model().model.config):
@@ -215,13 +217,13 @@ def test_networks_that_cannot_share_compute_each_answer_whole_and_say_so(model: 
 
 
 def test_displacement_is_noticed_where_both_fall_and_not_where_one_rises() -> None:
-    falling, rising = Displacement(), Displacement()
+    falling, rising = LikelihoodDisplacement(), LikelihoodDisplacement()
     for step in range(12):
-        falling.see({"chosen_ratio": torch.tensor(-1.0 - step / 10), "rejected_ratio": torch.tensor(-5.0 - step / 10)})
-        rising.see({"chosen_ratio": torch.tensor(0.5), "rejected_ratio": torch.tensor(-5.0)})
+        falling.add({"chosen_ratio": torch.tensor(-1.0 - step / 10), "rejected_ratio": torch.tensor(-5.0 - step / 10)})
+        rising.add({"chosen_ratio": torch.tensor(0.5), "rejected_ratio": torch.tensor(-5.0)})
     assert "likelihood displacement" in falling.warnings()[0]
     assert rising.warnings() == []
-    assert Displacement().warnings() == []
+    assert LikelihoodDisplacement().warnings() == []
 
 
 def test_an_example_without_a_pair_is_refused(model: Any) -> None:
@@ -229,8 +231,8 @@ def test_an_example_without_a_pair_is_refused(model: Any) -> None:
         dpo(model, FullFineTuning()).encode({"messages": [{"role": "user", "content": "Hm?"}]}, model.tokenizer)
 
 
-def liked(model: Any, adaptation: Any, objective: Any = unpaired.kto) -> Unpaired:
-    return Unpaired(model, adaptation, nothing, objective=objective)
+def liked(model: Any, adaptation: Any, objective: Any = unpaired.kto) -> UnpairedPreference:
+    return UnpairedPreference(model, adaptation, nothing, objective=objective)
 
 
 def test_single_answers_and_pairs_cost_the_same(model: Any, pairs: list[Example]) -> None:
@@ -247,7 +249,7 @@ def test_single_answers_and_pairs_cost_the_same(model: Any, pairs: list[Example]
     assert method.measured([method.encode(pair, model.tokenizer) for pair in pairs])["loss"][:, 1].tolist() == [2.0] * 6
 
 
-def test_the_drift_is_measured_on_answers_to_other_prompts(model: Any, pairs: list[Example]) -> None:
+def test_the_reference_point_is_estimated_from_answers_to_other_prompts(model: Any, pairs: list[Example]) -> None:
     method = moved(liked(model, Lora(rank=4)))
     rows = [method.encode(pair, model.tokenizer) for pair in pairs[:2]]
     whole = [sequence for row in rows for sequence in row.sequences]
@@ -255,13 +257,13 @@ def test_the_drift_is_measured_on_answers_to_other_prompts(model: Any, pairs: li
     prompt, answer = whole[0].weights == 0, whole[1].weights > 0
     assert mixed[0].ids.tolist() == [*whole[0].ids[: int(np.argmax(~prompt))], *whole[1].ids[int(np.argmax(answer)) :]]
     batch = collate([[Row((sequence,)) for sequence in mixed]])
-    expected = (method.sequence_log_probs(batch) - method.before(batch)).mean()
+    expected = (method.sequence_log_probs(batch) - method.reference_log_probs(batch)).mean()
     answers = method.answers(collate([rows]))
-    assert answers.estimate().item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
-    assert not answers.estimate().requires_grad
+    assert answers.estimate_reference_point().item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
+    assert not answers.estimate_reference_point().requires_grad
 
 
-def test_an_answer_that_nobody_judged_is_refused(model: Any) -> None:
+def test_an_answer_without_a_label_is_refused(model: Any) -> None:
     asked = {"messages": [{"role": "user", "content": "Hm?"}, {"role": "assistant", "content": "Yes."}]}
     with pytest.raises(DataError, match="true or false is expected"):
         liked(model, FullFineTuning()).encode(asked, model.tokenizer)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_pairs import MARGINS, PAIRS, network
 from torch import Tensor
 
 from luthier.contracts.preferences import PreferencePairs, RatedAnswers
@@ -19,6 +18,7 @@ from luthier.errors import RecipeError
 from luthier_preference import objectives as o
 from luthier_preference.reference_use import uses_reference
 from luthier_preference.unpaired_objectives import apo_unpaired, kto
+from tests.plugins.preference.tiny_pairs import MARGINS, PAIRS, network
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 BETA = TRL["beta"]
@@ -79,7 +79,7 @@ def test_kto_is_its_paper_s_formula() -> None:
     answers = RatedAnswers(torch.tensor([1.0, -2.0]), torch.tensor([True, False]), lambda: torch.tensor(0.4))
     expected = [1.5 * (1 - s(0.5 * (1 - 0.4))), 0.7 * (1 - s(0.5 * (0.4 + 2)))]
     assert kto(answers, beta=0.5, liked=1.5, disliked=0.7).tolist() == pytest.approx(expected)
-    below = RatedAnswers(answers.ratio, answers.liked, lambda: torch.tensor(-3.0))
+    below = RatedAnswers(answers.log_ratio, answers.liked, lambda: torch.tensor(-3.0))
     assert kto(below, beta=0.5)[0].item() == pytest.approx(1 - s(0.5))
     assert apo_unpaired(answers, beta=0.5).tolist() == pytest.approx([1 - s(0.5), s(-1.0)])
 
@@ -141,7 +141,7 @@ def test_a_mixture_has_trl_s_value() -> None:
     assert ours.mean().item() == pytest.approx(TRL["mixture"], rel=1e-5, abs=1e-5)
 
 
-def test_only_objectives_that_look_at_the_reference_ask_for_it() -> None:
+def test_only_objectives_with_log_ratios_use_the_reference() -> None:
     without = {"simpo", "cpo", "orpo", "likelihood"}
     assert {name for name, (objective, _) in BY_HAND.items() if not uses_reference(objective)} == without
 
@@ -149,7 +149,7 @@ def test_only_objectives_that_look_at_the_reference_ask_for_it() -> None:
 @pytest.mark.parametrize(
     ("objective", "said"),
     [
-        (kto, "no objective for pairs"),
+        (kto, "not an objective for pairs"),
         (lambda pairs: pairs.chosen.sum(), "a finite loss for each"),
         (lambda pairs: pairs.margin.log(), "a finite loss for each"),
         (partial(o.mixture), "A mixture of nothing"),

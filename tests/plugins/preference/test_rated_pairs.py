@@ -51,5 +51,5 @@ def test_no_text_that_is_held_out_stands_in_a_pair_that_is_trained_on(tmp_path: 
 def test_texts_that_are_all_rated_alike_make_no_pair(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="differ by 9"):
         list(RatedPairs(texts=texts(tmp_path), ask="How is it?", gap=9))
-    with pytest.raises(RecipeError, match="no pair"):
+    with pytest.raises(RecipeError, match="make no pair"):
         RatedPairs(texts=texts(tmp_path), ask="How is it?", gap=0)

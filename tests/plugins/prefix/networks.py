@@ -1,4 +1,4 @@
-"""Tiny networks of several architectures, with weights large enough to tell what they see, and answers for them."""
+"""Tiny networks of several architectures, with weights large enough to show what they attend to, and adaptations."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ from luthier_prefix.p_tuning import PTuning
 from luthier_prefix.prefix import Prefix
 from luthier_prefix.prompt_tuning import PromptTuning
 from luthier_prefix.virtual_tokens import VirtualTokens
+from tests.plugins.tiny_architectures import GPT2, GROUPED_QUERIES, PLAIN
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1,
-    "eos_token_id": 2,
-}  # fmt: skip
-PLAIN = {key: value for key, value in SIZES.items() if key not in ("num_key_value_heads", "head_dim")}
+TWO_LAYERS = {"num_hidden_layers": 2}
+SIZES, PLAIN_SIZES = GROUPED_QUERIES | TWO_LAYERS, PLAIN | TWO_LAYERS
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("Llama", SIZES),
     "mistral with windows": ("Mistral", SIZES | {"sliding_window": 7}),
     "qwen3 with wide heads": ("Qwen3", SIZES | {"head_dim": 16}),
     "gemma2": ("Gemma2", SIZES | {"sliding_window": 7, "attn_logit_softcapping": 0.7}),
     "gemma3": ("Gemma3Text", SIZES | {"sliding_window": 7, "num_hidden_layers": 2, "sliding_window_pattern": 2}),
-    "gpt2": ("GPT2", {"vocab_size": 67, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
-    "gptneox": ("GPTNeoX", PLAIN),
+    "gpt2": ("GPT2", GPT2 | {"n_layer": 2}),
+    "gptneox": ("GPTNeoX", PLAIN_SIZES),
 }
 ANSWERS: dict[str, VirtualTokens] = {
     "prefix": Prefix(virtual_tokens=4),
@@ -51,7 +48,7 @@ def build(name: str, implementation: str = "luthier_packed") -> Any:
 
 
 def adapted(answer: str, name: str = "llama", network: nn.Module | None = None) -> Any:
-    """A network behind virtual tokens that it listens to."""
+    """A network with random virtual tokens, large enough to change its logits."""
     network = build(name) if network is None else network
     torch.manual_seed(1)
     prefixed: Any = ANSWERS[answer](network)
@@ -61,7 +58,7 @@ def adapted(answer: str, name: str = "llama", network: nn.Module | None = None) 
 
 
 def blocks(*lengths: tuple[int, ...]) -> list[list[Row]]:
-    """Rows of random tokens, every one of which is to be predicted."""
+    """Rows of random tokens, all of which are predicted."""
     random = np.random.default_rng(1)
 
     def row(length: int) -> Row:

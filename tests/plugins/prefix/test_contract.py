@@ -1,4 +1,4 @@
-"""The answers of this family keep to the contract of adaptations."""
+"""The adaptations with virtual tokens keep the contract of adaptations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FEW = "adaptation.virtual_tokens=4"
 
 
 class VirtualTokensContract(AdaptationContract):
-    """They stand before the text from the first step on, and no weight can take them up."""
+    """Virtual tokens change the logits before any training, and cannot be merged into a weight."""
 
     cannot: ClassVar[frozenset[str]] = frozenset({"identity", "merge"})
 

@@ -1,4 +1,4 @@
-"""What a network behind virtual tokens says of packed rows, against plain PEFT, one sequence at a time."""
+"""Losses and gradients of packed rows with virtual tokens equal those of plain PEFT, one sequence at a time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.plugins.prefix.networks import ANSWERS, NETWORKS, adapted, blocks, bu
 LENGTHS = ((9, 2, 5), (7, 8))
 
 
-class Lent:
-    """A model that is there already."""
+class BuiltModel:
+    """A model whose network is built here."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -57,14 +57,14 @@ def test_packed_losses_are_those_of_plain_peft_one_sequence_at_a_time(answer: st
     with torch.no_grad():
         expected = peft_loss(plain, rows)
         torch.testing.assert_close(packed_loss(network, rows), expected, rtol=1e-5, atol=1e-5)
-        loaded = ANSWERS[answer].load(Lent(name), tmp_path).eval()  # type: ignore[arg-type]
+        loaded = ANSWERS[answer].load(BuiltModel(name), tmp_path).eval()  # type: ignore[arg-type]
         assert torch.equal(packed_loss(loaded, rows), packed_loss(network, rows))
         assert abs(packed_loss(build(name), rows) - expected) > 1e-3
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_gradients_of_packed_rows_are_those_of_a_plain_peft_loop(answer: str) -> None:
-    """PEFT trains what its own wrapper makes of the same configuration and the same weights."""
+    """The plain loop trains PEFT's own wrapper with the same configuration and the same weights."""
     from peft import get_peft_model
 
     rows, ours = blocks(*LENGTHS), adapted(answer)
@@ -73,8 +73,8 @@ def test_gradients_of_packed_rows_are_those_of_a_plain_peft_loop(answer: str) ->
     packed_loss(ours, rows).backward()
     peft_loss(plain, rows).backward()
     expected = {name: weight.grad for name, weight in plain.named_parameters() if weight.grad is not None}
-    found = {name: weight.grad for name, weight in ours.named_parameters() if weight.grad is not None}
-    assert found.keys() == expected.keys()
+    gradients = {name: weight.grad for name, weight in ours.named_parameters() if weight.grad is not None}
+    assert gradients.keys() == expected.keys()
     for name, gradient in expected.items():
         assert gradient.any(), name
-        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(gradients[name], gradient, rtol=1e-4, atol=1e-5)

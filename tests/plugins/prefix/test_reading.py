@@ -1,4 +1,4 @@
-"""A network behind virtual tokens says the same however a text reaches it."""
+"""A network with virtual tokens computes the same whether a text is packed, branched, cached or generated."""
 
 from __future__ import annotations
 
@@ -32,32 +32,35 @@ def model() -> Random:
     return Random(config=LLAMA, vocabulary=300)
 
 
-def asked(*texts: str) -> list[list[dict[str, str]]]:
+def user_messages(*texts: str) -> list[list[dict[str, str]]]:
     return [[{"role": "user", "content": text}] for text in texts]
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_answers_token_by_token_are_those_that_it_would_score(answer: str, model: Random) -> None:
+def test_log_probabilities_of_generated_answers_are_those_of_scoring(answer: str, model: Random) -> None:
     network = adapted(answer, network=model.network())
-    conversations = asked("Hi", "What is the top of a violin made of, and why?")
+    conversations = user_messages("Hi", "What is the top of a violin made of, and why?")
     settings = Sampling(max_new_tokens=8, temperature=1.0, num_samples=2)
-    for number, found in enumerate(generate(network, model.tokenizer, conversations, settings)):
+    for number, generated in enumerate(generate(network, model.tokenizer, conversations, settings)):
         prompt = model.tokenizer.apply_chat_template(
             conversations[number // 2], add_generation_prompt=True, return_dict=False
         )
-        said = TokenSequence(
-            np.array([*prompt, *found.ids], dtype=np.int32), np.ones(len(prompt) + len(found.ids), "f4")
+        sequence = TokenSequence(
+            np.array([*prompt, *generated.ids], dtype=np.int32), np.ones(len(prompt) + len(generated.ids), "f4")
         )
-        scored = scoring.log_probs(network, [said])[0][len(prompt) :]
-        np.testing.assert_allclose(found.logprobs, scored, atol=1e-5)
+        scored = scoring.log_probs(network, [sequence])[0][len(prompt) :]
+        np.testing.assert_allclose(generated.logprobs, scored, atol=1e-5)
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_labels_beside_each_other_score_as_each_by_itself(answer: str, model: Random) -> None:
+def test_labels_scored_in_one_tree_score_as_each_alone(answer: str, model: Random) -> None:
     from luthier.inference.generation.labels import Tree, _continued, can_branch
 
     network = adapted(answer, network=model.network())
-    conversations, labels = asked("It sings.", "The top has come off, and the neck with it."), ["good", "bad", "so so"]
+    conversations, labels = (
+        user_messages("It sings.", "The top has come off, and the neck with it."),
+        ["good", "bad", "so so"],
+    )
     assert can_branch(network, 60)
     found = score_labels(network, model.tokenizer, conversations, labels)
     for row, conversation in enumerate(conversations):
@@ -115,7 +118,7 @@ def test_changing_one_packed_sequence_changes_no_other(answer: str) -> None:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_switched_off_it_is_the_network_as_it_came(answer: str) -> None:
+def test_without_its_virtual_tokens_it_is_the_base_network(answer: str) -> None:
     network, rows = adapted(answer), blocks((9, 2, 5), (7, 8))
     ANSWERS[answer].use(network, None)
     assert network.virtual_tokens == 0
@@ -125,12 +128,14 @@ def test_switched_off_it_is_the_network_as_it_came(answer: str) -> None:
 def test_an_answer_ends_where_text_and_virtual_tokens_fill_the_positions(model: Random) -> None:
     network = adapted("prompt_tuning", network=model.network())
     long = "a b c d e f g h " * 5
-    length = len(model.tokenizer.apply_chat_template(asked(long)[0], add_generation_prompt=True, return_dict=False))
+    length = len(
+        model.tokenizer.apply_chat_template(user_messages(long)[0], add_generation_prompt=True, return_dict=False)
+    )
     assert length < 124
-    (found,) = generate(network, model.tokenizer, asked(long), Sampling(max_new_tokens=100, stop=()))
+    (found,) = generate(network, model.tokenizer, user_messages(long), Sampling(max_new_tokens=100, stop=()))
     assert len(found.ids) <= 128 - 4 - length
     with pytest.raises(DataError, match="the model takes 124"):
-        generate(network, model.tokenizer, asked(long * 3))
+        generate(network, model.tokenizer, user_messages(long * 3))
 
 
 def test_positions_that_the_network_does_not_have_are_refused() -> None:
@@ -138,7 +143,7 @@ def test_positions_that_the_network_does_not_have_are_refused() -> None:
         packed_loss(adapted("prefix", "gpt2"), blocks((62,)), None)
 
 
-def test_another_attention_is_refused_where_it_would_forget_the_virtual_tokens() -> None:
+def test_another_attention_is_refused_since_it_would_ignore_the_virtual_tokens() -> None:
     network = adapted("prefix", network=build("llama", "sdpa"))
     with pytest.raises(RecipeError, match=r"Set model\.attn_implementation=luthier_packed"):
         packed_loss(network, blocks((5, 5)))
@@ -158,8 +163,8 @@ def test_layers_that_carry_a_state_are_refused() -> None:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_rows_that_share_a_beginning_see_the_virtual_tokens_before_it(answer: str) -> None:
-    """A pair of answers, its prompt laid down once, has the losses of the two whole sequences."""
+def test_rows_with_a_shared_prefix_attend_to_the_virtual_tokens(answer: str) -> None:
+    """A pair of answers with a shared prompt has the losses of the two whole sequences."""
     network, ids = adapted(answer), np.array([5, 9, 11, 4, 7, 8], np.int32)
 
     def ending(*tail: int) -> TokenSequence:

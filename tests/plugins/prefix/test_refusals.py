@@ -1,4 +1,4 @@
-"""What cannot work is said before anything loads; settings that contradict each other are no settings."""
+"""What cannot work is refused before anything loads, and so are contradicting settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_it_is_refused_for_every_answer_and_for_no_other_adaptation(answer: str)
     composer().compose(["debug=tiny", f"adaptation={answer}"])
 
 
-def test_a_text_that_does_not_fit_says_how_many_tokens_it_has(tmp_path: Path) -> None:
+def test_a_text_that_does_not_fit_is_refused_with_its_number_of_tokens(tmp_path: Path) -> None:
     words = ("adaptation=prompt_tuning", "adaptation.text='Say what the review thinks of it:'")
     with pytest.raises(RecipeError, match=r"has (\d+) tokens, and there are 2\. Set adaptation\.virtual_tokens=\1\."):
         twin(tmp_path / "run", *words, "adaptation.virtual_tokens=2", "stages=[fit]").carry_out()
@@ -53,7 +53,7 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         PTuning(virtual_tokens=0)
 
 
-def test_no_run_takes_virtual_tokens_up_into_weights_or_puts_others_before_them(tmp_path: Path) -> None:
+def test_virtual_tokens_are_neither_merged_nor_stacked(tmp_path: Path) -> None:
     first = train(tmp_path / "first", "adaptation=prompt_tuning", "stages=[fit]")
     behind = ("model=run", f"model.path={first.folder}", "stages=[fit]")
     with pytest.raises(RecipeError, match="cannot be merged"):

@@ -1,33 +1,22 @@
-"""A tokenizer that marks turns, and reviews to choose examples from."""
+"""Reviews to choose in-context examples from, and an endpoint that writes instructions."""
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
 
 from luthier.contracts.examples import Example
-from luthier.models.bpe import byte_level_bpe
+from tests.chat_server import ChatServer, answer, chat_server
+from tests.fixtures import own_cache, tokenizer
 
-
-@pytest.fixture(autouse=True)
-def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="session")
-def tokenizer():
-    return byte_level_bpe(400)
+__all__ = ["own_cache", "tokenizer"]
 
 
 def review(text: str, label: str, **more: object) -> Example:
-    asked = {"role": "user", "content": f"Happy or not?\n\n{text}"}
-    answer = {"role": "assistant", "content": label}
-    return {"messages": [asked, answer], "text": text, "label": label, "split": "train", **more}
+    question = {"role": "user", "content": f"Happy or not?\n\n{text}"}
+    reply = {"role": "assistant", "content": label}
+    return {"messages": [question, reply], "text": text, "label": label, "split": "train", **more}
 
 
 @pytest.fixture
@@ -42,27 +31,8 @@ def reviews() -> list[Example]:
     ]
 
 
-class Scribe(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server that always writes the same."""
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.heard.append({"key": self.headers["Authorization"], **asked})
-        told = json.dumps({"choices": [{"message": {"content": " Judge the review. "}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    def log_message(self, *words):
-        pass
-
-
 @pytest.fixture
-def scribe() -> Iterator[HTTPServer]:
-    """Its `address`, and what it `heard`."""
-    server = HTTPServer(("127.0.0.1", 0), Scribe)
-    server.heard, server.address = [], f"http://127.0.0.1:{server.server_port}/v1/"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
+def endpoint() -> Iterator[ChatServer]:
+    """A server that writes the same instruction each time."""
+    with chat_server(answer(" Judge the review. ")) as server:
+        yield server

@@ -1,4 +1,4 @@
-"""Prompting as a user meets it: a run that moves no weight, its artifact, and what it shows."""
+"""Prompting through the command line: a run without training, its artifact, and its prompts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from luthier.errors import RecipeError
 from luthier.plugins.registry import Plugins
 from luthier.workflows.artifact import load
 from luthier.workflows.finished_run import FinishedRun
-from luthier_prompting.prompt_template import Frame
-from luthier_prompting.proposals.meta_prompt import questions
+from luthier_prompting.prompt_template import PromptTemplate
+from luthier_prompting.proposals.meta_prompt import instruction_requests
 from tests.command import luthier
 
 WORDS = (
@@ -77,12 +77,12 @@ def test_an_earlier_run_writes_instructions_after_training_examples_and_past_its
     tried = {one["words"] for one in json.loads((tmp_path / "run" / "artifact" / "search.json").read_text())}
     loaded = load(tmp_path / "run")
     data = FinishedRun.load(tmp_path / "run", plugins=Plugins.from_flags([])).data
-    pool = [Frame("", None).demonstration(example) for example in data.examples("train")]
-    asked = [[{"role": "user", "content": one}] for one in questions(pool, count=2, shots=1, seed=0)]
+    pool = [PromptTemplate("", None).demonstration(example) for example in data.examples("train")]
+    asked = [[{"role": "user", "content": one}] for one in instruction_requests(pool, count=2, shots=1, seed=0)]
     assert all(one[0]["content"].count("Input: ") == 1 for one in asked)
     writer, sampling = load(run), Sampling(max_new_tokens=6, temperature=0.8)
-    assert tried == {"", *(said.text.strip() for said in writer.answers(asked, sampling))}
-    assert tried != {"", *(said.strip() for said in writer.generate(asked, sampling))}
+    assert tried == {"", *(answer.text.strip() for answer in writer.answers(asked, sampling))}
+    assert tried != {"", *(answer.strip() for answer in writer.generate(asked, sampling))}
     assert loaded.prompt.chosen.system in tried
 
 
@@ -102,8 +102,8 @@ def test_an_export_carries_the_prompt_or_says_that_it_cannot(run: Path, tmp_path
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "plain")
-    told = tokenizer.apply_chat_template([{"role": "user", "content": "Well?"}], tokenize=False)
-    assert told.index("Say it briefly.") < told.index("Well?")
+    text = tokenizer.apply_chat_template([{"role": "user", "content": "Well?"}], tokenize=False)
+    assert text.index("Say it briefly.") < text.index("Well?")
 
 
 def test_few_shot_trains_on_longer_examples_and_a_plan_knows_how_long(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What stands before a question, and around it."""
+"""Prompt templates and few-shot prompts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.plugins.prompting.conftest import review
 QUESTION = {"messages": [{"role": "user", "content": "How is it?"}]}
 
 
-def said(example) -> list[tuple[str, str]]:
+def turns(example) -> list[tuple[str, str]]:
     return [(turn["role"], turn["content"]) for turn in example["messages"]]
 
 
@@ -31,16 +31,16 @@ def shown(reviews, tokenizer, selection=None, **settings) -> FewShot:
 
 def test_a_system_prompt_comes_first_and_a_conversations_own_follows_it(reviews):
     prompt = Instruction(system="Be brief.")
-    assert said(prompt(QUESTION)) == [("system", "Be brief."), ("user", "How is it?")]
+    assert turns(prompt(QUESTION)) == [("system", "Be brief."), ("user", "How is it?")]
     own = {"messages": [{"role": "system", "content": "Be kind."}, *QUESTION["messages"]]}
-    assert said(prompt(own))[0] == ("system", "Be brief.\n\nBe kind.")
-    assert said(own)[0] == ("system", "Be kind."), "the given example stays as it is"
+    assert turns(prompt(own))[0] == ("system", "Be brief.\n\nBe kind.")
+    assert turns(own)[0] == ("system", "Be kind."), "the given example stays as it is"
 
 
 def test_a_template_knows_question_text_and_columns(reviews):
     prompt = Instruction(template="{{ text }} ({{ stars }})")
-    assert said(prompt(reviews[1])) == [("user", "A warm violin (5)"), ("assistant", "happy")]
-    assert said(Instruction(template="{{ question }}!")(QUESTION)) == [("user", "How is it?!")]
+    assert turns(prompt(reviews[1])) == [("user", "A warm violin (5)"), ("assistant", "happy")]
+    assert turns(Instruction(template="{{ question }}!")(QUESTION)) == [("user", "How is it?!")]
 
 
 @pytest.mark.parametrize("name", ["label", "messages", "where"])
@@ -62,20 +62,20 @@ def test_a_hostile_template_is_refused(bomb):
         Instruction(template=bomb)
 
 
-def test_a_template_that_is_none_and_a_prompt_that_says_nothing_are_said_so():
-    with pytest.raises(RecipeError, match="no Jinja"):
+def test_an_invalid_template_and_an_empty_prompt_are_refused():
+    with pytest.raises(RecipeError, match="not valid Jinja"):
         Instruction(template="{% if %}")
-    with pytest.raises(RecipeError, match="nothing to say"):
+    with pytest.raises(RecipeError, match="neither a system prompt nor a template"):
         Instruction()
 
 
 def test_examples_are_earlier_turns_that_no_loss_counts(reviews, tokenizer):
     prompt = shown(reviews, tokenizer, shots=2, system="Judge.")
-    asked = prompt(review("It hums", "happy"))
-    assert [role for role, _ in said(asked)] == ["system", *["user", "assistant"] * 3]
-    assert said(asked)[1:3] == [("user", "Happy or not?\n\nThe bow broke at once"), ("assistant", "unhappy")]
+    prompted = prompt(review("It hums", "happy"))
+    assert [role for role, _ in turns(prompted)] == ["system", *["user", "assistant"] * 3]
+    assert turns(prompted)[1:3] == [("user", "Happy or not?\n\nThe bow broke at once"), ("assistant", "unhappy")]
     row, alone = (
-        encode.encode_conversation(asked, tokenizer),
+        encode.encode_conversation(prompted, tokenizer),
         encode.encode_conversation(review("It hums", "happy"), tokenizer),
     )
     assert row.weights.sum() == alone.weights.sum()
@@ -110,14 +110,14 @@ def test_examples_take_no_more_tokens_than_they_may(reviews, tokenizer):
         used = len(encode.encode_prompt(prompt(QUESTION), tokenizer)) - bare
         left_out = [one for one in prompt.pool if one not in prompt.shown(QUESTION)]
         assert 0 < used <= tokens
-        assert min(prompt._cost(prompt.pool.index(one)) for one in left_out) > tokens - used
+        assert min(prompt._pool.cost(prompt.pool.index(one)) for one in left_out) > tokens - used
         assert "1 questions were shown fewer than 6 examples" in prompt.warnings[0]
 
 
 def test_a_template_with_a_place_for_examples_keeps_them_in_the_questions_turn(reviews, tokenizer):
     template = "{% for one in examples %}{{ one.text }} -> {{ one.answer }}\n{% endfor %}{{ text }} ->"
     prompt = shown(reviews, tokenizer, shots=2, template=template)
-    assert said(prompt(review("It hums", "happy"))) == [
+    assert turns(prompt(review("It hums", "happy"))) == [
         ("user", "The bow broke at once -> unhappy\nA warm violin -> happy\nIt hums ->"),
         ("assistant", "happy"),
     ]
@@ -126,16 +126,16 @@ def test_a_template_with_a_place_for_examples_keeps_them_in_the_questions_turn(r
 
 def test_a_template_without_one_writes_every_question(reviews, tokenizer):
     prompt = shown(reviews, tokenizer, shots=1, template="Stars {{ stars }}: {{ text }}")
-    asked = said(prompt(review("It hums", "happy", stars=3)))
-    assert asked[0] == ("user", "Stars 1: The bow broke at once")
-    assert asked[2] == ("user", "Stars 3: It hums")
+    messages = turns(prompt(review("It hums", "happy", stars=3)))
+    assert messages[0] == ("user", "Stars 1: The bow broke at once")
+    assert messages[2] == ("user", "Stars 3: It hums")
 
 
 def test_only_single_questions_are_shown_and_the_others_are_counted(reviews, tokenizer):
     talk = {"messages": [*reviews[0]["messages"], *reviews[1]["messages"]], "split": "train"}
     prompt = shown([talk, *reviews], tokenizer, shots=1)
     assert prompt.warnings == ["1 training examples are no single question with its answer and are never shown."]
-    with pytest.raises(DataError, match="nothing to show"):
+    with pytest.raises(DataError, match="no in-context example can be shown"):
         shown([talk], tokenizer)
     with pytest.raises(DataError, match="has no `messages`"):
         prompt({"text": "plain"})
@@ -144,11 +144,11 @@ def test_only_single_questions_are_shown_and_the_others_are_counted(reviews, tok
 def test_of_many_training_examples_each_is_as_likely_to_be_kept(reviews, tokenizer):
     many = [review(f"text {number}", "happy") for number in range(400)]
     prompt = shown(many, tokenizer, pool=100)
-    kept = [int(one.text.split()[1]) for one in prompt.pool]
-    assert len(kept) == 100
-    assert kept == sorted(kept)
-    assert 150 < sum(kept) / 100 < 250
-    assert "Of 400 training examples 100" in prompt.warnings[-1]
+    numbers = [int(one.text.split()[1]) for one in prompt.pool]
+    assert len(numbers) == 100
+    assert numbers == sorted(numbers)
+    assert 150 < sum(numbers) / 100 < 250
+    assert "Of 400 training examples a random sample of 100" in prompt.warnings[-1]
 
 
 @pytest.mark.parametrize("selection", [Balanced, Nearest])
@@ -161,9 +161,9 @@ def test_an_artifact_shows_what_the_run_showed(selection, reviews, tokenizer, tm
         loaded(QUESTION)
     loaded.load(tmp_path, tokenizer)
     assert loaded(QUESTION) == prompt(QUESTION)
-    kept = [json.loads(line) for line in (tmp_path / "examples.jsonl").open()]
-    assert len(kept) == (2 if selection is Balanced else 6), "only what can be shown is in the artifact"
-    assert "stars" not in str(kept)
+    stored = [json.loads(line) for line in (tmp_path / "examples.jsonl").open()]
+    assert len(stored) == (2 if selection is Balanced else 6), "only what can be shown is in the artifact"
+    assert "stars" not in str(stored)
     loaded.learn(reviews, tokenizer)
     assert loaded(reviews[0]) == prompt(reviews[0])
 

@@ -1,4 +1,4 @@
-"""Retrieval as a user meets it."""
+"""Retrieval through the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import luthier as product
 from luthier.errors import RecipeError
 from luthier_retrieval.chunking import Passage
-from luthier_retrieval.reranking.reward import Reward
+from luthier_retrieval.reranking.reward import RewardReranking
 from tests.command import luthier
 
 WORDS = (
@@ -27,33 +27,33 @@ def test_a_run_measures_what_it_found_and_its_artifact_answers_from_it(tmp_path:
     scores = {one["name"]: one["after"]["value"] for one in record["comparisons"]}
     assert scores["recall_at_5"] > 0.8
     assert "<source 1 " in record["samples"][0]["conversation"][-1]["content"]
-    kept = product.load(tmp_path / "run")
-    shown = kept.prompt({"messages": [{"role": "user", "content": "Until when is the shop open on Saturday?"}]})
+    artifact = product.load(tmp_path / "run")
+    shown = artifact.prompt({"messages": [{"role": "user", "content": "Until when is the shop open on Saturday?"}]})
     assert shown["found"][0] == "opening_hours.md"
     with pytest.raises(RecipeError, match="looks at each question"):
-        kept.export(tmp_path / "out")
+        artifact.export(tmp_path / "out")
 
 
 def test_an_earlier_reward_model_orders_what_was_found(tmp_path: Path) -> None:
-    done = luthier("method=reward_model", "debug=tiny", "stages=[fit]", f"hydra.run.dir={tmp_path / 'judge'}")
+    done = luthier("method=reward_model", "debug=tiny", "stages=[fit]", f"hydra.run.dir={tmp_path / 'reward'}")
     assert done.returncode == 0, done.stderr
-    judge = ["prompt/reranking=reward", f"prompt.reranking.path={tmp_path / 'judge'}", "evaluation.examples=2"]
+    reranking = ["prompt/reranking=reward", f"prompt.reranking.path={tmp_path / 'reward'}", "evaluation.examples=2"]
     small = ["prompt.candidates=6", "prompt.chunk=64", "prompt.passages=6", "evaluation.samples=0"]
-    done = luthier(*WORDS, *judge, *small, f"hydra.run.dir={tmp_path / 'run'}")
+    done = luthier(*WORDS, *reranking, *small, f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr
     question = {"role": "user", "content": "Until when is the shop open on Saturday?"}
     passages = product.load(tmp_path / "run").prompt({"messages": [question]})["passages"]
-    texts = [Passage(one["document"], one["heading"], one["text"]).searched for one in passages]
+    texts = [Passage(one["document"], one["heading"], one["text"]).indexed_text for one in passages]
     answers = ([question, {"role": "assistant", "content": text}] for text in texts)
-    said = product.load(tmp_path / "judge").rewards(list(answers)).tolist()
-    assert len(set(said)) == len(said) > 2
-    assert said == sorted(said, reverse=True)
-    words = Reward(path=str(tmp_path / "run"))
-    with pytest.raises(RecipeError, match="answers and does not judge"):
-        words("Which wood?", [Passage("d", "", "Spruce.")])
+    rewards = product.load(tmp_path / "reward").rewards(list(answers)).tolist()
+    assert len(set(rewards)) == len(rewards) > 2
+    assert rewards == sorted(rewards, reverse=True)
+    language_model = RewardReranking(path=str(tmp_path / "run"))
+    with pytest.raises(RecipeError, match="is no reward model"):
+        language_model("Which wood?", [Passage("d", "", "Spruce.")])
 
 
-def test_a_metric_that_cannot_measure_says_so_before_the_model_is_asked(tmp_path: Path) -> None:
+def test_a_metric_without_retrieval_is_refused_before_anything_is_generated(tmp_path: Path) -> None:
     words = [word for word in WORDS if not word.startswith("prompt")]
     done = luthier(*words, "evaluation.task.max_new_tokens=1000000", f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Documents as questions to themselves."""
+"""Cloze questions from documents."""
 
 from __future__ import annotations
 

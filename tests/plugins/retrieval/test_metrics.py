@@ -1,4 +1,4 @@
-"""Metrics of retrieval, by hand."""
+"""Metrics of retrieval, computed by hand."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from luthier_retrieval.metrics.citation_precision import CitationPrecision
 from luthier_retrieval.metrics.citation_recall import CitationRecall
 from luthier_retrieval.metrics.contains import Contains
 from luthier_retrieval.metrics.faithfulness import Faithfulness
+from luthier_retrieval.metrics.injection_success_rate import InjectionSuccessRate
 from luthier_retrieval.metrics.mrr import Mrr
 from luthier_retrieval.metrics.ndcg import Ndcg
-from luthier_retrieval.metrics.obeyed import Obeyed
 from luthier_retrieval.metrics.recall import Recall
 
 
@@ -69,9 +69,9 @@ def test_citations_are_right_where_they_name_a_relevant_document():
 
 
 def test_faithfulness_is_the_share_of_words_that_the_passages_have():
-    said = attempt(output="Rehairing costs 65 or 65 dollars [1]", passages=PASSAGES)
+    answered = attempt(output="Rehairing costs 65 or 65 dollars [1]", passages=PASSAGES)
     silent = attempt(output="This is not in the documents.", passages=PASSAGES)
-    assert value(Faithfulness(), said, silent) == pytest.approx(3 / 6)
+    assert value(Faithfulness(), answered, silent) == pytest.approx(3 / 6)
 
 
 def test_absence_is_right_where_and_only_where_no_document_is_relevant():
@@ -85,15 +85,15 @@ def test_absence_is_right_where_and_only_where_no_document_is_relevant():
     assert value(Absence(), *attempts) == 0.5
 
 
-def test_an_order_is_obeyed_where_its_word_is_said():
+def test_an_injection_succeeds_where_the_answer_has_its_word():
     assert value(
-        Obeyed(), attempt(output="Marzipan!"), attempt(output="65"), attempt(output="marzipans")
+        InjectionSuccessRate(), attempt(output="Marzipan!"), attempt(output="65"), attempt(output="marzipans")
     ) == pytest.approx(1 / 3)
-    assert Obeyed().better == "lower"
+    assert InjectionSuccessRate().better == "lower"
 
 
-def test_what_a_metric_needs_and_lacks_is_said():
-    with pytest.raises(RecipeError, match="what was found"):
+def test_a_metric_without_its_columns_is_refused():
+    with pytest.raises(RecipeError, match="needs retrieved documents"):
         Recall().statistics([Attempt("?", "", "", {"relevant": ["a"]})])
     with pytest.raises(DataError, match="which documents are relevant") as error:
         Recall().statistics([Attempt("?", "", "", {"found": ["a"], "where": "q.jsonl:3"})])

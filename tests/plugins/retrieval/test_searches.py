@@ -1,4 +1,4 @@
-"""Searches, by hand and against what others compute."""
+"""Searches, computed by hand and compared with bm25s and transformers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from luthier_retrieval.chunking import Passage
 from luthier_retrieval.neighbours.exact import Exact
 from luthier_retrieval.neighbours.hnsw import Hnsw
 from luthier_retrieval.reranking.cross_encoder import CrossEncoder
-from luthier_retrieval.searches import best
-from luthier_retrieval.searches.bm25 import Bm25
-from luthier_retrieval.searches.dense import Dense
-from luthier_retrieval.searches.hybrid import Hybrid
-from luthier_retrieval.segment import Indexed, Segment, write
+from luthier_retrieval.searches import top_k
+from luthier_retrieval.searches.bm25 import Bm25Search
+from luthier_retrieval.searches.dense import DenseSearch
+from luthier_retrieval.searches.hybrid import HybridSearch
+from luthier_retrieval.segment import IndexedDocument, Segment, write_segment
 
 TEXTS = [
     "The bow of a violin needs rosin", "A violin has four strings", "A cello bow is shorter than a violin bow",
@@ -34,7 +34,7 @@ def opened(search, tmp_path, cut=(3, 6)):
         folder = tmp_path / str(number)
         folder.mkdir()
         part = TEXTS[start:end]
-        write(folder, [Indexed("d", "", len(part))], [Passage("d", "", text) for text in part])
+        write_segment(folder, [IndexedDocument("d", "", len(part))], [Passage("d", "", text) for text in part])
         search.write(folder, part, [])
         segments.append(Segment(folder))
         start = end
@@ -43,7 +43,7 @@ def opened(search, tmp_path, cut=(3, 6)):
 
 
 def test_bm25_over_segments_scores_as_bm25s_does_over_all(tmp_path):
-    mine = opened(Bm25(stopwords="none"), tmp_path)
+    mine = opened(Bm25Search(stopwords="none"), tmp_path)
     theirs = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
     theirs.index(bm25s.tokenize(TEXTS, stopwords=None, return_ids=False, show_progress=False), show_progress=False)
     for question in ("violin bow", "rosin rosin strings", "of the shop"):
@@ -53,14 +53,14 @@ def test_bm25_over_segments_scores_as_bm25s_does_over_all(tmp_path):
     assert len(numbers) == len(scores) == 0
 
 
-def test_words_of_no_meaning_do_not_count_unless_asked(tmp_path):
-    assert opened(Bm25(), tmp_path)("of the is", 5)[0].size == 0
+def test_stop_words_are_ignored_by_default(tmp_path):
+    assert opened(Bm25Search(), tmp_path)("of the is", 5)[0].size == 0
 
 
 @pytest.mark.parametrize("neighbours", [Exact(), Hnsw()])
 def test_dense_search_ranks_by_the_product_of_vectors(neighbours, tmp_path):
     embedding = Hashed(width=512)
-    mine = opened(Dense(embedding=embedding, neighbours=neighbours), tmp_path)
+    mine = opened(DenseSearch(embedding=embedding, neighbours=neighbours), tmp_path)
     expected = embedding(TEXTS) @ embedding(["a violin bow"])[0]
     numbers, scores = mine("a violin bow", 3)
     assert numbers.tolist() == np.argsort(-expected, kind="stable")[:3].tolist()
@@ -68,32 +68,32 @@ def test_dense_search_ranks_by_the_product_of_vectors(neighbours, tmp_path):
     assert mine("?!", 3)[0].size == 0
 
 
-class Told:
-    """A search that finds what it is told."""
+class FixedRanking:
+    """A search that always returns the given passage numbers."""
 
     def __init__(self, *numbers: int) -> None:
         self.numbers = np.array(numbers)
 
-    def __call__(self, question, most):
-        return self.numbers[:most], np.zeros(len(self.numbers[:most]), dtype=np.float32)
+    def __call__(self, question, k):
+        return self.numbers[:k], np.zeros(len(self.numbers[:k]), dtype=np.float32)
 
 
 def test_fusion_adds_up_reciprocal_ranks():
-    fused = Hybrid(searches={"a": Told(4, 7, 9), "b": Told(7, 1)}, k=60)
+    fused = HybridSearch(searches={"a": FixedRanking(4, 7, 9), "b": FixedRanking(7, 1)}, k=60)
     numbers, scores = fused("", 10)
     assert numbers.tolist() == [7, 4, 1, 9]
     np.testing.assert_allclose(scores, [1 / 62 + 1 / 61, 1 / 61, 1 / 62, 1 / 63], rtol=1e-6)
-    weighed = Hybrid(searches={"a": Told(4, 7, 9), "b": Told(7, 1)}, weights={"b": 0.0})
+    weighed = HybridSearch(searches={"a": FixedRanking(4, 7, 9), "b": FixedRanking(7, 1)}, weights={"b": 0.0})
     assert weighed("", 10)[0].tolist()[:3] == [4, 7, 9]
     with pytest.raises(RecipeError, match="no search 'c'"):
-        Hybrid(searches={"a": Told(), "b": Told()}, weights={"c": 1.0})
+        HybridSearch(searches={"a": FixedRanking(), "b": FixedRanking()}, weights={"c": 1.0})
     with pytest.raises(RecipeError, match="two searches"):
-        Hybrid(searches={"a": Told()})
+        HybridSearch(searches={"a": FixedRanking()})
 
 
 def test_the_best_come_first_and_of_equal_ones_the_earlier():
-    assert best(np.array([1, 3, 2, 3, 0], dtype=np.float32), 3).tolist() == [1, 3, 2]
-    assert best(np.array([1, 1, 1], dtype=np.float32), 2).tolist() == [0, 1]
+    assert top_k(np.array([1, 3, 2, 3, 0], dtype=np.float32), 3).tolist() == [1, 3, 2]
+    assert top_k(np.array([1, 1, 1], dtype=np.float32), 2).tolist() == [0, 1]
 
 
 def test_a_static_embedding_is_the_mean_of_its_tokens(tmp_path, tokenizer):
@@ -151,22 +151,22 @@ def test_an_encoder_pools_without_padding(bert):
     from transformers import AutoModel, AutoTokenizer
 
     embed = Encoder(model=Folder(bert), batch=4)
-    found = embed(TEXTS)
+    vectors = embed(TEXTS)
     tokenizer, network = AutoTokenizer.from_pretrained(bert), AutoModel.from_pretrained(bert).eval()
-    for text, vector in zip(TEXTS, found, strict=True):
+    for text, vector in zip(TEXTS, vectors, strict=True):
         with torch.no_grad():
             mean = network(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0).numpy()
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
     first = Encoder(model=Folder(bert), pooling="first", before_question="the ")
-    assert not np.allclose(first(TEXTS[:1], asked=True), first(TEXTS[:1]))
+    assert not np.allclose(first(TEXTS[:1], is_query=True), first(TEXTS[:1]))
 
 
-def test_a_cross_encoder_orders_by_what_it_says_of_each_pair(bert):
+def test_a_cross_encoder_orders_by_its_logit_of_each_pair(bert):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     places = CrossEncoder(model=Folder(bert), batch=2)("a violin", [Passage("d", "", text) for text in TEXTS])
     tokenizer = AutoTokenizer.from_pretrained(bert)
     network = AutoModelForSequenceClassification.from_pretrained(bert).eval()
     with torch.no_grad():
-        said = [float(network(**tokenizer("a violin", text, return_tensors="pt")).logits) for text in TEXTS]
-    assert places == sorted(range(len(TEXTS)), key=lambda place: -said[place])
+        logits = [float(network(**tokenizer("a violin", text, return_tensors="pt")).logits) for text in TEXTS]
+    assert places == sorted(range(len(TEXTS)), key=lambda place: -logits[place])

@@ -1,4 +1,4 @@
-"""The index on disk grows by what is new and is whole at every moment."""
+"""The index on disk grows incrementally and is consistent at every moment."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from luthier.inference.embeddings.hashed import Hashed
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
 from luthier_retrieval.neighbours.hnsw import Hnsw
-from luthier_retrieval.searches.bm25 import Bm25
-from luthier_retrieval.searches.dense import Dense
-from luthier_retrieval.searches.hybrid import Hybrid
-from luthier_retrieval.store import Store
+from luthier_retrieval.searches.bm25 import Bm25Search
+from luthier_retrieval.searches.dense import DenseSearch
+from luthier_retrieval.searches.hybrid import HybridSearch
+from luthier_retrieval.store import IndexStore
 
 WORDS = ["spruce", "maple", "ebony", "bridge", "scroll", "peg", "rib", "glue", "varnish", "bow", "hair", "string"]
 
@@ -36,7 +36,7 @@ def documents(of: dict[str, str]) -> list[Document]:
     return [Document(name, text) for name, text in of.items()]
 
 
-def whole(document: Document):
+def one_passage(document: Document):
     if document.text:
         yield Passage(document.name, "", document.text)
 
@@ -48,17 +48,17 @@ class Counting(Hashed):
         super().__init__(width=32)
         self.texts = 0
 
-    def __call__(self, texts, *, asked=False):
-        self.texts += 0 if asked else len(texts)
-        return super().__call__(texts, asked=asked)
+    def __call__(self, texts, *, is_query=False):
+        self.texts += 0 if is_query else len(texts)
+        return super().__call__(texts, is_query=is_query)
 
 
-def search(embedding=None) -> Hybrid:
-    dense = Dense(embedding=embedding or Hashed(width=32), neighbours=Hnsw())
-    return Hybrid(searches={"words": Bm25(), "meaning": dense})
+def search(embedding=None) -> HybridSearch:
+    dense = DenseSearch(embedding=embedding or Hashed(width=32), neighbours=Hnsw())
+    return HybridSearch(searches={"words": Bm25Search(), "meaning": dense})
 
 
-def found(store: Store, search: Hybrid, question: str) -> list[tuple[str, float]]:
+def scores_by_name(store: IndexStore, search: HybridSearch, question: str) -> list[tuple[str, float]]:
     names = [name for segment in store.segments() for name in segment.names()]
     numbers, scores = search.searches["words"](question, 20)
     return sorted((names[number], round(float(score), 4)) for number, score in zip(numbers, scores, strict=True))
@@ -66,63 +66,63 @@ def found(store: Store, search: Hybrid, question: str) -> list[tuple[str, float]
 
 def test_an_index_that_grew_finds_what_one_that_was_built_at_once_finds(tmp_path: Path):
     embedding = Counting()
-    grown, at_once = Store(tmp_path / "grown", 1000), Store(tmp_path / "once", 1000)
+    grown, at_once = IndexStore(tmp_path / "grown", 1000), IndexStore(tmp_path / "once", 1000)
     mine = search(embedding)
-    assert grown.update(documents(texts(40)), whole, mine).new == 40
+    assert grown.update(documents(texts(40)), one_passage, mine).new == 40
     before = {segment.folder.name for segment in grown.segments()}
     more = {**texts(45), "d3": "another text about scroll and peg"}
     del more["d7"]
-    built = grown.update(documents(more), whole, mine)
+    built = grown.update(documents(more), one_passage, mine)
     assert (built.documents, built.new, built.gone) == (44, 6, 2)
     assert embedding.texts == 46, "only what is new is embedded"
     assert before
     other = search()
-    at_once.update(documents(more), whole, other)
+    at_once.update(documents(more), one_passage, other)
     for question in ("scroll", "glue n41", "maple bow n3 n7"):
-        assert found(grown, mine, question) == found(at_once, other, question)
-    assert not [name for name, _ in found(grown, mine, "n7")]
+        assert scores_by_name(grown, mine, question) == scores_by_name(at_once, other, question)
+    assert not [name for name, _ in scores_by_name(grown, mine, "n7")]
 
 
 def test_a_small_addition_leaves_the_large_segments_as_they_are(tmp_path: Path):
-    store, mine = Store(tmp_path, 1000), search()
-    store.update(documents(texts(100)), whole, mine)
+    store, mine = IndexStore(tmp_path, 1000), search()
+    store.update(documents(texts(100)), one_passage, mine)
     (large,) = store.segments()
     stamp = os.stat(large.folder / "passages.arrow").st_mtime_ns
     for count in (101, 102, 103, 104, 105):
-        store.update(documents(texts(count)), whole, mine)
+        store.update(documents(texts(count)), one_passage, mine)
         first, *small = store.segments()
         assert first.folder == large.folder
         assert len(small) <= 2
     assert os.stat(large.folder / "passages.arrow").st_mtime_ns == stamp
     unchanged = [segment.folder for segment in store.segments()]
-    assert store.update(documents(texts(105)), whole, mine).new == 0
+    assert store.update(documents(texts(105)), one_passage, mine).new == 0
     assert [segment.folder for segment in store.segments()] == unchanged
 
 
 def test_what_is_embedded_at_once_is_bounded_and_empty_documents_are_named(tmp_path: Path):
-    store = Store(tmp_path, 10)
-    built = store.update(documents({**texts(35), "blank": ""}), whole, search())
+    store = IndexStore(tmp_path, 10)
+    built = store.update(documents({**texts(35), "blank": ""}), one_passage, search())
     assert [len(segment) for segment in store.segments()] == [10, 10, 10, 5]
     assert built.empty == ["blank"]
     with pytest.raises(DataError, match="Two documents are called 'd0'"):
-        store.update([*documents(texts(1)), *documents(texts(1))], whole, search())
+        store.update([*documents(texts(1)), *documents(texts(1))], one_passage, search())
 
 
 BUILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from luthier_retrieval.store import Store
-from tests.plugins.retrieval.test_store import documents, search, texts, whole
-Store(Path({folder!r}), 20).update(documents(texts(20_000)), whole, search())
+from luthier_retrieval.store import IndexStore
+from tests.plugins.retrieval.test_store import documents, search, texts, one_passage
+IndexStore(Path({folder!r}), 20).update(documents(texts(20_000)), one_passage, search())
 """
 
 
 def test_a_build_that_is_killed_leaves_the_old_index_whole_and_goes_on_later(tmp_path: Path):
-    store, mine = Store(tmp_path, 20), search()
-    store.update(documents(texts(30)), whole, mine)
+    store, mine = IndexStore(tmp_path, 20), search()
+    store.update(documents(texts(30)), one_passage, mine)
     manifest = (tmp_path / "manifest.json").read_bytes()
-    before = found(store, mine, "scroll n12")
+    before = scores_by_name(store, mine, "scroll n12")
     program = BUILD.format(folder=str(tmp_path), root=str(Path(__file__).parents[3]))
     with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as building:
         deadline = time.monotonic() + 240
@@ -133,19 +133,19 @@ def test_a_build_that_is_killed_leaves_the_old_index_whole_and_goes_on_later(tmp
     assert (tmp_path / "manifest.json").read_bytes() == manifest
     again = search()
     again.open(store.segments())
-    assert found(store, again, "scroll n12") == before
+    assert scores_by_name(store, again, "scroll n12") == before
     written = [folder for folder in tmp_path.iterdir() if (folder / "bm25").is_dir() and folder.name[0] != "."]
     embedding = Counting()
-    built = store.update(documents(texts(200)), whole, search(embedding))
+    built = store.update(documents(texts(200)), one_passage, search(embedding))
     assert built.documents == 200
     assert len(written) >= 8
     assert embedding.texts < 170 - 20 * 4, "segments that were finished are taken up"
     assert not list(tmp_path.glob(".tmp-*"))
 
 
-def test_a_segment_that_is_missing_is_said(tmp_path: Path):
-    store = Store(tmp_path, 20)
-    store.update(documents(texts(3)), whole, search())
+def test_a_missing_segment_is_named(tmp_path: Path):
+    store = IndexStore(tmp_path, 20)
+    store.update(documents(texts(3)), one_passage, search())
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "segments": ["gone"]}))
     with pytest.raises(ResourceError, match="lacks gone"):
         store.segments()

@@ -1,4 +1,4 @@
-"""A tiny random model, and pairs to judge."""
+"""A tiny random model, and preference pairs."""
 
 from __future__ import annotations
 

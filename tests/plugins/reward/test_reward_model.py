@@ -1,4 +1,4 @@
-"""Reward models: what they learn from, what it costs, what they leave behind."""
+"""Reward models: their objectives, their losses, and their artifacts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from luthier.training.optimizers.schedules import Constant
 from luthier_adapters.lora import Lora
 from luthier_reward.calibration import BINS, binned, calibration_error
 from luthier_reward.pairs import BradleyTerry
-from luthier_reward.process_rewards import Steps
-from luthier_reward.ratings import Classification, Regression, correlation
+from luthier_reward.process_rewards import ProcessReward
+from luthier_reward.ratings import RatingClassification, RatingRegression, correlation
 from luthier_reward.reward_model import RewardModel
 from tests.command import luthier as command
 
@@ -41,9 +41,11 @@ def reward_model(model: Any, objective: Any, adaptation: Any = None) -> RewardMo
 def batch_of(values: dict[str, list[float]], sequences: int) -> Batch:
     rows = tuple((number,) for number in range(sequences))
     nothing = torch.zeros(1, sequences)
-    told = {name: torch.tensor(each) for name, each in values.items()}
+    labels = {name: torch.tensor(each) for name, each in values.items()}
     bounds = tuple(range(sequences + 1))
-    return Batch(nothing.long(), nothing, nothing.long(), nothing.int(), bounds, bounds[:-1], told, rows=rows)
+    return Batch(
+        nothing.long(), nothing, nothing.long(), nothing.int(), bounds, bounds[:-1], labels, sequence_groups=rows
+    )
 
 
 def s(x: float) -> float:
@@ -51,23 +53,25 @@ def s(x: float) -> float:
 
 
 def test_bradley_terry_is_its_formula() -> None:
-    said = torch.tensor([[1.0], [0.2], [-0.5], [0.3]])
+    outputs = torch.tensor([[1.0], [0.2], [-0.5], [0.3]])
     batch = batch_of({"margin": [0.0, 0.6]}, 2)
-    found = BradleyTerry(margin=0.5, centre=0.1).losses(said, batch)
+    found = BradleyTerry(margin=0.5, centre=0.1).losses(outputs, batch)
     expected = [-math.log(s(0.8)) + 0.1 * 1.2**2, -math.log(s(-0.8 - 0.3)) + 0.1 * 0.2**2]
     assert found.tolist() == pytest.approx(expected)
-    statistics = BradleyTerry().statistics(said, batch)
+    statistics = BradleyTerry().statistics(outputs, batch)
     assert statistics["reward_accuracy"].tolist() == [[1, 1], [0, 1]]
     assert statistics["reward_margin"][:, 0].tolist() == pytest.approx([0.8, -0.8])
 
 
 def test_ratings_are_learnt_by_their_square_and_classes_by_their_likelihood() -> None:
-    said, batch = torch.tensor([[1.0], [-0.5]]), batch_of({"rating": [0.5, 0.5]}, 2)
-    assert Regression().losses(said, batch).tolist() == pytest.approx([0.25, 1.0])
-    assert Regression(spread=4.0).statistics(said, batch)["rating_error"][:, 0].tolist() == pytest.approx([2.0, 4.0])
-    said, batch = torch.tensor([[1.0, 0.0], [0.0, 3.0]]), batch_of({"label": [1.0, 1.0]}, 2)
+    outputs, batch = torch.tensor([[1.0], [-0.5]]), batch_of({"rating": [0.5, 0.5]}, 2)
+    assert RatingRegression().losses(outputs, batch).tolist() == pytest.approx([0.25, 1.0])
+    assert RatingRegression(spread=4.0).statistics(outputs, batch)["rating_error"][:, 0].tolist() == pytest.approx(
+        [2.0, 4.0]
+    )
+    outputs, batch = torch.tensor([[1.0, 0.0], [0.0, 3.0]]), batch_of({"label": [1.0, 1.0]}, 2)
     expected = [-math.log(1 / (1 + math.e)), -math.log(s(3.0))]
-    assert Classification(labels=["no", "yes"]).losses(said, batch).tolist() == pytest.approx(expected)
+    assert RatingClassification(labels=["no", "yes"]).losses(outputs, batch).tolist() == pytest.approx(expected)
 
 
 def test_correlation_is_pearson_s() -> None:
@@ -121,20 +125,20 @@ def test_steps_are_judged_at_their_last_tokens(model: Any) -> None:
         "steps": ["2 + 3 is 5.", "5 + 4 is 8.", "So it is 8."],
         "step_labels": [True, False, 0.25],
     }
-    objective = Steps()
+    objective = ProcessReward()
     row = objective.encode(example, model.tokenizer)
     (sequence,) = row.sequences
     batch = collate([[row]])
-    places = objective.places(batch).tolist()
-    assert sequence.weights[places].tolist() == [3.0, 2.0, 2.25]
-    assert places[-1] == len(sequence) - 1
+    positions = objective.positions(batch).tolist()
+    assert sequence.weights[positions].tolist() == [3.0, 2.0, 2.25]
+    assert positions[-1] == len(sequence) - 1
     text = model.tokenizer.decode
-    assert text(sequence.ids[: places[0] + 1]).endswith("2 + 3 is 5.")
-    assert text(sequence.ids[: places[1] + 1]).endswith("5 + 4 is 8.")
-    said = torch.tensor([[1.0], [2.0], [-1.0]])
+    assert text(sequence.ids[: positions[0] + 1]).endswith("2 + 3 is 5.")
+    assert text(sequence.ids[: positions[1] + 1]).endswith("5 + 4 is 8.")
+    outputs = torch.tensor([[1.0], [2.0], [-1.0]])
     expected = [-math.log(s(1)), -math.log(s(-2)), -0.25 * math.log(s(-1)) - 0.75 * math.log(s(1))]
-    assert objective.losses(said, batch).tolist() == pytest.approx(expected)
-    assert objective.statistics(said, batch)["step_accuracy"][:, 0].tolist() == [1, 0, 1]
+    assert objective.losses(outputs, batch).tolist() == pytest.approx(expected)
+    assert objective.statistics(outputs, batch)["step_accuracy"][:, 0].tolist() == [1, 0, 1]
     measured = reward_model(model, objective).measured([row, row])
     assert measured["loss"][:, 1].tolist() == [3.0, 3.0]
     with pytest.raises(DataError, match="3 steps and 1 labels"):
@@ -143,12 +147,12 @@ def test_steps_are_judged_at_their_last_tokens(model: Any) -> None:
 
 def test_what_a_text_was_rated_is_read_from_its_column(model: Any) -> None:
     example = {"text": "A lovely bow.", "messages": [], "rating": 2.0, "label": "good"}
-    row = Regression(middle=1.0, spread=4.0).encode(example, model.tokenizer)
+    row = RatingRegression(middle=1.0, spread=4.0).encode(example, model.tokenizer)
     assert row.values == {"rating": 0.25}
     assert "A lovely bow." in model.tokenizer.decode(row.sequences[0].ids)
-    assert Classification(labels=["bad", "good"]).encode(example, model.tokenizer).values == {"label": 1.0}
+    assert RatingClassification(labels=["bad", "good"]).encode(example, model.tokenizer).values == {"label": 1.0}
     with pytest.raises(DataError, match="none of bad, best"):
-        Classification(labels=["bad", "best"]).encode(example, model.tokenizer)
+        RatingClassification(labels=["bad", "best"]).encode(example, model.tokenizer)
 
 
 def test_the_same_head_begins_each_time_and_nothing_else_changes(model: Any) -> None:
@@ -162,14 +166,14 @@ def test_the_same_head_begins_each_time_and_nothing_else_changes(model: Any) -> 
         assert torch.equal(weight, plain[f"model.{name}"])
 
 
-def test_a_language_model_gives_no_rewards_and_a_judge_no_answers(model: Any) -> None:
+def test_a_language_model_gives_no_rewards_and_a_reward_model_no_answers(model: Any) -> None:
     from luthier.data.prompts import ChatPrompt
     from luthier.inference.predictor import NetworkPredictor
 
     asked = [[{"role": "user", "content": "Hm?"}]]
-    with pytest.raises(RecipeError, match="answers and does not judge"):
+    with pytest.raises(RecipeError, match="is no reward model"):
         NetworkPredictor(model.network(), model.tokenizer, ChatPrompt()).rewards(asked)
-    with pytest.raises(RecipeError, match="judges and does not answer"):
+    with pytest.raises(RecipeError, match="generates no text"):
         NetworkPredictor(SequenceClassification(model, 1).network(), model.tokenizer, ChatPrompt()).answers(asked)
 
 

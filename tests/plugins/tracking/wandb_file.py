@@ -45,20 +45,20 @@ def _complete(file: Path) -> list[Any]:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What a run in `folder` told W&B: config, history, files, artifacts."""
+    """All that a run in `folder` logged to W&B: config, history, files, artifacts."""
     (file,) = folder.glob("wandb/*run-*/run-*.wandb")
-    told: dict[str, Any] = {"config": {}, "history": [], "files": [], "artifacts": []}
+    logged: dict[str, Any] = {"config": {}, "history": [], "files": [], "artifacts": []}
     for record in _complete(file):
         for item in [*record.run.config.update, *record.config.update]:
-            told["config"][item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+            logged["config"][item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
         if record.HasField("history"):
             row = {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
-            told["history"].append(row)
-        told["files"] += [item.path for item in record.files.files]
+            logged["history"].append(row)
+        logged["files"] += [item.path for item in record.files.files]
         if record.HasField("artifact"):
-            told["artifacts"].append((record.artifact.type, record.artifact.name))
+            logged["artifacts"].append((record.artifact.type, record.artifact.name))
         if record.request.HasField("log_artifact"):
             artifact = record.request.log_artifact.artifact
-            told["artifacts"].append((artifact.type, artifact.name))
-    told["bytes"] = file.read_bytes()
-    return told
+            logged["artifacts"].append((artifact.type, artifact.name))
+    logged["bytes"] = file.read_bytes()
+    return logged

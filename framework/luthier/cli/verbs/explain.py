@@ -13,6 +13,7 @@ from luthier.cli.verbs import recipes
 from luthier.config import signatures
 from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.option_file import Option
+from luthier.config.settings import REQUIRED, Setting, Signature
 from luthier.config.type_hints import choices, fits
 from luthier.errors import RecipeError
 from luthier.errors.exit_codes import MEANINGS
@@ -118,13 +119,13 @@ def _record(option: Option, path: str) -> dict[str, Any]:
     }
 
 
-def _names(option: Option, signature: signatures.Signature | None) -> list[str]:
+def _names(option: Option, signature: Signature | None) -> list[str]:
     nested = {key.partition(".")[0] for key in option.nested}
     known = [name for name in (signature.settings if signature else {}) if name not in nested]
     return [*known, *(name for name in option.written if name not in known)]
 
 
-def _setting(name: str, option: Option, signature: signatures.Signature | None, path: str) -> dict[str, Any]:
+def _setting(name: str, option: Option, signature: Signature | None, path: str) -> dict[str, Any]:
     setting = signature.settings.get(name) if signature else None
     written = option.written.get(name)
     return {
@@ -135,7 +136,7 @@ def _setting(name: str, option: Option, signature: signatures.Signature | None, 
     }
 
 
-def _another(setting: signatures.Setting | None, default: Any) -> Any:
+def _another(setting: Setting | None, default: Any) -> Any:
     """Another value that the setting takes; None where none is known."""
     expected = setting.type if setting else Any
     written = setting.annotation if setting else ""
@@ -150,10 +151,10 @@ def _another(setting: signatures.Setting | None, default: Any) -> Any:
     return other if fits(other, expected) else None
 
 
-def _example(option: Option, signature: signatures.Signature | None, settings: list[dict[str, Any]], name: str) -> str:
+def _example(option: Option, signature: Signature | None, settings: list[dict[str, Any]], name: str) -> str:
     """An example command: the required settings, else one setting with another value than its default."""
     known = signature.settings if signature else {}
-    overrides = [f"{one['path']}=…" for one in settings if one["default"] == signatures.REQUIRED]
+    overrides = [f"{one['path']}=…" for one in settings if one["default"] == REQUIRED]
     for one in settings if not overrides and (signature is None or signature.certain) else ():
         numeric = isinstance(one["default"], (int, float)) and not isinstance(one["default"], bool)
         value = _another(known.get(one["path"].rpartition(".")[2]), one["default"]) if numeric else None
@@ -188,7 +189,7 @@ def _below(text: str) -> list[str]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return "must be given" if value == signatures.REQUIRED else value or '""'
+        return "must be given" if value == REQUIRED else value or '""'
     return json.dumps(value, ensure_ascii=False)
 
 

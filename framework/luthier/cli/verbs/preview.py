@@ -32,5 +32,5 @@ def act(call: Call) -> int:
         hint = f"{arguments.split} has {count}, counted from 0."
         raise RecipeError(f"There is no example {arguments.example} to show.", where="--example", hint=hint)
     last = min(arguments.example + max(arguments.count, 1), count)
-    ledgers = [data.inspected(number, arguments.split) for number in range(arguments.example, last)]
+    ledgers = [data.token_ledger(number, arguments.split) for number in range(arguments.example, last)]
     return say(ledgers, call.console, every_token=arguments.tokens, html=arguments.html)

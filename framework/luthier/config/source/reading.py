@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
-from luthier.config.signatures import Setting, Signature
+from luthier.config.settings import Setting, Signature
 from luthier.config.source import modules
 from luthier.config.source.calls import taken_by
 from luthier.config.source.parameters import REQUIRED, Parameter, either

@@ -1,7 +1,6 @@
-"""Examples become token ids, and a weight for each: which of them the model has to predict.
+"""Encoding of examples to token ids and loss weights: the functions from which methods build their `encode`.
 
-A method's `encode` is made of these functions. They only read the tokenizer, so that several threads may encode at
-once, and they give the same answer whenever they are asked again.
+They do not change the tokenizer, so that several threads may encode at once, and equal arguments give equal results.
 """
 
 from __future__ import annotations

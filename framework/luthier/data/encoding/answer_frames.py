@@ -1,59 +1,61 @@
-"""How a template frames its answers, learned from conversations that were encoded exactly, to find them faster."""
+"""Answer spans found in token ids by the tokens around answers, which is faster than rendering prefixes."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from luthier.data.encoding.plain import PlainText
+from luthier.data.encoding.shielded_tokenizer import ShieldedTokenizer
 from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.turns import Turn, Turns
 
 
-class Habits:
-    """Finds turns in the ids alone: each stands between the tokens of the generation prompt and an end-of-turn token.
+class AnswerFrames:
+    """Finds the answer spans of one template in token ids: each is between generation prompt and end-of-turn token.
 
-    Both begin with a special token, and content cannot hold one, so nothing in the content can be mistaken for them.
-    What is found this way is believed only for conversations of a shape (roles, tool calls, wanted turns) for which
-    it once gave exactly what `exact` gives, and only where no added token stands in the content.
+    Both begin with a special token, which content cannot contain, so that no content is mistaken for them. The spans
+    are used only for conversations of a shape (roles, tool calls, wanted turns) for which they were once equal to those
+    of `exact_turns`, and only where the content has no text of an added token.
     """
 
     def __init__(self) -> None:
         self._header: list[int] = []
         self._end = -1
-        self._shapes: dict[Any, bool] = {}
+        self._verified: dict[Any, bool] = {}
 
-    def trusted(self, shape: Any) -> bool:
-        return self._shapes.get(shape, False)
+    def is_verified(self, shape: Any) -> bool:
+        """Whether the spans of this shape were equal to the exact ones."""
+        return self._verified.get(shape, False)
 
-    def compare(self, shape: Any, truth: Turns, messages: Sequence[Message], wanted: Collection[int]) -> None:
-        """Note whether this shape is found as it should be; does nothing for a shape that was seen before."""
-        if shape not in self._shapes and not truth.moved:
-            found = self.find(truth.ids, messages, wanted)
-            self._shapes[shape] = found is not None and found.turns == truth.turns
+    def verify(self, shape: Any, exact: Turns, messages: Sequence[Message], wanted: Collection[int]) -> None:
+        """Record whether the spans of this shape equal the exact ones; a shape is compared once."""
+        if shape not in self._verified and not exact.moved:
+            found = self.find(exact.ids, messages, wanted)
+            self._verified[shape] = found is not None and found.turns == exact.turns
 
     def learn(
-        self, template: Template, plain: PlainText, truth: Turns, messages: Sequence[Message], tools: Any
+        self, template: Template, tokenizer: ShieldedTokenizer, exact: Turns, messages: Sequence[Message], tools: Any
     ) -> None:
-        """Take the generation prompt and the end-of-turn token from an exactly encoded conversation."""
+        """Take the tokens of the generation prompt and the end-of-turn token from an exactly encoded conversation."""
         answer = next(
-            (turn for turn in truth.turns if turn.ends and messages[turn.message]["role"] == "assistant"), None
+            (turn for turn in exact.turns if turn.ends and messages[turn.message]["role"] == "assistant"), None
         )
         if self._header or answer is None:
             return
         before = messages[: answer.message]
-        silent, asked = template.render(before, tools), template.render(before, tools, answer=True)
-        header = plain.encode(asked[len(silent) :]) if asked.startswith(silent) else []
-        if header and header[0] in plain.special_ids and truth.ids[answer.start - len(header) : answer.start] == header:
-            self._header, self._end = header, truth.ids[answer.stop - 1]
+        text, with_header = template.render(before, tools), template.render(before, tools, answer=True)
+        header = tokenizer.encode(with_header[len(text) :]) if with_header.startswith(text) else []
+        in_ids = exact.ids[answer.start - len(header) : answer.start] == header
+        if header and header[0] in tokenizer.special_ids and in_ids:
+            self._header, self._end = header, exact.ids[answer.stop - 1]
 
     def find(self, ids: list[int], messages: Sequence[Message], wanted: Collection[int]) -> Turns | None:
-        """The wanted turns, or None where the assistant's messages and what stands in the ids do not match."""
+        """The wanted turns; None where the frames in the ids do not match the assistant's messages."""
         if not self._header:
             return None
         begin, width = self._header[0], len(self._header)
         answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
-        found: list[Turn] = []
+        turns: list[Turn] = []
         place = -1
         try:
             for number in answers:
@@ -63,13 +65,13 @@ class Habits:
                 stop = ids.index(self._end, place + width) + 1
                 if begin != self._end and begin in ids[place + width : stop]:
                     return None
-                found.append(Turn(number, place + width, stop, ends=True))
+                turns.append(Turn(number, place + width, stop, ends=True))
                 place = stop - 1
-            while True:  # a header too many is as bad as one too few
+            while True:  # nor may a header be left over
                 place = ids.index(begin, place + 1)
                 if ids[place : place + width] == self._header:
                     return None
         except ValueError:
-            if len(found) < len(answers):
+            if len(turns) < len(answers):
                 return None
-        return Turns(ids, [turn for turn in found if turn.message in wanted])
+        return Turns(ids, [turn for turn in turns if turn.message in wanted])

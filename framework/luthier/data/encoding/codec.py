@@ -1,19 +1,20 @@
-"""What is known of a tokenizer and its chat template, found out once."""
+"""The encoder of one tokenizer and its chat templates."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from luthier.contracts.examples import Example
-from luthier.data.encoding.answer_frames import Habits
-from luthier.data.encoding.plain import PlainText
+from luthier.data.encoding.answer_frames import AnswerFrames
+from luthier.data.encoding.shielded_tokenizer import ShieldedTokenizer
 from luthier.data.encoding.template import Message, Template
-from luthier.data.encoding.turns import Borders, Turns, borders, exact
+from luthier.data.encoding.tokenized_messages import TokenizedMessages
+from luthier.data.encoding.turns import MessageBoundaries, Turns, exact_turns, message_boundaries
 from luthier.errors import DataError, LuthierError
 
 if TYPE_CHECKING:
@@ -24,23 +25,22 @@ _making = Lock()
 
 
 class Codec:
-    """Encodes the conversations and texts of one tokenizer; threads may share it.
+    """Encodes conversations and texts with one tokenizer; several threads may use it.
 
-    `counts` says what was out of the ordinary: `special_text`, records whose content holds the text of special
-    tokens, which was encoded as plain text; `moved_boundaries`, answers that began in the middle of a token.
+    `counts`: `special_text`, examples whose content contains the text of special tokens, which is encoded as plain
+    text; `moved_boundaries`, answers that begin inside a token, before which the text is split.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.plain = PlainText(tokenizer)
+        self.tokenizer = ShieldedTokenizer(tokenizer)
         self.counts: Counter[str] = Counter()
         self._counting = Lock()
-        self._tokenizer = ref(tokenizer)
-        self._templates: dict[str, tuple[Template, Habits]] = {}
-        self._ahead: dict[int, tuple[Sequence[Message], list[int]]] = {}
+        self._pretrained = ref(tokenizer)
+        self._templates: dict[str, tuple[Template, AnswerFrames]] = {}
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Codec:
-        """The codec of a tokenizer, made when it is first asked for."""
+        """The codec of a tokenizer, created on first use."""
         codec = _codecs.get(tokenizer)
         if codec is None:
             with _making:
@@ -48,63 +48,66 @@ class Codec:
                 _codecs[tokenizer] = codec
         return codec
 
-    def ahead(self, examples: Sequence[Example]) -> Callable[[], int]:
-        """Render and tokenise the conversations of examples in one go, which is faster than one by one.
+    def tokenize_ahead(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples with `TokenizedMessages`, tokenized in one batch, which is faster than one by one.
 
-        Whoever then asks for the turns of one of these very lists of messages is given what was found. Call what is
-        returned in the end: it forgets the rest and says how many were asked for.
+        Examples without messages, and those with the text of an added token, are unchanged; so are all examples where
+        one cannot be rendered: its error is raised, with its place, when it is encoded.
         """
-        said = [(example["messages"], example.get("tools")) for example in examples if "messages" in example]
-        said = [(messages, tools) for messages, tools in said if not self.plain.touches_tokens([messages, tools])]
+        chats = {
+            number: (example["messages"], example.get("tools"))
+            for number, example in enumerate(examples)
+            if "messages" in example and not self.tokenizer.touches_tokens([example["messages"], example.get("tools")])
+        }
         try:
-            texts = [self._template(tools)[0].render(messages, tools) for messages, tools in said]
+            texts = [self._template(tools)[0].render(messages, tools) for messages, tools in chats.values()]
         except LuthierError:
-            return lambda: 0  # it is said again, with its place, when this example's turn comes
-        for (messages, _), ids in zip(said, self.plain.encode_all(texts), strict=True):
-            self._ahead[id(messages)] = messages, ids
-        return lambda: sum(self._ahead.pop(id(messages), None) is None for messages, _ in said)
+            return list(examples)
+        result = list(examples)
+        for number, ids in zip(chats, self.tokenizer.encode_all(texts), strict=True):
+            result[number] = {**examples[number], "messages": TokenizedMessages(chats[number][0], ids)}
+        return result
 
     def turns(self, messages: Sequence[Message], tools: Any, weights: Sequence[float], where: str) -> Turns:
-        """The ids of a conversation, and where the turns stand whose weight is not 0."""
-        template, habits = self._template(tools)
+        """The ids of a conversation, and the spans of the turns whose weight is not 0."""
+        template, frames = self._template(tools)
         wanted = frozenset(number for number, weight in enumerate(weights) if weight)
-        asked, ids = self._ahead.pop(id(messages), (None, []))
-        ready = asked is messages
-        if not ready and (self.plain.touches_tokens(messages) or self.plain.touches_tokens(tools)):
-            truth = exact(template, self.plain, *self._shielded(messages, tools), wanted, where)
+        ahead = messages.taken() if isinstance(messages, TokenizedMessages) else None
+        if ahead is None and (self.tokenizer.touches_tokens(messages) or self.tokenizer.touches_tokens(tools)):
+            exact = exact_turns(template, self.tokenizer, *self._shielded(messages, tools), wanted, where)
         else:
             kinds = tuple((message["role"], *filter(message.get, message)) for message in messages)
             shape = (bool(tools), wanted, kinds)
-            if habits.trusted(shape):
-                ids = ids if ready else self.plain.encode(template.render(messages, tools, where=where))
-                found = habits.find(ids, messages, wanted)
+            if frames.is_verified(shape):
+                ids = self.tokenizer.encode(template.render(messages, tools, where=where)) if ahead is None else ahead
+                found = frames.find(ids, messages, wanted)
                 if found is not None:
                     return found
-            truth = exact(template, self.plain, messages, tools, wanted, where)
-            habits.learn(template, self.plain, truth, messages, tools)
-            habits.compare(shape, truth, messages, wanted)
-        self._count("moved_boundaries", truth.moved)
-        return truth
+            exact = exact_turns(template, self.tokenizer, messages, tools, wanted, where)
+            frames.learn(template, self.tokenizer, exact, messages, tools)
+            frames.verify(shape, exact, messages, wanted)
+        self._count("moved_boundaries", exact.moved)
+        return exact
 
-    def asked(self, messages: Sequence[Message], tools: Any, where: str) -> list[int]:
-        """The ids of a conversation up to where the model's next answer begins."""
+    def prompt(self, messages: Sequence[Message], tools: Any, where: str) -> list[int]:
+        """The ids of a conversation and of the generation prompt after it."""
         template, _ = self._template(tools)
-        if self.plain.touches_tokens(messages) or self.plain.touches_tokens(tools):
+        if self.tokenizer.touches_tokens(messages) or self.tokenizer.touches_tokens(tools):
             messages, tools = self._shielded(messages, tools)
-        return self.plain.encode(template.render(messages, tools, answer=True, where=where))
+        return self.tokenizer.encode(template.render(messages, tools, answer=True, where=where))
 
-    def borders(self, messages: Sequence[Message], tools: Any) -> Borders:
-        """The ids of a conversation, and how many of them each message and those before it make."""
-        if self.plain.touches_tokens(messages) or self.plain.touches_tokens(tools):
-            (messages, tools), _ = self.plain.shield([messages, tools])
-        return borders(self._template(tools)[0], self.plain, messages, tools)
+    def boundaries(self, messages: Sequence[Message], tools: Any) -> MessageBoundaries:
+        """The ids of a conversation, and the end of each message in them."""
+        if self.tokenizer.touches_tokens(messages) or self.tokenizer.touches_tokens(tools):
+            (messages, tools), _ = self.tokenizer.shield([messages, tools])
+        return message_boundaries(self._template(tools)[0], self.tokenizer, messages, tools)
 
     def text(self, text: str) -> list[int]:
-        """The ids of plain text, without any that the tokenizer would add by itself."""
-        if self.plain.touches_tokens(text):
-            text, hits = self.plain.shield(text)
+        """The ids of plain text, without those that the tokenizer adds by itself."""
+        if self.tokenizer.touches_tokens(text):
+            text, hits = self.tokenizer.shield(text)
             self._count("special_text", bool(hits))
-        return self.plain.encode(text)
+        return self.tokenizer.encode(text)
 
     @property
     def template(self) -> Template:
@@ -112,7 +115,7 @@ class Codec:
         return self._template(None)[0]
 
     def _shielded(self, messages: Sequence[Message], tools: Any) -> tuple[Sequence[Message], Any]:
-        (messages, tools), hits = self.plain.shield([messages, tools])
+        (messages, tools), hits = self.tokenizer.shield([messages, tools])
         self._count("special_text", bool(hits))
         return messages, tools
 
@@ -121,22 +124,22 @@ class Codec:
             with self._counting:
                 self.counts[what] += number
 
-    def _template(self, tools: Any) -> tuple[Template, Habits]:
-        tokenizer = self._tokenizer()
-        assert tokenizer is not None, "whoever encodes holds the tokenizer"
+    def _template(self, tools: Any) -> tuple[Template, AnswerFrames]:
+        tokenizer = self._pretrained()
+        assert tokenizer is not None, "the caller of the codec holds the tokenizer"
         try:
             source = tokenizer.get_chat_template(None, tools)
         except ValueError as error:
             raise DataError(
-                f"The tokenizer {_short(tokenizer)} has no chat template, so messages cannot become text.",
+                f"The tokenizer {_short(tokenizer)} has no chat template, so messages cannot be encoded.",
                 hint="Set model.chat_template to chatml, to plain, or to a .jinja file of your own.",
             ) from error
-        found = self._templates.get(source)
-        if found is None:
+        known = self._templates.get(source)
+        if known is None:
             variables = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
             template = Template(source, f"The chat template of {_short(tokenizer)}", variables)
-            found = self._templates.setdefault(source, (template, Habits()))
-        return found
+            known = self._templates.setdefault(source, (template, AnswerFrames()))
+        return known
 
 
 def _short(tokenizer: PreTrainedTokenizerBase) -> str:

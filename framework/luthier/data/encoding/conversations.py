@@ -1,9 +1,9 @@
-"""Conversations in the tokenizer's chat template."""
+"""Encoding of conversations with the tokenizer's chat template."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence as Several
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,26 +23,28 @@ def encode_conversation(
     example: Example,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    roles: Several[str] = ("assistant",),
+    roles: Sequence[str] = ("assistant",),
     end_of_turn: bool = True,
     start: int = 0,
 ) -> TokenSequence:
-    """The messages of an example; what the model writes in the turns of `roles` weighs 1, all else is context.
+    """The messages of an example: the answer spans of the turns of `roles` have weight 1, all other tokens 0.
 
-    A message's own `weight` takes the place of that 0 or 1. The end-of-turn token weighs as much as its turn, unless
-    `end_of_turn` is off. Messages before number `start` are context whatever they say. DataError at the example's
-    `where` if it has no messages, or the template cannot render them or does not show where answers begin.
+    A message's own `weight` replaces that 0 or 1. The end-of-turn token has the weight of its turn, or 0 if
+    `end_of_turn` is false. Messages before number `start` have weight 0 in any case. DataError at the example's `where`
+    if it has no messages, if the template cannot render them, or if the beginning of an answer cannot be determined.
     """
     where = str(example.get("where", ""))
     if "messages" not in example:
-        hint = "Learn plain text with method=cpt, or say with data/format how its rows become conversations."
-        raise DataError("A conversation is trained on, and the example has no `messages`.", where=where, hint=hint)
+        hint = "Train on plain text with method=cpt, or choose the data/format that makes its rows conversations."
+        raise DataError(
+            "This method trains on conversations, and the example has no `messages`.", where=where, hint=hint
+        )
     messages = example["messages"]
     weights = [_weight(message, roles, where) if number >= start else 0.0 for number, message in enumerate(messages)]
-    found = Codec.of(tokenizer).turns(messages, example.get("tools"), weights, where)
-    ids = np.array(found.ids, dtype=np.int32)
+    turns = Codec.of(tokenizer).turns(messages, example.get("tools"), weights, where)
+    ids = np.array(turns.ids, dtype=np.int32)
     of_tokens = np.zeros(len(ids), dtype=np.float32)
-    for turn in found.turns:
+    for turn in turns.turns:
         of_tokens[turn.start : turn.stop] = weights[turn.message]
         if turn.ends and not end_of_turn:
             of_tokens[turn.stop - 1] = 0
@@ -53,19 +55,19 @@ def encode_conversation(
 def encode_continuation(
     example: Example, answer: str, tokenizer: PreTrainedTokenizerBase, *, end_of_turn: bool = True
 ) -> TokenSequence:
-    """The messages and then those of `example[answer]`, such as `chosen`; only what the latter add is trained."""
+    """The messages followed by those of `example[answer]`, such as `chosen`; only answers in these are trained."""
     prompt: list[Message] = list(example.get("messages", ()))
     whole = {**example, "messages": prompt + list(example[answer])}
     return encode_conversation(whole, tokenizer, end_of_turn=end_of_turn, start=len(prompt))
 
 
 def encode_prompt(example: Example, tokenizer: PreTrainedTokenizerBase) -> NDArray[np.int32]:
-    """The ids that the model sees when it is asked for the turn that follows the messages."""
-    ids = Codec.of(tokenizer).asked(example["messages"], example.get("tools"), str(example.get("where", "")))
+    """The token ids of the prompt from which the turn after the messages is generated, int32 [n]."""
+    ids = Codec.of(tokenizer).prompt(example["messages"], example.get("tools"), str(example.get("where", "")))
     return np.array(ids, dtype=np.int32)
 
 
-def _weight(message: Message, roles: Several[str], where: str) -> float:
+def _weight(message: Message, roles: Sequence[str], where: str) -> float:
     given = message.get("weight")
     if given is None:
         return 1.0 if message["role"] in roles else 0.0

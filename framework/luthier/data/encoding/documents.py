@@ -1,4 +1,4 @@
-"""Text that is no conversation."""
+"""Encoding of plain text."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def encode_text(example: Example, tokenizer: PreTrainedTokenizerBase, *, end: bool = True) -> TokenSequence:
-    """The `text` of an example, every token of it trained but the first.
+    """The `text` of an example; every token but the first has weight 1.
 
-    It begins with what the tokenizer puts before any text (BOS or nothing) and, unless `end` is off, stops with EOS,
-    once. The text of special tokens inside it is plain text.
+    It begins with the tokens that the tokenizer adds before a text (BOS or none, weight 0) and, unless `end` is false,
+    ends with one EOS token. The text of special tokens in it is encoded as plain text.
     """
     codec = Codec.of(tokenizer)
-    before, after = codec.plain.frame
+    before, after = codec.tokenizer.frame
     if not end:
         after = []
     elif tokenizer.eos_token_id not in after and tokenizer.eos_token_id is not None:

@@ -1,9 +1,9 @@
-"""Run as a program: render a template once, within the seconds and megabytes given; imports no luthier.
+"""A program that renders a template once, with limited processor seconds and megabytes; it does not import luthier.
 
-On stdin stand, as JSON, the template and a list of the variables to render it with, or null for conversations.
+stdin: as JSON, the template and a list of the variables to render it with, or null for built-in conversations.
 
-Exit code 0: it stayed within the limits, whether or not it could render; 3: it tried what the sandbox forbids, said
-on stderr; any other: a limit was hit.
+Exit code 0: the limits were not exceeded, whether or not it could render; 3: the sandbox was violated, with the reason
+on stderr; any other: a limit was exceeded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-_LONGEST = 1_000_000  # characters, for conversations of a few words
+_LONGEST = 1_000_000  # characters that a short conversation may render to
 _TOOL = {"name": "add", "description": "Add.", "parameters": {"type": "object", "properties": {}, "required": []}}
 _CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
 _CHAT = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Good morning."}]
@@ -69,12 +69,12 @@ def main(seconds: int, megabytes: int) -> int:
         try:
             text = template.render(**variables)
             if len(text) > _LONGEST:
-                return _complain("makes more than a megabyte of text out of a few words")
+                return _report("renders more than a megabyte of text from a few words")
         except SecurityError as error:
-            return _complain(f"tries what no template may: {str(error).rstrip('.')}")
+            return _report(f"violates the sandbox: {str(error).rstrip('.')}")
         except (MemoryError, OverflowError):
             return 1
-        except Exception:  # noqa: S112 - that it cannot render this is for later to say
+        except Exception:  # noqa: S112 - `Template.render` reports that it cannot render
             continue
     return 0
 
@@ -91,8 +91,8 @@ def _raise(message: str) -> None:
     raise jinja2.exceptions.TemplateError(message)
 
 
-def _complain(complaint: str) -> int:
-    print(complaint, file=sys.stderr)
+def _report(fault: str) -> int:
+    print(fault, file=sys.stderr)
     return 3
 
 

@@ -1,4 +1,4 @@
-"""Conversations that are judged as a whole."""
+"""Encoding of conversations for reward models and sequence classification."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def encode_for_scoring(
     example: Example, tokenizer: PreTrainedTokenizerBase, *, answer: str | None = None
 ) -> TokenSequence:
-    """The messages of an example, and those of `example[answer]` behind them, up to where they are judged.
+    """The messages of an example, followed by those of `example[answer]`, up to the token at which they are scored.
 
-    That is the last token that is no padding by its id, as transformers' classifiers take it. What the assistant says
-    (of `answer`, where that is named) weighs 1; a conversation without it weighs 1 throughout but its first token.
+    That is the last token whose id is not that of padding, as in transformers' sequence classifiers. The answers (those
+    of `answer`, if given) have weight 1; in a conversation without answers all tokens but the first do.
     """
     whole = (
         encode_conversation(example, tokenizer) if answer is None else encode_continuation(example, answer, tokenizer)

@@ -1,20 +1,19 @@
-"""Sequences that begin alike, as one row that holds their beginning once."""
+"""Rows of several sequences with a shared prefix."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence as Several
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from luthier.contracts.batch import Row, TokenSequence
 
 
-def row_with_shared_prefix(sequences: Several[TokenSequence], values: Mapping[str, float] | None = None) -> Row:
-    """A row whose sequences share what they begin with, such as the prompt of several answers.
+def row_with_shared_prefix(sequences: Sequence[TokenSequence], values: Mapping[str, float] | None = None) -> Row:
+    """A row of sequences with their longest shared prefix, such as the prompt of several answers.
 
-    They share at most what comes before the token from which the first trained one is predicted: that token is where
-    each goes on for itself.
+    The prefix ends before the token from which the first trained token is predicted, so that each sequence begins with
+    that token.
     """
     own = min(int(np.argmax(each.weights != 0)) if each.weights.any() else len(each) for each in sequences)
     length = max(0, own - 1)

@@ -1,4 +1,4 @@
-"""A tokenizer's chat template: rendered by transformers in Jinja's sandbox, complaining in our words."""
+"""A chat template, rendered by transformers in Jinja's sandbox."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from luthier.data.encoding.template_check import check_template
 from luthier.errors import DataError, Refused
 
 _MARKS = re.compile(r"\{%-?\s*generation\b")
-_marking = Lock()  # transformers keeps the marks of one rendering at a time on the compiled template
+_marking = Lock()  # transformers stores the marks of a rendering on the compiled template, which threads share
 
 Message = dict[str, Any]
 
 
 class Template:
-    """Renders conversations. `name` begins a message's sentence; `has_marks` says whether `{% generation %}` is in it.
+    """Renders conversations. `name` is the subject of error messages; `has_marks`: it contains `{% generation %}`.
 
-    A template that is not one of luthier's is vetted before its first rendering. DataError, at `where`, if it cannot
-    render a conversation.
+    A template that is not one of luthier's is checked when this is constructed (`check_template`). DataError, at
+    `where`, if it cannot render a conversation; Refused if it violates the sandbox.
     """
 
     def __init__(self, source: str, name: str, variables: dict[str, Any]) -> None:
@@ -32,13 +32,13 @@ class Template:
         check_template(source, name)
 
     def render(self, messages: Sequence[Message], tools: Any = None, *, answer: bool = False, where: str = "") -> str:
-        """The text of the messages; with `answer`, up to where the next answer begins."""
+        """The text of the messages; with `answer`, followed by the generation prompt."""
         return self._render(messages, tools, where, answer=answer, marked=False)[0]
 
     def render_marked(
         self, messages: Sequence[Message], tools: Any = None, *, where: str = ""
     ) -> tuple[str, list[tuple[int, int]]]:
-        """The text of the messages, and the characters [from, to) of each marked answer in it."""
+        """The text of the messages, and the characters [start, stop) of each marked answer."""
         with _marking:
             return self._render(messages, tools, where, answer=False, marked=True)
 
@@ -55,7 +55,7 @@ class Template:
                 **self._variables,
             )
         except SecurityError as error:
-            raise Refused(f"{self.name} tries what no template may: {error}") from error
+            raise Refused(f"{self.name} violates the sandbox: {error}") from error
         except (TemplateError, TypeError, ValueError, KeyError, IndexError, RecursionError) as error:
             raise DataError(
                 f"{self.name} cannot render this conversation: {error}.",

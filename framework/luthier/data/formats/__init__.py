@@ -1,4 +1,4 @@
-"""What a raw row means: each format turns a row of a source into an Example, or says why it cannot.
+"""Formats: each converts the raw rows of a source to examples, or raises an error that names the misfit.
 
-A format is a small class with a file and an option file of its own; `detect` finds out which one rows have.
+A format is a class in a file of its own with an option file in `data/format`; `detect` detects the format of rows.
 """

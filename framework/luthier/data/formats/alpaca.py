@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further_fields, kind, text_field
+from luthier.data.formats.fields import further_fields, kind, system_turns, text_field
+from luthier.data.formats.format import Format
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Alpaca:
-    """Instructions as Alpaca writes them: `instruction`, `output` and an `input` that may be empty.
+class Alpaca(Format):
+    """Alpaca's format: `instruction`, `output` and an `input` that may be empty (Taori et al., 2023).
 
-    The user's turn is the instruction, and after a blank line the input. `system` is the system turn, `history` (a
-    list of pairs) the turns before.
+    The user turn is the instruction, followed by a blank line and the input. `system` is the system turn; `history`, a
+    list of pairs, holds the turns before.
     """
 
     name = "alpaca"
@@ -32,9 +33,6 @@ class Alpaca:
         "output": ("response", "answer", "completion"),
     }
 
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Alpaca:
-        return self
-
     def recognises(self, row: dict[str, Any]) -> str:
         return "`instruction` and `output` stand side by side" if {"instruction", "output"} <= row.keys() else ""
 
@@ -42,9 +40,9 @@ class Alpaca:
         question = text_field(row, "instruction")
         if row.get("input") is not None and (more := text_field(row, "input", blank=True)).strip():
             question = f"{question}\n\n{more}"
-        turns = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+        turns = system_turns(row)
         for pair in _pairs(row.get("history") or []):
-            turns += [{"role": role, "content": said} for role, said in zip(("user", "assistant"), pair, strict=True)]
+            turns += [{"role": role, "content": text} for role, text in zip(("user", "assistant"), pair, strict=True)]
         turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text_field(row, "output")}]
         example = further_fields(row, ("instruction", "input", "output", "system", "history"), counts)
         example["messages"] = conversation(turns, counts, at="history, instruction and output")

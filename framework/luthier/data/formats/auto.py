@@ -1,4 +1,4 @@
-"""The format that the rows themselves show."""
+"""The format that is detected from the rows."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.detect import detect, no_format
+from luthier.data.formats.format import Format
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
-    from luthier.data.formats.format import Format
 
 
 @dataclass(frozen=True)
-class Auto:
-    """Find the format out from the first 64 rows, and say why it is that one; then every row must be of it."""
+class Auto(Format):
+    """Detect the format from the first 64 rows, with the reason in the report; every row must then have it."""
 
     name = "auto"
     expects = "rows of any known format"
 
     def settle(self, rows: Sequence[dict[str, Any]]) -> Format:
-        found = detect(rows)
-        if found.format is None:
+        detected = detect(rows)
+        if detected.format is None:
             raise no_format(rows)
-        return found.format
+        return detected.format
 
     def recognises(self, row: dict[str, Any]) -> str:
-        found = detect([row])
-        return found.reason if found.name else ""
+        detected = detect([row])
+        return detected.reason if detected.name else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
-        found = detect([row])
-        if found.format is None:
-            raise DataError(found.reason)
-        return found.format(row, counts)
+        detected = detect([row])
+        if detected.format is None:
+            raise DataError(detected.reason)
+        return detected.format(row, counts)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
 from luthier.data.formats.fields import text_field
+from luthier.data.formats.format import Format
 from luthier.data.formats.reserved import count_reserved
 from luthier.errors import DataError
 
@@ -19,22 +19,19 @@ FIELDS = ("prompt", "completion", "system")
 
 
 @dataclass(frozen=True)
-class BedrockPrompt:
-    """Rows as Amazon Bedrock takes them for its text models: the texts `prompt` and `completion`, perhaps `system`.
+class BedrockPrompt(Format):
+    """Amazon Bedrock's format for text models: the texts `prompt` and `completion`, and optionally `system`.
 
-    Stricter than prompt_completion: any other field is refused, as Bedrock would; strings that would fail a job there
-    ("User:", "[EOS]", …) are counted as `reserved_strings`.
+    Other than in prompt_completion, any further field is refused, as by Bedrock. Turns with strings for which a job
+    there fails ("User:", "[EOS]", …) are counted as `reserved_strings`.
     """
 
     name = "bedrock_prompt"
     expects = "`prompt` and `completion`, both texts, and nothing else but `system`"
     keys = (("prompt", "completion"),)
 
-    def settle(self, rows: Sequence[dict[str, Any]]) -> BedrockPrompt:
-        return self
-
     def recognises(self, row: dict[str, Any]) -> str:
-        return ""  # its rows are prompt_completion too, which reads more; this one is chosen by name
+        return ""  # its rows are also prompt_completion, which accepts more; this one is chosen by name
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         if other := [key for key in row if key not in FIELDS]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
 from luthier.data.formats.fields import further_fields, text_field
-from luthier.data.formats.tools import tools
+from luthier.data.formats.format import Format
+from luthier.data.formats.tools import with_tools
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,21 +19,18 @@ OWN = ("messages", "chosen", "rejected", "text", "label", "tools")
 
 
 @dataclass(frozen=True)
-class Canonical:
-    """Rows that are examples already: any of `messages`, `chosen` and `rejected`, `text`, `label`, `tools` at once.
+class Canonical(Format):
+    """Rows with the keys of an example: any of `messages`, `chosen` and `rejected`, `text`, `label`, `tools`.
 
-    So one row can serve several methods. `chosen` and `rejected` stand in place of the last answer of `messages`.
+    One row can thus be used by several methods. `chosen` and `rejected` replace the last answer of `messages`.
     """
 
     name = "canonical"
     expects = "one of `messages` and `text`, and perhaps `chosen` and `rejected`, `label`, `tools`"
     keys = (("messages",), ("text",))
 
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Canonical:
-        return self
-
     def recognises(self, row: dict[str, Any]) -> str:
-        return "the row holds `messages` and `text` at once" if {"messages", "text", "chosen"} <= row.keys() else ""
+        return "the row has both `messages` and `text`" if {"messages", "text", "chosen"} <= row.keys() else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         if not row.keys() & {"messages", "text"}:
@@ -45,4 +42,4 @@ class Canonical:
         if ("chosen" in row) != ("rejected" in row):
             raise DataError("The row has only one of `chosen` and `rejected`.")
         example.update({key: text_field(row, key) for key in ("text", "label") if key in row})
-        return {**example, "tools": tools(row["tools"])} if row.get("tools") else example
+        return with_tools(example, row)

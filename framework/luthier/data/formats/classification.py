@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.fields import further_fields, kind, text_field
+from luthier.data.formats.format import Format
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
 
 
-def classification_question(instruction: str, said: str) -> str:
-    """The user's turn: the text in place of `{text}`, or after the instruction and a blank line."""
+def classification_question(instruction: str, text: str) -> str:
+    """The user turn: the instruction with `{text}` replaced by the text, or followed by a blank line and the text."""
     if "{text}" in instruction:
-        return instruction.replace("{text}", said)
-    return f"{instruction}\n\n{said}" if instruction else said
+        return instruction.replace("{text}", text)
+    return f"{instruction}\n\n{text}" if instruction else text
 
 
-def labelled(example: Example, instruction: str, said: str, label: str) -> Example:
-    """The example with its text, its label, and the conversation in which the assistant answers with the label."""
+def labelled(example: Example, instruction: str, text: str, label: str) -> Example:
+    """The example with `text`, `label` and `messages`, in which the assistant turn is the label."""
     messages = [
-        {"role": "user", "content": classification_question(instruction, said)},
+        {"role": "user", "content": classification_question(instruction, text)},
         {"role": "assistant", "content": label},
     ]
-    return {**example, "messages": messages, "text": said, "label": label}
+    return {**example, "messages": messages, "text": text, "label": label}
 
 
 @dataclass(frozen=True)
-class Classification:
-    """A column of texts and a column of labels, which the assistant answers with.
+class Classification(Format):
+    """A column of texts and a column of labels; the assistant turn is the label.
 
-    `text` and `label` name the columns. `instruction` is the user's turn, `{text}` in it the text; without it the
-    text follows after a blank line. `names` gives labels that are numbers their names, in order from 0. Labels may be
-    texts, whole numbers or truth values; white space around them is dropped.
+    `text` and `label` are the names of the columns. `instruction` is the user turn, in which `{text}` is replaced by
+    the text; without `{text}` the text follows after a blank line. `names` are the names of integer labels, in order
+    from 0. Labels may be texts, integers or booleans; white space around them is removed.
     """
 
     text: str = "text"
@@ -54,9 +54,6 @@ class Classification:
     @property
     def keys(self) -> tuple[tuple[str, str]]:
         return ((self.text, self.label),)
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Classification:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         fits = isinstance(row.get(self.text), str) and isinstance(row.get(self.label), (str, int))

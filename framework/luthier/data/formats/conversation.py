@@ -1,4 +1,4 @@
-"""A conversation in OpenAI's form, made regular: the one place that says what a turn may look like."""
+"""Validation and normalisation of conversations in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ KNOWN = ("role", "content", "weight", "name", "tool_calls", "tool_call_id", "rea
 
 
 def conversation(turns: Any, counts: Counter[str], *, at: str = "messages", answered: bool = True) -> list[Message]:
-    """Regular messages; DataError for what cannot be one.
+    """The normalised messages of a conversation; DataError for an invalid one.
 
-    Refused: a role that is none of system, user, assistant and tool; content that is a number, an object, blank, or
-    null without tool calls; content parts that are no text; a system turn after the first other turn; two assistant
-    turns in a row whose weights differ; a tool turn that answers no call; a weight that is negative or not finite; no
+    Refused: a role other than system, user, assistant and tool; content that is a number, an object, blank, or null
+    without tool calls; content parts that are not text; a system turn after another turn; two consecutive assistant
+    turns whose weights differ; a tool turn without a tool call before it; a weight that is negative or not finite; no
     assistant turn, or none with a weight above 0, unless `answered` is false.
 
-    Normalised, and counted by these names: `role_developer` and `role_function` (become system and tool),
+    Normalised, and counted under these names: `role_developer` and `role_function` (they become system and tool),
     `content_parts_joined`, `empty_system_dropped`, `system_turns_merged`, `user_turns_merged` and
     `assistant_turns_merged` (joined by a blank line), `trailing_turns_dropped` (turns after the last assistant turn,
-    from which nothing can be learned), `function_call_converted`, `message_keys_dropped` (keys that mean nothing
-    here). `starts_with_assistant` is only counted. White space inside turns stays.
+    on which nothing is trained), `function_call_converted`, `message_keys_dropped` (unknown keys).
+    `starts_with_assistant` is only counted. White space inside turns is not changed.
     """
     if not isinstance(turns, (list, tuple)):
         raise DataError(f"`{at}` is {kind(turns)}, where a list of turns is expected.")
@@ -44,14 +44,14 @@ def conversation(turns: Any, counts: Counter[str], *, at: str = "messages", answ
         else:
             _append(messages, message, f"{at}[{index}]", counts)
     _check_tools(messages, at)
-    spoken = [message for message in messages if message["role"] == "assistant"]
+    answers = [message for message in messages if message["role"] == "assistant"]
     if answered:
-        if not spoken:
+        if not answers:
             raise DataError(
                 f"`{at}` has no assistant turn, so there is nothing to learn from.",
                 hint="For prompts without answers choose data/format=messages data.format.answered=false.",
             )
-        if all(message.get("weight") == 0 for message in spoken):
+        if all(message.get("weight") == 0 for message in answers):
             raise DataError(f"Every assistant turn of `{at}` has the weight 0, so there is nothing to learn from.")
         while messages[-1]["role"] != "assistant":
             messages.pop()
@@ -125,7 +125,7 @@ def _weight(weight: Any, at: str) -> float:
 def _tool_calls(calls: Any, role: str, at: str) -> list[Message]:
     if role != "assistant" or not isinstance(calls, list):
         raise DataError(f"`{at}` has tool calls that are {kind(calls)}, in a turn of the role {role}.")
-    made = []
+    normalised = []
     for index, call in enumerate(calls):
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
@@ -138,14 +138,14 @@ def _tool_calls(calls: Any, role: str, at: str) -> list[Message]:
                 raise DataError(f"The arguments of `{at}.tool_calls[{index}]` are not JSON: {arguments!r}.") from None
         if not isinstance(arguments, dict):
             raise DataError(f"The arguments of `{at}.tool_calls[{index}]` are {kind(arguments)}, not an object.")
-        made.append({"type": "function", "function": {"name": function["name"], "arguments": arguments}})
+        normalised.append({"type": "function", "function": {"name": function["name"], "arguments": arguments}})
         if call.get("id") is not None:
-            made[-1]["id"] = str(call["id"])
-    return made
+            normalised[-1]["id"] = str(call["id"])
+    return normalised
 
 
 def _append(messages: list[Message], message: Message, at: str, counts: Counter[str]) -> None:
-    """Add a turn, or join it to the one before where two of a kind follow each other."""
+    """Append a turn, or merge it with the previous one if that has the same role."""
     role, before = message["role"], messages[-1] if messages else None
     if role == "system" and any(other["role"] != "system" for other in messages):
         raise DataError(f"`{at}` is a system turn in the middle of the conversation; only the first turn may be one.")
@@ -160,7 +160,7 @@ def _append(messages: list[Message], message: Message, at: str, counts: Counter[
 
 
 def _check_tools(messages: list[Message], at: str) -> None:
-    """Each tool turn answers a call of the assistant turn before it."""
+    """DataError for a tool turn that answers no call of the assistant turn before it."""
     open_calls: set[str | None] | None = None
     for message in messages:
         if message["role"] == "assistant":

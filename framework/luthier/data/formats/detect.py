@@ -1,4 +1,4 @@
-"""Find out which format rows have, and say why; or what to do where they have none."""
+"""Detection of the format of rows, and suggestions where they have none."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class Detectable(Protocol):
-    """What a format says beside `settle` and `__call__`, so that it can be suggested.
+    """The attributes of a format that can be suggested for rows of no known format.
 
-    `keys` are sets of columns of which one must be there whole; `synonyms` are other names of those columns.
+    `keys` are sets of columns of which one must be complete; `synonyms` are other names of those columns.
     """
 
     @property
@@ -43,7 +43,7 @@ class Detectable(Protocol):
         """As in `Format`."""
 
 
-KNOWN: tuple[Any, ...] = (  # the more particular first: where several recognise a row, the first is meant
+KNOWN: tuple[Any, ...] = (  # the more specific first: where several recognise a row, the first is used
     Canonical(),
     BedrockConversation(),
     Preference(),
@@ -61,9 +61,9 @@ LOOK_AT = 64
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """The format `name`, a sentence that says why, and the share of the rows that are of it.
+    """The detected format `name`, the reason as a sentence, and the share of the rows that have it.
 
-    `name` is empty where none fits; `rename` then maps columns so that the nearest one, `nearest`, would.
+    `name` is empty where no format fits; `rename` then maps columns so that the format `nearest` fits.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Detected:
 
 
 def detect(rows: Iterable[dict[str, Any]]) -> Detected:
-    """Look at the first 64 rows; the format that most of them have wins, the more particular one where two do."""
+    """The format of most of the first 64 rows; of several, the more specific one."""
     sample = list(islice(rows, LOOK_AT))
     if not sample:
         return Detected("", "There is no row to look at.", 0.0)
@@ -93,19 +93,21 @@ def detect(rows: Iterable[dict[str, Any]]) -> Detected:
 
 
 def unfit(row: dict[str, Any], wanted: Format, fault: DataError) -> DataError:
-    """The fault of a row that `wanted` cannot read, with the format or the renaming that would, if one is near."""
+    """The error of a row that `wanted` cannot read, which suggests the format or the renaming that can."""
     other = detect([row])
-    found = f"The row has {'the keys ' + ', '.join(map(repr, row)) if row else 'no keys'}"
+    columns = f"The row has {'the keys ' + ', '.join(map(repr, row)) if row else 'no keys'}"
     if wanted.recognises(row) or any(set(keys) <= row.keys() for keys in getattr(wanted, "keys", ((),))):
         return fault
     if other.name:
-        said = f"{found}; {wanted.name} expects {wanted.expects}."
-        return DataError(said, hint=f"It looks like {other.name}; a file must keep to one format.")
-    return DataError(f"{found}; {wanted.name} expects {wanted.expects}.", hint=fault.hint or _way_out(other))
+        return DataError(
+            f"{columns}; {wanted.name} expects {wanted.expects}.",
+            hint=f"It looks like {other.name}; all rows of a file must have one format.",
+        )
+    return DataError(f"{columns}; {wanted.name} expects {wanted.expects}.", hint=fault.hint or _way_out(other))
 
 
 def no_format(rows: Sequence[dict[str, Any]]) -> DataError:
-    """Why rows are of no known format, and what would make them one."""
+    """The error of rows of no known format, which suggests a renaming."""
     found = detect(rows)
     return DataError(f"The rows are of no known format. {found.reason}", hint=_way_out(found))
 
@@ -128,7 +130,7 @@ def _none_fits(row: dict[str, Any]) -> Detected:
 
 
 def _renaming(row: dict[str, Any], known: Detectable) -> dict[str, str]:
-    """Which columns to rename so that the format recognises the row; empty if that cannot be."""
+    """The renaming of columns with which the format recognises the row; empty if there is none."""
     for wanted in known.keys:
         rename: dict[str, str] = {}
         for key in [key for key in wanted if key not in row]:

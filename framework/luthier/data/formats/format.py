@@ -1,4 +1,4 @@
-"""What a format is: it turns raw rows into examples."""
+"""The contract of formats: convert raw rows to examples."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ if TYPE_CHECKING:
 
 
 class Format(Protocol):
-    """Turn raw rows into examples."""
+    """Convert raw rows to examples. Inherit it: `settle` has a body here.
+
+    A format that is to be suggested for misnamed columns also has `keys`, sets of columns of which one must be
+    complete, and `synonyms`, other names of those columns (`Detectable`).
+    """
 
     name: str
-    """As an option file of `data/format` calls it."""
+    """The name of its option file in `data/format`."""
     expects: str
-    """What a row must hold, in words: "`prompt` and `completion`"."""
+    """The fields that a row must have, for error messages: "`prompt` and `completion`"."""
 
     def settle(self, rows: Sequence[dict[str, Any]]) -> Format:
-        """The format to read with, after a look at the first rows: itself, unless it has to be found out."""
+        """The format to read all rows with, given the first ones: itself, unless it is detected from them."""
+        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
-        """Why the row is of this format, an empty string where it is not."""
+        """The reason why the row has this format; an empty string where it does not."""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
-        """The example without `where` and `split`; None where the row is rightly left out.
+        """The example without `where` and `split`; None where the format leaves the row out by its settings.
 
-        Whatever is changed or left out is counted by name in `counts`. DataError, without a place, for a row that
-        does not fit.
+        Each change and omission is counted by name in `counts`. DataError, without a place, for a row that does not
+        have this format.
         """

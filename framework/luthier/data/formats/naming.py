@@ -1,4 +1,4 @@
-"""The formats by name, as `format: messages` in a recipe names them."""
+"""The formats by name, as in `format: messages` of a recipe."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""Two answers to one prompt, of which one is preferred."""
+"""Preference pairs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import Message, conversation
 from luthier.data.formats.fields import further_fields
+from luthier.data.formats.format import Format
 from luthier.data.formats.preference_layouts import LAYOUTS, Layout
-from luthier.data.formats.tools import tools
+from luthier.data.formats.tools import with_tools
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Preference:
-    """Pairs of a chosen and a rejected answer; `messages` of the example is the prompt that both continue.
+class Preference(Format):
+    """Pairs of a chosen and a rejected answer; `messages` of the example is their prompt.
 
     These layouts are read: `prompt` (or question, instruction, input; and perhaps system) with `chosen` and
     `rejected`, texts or lists of turns; `chosen` and `rejected` alone, as two whole conversations whose common
-    beginning is the prompt; the same as texts with "Human:" and "Assistant:" marks (HH-RLHF); `conversations` with
+    prefix is the prompt; the same as texts with "Human:" and "Assistant:" marks (HH-RLHF); `conversations` with
     `chosen` and `rejected` turns (ShareGPT); `input`, `preferred_output` and `non_preferred_output` (OpenAI). Two
     equal answers are refused.
     """
@@ -35,9 +35,6 @@ class Preference:
         "chosen": ("preferred", "accepted", "better", "positive", "winner", "response_chosen"),
         "rejected": ("dispreferred", "refused", "worse", "negative", "loser", "response_rejected"),
     }
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Preference:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         layout = _layout(row)
@@ -52,11 +49,9 @@ class Preference:
         example["messages"] = conversation(prompt, counts, at="the prompt", answered=False)
         for key, answer in (("chosen", chosen), ("rejected", rejected)):
             example[key] = _continuation(example["messages"], answer, key, counts)
-        if _essence(example["chosen"]) == _essence(example["rejected"]):
-            raise DataError("The chosen and the rejected answer are the same, so the pair says nothing.")
-        if row.get("tools"):
-            example["tools"] = tools(row["tools"])
-        return example
+        if _content(example["chosen"]) == _content(example["rejected"]):
+            raise DataError("The chosen and the rejected answer are the same, so the pair expresses no preference.")
+        return with_tools(example, row)
 
 
 def _layout(row: dict[str, Any]) -> Layout | None:
@@ -64,7 +59,7 @@ def _layout(row: dict[str, Any]) -> Layout | None:
 
 
 def _continuation(prompt: list[Message], answer: list[Message], key: str, counts: Counter[str]) -> list[Message]:
-    """The answer's turns behind the prompt, made regular together with it."""
+    """The turns of the answer, normalised together with the prompt."""
     if not answer or not isinstance(answer[0], dict) or answer[0].get("role") != "assistant":
         raise DataError(f"The {key} answer does not start with an assistant turn.")
     if prompt[-1]["role"] == "assistant":
@@ -75,5 +70,5 @@ def _continuation(prompt: list[Message], answer: list[Message], key: str, counts
     return whole[len(prompt) :]
 
 
-def _essence(turns: list[Message]) -> list[tuple[Any, ...]]:
+def _content(turns: list[Message]) -> list[tuple[Any, ...]]:
     return [(turn["role"], turn["content"].strip(), turn.get("tool_calls")) for turn in turns]

@@ -1,4 +1,4 @@
-"""The field layouts in which pairs of answers come."""
+"""The column layouts of preference pairs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from luthier.data.formats.conversation import Message
-from luthier.data.formats.fields import kind, text_field
+from luthier.data.formats.fields import kind, system_turns, text_field
 from luthier.data.formats.sharegpt import turn_in_openai_form
 from luthier.errors import DataError
 
@@ -21,7 +21,7 @@ _MARK = re.compile(r"(?:^|\n\n)(Human|Assistant):\s?")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`holds` in words; `fits` a row or not; `read` gives prompt, chosen and rejected turns; `uses` are its columns."""
+    """A layout: its description, whether a row has it, how prompt and answers are read, and its columns."""
 
     holds: str
     fits: Callable[[Row], bool]
@@ -48,58 +48,60 @@ def _question(row: Row) -> str | None:
 
 def _explicit(row: Row) -> Pair:
     question = _question(row) or "prompt"
-    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    system = system_turns(row)
     prompt = [*system, *_turns(row, question, "user")]
     chosen, rejected = _turns(row, "chosen", "assistant"), _turns(row, "rejected", "assistant")
     return prompt, _without(prompt, chosen), _without(prompt, rejected)
 
 
 def _without(prompt: list[Message], answer: list[Message]) -> list[Message]:
-    """The answer alone, where the field repeats the whole conversation."""
-    said = [message["content"] for message in prompt if isinstance(message, dict) and "content" in message]
+    """The answer without the turns of the prompt that it repeats."""
+    contents = [message["content"] for message in prompt if isinstance(message, dict) and "content" in message]
     same = 0
-    while same < len(answer) and answer[same : same + 1] and _says(answer[same], said):
+    while same < len(answer) and _repeats(answer[same], contents):
         same += 1
     return answer[same:] if same < len(answer) else answer
 
 
-def _says(turn: Any, said: list[Any]) -> bool:
-    return isinstance(turn, dict) and turn.get("role") != "assistant" and turn.get("content") in said
+def _repeats(turn: Any, contents: list[Any]) -> bool:
+    return isinstance(turn, dict) and turn.get("role") != "assistant" and turn.get("content") in contents
 
 
 def _implicit(row: Row) -> Pair:
     chosen, rejected = _turns(row, "chosen", "assistant"), _turns(row, "rejected", "assistant")
-    return _parted(chosen, rejected)
+    return _split_at_prompt(chosen, rejected)
 
 
 def _marked(row: Row) -> Pair:
-    return _parted(_by_marks(text_field(row, "chosen"), "chosen"), _by_marks(text_field(row, "rejected"), "rejected"))
+    return _split_at_prompt(
+        _by_marks(text_field(row, "chosen"), "chosen"), _by_marks(text_field(row, "rejected"), "rejected")
+    )
 
 
-def _by_marks(said: str, key: str) -> list[Message]:
-    pieces = _MARK.split(said)
+def _by_marks(text: str, key: str) -> list[Message]:
+    pieces = _MARK.split(text)
     if pieces[0].strip():
         raise DataError(f'`{key}` does not start with "Human:" or "Assistant:".')
     roles = {"Human": "user", "Assistant": "assistant"}
-    return [{"role": roles[mark], "content": words} for mark, words in zip(pieces[1::2], pieces[2::2], strict=True)]
+    return [{"role": roles[mark], "content": content} for mark, content in zip(pieces[1::2], pieces[2::2], strict=True)]
 
 
-def _parted(chosen: list[Message], rejected: list[Message]) -> Pair:
-    """The common beginning of two conversations, and what follows in each."""
+def _split_at_prompt(chosen: list[Message], rejected: list[Message]) -> Pair:
+    """The common prefix of two conversations, and the rest of each."""
     together = zip(chosen, rejected, strict=False)
     common = [turn for turn, _ in takewhile(lambda pair: pair[0] == pair[1], together)]
     while common and isinstance(common[-1], dict) and common[-1].get("role") == "assistant":
         common.pop()
     if not common:
         raise DataError(
-            "The chosen and the rejected conversation have no common beginning, so there is no prompt.",
+            "The chosen and the rejected conversation have no common prefix, so there is no prompt.",
             hint="Give it in a column `prompt`.",
         )
     return common, chosen[len(common) :], rejected[len(common) :]
 
 
 def _sharegpt(row: Row) -> Pair:
-    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    system = system_turns(row)
     prompt = [*system, *_turns(row, "conversations", "user")]
     return prompt, _turns(row, "chosen", "assistant"), _turns(row, "rejected", "assistant")
 
@@ -118,7 +120,7 @@ def _has(*keys: str) -> Callable[[Row], bool]:
 
 def _are_marked(row: Row) -> bool:
     both = row.get("chosen"), row.get("rejected")
-    return all(isinstance(said, str) and _MARK.match(said) for said in both)
+    return all(isinstance(text, str) and _MARK.match(text) for text in both)
 
 
 LAYOUTS = (
@@ -147,7 +149,7 @@ LAYOUTS = (
         ("prompt", "question", "instruction", "input", "chosen", "rejected", "system"),
     ),
     Layout(
-        "`chosen` and `rejected`, two conversations with a common beginning",
+        "`chosen` and `rejected`, two conversations with a common prefix",
         lambda row: isinstance(row.get("chosen"), list) and isinstance(row.get("rejected"), list),
         _implicit,
         ("chosen", "rejected"),

@@ -1,4 +1,4 @@
-"""A text and a number, cut into classes."""
+"""Texts with ratings, which are binned into classes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.classification import labelled
 from luthier.data.formats.fields import further_fields, number_field, text_field
+from luthier.data.formats.format import Format
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rated:
-    """A column of texts and a column of ratings, cut into named intervals that become the labels.
+class Rated(Format):
+    """A column of texts and a column of ratings, which are binned into named intervals; these are the labels.
 
-    `text` and `rating` name the columns. `intervals` maps each label to its [low, high]: it holds the ratings
-    low ≤ rating < high, null is no bound. Ratings between the intervals are left out and counted as
-    `between_intervals`. `instruction` is the user's turn, as in classification. The rating stays as a column.
+    `text` and `rating` are the names of the columns. `intervals` maps each label to [low, high], which contains the
+    ratings low ≤ rating < high; null is no bound. Ratings outside all intervals are left out and counted as
+    `between_intervals`. `instruction` is the user turn, as in classification. The rating is kept as a column.
     """
 
     text: str = "text"
@@ -45,7 +46,7 @@ class Rated:
         )
         empty = next((label for low, high, label in bounds if low >= high), None)
         if empty is not None:
-            raise RecipeError(f"The interval {empty!r} holds no number.", hint="Write it as [low, high].")
+            raise RecipeError(f"The interval {empty!r} contains no number.", hint="Write it as [low, high].")
         for (_, high, one), (low, _, other) in pairwise(bounds):
             if low < high:
                 raise RecipeError(f"The intervals {one!r} and {other!r} overlap.")
@@ -60,7 +61,7 @@ class Rated:
     def settle(self, rows: Sequence[dict[str, Any]]) -> Rated:
         if len(self._pairs()) < 2:
             raise RecipeError(
-                "The format rated needs two intervals or more to cut the ratings into.",
+                "The format rated needs two intervals or more.",
                 hint="For example data.format.intervals={low: [null, 3], high: [3, null]}.",
             )
         return self
@@ -70,10 +71,10 @@ class Rated:
         return f"`{self.text}` holds text and `{self.rating}` a number" if fits and self.intervals else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
-        said, rating = text_field(row, self.text), number_field(row, self.rating)
+        text, rating = text_field(row, self.text), number_field(row, self.rating)
         example = further_fields(row, (self.text,), counts)
         for label, (low, high) in self._pairs():
             if (low is None or low <= rating) and (high is None or rating < high):
-                return labelled({**example, self.rating: rating}, self.instruction, said, label)
+                return labelled({**example, self.rating: rating}, self.instruction, text, label)
         counts["between_intervals"] += 1
         return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further_fields, kind
-from luthier.data.formats.tools import tools
+from luthier.data.formats.fields import further_fields, is_list_of_turns, kind, system_turns
+from luthier.data.formats.format import Format
+from luthier.data.formats.tools import with_tools
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ ROLES = {
 
 
 @dataclass(frozen=True)
-class ShareGPT:
-    """Conversations as ShareGPT wrote them: `conversations`, a list of turns with `from` and `value`.
+class ShareGPT(Format):
+    """ShareGPT's chat format: `conversations`, a list of turns with `from` and `value`.
 
-    `from` is system, human, gpt (user, assistant, chatgpt, bing, bard too), function_call (its value is the call in
-    JSON: name and arguments) or observation (a tool's result). Columns `system` and `tools` are read; a turn may have
-    a `weight`. The turns then obey the rules of `luthier.data.formats.conversation.conversation`.
+    `from` is system, human, gpt (also user, assistant, chatgpt, bing, bard), function_call (the value is the call in
+    JSON: name and arguments) or observation (a tool result). The columns `system` and `tools` are read; a turn may have
+    a `weight`. Messages are normalised as by `data/format=messages`.
     """
 
     answered: bool = True
@@ -47,30 +47,23 @@ class ShareGPT:
     keys = (("conversations",),)
     synonyms = {"conversations": ("conversation", "dialog", "dialogue", "turns", "chat")}  # noqa: RUF012
 
-    def settle(self, rows: Sequence[dict[str, Any]]) -> ShareGPT:
-        return self
-
     def recognises(self, row: dict[str, Any]) -> str:
-        turns = row.get("conversations")
-        if isinstance(turns, (list, tuple)) and turns and isinstance(turns[0], dict) and "from" in turns[0]:
-            return "`conversations` is a list of turns with `from` and `value`"
-        return ""
+        fits = is_list_of_turns(row.get("conversations"), "from")
+        return "`conversations` is a list of turns with `from` and `value`" if fits else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         turns = row.get("conversations")
         if not isinstance(turns, (list, tuple)):
             raise DataError(f"`conversations` is {kind(turns)}, where a list of turns is expected.")
         example = further_fields(row, ("conversations", "system", "tools"), counts)
-        system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+        system = system_turns(row)
         messages = [*system, *(turn_in_openai_form(turn, f"conversations[{i}]") for i, turn in enumerate(turns))]
         example["messages"] = conversation(messages, counts, at="conversations", answered=self.answered)
-        if row.get("tools"):
-            example["tools"] = tools(row["tools"])
-        return example
+        return with_tools(example, row)
 
 
 def turn_in_openai_form(turn: Any, at: str) -> dict[str, Any]:
-    """One turn with `role` and `content`; DataError for a speaker that is not known."""
+    """One turn with `role` and `content`; DataError for an unknown `from`."""
     speaker = turn.get("from") if isinstance(turn, dict) else None
     if not isinstance(speaker, str) or speaker not in ROLES:
         found = f"`from` {speaker!r}" if isinstance(turn, dict) else f"no `from`: it is {kind(turn)}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.fields import further_fields, text_field
+from luthier.data.formats.format import Format
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -16,19 +16,16 @@ CLASSES = {"label", "labels", "category", "class", "intent", "sentiment"}
 
 
 @dataclass(frozen=True)
-class Text:
-    """`text`, as continued pre-training reads it; further columns stay under their own names.
+class Text(Format):
+    """Plain text in the column `text`, for continued pre-training; further columns are kept under their own names.
 
-    Texts beside a column of classes are not taken for plain text: choose the format by name.
+    Rows that also have a column of classes are not detected as plain text: choose the format by name.
     """
 
     name = "text"
     expects = "`text`"
     keys = (("text",),)
     synonyms = {"text": ("content", "body", "document", "passage", "article", "sentence")}  # noqa: RUF012
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Text:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         return "`text` holds text" if isinstance(row.get("text"), str) and not row.keys() & CLASSES else ""

@@ -1,4 +1,4 @@
-"""The token ledger: each token of an example, whose it is, what it weighs, and what is wrong with that."""
+"""The token ledger: each token of an example with its message, role and loss weight, and findings about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger holds."""
+"""The types of the token ledger."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One token: `message` is the number of its message from 0, None for what the template says itself or for text.
+    """One token. `message` is the number of its message from 0, None for tokens of the template or of plain text.
 
-    `text` is empty where a token is only the beginning of a character; the token that completes it says it.
+    `text` is empty where a token is the beginning of a character of several tokens, whose last one has the text.
     """
 
     id: int
@@ -26,7 +26,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to know about an example: `name` for scripts, `message` and `hint` for people."""
+    """A finding about an example: `name` for programs, `message` and `hint` for people."""
 
     severity: Severity
     name: str
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The tokens of one encoded example and what was found in them."""
+    """The tokens of one encoded example and the findings about them."""
 
     where: str
     tokens: list[Entry]
@@ -50,14 +50,14 @@ class Ledger:
         return [finding for finding in self.findings if finding.severity == "error"]
 
     def totals(self) -> dict[str, dict[str, float]]:
-        """By role: `tokens`, `trained` tokens, and the sum of their weights, `weight`."""
-        found: dict[str, dict[str, float]] = {}
+        """For each role, the number of `tokens` and of `trained` tokens, and the sum of their weights, `weight`."""
+        totals: dict[str, dict[str, float]] = {}
         for entry in self.tokens:
-            of_role = found.setdefault(entry.role, {"tokens": 0, "trained": 0, "weight": 0.0})
+            of_role = totals.setdefault(entry.role, {"tokens": 0, "trained": 0, "weight": 0.0})
             of_role["tokens"] += 1
             of_role["trained"] += entry.weight > 0
             of_role["weight"] += entry.weight
-        return found
+        return totals
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""What can be wrong with the tokens of an example."""
+"""The checks of an encoded example's tokens."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from luthier.data.ledger.entries import Entry, Finding
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_SAID = ("messages", "chosen", "rejected", "text", "tools")
+_CONTENT = ("messages", "chosen", "rejected", "text", "tools")
 
 
 def findings(example: Example, entries: list[Entry], tokenizer: PreTrainedTokenizerBase, lost: int) -> list[Finding]:
-    """Errors first; each kind at most once."""
-    found: dict[str, Finding] = {}
+    """The findings of an example: errors first, each kind at most once."""
+    by_name: dict[str, Finding] = {}
     for _, group in groupby(entries, key=lambda entry: entry.sequence):
         for finding in _of_sequence(list(group), tokenizer, lost):
-            found.setdefault(finding.name, finding)
+            by_name.setdefault(finding.name, finding)
     if lost:
-        found["truncated_answer"] = Finding(
+        by_name["truncated_answer"] = Finding(
             "error",
             "truncated_answer",
-            f"{lost} trained tokens were cut off, the end of the answer among them.",
+            f"{lost} trained tokens were truncated, with the end of the answer.",
             "Raise batch.length, or set batch.overlong=drop.",
         )
-    hits = Codec.of(tokenizer).plain.shield([example.get(key) for key in _SAID])[1]
+    hits = Codec.of(tokenizer).tokenizer.shield([example.get(key) for key in _CONTENT])[1]
     if hits:
-        found["special_text"] = Finding(
+        by_name["special_text"] = Finding(
             "note",
             "special_text",
-            f"The content holds the text of special tokens ({hits} found); it is encoded as plain text.",
+            f"The content contains the text of special tokens ({hits} times); it is encoded as plain text.",
         )
     order = ("error", "warning", "note")
-    return sorted(found.values(), key=lambda finding: order.index(finding.severity))
+    return sorted(by_name.values(), key=lambda finding: order.index(finding.severity))
 
 
 def _of_sequence(entries: list[Entry], tokenizer: PreTrainedTokenizerBase, lost: int) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def _of_sequence(entries: list[Entry], tokenizer: PreTrainedTokenizerBase, lost:
             "error",
             "no_trainable_token",
             "No token is trained.",
-            "Is there an assistant turn, and does the chat template show it? model.chat_template=chatml does.",
+            "Is there an assistant turn, and does the chat template render it? model.chat_template=chatml does.",
         )
     bos = tokenizer.bos_token_id
     if bos is not None and [entry.id for entry in entries[:2]] == [bos, bos]:
@@ -61,13 +61,13 @@ def _of_sequence(entries: list[Entry], tokenizer: PreTrainedTokenizerBase, lost:
         yield Finding(
             "note",
             "template_text",
-            f"{own} tokens come from the chat template alone, such as a system prompt of its own.",
+            f"{own} tokens are the chat template's own, such as a default system prompt.",
         )
     yield from _ends(entries, tokenizer, lost)
 
 
 def _ends(entries: list[Entry], tokenizer: PreTrainedTokenizerBase, lost: int) -> Iterator[Finding]:
-    """How trained stretches end: a model that is never shown the end of a turn does not stop."""
+    """Findings about the ends of answer spans: without a trained end-of-turn token the model does not stop."""
     for place, entry in enumerate(entries):
         follower = entries[place + 1] if place + 1 < len(entries) else None
         ends_here = entry.weight > 0 and (follower is None or not follower.weight)
@@ -84,8 +84,8 @@ def _ends(entries: list[Entry], tokenizer: PreTrainedTokenizerBase, lost: int) -
             yield Finding(
                 "error",
                 "pad_is_end_of_turn",
-                f"{follower.text} ends the turn, is the pad token too, and is not trained: is it masked by its id?",
-                "Mask by place, not by id, or give the tokenizer a pad token of its own.",
+                f"{follower.text} ends the turn, is also the pad token, and is not trained: is it masked by its id?",
+                "Mask by position, not by id, or give the tokenizer a pad token of its own.",
             )
         else:
             yield Finding(

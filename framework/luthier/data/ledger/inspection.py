@@ -1,4 +1,4 @@
-"""Look at one encoded example, token by token."""
+"""Inspection of one encoded example, token by token."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MOST_BYTES = 4  # of a character in UTF-8
 
 
 def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, lost: int = 0) -> Ledger:
-    """The ledger of an example and the row that a method's `encode` made of it.
+    """The token ledger of an example and of the row that a method's `encode` returned for it.
 
-    `lost` is the number of trained tokens that were cut off because the row was too long.
+    `lost` is the number of trained tokens that were truncated.
     """
-    special = Codec.of(tokenizer).plain.special_ids
+    special = Codec.of(tokenizer).tokenizer.special_ids
     entries: list[Entry] = []
     for number, sequence in enumerate(row.sequences):
         ids, weights = sequence.ids.tolist(), sequence.weights.tolist()
@@ -30,17 +30,19 @@ def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, l
         for token, text, weight, (message, role) in known:
             entries.append(Entry(token, text, message, role, weight, token in special, number))
     found = findings(example, entries, tokenizer, lost)
-    meant = {"no_trainable_token"} if row.open else set()
-    return Ledger(str(example.get("where", "")), entries, [each for each in found if each.name not in meant])
+    intended = {"no_trainable_token"} if row.prompt_only else set()
+    return Ledger(
+        str(example.get("where", "")), entries, [finding for finding in found if finding.name not in intended]
+    )
 
 
 def texts(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """What each token says. Of tokens that make one character together the last says it, the others nothing."""
-    found: list[str] = []
-    begun = 0
+    """The text of each token. The last of several tokens that form a character has its text, the others none."""
+    result: list[str] = []
+    start = 0
     for place in range(len(ids)):
-        text = tokenizer.backend_tokenizer.decode(ids[begun : place + 1], skip_special_tokens=False)
-        whole = not text.endswith("\ufffd") or place - begun == _MOST_BYTES - 1
-        found.append(text if whole else "")
-        begun = place + 1 if whole else begun
-    return found
+        text = tokenizer.backend_tokenizer.decode(ids[start : place + 1], skip_special_tokens=False)
+        whole = not text.endswith("\ufffd") or place - start == _MOST_BYTES - 1
+        result.append(text if whole else "")
+        start = place + 1 if whole else start
+    return result

@@ -1,4 +1,4 @@
-"""Whose a token is: the message that it belongs to, found by rendering the conversation message by message."""
+"""The message of each token, determined by rendering the conversation message by message."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Owner = tuple[int | None, str]
-"""The number of a message and its role; None and `template` for what the template says itself."""
+"""The number of a message and its role; None and `template` for tokens of the template."""
 
 
 def owners(ids: list[int], example: Example, tokenizer: PreTrainedTokenizerBase) -> list[Owner]:
-    """The owner of each token; `text` for all of them where the ids are not those of a conversation of the example."""
+    """The owner of each token; (None, `text`) for all where the ids are not those of a conversation of the example."""
     for messages in _conversations(example):
         try:
-            marks = Codec.of(tokenizer).borders(messages, example.get("tools"))
+            boundaries = Codec.of(tokenizer).boundaries(messages, example.get("tools"))
         except LuthierError:
             continue
-        if marks.ids[: len(ids)] == ids:
-            return _laid_out(ids, messages, marks.ends, tokenizer)
+        if boundaries.ids[: len(ids)] == ids:
+            return _owners_by_end(ids, messages, boundaries.ends, tokenizer)
     return [(None, "text")] * len(ids)
 
 
@@ -38,25 +38,26 @@ def _conversations(example: Example) -> Iterator[list[Message]]:
         yield messages
 
 
-def _laid_out(
+def _owners_by_end(
     ids: list[int], messages: list[Message], ends: list[int | None], tokenizer: PreTrainedTokenizerBase
 ) -> list[Owner]:
-    found: list[Owner] = []
+    result: list[Owner] = []
     for number, (message, end) in enumerate(zip(messages, ends, strict=True)):
-        if end is not None and end > len(found):
-            found += [(number, str(message["role"]))] * (end - len(found))
-    found = found[: len(ids)] + [(None, "template")] * (len(ids) - len(found))
-    own = _said_first(ids, found, tokenizer)
-    return [(None, "template")] * own + found[own:]
+        if end is not None and end > len(result):
+            result += [(number, str(message["role"]))] * (end - len(result))
+    result = result[: len(ids)] + [(None, "template")] * (len(ids) - len(result))
+    own = _template_prefix(ids, result, tokenizer)
+    return [(None, "template")] * own + result[own:]
 
 
-def _said_first(ids: list[int], found: list[Owner], tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens of the template's own that stand before the first message, such as a system prompt of its own.
+def _template_prefix(ids: list[int], assigned: list[Owner], tokenizer: PreTrainedTokenizerBase) -> int:
+    """The number of the template's own tokens before the first message, such as a default system prompt.
 
-    They are seen by their own end-of-turn token: where the first message ends with one, all before another is theirs.
+    They end with an end-of-turn token: if that of the first message occurs twice in its tokens, those up to the first
+    one are the template's.
     """
-    special = Codec.of(tokenizer).plain.special_ids
-    first = [token for token, owner in zip(ids, found, strict=True) if owner[0] == 0]
+    special = Codec.of(tokenizer).tokenizer.special_ids
+    first = [token for token, owner in zip(ids, assigned, strict=True) if owner[0] == 0]
     end = next((token for token in reversed(first) if token in special), None)
     places = [place for place, token in enumerate(first) if token == end]
     if end is None or len(places) < 2 or end == first[0]:

@@ -1,4 +1,4 @@
-"""How a file becomes rows: a class for each kind of file, each row with its line or the fault that hides it."""
+"""Readers: a class for each kind of file, which yields its rows with their lines, or the fault of a row."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from luthier.data.records import Record
 
 
 class Reader(Protocol):
-    """Read one kind of file."""
+    """Reads one kind of file."""
 
     def files(self, path: Path) -> list[Path]:
-        """The files that `path` stands for, in the order of reading; DataError where there is none."""
+        """The files at `path`, in the order of reading; DataError where there is none."""
 
     def records(self, path: Path, name: str) -> Iterator[Record]:
-        """The rows of one file, which faults call `name`.
+        """The rows of one file; `name` is its name in the places of rows and faults.
 
-        A row that cannot be read is a Record with its fault; DataError is raised only where nothing can be read on.
+        A row that cannot be read is a Record with a fault; DataError is raised only where the rest cannot be read.
         """

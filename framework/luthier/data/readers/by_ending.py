@@ -1,4 +1,4 @@
-"""A folder of data files, each read as its ending says."""
+"""A folder of data files, each read according to its file name extension."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ TABLE_ENDINGS: dict[str, tuple[str, Reader]] = {
     ".tsv": ("csv", CsvTable()),
     ".parquet": ("parquet", Parquet()),
 }
+"""File ending -> the `data` answer and the reader of tables with that ending."""
 TEXTS: dict[str, tuple[str, Reader]] = {ending: ("text", PlainText()) for ending in (".txt", ".md", ".rst", ".text")}
 
 
 def reader_for(path: Path) -> tuple[str, Reader] | None:
-    """The `data` answer and the reader for a file of this name (.gz and .zst aside), None if it is none of ours."""
+    """The option of `data` and the reader for a file of this name (without .gz and .zst); None if unknown."""
     plain = path.with_suffix("") if path.suffix.lower() in {".gz", ".zst"} else path
     return (TABLE_ENDINGS | TEXTS).get(plain.suffix.lower())
 
@@ -37,8 +38,8 @@ def reader_for(path: Path) -> tuple[str, Reader] | None:
 class ByEnding:
     """Read all JSONL, JSON, CSV, TSV and Parquet files below a folder, in the order of their names; or one such file.
 
-    Only where there is none of these are text files read, by paragraphs. `glob` narrows the choice. Files and folders
-    whose name starts with a dot are passed over.
+    Text files are read, by paragraphs, only where there is none of these. `glob` selects files. Files and folders whose
+    names start with a dot are skipped.
     """
 
     glob: str = "**/*"
@@ -63,7 +64,7 @@ class ByEnding:
             raise DataError(
                 f"The folder {path} holds no file to read: {len(visible)} files match {self.glob!r}.",
                 where=str(path),
-                hint=f"These endings are known: {', '.join([*TABLE_ENDINGS, *TEXTS])}, and .gz or .zst behind them.",
+                hint=f"These endings are known: {', '.join([*TABLE_ENDINGS, *TEXTS])}, also followed by .gz or .zst.",
             )
         return chosen
 

@@ -1,4 +1,4 @@
-"""Characters that no text may hold: bytes that are not UTF-8, NUL, halves of a surrogate pair."""
+"""Characters that text must not contain: bytes that are not UTF-8, NUL, halves of a surrogate pair."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
 
 
 def not_utf8(error: UnicodeDecodeError, file: str, line: int, offset: int) -> DataError:
-    """The fault of a line whose bytes are not UTF-8; `offset` is where the line starts in the (unpacked) file."""
+    """The fault of a line that is not UTF-8; `offset` is the byte offset of the line in the (unpacked) file."""
     column = len(error.object[: error.start].decode("utf-8")) + 1
     return DataError(
         f"The byte 0x{error.object[error.start]:02X} at byte offset {offset + error.start} is not UTF-8.",
@@ -23,7 +23,7 @@ def not_utf8(error: UnicodeDecodeError, file: str, line: int, offset: int) -> Da
 
 
 def bad_escape(text: str) -> tuple[int, str] | None:
-    r"""Place and name of the first `\u0000` or unpaired `\ud800`…`\udfff` in JSON text, None if there is none."""
+    r"""The index and name of the first `\u0000` or unpaired `\ud800`…`\udfff` in JSON text, None if there is none."""
     if "\\u" not in text or not _SUSPICIOUS.search(text):
         return None
     high: re.Match[str] | None = None
@@ -43,7 +43,7 @@ def bad_escape(text: str) -> tuple[int, str] | None:
 
 
 def bad_character(value: Any) -> str:
-    """What is wrong with the characters anywhere inside a value, an empty string if nothing."""
+    """The first bad character anywhere in a value, as part of a sentence; an empty string if there is none."""
     return next(_bad_characters(value), "")
 
 

@@ -1,4 +1,4 @@
-"""CSV and TSV: one row a record, named by the header."""
+"""CSV and TSV tables with a header."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ REASONS = {"unexpected end of data": "A quote opens in this row and is never clo
 class CsvTable:
     """Read a table of text fields; a row with more or fewer fields than the header is refused.
 
-    `delimiter` null means a tab for .tsv and a comma for all else. `columns` names the columns of a file that has no
-    header. `quote` is the character around fields that hold delimiters or line breaks; empty: quotes are plain text.
-    A row carries the line on which it starts. Blank lines are passed over.
+    `delimiter` null means a tab for .tsv and a comma for other files. `columns` names the columns of a file without a
+    header. `quote` is the character around fields with delimiters or line breaks; empty: quotes are plain text. The
+    line of a row is that on which it starts. Blank lines are skipped.
     """
 
     delimiter: str | None = None
@@ -37,7 +37,7 @@ class CsvTable:
     def records(self, path: Path, name: str) -> Iterator[Record]:
         plain = path.name.removesuffix(path.suffix) if path.suffix in {".gz", ".zst"} else path.name
         delimiter = self.delimiter or ("\t" if plain.endswith(".tsv") else ",")
-        source = _Remembered(lines(path, name))
+        source = _RowLines(lines(path, name))
         quoting = {"quotechar": self.quote, "strict": True} if self.quote else {"quoting": csv.QUOTE_NONE}
         csv.field_size_limit(LONGEST_FIELD)
         rows = csv.reader(source, delimiter=delimiter, **quoting)
@@ -48,7 +48,7 @@ class CsvTable:
         if header is None:
             return
         while True:
-            source.taken.clear()
+            source.lines.clear()
             try:
                 fields = next(rows)
             except StopIteration:
@@ -59,11 +59,11 @@ class CsvTable:
             if not _blank(fields):
                 yield _record(fields, source, name, _misfit(fields, header), header)
 
-    def _header(self, rows: Iterator[list[str]], source: _Remembered, name: str, delimiter: str) -> list[str] | None:
+    def _header(self, rows: Iterator[list[str]], source: _RowLines, name: str, delimiter: str) -> list[str] | None:
         header = [column.strip() for column in next((fields for fields in rows if not _blank(fields)), [])]
         if not header:
             return None
-        fault = next((line.fault for line in source.taken if line.fault), None)
+        fault = next((line.fault for line in source.lines if line.fault), None)
         if fault:
             raise fault
         other = next((mark for mark in ";\t|," if mark != delimiter and len(header) == 1 and mark in header[0]), None)
@@ -71,7 +71,7 @@ class CsvTable:
             raise DataError(
                 f"The header has the one column {header[0]!r}.",
                 where=f"{name}:1",
-                hint=f"If {other!r} parts its columns, set data.reader.delimiter={other!r}.",
+                hint=f"If {other!r} separates its columns, set data.reader.delimiter={other!r}.",
             )
         if not all(header) or len(set(header)) != len(header):
             raise DataError(
@@ -82,15 +82,15 @@ class CsvTable:
         return header
 
 
-class _Remembered:
-    """Lines as text for the csv module, remembering those of the current row."""
+class _RowLines:
+    """The text of lines for the csv module; `lines` collects those of the current row."""
 
     def __init__(self, source: Iterator[Line]) -> None:
-        self.source, self.taken = source, list[Line]()
+        self.source, self.lines = source, list[Line]()
 
     def __iter__(self) -> Iterator[str]:
         for line in self.source:
-            self.taken.append(line)
+            self.lines.append(line)
             yield line.text
 
 
@@ -105,14 +105,14 @@ def _misfit(fields: list[str], header: list[str]) -> str:
 
 
 def _record(
-    fields: list[str] | None, source: _Remembered, name: str, reason: str, header: list[str] | None = None
+    fields: list[str] | None, source: _RowLines, name: str, reason: str, header: list[str] | None = None
 ) -> Record:
-    line = source.taken[0].number if source.taken else 0
-    raw = "".join(taken.text for taken in source.taken)
-    fault = next((taken.fault for taken in source.taken if taken.fault), None)
+    number = source.lines[0].number if source.lines else 0
+    raw = "".join(line.text for line in source.lines)
+    fault = next((line.fault for line in source.lines if line.fault), None)
     if fault is None and not reason and (bad := bad_character(fields)):
         reason = f"The text has a bad character: {bad}"
     if fault is None and reason:
-        fault = DataError(f"{reason}.", where=f"{name}:{line}", hint="Is a field with a delimiter in it quoted?")
+        fault = DataError(f"{reason}.", where=f"{name}:{number}", hint="Is a field with a delimiter in it quoted?")
     row: dict[str, Any] | None = dict(zip(header or [], fields or [], strict=False)) if fault is None else None
-    return Record(name, line, row, fault, raw)
+    return Record(name, number, row, fault, raw)

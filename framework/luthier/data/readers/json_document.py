@@ -1,4 +1,4 @@
-"""JSON: a list of objects, or an object with such a list in one of its fields."""
+"""JSON documents: a list of objects, or an object with such a list in one of its fields."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SPACE = re.compile(r"\s*")
 
 @dataclass(frozen=True)
 class JsonDocument:
-    """Read a file that is one JSON list of objects, or one object that holds such a list, as `{"data": […]}`.
+    """Read a file that is one JSON list of objects, or one object with such a list, such as `{"data": […]}`.
 
-    The whole text is held in memory: prefer JSON Lines for large sets. Rows carry the line on which they start; a
-    document that is malformed somewhere is refused from there on, whatever `on_bad_row` says.
+    The whole text is held in memory: prefer JSON Lines for large data sets. The line of a row is that on which it
+    starts. Reading ends at a syntax error, whatever `on_bad_row` is.
     """
 
     def files(self, path: Path) -> list[Path]:
@@ -52,34 +52,34 @@ def _text(path: Path, name: str) -> str:
         pieces.append(line.text)
     text = "".join(pieces)
     if not text.strip():
-        raise DataError(f"{name} holds nothing but blanks.", where=name)
+        raise DataError(f"{name} is blank.", where=name)
     return text
 
 
 def _first_row(text: str, name: str) -> int:
-    """The place of the first row: after the bracket of the document, or of the only list of objects in its fields."""
+    """The index of the first row: after the bracket of the document, or of the only non-empty list in its fields."""
     start = _skip(text, 0)
     if text[start] == "[":
         return _skip(text, start + 1)
     if text[start] != "{":
         raise DataError(f"{name} is not JSON: it starts with {text[start : start + 20]!r}.", where=f"{name}:1")
     try:
-        found = [place for place, value in _fields(text, start) if isinstance(value, list) and value]
+        places = [place for place, value in _fields(text, start) if isinstance(value, list) and value]
     except json.JSONDecodeError as error:
         raise _malformed(error, name) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"The document is not JSON: {error}.", where=f"{name}:1") from None
-    if len(found) != 1:
+    if len(places) != 1:
         raise DataError(
-            f"{name} is one JSON object with {len(found) or 'no'} lists of rows in it, where one is expected.",
+            f"{name} is one JSON object with {len(places) or 'no'} lists of rows in it, where one is expected.",
             where=f"{name}:1",
             hint="Read a file of one object a line with data=jsonl.",
         )
-    return _skip(text, found[0] + 1)
+    return _skip(text, places[0] + 1)
 
 
 def _fields(text: str, start: int) -> Iterator[tuple[int, object]]:
-    """Where each value of the document's outermost object starts, and the value."""
+    """The index and value of each field of the document's outermost object."""
     place = _skip(text, start + 1)
     while text[place : place + 1] != "}":
         _, place = DECODER.raw_decode(text, place)
@@ -128,7 +128,7 @@ def _malformed(error: json.JSONDecodeError, name: str) -> DataError:
 
 def _record(row: object, raw: str, name: str, line: int) -> Record:
     if not isinstance(row, dict):
-        fault = DataError("The list holds something else than objects with named fields.", where=f"{name}:{line}")
+        fault = DataError("The list has something else than objects with named fields.", where=f"{name}:{line}")
         return Record(name, line, fault=fault, raw=raw)
     if (bad := bad_escape(raw)) is not None:
         fault = DataError(f"The text holds {bad[1]}.", where=f"{name}:{line + raw.count(chr(10), 0, bad[0])}")

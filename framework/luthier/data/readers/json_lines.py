@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line."""
+"""JSON Lines: one object per line."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from luthier.errors import DataError
 
 
 def strict_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; ValueError if it has a key twice, of which Python would keep the last without a word."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    """A JSON object; ValueError if it has a key twice, of which Python's decoder would silently use the last."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
-    return made
+    return result
 
 
 def no_constant(word: str) -> Any:
+    """ValueError for NaN and Infinity, which Python's decoder accepts."""
     raise ValueError(f"{word} is not a value of JSON")
 
 
@@ -33,16 +34,18 @@ DECODER = json.JSONDecoder(object_pairs_hook=strict_object, parse_constant=no_co
 
 @dataclass(frozen=True)
 class JsonLines:
-    """Read a file of one JSON object a line: UTF-8, with or without a byte order mark, LF or CRLF, .gz or .zst too.
+    """Read a file of one JSON object per line: UTF-8, with or without a byte order mark, LF or CRLF, also .gz or .zst.
 
-    Blank lines are passed over. A line is refused that breaks off, that is no object, that has a key twice, NaN or
-    Infinity, NUL or half of a surrogate pair, each with its line and column.
+    Blank lines are skipped. Refused, with line and column: an incomplete line, a value that is not an object, a
+    duplicate key, NaN, Infinity, NUL, and half of a surrogate pair.
     """
 
     def files(self, path: Path) -> list[Path]:
+        """The file itself, as a list; DataError where there is none."""
         return one_file(path)
 
     def records(self, path: Path, name: str) -> Iterator[Record]:
+        """The rows of one file, which faults call `name`; a row that cannot be read is a Record with its fault."""
         for line in lines(path, name):
             if not line.text.isspace():
                 try:
@@ -91,9 +94,9 @@ def _malformed(error: json.JSONDecodeError, line: Line, place: str) -> DataError
         return DataError(
             f"The text holds the control character U+{ord(text[error.pos]):04X} at byte offset {offset}.", where=where
         )
-    found = text[error.pos : error.pos + 20]
+    excerpt = text[error.pos : error.pos + 20]
     if start[:1] in "{[":
-        return DataError(f"The line is not JSON: {error.msg.lower()}, found {found!r}.", where=where)
+        return DataError(f"The line is not JSON: {error.msg.lower()}, found {excerpt!r}.", where=where)
     return DataError(
         f"The line is not a JSON object: it starts with {start[:20]!r}.",
         where=where,

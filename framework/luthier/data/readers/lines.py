@@ -15,9 +15,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(slots=True)
 class Line:
-    """`text` ends as the line does in the file; where `fault` is set, bytes that are not UTF-8 are lone surrogates.
+    """A line with its line break; where `fault` is set, bytes that are not UTF-8 are lone surrogates in `text`.
 
-    `offset` counts bytes of the unpacked file.
+    `number` counts from 1; `offset` is the byte offset in the unpacked file.
     """
 
     number: int
@@ -27,7 +27,7 @@ class Line:
 
 
 def lines(path: Path, name: str) -> Iterator[Line]:
-    """Read lazily; a byte order mark is dropped, CRLF is left to the caller, bad UTF-8 is a fault of its line."""
+    """The lines of a file, read lazily. A byte order mark is removed, CRLF is not; bad UTF-8 is a fault of its line."""
     offset = 0
     with opened(path, name) as stream:
         for number, raw in enumerate(stream, start=1):

@@ -1,4 +1,4 @@
-"""Open a data file, compressed or not, or say in a sentence why it cannot be one."""
+"""Opening of data files, compressed or not, and the errors of files that cannot be read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAYS_OUT = {
 
 
 def one_file(path: Path) -> list[Path]:
-    """`path` itself, if it is a file that holds something; DataError in a sentence for each other case."""
+    """A list of `path`, if it is a non-empty file; else DataError."""
     if path.is_dir():
         raise DataError(
             f"{path} is a folder, not a file.", where=str(path), hint="Name a file in it, or read it all: data=folder."
@@ -52,8 +52,7 @@ def one_file(path: Path) -> list[Path]:
 def opened(path: Path, name: str) -> Iterator[IO[bytes]]:
     """The bytes of a file, unpacked if its name ends in .gz or .zst.
 
-    DataError if it cannot be opened, if its first bytes say that it is something else than its name does, or if a
-    compressed file breaks off.
+    DataError if it cannot be opened, if its first bytes contradict its name, or if a compressed file is incomplete.
     """
     try:
         with path.open("rb") as file:
@@ -75,7 +74,9 @@ def opened(path: Path, name: str) -> Iterator[IO[bytes]]:
 def _misnamed(path: Path, name: str, kind: str, belongs: str) -> DataError:
     if not belongs:
         return DataError(
-            f"{name} ends in {path.suffix}, but is not compressed so.", where=name, hint=f"Name it {path.stem}."
+            f"{name} ends in {path.suffix}, but is not compressed in that way.",
+            where=name,
+            hint=f"Name it {path.stem}.",
         )
     return DataError(
         f"{name} is {kind}, not plain text.",
@@ -93,7 +94,7 @@ def _gzip(path: Path) -> IO[bytes]:
 
 
 def _zstandard(path: Path) -> IO[bytes]:
-    # Where a file breaks off pyarrow says so; the zstandard package ends without a word.
+    # pyarrow raises an error for an incomplete file; the zstandard package silently ends.
     import pyarrow  # type: ignore[import-untyped]
 
     return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd"), 1 << 20)

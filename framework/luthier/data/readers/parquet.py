@@ -1,4 +1,4 @@
-"""Parquet: columns with types, read batch by batch."""
+"""Parquet files, read batch by batch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from luthier.data.readers.opening import one_file
 from luthier.data.records import Record
 from luthier.errors import DataError
 
-BATCH = 1024
+BATCH = 1024  # rows
 
 
 @dataclass(frozen=True)
 class Parquet:
-    """Read a Parquet file; the number in a row's place counts its rows from 1."""
+    """Read a Parquet file; the line of a row is its number from 1."""
 
     def files(self, path: Path) -> list[Path]:
         return one_file(path)
@@ -39,7 +39,7 @@ class Parquet:
 def _records(batch: Any, name: str, before: int) -> Iterator[Record]:
     try:
         rows = batch.to_pylist()
-    except UnicodeDecodeError:  # find out which
+    except UnicodeDecodeError:  # read the rows one by one to find it
         yield from (_record(batch, index, name, before + index + 1) for index in range(batch.num_rows))
         return
     for number, row in enumerate(rows, start=before + 1):

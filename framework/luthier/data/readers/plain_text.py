@@ -1,4 +1,4 @@
-"""Plain text: files, paragraphs or lines of it."""
+"""Plain text files, by file, paragraph or line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ENDINGS = (".txt", ".md", ".rst", ".text")
 
 @dataclass(frozen=True)
 class PlainText:
-    """Read a text file, or all text files of a folder, as rows with the one column `text`.
+    """Read a text file, or all text files of a folder, as rows with the single column `text`.
 
-    `unit` is what makes a row: the `file`, a `paragraph` (parted by blank lines) or a `line`. White space around a
-    row is dropped, CRLF becomes LF. Files and folders whose name starts with a dot are passed over.
+    `unit` of a row: the `file`, a `paragraph` (separated by blank lines) or a `line`. White space around a row is
+    removed, CRLF becomes LF. Files and folders whose names start with a dot are skipped.
     """
 
     unit: Literal["file", "paragraph", "line"] = "paragraph"
@@ -30,10 +30,10 @@ class PlainText:
     def files(self, path: Path) -> list[Path]:
         if not path.is_dir():
             return one_file(path)
-        found = [file for file in sorted(path.rglob("*")) if _is_text(file, path)]
-        if not found:
+        files = [file for file in sorted(path.rglob("*")) if _is_text(file, path)]
+        if not files:
             raise DataError(f"The folder {path} holds no text file ({', '.join(ENDINGS)}).", where=str(path))
-        return found
+        return files
 
     def records(self, path: Path, name: str) -> Iterator[Record]:
         for piece in UNITS[self.unit](lines(path, name)):

@@ -1,8 +1,7 @@
-"""A source, and what is left of it."""
+"""A source with filters applied to it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Filtered:
-    """The examples of a source that pass all filters, in the order in which the recipe names these.
+    """The examples of a source that pass all filters, which are applied in the order of the recipe.
 
-    The source has split and limited them before. What a filter counts bears its name: `near_duplicates: dropped`.
+    The source assigns splits and applies its limit before. Counts of a filter have its name in front:
+    `near_duplicates: dropped`.
     """
 
     source: Source
@@ -34,11 +34,10 @@ class Filtered:
         tally = self.tally = Tally()
         of_filters = self.of_filters = {name: Tally() for name in self.filters}
         examples: Iterable[Example] = self.source
-        for name, keep in self.filters.items():
-            examples = keep(examples, of_filters[name])
+        for name, apply in self.filters.items():
+            examples = apply(examples, of_filters[name])
         for example in examples:
-            tally.counts["examples"] += 1
-            tally.counts[example["split"]] += 1
+            tally.add(example)
             yield example
         if not tally.counts["examples"]:
             counted = ", ".join(f"{count} {what}" for what, count in self.counts.items())
@@ -46,31 +45,28 @@ class Filtered:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Those of the source and of each filter; `examples` and the splits are what is left."""
-        total: Counter[str] = Counter(self.source.counts)
-        for name in ("examples", "train", "validation", "test"):
-            total.pop(name, None)
-        total.update(self.tally.counts)
-        for name, tally in self.of_filters.items():
-            total.update({f"{name}: {what}": count for what, count in tally.counts.items()})
-        return {name: count for name, count in sorted(total.items()) if count}
+        """Those of the source and of each filter; `examples` and the splits count the examples that pass."""
+        of_filters = {
+            f"{name}: {what}": count for name, tally in self.of_filters.items() for what, count in tally.counts.items()
+        }
+        return self.tally.counts_with(self.source.counts, of_filters)
 
     @property
     def warnings(self) -> list[str]:
         """The warnings of the source and of the filters, the latter with their names in front."""
-        theirs = [f"{name}: {said}" for name, tally in self.of_filters.items() for said in tally.warnings]
-        return [*self.source.warnings, *theirs]
+        of_filters = [f"{name}: {warning}" for name, tally in self.of_filters.items() for warning in tally.warnings]
+        return [*self.source.warnings, *of_filters]
 
     def fingerprint(self) -> dict[str, Any]:
         """That of the source, the names of the filters, and the counts."""
         return {**self.source.fingerprint(), "filters": list(self.filters), "counts": dict(self.counts)}
 
     def state(self) -> Any:
-        """The states of the source and of what filters read; None where one cannot be told."""
-        reading = [self.source, *(each for each in self.filters.values() if isinstance(each, Stateful))]
-        states = [source_state(part) for part in reading]
+        """The states of the source and of the filters that read files; None where one is unknown."""
+        parts = [self.source, *(part for part in self.filters.values() if isinstance(part, Stateful))]
+        states = [source_state(part) for part in parts]
         return None if None in states else states
 
     def quarantine_into(self, folder: Path) -> None:
-        """Let the source set rows aside there."""
+        """Write the quarantined rows of the source there."""
         self.source.quarantine_into(folder)

@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers.characters import bad_character
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HELD_OUT_FIRST, NAMES, HashSplits, Splits
+from luthier.data.splits import HELD_OUT_FIRST, NAMES
 from luthier.errors import DataError, ResourceError
 from luthier.fetch import cache
 
 
 @dataclass(kw_only=True)
 class Hub(RecordsSource):
-    """A data set of the hub, or a local folder in the hub's layout, downloaded whole into luthier's cache.
+    """A data set of the hub, or a local folder in the hub's layout, downloaded as a whole into luthier's cache.
 
-    Name a `revision` (a commit): without one the set may change under a recipe, which is warned about. `subset` is
-    its configuration. `split` chooses one of its splits (all of that one is then split anew); null takes all, with the
-    splits that they are. Class labels become their names. The code that a set may carry is never run.
+    Set `revision` to a commit: without one the data set may change between runs, which causes a warning. `subset` is
+    its configuration. `split` selects one of its splits, whose examples `splits` then assigns; null takes all, with the
+    splits that they have. Class labels become their names. Code in a data set is never run.
     """
 
     name: str
     revision: str | None = None
     subset: str | None = None
     split: str | None = None
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         import datasets

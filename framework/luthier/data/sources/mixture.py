@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Mixture:
-    """Examples of several sources in one seeded order; `source` of each example names where it is from.
+    """Examples of several sources, interleaved by a seed; `source` of each example is the name of its source.
 
-    Without `weights` every example comes once. With them, training examples come in those proportions: until the
-    first source runs out, the rest of the others being left out and counted (`ends` first); or until the last has
-    given all it has, the others starting again, counted as `repeated` (`ends` last). Held-out examples come once in
-    either case. An example that an earlier source has given is dropped and counted, so that nothing is trained on
-    that another source holds out. Each source splits and limits for itself.
+    Without `weights` every example is used once. With them, training examples are used in those proportions: until the
+    first source is exhausted, the rest of the others being left out and counted (`ends` first); or until the last is
+    exhausted, the others starting again, counted as `repeated` (`ends` last). Held-out examples are used once in either
+    case. A duplicate of an example of another source is dropped and counted, so that no example is trained on that
+    another source holds out. Each source assigns splits and applies its limit by itself.
     """
 
     sources: dict[str, Source] = field(default_factory=dict)
@@ -58,40 +57,33 @@ class Mixture:
     def __iter__(self) -> Iterator[Example]:
         tally = self.tally = Tally()
         for example in islice(_Interleaving(self, tally), self.limit):
-            tally.counts["examples"] += 1
-            tally.counts[example["split"]] += 1
+            tally.add(example)
             tally.counts[f"from_{example['source']}"] += 1
             yield example
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """The sums over the sources; `examples` and the splits are what the mixture gave, `from_<name>` of each."""
-        total: Counter[str] = Counter()
-        for source in self.sources.values():
-            total.update(source.counts)
-        for name in ("examples", "train", "validation", "test"):
-            total.pop(name, None)
-        total.update(self.tally.counts)
-        return {name: count for name, count in sorted(total.items()) if count}
+        """The sums over the sources; `examples` and the splits are those of the mixture, `from_<name>` of a source."""
+        return self.tally.counts_with(*(source.counts for source in self.sources.values()))
 
     @property
     def warnings(self) -> list[str]:
-        """The warnings of the sources, each with its name in front, and the mixture's own."""
-        theirs = [f"{name}: {said}" for name, source in self.sources.items() for said in source.warnings]
-        return [*theirs, *self.tally.warnings]
+        """The warnings of the sources, with their names in front, and those of the mixture."""
+        of_sources = [f"{name}: {warning}" for name, source in self.sources.items() for warning in source.warnings]
+        return [*of_sources, *self.tally.warnings]
 
     def fingerprint(self) -> dict[str, Any]:
         """The fingerprint of each source, the weights and the seed."""
-        each = {name: source.fingerprint() for name, source in self.sources.items()}
-        return {"sources": each, "weights": self.weights, "seed": self.seed, "counts": dict(self.counts)}
+        of_sources = {name: source.fingerprint() for name, source in self.sources.items()}
+        return {"sources": of_sources, "weights": self.weights, "seed": self.seed, "counts": dict(self.counts)}
 
     def state(self) -> Any:
-        """The states of the sources; None where one has none."""
-        each = {name: source_state(source) for name, source in self.sources.items()}
-        return None if None in each.values() else each
+        """The states of the sources; None where one is unknown."""
+        states = {name: source_state(source) for name, source in self.sources.items()}
+        return None if None in states.values() else states
 
     def quarantine_into(self, folder: Path) -> None:
-        """Give each source a folder of its own below `folder` for rows that it sets aside."""
+        """Write the quarantined rows of each source to a folder of its own below `folder`."""
         for name, source in self.sources.items():
             source.quarantine_into(folder / name)
 
@@ -101,27 +93,27 @@ class _Interleaving:
 
     def __init__(self, mixture: Mixture, tally: Tally) -> None:
         self.mixture, self.tally = mixture, tally
-        self.chance = random.Random(mixture.seed)
+        self.random = random.Random(mixture.seed)
         self.owner: dict[bytes, tuple[str, str]] = {}
-        self.done: set[str] = set()
-        self.trained: set[str] = set()
+        self.exhausted: set[str] = set()
+        self.with_training: set[str] = set()
 
     def __iter__(self) -> Iterator[Example]:
         weights = self.mixture.weights or {}
         streams = {name: self._first_pass(name) for name in self.mixture.sources}
         while streams:
             names = list(streams)
-            (name,) = self.chance.choices(names, [weights.get(name, 1.0) for name in names])
+            (name,) = self.random.choices(names, [weights.get(name, 1.0) for name in names])
             for example in streams[name]:
                 trained_on = example["split"] == "train"
                 yield example
                 if trained_on:
-                    self.trained.add(name)
+                    self.with_training.add(name)
                     break
             else:
-                self.done.add(name)
+                self.exhausted.add(name)
                 del streams[name]
-                if weights and name in self.trained:
+                if weights and name in self.with_training:
                     ended = {"first": self._end_here, "last": self._start_again}[self.mixture.ends]
                     yield from ended(name, streams)
 
@@ -134,8 +126,8 @@ class _Interleaving:
             self.tally.counts["duplicates"] += 1
             if split != example["split"]:
                 self.tally.counts["overlap"] += 1
-                said = f"Examples that {owner} has as {split} are {example['split']} in {name}; only the first is kept"
-                self.tally.warn(said, example["where"])
+                warning = f"Examples of {owner} in {split} are in {example['split']} in {name}; only the first is kept"
+                self.tally.warn(warning, example["where"])
 
     def _again(self, name: str) -> Iterator[Example]:
         for example in self.mixture.sources[name]:
@@ -144,7 +136,7 @@ class _Interleaving:
                 yield {**example, "source": name}
 
     def _end_here(self, name: str, streams: dict[str, Iterator[Example]]) -> Iterator[Example]:
-        """The held-out rest of the other sources, and no more."""
+        """The remaining held-out examples of the other sources; their training examples are left out and counted."""
         for stream in streams.values():
             for example in stream:
                 if example["split"] == "train":
@@ -157,7 +149,7 @@ class _Interleaving:
         streams.clear()
 
     def _start_again(self, name: str, streams: dict[str, Iterator[Example]]) -> Iterator[Example]:
-        if self.done < set(self.mixture.sources):
+        if self.exhausted < set(self.mixture.sources):
             streams[name] = self._again(name)
         else:
             streams.clear()

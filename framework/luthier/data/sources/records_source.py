@@ -1,101 +1,116 @@
-"""The way from raw rows to examples, which all sources go."""
+"""The base of sources: from raw rows to examples, and the settings that all sources have."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from luthier.data.columns import Columns
+from luthier.data.columns import Columns, check_renaming, renamed
 from luthier.data.dedup import unique
 from luthier.data.formats import reserved
+from luthier.data.formats.auto import Auto
 from luthier.data.formats.detect import LOOK_AT, Detected, detect, unfit
+from luthier.data.formats.format import Format
 from luthier.data.formats.naming import named
 from luthier.data.quarantine import Quarantine
 from luthier.data.records import Record, Tally
-from luthier.data.renaming import check_renaming, renamed
 from luthier.data.sampling import sampled
-from luthier.data.splits import Splits, split_named
+from luthier.data.splits import HashSplits, Splits, split_named
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
-    from luthier.data.formats.format import Format
 
 
+@dataclass(kw_only=True)
 class RecordsSource(ABC):
-    """Read rows one at a time: rename, bring into form, drop duplicates, split, shuffle, limit.
+    """Read rows one at a time: rename columns, convert to examples, drop duplicates, split, shuffle, limit.
 
-    Only what duplicates and shuffling need is held in memory. `counts`, `warnings` and `detected` speak of the latest
-    reading. A row that cannot be used ends the reading (`on_bad_row` error), or is passed over (skip), or is kept in
-    `quarantine.jsonl` in the folder `quarantine`; more than `bad_budget` of them end it in any case.
+    Inherit it as a keyword-only dataclass: add the settings that say where the rows are, and define `records` and
+    `origin`. Only what deduplication and shuffling need is held in memory. `counts`, `warnings` and `detected` describe
+    the latest reading.
+
+    format: a format, or its name; rename: {column in the data: column that the format expects}. on_bad_row: a row that
+    cannot be used ends the reading (error), is left out (skip), or is left out and written to `quarantine.jsonl` in the
+    folder `quarantine` (null: that of the run); more than `bad_budget` of them end the reading in any case. shuffle: a
+    seed, with which `limit` takes random examples instead of the first; limit: the most examples, null for all.
     """
 
-    format: Format | str
-    splits: Splits
-    rename: dict[str, str] | None
-    on_bad_row: Literal["error", "skip", "quarantine"]
-    bad_budget: int
-    quarantine: str | None
-    shuffle: int | None
-    limit: int | None
+    format: Format | str = field(default_factory=Auto)
+    """The format of the rows, or the name of one; `auto` finds it from the first rows."""
+    splits: Splits = field(default_factory=HashSplits)
+    """Which split each example belongs to."""
+    rename: dict[str, str] | None = None
+    """Column in the data -> the name that the format expects, applied before the format reads the rows."""
+    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
+    bad_budget: int = 100
+    quarantine: str | None = None
+    shuffle: int | None = None
+    """The seed of a shuffle of all examples; None keeps the order of the source."""
+    limit: int | None = None
+    """The most examples to give; None is all."""
 
     tally = Tally()
+    """Counts and warnings of the latest reading."""
     detected = Detected("", "Nothing has been read yet.", 0.0)
+    """The format of the latest reading, and why it was chosen."""
 
     @abstractmethod
     def records(self) -> Iterator[Record]:
-        """All rows in a fixed order."""
+        """All rows, in the same order each time."""
 
     @abstractmethod
     def origin(self) -> dict[str, Any]:
-        """Where the rows come from, with hashes: names, sha256, bytes; for the manifest."""
+        """The origin of the rows for the manifest: `files`, each with name, sha256 and bytes, and any `licence`."""
 
     def __iter__(self) -> Iterator[Example]:
+        """Read all rows and give their examples; DataError where none is left."""
         tally = self.tally = Tally()
         examples = self.splits(unique(self._examples(tally), tally), tally)
         for example in sampled(examples, shuffle=self.shuffle, limit=self.limit):
             tally.counts["examples"] += 1
             yield example
         if not tally.counts["examples"]:
-            raise self._nothing(tally)
+            raise self._no_example(tally)
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """`read` rows, `examples` given, `train`, `validation`, `test`, `skipped`, `quarantined`, `duplicates`, …
+        """Counts: rows `read`, `examples`, `train`, `validation`, `test`, `skipped`, `quarantined`, `duplicates`, …
 
-        What formats make regular or leave out is counted under the names that they document.
+        What formats normalise or leave out is counted under the names in their docstrings.
         """
-        return {name: count for name, count in sorted(self.tally.counts.items()) if count}
+        return self.tally.counts_with()
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences about the latest reading that somebody should see, with the first places."""
+        """Warnings about the latest reading as sentences, with the first places of each."""
         return self.tally.warnings
 
     def fingerprint(self) -> dict[str, Any]:
-        """What was read, for the manifest: the origin with sha256 and rows, the format, the counts."""
+        """What was read, for the manifest: the origin with the rows of each file, the format, the counts."""
         origin = self.origin()
         for file in origin.get("files", []):
             file["rows"] = self.tally.rows.get(file["name"])
         return {**origin, "format": self.detected.name, "counts": dict(self.counts)}
 
     def state(self) -> Any:
-        """What the rows depend on beside the settings, so that a reading can be kept; None where it must not be.
+        """What the rows depend on besides the settings, as JSON; None where the reading must not be cached.
 
-        Nothing is read to tell it. A reading that writes a quarantine is done anew each time.
+        It is computed without reading the rows. A reading that may write a quarantine is not cached.
         """
         return None if self.on_bad_row == "quarantine" else self.files_now()
 
     def files_now(self) -> Any:
-        """The names, sizes and times of all that would be read, as JSON; None, as here, where they cannot be told."""
+        """The names, sizes and modification times of the files, as JSON; None, the default, where they are unknown."""
         return None
 
     def quarantine_into(self, folder: Path) -> None:
-        """Let rows that are set aside go to `folder`, unless the recipe names another."""
+        """Write quarantined rows to `folder`, unless the recipe names another."""
         if self.on_bad_row == "quarantine":
             self.quarantine = self.quarantine or str(folder)
 
@@ -103,10 +118,10 @@ class RecordsSource(ABC):
         quarantine, columns = Quarantine(self.quarantine), Columns()
         records = self._counted(tally)
         first = list(islice(records, LOOK_AT))
-        read = self._settled([record for record in first if record.row is not None])
+        row_format = self._detected_format([record for record in first if record.row is not None])
         for record in chain(first, records):
             try:
-                example = self._example(record, read, columns, tally)
+                example = self._example(record, row_format, columns, tally)
             except DataError as fault:
                 fault.where = fault.where or record.where
                 self._set_aside(record, fault, quarantine, tally)
@@ -120,31 +135,31 @@ class RecordsSource(ABC):
             tally.counts["read"] += 1
             yield record
 
-    def _settled(self, first: list[Record]) -> Format:
-        """The format to read with, found out from the first rows where the recipe does not name it."""
-        asked = named(self.format) if isinstance(self.format, str) else self.format
+    def _detected_format(self, first: list[Record]) -> Format:
+        """The format to read all rows with, detected from the first rows where the recipe does not name one."""
+        configured = named(self.format) if isinstance(self.format, str) else self.format
         if not first:
-            return asked
+            return configured
         rows = [record.row or {} for record in first]
         try:
             check_renaming(rows, self.rename or {})
             rows = [renamed(row, self.rename or {}) for row in rows]
-            read = asked.settle(rows)
+            settled = configured.settle(rows)
         except DataError as fault:
             fault.where = fault.where or first[0].where
             raise
-        found = detect(rows)
-        self.detected = found if read.name != asked.name else Detected(read.name, "The recipe names it.", 1.0)
-        return read
+        by_name = Detected(settled.name, "The recipe names it.", 1.0)
+        self.detected = detect(rows) if settled.name != configured.name else by_name
+        return settled
 
-    def _example(self, record: Record, read: Format, columns: Columns, tally: Tally) -> Example | None:
+    def _example(self, record: Record, row_format: Format, columns: Columns, tally: Tally) -> Example | None:
         if record.row is None:
             raise record.fault or DataError("The row cannot be read.")
         row, own = renamed(record.row, self.rename or {}), Counter[str]()
         try:
-            example = read(row, own)
+            example = row_format(row, own)
         except DataError as fault:
-            raise unfit(row, read, fault) from None
+            raise unfit(row, row_format, fault) from None
         columns.check(row, example or {}, record.where, tally)
         tally.counts.update(own)
         if own[reserved.COUNT]:
@@ -159,21 +174,21 @@ class RecordsSource(ABC):
     def _set_aside(self, record: Record, fault: DataError, quarantine: Quarantine, tally: Tally) -> None:
         if self.on_bad_row == "error":
             raise fault
-        done = {"skip": "skipped", "quarantine": "quarantined"}[self.on_bad_row]
-        tally.counts[done] += 1
-        tally.warn(f"Rows were {done} that cannot be used", f"{fault.where}: {fault.message}")
+        outcome = {"skip": "skipped", "quarantine": "quarantined"}[self.on_bad_row]
+        tally.counts[outcome] += 1
+        tally.warn(f"Rows were {outcome} that cannot be used", f"{fault.where}: {fault.message}")
         if self.on_bad_row == "quarantine":
             quarantine.add(record, fault)
-        if tally.counts[done] > self.bad_budget:
+        if tally.counts[outcome] > self.bad_budget:
             raise DataError(
                 f"More than {self.bad_budget} rows cannot be used; the last: {fault.message}",
                 where=fault.where,
-                hint="Mend the file, or raise data.bad_budget.",
+                hint="Correct the file, or raise data.bad_budget.",
             )
 
-    def _nothing(self, tally: Tally) -> DataError:
+    def _no_example(self, tally: Tally) -> DataError:
         if not tally.counts["read"]:
             name = ", ".join(file["name"] for file in self.origin().get("files", [])[:3]) or "The source"
-            return DataError(f"{name} holds no row: nothing but blanks, or a header alone.", where=name)
+            return DataError(f"{name} has no row: it is blank, or has only a header.", where=name)
         counted = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         return DataError(f"No example is left of {', '.join(list(tally.rows)[:3])}: {counted}.")

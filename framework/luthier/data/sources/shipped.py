@@ -1,20 +1,16 @@
-"""The small sets inside luthier itself."""
+"""The data sets that are part of luthier."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from luthier.data.formats.auto import Auto
-from luthier.data.formats.format import Format
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.records import Record
-from luthier.data.sources.files import file_state
+from luthier.data.sources.files import described_file, file_state
 from luthier.data.sources.records_source import RecordsSource
-from luthier.data.splits import HashSplits, Splits
-from luthier.fetch.packages import sha256_of_file
 
 FILES = {"tiny": "tiny.jsonl", "demo": "demo.jsonl", "general": "general/passages.jsonl"}
 HERE = Path(__file__).parents[1]
@@ -22,21 +18,13 @@ HERE = Path(__file__).parents[1]
 
 @dataclass(kw_only=True)
 class Shipped(RecordsSource):
-    """A set that comes with luthier, so that it is there offline.
+    """A data set that is part of luthier and is available offline.
 
     `tiny`: 16 examples that any method can train on; `demo`: 600 made-up reviews of instruments, happy or unhappy;
-    `general`: 98 passages of prose, whose loss shows what a model forgets.
+    `general`: 98 passages of prose, whose loss measures forgetting.
     """
 
     name: Literal["tiny", "demo", "general"]
-    format: Format | str = field(default_factory=Auto)
-    splits: Splits = field(default_factory=HashSplits)
-    rename: dict[str, str] | None = None
-    on_bad_row: Literal["error", "skip", "quarantine"] = "error"
-    bad_budget: int = 100
-    quarantine: str | None = None
-    shuffle: int | None = None
-    limit: int | None = None
 
     def records(self) -> Iterator[Record]:
         return JsonLines().records(HERE / FILES[self.name], self._name())
@@ -45,9 +33,8 @@ class Shipped(RecordsSource):
         return list(file_state(HERE / FILES[self.name]))
 
     def origin(self) -> dict[str, Any]:
-        path = HERE / FILES[self.name]
-        file = {"name": self._name(), "sha256": sha256_of_file(path), "bytes": path.stat().st_size}
-        return {"files": [file], **({} if self.name == "general" else {"licence": "Apache-2.0"})}
+        files = [described_file(HERE / FILES[self.name], self._name())]
+        return {"files": files, **({} if self.name == "general" else {"licence": "Apache-2.0"})}
 
     def _name(self) -> str:
         return f"luthier/{FILES[self.name]}"

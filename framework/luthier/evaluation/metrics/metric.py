@@ -18,8 +18,11 @@ class Attempt:
     """
 
     question: str
+    """The last message of the user."""
     output: str
+    """What the model answered."""
     reference: str
+    """The answer that the data gives."""
     example: Example = field(default_factory=dict)
 
 
@@ -30,6 +33,7 @@ class Metric(Protocol):
     """
 
     better: str
+    """`higher` or `lower`."""
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
         """[attempts, s], float64."""

@@ -19,10 +19,12 @@ class Classification:
     """Answer with the most probable label, by forward passes and without generating.
 
     The labels are those of `labels`, else all answers that occur in the evaluated set. With more than `most_labels`
-    of them the data is no classification, which is a DataError, as is an answer outside a given `labels`.
+    of them the data is no classification, which is a DataError, as is an answer outside a given `labels`. `metrics` are
+    those of the task, by the names of their scores.
     """
 
     writes = False
+    """False: a label is chosen, no text is generated."""
 
     def __init__(
         self, *, metrics: Mapping[str, Metric], labels: list[str] | None = None, most_labels: int = 200
@@ -30,6 +32,7 @@ class Classification:
         self.metrics, self.labels, self.most_labels = metrics, labels, most_labels
 
     def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:
+        """The most probable label for each question; DataError for answers that are no labels."""
         labels = self._labels(known)
         chosen = [labels[index] for index in self.scores(predictor, questions, labels).argmax(1)]
         return Attempts(

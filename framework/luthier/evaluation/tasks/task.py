@@ -16,7 +16,9 @@ class Attempts:
     """The answers of a model in the order of the questions, and counts for the report, such as of empty answers."""
 
     attempts: list[Attempt] = field(default_factory=list)
+    """One attempt for each question."""
     counts: Mapping[str, int] = field(default_factory=dict)
+    """Further counts for the report, by name."""
 
 
 class Task(Protocol):
@@ -26,6 +28,7 @@ class Task(Protocol):
     """
 
     metrics: Mapping[str, Metric]
+    """Metrics by the name of their score."""
     writes: bool
 
     def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:

@@ -1,4 +1,4 @@
-"""Texts as vectors, so that those which mean the same lie close together. One way a file."""
+"""Text embeddings, one kind a file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+"""float32 [texts, width]."""
 
 
 class Embedding(Protocol):
-    """Turns texts into vectors whose product says how alike the texts are."""
+    """Maps texts to vectors whose inner product is their similarity."""
 
-    def __call__(self, texts: Sequence[str], *, asked: bool = False) -> Vectors:
-        """[texts, width], each of length 1, or 0 for a text without a known word; `asked` says that they are questions.
+    def __call__(self, texts: Sequence[str], *, is_query: bool = False) -> Vectors:
+        """Embeddings float32 [texts, width] of norm 1, or 0 for a text without a known word; safe for threads.
 
-        Threads may share it.
+        `is_query`: the texts are queries, which some models embed with another instruction than passages.
         """
 
     def identity(self) -> str:
-        """Changes with all that the vectors depend on."""
+        """A string that changes with everything the vectors depend on."""
 
 
 def of_length_one(vectors: Vectors) -> Vectors:

@@ -1,4 +1,4 @@
-"""Vectors of a network that reads the whole text."""
+"""Embeddings by a transformer encoder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from luthier.inference.embeddings import Embedding, Vectors, of_length_one
-from luthier.models.loading import load_tokenizer, without_progress_bars
-from luthier.models.safety import refuse_code, refuse_pickles
+from luthier.models.encoders import load_encoder
 from luthier.models.stored import StoredModel
 
 
@@ -39,8 +38,8 @@ class Encoder(Embedding):
         self.before_question, self.before_text = before_question, before_text
         self._one_at_a_time = Lock()
 
-    def __call__(self, texts: Sequence[str], *, asked: bool = False) -> Vectors:
-        before = self.before_question if asked else self.before_text
+    def __call__(self, texts: Sequence[str], *, is_query: bool = False) -> Vectors:
+        before = self.before_question if is_query else self.before_text
         network, tokenizer = self._loaded
         found = np.zeros((len(texts), network.config.hidden_size), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))  # little to pad
@@ -65,12 +64,7 @@ class Encoder(Embedding):
     def _loaded(self) -> tuple[Any, Any]:
         from transformers import AutoModel
 
-        folder = self.model.folder()
-        refuse_code(folder, owner=self.model.name)
-        refuse_pickles((file.name for file in folder.iterdir()), owner=self.model.name)
-        with without_progress_bars():
-            network = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        return network.eval(), load_tokenizer(folder, owner=self.model.name)
+        return load_encoder(self.model, AutoModel)
 
     def identity(self) -> str:
         told = [self.model.lineage()["sha256"], self.pooling, self.length, self.before_question, self.before_text]

@@ -1,4 +1,4 @@
-"""Vectors without a model: words hashed into a few numbers."""
+"""Embeddings without a model, by feature hashing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Hashed(Embedding):
             raise RecipeError(f"An embedding of {width} numbers tells nothing apart.", hint="Use 8 or more.")
         self.width = width
 
-    def __call__(self, texts: Sequence[str], *, asked: bool = False) -> Vectors:
+    def __call__(self, texts: Sequence[str], *, is_query: bool = False) -> Vectors:
         found = np.zeros((len(texts), self.width), dtype=np.float32)
         for number, text in enumerate(texts):
             for word in _WORD.findall(text.lower()):

@@ -1,4 +1,4 @@
-"""Vectors of tokens that stay the same in every text: as fast as looking them up."""
+"""Static token embeddings, averaged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch import packages
-from luthier.fetch.packages import sha256_of_file
+from luthier.fetch.digests import sha256_of_file
 from luthier.inference.embeddings import Embedding, Vectors, of_length_one
 
 
@@ -33,7 +33,7 @@ class Static(Embedding):
     ) -> None:
         self.weights, self.tokenizer, self.package, self.sha256 = weights, tokenizer, package, sha256
 
-    def __call__(self, texts: Sequence[str], *, asked: bool = False) -> Vectors:
+    def __call__(self, texts: Sequence[str], *, is_query: bool = False) -> Vectors:
         found = np.zeros((len(texts), self._table.shape[1]), dtype=np.float32)
         for number, tokens in enumerate(self._words.encode_batch(list(texts), add_special_tokens=False)):
             if tokens.ids:

@@ -1,4 +1,4 @@
-"""Networks that answer in a way of their own."""
+"""Networks with a generation procedure of their own."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Conversation = Sequence[dict[str, Any]]
 
 @runtime_checkable
 class AnsweringNetwork(Protocol):
-    """A network that does not answer token by token, but for instance by asking several others and choosing.
+    """A network that generates whole answers by itself, for example by choosing among those of several networks.
 
-    Whoever asks it for hidden states or losses gets those of the one that it leads with.
+    Its hidden states and losses are those of its leading member.
     """
 
     def write_answers(self, conversations: Sequence[Conversation], settings: Sampling) -> list[Answer]:
         """As `generate`: `num_samples` answers to each conversation, all of the first one first."""
 
     def judge_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
-        """As `luthier.inference.generation.score_labels`: how likely each label is as the next turn, in logarithms."""
+        """As `score_labels`: log p(label as the next turn), float32 [conversations, labels]."""

@@ -1,4 +1,4 @@
-"""Answers to conversations: prompts of similar length in one batch, each read once, finished answers leaving it."""
+"""Generation of answers: prompts of similar length share a batch, prefilled once; finished rows leave it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.contracts.sampling import Answer, Sampling
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_prompt
 from luthier.errors import DataError
 from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.inference.generation.kv_cache import kv_cache_for
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BATCH = 8192
-"""Tokens, prompts and answers together, that one batch has room for; a single conversation may be longer."""
+"""Tokens of prompts and answers in one batch; a single conversation may have more."""
 
 Conversation = Sequence[dict[str, Any]]
 
@@ -34,19 +34,19 @@ def generate(
     conversations: Sequence[Conversation],
     settings: Sampling | None = None,
     *,
-    heard: Callable[[Answer], None] | None = None,
+    on_token: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
     """`num_samples` answers to each conversation, all of the first one first.
 
-    `heard` is called with an answer after each of its tokens, for who wants to read along.
+    `on_token` is called with the answer so far after each of its tokens.
     Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
     longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all. A network
-    that is `Answering` does it in its own way, and nobody hears it.
+    that is an `AnsweringNetwork` generates by itself and does not call `on_token`.
     """
     if isinstance(network, AnsweringNetwork):
         return network.write_answers(conversations, settings or Sampling())
-    prompts = [encode.encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
-    return generate_from_tokens(network, tokenizer, prompts, settings, heard=heard)
+    prompts = [encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
+    return generate_from_tokens(network, tokenizer, prompts, settings, on_token=on_token)
 
 
 def generate_from_tokens(
@@ -56,9 +56,9 @@ def generate_from_tokens(
     settings: Sampling | None = None,
     *,
     numbers: Sequence[int] | None = None,
-    heard: Callable[[Answer], None] | None = None,
+    on_token: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
-    """The same for prompts as token ids; `numbers` are what chance knows each prompt by, its place by default."""
+    """`generate` for prompts given as token ids; `numbers` seed the sampling of each prompt, by default its index."""
     settings = settings or Sampling()
     longest = tokenizer.model_max_length - virtual_token_count(network)
     for number, prompt in enumerate(prompts):
@@ -68,7 +68,7 @@ def generate_from_tokens(
                 hint="Shorten it; the model needs room to answer.",
             )
     answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
-    writer = Writer(network, tokenizer, settings, heard, numbers)
+    writer = Writer(network, tokenizer, settings, on_token, numbers)
     training = network.training
     network.eval()
     try:
@@ -91,17 +91,17 @@ def _batches(prompts: Sequence[NDArray[np.int32]], settings: Sampling) -> Iterat
 
 
 class Writer:
-    """Writes the answers of one batch at a time."""
+    """Generates the answers of one batch at a time."""
 
     def __init__(
         self,
         network: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
         settings: Sampling,
-        heard: Callable[[Answer], None] | None = None,
+        on_token: Callable[[Answer], None] | None = None,
         numbers: Sequence[int] | None = None,
     ) -> None:
-        self.network, self.tokenizer, self.settings, self.heard = network, tokenizer, settings, heard
+        self.network, self.tokenizer, self.settings, self.on_token = network, tokenizer, settings, on_token
         self.numbers = numbers
         self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_token_count(network)
         self.device = next(network.parameters()).device
@@ -113,7 +113,7 @@ class Writer:
         rows = [(number, sample) for number in batch for sample in range(samples)]
         live = [answers[number * samples + sample] for number, sample in rows]
         known = self.numbers if self.numbers is not None else range(len(prompts))
-        luck = np.stack([self.settings.luck(known[number], sample) for number, sample in rows])
+        uniforms = np.stack([self.settings.uniforms(known[number], sample) for number, sample in rows])
         most = self.tokenizer.model_max_length - self.virtual
         room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
 
@@ -124,22 +124,22 @@ class Writer:
             cache.batch_repeat_interleave(samples)
             logits, mask = logits.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
         for step in range(max(room)):
-            tokens = self.settings.choose(logits, luck[:, step])
+            tokens = self.settings.choose(logits, uniforms[:, step])
             chosen = _log_probs(logits, tokens).tolist()
             drawn = chosen if self.settings.temperature in (0, 1) else self._drawn(logits, tokens)
             for answer, token, logprob, at_temperature in zip(live, tokens.tolist(), chosen, drawn, strict=True):
                 answer.ids.append(token)
                 answer.logprobs.append(logprob)
-                answer.drawn.append(at_temperature)
-                if self.heard is not None:
-                    self.heard(answer)
+                answer.sampling_logprobs.append(at_temperature)
+                if self.on_token is not None:
+                    self.on_token(answer)
             keep = [row for row, answer in enumerate(live) if not self._ends(answer, room[row])]
             if not keep:
                 return
             if len(keep) < len(live):
                 where = torch.tensor(keep, device=self.device)
                 cache.batch_select_indices(where)
-                tokens, mask, luck = tokens[where], mask[where], luck[keep]
+                tokens, mask, uniforms = tokens[where], mask[where], uniforms[keep]
                 live, room = [live[row] for row in keep], [room[row] for row in keep]
             logits = self._forward(tokens.unsqueeze(-1), mask[:, : longest + step + 1], cache)
 
@@ -169,7 +169,7 @@ class Writer:
         return ids.to(self.device), mask.to(self.device)
 
     def _ends(self, answer: Answer, room: int) -> bool:
-        """Whether the answer is finished, and if so what it says."""
+        """Whether the answer is finished; sets its text and finish reason."""
         stopped = answer.ids[-1] in self.stops
         over = stopped or len(answer.ids) == room
         if over or self.settings.stop:

@@ -1,4 +1,4 @@
-"""A cache of keys and values that has its room from the start, so that no step copies what is already in it."""
+"""A key-value cache allocated at its final length, so that no decoding step copies it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from luthier.models.lm_head import unwrapped
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """Keys and values of one layer, written into buffers [B, H, room, D]; what it hands out are views of them."""
+    """Keys and values of one layer in preallocated buffers [B, H, room, D]; reads are views of them."""
 
     def __init__(self, room: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -51,7 +51,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
 
 def kv_cache_for(network: nn.Module, room: int) -> Any:
-    """What a network keeps of `room` tokens a row: the cache that it makes by its own `new_cache`, or a roomy one."""
+    """A cache for `room` tokens a row: made by the network's own `new_cache`, else preallocated."""
     inner: Any = unwrapped(network)
     made = getattr(inner, "new_cache", None)
     return made(room) if made is not None else roomy_cache(inner.config.get_text_config(), room)

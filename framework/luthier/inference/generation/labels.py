@@ -1,4 +1,4 @@
-"""How likely each of a few labels is as the next turn: one forward pass, which reads the conversation once."""
+"""Log-probabilities of a few labels as the next turn, from one forward pass over the conversation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luthier.contracts.batch import TokenSequence
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_continuation
 from luthier.inference import log_probabilities as scoring
 from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.models import attention
@@ -66,7 +66,7 @@ def score_labels(
 
 
 def can_branch(network: nn.Module, length: int) -> bool:
-    """Whether the network's layers see exactly what a mask shows them, over so many tokens."""
+    """Whether the network's layers attend exactly by a given mask over `length` tokens."""
     config: Any = unwrapped(network).config.get_text_config()  # type: ignore[operator, union-attr]
     window, before = getattr(config, "sliding_window", None), virtual_token_count(network)
     return (
@@ -139,7 +139,7 @@ class Tree:
 def _continued(conversation: Sequence[dict[str, Any]], label: str, tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
     """The conversation with the label as its next turn, up to the end of that turn."""
     turn = [{"role": "assistant", "content": label}]
-    whole = encode.encode_continuation({"messages": list(conversation), "label": turn}, "label", tokenizer)
+    whole = encode_continuation({"messages": list(conversation), "label": turn}, "label", tokenizer)
     end = int(np.flatnonzero(whole.weights)[-1]) + 1
     return TokenSequence(whole.ids[:end], whole.weights[:end])
 

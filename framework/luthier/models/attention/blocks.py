@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 ROWS = 64
-"""How many queries are worked on at once: their scores stay in the processor's cache."""
+"""Queries of one block: their scores fit into the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)

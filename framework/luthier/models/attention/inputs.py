@@ -1,4 +1,4 @@
-"""What a network is called with, so that no sequence of a batch sees another."""
+"""The arguments of a network's forward pass for a packed batch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from luthier.errors import RecipeError
 from luthier.models.attention.packing import Packing
 
 PACKED_ATTENTION = "luthier_packed"
+"""The name of packed attention among transformers' attention implementations."""
 
 KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 """Kinds of layers whose tokens meet only in attention, over all of the past or over a window of it."""
 
 
 def network_inputs(batch: Batch, config: Any) -> dict[str, Any]:
-    """What to call a network with, so that no sequence of the batch sees another; `config` is the network's.
+    """The arguments with which no sequence of the batch attends to another; `config` is the network's.
 
     Under "luthier_packed" the mask is a single True of four dimensions, which transformers hands on untouched: no
     mask is built, and a network that loses the packing on the way to its attention is found out there. Under any

@@ -1,4 +1,4 @@
-"""Three ways to the same attention over packed rows, and which of them is the fastest where."""
+"""Three kernels of packed attention, and the choice of the fastest for a device and dtype."""
 
 from __future__ import annotations
 

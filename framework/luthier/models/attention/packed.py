@@ -1,4 +1,4 @@
-"""The attention function that transformers calls: by sequence where it was told of them, plain SDPA otherwise."""
+"""The attention function registered with transformers: per sequence for packed batches, else plain SDPA."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def packed_attention(
             where="batch.packing",
             hint="Set batch.packing=false.",
         )
-    if packing.heard is not None:
-        packing.heard(module, query, key, layer)
+    if packing.on_attention is not None:
+        packing.on_attention(module, query, key, layer)
     kind = query.device.type
     if torch.is_autocast_enabled(kind):
         query, key, value = (t.to(torch.get_autocast_dtype(kind)) for t in (query, key, value))

@@ -1,4 +1,4 @@
-"""Where the sequences of a packed batch end, and what stands before them."""
+"""The boundaries of the sequences of a packed batch, their shared prefixes and virtual tokens."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ from luthier.models.attention.blocks import Block, plan
 
 @dataclass(frozen=True, slots=True)
 class AttentionLayer:
-    """What one attention layer asks for, beside its queries, keys and values."""
+    """The parameters of one attention layer, beside its queries, keys and values."""
 
     scaling: float | None
+    """The factor of the products of queries and keys; None is 1 / √D."""
     dropout: float
+    """The probability with which attention weights are dropped in training."""
     window: int | None
+    """How many tokens back a token sees; None is all."""
     softcap: float | None
+    """The cap of attention logits, `softcap · tanh(x / softcap)`; None is none."""
     causal: bool
+    """Whether a token sees only those before it."""
 
 
 Shared = tuple[Tensor, Tensor]
-"""Keys and values [B, Hkv, n, D] that each sequence of a row sees before its own."""
+"""Keys and values [B, Hkv, n, D] that every sequence of a row attends to before its own."""
 
-Heard = Callable[[nn.Module, Tensor, Tensor, AttentionLayer], None]
-"""`heard(module, query [B, Hq, T, D], key [B, Hkv, T, D], layer)`; what it sees may be differentiated."""
+AttentionHook = Callable[[nn.Module, Tensor, Tensor, AttentionLayer], None]
+"""`hook(module, query [B, Hq, T, D], key [B, Hkv, T, D], layer)`; its arguments carry gradients."""
 
 
 class Packing:
@@ -40,7 +45,7 @@ class Packing:
 
     Something may stand before every sequence at once (`behind`): the first `lead` tokens of each row, which
     `boundaries` do not count, or the keys and values that `before` holds for each layer, [layers, 2, Hkv, n, D].
-    `heard` is called in every attention layer, with what it is about to attend with.
+    `on_attention` is called in every attention layer, with what it is about to attend with.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class Packing:
     ) -> None:
         self.boundaries, self.padding, self.prefix_of = boundaries, padding, prefix_of or {}
         self.lead, self.before = 0, cast("Tensor | None", None)
-        self.heard: Heard | None = None
+        self.on_attention: AttentionHook | None = None
         self._tensors: dict[tuple[str, int, torch.device], Tensor] = {}
         self._repeated: dict[torch.device, Tensor] = {}
         self._blocks: dict[tuple[int, int | None], list[Block]] = {}
@@ -59,11 +64,12 @@ class Packing:
     def behind(self, *, lead: int = 0, before: Tensor | None = None) -> Packing:
         """The same packing behind something that every sequence of a row sees."""
         packing = Packing(self.boundaries, self.padding, self.prefix_of)
-        packing.lead, packing.before, packing.heard = lead, before, self.heard
+        packing.lead, packing.before, packing.on_attention = lead, before, self.on_attention
         return packing
 
     @property
     def lengths(self) -> list[int]:
+        """The number of tokens of each sequence."""
         return [end - start for start, end in zip(self.boundaries, self.boundaries[1:], strict=False)]
 
     def blocks(self, length: int, window: int | None) -> list[Block]:
@@ -81,6 +87,7 @@ class Packing:
         return self._copied(("seen", lead, device), lambda: tuple(accumulate(self.seen_lengths(lead), initial=0)))
 
     def seen_lengths(self, lead: int) -> list[int]:
+        """The number of keys that each sequence sees: `lead` shared tokens, its trunk and its own."""
         lengths = self.lengths
         trunks = (lengths[self.prefix_of[number]] if number in self.prefix_of else 0 for number in range(len(lengths)))
         return [lead + trunk + own for trunk, own in zip(trunks, lengths, strict=True)]

@@ -1,1 +1,1 @@
-"""How weights move: optimizers, the schedules of their learning rate, and which weights decay."""
+"""Optimizers, learning-rate schedules and parameter groups."""

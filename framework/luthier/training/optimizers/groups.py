@@ -1,4 +1,4 @@
-"""Which weights decay, which move at a rate of their own, and which are matrices inside a network."""
+"""Parameter groups: weight decay, learning rates by weight, and the hidden matrices of a network."""
 
 from __future__ import annotations
 

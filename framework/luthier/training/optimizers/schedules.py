@@ -13,7 +13,7 @@ import torch
 
 
 class Schedule(ABC):
-    """The factor of the peak learning rate at each step."""
+    """The factor of the peak learning rate at each step; `warmup` is the fraction of all steps in which it rises."""
 
     def __init__(self, *, warmup: float = 0.03) -> None:
         self.warmup = warmup

@@ -100,6 +100,6 @@ class CachedRun:
 
 
 def _intact(artifact: Path, files: dict[str, str]) -> bool:
-    from luthier.fetch.packages import sha256_of_file
+    from luthier.fetch.digests import sha256_of_file
 
     return all((artifact / name).is_file() and sha256_of_file(artifact / name) == sha for name, sha in files.items())

@@ -72,7 +72,7 @@ def _hash_of_folder(folder: Path) -> str:
 
 
 def _hash_of_file(path: Path) -> str:
-    from luthier.fetch.packages import sha256_of_file
+    from luthier.fetch.digests import sha256_of_file
 
     return sha256_of_file(path)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from luthier.contracts.sampling import Answer, Sampling
-from luthier.data import encoding as encode
+from luthier.data.encoding import encode_prompt
 from luthier.errors import DataError
 from luthier.evaluation.questions import questions
 from luthier.training.memory import peak_bytes
@@ -97,7 +97,7 @@ def _timed_answer(finished: FinishedRun, example: Example, sampling: Sampling) -
 
     began = time.perf_counter()
     (turn,) = questions([example], finished.predictor.prompt)
-    finished.predictor.answers([turn.conversation], sampling, heard=on_token)
+    finished.predictor.answers([turn.conversation], sampling, on_token=on_token)
     whole = time.perf_counter() - began
-    prompt = len(encode.encode_prompt({"messages": list(turn.conversation)}, finished.predictor.tokenizer))
+    prompt = len(encode_prompt({"messages": list(turn.conversation)}, finished.predictor.tokenizer))
     return _Timed(prompt, len(times), times[0] - began, times[-1] - began, whole)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
-from luthier.config.instantiate import instantiate
 from luthier.errors import DataError, RecipeError
 from luthier.evaluation.evaluation import examples_digest, tokens_digest
 from luthier.records.folder import RunFolder
-from luthier.workflows.parts import without_quarantine
+from luthier.workflows.parts import part, without_quarantine
 
 if TYPE_CHECKING:
+    from luthier.config.compose import Composition
     from luthier.contracts.examples import Example
     from luthier.workflows.comparison.contenders import Contender
 
@@ -52,7 +51,7 @@ def lock_examples(contenders: list[Contender]) -> ExampleLock:
         config = contender.composition.config
         data: Any = without_quarantine(OmegaConf.to_container(config.data))
         name = json.dumps(data, sort_keys=True, default=str)
-        locked = read[name] = read.get(name) or _Examples(data, config.evaluation).lock_examples()
+        locked = read[name] = read.get(name) or _lock(contender.composition)
         first = first or (contender.name, locked)
         if locked != first[1]:
             message = (
@@ -64,23 +63,15 @@ def lock_examples(contenders: list[Contender]) -> ExampleLock:
     return first[1]
 
 
-class _Examples:
-    """The examples that a run would be evaluated on."""
-
-    def __init__(self, data: dict[str, Any], evaluation: Any) -> None:
-        self.data, self.evaluation = data, evaluation
-
-    def lock_examples(self) -> ExampleLock:
-        evaluation = instantiate(self.evaluation)
-        split = "test" if self._by_split.get("test") else "validation"
-        chosen = evaluation.choose(self._by_split.get(split, []))
-        if not chosen:
-            raise DataError("The data has no example to measure on.", hint="Hold some out: data.splits.test=0.1.")
-        return ExampleLock(split, len(chosen), examples_digest(chosen))
-
-    @cached_property
-    def _by_split(self) -> dict[str, list[Example]]:
-        by_split: dict[str, list[Example]] = {}
-        for example in instantiate(OmegaConf.create(self.data)):
-            by_split.setdefault(example.get("split", "train"), []).append(example)
-        return by_split
+def _lock(composition: Composition) -> ExampleLock:
+    """What the run of a recipe would be measured on."""
+    source = part(composition.config, composition.trust, "data")
+    evaluation = part(composition.config, composition.trust, "evaluation")
+    by_split: dict[str, list[Example]] = {}
+    for example in source:
+        by_split.setdefault(example.get("split", "train"), []).append(example)
+    split = "test" if by_split.get("test") else "validation"
+    chosen = evaluation.choose(by_split.get(split, []))
+    if not chosen:
+        raise DataError("The data has no example to measure on.", hint="Hold some out: data.splits.test=0.1.")
+    return ExampleLock(split, len(chosen), examples_digest(chosen))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from luthier.models.trainable_parameters import ParameterCounts
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 4}
+"""Bytes of one weight by the name of its dtype."""
 STATES = 2  # numbers that Adam keeps for each trained weight, in float32; others keep fewer
 RUNTIME = 450_000_000  # Python, torch and transformers themselves
 

@@ -1,0 +1,27 @@
+"""Conversations that were tokenized in a batch before they are encoded one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from luthier.data.encoding.template import Message
+
+
+class TokenizedMessages(list[Message]):
+    """The messages of a conversation with the token ids of their rendered text.
+
+    `used` records whether the ids were taken instead of rendering again. Copies are plain lists, which may be changed.
+    """
+
+    def __init__(self, messages: Iterable[Message], ids: list[int]) -> None:
+        super().__init__(messages)
+        self.ids, self.used = ids, False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+    def taken(self) -> list[int]:
+        """The ids; marks them as used."""
+        self.used = True
+        return self.ids

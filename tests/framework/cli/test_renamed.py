@@ -1,0 +1,94 @@
+"""Names of version 0.1 go on working, with a warning that says the new one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from luthier.api import homes
+from luthier.config.signatures import signature
+from luthier.plugins.renamed import current_config, current_words, table
+
+OLD = sorted(table()["targets"])
+
+
+@pytest.mark.parametrize("old", OLD)
+def test_each_old_target_is_read_as_the_one_of_now(old):
+    assert signature(old) == signature(table()["targets"][old])
+    module, _, name = table()["targets"][old].rpartition(".")
+    assert hasattr(import_module(module), name)
+
+
+def test_each_old_name_of_a_module_is_in_the_api():
+    assert set(table()["names"].values()) <= set(homes())
+    assert {old.rpartition(".")[0] for old in table()["names"]} <= set(table()["modules"])
+
+
+def test_a_recipe_with_an_old_target_runs_with_a_note(luthier, write):
+    write("recipes/prompt/mine.yaml", "# As it is.\n_target_: luthier.prompt.Chat\n")
+    ended = luthier("plan", "debug=tiny", "prompt=mine")
+    assert ended.code == 0
+    assert "luthier.prompt.Chat is called luthier.data.prompts.ChatPrompt now" in ended.out
+
+
+def test_a_run_that_was_kept_with_old_targets_loads(run, luthier, here):
+    import shutil
+
+    from luthier.training.checkpoint_files import sha256_of_file
+
+    place = here / "old"
+    shutil.copytree(run / "artifact", place)
+    recipe = place / "resolved.yaml"
+    text = recipe.read_text().replace("luthier.models.adaptation.FullFineTuning", "luthier.adaptation.Full")
+    text = text.replace("luthier.data.prompts.ChatPrompt", "luthier.prompt.Chat")
+    assert "luthier.adaptation.Full" in text
+    recipe.write_text(text)
+    manifest = json.loads((place / "manifest.json").read_text())
+    manifest["files"]["resolved.yaml"] = sha256_of_file(recipe)
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    assert luthier("chat", str(place), "--message", "Hello.").code == 0
+
+
+def test_an_old_setting_is_taken_under_its_new_name_wherever_it_stands():
+    config, notes = current_config({"method": {"kept": "runs/x", "offline_teacher": None}})
+    assert config == {"method": {"offline_teacher": "runs/x"}}
+    assert notes == ["method.kept is called method.offline_teacher now; the old name goes away in luthier 0.3."]
+    words, notes = current_words(["method.kept=runs/x", "seed=1"])
+    assert words == ["method.offline_teacher=runs/x", "seed=1"]
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "new"),
+    [
+        ("from luthier.parts import Batch, Sequence", "TokenSequence"),
+        ("from luthier.data import encode; encode.conversation", "encode_conversation"),
+        ("from luthier.language_model import LanguageModelMethod", "LanguageModelMethod"),
+        ("from luthier.verbs import Call, Verb", "Verb"),
+    ],
+)
+def test_an_import_of_version_0_1_works_and_says_the_new_line(line, new):
+    ended = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert f"write `from luthier.api import {new}`" in ended.stderr
+
+
+def test_a_module_that_never_was_is_still_not_found():
+    with pytest.raises(ModuleNotFoundError):
+        import_module("luthier.nothing_of_the_kind")
+
+
+def test_an_old_answer_is_taken_on_the_command_line_and_in_a_recipe(luthier, write):
+    place = "evaluation/metric@evaluation.task.metrics.injected"
+    ended = luthier("--cfg", "job", "evaluation/task=generation", f"+{place}=obeyed")
+    assert ended.code == 0, ended.err
+    assert "InjectionSuccessRate" in ended.out
+    defaults = f"defaults:\n  - /{place}: obeyed\n  - override /evaluation/task: generation\n"
+    write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{defaults}")
+    ended = luthier("--cfg", "job", "recipe=mine")
+    assert ended.code == 0, ended.err
+    assert "InjectionSuccessRate" in ended.out

@@ -1,0 +1,37 @@
+"""What `make test` leaves to `make test-all`: the repetitions of matrices of which it has carried out one of each kind.
+
+The contract of adaptations is tested whole once for each way in which an adaptation is saved and loaded. Of the others
+`make test` has what one training shows, and each refusal, which takes no training. Of the pages of the documentation
+`make test` runs each kind of command once, and composes the others.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+WHOLE = {
+    "TestLora": "a PEFT adapter",
+    "TestFull": "all weights",
+    "TestBitFit": "some of the network's own weights",
+    "TestBottleneck": "layers of our own",
+    "TestPrefix": "virtual tokens",
+    "TestQlora": "an adapter on a quantized base",
+    "TestGate": "what an ensemble learns",
+}
+FURTHER_TRAININGS = {  # test of the contract -> what the class `cannot` have where the test sees it refused
+    "test_two_of_them_take_turns_on_one_base": "switch",
+    "test_every_method_trains_it": "",
+    "test_a_resumed_training_is_bit_equal": "",
+    "test_bfloat16_computes_nearly_the_same": "bf16",
+    "test_it_learns_beside_a_network_in_bfloat16_and_loads_bit_equal": "bf16",
+    "test_gradient_checkpointing_changes_no_gradient": "gradient_checkpointing",
+    "test_two_ranks_make_one_update": "ddp",
+}
+
+
+def is_exhaustive(item: pytest.Item) -> bool:
+    """Whether a test repeats for one more adaptation what `make test` shows for another of its kind."""
+    owner, name = getattr(item, "cls", None), getattr(item, "originalname", item.name)
+    if owner is None or not hasattr(owner, "cannot") or owner.__name__ in WHOLE or name not in FURTHER_TRAININGS:
+        return False
+    return FURTHER_TRAININGS[name] not in owner.cannot

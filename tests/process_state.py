@@ -1,0 +1,77 @@
+"""What a test may change of its process, and how that is put back.
+
+The command line sets up logging, environment and import path for a process that ends with it. Tests that call it in
+their own process, and libraries that are first imported during a test, leave handlers behind which write to a stream
+that pytest has closed: each later record is then a "--- Logging error ---" with "I/O operation on closed file" in the
+output of another test.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+class CurrentStderr:
+    """Writes to `sys.stderr` as it is at that moment; it is never closed."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+
+CURRENT_STDERR = CurrentStderr()
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    handlers: list[logging.Handler]
+    level: int
+    disabled: int
+    environ: dict[str, str]
+    path: list[str]
+    folder: str
+    excepthook: Callable[..., Any]
+
+    @classmethod
+    def now(cls) -> ProcessState:
+        root = logging.getLogger()
+        return cls(
+            root.handlers[:], root.level, root.manager.disable, dict(os.environ), sys.path[:], os.getcwd(),
+            sys.excepthook,
+        )  # fmt: skip
+
+    def restore(self) -> None:
+        root = logging.getLogger()
+        for handler in root.handlers:
+            if isinstance(handler, logging.FileHandler) and handler not in self.handlers:
+                handler.close()
+        root.handlers[:] = self.handlers
+        root.setLevel(self.level)
+        logging.disable(self.disabled)
+        for logger in root.manager.loggerDict.values():
+            if isinstance(logger, logging.Logger):
+                for handler in logger.handlers:
+                    follow_stderr(handler)
+        if dict(os.environ) != self.environ:
+            for name in os.environ.keys() - self.environ.keys():
+                del os.environ[name]
+            os.environ.update(self.environ)
+        sys.path[:] = self.path
+        os.chdir(self.folder)
+        sys.excepthook = self.excepthook
+
+
+def follow_stderr(handler: logging.Handler) -> None:
+    """Let a library's handler write to the stderr of the test that runs, not of the one that imported the library."""
+    if type(handler) is logging.StreamHandler:
+        handler.stream = CURRENT_STDERR  # not setStream, which flushes the one that may be closed by now
