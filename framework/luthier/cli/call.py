@@ -1,4 +1,4 @@
-"""What a verb is given when it is called."""
+"""The argument of a verb."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a verb is given: its parsed arguments, the console to speak through, and the plugins."""
+    """What a verb receives: its parsed arguments, the console, the plugins and luthier's own flags."""
 
     arguments: argparse.Namespace
     """The parsed arguments, as the verb's parser declares them."""

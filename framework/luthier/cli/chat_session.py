@@ -1,4 +1,4 @@
-"""A conversation with a customised model: who said what, and the next answer while it is written."""
+"""A conversation with a customised model, whose answers are streamed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from luthier.contracts.sampling import Answer, Sampling
     from luthier.workflows.artifact import Artifact
 
-UNFINISHED = "\ufffd"  # what a tokenizer gives for a character whose last bytes are still to come
+UNFINISHED = "\ufffd"  # decoded from an incomplete character
 
 
 @dataclass
 class Chat:
-    """What was said so far; a system prompt comes first, and stays when the conversation starts anew."""
+    """The turns so far; the system prompt comes first and survives `reset`."""
 
     artifact: Artifact
     sampling: Sampling
@@ -28,14 +28,14 @@ class Chat:
     def reset(self) -> None:
         self.turns.clear()
 
-    def say(self, text: str, hear: Callable[[str], None] = lambda piece: None) -> dict[str, Any]:
-        """Answer as the assistant; `hear` is given the text in pieces. What fails leaves no turn behind."""
+    def say(self, text: str, on_text: Callable[[str], None] = lambda piece: None) -> dict[str, Any]:
+        """Generate the next answer, which `on_text` receives in pieces; a failure adds no turn."""
         turns = [*self.turns, {"role": "user", "content": text}]
         opening = [{"role": "system", "content": self.system}] if self.system else []
         shown = self.artifact.prompt({"messages": [*opening, *turns]})
-        reader, began = _Reader(self.artifact.tokenizer, hear), time.perf_counter()
-        (answer,) = self.artifact.answers([shown["messages"]], self.sampling, on_token=reader.read)
-        reader.end(answer.text)
+        decoder, began = _StreamDecoder(self.artifact.tokenizer, on_text), time.perf_counter()
+        (answer,) = self.artifact.answers([shown["messages"]], self.sampling, on_token=decoder.read)
+        decoder.end(answer.text)
         self.turns = [*turns, {"role": "assistant", "content": answer.text}]
         seconds = time.perf_counter() - began
         return {
@@ -48,7 +48,7 @@ class Chat:
 
 
 def sources(answer: str, passages: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """What an answer cites of the passages that it was shown: number, document and heading."""
+    """The passages that an answer cites: number, document and heading of each."""
     known = dict(enumerate(passages, 1))
     return [
         {"number": number, "document": known[number]["document"], "heading": known[number]["heading"]}
@@ -58,19 +58,19 @@ def sources(answer: str, passages: Sequence[Mapping[str, str]]) -> list[dict[str
 
 
 @dataclass
-class _Reader:
-    """Gives on what is new in an answer, whole characters only."""
+class _StreamDecoder:
+    """Passes on the new text of an answer, whole characters only."""
 
     tokenizer: Any
-    hear: Callable[[str], None]
-    told: str = ""
+    on_text: Callable[[str], None]
+    printed: str = ""
 
     def read(self, answer: Answer) -> None:
         text = self.tokenizer.decode(answer.ids, skip_special_tokens=True)
-        if text.startswith(self.told) and not text.endswith(UNFINISHED):
+        if text.startswith(self.printed) and not text.endswith(UNFINISHED):
             self.end(text)
 
     def end(self, text: str) -> None:
-        if text.startswith(self.told):
-            self.hear(text[len(self.told) :])
-            self.told = text
+        if text.startswith(self.printed):
+            self.on_text(text[len(self.printed) :])
+            self.printed = text

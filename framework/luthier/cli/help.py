@@ -1,4 +1,4 @@
-"""What `luthier --help` says: the shape of a command, the verbs, the questions with their answers."""
+"""The text of `luthier --help`: the forms of a command, the verbs, the questions with their answers."""
 
 from __future__ import annotations
 

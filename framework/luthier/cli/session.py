@@ -58,7 +58,7 @@ class Flags:
 
 
 def load_plugins(flags: Flags, console: Console) -> Plugins:
-    """The installed plugins; those that are broken are named and left out. Code that is vouched for is found here."""
+    """The installed plugins; broken ones are reported and left out. `--trust` makes the working folder importable."""
     from luthier.plugins.registry import SLOW, Plugins
 
     if flags.trusted and os.getcwd() not in sys.path:
@@ -104,5 +104,5 @@ def own_recipes() -> list[Path]:
 
 
 def run_name(recipe: str) -> str:
-    """`<recipe>-<date>-<time>`: sorts by age and reads aloud."""
+    """`<recipe>-<date>-<time>`: sorts by age."""
     return f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -1,4 +1,4 @@
-"""A first recipe for somebody's own data: what its rows show is filled in, what is worth changing is commented."""
+"""A starter recipe for a data file: settings are filled in from its rows, useful alternatives are comments."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Look:
         from luthier.data.formats.detect import detect, no_format
 
         answer, rows = _rows(path)
-        found = detect(rows)
-        if not found.name and not found.rename:
+        detected = detect(rows)
+        if not detected.name and not detected.rename:
             raise _at(no_format(rows), path)
-        task, why = _task(found.name or found.nearest, [_renamed(row, found.rename) for row in rows])
+        task, why = _task(detected.name or detected.nearest, [_renamed(row, detected.rename) for row in rows])
         longest = max(len(json.dumps(row, ensure_ascii=False)) for row in rows) / CHARACTERS_PER_TOKEN
         length = next((length for length in LENGTHS if length >= longest), LENGTHS[-1])
-        return cls(path, answer, found, task, why, length)
+        return cls(path, answer, detected, task, why, length)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -98,10 +98,10 @@ def _last_answer(row: dict[str, Any]) -> str:
     """What the row's last turn, or its field of answers, says; empty where that is no text."""
     turns = row.get("messages") or row.get("conversations")
     last = turns[-1] if isinstance(turns, list) and turns and isinstance(turns[-1], dict) else row
-    said = next((last[key] for key in ("content", "value", "completion", "output") if key in last), "")
-    if isinstance(said, list) and said and isinstance(said[0], dict):
-        said = said[0].get("text", "")
-    return said if isinstance(said, str) else ""
+    content = next((last[key] for key in ("content", "value", "completion", "output") if key in last), "")
+    if isinstance(content, list) and content and isinstance(content[0], dict):
+        content = content[0].get("text", "")
+    return content if isinstance(content, str) else ""
 
 
 def slug(path: Path) -> str:
@@ -148,5 +148,5 @@ def recipe(look: Look, name: str, schema: str) -> str:
 
 
 def _aligned(line: str) -> str:
-    said, sign, comment = line.partition("   # ")
-    return f"{said:<{COMMENTS_AT}}  # {comment}" if sign and not line.startswith("#") else line
+    setting, sign, comment = line.partition("   # ")
+    return f"{setting:<{COMMENTS_AT}}  # {comment}" if sign and not line.startswith("#") else line

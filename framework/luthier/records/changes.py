@@ -12,7 +12,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """`optimizer.lr was 0.0001, is 0.0002`, for each setting that differs; naming and resuming aside."""
     old, new = dict(_leaves(then)), dict(_leaves(now))
     return [
-        f"{path} was {old.get(path, 'not said')}, is {new.get(path, 'not said')}"
+        f"{path} was {old.get(path, 'not set')}, is {new.get(path, 'not set')}"
         for path in dict.fromkeys([*old, *new])
         if old.get(path) != new.get(path) and path not in NOT_THE_WORK
     ]

@@ -63,7 +63,7 @@ class RunLock:
 
     @classmethod
     def owner_of(cls, file: Path) -> dict[str, Any] | None:
-        """Pid and host of the living process that holds a lock file now; None where nobody does."""
+        """Pid and host of the living process that holds a lock file now; None where no process does."""
         if not file.is_file():
             return None
         lock = cls(file)

@@ -50,7 +50,7 @@ FOLDER = "artifact"
 
 @dataclass
 class Artifact(NetworkPredictor):
-    """A customised model: a subject that knows what it is made of."""
+    """A customised model as a predictor, with its manifest and recipe."""
 
     folder: Path = field(default_factory=Path)
     """The folder of the artifact."""
@@ -144,8 +144,8 @@ def save(
             if path.is_file()
         }
         network: Any = unwrapped(moved.network) if moved and is_reward_model(moved.network) else None
-        judge = {"outputs": int(network.config.num_labels)} if network is not None else {}
-        manifest = {"format": FORMAT, **facts, **judge, "files": files}
+        head = {"outputs": int(network.config.num_labels)} if network is not None else {}
+        manifest = {"format": FORMAT, **facts, **head, "files": files}
         (temporary / ARTIFACT_MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)

@@ -1,4 +1,4 @@
-"""What an earlier run left, as the start of another."""
+"""The artifact of an earlier run as the model of another."""
 
 from __future__ import annotations
 

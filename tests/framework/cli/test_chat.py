@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from luthier.cli.chat_session import Chat, _Reader
+from luthier.cli.chat_session import Chat, _StreamDecoder
 from luthier.contracts.sampling import Answer, Sampling
 
 
@@ -120,7 +120,7 @@ class Bytes:
 
 def test_half_a_character_is_not_heard():
     heard: list[str] = []
-    reader, answer = _Reader(Bytes(), heard.append), Answer()
+    reader, answer = _StreamDecoder(Bytes(), heard.append), Answer()
     for byte in "né→".encode():
         answer.ids.append(byte)
         reader.read(answer)

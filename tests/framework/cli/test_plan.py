@@ -245,8 +245,8 @@ def test_steps_end_at_the_most_that_a_recipe_allows():
     from dataclasses import replace
 
     lengths = [256] * 80
-    assert estimate.steps(WORK, lengths) == estimate.Steps(10, 256 * 80)
-    assert estimate.steps(replace(WORK, max_steps=3), lengths) == estimate.Steps(3, 256 * 24)
+    assert estimate.steps(WORK, lengths) == estimate.StepEstimate(10, 256 * 80)
+    assert estimate.steps(replace(WORK, max_steps=3), lengths) == estimate.StepEstimate(3, 256 * 24)
     assert estimate.steps(replace(WORK, packing=False), lengths).count == 20
 
 

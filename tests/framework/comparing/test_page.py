@@ -13,8 +13,7 @@ from luthier.evaluation.bootstrap import ratio, row_means
 from luthier.evaluation.measurement import Bootstrap, Measurement
 from luthier.evaluation.scores import Scores
 from luthier.reporting.record import ModelFacts, RunRecord, TrainingFacts
-from luthier.workflows.comparison import picture
-from luthier.workflows.comparison import words as wording
+from luthier.workflows.comparison import descriptions, picture
 from luthier.workflows.comparison.lock import ExampleLock
 from luthier.workflows.comparison.page import page
 from luthier.workflows.comparison.results import Comparison, Result
@@ -60,18 +59,18 @@ def three():
 
 
 def test_what_was_found_is_said_in_words(three):
-    told = wording.sentences(three)
+    told = descriptions.sentences(three)
     assert told[0].startswith("lora has the best accuracy: 0.900 (")
     assert any(line.startswith("zero_shot is behind by 0.400 (") for line in told)
 
 
 def test_close_scores_are_not_distinguished():
-    told = wording.sentences(comparison(result("a", 0.9), result("b", 0.9)))
+    told = descriptions.sentences(comparison(result("a", 0.9), result("b", 0.9)))
     assert told[1] == "Not distinguishable from it: b."
 
 
 def test_forgetting_is_told_of_those_that_trained(three):
-    assert [wording.forgetting(one) for one in three.finished] == [
+    assert [descriptions.forgetting(one) for one in three.finished] == [
         "no weight moved",
         "forgets (+0.500)",
         "forgets (+0.500)",
@@ -109,6 +108,6 @@ def test_the_page_shows_a_failed_contender_and_makes_text_harmless(three):
 def test_a_score_of_other_tokens_is_shown_alone_and_not_compared():
     found = comparison(result("a", 0.5), result("b", 0.9, digest="f"))
     assert "accuracy" not in found.standings
-    assert "cannot be compared" in wording.sentences(found)[0]
+    assert "cannot be compared" in descriptions.sentences(found)[0]
     assert "svg" not in page(found, Path("comparisons/x")).partition("<main>")[2]
     json.dumps(found.as_json())

@@ -1,1 +1,1 @@
-"""What could come next on a command line, for bash, zsh and fish."""
+"""Completion for bash, zsh and fish."""

@@ -1,4 +1,4 @@
-"""What could come next on a command line: verbs, flags, questions, answers, settings and their values, runs, files."""
+"""Completion of a command line: verbs, flags, questions, answers, settings and their values, runs, files."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Completer:
         words = line.split()[1:]
         word = words.pop() if words and not line[-1:].isspace() else ""
         verb = next((self._verb(first) for first in words[:1]), None)
-        found = self._after(words[-1] if words else "", word, verb)
-        if found is None and word.startswith("-"):
-            found = [*FLAGS, *(_flags(verb) if verb else ())]
-        if found is None:
-            found = self._of_verb(verb, words[1:], word) if verb else self._of_recipe(words, word)
-            found = [*found, *self._verbs()] if not words else found
-        return sorted({candidate for candidate in found if candidate.startswith(word)})
+        completions = self._after(words[-1] if words else "", word, verb)
+        if completions is None and word.startswith("-"):
+            completions = [*FLAGS, *(_flags(verb) if verb else ())]
+        if completions is None:
+            completions = self._of_verb(verb, words[1:], word) if verb else self._of_recipe(words, word)
+            completions = [*completions, *self._verbs()] if not words else completions
+        return sorted({candidate for candidate in completions if candidate.startswith(word)})
 
     def _after(self, flag: str, word: str, verb: Verb | None) -> Iterable[str] | None:
         """What a flag takes; None where it takes nothing."""
@@ -116,10 +116,10 @@ class Completer:
             own = self._values(overrides, word) if "=" in word else []
         except LuthierError:  # while typing, a line may be wrong
             return []
-        return own or [one for found in hydra if "._" not in found for one in self._open(found, word)]
+        return own or [one for name in hydra if "._" not in name for one in self._open(name, word)]
 
     def _of_pipeline(self, overrides: list[str], word: str) -> Iterable[str]:
-        """The steps, behind which stands what can be said to one, and what can be said to each of them."""
+        """The steps with the overrides of each, and the overrides of all steps."""
         try:
             steps = addressing.pipeline_of(overrides, self.composer.catalog).steps
         except LuthierError:
@@ -128,14 +128,14 @@ class Completer:
         if own is None:
             return [*(f"{step.name}." for step in steps), *self._of_recipe([], word)]
         start = f"{own.name}."
-        said = own.after({name: name for name in own.needs})
-        return [start + found for found in self._of_recipe(said, word.removeprefix(start))]
+        overrides_of_step = own.after({name: name for name in own.needs})
+        return [start + name for name in self._of_recipe(overrides_of_step, word.removeprefix(start))]
 
-    def _open(self, found: str, word: str) -> list[str]:
+    def _open(self, name: str, word: str) -> list[str]:
         """A question is answered after `=` and may ask others after `/`; of Hydra, only what is asked for."""
-        if found in self.composer.catalog.questions():
-            return [f"{found}=", f"{found}/"]
-        return [found] if not found.startswith("hydra") or word.startswith("h") else []
+        if name in self.composer.catalog.questions():
+            return [f"{name}=", f"{name}/"]
+        return [name] if not name.startswith("hydra") or word.startswith("h") else []
 
     def _values(self, overrides: list[str], word: str) -> list[str]:
         key = word.partition("=")[0]

@@ -1,4 +1,4 @@
-"""What is known: how much of each kind of data, how long an answer may take, what the machine has. All are numbers."""
+"""The facts that advice depends on, all numbers: amounts of data, the allowed latency, the memory of the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from luthier.errors.suggestions import nearest
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A kind of fact: what it counts, how to ask for it, and what holds where nobody says."""
+    """A kind of fact: its unit, the question that prompts for it, and its value where it is unknown."""
 
     unit: str
     question: str
@@ -39,7 +39,7 @@ LABELLED = {"classification", "rated", "messages", "sharegpt", "alpaca", "prompt
 
 @dataclass(frozen=True)
 class KnownFacts:
-    """The facts, and the words that give the same data to every recipe, where a file was looked at."""
+    """The known facts, and the overrides that give the inspected file to a recipe."""
 
     amounts: dict[str, float]
     words: tuple[str, ...] = ()
@@ -50,14 +50,14 @@ class KnownFacts:
 
 def parse_facts(words: Iterable[str]) -> dict[str, float]:
     """`labels=200 latency=2`; RecipeError with the nearest name for a fact that does not exist."""
-    found = {}
+    amounts = {}
     for word in words:
         name, _, text = word.partition("=")
         if name not in FACTS:
             hint = nearest(name, FACTS, "There are")
             raise RecipeError(f"There is no fact {name!r}.", where=word, hint=hint)
-        found[name] = number(text, where=word)
-    return found
+        amounts[name] = number(text, where=word)
+    return amounts
 
 
 def number(text: str, *, where: str) -> float:
@@ -72,26 +72,26 @@ def number(text: str, *, where: str) -> float:
 
 
 def machine() -> dict[str, float]:
-    """Memory of this machine and of its GPU, in GB; nothing is loaded to find out."""
+    """Memory of this machine and of its GPU in GB, without importing torch."""
     import psutil
 
     return {"memory": psutil.virtual_memory().total / 1e9, "gpu": _gpu()}
 
 
 def _gpu() -> float:
-    asked = shutil.which("nvidia-smi")
-    if asked is None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
         return 0.0
-    command = [asked, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    command = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603
-        return sum(float(line) for line in said.split()) * 2**20 / 1e9
+        output = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603
+        return sum(float(line) for line in output.split()) * 2**20 / 1e9
     except (OSError, ValueError, subprocess.SubprocessError):
         return 0.0
 
 
 def read(path: Path) -> KnownFacts:
-    """What a data file, or a folder of data or of documents, holds. DataError where it cannot be read."""
+    """The facts of a data file, or of a folder of data or documents. Raises DataError where it cannot be read."""
     documents = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in DOCUMENTS] if path.is_dir() else []
     if documents:
         return KnownFacts({"documents": len(documents), "text": float(sum(file.stat().st_size for file in documents))})
@@ -106,13 +106,13 @@ def read(path: Path) -> KnownFacts:
         f"evaluation/task={look.task}",
     ]
     score = {"classification": "accuracy", "generation": "rouge_l"}.get(look.task, "loss")
-    found = rows(path)
+    examples = rows(path)
     if form == "preference":
-        amounts: dict[str, float] = {"feedback": float(len(found))}
+        amounts: dict[str, float] = {"feedback": float(len(examples))}
     elif form in LABELLED:
-        amounts = {"labels": float(len(found))}
+        amounts = {"labels": float(len(examples))}
     else:
-        amounts = {"text": float(sum(_characters(row) for row in found))}
+        amounts = {"text": float(sum(_characters(row) for row in examples))}
     return KnownFacts(amounts, (*words, f"score={score}"))
 
 

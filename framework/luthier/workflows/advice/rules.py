@@ -1,4 +1,4 @@
-"""Advice is a file, too: `recipes/advice/NAME.yaml` says when a recipe is worth comparing. Plugins ship theirs.
+"""Rules of advice: `recipes/advice/NAME.yaml` states when a recipe is worth comparing. Plugins bring their own.
 
 # Show a few labelled examples with each question: nothing is trained.
 recipe: few_shot
@@ -36,7 +36,7 @@ class Advice:
     order: int
 
     def lacks(self, known: KnownFacts) -> list[str]:
-        """What there is too little of, in words; empty where the recipe can be compared."""
+        """The facts that fall short, as text; empty where the recipe can be compared."""
         return [
             f"{amount:g} {FACTS[fact].unit}, and there {'is' if known.of(fact) == 1 else 'are'} {known.of(fact):,.0f}"
             for fact, amount in self.needs.items()
@@ -45,32 +45,32 @@ class Advice:
 
 
 def advices(catalog: Catalog) -> list[Advice]:
-    """The advice on recipes that are installed, what is cheaper to try first."""
-    found = [_read(catalog.answers[QUESTION, name]) for name in catalog.names(QUESTION)]
-    return sorted((one for one in found if ("recipe", one.recipe) in catalog.answers), key=lambda one: one.order)
+    """The advice on installed recipes, in the order of `order`."""
+    installed = [_read(catalog.answers[QUESTION, name]) for name in catalog.names(QUESTION)]
+    return sorted((one for one in installed if ("recipe", one.recipe) in catalog.answers), key=lambda one: one.order)
 
 
 def _read(answer: CatalogAnswer) -> Advice:
     bounds.refuse_unbounded_file(answer.file)
-    said = yaml.safe_load(answer.text)
-    for complaint, hint in _complaints(said):
+    rule = yaml.safe_load(answer.text)
+    for complaint, hint in _complaints(rule):
         raise RecipeError(f"This is no advice: {complaint}.", where=answer.shown, hint=hint)
-    needs = {str(fact): float(amount) for fact, amount in said.get("needs", {}).items()}
-    return Advice(said["recipe"], answer.headline, needs, said.get("order", 100))
+    needs = {str(fact): float(amount) for fact, amount in rule.get("needs", {}).items()}
+    return Advice(rule["recipe"], answer.headline, needs, rule.get("order", 100))
 
 
-def _complaints(said: Any) -> Iterator[tuple[str, str]]:
-    if not isinstance(said, dict) or not isinstance(said.get("recipe"), str):
+def _complaints(rule: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(rule, dict) or not isinstance(rule.get("recipe"), str):
         yield "it names no recipe", "Write `recipe: NAME`."
         return
-    for key in said:
+    for key in rule:
         if key not in KEYS:
             yield f"there is no {key!r}", nearest(str(key), KEYS, "There are")
-    needs = said.get("needs", {})
+    needs = rule.get("needs", {})
     for fact, amount in needs.items() if isinstance(needs, dict) else [("needs", None)]:
         if fact not in FACTS:
             yield f"there is no fact {fact!r}", nearest(str(fact), FACTS, "There are")
         elif not isinstance(amount, int | float):
             yield f"{fact} is {amount!r} and no number", ""
-    if not isinstance(said.get("order", 0), int):
+    if not isinstance(rule.get("order", 0), int):
         yield "order is no number", ""

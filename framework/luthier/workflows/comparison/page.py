@@ -12,8 +12,7 @@ from luthier.reporting import figures
 from luthier.reporting.escaping import clipped
 from luthier.reporting.story import percent
 from luthier.reporting.template import environment, style
-from luthier.workflows.comparison import picture
-from luthier.workflows.comparison import words as wording
+from luthier.workflows.comparison import descriptions, picture
 from luthier.workflows.comparison.results import Comparison
 
 MOST_NAMES = 4
@@ -25,7 +24,7 @@ def page(comparison: Comparison, folder: Path) -> str:
     filled.filters |= {"clipped": clipped, "change": _change}
     finished = comparison.finished
     scores = comparison.standings
-    facts = {one.name: wording.facts(one) for one in finished}
+    facts = {one.name: descriptions.facts(one) for one in finished}
     names = [one.name for one in comparison.results]
     return filled.get_template("comparison.html.j2").render(
         comparison=comparison,
@@ -35,12 +34,12 @@ def page(comparison: Comparison, folder: Path) -> str:
         links={run: _link(run, folder) for one in finished for run in one.runs},
         main=scores.get(comparison.terms.score),
         others=list(scores.values()),
-        sentences=wording.sentences(comparison),
+        sentences=descriptions.sentences(comparison),
         warnings=comparison.warnings(),
-        wording=wording,
+        descriptions=descriptions,
         facts=facts,
-        costs=list(dict.fromkeys(name for told in facts.values() for name in told)),
-        asked=max((one.inference.get("answers", 0) for one in finished), default=0),
+        costs=list(dict.fromkeys(name for of_contender in facts.values() for name in of_contender)),
+        prompts=max((one.inference.get("answers", 0) for one in finished), default=0),
         devices=", ".join(sorted({one.inference["device"] for one in finished if "device" in one.inference})),
         pictures=picture.pictures(comparison),
         picture=picture,

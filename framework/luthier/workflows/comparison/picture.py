@@ -65,17 +65,17 @@ def pictures(comparison: Comparison) -> list[Picture]:
         "training time": {one.name: one.training["seconds"] for one in comparison.finished},
         "time of an answer": {one.name: one.inference.get("seconds") for one in comparison.finished},
     }
-    found = []
+    drawn = []
     for what, by_name in costs.items():
         known = {name: cost for name, cost in by_name.items() if cost is not None}
         if comparison.terms.score in comparison.standings and len(known) > 1:
-            found.append(_picture(comparison, what, known))
-    return found
+            drawn.append(_picture(comparison, what, known))
+    return drawn
 
 
 def _picture(comparison: Comparison, what: str, costs: dict[str, float]) -> Picture:
-    found = comparison.standings[comparison.terms.score]
-    scores = {name: found.scores[name] for name in costs}
+    standings = comparison.standings[comparison.terms.score]
+    scores = {name: standings.scores[name] for name in costs}
     y_ticks = ticks(min(score.low for score in scores.values()), max(score.high for score in scores.values()), 4)
     bottom, top = y_ticks[0], max(y_ticks[-1], max(score.high for score in scores.values()))
     axis = _Axis(list(costs.values()))
@@ -93,18 +93,20 @@ def _picture(comparison: Comparison, what: str, costs: dict[str, float]) -> Pict
         label_x, anchor = (x + 9, "start") if x < (LEFT + RIGHT) / 2 else (x - 9, "end")
         middle = y(score.value)
         point = Point(
-            name, found.against_best(name), x, middle, y(score.low), y(score.high), label_x, middle + 4, anchor
+            name, standings.against_best(name), x, middle, y(score.low), y(score.high), label_x, middle + 4, anchor
         )
         points.append(_free(point, points))
-    told = "; ".join(f"{name} {format_number(scores[name].value)} at {_time(cost)}" for name, cost in costs.items())
+    costs_text = "; ".join(
+        f"{name} {format_number(scores[name].value)} at {_time(cost)}" for name, cost in costs.items()
+    )
     return Picture(
-        f"{title(found.name)} against {what}",
+        f"{title(standings.name)} against {what}",
         what,
-        f"{title(found.name)} ({found.better} is better)",
+        f"{title(standings.name)} ({standings.better} is better)",
         points,
         axis.ticks(),
         [(y(tick), f"{tick:g}") for tick in y_ticks],
-        f"{title(found.name)} against {what}: {told}.",
+        f"{title(standings.name)} against {what}: {costs_text}.",
     )
 
 

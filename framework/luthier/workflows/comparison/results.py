@@ -1,4 +1,4 @@
-"""What came of each contender: its scores with the figures of each example, and what training and answering cost."""
+"""The results of each contender: scores with per-example statistics, and the costs of training and inference."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ class Result:
 
     @classmethod
     def read(cls, contender: Contender, failed: str) -> Result:
-        """What lies in the folders of its runs, none of it made anew."""
+        """Read from the folders of its runs."""
         composition = contender.composition
-        found = cls(contender.name, contender.words, composition.purpose, failed=failed)
+        result = cls(contender.name, contender.words, composition.purpose, failed=failed)
         if failed:
-            return found
+            return result
         reductions = _reductions(composition.config)
         for run in contender.runs:
             folder = RunFolder(run.folder.path)
-            found.runs.append(folder.path)
-            found.records.append(RunRecord.load(folder.record))
-            found.after.append(Scores.load(folder.scores / "after", reductions))
+            result.runs.append(folder.path)
+            result.records.append(RunRecord.load(folder.record))
+            result.after.append(Scores.load(folder.scores / "after", reductions))
             if (folder.scores / "before" / "scores.json").is_file():
-                found.before.append(Scores.load(folder.scores / "before", reductions))
-            found.trained = found.trained or found.records[-1].training.steps is not None
-        place = found.runs[0] / INFERENCE
-        found.inference = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
-        return found
+                result.before.append(Scores.load(folder.scores / "before", reductions))
+            result.trained = result.trained or result.records[-1].training.steps is not None
+        place = result.runs[0] / INFERENCE
+        result.inference = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
+        return result
 
     @property
     def training(self) -> dict[str, float | None]:
@@ -67,8 +67,8 @@ class Result:
         names = ("seconds", "tokens", "steps", "peak_memory", "joules")
         if not self.trained:
             return {**dict.fromkeys(names, 0.0), "peak_memory": None, "trained": 0.0, "whole": self._whole}
-        told = {name: _mean(getattr(record.training, name) for record in self.records) for name in names}
-        return {**told, "trained": _mean(record.model.trained for record in self.records), "whole": self._whole}
+        means = {name: _mean(getattr(record.training, name) for record in self.records) for name in names}
+        return {**means, "trained": _mean(record.model.trained for record in self.records), "whole": self._whole}
 
     @cached_property
     def forgetting(self) -> ContenderDifference | None:
@@ -104,17 +104,19 @@ class Comparison:
         """By score, the compared one first; only scores that all have on the same examples and tokens."""
         measured = {one.name: one.after for one in self.finished}
         names = [
-            name for name in self.finished[0].after[0] if all(name in each for of in measured.values() for each in of)
+            name
+            for name in self.finished[0].after[0]
+            if all(name in scores for of in measured.values() for scores in of)
         ]
         names = sorted(names, key=lambda name: name != self.terms.score)
         bootstrap = self.finished[0].after[0].bootstrap
-        found = {
+        by_name = {
             name: standings(
-                name, {one: [each.measurements[name] for each in of] for one, of in measured.items()}, bootstrap
+                name, {one: [scores.measurements[name] for scores in of] for one, of in measured.items()}, bootstrap
             )
             for name in names
         }
-        return {name: one for name, one in found.items() if one is not None}
+        return {name: one for name, one in by_name.items() if one is not None}
 
     @property
     def confidence(self) -> float:
@@ -122,21 +124,23 @@ class Comparison:
 
     def warnings(self) -> list[str]:
         """What a reader must not miss."""
-        told = [f"{one.name} failed and is not compared: {one.failed}" for one in self.results if one.failed]
+        warnings = [f"{one.name} failed and is not compared: {one.failed}" for one in self.results if one.failed]
         if self.seeds == 1:
-            told.append("One seed: the intervals hold the choice of examples, not the luck of training. Say seeds=3.")
-        told += [
-            f"{one.name} could not be asked for answers: {p}"
-            for one in self.finished
-            if (p := one.inference.get("problem"))
+            warnings.append(
+                "One seed: the intervals hold the choice of examples, not the luck of training. Say seeds=3."
+            )
+        warnings += [
+            f"{one.name} could not be timed: {p}" for one in self.finished if (p := one.inference.get("problem"))
         ]
         several = {result.inference["device"] for result in self.finished if "device" in result.inference}
         if len(several) > 1:
-            told.append(f"Answers were timed on different devices: {', '.join(sorted(several))}.")
+            warnings.append(f"Answers were timed on different devices: {', '.join(sorted(several))}.")
         devices = {record.training.device for one in self.finished for record in one.records if record.training.device}
         if len(devices) > 1:
-            told.append(f"Trained on different devices, so that times do not compare: {', '.join(sorted(devices))}.")
-        return told
+            warnings.append(
+                f"Trained on different devices, so that times do not compare: {', '.join(sorted(devices))}."
+            )
+        return warnings
 
     def as_json(self) -> dict[str, Any]:
         scores = self.standings
@@ -150,7 +154,7 @@ class Comparison:
             "seeds": self.seeds,
             "confidence": self.confidence,
             "contenders": [_as_json(one) for one in self.results],
-            "scores": {name: found.as_json() for name, found in scores.items()},
+            "scores": {name: standing.as_json() for name, standing in scores.items()},
             "warnings": self.warnings(),
         }  # fmt: skip
 
@@ -176,5 +180,5 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _reductions(config: Any) -> Mapping[str, Reduction]:
     method = named(str(config.method["_target_"]))
-    found: Mapping[str, Reduction] = instantiate(config.evaluation).reductions(method)
-    return found
+    reductions: Mapping[str, Reduction] = instantiate(config.evaluation).reductions(method)
+    return reductions

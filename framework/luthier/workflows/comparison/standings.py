@@ -1,4 +1,4 @@
-"""One score of several contenders: the mean over seeds, and what can be told apart.
+"""One score of several contenders: the mean over seeds, and which differences are distinguishable.
 
 The bootstrap draws examples, the same ones for every run, so that differences are paired (Koehn, EMNLP 2004); and of
 each contender it draws seeds, so that an interval holds the luck of training too, as far as the seeds show it
@@ -51,7 +51,8 @@ class Standings:
             "best": self.best,
             "scores": {name: {**asdict(score), "by_seed": self.by_seed[name]} for name, score in self.scores.items()},
             "differences": [
-                {"from": one, "to": other, **asdict(found)} for (one, other), found in self.differences.items()
+                {"from": one, "to": other, **asdict(difference)}
+                for (one, other), difference in self.differences.items()
             ],
         }
 
@@ -64,10 +65,10 @@ def standings(name: str, measured: Mapping[str, Sequence[Measurement]], bootstra
     drawn = iter(resampled([one.statistics for one in every], resamples=bootstrap.resamples, seed=bootstrap.seed))
     values: dict[str, Floats] = {}
     seeds: dict[str, list[float]] = {}
-    for number, (contender, found) in enumerate(measured.items()):
-        runs = np.stack([one.reduce(next(drawn)) for one in found])
+    for number, (contender, of_seeds) in enumerate(measured.items()):
+        runs = np.stack([one.reduce(next(drawn)) for one in of_seeds])
         values[contender] = _over_seeds(runs, np.random.default_rng([bootstrap.seed, number]))
-        seeds[contender] = [float(one.reduce(one.statistics.sum(0))) for one in found]
+        seeds[contender] = [float(one.reduce(one.statistics.sum(0))) for one in of_seeds]
     count, better, level = len(every[0].statistics), every[0].better, bootstrap.confidence
 
     def score(value: float, resamples: Floats) -> Score:
@@ -102,8 +103,8 @@ def change(
     value = float(np.mean([b.reduce(b.statistics.sum(0)) - a.reduce(a.statistics.sum(0)) for a, b in pairs]))
     resamples = _over_seeds(moved, np.random.default_rng([bootstrap.seed, 0]))
     low, high = interval(resamples, confidence=bootstrap.confidence)
-    found = Score(value, low, high, len(pairs[0][0].statistics), pairs[0][1].better)
-    return ContenderDifference(found, verdict(found))
+    difference = Score(value, low, high, len(pairs[0][0].statistics), pairs[0][1].better)
+    return ContenderDifference(difference, verdict(difference))
 
 
 def _over_seeds(values: Floats, generator: np.random.Generator) -> Floats:

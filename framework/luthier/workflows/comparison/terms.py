@@ -1,4 +1,4 @@
-"""On which terms: one evaluation, one score, one budget; whoever asks for others is not compared."""
+"""The terms of a comparison: one evaluation, one score and one budget for all contenders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MISSING = "nothing"
 
 @dataclass(frozen=True)
 class Terms:
-    """The score that is compared, the hash of the evaluation's settings, the budget in words (empty: none trains)."""
+    """The score that is compared, the hash of the evaluation's settings, the budget as text (empty: none trains)."""
 
     score: str
     evaluation: str
@@ -33,7 +33,7 @@ def terms(contenders: list[Contender]) -> Terms:
     first, *others = contenders
     trains = [one for one in contenders if _trains(one.composition)]
     for other in others:
-        _same(first, other, _evaluated, "are measured in different ways", "Say it for all of them.")
+        _same(first, other, _evaluated, "are measured in different ways", "Set it for all of them.")
     for other in trains[1:]:
         hint = "State one budget for all: trainer.max_steps=… trainer.epochs=… batch.size=… batch.length=… ."
         _same(trains[0], other, _spent, "have different budgets", hint)
@@ -69,24 +69,24 @@ def _in_words(budget: Mapping[str, Any]) -> str:
     return f"{steps} steps of {budget['batch.size']} {unit}, at most {passes}"
 
 
-def _same(first: Contender, other: Contender, of: Any, said: str, hint: str) -> None:
+def _same(first: Contender, other: Contender, of: Any, problem: str, hint: str) -> None:
     one, two = of(first.composition), of(other.composition)
     for path in dict.fromkeys([*one, *two]):
         if one.get(path, MISSING) != two.get(path, MISSING):
             detail = f"{path} is {one.get(path, MISSING)!r} in the first and {two.get(path, MISSING)!r} in the other"
-            message = f"{first.name} and {other.name} {said}: {detail}."
+            message = f"{first.name} and {other.name} {problem}: {detail}."
             raise RecipeError(message, where=path, hint=hint)
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
     """Every value below a mapping by its path, the code's own names included."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for path in settings_of(config):
         node: Any = config
         for word in path.split("."):
             node = node[word]
         if isinstance(node, dict):
-            found |= {f"{path}.{key}": value for key, value in node.items() if key.startswith("_")}
+            values |= {f"{path}.{key}": value for key, value in node.items() if key.startswith("_")}
         else:
-            found[path] = node
-    return found
+            values[path] = node
+    return values

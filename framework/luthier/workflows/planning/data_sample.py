@@ -24,7 +24,7 @@ CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS = 3.7, 12.0  # of English; only where no t
 
 @dataclass(slots=True)
 class DataSample:
-    """What was seen: `complete` if that was everything.
+    """Facts of the first examples of a source; `complete` if those were all.
 
     `lengths` are the tokens of each training example, estimated from its characters and from `encoded` examples.
     """
@@ -48,7 +48,7 @@ class DataSample:
         return sum(self.lengths)
 
 
-def look(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, length: int) -> DataSample:
+def sample_data(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, length: int) -> DataSample:
     """Read until the end, 20,000 examples or 5 seconds; DataError as in a run.
 
     Without a tokenizer nothing is prompted or encoded, and lengths are guessed from characters.
@@ -66,21 +66,21 @@ def look(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, 
         prompt.learn(train, tokenizer)
         sample = [prompt(example) for example in sample]
     rows = [len(encode(example, tokenizer)) for example in sample] if tokenizer is not None else []
-    each, fixed = _line(list(map(_characters, sample)), rows)
+    per_character, fixed = _fit(list(map(_characters, sample)), rows)
     return DataSample(
         splits=dict(Counter(str(example.get("split", "train")) for example in examples)),
         counts=dict(source.counts),
         warnings=list(getattr(source, "warnings", [])),
         format=getattr(getattr(source, "detected", None), "reason", ""),
         complete=complete,
-        lengths=[round(fixed + each * _characters(example)) for example in train],
+        lengths=[round(fixed + per_character * _characters(example)) for example in train],
         longest=max(rows, default=0),
         encoded=len(rows),
         overlong=[str(one["where"]) for one, size in zip(sample, rows, strict=False) if size > length],
     )
 
 
-def _line(characters: Sequence[int], tokens: Sequence[int]) -> tuple[float, float]:
+def _fit(characters: Sequence[int], tokens: Sequence[int]) -> tuple[float, float]:
     """(tokens a character, tokens an example has besides) by least squares; a guess for English without any tokens."""
     if not tokens:
         return 1 / CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
@@ -96,6 +96,8 @@ def _spread(examples: Sequence[Example], most: int) -> list[Example]:
 
 
 def _characters(example: Example) -> int:
-    said = example.get("messages") or example.get("text") or ""
-    said = [*said, *example.get("chosen", ()), *example.get("rejected", ())] if isinstance(said, list) else said
-    return len(said) if isinstance(said, str) else len(json.dumps(said, ensure_ascii=False, default=str))
+    content = example.get("messages") or example.get("text") or ""
+    content = (
+        [*content, *example.get("chosen", ()), *example.get("rejected", ())] if isinstance(content, list) else content
+    )
+    return len(content) if isinstance(content, str) else len(json.dumps(content, ensure_ascii=False, default=str))

@@ -62,18 +62,18 @@ def memory(weights: ParameterCounts, work: Work) -> dict[str, int]:
     tokens = work.micro * work.length
     layer = tokens * (16 * weights.width + 4 * weights.inner) * work.computes_in
     if not weights.trained:
-        kept = layer
+        activations = layer
     elif work.checkpointing:
-        kept = weights.layers * tokens * weights.width * work.computes_in + layer
+        activations = weights.layers * tokens * weights.width * work.computes_in + layer
     else:
-        kept = weights.layers * layer
+        activations = weights.layers * layer
     copies = weights.total * work.computes_in if work.computes_in < work.stored_in else 0  # autocast casts weights
     return {
         "weights": weights.total * work.stored_in,
         "copies": copies,
         "gradients": weights.trained * 4,
         "optimizer": weights.trained * 4 * STATES,
-        "activations": kept + 2 * min(tokens, 1024) * weights.vocabulary * 4,
+        "activations": activations + 2 * min(tokens, 1024) * weights.vocabulary * 4,
         "runtime": RUNTIME,
     }
 

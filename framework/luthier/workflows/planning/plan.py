@@ -16,7 +16,7 @@ from luthier.fetch import cache
 from luthier.models.trainable_parameters import ParameterCounts, count_parameters
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
-from luthier.workflows.planning.data_sample import DataSample, look
+from luthier.workflows.planning.data_sample import DataSample, sample_data
 from luthier.workflows.planning.estimate import StepEstimate, Work
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _look_at_data(plan: RecipePlan, parts: Parts) -> None:
     batch, sample = parts.config.batch, None
     try:
         tokenizer = _tokenizer(plan, parts)
-        sample = plan.data = look(parts.source, parts.prompt, parts.method.encode, tokenizer, int(batch.length))
+        sample = plan.data = sample_data(parts.source, parts.prompt, parts.method.encode, tokenizer, int(batch.length))
     except ResourceError as error:
         plan.unknown.append(f"the data: {error}")
     except LuthierError as error:
