@@ -80,14 +80,14 @@ class PromptSearch(Prompt):
             if "prompt_template" in example:
                 self._bedrock_example = example
 
-    def choose(self, judge: PromptScorer) -> None:
+    def choose(self, scorer: PromptScorer) -> None:
         proposed = [text.strip() for proposals in self.proposals.values() for text in proposals(self.pool)]
         instructions = list(dict.fromkeys(["", *proposed]))
         sets = self._example_sets()
         if len(instructions) * len(sets) == 1 and not self.choosing.writes:
             raise RecipeError("There is no candidate prompt.", where="prompt", hint="Give it proposals or sets.")
         space = CandidateSpace(
-            instructions, sets, judge, self.budget, self.template, self.pool, self._train, self._fitting
+            instructions, sets, scorer, self.budget, self.template, self.pool, self._train, self._fitting
         )
         trials = self.choosing(space)
         best = max(trials, key=lambda trial: (trial.count, trial.value))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from luthier.config.catalog import Answer, Catalog
+from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.option_file import Option
 from luthier.config.settings import REQUIRED, Signature
 from luthier.config.signatures import signature
@@ -80,7 +80,7 @@ def _read(value: object) -> object:
 
 
 @pytest.mark.parametrize("answer", list(CATALOG), ids=str)
-def test_an_option_file_begins_with_what_it_is(answer: Answer):
+def test_an_option_file_begins_with_what_it_is(answer: CatalogAnswer):
     assert answer.headline.endswith((".", "…")), answer.file
     assert yaml.safe_load(answer.text) is None or isinstance(yaml.safe_load(answer.text), dict)
     if answer.question in {"recipe", "debug"}:

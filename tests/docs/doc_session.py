@@ -104,8 +104,8 @@ class Session:
             else:
                 composer = session.composer(flags, Console())
                 said = [word for word in flags.rest if not word.startswith("-")]
-                if addressing.named(said):
-                    addressing.asked_for(said, composer.catalog)
+                if addressing.names_pipeline(said):
+                    addressing.pipeline_of(said, composer.catalog)
                     return
                 for job in command_line.first_jobs(command_line.read(said)):
                     composer.compose(job, complete=False)

@@ -18,7 +18,7 @@ import yaml
 
 from luthier.cli.verbs import BUILT_IN, built_in
 from luthier.config import signatures
-from luthier.config.catalog import Answer, Catalog
+from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.option_file import Option
 from luthier.errors import LuthierError
 from luthier.errors.exit_codes import MEANINGS
@@ -45,14 +45,14 @@ def sections(path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("answer", FIRST_PARTY, ids=str)
-def test_an_answer_says_what_it_is_and_has_a_section(answer: Answer):
+def test_an_answer_says_what_it_is_and_has_a_section(answer: CatalogAnswer):
     assert answer.headline, f"the first line of {answer.file} is no comment"
     page = REFERENCE / "questions" / f"{answer.question.partition('/')[0]}.md"
     assert answer.headline in sections(page)[f"`{answer}`"]
 
 
 @pytest.mark.parametrize("answer", FIRST_PARTY, ids=str)
-def test_every_setting_of_an_answer_has_words(answer: Answer):
+def test_every_setting_of_an_answer_has_words(answer: CatalogAnswer):
     assert not [*wordless(Option.read(answer, CATALOG))], "neither a comment nor the docstring speaks of these"
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luthier.errors import RecipeError
-from luthier.workflows.pipelines.addressing import asked_for
-from luthier.workflows.pipelines.running import Done, run
+from luthier.workflows.pipelines import running
+from luthier.workflows.pipelines.addressing import pipeline_of
+from luthier.workflows.pipelines.running import FinishedStep
 
 if TYPE_CHECKING:
     from luthier.cli.session import Flags
@@ -17,25 +18,33 @@ if TYPE_CHECKING:
     from luthier.reporting.console import Console
 
 
-def run_pipeline(asked: Namespace, flags: Flags, composer: Composer, console: Console) -> int:
-    """Carry out a pipeline; `asked` is what Hydra's parser made of the command line."""
-    shows = {"--cfg": asked.cfg, "--multirun": asked.multirun, "--info": asked.info, "--package": asked.package}
-    if said := next((flag for flag, value in shows.items() if value), None):
+def run_pipeline(arguments: Namespace, flags: Flags, composer: Composer, console: Console) -> int:
+    """Carry out a pipeline; `arguments` are those of Hydra's parser."""
+    shows = {
+        "--cfg": arguments.cfg,
+        "--multirun": arguments.multirun,
+        "--info": arguments.info,
+        "--package": arguments.package,
+    }
+    if flag := next((flag for flag, value in shows.items() if value), None):
         hint = "`luthier plan pipeline=…` shows every step."
-        raise RecipeError(f"{said} is for one recipe, not for a pipeline.", where=said, hint=hint)
-    pipeline = asked_for(asked.overrides, composer.catalog)
-    own = [*replace(flags, as_json=False).again(), *(["--config-dir", asked.config_dir] if asked.config_dir else [])]
-    done = run(pipeline, composer, own, console)
+        raise RecipeError(f"{flag} is for one recipe, not for a pipeline.", where=flag, hint=hint)
+    pipeline = pipeline_of(arguments.overrides, composer.catalog)
+    forwarded = [
+        *replace(flags, as_json=False).again(),
+        *(["--config-dir", arguments.config_dir] if arguments.config_dir else []),
+    ]
+    done = running.run_pipeline(pipeline, composer, forwarded, console)
     record = {"pipeline": pipeline.name, "run": str(done[-1].run.folder.path), "steps": [one.as_json() for one in done]}
     console.data(_page(done, console), record)
     return 0
 
 
-def _page(done: Sequence[Done], console: Console) -> str:
-    rows = [(one.step, _score(one), "was there" if one.kept else "new", str(one.run.folder.path)) for one in done]
+def _page(done: Sequence[FinishedStep], console: Console) -> str:
+    rows = [(one.step, _score(one), "was there" if one.cached else "new", str(one.run.folder.path)) for one in done]
     table = console.table(("step", "score", "", "run"), rows)
     return f"{table}\n\ntalk to the last one:\n  luthier chat {done[-1].run.folder.path}"
 
 
-def _score(one: Done) -> str:
+def _score(one: FinishedStep) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in one.run.score().items())

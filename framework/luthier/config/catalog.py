@@ -18,7 +18,7 @@ _TARGET = re.compile(r"^[^#\n]*?\b_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CatalogAnswer:
     """One option file: `question` is its Hydra group (`method/objective`), `owner` the plugin that ships it."""
 
     question: str
@@ -79,7 +79,7 @@ class Answer:
 class Catalog:
     """The answers by question and name. Two owners of the same answer are refused (exit 7)."""
 
-    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    answers: dict[tuple[str, str], CatalogAnswer] = field(default_factory=dict)
     search_path: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -96,7 +96,7 @@ class Catalog:
         self.search_path[place] = owner
         for file in sorted(folder.rglob("*.yaml")):
             question = file.parent.relative_to(folder).as_posix()
-            answer = Answer(question, file.stem, file, owner, place)
+            answer = CatalogAnswer(question, file.stem, file, owner, place)
             twin = self.answers.setdefault((question, file.stem), answer)
             if twin is not answer and question != ".":
                 raise PluginError(
@@ -104,7 +104,7 @@ class Catalog:
                     hint=f"Rename one of them, or switch one off with -p no:{owner}.",
                 )
 
-    def __iter__(self) -> Iterator[Answer]:
+    def __iter__(self) -> Iterator[CatalogAnswer]:
         return iter(self.answers.values())
 
     def questions(self) -> list[str]:

@@ -20,9 +20,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from luthier.config import checks, command_line, trust
-from luthier.config import messages as wording
-from luthier.config.catalog import Answer, Catalog
+from luthier.config import checks, command_line, messages, trust
+from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.loader import GuardedConfigLoader
 from luthier.config.origins import Origins
@@ -88,7 +87,7 @@ class Composer:
     vouched: tuple[str, ...] = ()
 
     @cached_property
-    def gate(self) -> GuardedConfigLoader:
+    def config_loader(self) -> GuardedConfigLoader:
         version.setbase("1.3")
         setup_globals()
         JobRuntime.instance().set("name", "luthier")
@@ -157,7 +156,7 @@ class Composer:
         return Composition(config, choices, list(overrides), [*renamed, *dropped], given, purpose, self.vouched)
 
     def origins(self, overrides: Sequence[str]) -> Origins:
-        return Origins(self.gate, self.catalog, ROOT_FILE, overrides)
+        return Origins(self.config_loader, self.catalog, ROOT_FILE, overrides)
 
     @cached_property
     def root(self) -> dict[str, Any]:
@@ -167,16 +166,18 @@ class Composer:
 
     def _load(self, overrides: list[str]) -> DictConfig:
         try:
-            return self.gate.load_configuration(ROOT_FILE, overrides, RunMode.RUN)
+            return self.config_loader.load_configuration(ROOT_FILE, overrides, RunMode.RUN)
         except Exception as error:  # Hydra raises ValueError, KeyError, … for what stands in a file
-            raise wording.in_our_words(error, self.catalog, lambda: self._keys_without_values(overrides)) from error
+            raise messages.as_luthier_error(
+                error, self.catalog, lambda: self._keys_without_values(overrides)
+            ) from error
 
     def _keys_without_values(self, overrides: list[str]) -> list[str]:
         """The settings of the same composition without the values that the command line gives."""
         questions = self.catalog.questions()
         answers = [word.text for word in command_line.read(overrides) if word.key in questions]
         try:
-            plain: Any = OmegaConf.to_container(self.gate.load_configuration(ROOT_FILE, answers, RunMode.RUN))
+            plain: Any = OmegaConf.to_container(self.config_loader.load_configuration(ROOT_FILE, answers, RunMode.RUN))
         except Exception:  # the first error is the one to tell
             return []
         known = [path for path in checks.settings_of(plain) if not path.startswith("hydra")]
@@ -192,7 +193,7 @@ class Composer:
         try:
             return OmegaConf.to_container(raw, resolve=True)  # type: ignore[return-value]
         except OmegaConfBaseException as error:
-            raise wording.in_our_words(
+            raise messages.as_luthier_error(
                 error, self.catalog, lambda: list(checks.settings_of(OmegaConf.to_container(raw)))
             ) from error
 
@@ -207,7 +208,7 @@ class Composer:
         return RecipeError("\n".join(map(str, found)), where="")
 
 
-def _as_written(answer: Answer | None) -> dict[str, Any]:
+def _as_written(answer: CatalogAnswer | None) -> dict[str, Any]:
     """The answer's own file, nothing resolved; empty without one."""
     return dict(OmegaConf.to_container(OmegaConf.load(answer.file), resolve=False)) if answer else {}  # type: ignore[arg-type]
 

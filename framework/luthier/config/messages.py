@@ -23,7 +23,7 @@ _LOOKUPS = (
 )
 
 
-def in_our_words(error: Exception, catalog: Catalog, keys: Callable[[], list[str]]) -> LuthierError:
+def as_luthier_error(error: Exception, catalog: Catalog, keys: Callable[[], list[str]]) -> LuthierError:
     """The error as a sentence; `keys` gives the settings that the composition has, where a name is to be compared."""
     if isinstance(error, LuthierError):
         return error

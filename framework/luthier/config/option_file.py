@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from luthier.config.catalog import Answer, Catalog
+from luthier.config.catalog import Catalog, CatalogAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,20 @@ class Said:
 class Option:
     """An answer with all that its defaults list brings; `asks`: setting -> the question and answer that fill it."""
 
-    answer: Answer
+    answer: CatalogAnswer
     target: str = ""
     headline: str = ""
     said: dict[str, Said] = field(default_factory=dict)
     asks: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, answer: Answer, catalog: Catalog) -> Option:
+    def read(cls, answer: CatalogAnswer, catalog: Catalog) -> Option:
         option = cls(answer)
         option._take(answer, catalog)
         return option
 
     @classmethod
-    def inside(cls, answer: Answer, key: str) -> Option:
+    def inside(cls, answer: CatalogAnswer, key: str) -> Option:
         """The part that stands under a key of the file itself, as `batch` does in config.yaml."""
         text = answer.text
         root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -48,7 +48,7 @@ class Option:
         option._keep(dict(entries(node, text, answer.file)))
         return option
 
-    def _take(self, answer: Answer, catalog: Catalog) -> None:
+    def _take(self, answer: CatalogAnswer, catalog: Catalog) -> None:
         text = answer.text
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         said = dict(entries(root, text, answer.file)) if root is not None else {}
@@ -63,7 +63,7 @@ class Option:
         self.target = str(target.value) if target else self.target
         self.said.update({key: value for key, value in said.items() if not key.startswith("_")})
 
-    def _follow(self, entry: Any, answer: Answer, catalog: Catalog) -> None:
+    def _follow(self, entry: Any, answer: CatalogAnswer, catalog: Catalog) -> None:
         """An entry of the defaults list: another answer to the same question to start from, or a nested question."""
         if isinstance(entry, str) and (other := catalog.answers.get((answer.question, entry))):
             self._take(other, catalog)

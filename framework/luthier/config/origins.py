@@ -11,7 +11,7 @@ import yaml
 from luthier.config import command_line
 
 if TYPE_CHECKING:
-    from luthier.config.catalog import Answer, Catalog
+    from luthier.config.catalog import Catalog, CatalogAnswer
     from luthier.config.loader import GuardedConfigLoader
 
 COMMAND_LINE, RECIPE, OPTION_FILE = "command line", "recipe", "option file"
@@ -21,7 +21,7 @@ COMMAND_LINE, RECIPE, OPTION_FILE = "command line", "recipe", "option file"
 class Origin:
     """A file and its line, counted from 1, or the word of the command line."""
 
-    answer: Answer | None
+    answer: CatalogAnswer | None
     line: int = 0
     word: str = ""
 
@@ -39,12 +39,14 @@ class Origin:
 class Origins:
     """Read from the files that Hydra composed, in its order: what is said last, counts."""
 
-    def __init__(self, gate: GuardedConfigLoader, catalog: Catalog, root: str, overrides: Sequence[str]) -> None:
+    def __init__(
+        self, config_loader: GuardedConfigLoader, catalog: Catalog, root: str, overrides: Sequence[str]
+    ) -> None:
         from hydra.types import RunMode
 
         self._of: dict[str, Origin] = {}
         self._answers: dict[tuple[str, str], Origin] = {}
-        for default in gate.compute_defaults_list(root, list(overrides), RunMode.RUN).defaults:
+        for default in config_loader.compute_defaults_list(root, list(overrides), RunMode.RUN).defaults:
             question, _, name = str(default.config_path).rpartition("/")
             answer = catalog.answers.get((question or ".", name))
             if answer is not None:
@@ -76,13 +78,13 @@ class Origins:
         return origin or (around if around is not None and around.answer is None else None)
 
 
-def _said(answer: Answer, package: str) -> Iterator[tuple[str, Origin]]:
+def _said(answer: CatalogAnswer, package: str) -> Iterator[tuple[str, Origin]]:
     root = yaml.compose(answer.text, Loader=yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
         yield from _entries(root, answer, package)
 
 
-def _answered(answer: Answer, group: str) -> Iterator[tuple[tuple[str, str], Origin]]:
+def _answered(answer: CatalogAnswer, group: str) -> Iterator[tuple[tuple[str, str], Origin]]:
     """(question, answer) -> the line of the defaults list that says it."""
     root = yaml.compose(answer.text, Loader=yaml.SafeLoader)
     top = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
@@ -93,7 +95,7 @@ def _answered(answer: Answer, group: str) -> Iterator[tuple[tuple[str, str], Ori
             yield (question, str(value.value)), Origin(answer, key.start_mark.line + 1)
 
 
-def _entries(node: yaml.Node, answer: Answer, path: str) -> Iterator[tuple[str, Origin]]:
+def _entries(node: yaml.Node, answer: CatalogAnswer, path: str) -> Iterator[tuple[str, Origin]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = f"{path}.{key.value}".lstrip(".")

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import yaml
 
 from luthier.config import option_file, signatures, type_hints
-from luthier.config.catalog import Answer, Catalog
+from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.checks import PARTS, STAGES
 from luthier.config.compose import ROOT_FILE
 from luthier.config.option_file import Option
@@ -73,7 +73,7 @@ def _names(question: str, catalog: Catalog) -> str:
     return "\n".join(f"{answer.name}: {answer.headline}" for answer in answers)
 
 
-def _root_settings(root: Answer) -> Iterator[tuple[str, dict[str, Any]]]:
+def _root_settings(root: CatalogAnswer) -> Iterator[tuple[str, dict[str, Any]]]:
     text = root.text
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     assert node is not None

@@ -1,1 +1,1 @@
-"""How do we know that it is better? Held-out loss, task metrics and forgetting, each with its bootstrap interval."""
+"""Evaluation: held-out loss, task metrics and forgetting, each with a bootstrap interval."""

@@ -1,7 +1,7 @@
 """The percentile bootstrap over examples, vectorised (Efron, 1979; paired as in Koehn, EMNLP 2004).
 
-Whatever is measured is written as per-example sufficient statistics, an array [examples, statistics], and a function
-from their totals to a value: accuracy is (right, 1) and a division, macro-F1 three counts for each class. A resample
+Each score is an array of per-example sufficient statistics, [examples, statistics], and a function from their totals
+to a value: accuracy is (right, 1) and a division, macro-F1 three counts for each class. A resample
 of the examples is then a row of counts, and all resamples together one matrix product.
 """
 

@@ -1,4 +1,4 @@
-"""The answer to the last question of a recipe: how do we know that it is better?"""
+"""The evaluation of a model: held-out loss, task metrics and forgetting."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from luthier.training.method import Method
 class Evaluation:
     """Measure held-out loss, a task and the loss on general text, each with a bootstrap interval over examples.
 
-    From each set `examples` are taken, chosen by `seed` alone (0: all of them), so that every model meets the same.
+    From each set `examples` are sampled (0: all), by `seed` alone, so that every model is evaluated on the same ones.
     `general_examples` texts, cut to `general_length` tokens, show forgetting (0: not measured). `samples` answers
-    of at most `sample_tokens` tokens are written for the report. Intervals hold `confidence` of `resamples` draws.
+    of at most `sample_tokens` tokens are generated for the report. Intervals cover `confidence` of `resamples` draws.
     """
 
     def __init__(
@@ -52,35 +52,35 @@ class Evaluation:
         self.bootstrap, self.seed = Bootstrap(resamples, confidence, seed), seed
 
     def reductions(self, method: Method | type[Method] | None = None) -> dict[str, Reduction]:
-        """How the statistics of each score become its value; `method` adds what it measures itself."""
-        found = {"loss": ratio, **{name: metric.reduce for name, metric in self.task.metrics.items()}}
+        """The reduction from statistics to value of each score, those of `method` included."""
+        reductions = {"loss": ratio, **{name: metric.reduce for name, metric in self.task.metrics.items()}}
         if method is None or method.likelihood:
-            found["perplexity"] = exponential_ratio
+            reductions["perplexity"] = exponential_ratio
         if method is None or method.is_generative:
-            found |= {"general_loss": ratio, "general_perplexity": exponential_ratio}
-        return found | {name: measure.reduce for name, measure in (method.measures if method else {}).items()}
+            reductions |= {"general_loss": ratio, "general_perplexity": exponential_ratio}
+        return reductions | {name: measure.reduce for name, measure in (method.measures if method else {}).items()}
 
-    def __call__(self, subject: Predictor, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
-        """Measure a model. Nothing about it is changed but for its network's training mode, which is put back.
+    def __call__(self, predictor: Predictor, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
+        """Evaluate a model in eval mode; the training mode of its network is restored afterwards.
 
         Raises DataError for a set without examples, and NumericsError where a loss is not finite.
         """
         started = time.monotonic()
         scores = Scores(self.bootstrap)
-        training = subject.network.training
-        subject.network.eval()
+        training = predictor.network.training
+        predictor.network.eval()
         try:
             for place, (name, examples) in enumerate(examples_by_name.items()):
-                self._measure_set(subject, name, examples, scores, first=place == 0)
-            if self.general_examples and _speaks(subject):
-                self._measure_general(subject, scores)
+                self._measure_set(predictor, name, examples, scores, first=place == 0)
+            if self.general_examples and _is_generative(predictor):
+                self._measure_general(predictor, scores)
         finally:
-            subject.network.train(training)
+            predictor.network.train(training)
         scores.seconds = time.monotonic() - started
         return scores
 
     def _measure_set(
-        self, subject: Predictor, name: str, examples: Sequence[Example], scores: Scores, *, first: bool
+        self, predictor: Predictor, name: str, examples: Sequence[Example], scores: Scores, *, first: bool
     ) -> None:
         if not examples:
             raise DataError(
@@ -90,85 +90,87 @@ class Evaluation:
         chosen = self.choose(examples)
         scores.counts[f"{name}: examples evaluated"] = len(chosen)
         scores.counts[f"{name}: examples left out"] = len(examples) - len(chosen)
-        asked = questions(chosen, subject.prompt)
-        attempts = self._attempt(subject, name, examples, chosen, asked, scores)
+        chosen_questions = questions(chosen, predictor.prompt)
+        attempts = self._attempt(predictor, name, examples, chosen, chosen_questions, scores)
         for metric_name, metric in self.task.metrics.items():
-            statistics, digest = metric.statistics(attempts.made), digest_of(chosen)
+            statistics, digest = metric.statistics(attempts.attempts), examples_digest(chosen)
             scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
-        self._measure_by_method(subject, chosen, before, scores)
+        self._measure_by_method(predictor, chosen, before, scores)
         if first:
-            scores.samples = self._samples(subject, asked, attempts)
+            scores.samples = self._samples(predictor, chosen_questions, attempts)
 
-    def _measure_by_method(self, subject: Predictor, chosen: Sequence[Example], before: str, scores: Scores) -> None:
-        method, where = subject.method, [str(example.get("where", "")) for example in chosen]
-        found = {name: _finite(statistics, where) for name, statistics in subject.measured(chosen).items()}
-        losses, digest = found.pop("loss"), digest_of(chosen)
-        of_tokens = digest_of_tokens(digest, losses)
+    def _measure_by_method(self, predictor: Predictor, chosen: Sequence[Example], before: str, scores: Scores) -> None:
+        method, where = predictor.method, [str(example.get("where", "")) for example in chosen]
+        by_name = {name: _finite(statistics, where) for name, statistics in predictor.measured(chosen).items()}
+        losses, digest = by_name.pop("loss"), examples_digest(chosen)
+        of_tokens = tokens_digest(digest, losses)
         scores.measurements[f"{before}loss"] = Measurement(losses, ratio, "lower", of_tokens)
         if method is None or method.likelihood:
             scores.measurements[f"{before}perplexity"] = Measurement(losses, exponential_ratio, "lower", of_tokens)
-        for name, statistics in found.items():
-            assert method is not None, "what it measured it says how to read"
+        for name, statistics in by_name.items():
+            assert method is not None, "statistics beside the loss are those of a method"
             measure = method.measures[name]
             scores.measurements[before + name] = Measurement(statistics, measure.reduce, measure.better, digest)
 
     def _attempt(
         self,
-        subject: Predictor,
+        predictor: Predictor,
         name: str,
         examples: Sequence[Example],
         chosen: Sequence[Example],
-        asked: list[Question],
+        chosen_questions: list[Question],
         scores: Scores,
     ) -> Attempts:
         if not self.task.metrics:
             return Attempts()
-        if not asked:
+        if not chosen_questions:
             raise DataError(
                 f"No example of the set {name!r} ends with an assistant's text, so there is nothing to compare with.",
                 hint="Use evaluation/task=none.",
             )
-        for metric in self.task.metrics.values():  # what it cannot measure is said before answers are waited for
-            metric.statistics([asked[0].attempt(asked[0].reference)])
-        attempts = self.task(subject, asked, questions(examples, subject.prompt))
-        scores.counts[f"{name}: examples without an answer"] = len(chosen) - len(asked)
+        for metric in self.task.metrics.values():  # a metric that cannot measure raises before answers are generated
+            metric.statistics([chosen_questions[0].attempt(chosen_questions[0].reference)])
+        attempts = self.task(predictor, chosen_questions, questions(examples, predictor.prompt))
+        scores.counts[f"{name}: examples without an answer"] = len(chosen) - len(chosen_questions)
         scores.counts.update({f"{name}: {what}": count for what, count in attempts.counts.items()})
         return attempts
 
-    def _measure_general(self, subject: Predictor, scores: Scores) -> None:
-        written = general_text.texts(self.general, self.general_examples)
-        losses, cut = general_text.text_losses(subject, written, self.general_length)
-        losses = _finite(losses, [f"general text {number}" for number in range(1, len(written) + 1)])
-        digest = digest_of_tokens(digest_of([{"text": text} for text in written]), losses)
+    def _measure_general(self, predictor: Predictor, scores: Scores) -> None:
+        general = general_text.texts(self.general, self.general_examples)
+        losses, cut = general_text.text_losses(predictor, general, self.general_length)
+        losses = _finite(losses, [f"general text {number}" for number in range(1, len(general) + 1)])
+        digest = tokens_digest(examples_digest([{"text": text} for text in general]), losses)
         scores.measurements["general_loss"] = Measurement(losses, ratio, "lower", digest)
         scores.measurements["general_perplexity"] = Measurement(losses, exponential_ratio, "lower", digest)
-        scores.counts |= {"general: texts evaluated": len(written), "general: texts cut": cut}
+        scores.counts |= {"general: texts evaluated": len(general), "general: texts cut": cut}
 
     def choose(self, examples: Sequence[Example]) -> list[Example]:
-        """Those of a set that are measured on."""
+        """The sample of a set that is evaluated."""
         if not self.examples or len(examples) <= self.examples:
             return list(examples)
         drawn = np.random.default_rng(self.seed).choice(len(examples), self.examples, replace=False)
         return [examples[index] for index in sorted(drawn)]
 
-    def _samples(self, subject: Predictor, asked: Sequence[Question], attempts: Attempts) -> list[Generated]:
-        shown = asked[: self.samples] if _speaks(subject) else []
+    def _samples(
+        self, predictor: Predictor, chosen_questions: Sequence[Question], attempts: Attempts
+    ) -> list[Generated]:
+        shown = chosen_questions[: self.samples] if _is_generative(predictor) else []
         if self.task.writes:
-            outputs = [attempt.output for attempt in attempts.made[: self.samples]]
+            outputs = [attempt.output for attempt in attempts.attempts[: self.samples]]
         elif shown:
             greedy = Sampling(max_new_tokens=self.sample_tokens, temperature=0.0)
-            answers = subject.answers([turn.conversation for turn in shown], greedy)
+            answers = predictor.answers([question.conversation for question in shown], greedy)
             outputs = [answer.text + (" …" if answer.finish == "length" else "") for answer in answers]
         else:
             outputs = []
         return [
-            Generated([dict(message) for message in turn.conversation], output, turn.reference)
-            for turn, output in zip(shown, outputs, strict=True)
+            Generated([dict(message) for message in question.conversation], output, question.reference)
+            for question, output in zip(shown, outputs, strict=True)
         ]
 
 
-def _speaks(subject: Predictor) -> bool:
-    return subject.method is None or subject.method.is_generative
+def _is_generative(predictor: Predictor) -> bool:
+    return predictor.method is None or predictor.method.is_generative
 
 
 def _finite(measured: NDArray[np.floating[Any]], where: Sequence[str]) -> Floats:
@@ -181,12 +183,12 @@ def _finite(measured: NDArray[np.floating[Any]], where: Sequence[str]) -> Floats
     return losses
 
 
-def digest_of(examples: Sequence[Example]) -> str:
-    """A digest of what the examples say, in order; where they come from does not count."""
-    said = [{key: value for key, value in example.items() if key not in ("where", "split")} for example in examples]
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def examples_digest(examples: Sequence[Example]) -> str:
+    """A digest of the examples' content in order, 16 hexadecimal digits; their source and split do not count."""
+    plain = [{key: value for key, value in example.items() if key not in ("where", "split")} for example in examples]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def digest_of_tokens(examples: str, losses: Floats) -> str:
-    """A digest of the examples and of how many tokens each loss is of: a mean over other tokens is no pair of it."""
+def tokens_digest(examples: str, losses: Floats) -> str:
+    """A digest of the examples and of the token count of each loss: means over other tokens cannot be paired."""
     return hashlib.sha256(examples.encode() + losses[:, 1].tobytes()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""General text, whose loss shows what a model forgets."""
+"""The loss on general text, which shows forgetting."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from luthier.evaluation.bootstrap import Floats
 
 def texts(examples: Iterable[Example], most: int) -> list[str]:
     """The first `most` texts of a source; DataError where it has none."""
-    found: list[str] = []
+    general: list[str] = []
     for example in examples:
-        if len(found) == most:
+        if len(general) == most:
             break
         if text := example.get("text"):
-            found.append(str(text))
-    if most and not found:
+            general.append(str(text))
+    if most and not general:
         raise DataError(
             "The general text that forgetting is measured on holds no record with `text`.",
             hint="Name another set with data@evaluation.general=…, or set evaluation.general_examples=0.",
         )
-    return found
+    return general
 
 
-def text_losses(subject: Predictor, written: Sequence[str], length: int) -> tuple[Floats, int]:
+def text_losses(predictor: Predictor, texts: Sequence[str], length: int) -> tuple[Floats, int]:
     """(-log p, tokens) of each text, [texts, 2], and how many were cut to `length` tokens."""
-    encoded = [encode_text({"text": text}, subject.tokenizer, end=False) for text in written]
+    encoded = [encode_text({"text": text}, predictor.tokenizer, end=False) for text in texts]
     sequences = [TokenSequence(whole.ids[:length], whole.weights[:length]) for whole in encoded]
-    log_probs = subject.log_probs(sequences)
-    sums = [-(found * sequence.weights).sum() for found, sequence in zip(log_probs, sequences, strict=True)]
+    log_probs = predictor.log_probs(sequences)
+    sums = [-(of_tokens * sequence.weights).sum() for of_tokens, sequence in zip(log_probs, sequences, strict=True)]
     weights = [sequence.weights.sum() for sequence in sequences]
     return np.stack([sums, weights], axis=1).astype(np.float64), sum(len(whole) > length for whole in encoded)

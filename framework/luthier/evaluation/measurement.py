@@ -1,4 +1,4 @@
-"""One measured quantity, kept per example, so that it can be compared with a measurement of another model."""
+"""The per-example statistics of one score, which allow a paired comparison with another model."""
 
 from __future__ import annotations
 

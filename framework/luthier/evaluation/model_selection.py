@@ -1,4 +1,4 @@
-"""Models that choose what they are made of by the recipe's score on the validation split."""
+"""Model selection by the recipe's score on the validation split."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def select(
     model: Model, data: Data, method: Method, evaluation: Evaluation, score: str,
     predictor: Callable[[nn.Module], NetworkPredictor], say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """Let a model that can choose do so, before anything is measured; the test split is never shown to it.
+    """Let a model that selects itself do so before the evaluation; it never sees the test split.
 
-    `predictor` makes a predictor of a network, where the run computes. DataError without a validation split.
+    `predictor` wraps a network on the run's device. Raises DataError without a validation split.
     """
     if not isinstance(model, SelectsItself):
         return
@@ -44,7 +44,7 @@ def select(
 
 @dataclass(frozen=True)
 class ValidationScore:
-    """The score `name` of a network on the validation split; its sign is turned where less is better."""
+    """The score `name` of a network on the validation split; its sign is flipped where lower is better."""
 
     method: Method
     evaluation: Evaluation

@@ -1,4 +1,4 @@
-"""How well a model answers with one prompt or another: one score alone, without intervals."""
+"""The validation score of a prompt: one score without an interval."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class ValidationPromptScorer(PromptScorer):
-    """Gives the score `name` of the evaluation's task, or the loss, on examples in an order by chance.
+    """The score `name` of the evaluation's task, or the loss, on the validation examples in a random order.
 
-    A score of which less is better has its sign turned. DataError where there is no example.
+    The sign of a score is flipped where lower is better. Raises DataError without examples.
     """
 
     def __init__(
-        self, evaluation: Evaluation, subject: NetworkPredictor, examples: Sequence[Example], name: str
+        self, evaluation: Evaluation, predictor: NetworkPredictor, examples: Sequence[Example], name: str
     ) -> None:
         if not examples:
             raise DataError(
@@ -39,25 +39,27 @@ class ValidationPromptScorer(PromptScorer):
             raise RecipeError(f"A prompt cannot be chosen by {name!r}.", where="score", hint=f"Use one of {known}.")
         order = np.random.default_rng(evaluation.seed).permutation(len(examples)).tolist()
         self.examples = [examples[place] for place in order]
-        self.evaluation, self.subject, self.name, self.size = evaluation, subject, name, len(examples)
+        self.evaluation, self.predictor, self.name, self.size = evaluation, predictor, name, len(examples)
 
     def __call__(self, prompt: Prompt, count: int) -> float:
         return self.score(prompt, self.examples[:count]).score
 
     def score(self, prompt: Prompt, examples: Sequence[Example]) -> PromptScores:
-        subject = replace(self.subject, prompt=prompt)
+        predictor = replace(self.predictor, prompt=prompt)
         if self.name == "loss":
-            losses = np.asarray(subject.measured(examples)["loss"], dtype=np.float64)
+            losses = np.asarray(predictor.measured(examples)["loss"], dtype=np.float64)
             return PromptScores(-float(ratio(losses.sum(0))), [("", -float(one)) for one in ratio(losses)])
         task = self.evaluation.task
         metric = task.metrics[self.name]
-        asked = {place: turn for place, example in enumerate(examples) for turn in questions([example], prompt)}
-        made = task(subject, list(asked.values()), questions(self.examples, prompt)).made
-        statistics, sign = metric.statistics(made), 1.0 if metric.better == "higher" else -1.0
-        each = zip(asked, made, metric.reduce(statistics).tolist(), strict=True)
-        known = {place: (attempt.output, sign * value) for place, attempt, value in each}
+        by_place = {
+            place: question for place, example in enumerate(examples) for question in questions([example], prompt)
+        }
+        attempts = task(predictor, list(by_place.values()), questions(self.examples, prompt)).attempts
+        statistics, sign = metric.statistics(attempts), 1.0 if metric.better == "higher" else -1.0
+        values = zip(by_place, attempts, metric.reduce(statistics).tolist(), strict=True)
+        results = {place: (attempt.output, sign * value) for place, attempt, value in values}
         score = sign * float(metric.reduce(statistics.sum(0)))
-        return PromptScores(score, [known.get(place) for place in range(len(examples))])
+        return PromptScores(score, [results.get(place) for place in range(len(examples))])
 
     def generate(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
-        return [answer.text for answer in self.subject.answers(conversations, sampling)]
+        return [answer.text for answer in self.predictor.answers(conversations, sampling)]

@@ -1,4 +1,4 @@
-"""An example as a question and the answer it holds."""
+"""An example as a conversation that the model answers, and its reference answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from luthier.evaluation.metrics.metric import Attempt
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The conversation that the model sees up to its answer, and the answer that the data gives."""
+    """The conversation that the model sees and the reference answer of an example."""
 
     conversation: Conversation
     """The messages before the answer, as the prompt shows them."""
@@ -24,25 +24,25 @@ class Question:
     where: str = ""
     """file:line of the example."""
     text: str = ""
-    """What a classification is about, without the words around it."""
+    """The text to classify, without the prompt around it."""
     example: Example = field(default_factory=dict)
-    """What the prompt made of the example, with all further columns of both."""
+    """The example as the prompt rendered it, with the further columns of both."""
 
     def about(self, text: str) -> Conversation:
-        """The same conversation about another text; about nothing but it where it is no classification."""
+        """The same conversation with another text to classify; the text alone where it is no classification."""
         place = next((at for at in reversed(range(len(self.conversation))) if _asks(self.conversation[at])), None)
         if place is None:
             return self.conversation
-        asked = message_text(self.conversation[place])
-        before, found, after = asked.rpartition(self.text) if self.text else ("", "", "")
-        changed = {**self.conversation[place], "content": f"{before}{text}{after}" if found else text}
+        content = message_text(self.conversation[place])
+        before, occurs, after = content.rpartition(self.text) if self.text else ("", "", "")
+        changed = {**self.conversation[place], "content": f"{before}{text}{after}" if occurs else text}
         return [*self.conversation[:place], changed, *self.conversation[place + 1 :]]
 
     @property
     def question(self) -> str:
-        """What the user said last."""
-        said = (message_text(message) for message in reversed(self.conversation) if _asks(message))
-        return next(said, "")
+        """The last user message."""
+        texts = (message_text(message) for message in reversed(self.conversation) if _asks(message))
+        return next(texts, "")
 
     def attempt(self, output: str) -> Attempt:
         """The attempt of a model that answered `output`."""
@@ -50,11 +50,11 @@ class Question:
 
 
 def questions(examples: Iterable[Example], prompt: Prompt) -> list[Question]:
-    """The examples that end with an assistant's text, as the prompt shows them; others have nothing to compare with."""
-    return [turn for example in examples if (turn := _turn(prompt(example), example)) is not None]
+    """The examples that end with an assistant's message, as the prompt renders them; others have no reference."""
+    return [question for example in examples if (question := _question(prompt(example), example)) is not None]
 
 
-def _turn(shown: Example, example: Example) -> Question | None:
+def _question(shown: Example, example: Example) -> Question | None:
     messages = shown.get("messages") or []
     if not messages or messages[-1].get("role") != "assistant" or not message_text(messages[-1]):
         return None

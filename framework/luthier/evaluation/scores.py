@@ -1,4 +1,4 @@
-"""What an evaluation found, and how it compares with another."""
+"""The scores of an evaluation and their comparison with those of another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a model wrote for one example: the conversation it saw, its text, and the reference."""
+    """A generated answer with its conversation and the reference."""
 
     conversation: list[dict[str, Any]]
     output: str

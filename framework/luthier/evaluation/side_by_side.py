@@ -15,7 +15,7 @@ from luthier.evaluation.scores import Scores
 
 @dataclass
 class SideBySide:
-    """Scores by model, in the order in which they were asked for; the first is what the others are compared with."""
+    """Scores by model in the given order; the others are compared with the first."""
 
     scores: dict[str, Scores]
 
@@ -55,7 +55,7 @@ class SideBySide:
 
 
 def side_by_side(
-    subjects: Mapping[str, Callable[[], Predictor]], evaluation: Evaluation, examples: Mapping[str, Sequence[Example]]
+    predictors: Mapping[str, Callable[[], Predictor]], evaluation: Evaluation, examples: Mapping[str, Sequence[Example]]
 ) -> SideBySide:
     """Evaluate one model after another; only one of them is loaded at a time."""
-    return SideBySide({name: evaluation(load(), examples) for name, load in subjects.items()})
+    return SideBySide({name: evaluation(load(), examples) for name, load in predictors.items()})

@@ -15,28 +15,30 @@ if TYPE_CHECKING:
 LONGEST_NAME = 40
 
 
-def lines(found: SideBySide) -> str:
-    """What was measured, in at most 80 columns; the true minus sign, which not every code page has, is a hyphen."""
-    return "\n".join(_lines(found)).replace("−", "-")
+def lines(results: SideBySide) -> str:
+    """The results in at most 80 columns; the minus sign is written as a hyphen, which every code page has."""
+    return "\n".join(_lines(results)).replace("−", "-")
 
 
-def _lines(found: SideBySide) -> Iterator[str]:
-    changes = found.changes()
-    names = {name: _short(name) for name in found.scores}
+def _lines(results: SideBySide) -> Iterator[str]:
+    changes = results.changes()
+    names = {name: _short(name) for name in results.scores}
     width = max(map(len, names.values()))
-    scores = list(dict.fromkeys(score for of_model in found.scores.values() for score in of_model))
+    scores = list(dict.fromkeys(score for of_model in results.scores.values() for score in of_model))
     for score in scores:
-        measured = {name: of_model[score] for name, of_model in found.scores.items() if score in of_model.measurements}
+        measured = {
+            name: of_model[score] for name, of_model in results.scores.items() if score in of_model.measurements
+        }
         first = next(iter(measured.values()))
         yield f"{title(score)} ({first.better} is better, n = {first.count:,})"
         for name, value in measured.items():
             change = changes.get(name, {}).get(score)
             yield f"  {names[name]:<{width}}  {format_number(value.value):>7}  {format_interval(value)}"
             if change is not None:
-                told = f"{format_signed(change.change.value)} ({format_interval(change.change, sign=True)})"
-                yield f"  {'':<{width}}  {change.verdict}: {told}"
+                change_text = f"{format_signed(change.change.value)} ({format_interval(change.change, sign=True)})"
+                yield f"  {'':<{width}}  {change.verdict}: {change_text}"
         yield ""
-    confidence = percent(next(iter(found.scores.values())).bootstrap.confidence)
+    confidence = percent(next(iter(results.scores.values())).bootstrap.confidence)
     yield f"Ranges: {confidence} bootstrap intervals over examples."
     if changes:
         yield f"Verdicts: the paired difference from {next(iter(names.values()))}."

@@ -10,7 +10,7 @@ from luthier.reporting import story
 from luthier.reporting.escaping import fenced, markdown, one_line
 from luthier.reporting.facts import facts
 from luthier.reporting.figures import format_count, format_interval, format_number, format_signed, title
-from luthier.reporting.record import Comparison, RunRecord
+from luthier.reporting.record import RunRecord, ScoreComparison
 
 LIBRARIES = {"adapter": "peft", "weights": "transformers"}
 
@@ -83,7 +83,7 @@ def _results(record: RunRecord) -> list[str]:
     return [*told, *([""] if told else []), *head, *rows, note]
 
 
-def _row(comparison: Comparison) -> str:
+def _row(comparison: ScoreComparison) -> str:
     measured = comparison.after or comparison.before
     cells = [
         markdown(title(comparison.name)),

@@ -19,7 +19,7 @@ FEW = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """One curve: its class in the style sheet, its path, and single points that no line would show."""
 
     name: str
@@ -33,7 +33,7 @@ class Chart:
     """One picture: lines, ticks in pixels with their labels, and a sentence for those who do not see it."""
 
     title: str
-    lines: list[Line]
+    lines: list[ChartLine]
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     sentence: str
@@ -70,10 +70,13 @@ def chart(curves: Mapping[str, Points]) -> Chart:
         style = "second" if index else "first"
         if is_noisy(points):
             average = [(x(step), None if value is None else y(value)) for step, value in smoothed(points)]
-            lines += [Line("", f"{style} faint", _path(place), []), Line(words(of), style, _path(average), [])]
+            lines += [
+                ChartLine("", f"{style} faint", _path(place), []),
+                ChartLine(words(of), style, _path(average), []),
+            ]
         else:
             dots = [(a, b) for a, b in place if b is not None and len(points) <= FEW]
-            lines.append(Line(words(of), style, _path(place), dots))
+            lines.append(ChartLine(words(of), style, _path(place), dots))
     return Chart(
         words(name),
         lines,

@@ -10,7 +10,7 @@ from typing import Any
 from luthier.reporting import chart, figures, story, whiskers
 from luthier.reporting.escaping import clipped
 from luthier.reporting.facts import facts
-from luthier.reporting.record import Ledger, RunRecord
+from luthier.reporting.record import RecordedLedger, RunRecord
 from luthier.reporting.template import environment, style
 
 MOST_BYTES = 300_000
@@ -80,7 +80,7 @@ def _first(items: Iterable[Any] | Mapping[str, Any], name: str) -> list[Any]:
     return list(islice(pairs, MOST[name]))
 
 
-def _totals(ledger: Ledger) -> list[tuple[str, int, int]]:
+def _totals(ledger: RecordedLedger) -> list[tuple[str, int, int]]:
     """(role, tokens, tokens with a weight) in the order of first appearance."""
     totals: dict[str, list[int]] = {}
     for token in ledger.tokens:

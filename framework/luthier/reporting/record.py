@@ -59,7 +59,7 @@ class DataFacts:
 
 
 @dataclass(kw_only=True)
-class Comparison:
+class ScoreComparison:
     """One score before and after; one of the two alone where only that was measured."""
 
     name: str
@@ -89,7 +89,7 @@ class LedgerToken:
 
 
 @dataclass(kw_only=True)
-class Ledger:
+class RecordedLedger:
     """The tokens of one training example."""
 
     where: str = ""  # file:line
@@ -120,11 +120,11 @@ class RunRecord:
     data: list[DataFacts] = field(default_factory=list)  # each source of examples
     splits: dict[str, int] = field(default_factory=dict)  # examples in train, validation, test
     curves: dict[str, Points] = field(default_factory=dict)  # loss, validation_loss, learning_rate, gradient_norm, …
-    comparisons: list[Comparison] = field(default_factory=list)  # scores before and after
+    comparisons: list[ScoreComparison] = field(default_factory=list)  # scores before and after
     confidence: float = 0.95  # of their intervals
     evaluated: dict[str, int] = field(default_factory=dict)  # what the evaluation counted
     samples: list[Sample] = field(default_factory=list)  # generated answers before and after
-    ledger: Ledger = field(default_factory=Ledger)  # the tokens of one training example
+    ledger: RecordedLedger = field(default_factory=RecordedLedger)  # one training example
     versions: dict[str, str] = field(default_factory=dict)  # of luthier, its plugins and libraries, Python, the system
     warnings: list[str] = field(default_factory=list)  # whatever a reader must not miss
     is_generative: Annotated[bool, Field(alias="speaks")] = True  # a language model, no reward model

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from luthier.contracts.scores import FEWEST_PAIRS
 from luthier.reporting.figures import format_interval, format_number, format_signed, title
-from luthier.reporting.record import Comparison, RunRecord
+from luthier.reporting.record import RunRecord, ScoreComparison
 
 MATTERS_LEAST = ("loss", "perplexity", "general_loss", "general_perplexity")
 
 
-def headlines(record: RunRecord, most: int = 3) -> list[Comparison]:
+def headlines(record: RunRecord, most: int = 3) -> list[ScoreComparison]:
     """The comparisons to show first: the task's scores, held-out loss, forgetting. Perplexity repeats the loss."""
     paired = [comparison for comparison in record.comparisons if comparison.change is not None]
     by_name = {comparison.name: comparison for comparison in paired}
@@ -18,7 +18,7 @@ def headlines(record: RunRecord, most: int = 3) -> list[Comparison]:
     return [*task[: most - len(others)], *others]
 
 
-def sentence(comparison: Comparison, confidence: float) -> str:
+def sentence(comparison: ScoreComparison, confidence: float) -> str:
     """`Accuracy rose from 0.550 to 0.862 (…).` or that no change can be told from chance."""
     before, after, change = comparison.before, comparison.after, comparison.change
     assert before is not None

@@ -15,7 +15,7 @@ from luthier.reporting import story
 from luthier.reporting.escaping import one_line
 from luthier.reporting.facts import facts
 from luthier.reporting.figures import duration, format_interval, format_number, format_signed, title
-from luthier.reporting.record import Comparison, RunRecord
+from luthier.reporting.record import RunRecord, ScoreComparison
 
 SHOWN = ("Weights trained", "Optimizer steps", "Speed", "Training time", "Peak memory", "Artifact", "Report")
 WORDS = {"better": "better", "worse": "worse", "not distinguishable": "~"}
@@ -55,7 +55,7 @@ def table(record: RunRecord, places: Mapping[str, str] | None = None, *, width: 
     return "\n".join(line.rstrip() for line in console.file.getvalue().strip("\n").splitlines())
 
 
-def _scores(comparisons: Iterable[Comparison]) -> Table:
+def _scores(comparisons: Iterable[ScoreComparison]) -> Table:
     grid = Table(box=RULE, pad_edge=False, show_edge=False)
     grid.add_column("score", overflow="fold", min_width=NAME)
     for heading in ("before", "after", "change"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from luthier.contracts.scores import Score
-from luthier.reporting.record import Comparison
+from luthier.reporting.record import ScoreComparison
 
 WIDTH, HEIGHT = 200, 34
 MARGIN = 8
@@ -24,7 +24,7 @@ class Whisker:
     y: float
 
 
-def whiskers(comparison: Comparison) -> list[Whisker]:
+def whiskers(comparison: ScoreComparison) -> list[Whisker]:
     """The scores before and after on one scale, which is just wide enough for both."""
     scores = {"before": comparison.before, "after": comparison.after}
     known = {style: score for style, score in scores.items() if score is not None}

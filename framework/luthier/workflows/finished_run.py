@@ -1,4 +1,4 @@
-"""A finished run as a model that can be measured again, on its own examples or another run's."""
+"""A finished run, loaded to be evaluated again on its own examples or on those of another run."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Finished:
-    """The artifact of a run, with the method whose loss it was trained by and the data that its recipe names.
+class FinishedRun:
+    """The artifact of a run with its training method and the data that its recipe names.
 
     `data` has been read, so that the prompt has learned what it learned in the run.
     """
 
     recipe: Any
-    subject: artifact.Artifact
+    predictor: artifact.Artifact
     data: Data
 
     @classmethod
-    def load(cls, path: str | Path, *, plugins: Plugins, vouched: tuple[str, ...] = ()) -> Finished:
+    def load(cls, path: str | Path, *, plugins: Plugins, vouched: tuple[str, ...] = ()) -> FinishedRun:
         """Load as `luthier.load` does, which refuses what a recipe must not name, then read the data.
 
         Raises RecipeError where there is no artifact, and DataError where the data is not there any more.
         """
-        subject = artifact.load(path, plugins=plugins, vouched=vouched)
+        predictor = artifact.load(path, plugins=plugins, vouched=vouched)
         trust = Trust(frozenset(vouched))
-        recipe: Any = subject.recipe
+        recipe: Any = predictor.recipe
         parts = assemble(recipe, trust)
-        parts = replace(parts, prompt=subject.prompt)
-        subject.network.to(parts.trainer.device)
-        parts.method.take(subject.network)
-        subject = replace(subject, method=parts.method, autocast=parts.trainer.autocast)
+        parts = replace(parts, prompt=predictor.prompt)
+        predictor.network.to(parts.trainer.device)
+        parts.method.take(predictor.network)
+        predictor = replace(predictor, method=parts.method, autocast=parts.trainer.autocast)
         parts.data.examples("train")
-        return cls(recipe, subject, parts.data)
+        return cls(recipe, predictor, parts.data)
 
     def evaluation(self, *, examples: int | None = None) -> Evaluation:
         """The evaluation that the recipe names, with another number of examples where one is given."""
-        chosen = {} if examples is None else {"examples": examples}
-        made: Evaluation = instantiate(OmegaConf.merge(self.recipe.evaluation, chosen))
-        return made
+        overrides = {} if examples is None else {"examples": examples}
+        built: Evaluation = instantiate(OmegaConf.merge(self.recipe.evaluation, overrides))
+        return built
 
     def examples(self, split: str) -> Sequence[Example]:
         """DataError where the run's data has no such split."""
-        found = self.data.examples(split)
-        if not found:
+        examples = self.data.examples(split)
+        if not examples:
             raise DataError(
-                f"The data of {self.subject.folder} has no split {split!r}.", hint="Name another one with --split."
+                f"The data of {self.predictor.folder} has no split {split!r}.", hint="Name another one with --split."
             )
-        return found
+        return examples
 
     def trained_on(self, examples: Sequence[Example]) -> int:
         """How many of the examples are in the training split of this run."""

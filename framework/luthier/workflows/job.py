@@ -10,7 +10,7 @@ from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.workflows.parts import assemble
 from luthier.workflows.quiet import silence_libraries
-from luthier.workflows.run import Core, Run
+from luthier.workflows.run import CorePlugin, Run
 from luthier.workflows.sweeps import jobs
 
 if TYPE_CHECKING:
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 def run_of(composition: Composition, folder: RunFolder, plugins: Plugins, console: Console) -> Run:
-    """The run of a composition in a folder, with its data at hand; the first error of a part ends it."""
+    """The run of a composition in a folder, its data module built; raises the first error of a part."""
     parts = assemble(composition.config, composition.trust, folder)
     run = Run(composition, parts, folder, plugins, console)
-    _ = run.data  # what the tokenizer or the batch refuse is said before anything is written
+    _ = run.data  # errors of the tokenizer or the batch are raised before anything is written
     return run
 
 
 def carry_out(
     composition: Composition, folder: str, plugins: Plugins, console: Console, flags: list[str]
 ) -> float | None:
-    """Assemble and carry out, plugins wrapped around it; gives the score that the recipe names."""
+    """Assemble and carry out a run, with the plugins' wrappers, and return the score that the recipe names."""
     silence_libraries()
     jobs.end_with_parent()
     child_processes.remember(flags, composition.overrides, folder)
-    plugins.register(Core(), "luthier")
+    plugins.register(CorePlugin(), "luthier")
     needed = tuple(flag for flag in flags if flag not in ("--json", "--debug"))
     run = run_of(replace(composition, flags=needed), RunFolder(Path(folder)), plugins, console)
     return plugins.run(run)

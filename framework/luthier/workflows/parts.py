@@ -1,4 +1,4 @@
-"""The one wiring: a checked recipe becomes its parts, each handed what it is made of. All parts meet here."""
+"""The one wiring: builds the parts of a checked recipe and passes each the parts that it depends on."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts that a recipe names, built and with the user's trust in them; nothing is loaded or read yet.
+    """The parts that a recipe names, built but with nothing loaded or read yet.
 
-    `folder` is that of the run, None where nothing is to be written: rows for the quarantine are passed over then.
+    `folder` is that of the run, None where nothing is to be written: faulty rows are skipped instead of quarantined.
     """
 
     config: DictConfig
@@ -59,12 +59,12 @@ class Parts:
 
     @cached_property
     def data(self) -> Data:
-        """The source's examples, prompted, encoded and packed; making it asks the model for its tokenizer."""
-        made: Data = instantiate(
+        """The source's examples, prompted, encoded and packed; building it loads the model's tokenizer."""
+        built: Data = instantiate(
             self.config.batch, self.source, self.prompt, self.method.encode, self.model.tokenizer,
             int(self.config.seed), self.folder.path if self.folder else None, self.method.preparation,
         )  # fmt: skip
-        return made
+        return built
 
 
 def assemble(config: DictConfig, trust: Trust, folder: RunFolder | None = None) -> Parts:
@@ -78,16 +78,16 @@ def assemble(config: DictConfig, trust: Trust, folder: RunFolder | None = None) 
 def attempt(
     config: DictConfig, trust: Trust, folder: RunFolder | None = None
 ) -> tuple[Parts | None, list[LuthierError]]:
-    """The same, with what every part refuses: each error says in `where` of which part it is."""
-    made: dict[str, Any] = {}
+    """Build the parts, or collect the errors of all of them, each with its part in `where`."""
+    built: dict[str, Any] = {}
     problems: list[LuthierError] = []
-    make = {name: partial(part, config, trust, name, quarantine=folder is not None) for name in PARTS}
+    builders = {name: partial(part, config, trust, name, quarantine=folder is not None) for name in PARTS}
 
     def build(name: str, *others: str) -> None:
-        if any(other not in made for other in others):
+        if any(other not in built for other in others):
             return
         try:
-            made[name] = make[name](*(made[other] for other in others))
+            built[name] = builders[name](*(built[other] for other in others))
         except LuthierError as error:
             error.where = error.where or name
             problems.append(error)
@@ -97,8 +97,8 @@ def attempt(
     build("method", "model", "adaptation", "optimizer")
     if problems:
         return None, problems
-    source, _ = made.pop("data"), made.pop("optimizer")
-    return Parts(config=config, source=source, folder=folder, trust=trust, **made), []
+    source, _ = built.pop("data"), built.pop("optimizer")
+    return Parts(config=config, source=source, folder=folder, trust=trust, **built), []
 
 
 def part(config: DictConfig, trust: Trust, name: str, *others: Any, quarantine: bool = False) -> Any:
@@ -111,7 +111,7 @@ def part(config: DictConfig, trust: Trust, name: str, *others: Any, quarantine: 
 
 
 def without_quarantine(config: Any) -> Any:
-    """The configuration of a source that writes nothing: rows to be quarantined are passed over."""
+    """The configuration of a source that writes nothing: faulty rows are skipped instead of quarantined."""
     if OmegaConf.is_config(config):
         return without_quarantine(OmegaConf.to_container(config, resolve=True))
     if isinstance(config, dict):

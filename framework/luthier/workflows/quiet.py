@@ -1,11 +1,11 @@
-"""What libraries say that helps nobody: named here one by one, so that nothing else is silenced."""
+"""Warnings of libraries that do not help a user, listed one by one, so that nothing else is silenced."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 
-SAYINGS = (
+SILENCED_WARNINGS = (
     r".*LeafSpec.*is deprecated",
     r".*is_gradient_checkpointing.*is deprecated",
     r".*Total length of `list` across ranks is zero",
@@ -18,15 +18,15 @@ SAYINGS = (
 
 
 def silence_libraries() -> None:
-    """Quiet the sayings above, the bars of transformers, Lightning's notes below warnings, and bitsandbytes' advice.
+    """Silence these warnings, the progress bars of transformers, Lightning's messages below warnings, and bitsandbytes.
 
-    bitsandbytes advises, whenever it is imported on a CPU, to fetch a kernel from the hub.
+    bitsandbytes recommends fetching a kernel from the hub whenever it is imported on a CPU.
     """
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    for saying in SAYINGS:
-        warnings.filterwarnings("ignore", message=saying)
+    for pattern in SILENCED_WARNINGS:
+        warnings.filterwarnings("ignore", message=pattern)
     for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What a run says about itself: its record, gathered from its parts, its files and its scores."""
+"""The record of a run, gathered from its parts, its files and its scores."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import torch
 from luthier.models.adaptation import count
 from luthier.records.events import complete_lines
 from luthier.reporting.record import (
-    Comparison,
     DataFacts,
-    Ledger,
     LedgerToken,
     ModelFacts,
+    RecordedLedger,
     RunRecord,
     Sample,
+    ScoreComparison,
     TrainingFacts,
 )
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from luthier.workflows.parts import Parts
 
 CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
-"""What is drawn of every run; of the method's own metrics all are."""
+"""The metrics that are drawn of every run, followed by all metrics of the method."""
 NOT_DRAWN = {"step", "epoch", "tokens", "seconds", "memory_bytes", "joules"}
 REPORTED_VERSIONS = ("luthier", "torch", "pytorch-lightning", "transformers", "peft", "datasets", "hydra-core")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run was made of, and what came of it."""
+class RunOutcome:
+    """The parts and the results of a finished run."""
 
     composition: Composition
     parts: Parts
@@ -52,7 +52,7 @@ class Outcome:
     start: Path | None
 
 
-def record(run: Outcome, environment: dict[str, Any]) -> RunRecord:
+def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
     """Everything that the report, the table and the model card show."""
     composition = run.composition
     packages = environment["packages"]
@@ -99,12 +99,12 @@ def record(run: Outcome, environment: dict[str, Any]) -> RunRecord:
     )
 
 
-def comparisons(before: Scores | None, after: Scores | None) -> list[Comparison]:
+def comparisons(before: Scores | None, after: Scores | None) -> list[ScoreComparison]:
     """Each score before and after, with the paired change where both were measured."""
     changes = before.compare(after) if before is not None and after is not None else {}
     names = list(dict.fromkeys([*(after or {}), *(before or {})]))
     return [
-        Comparison(
+        ScoreComparison(
             name=name,
             before=before[name] if before is not None and name in before.measurements else None,
             after=after[name] if after is not None and name in after.measurements else None,
@@ -115,7 +115,7 @@ def comparisons(before: Scores | None, after: Scores | None) -> list[Comparison]
     ]
 
 
-def _model(run: Outcome) -> ModelFacts:
+def _model(run: RunOutcome) -> ModelFacts:
     lineage = run.parts.model.lineage()
     weights = list(run.parts.method.network.parameters()) if run.parts.method.is_loaded else []
     return ModelFacts(
@@ -130,7 +130,7 @@ def _model(run: Outcome) -> ModelFacts:
     )
 
 
-def _training(run: Outcome) -> TrainingFacts:
+def _training(run: RunOutcome) -> TrainingFacts:
     steps = complete_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
     if not run.trained or not steps:
         return TrainingFacts()
@@ -158,19 +158,19 @@ def _training(run: Outcome) -> TrainingFacts:
     )
 
 
-def _device(run: Outcome) -> str:
+def _device(run: RunOutcome) -> str:
     if run.parts.trainer.device.type == "cuda":
         return torch.cuda.get_device_name(run.parts.trainer.device)
     return f"cpu, {torch.get_num_threads()} threads"
 
 
-def _curves(run: Outcome) -> dict[str, list[tuple[int, float | None]]]:
+def _curves(run: RunOutcome) -> dict[str, list[tuple[int, float | None]]]:
     steps = complete_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
-    found = {
+    curves = {
         name: [(line["step"], line[name] if isinstance(line[name], float) else None) for line in steps if name in line]
         for name in dict.fromkeys([*CURVES, *(name for line in steps[:1] for name in line if name not in NOT_DRAWN)])
     }
-    return {name: points for name, points in found.items() if points}
+    return {name: points for name, points in curves.items() if points}
 
 
 def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
@@ -190,7 +190,7 @@ def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
     ]
 
 
-def _next(run: Outcome) -> dict[str, str]:
+def _next(run: RunOutcome) -> dict[str, str]:
     folder = shlex.quote(os.path.relpath(run.folder.path))
     return {
         **({"talk to it": f"luthier chat {folder}"} if run.parts.method.is_generative else {}),
@@ -200,6 +200,6 @@ def _next(run: Outcome) -> dict[str, str]:
     }
 
 
-def _ledger(seen: TokenLedger) -> Ledger:
+def _ledger(seen: TokenLedger) -> RecordedLedger:
     tokens = [LedgerToken(text=entry.text, role=entry.role, weight=entry.weight) for entry in seen.tokens]
-    return Ledger(where=seen.where, tokens=tokens)
+    return RecordedLedger(where=seen.where, tokens=tokens)

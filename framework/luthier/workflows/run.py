@@ -1,9 +1,8 @@
-"""One run: measure, fit, measure again, keep what came out, and say it."""
+"""One run: evaluate, train, evaluate again, and write the artifact and the reports."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,18 +23,14 @@ from luthier.plugins.hookspecs import hookimpl
 from luthier.records import environment
 from luthier.records.changes import changes
 from luthier.records.events import EventLog
-from luthier.records.folder import RunFolder, write_text
+from luthier.records.folder import RunFolder
 from luthier.records.redaction import redact
-from luthier.reporting import terminal
-from luthier.reporting.card import card
-from luthier.reporting.console import coloured
-from luthier.reporting.page import page
 from luthier.training.allocator import keep_freed_memory
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
-from luthier.training.tracking import finish
-from luthier.workflows import artifact, recording
+from luthier.workflows.finishing import close_trackers, write_artifact, write_reports
+from luthier.workflows.recording import RunOutcome
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -54,7 +49,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """The parts of a run and what it has found so far."""
+    """A run with its parts and its results so far; plugins are shown it as an `ActiveRun`.
+
+    `before` and `after` are the scores of the stages `baseline` and `evaluate`, `fit_seconds` is the wall-clock time
+    of training, `start` the checkpoint that training continues from.
+    """
 
     composition: Composition
     parts: Parts
@@ -67,7 +66,7 @@ class Run:
     after: Scores | None = None
     trained: bool = False
     fit_seconds: float = 0.0
-    goes_on: bool = False
+    same_settings: bool = False  # as the run that the folder holds already, so that its baseline counts
     start: Path | None = None
 
     @property
@@ -102,15 +101,128 @@ class Run:
     def evaluation(self) -> Evaluation:
         return self.parts.evaluation
 
-    @property
-    def artifact_kind(self) -> str:
-        if not self.trained:
-            return ""
-        return "adapter" if self.adaptation.needs_base else "weights"
+    def carry_out(self) -> float | None:
+        """Go through the stages, write the artifact and the reports, and return the score that the recipe names.
+
+        None where no stage measured, and for ranks other than the first.
+        """
+        stages: dict[str, Callable[[], None]] = {
+            "search": self.search,
+            "baseline": self.baseline,
+            "fit": self.fit,
+            "evaluate": self.evaluate,
+        }
+        with self.folder.lock(), self.signals:
+            described = self._begin()
+            select(
+                self.model, self.data, self.method, self.evaluation, str(self.config.score),
+                self._predictor, self.console.say,
+            )  # fmt: skip
+            for name in self.config.stages:
+                stages[name]()
+            return self._finish(described) if first_rank() else None
+
+    def _begin(self) -> dict[str, Any]:
+        """Check what only the parts know, find the start, write the recipe; the description of the machine."""
+        if self.parts.trainer.device.type == "cpu":
+            keep_freed_memory()
+        self._refuse_unmeasured_score()
+        if "fit" in self.config.stages:
+            events = EventLog(self.folder.events if first_rank() else None)
+            self.start = starting_point(self.folder.checkpoints, self.config.resume, events)
+            if first_rank():
+                check_adaptation(self.model, self.adaptation)
+        if self.config.resume not in (None, "never"):
+            self._compare_settings()
+        described = environment.describe(seed=int(self.config.seed))
+        if not first_rank():
+            return described
+        self.folder.write_recipe(self.composition.given)
+        self.folder.write_resolved(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
+        self.folder.write_environment(described)
+        for _, lines in self.plugins.ask("luthier_report", config=self.config):
+            for line in lines:
+                self.console.say(line)
+        return described
+
+    def _refuse_unmeasured_score(self) -> None:
+        score, measured = str(self.config.score), self.evaluation.reductions(self.method)
+        if score not in measured:
+            raise RecipeError(
+                f"The recipe's score is {score!r}, which its evaluation does not measure.",
+                where="score",
+                hint=nearest(score, measured, "It measures"),
+            )
+
+    def _compare_settings(self) -> None:
+        """Report the settings that differ from those of the run that is resumed."""
+        then = self.folder.read_resolved()
+        now: Any = redact(OmegaConf.to_container(self.config))
+        different = changes(then, now) if then else []
+        if different and first_rank():
+            warning = f"It was resumed with other settings than it began with: {'; '.join(different)}."
+            self.method.warnings.append(warning)
+            self.console.say(f"note: {warning}")
+        self.same_settings = bool(then) and not different
+
+    def search(self) -> None:
+        """Search for a prompt on the validation split."""
+        if not first_rank():
+            return
+        self.console.say("searching for a prompt on the validation split …")
+        self.method.load()
+        examples = self.data.examples("validation")
+        self.parts.prompt.choose(
+            ValidationPromptScorer(self.evaluation, self.predictor, examples, str(self.config.score))
+        )
+
+    def baseline(self) -> None:
+        """Evaluate the model before training, unless the run that is resumed has done so."""
+        saved = self.folder.scores / "before"
+        if not first_rank():
+            return
+        if self.same_settings and (saved / "scores.json").is_file():
+            self.before = Scores.load(saved, self.evaluation.reductions(self.method))
+            return
+        self.method.load()
+        self.before = self._evaluated("before")
+
+    def fit(self) -> None:
+        """Train the weights that the adaptation makes trainable."""
+        pl.seed_everything(int(self.config.seed), verbose=False)
+        self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
+        began = time.perf_counter()
+        self.loggers = [GuardedLogger.around(logger) for logger in self.parts.tracking(self.folder)]
+        of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
+        self.parts.trainer.fit(
+            self.method,
+            self.data,
+            self.folder,
+            self.signals,
+            loggers=self.loggers,
+            callbacks=[callback for _, callbacks in of_plugins for callback in callbacks],
+            gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
+            start=self.start,
+        )
+        self.fit_seconds, self.trained = time.perf_counter() - began, True
+
+    def evaluate(self) -> None:
+        """Evaluate the model as it is now on the examples of the baseline."""
+        if first_rank():
+            if not self.method.is_loaded:
+                self.method.load()
+            self.after = self._evaluated("after")
+
+    def _evaluated(self, name: str) -> Scores:
+        split = "test" if self.data.examples("test") else "validation"
+        self.console.say(f"measuring {name} on the {split} split …")
+        scores = self.evaluation(self.predictor, {split: self.data.examples(split)})
+        scores.save(self.folder.scores / name)
+        return scores
 
     @property
-    def subject(self) -> NetworkPredictor:
-        """The network as it is now, where it computes."""
+    def predictor(self) -> NetworkPredictor:
+        """The network as it is now, on the trainer's device."""
         return self._predictor(self.method.network)
 
     def _predictor(self, network: nn.Module) -> NetworkPredictor:
@@ -118,167 +230,18 @@ class Run:
         network = network.to(trainer.device)
         return NetworkPredictor(network, self.model.tokenizer, self.parts.prompt, self.method, trainer.autocast)
 
-    def carry_out(self) -> float | None:
-        """Go through the stages, write what is left, and give the score that the recipe names."""
-        with self.folder.lock(), self.signals:
-            self._begin()
-            select(
-                self.model, self.data, self.method, self.evaluation, str(self.config.score),
-                self._predictor, self.console.say,
-            )  # fmt: skip
-            for stage in self._stages():
-                stage()
-            return self._finish() if first_rank() else None
-
-    def search(self) -> None:
-        """Let the prompt choose its words on the validation split."""
-        if not first_rank():
-            return
-        self.console.say("searching for a prompt on the validation split …")
-        self.method.load()
-        examples = self.data.examples("validation")
-        self.parts.prompt.choose(
-            ValidationPromptScorer(self.evaluation, self.subject, examples, str(self.config.score))
-        )
-
-    def baseline(self) -> None:
-        """Measure the model as it comes, unless the run that goes on has done so."""
-        done = self.folder.scores / "before"
-        if not first_rank():
-            return
-        if self.goes_on and (done / "scores.json").is_file():
-            self.before = Scores.load(done, self.evaluation.reductions(self.method))
-            return
-        self.method.load()
-        self.before = self._measured("before")
-
-    def fit(self) -> None:
-        """Train what the adaptation lets move."""
-        pl.seed_everything(int(self.config.seed), verbose=False)
-        self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
-        at = time.perf_counter()
-        self.loggers = [GuardedLogger.around(logger) for logger in self.parts.tracking(self.folder)]
-        foreign = self.plugins.ask("luthier_callbacks", config=self.config)
-        self.parts.trainer.fit(
-            self.method,
-            self.data,
-            self.folder,
-            self.signals,
-            loggers=self.loggers,
-            callbacks=[callback for _, found in foreign for callback in found],
-            gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
-            start=self.start,
-        )
-        self.fit_seconds, self.trained = time.perf_counter() - at, True
-
-    def evaluate(self) -> None:
-        """Measure the model as it is now on the same examples."""
-        if first_rank():
-            if not self.method.is_loaded:
-                self.method.load()
-            self.after = self._measured("after")
-
-    def _stages(self) -> list[Callable[[], None]]:
-        known = {"search": self.search, "baseline": self.baseline, "fit": self.fit, "evaluate": self.evaluate}
-        names = list(self.config.stages)
-        for name in names:
-            if name not in known:
-                raise RecipeError(
-                    f"There is no stage {name!r}.", where="stages", hint=nearest(name, known, "There are")
-                )
-        return [known[name] for name in names]
-
-    def _begin(self) -> None:
-        if self.parts.trainer.device.type == "cpu":
-            keep_freed_memory()
-        score = str(self.config.score)
-        if score not in self.evaluation.reductions(self.method):
-            raise RecipeError(
-                f"The recipe's score is {score!r}, which its evaluation does not measure.",
-                where="score",
-                hint=nearest(score, self.evaluation.reductions(self.method), "It measures"),
-            )
-        if "fit" in self.config.stages:
-            events = EventLog(self.folder.events if first_rank() else None)
-            self.start = starting_point(self.folder.checkpoints, self.config.resume, events)
-            if first_rank():
-                check_adaptation(self.model, self.adaptation)
-        if self.config.resume not in (None, "never"):
-            self._go_on()
-        self.environment = environment.describe(seed=int(self.config.seed))
-        if not first_rank():
-            return
-        self.folder.write_recipe(self.composition.given)
-        self.folder.write_resolved(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
-        self.folder.write_environment(self.environment)
-        for _, lines in self.plugins.ask("luthier_report", config=self.config):
-            for line in lines:
-                self.console.say(line)
-
-    def _go_on(self) -> None:
-        """Say which settings differ from those that the folder's run began with; without any, its baseline counts."""
-        then = self.folder.read_resolved()
-        now: Any = redact(OmegaConf.to_container(self.config))
-        differs = changes(then, now) if then else []
-        if differs and first_rank():
-            self.method.warnings.append(f"It went on with other settings than it began with: {'; '.join(differs)}.")
-            self.console.say(f"note: {self.method.warnings[-1]}")
-        self.goes_on = bool(then) and not differs
-
-    def _measured(self, name: str) -> Scores:
-        split = "test" if self.data.examples("test") else "validation"
-        self.console.say(f"measuring {name} on the {split} split …")
-        scores = self.evaluation(self.subject, {split: self.data.examples(split)})
-        scores.save(self.folder.scores / name)
-        return scores
-
-    def _finish(self) -> float | None:
-        config = self.config
-        facts = {
-            "run": self.name,
-            "recipe": self.composition.recipe,
-            "recipe_hash": self.composition.hash,
-            "seed": int(config.seed),
-            "commit": self.environment["commit"],
-            "packages": self.environment["packages"],
-            "model": self.model.lineage(),
-            "trained": self.trained,
-            "needs_base": self.adaptation.needs_base or not self.trained,
-            "data": self.data.fingerprint(),
-            "scores": {name: score.value for name, score in self.after.items()} if self.after else {},
-        }
-        moved = self.subject if self.trained else None
-        artifact.save(
-            self.model.tokenizer, self.parts.prompt, moved, self.adaptation, self.folder, recipe=config, facts=facts
-        )
-        self._say()
-        scores = {name: score.value for name, score in self.after.items()} if self.after else {}
-        samples = [
-            {"prompt": one.conversation[-1].get("content"), "answer": one.output, "reference": one.reference}
-            for one in (self.after.samples if self.after else ())
-        ]
-        finish(self.loggers, scores, samples, self.folder.artifact)
-        return self._score()
-
-    def _say(self) -> None:
-        """Write the record and its views: report, model card, the table of the terminal."""
-        outcome = recording.Outcome(
-            self.composition, self.parts, self.folder, self.before, self.after, self.trained, self.artifact_kind,
+    def _finish(self, described: dict[str, Any]) -> float | None:
+        kind = ("adapter" if self.adaptation.needs_base else "weights") if self.trained else ""
+        outcome = RunOutcome(
+            self.composition, self.parts, self.folder, self.before, self.after, self.trained, kind,
             self.fit_seconds, self.start,
         )  # fmt: skip
-        record = recording.record(outcome, self.environment)
-        write_text(self.folder.report, page(record))
-        for place in (self.folder.card, self.folder.artifact / "README.md"):
-            write_text(place, card(record))
-        record.save(self.folder.record)
-        kind = f" ({self.artifact_kind})" if self.artifact_kind else ""
-        places = {
-            "Artifact": os.path.relpath(self.folder.artifact) + kind,
-            "Report": os.path.relpath(self.folder.report),
-        }
-        self.console.data(terminal.table(record, places, colour=coloured(sys.stdout)), record.as_json())
+        write_artifact(outcome, described, self.predictor if self.trained else None)
+        write_reports(outcome, described, self.console)
+        close_trackers(outcome, self.loggers)
+        return self._write_score()
 
-    def _score(self) -> float | None:
+    def _write_score(self) -> float | None:
         name = str(self.config.score)
         measured = self.after if self.after is not None else self.before
         if measured is None:
@@ -288,8 +251,8 @@ class Run:
         return value
 
 
-class Core:
-    """The core's own word on `luthier_run`, the last one."""
+class CorePlugin:
+    """The core's own implementation of `luthier_run`, called last."""
 
     @hookimpl(trylast=True)
     def luthier_run(self, run: Run) -> float | None:
@@ -297,5 +260,5 @@ class Core:
 
 
 def first_rank() -> bool:
-    """Whether this process speaks for the run; the others of a distributed run only train."""
+    """Whether this is the first rank, which evaluates, writes and prints; the other ranks only train."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0

@@ -15,7 +15,7 @@ from luthier.evaluation.scores import Scores
 from luthier.reporting.record import ModelFacts, RunRecord, TrainingFacts
 from luthier.workflows.comparison import picture
 from luthier.workflows.comparison import words as wording
-from luthier.workflows.comparison.lock import Lock
+from luthier.workflows.comparison.lock import ExampleLock
 from luthier.workflows.comparison.page import page
 from luthier.workflows.comparison.results import Comparison, Result
 from luthier.workflows.comparison.terms import Terms
@@ -48,7 +48,7 @@ def result(
 
 def comparison(*results: Result, score: str = "accuracy") -> Comparison:
     return Comparison(
-        "a-vs-b", "luthier compare …", Terms(score, "h", "4 steps"), Lock("test", 100, "abc"), 1, [*results]
+        "a-vs-b", "luthier compare …", Terms(score, "h", "4 steps"), ExampleLock("test", 100, "abc"), 1, [*results]
     )
 
 

@@ -11,7 +11,7 @@ from luthier.config.compose import Composer
 from luthier.errors import RecipeError
 from luthier.plugins.registry import Plugins
 from luthier.workflows.comparison.contenders import contenders
-from luthier.workflows.comparison.lock import lock
+from luthier.workflows.comparison.lock import lock_examples
 from luthier.workflows.comparison.terms import terms
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -73,11 +73,11 @@ def test_batches_may_differ_where_the_budget_is_passes_over_the_data():
 
 
 def test_the_lock_names_the_examples_and_other_data_is_refused():
-    found = lock(composed("recipe=zero_shot,lora_sft"))
+    found = lock_examples(composed("recipe=zero_shot,lora_sft"))
     assert (found.split, len(found.examples)) == ("test", 16)
-    assert found == lock(composed("recipe=zero_shot,lora_sft", "seed=3"))
+    assert found == lock_examples(composed("recipe=zero_shot,lora_sft", "seed=3"))
     with pytest.raises(RecipeError, match="would be measured on"):
-        lock(composed("recipe=zero_shot", "data.limit=60,50"))
+        lock_examples(composed("recipe=zero_shot", "data.limit=60,50"))
 
 
 def test_more_training_data_is_no_other_evaluation(write):
@@ -93,7 +93,7 @@ def test_more_training_data_is_no_other_evaluation(write):
         "data.limit=null",
         "data/format=prompt_completion",
     )
-    assert lock(composed(*words)).count == 9
+    assert lock_examples(composed(*words)).count == 9
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_more_training_data_is_no_other_evaluation(write):
         (["recipe=zero_shot,lora_sft", "optimizer.lt=1"], "zero_shot: There is no setting"),
         (["recipe=zero_shot,lora_sft", "seeds=none"], "no number of seeds"),
         (["recipe=zero_shot,lora_sft", "seeds=2", "seed=1"], "Say one of them"),
-        (["recipe=zero_shot,lora_sft", "name=mine"], "decided by luthier"),
+        (["recipe=zero_shot,lora_sft", "name=mine"], "set by luthier"),
         (["recipe=zero_shot", "seed=" + ",".join(map(str, range(65)))], "65 contenders are too many"),
     ],
 )

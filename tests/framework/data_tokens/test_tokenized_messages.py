@@ -6,11 +6,11 @@ import copy
 import pickle
 
 import pytest
-from tiny_tokens import said
 
 from luthier.data.encoding import encode_conversation
 from luthier.data.encoding.codec import Codec
 from luthier.data.encoding.tokenized_messages import TokenizedMessages
+from tests.framework.data_tokens.tiny_tokens import said
 
 
 def test_conversations_that_are_tokenized_ahead_have_the_same_ids_and_weights(tokenizer):

@@ -73,5 +73,5 @@ def test_another_luthier_or_another_source_of_a_part_makes_another_run(composer,
 def test_a_run_is_named_by_its_recipe_and_its_key(composer):
     run = CachedRun.compose(composer, ["recipe=demo"])
     assert str(run.folder.path) == f"runs/demo-{run.key[:12]}"
-    assert not run.finished
-    assert not run.begun
+    assert not run.is_finished
+    assert not run.is_resumable

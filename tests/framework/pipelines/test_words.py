@@ -6,13 +6,13 @@ import pytest
 
 from luthier.cli.session import catalog
 from luthier.plugins.registry import Plugins
-from luthier.workflows.pipelines.addressing import asked_for
+from luthier.workflows.pipelines.addressing import pipeline_of
 
 pytestmark = pytest.mark.usefixtures("here", "two")
 
 
 def words(*said: str) -> dict[str, tuple[str, ...]]:
-    return {step.name: step.words for step in asked_for(["pipeline=two", *said], catalog(Plugins())).steps}
+    return {step.name: step.words for step in pipeline_of(["pipeline=two", *said], catalog(Plugins())).steps}
 
 
 def test_a_word_with_a_steps_name_goes_to_that_step_and_others_to_each():
@@ -47,8 +47,8 @@ def test_a_preset_wins_over_the_steps_own_words_but_for_the_model_that_comes_fro
         ("answer.seed=1,2", "Step answer: 'seed=1,2' names several values"),
         ("answer.optimizer.lt=1", "Step answer: There is no setting 'optimizer.lt'"),
         ("answer.adaptation=lroa", "Did you mean lora"),
-        ("name=mine", "decided by luthier"),
-        ("hydra.run.dir=x", "decided by luthier"),
+        ("name=mine", "set by luthier"),
+        ("hydra.run.dir=x", "set by luthier"),
         ("pipeline=tow", "Say pipeline=NAME once."),
         ("-m", "for one recipe"),
     ],

@@ -141,7 +141,7 @@ class Broken:
 
 
 def test_luthier_run_leaves_a_bug_of_the_core_a_bug(distribution):
-    from luthier.workflows.run import Core as Last
+    from luthier.workflows.run import CorePlugin as Last
 
     distribution("luthier-mine", hook("luthier_run", "return (yield)", "run", WRAPPER))
     plugins = Plugins()

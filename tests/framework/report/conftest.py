@@ -6,13 +6,13 @@ import pytest
 
 from luthier.contracts.scores import Score
 from luthier.reporting.record import (
-    Comparison,
     DataFacts,
-    Ledger,
     LedgerToken,
     ModelFacts,
+    RecordedLedger,
     RunRecord,
     Sample,
+    ScoreComparison,
     TrainingFacts,
 )
 
@@ -48,16 +48,16 @@ def record():
             "learning_rate": [(step, 1e-4 * step / 60) for step in range(1, 61)],
         },
         comparisons=[
-            Comparison(
+            ScoreComparison(
                 name="accuracy", before=Score(0.5, 0.4, 0.6, 16), after=Score(0.875, 0.75, 1.0, 16),
                 change=Score(0.375, 0.2, 0.55, 16), verdict="better",
             ),
-            Comparison(
+            ScoreComparison(
                 name="general_loss", before=Score(3.41, 3.3, 3.5, 64, "lower"),
                 after=Score(3.42, 3.3, 3.5, 64, "lower"),
                 change=Score(0.01, -0.01, 0.03, 64, "lower"), verdict="not distinguishable",
             ),
-            Comparison(name="chrf", after=Score(31.25, 20.0, 40.0, 16)),
+            ScoreComparison(name="chrf", after=Score(31.25, 20.0, 40.0, 16)),
         ],
         evaluated={"test: examples evaluated": 16},
         samples=[
@@ -65,7 +65,7 @@ def record():
                 conversation=[{"role": "user", "content": "Hi"}], reference="Yo", before="Good day", after="Yo!",
             )
         ],
-        ledger=Ledger(
+        ledger=RecordedLedger(
             where="reviews.jsonl:7",
             tokens=[LedgerToken(text="Hi", role="user"), LedgerToken(text="Yo\n", role="assistant", weight=1.0)],
         ),

@@ -10,7 +10,7 @@ import pytest
 from luthier.contracts.scores import Score
 from luthier.reporting import chart, figures
 from luthier.reporting.curves import is_noisy, smoothed, thinned
-from luthier.reporting.record import Comparison
+from luthier.reporting.record import ScoreComparison
 from luthier.reporting.whiskers import MARGIN, WIDTH, whiskers
 
 
@@ -70,10 +70,10 @@ def test_thinning_keeps_the_last_step_and_the_mean():
 
 
 def test_whiskers_share_one_scale():
-    before, after = whiskers(Comparison(name="x", before=Score(2, 1, 3, 9), after=Score(4, 3, 5, 9)))
+    before, after = whiskers(ScoreComparison(name="x", before=Score(2, 1, 3, 9), after=Score(4, 3, 5, 9)))
     assert (before.low, after.high) == (MARGIN, WIDTH - MARGIN)
     assert before.high == after.low == WIDTH / 2
-    (alone,) = whiskers(Comparison(name="x", after=Score(1, 1, 1, 9)))
+    (alone,) = whiskers(ScoreComparison(name="x", after=Score(1, 1, 1, 9)))
     assert alone.value == WIDTH / 2
 
 

@@ -13,7 +13,7 @@ from luthier.contracts.scores import Score
 from luthier.errors import DataError
 from luthier.reporting.card import card
 from luthier.reporting.page import page
-from luthier.reporting.record import Comparison, DataFacts, Ledger, LedgerToken, RunRecord, Sample
+from luthier.reporting.record import DataFacts, LedgerToken, RecordedLedger, RunRecord, Sample, ScoreComparison
 from luthier.reporting.terminal import table
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -219,7 +219,7 @@ def test_the_card_tells_a_change_from_chance(record):
 
 def test_long_figures_leave_the_names_of_scores_whole(record):
     wild = Score(-123_456.7, -234_567.8, -99_999.9, 50)
-    record.comparisons = [Comparison(name="perplexity", before=wild, after=wild, change=wild, verdict="better")]
+    record.comparisons = [ScoreComparison(name="perplexity", before=wild, after=wild, change=wild, verdict="better")]
     shown = table(record)
     assert "\nperplexity " in shown
     assert max(map(len, shown.splitlines())) <= 80
@@ -256,11 +256,12 @@ def test_a_huge_run_still_fits_and_says_what_it_leaves_out():
         resolved=text,
         curves={f"curve_{n}": [(step, (step * 7919 % 1000) / 10) for step in range(50_000)] for n in range(30)},
         comparisons=[
-            Comparison(name=f"set/{n}", before=score, after=score, change=score, verdict="better") for n in range(200)
+            ScoreComparison(name=f"set/{n}", before=score, after=score, change=score, verdict="better")
+            for n in range(200)
         ],
         samples=[Sample(conversation=[{"role": "user", "content": text}] * 3, reference=text, before=text, after=text)]
         * 50,
-        ledger=Ledger(tokens=[LedgerToken(text="<token>", role="user", weight=1.0)] * 9000),
+        ledger=RecordedLedger(tokens=[LedgerToken(text="<token>", role="user", weight=1.0)] * 9000),
         data=[DataFacts(name=f"file-{n}", counts={"read": n}) for n in range(500)],
         versions={f"package-{n}": "1.0" for n in range(300)},
         warnings=[text] * 200,

@@ -45,7 +45,7 @@ def rloo(rewarded: RewardedAnswers) -> Tensor:
 
 
 def remax(rewarded: RewardedAnswers) -> Tensor:
-    return rewarded.rewards.double() - rewarded.greedy().double().unsqueeze(-1)
+    return rewarded.rewards.double() - rewarded.greedy_rewards().double().unsqueeze(-1)
 
 
 def reinforce_pp(rewarded: RewardedAnswers) -> Tensor:
@@ -56,17 +56,17 @@ def reinforce_pp(rewarded: RewardedAnswers) -> Tensor:
 
 
 def clipped(tokens: PolicyTokens, low: float, high: float) -> Tensor:
-    return _clipped((tokens.log_probs - tokens.old).double().exp(), tokens, low, high)
+    return _clipped((tokens.log_probs - tokens.old_log_probs).double().exp(), tokens, low, high)
 
 
 def of_sequences(tokens: PolicyTokens, low: float, high: float) -> Tensor:
-    log_ratio = (tokens.log_probs - tokens.old).double()
-    means = torch.stack([log_ratio[tokens.answer == answer].mean() for answer in tokens.answer])
+    log_ratio = (tokens.log_probs - tokens.old_log_probs).double()
+    means = torch.stack([log_ratio[tokens.answer_index == answer].mean() for answer in tokens.answer_index])
     return _clipped(means.exp(), tokens, low, high)
 
 
 def cispo(tokens: PolicyTokens, low: float, high: float) -> Tensor:
-    ratio = (tokens.log_probs - tokens.old).double().exp()
+    ratio = (tokens.log_probs - tokens.old_log_probs).double().exp()
     return -ratio.clamp(1 - low, 1 + high) * tokens.advantages * tokens.log_probs
 
 
@@ -76,7 +76,9 @@ def _clipped(ratio: Tensor, tokens: PolicyTokens, low: float, high: float) -> Te
 
 
 def by_answer(costs: Tensor, tokens: PolicyTokens) -> float:
-    return float(torch.stack([costs[tokens.answer == answer].mean() for answer in tokens.answer.unique()]).mean())
+    return float(
+        torch.stack([costs[tokens.answer_index == answer].mean() for answer in tokens.answer_index.unique()]).mean()
+    )
 
 
 def by_token(costs: Tensor, tokens: PolicyTokens) -> float:
@@ -84,7 +86,7 @@ def by_token(costs: Tensor, tokens: PolicyTokens) -> float:
 
 
 def by_limit(costs: Tensor, tokens: PolicyTokens) -> float:
-    return float(costs.sum() / LIMIT / len(tokens.answer.unique()))
+    return float(costs.sum() / LIMIT / len(tokens.answer_index.unique()))
 
 
 RELATIVES: dict[str, tuple[tuple[str, ...], Any, Any]] = {
@@ -105,13 +107,13 @@ def test_every_relative_of_grpo_trains_on_its_own_objective(tmp_path: Path, rela
     words, advantage, (cost, low, high, mean) = RELATIVES[relative]
     made = twin(tmp_path / "run", *TINY, *words)
     before = {name: weight.detach().clone() for name, weight in adapt(made).named_parameters()}
-    rewarded, tokens = watched(made.method, "advantage"), watched(made.method, "objective")
+    rewarded, tokens = watched(made.method.rollouts, "advantage"), watched(made.method, "objective")
     made.carry_out()
 
     first = rewarded[0]
     expected = advantage(first)
     assert expected.abs().max() > 0.01, "there is something to learn"
-    given = made_of(made.method.advantage, first)
+    given = made_of(made.method.rollouts.advantage, first)
     torch.testing.assert_close(given.double(), expected, atol=1e-3, rtol=1e-3)
     for step in tokens:  # each token was trained on with the advantage of its answer
         laid = torch.repeat_interleave(given.flatten(), first.lengths.flatten())
@@ -119,9 +121,11 @@ def test_every_relative_of_grpo_trains_on_its_own_objective(tmp_path: Path, rela
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(losses) == len(tokens) == 2
     for loss, step in zip(losses, tokens, strict=True):
-        costs = cost(step, low, high) * step.correction + step.penalties
+        costs = cost(step, low, high) * step.importance_weights + step.penalties
         assert loss == pytest.approx(mean(costs.detach().double(), step), abs=1e-5, rel=1e-4)
-    assert (tokens[1].log_probs - tokens[1].old).abs().max() > 1e-3, "the second step is off the policy of the answers"
+    assert (tokens[1].log_probs - tokens[1].old_log_probs).abs().max() > 1e-3, (
+        "the second step is off the policy of the answers"
+    )
     after = dict(made.method.network.named_parameters())
     assert {name for name, weight in before.items() if not torch.equal(weight, after[name])} == before.keys()
 
@@ -145,7 +149,7 @@ def watched(method: Any, name: str) -> list[Any]:
     def watch(given: Any) -> Any:
         seen.append(given)
         if isinstance(given, RewardedAnswers):
-            given.greedy = cache(given.greedy)  # of the network as it is now
+            given.greedy_rewards = cache(given.greedy_rewards)  # of the network as it is now
         return function(given)
 
     setattr(method, name, watch)

@@ -83,12 +83,6 @@ def test_the_reward_rises(tmp_path: Path) -> None:
     assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.03
 
 
-def test_truncated_answers_are_excluded_from_the_loss(tmp_path: Path) -> None:
-    run(tmp_path, "trainer.max_steps=1", "method.mask_truncated=true", "method.rollout.max_new_tokens=1")
-    (step,) = steps(tmp_path)
-    assert (step["finished"], step["gradient_norm"]) == (0, 0)
-
-
 def test_the_second_step_on_the_same_answers_knows_how_likely_they_were(tmp_path: Path) -> None:
     run(tmp_path, "trainer.max_steps=2", "method.iterations=2")
     first, second = steps(tmp_path)

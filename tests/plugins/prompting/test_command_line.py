@@ -11,7 +11,7 @@ from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError
 from luthier.plugins.registry import Plugins
 from luthier.workflows.artifact import load
-from luthier.workflows.finished_run import Finished
+from luthier.workflows.finished_run import FinishedRun
 from luthier_prompting.prompt_template import PromptTemplate
 from luthier_prompting.proposals.meta_prompt import instruction_requests
 from tests.command import luthier
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_held_out_is_ever_shown(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a question is shown stands in the training split, and no question of the test split among it."""
     monkeypatch.setenv("LUTHIER_CACHE", str(run.parent / "cache"))
-    finished = Finished.load(run, plugins=Plugins.from_flags([]))
+    finished = FinishedRun.load(run, plugins=Plugins.from_flags([]))
     train = {example["messages"][0]["content"] for example in finished.data.examples("train")}
     held_out = {example["messages"][0]["content"] for example in finished.data.examples("test")}
     kept = [json.loads(line)["question"] for line in (run / "artifact" / "examples.jsonl").read_text().splitlines()]
@@ -76,7 +76,7 @@ def test_an_earlier_run_writes_instructions_after_training_examples_and_past_its
     assert done.returncode == 0, done.stderr
     tried = {one["words"] for one in json.loads((tmp_path / "run" / "artifact" / "search.json").read_text())}
     loaded = load(tmp_path / "run")
-    data = Finished.load(tmp_path / "run", plugins=Plugins.from_flags([])).data
+    data = FinishedRun.load(tmp_path / "run", plugins=Plugins.from_flags([])).data
     pool = [PromptTemplate("", None).demonstration(example) for example in data.examples("train")]
     asked = [[{"role": "user", "content": one}] for one in instruction_requests(pool, count=2, shots=1, seed=0)]
     assert all(one[0]["content"].count("Input: ") == 1 for one in asked)

@@ -63,10 +63,10 @@ SUMMARY = re.compile(r"Of (?P<prompts>\d+) prompts \d+ were tried with (?P<quest
 
 def _questions(run: Path, cache: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     from luthier.plugins.registry import Plugins
-    from luthier.workflows.finished_run import Finished
+    from luthier.workflows.finished_run import FinishedRun
 
     monkeypatch.setenv("LUTHIER_CACHE", cache)
-    data = Finished.load(run, plugins=Plugins.from_flags([])).data
+    data = FinishedRun.load(run, plugins=Plugins.from_flags([])).data
     return {
         split: {example["messages"][0]["content"] for example in data.examples(split)} for split in ("train", "test")
     }

@@ -107,10 +107,10 @@ class Completer:
         from hydra.plugins.completion_plugin import DefaultCompletionPlugin
 
         overrides = [one for one in words if "=" in one or one.startswith("~")]
-        if addressing.named(overrides):
+        if addressing.names_pipeline(overrides):
             return self._of_pipeline(overrides, word)
         try:
-            hydra = DefaultCompletionPlugin(self.composer.gate)._query(
+            hydra = DefaultCompletionPlugin(self.composer.config_loader)._query(
                 "config", " ".join([*overrides, word]) + (" " if not word else "")
             )
             own = self._values(overrides, word) if "=" in word else []
@@ -121,7 +121,7 @@ class Completer:
     def _of_pipeline(self, overrides: list[str], word: str) -> Iterable[str]:
         """The steps, behind which stands what can be said to one, and what can be said to each of them."""
         try:
-            steps = addressing.asked_for(overrides, self.composer.catalog).steps
+            steps = addressing.pipeline_of(overrides, self.composer.catalog).steps
         except LuthierError:
             return []
         own = next((step for step in steps if word.startswith(f"{step.name}.")), None)

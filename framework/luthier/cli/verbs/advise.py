@@ -1,4 +1,4 @@
-"""`luthier advise [FILE] [fact=amount …]`: which recipes to compare first and why, from your data and your machine."""
+"""`luthier advise [FILE] [fact=amount …]`: recommend which recipes to compare first for your data and your machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from luthier.cli.call import Call
 from luthier.errors import RecipeError
 from luthier.workflows.advice import facts
-from luthier.workflows.advice.facts import FACTS, Known
+from luthier.workflows.advice.facts import FACTS, KnownFacts
 from luthier.workflows.advice.rules import Advice, advices
 
 MOST = 5
@@ -18,16 +18,17 @@ HOW = "Say what you have: luthier advise FILE, a folder of documents, or labels=
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    told = f"data files, folders of documents, and facts: {', '.join(f'{name}=…' for name in FACTS)}; asked for if none"
-    parser.add_argument("known", nargs="*", metavar="FILE", help=told)
+    names = ", ".join(f"{name}=…" for name in FACTS)
+    usage = f"data files, folders of documents, and facts: {names}; prompted for if none is given"
+    parser.add_argument("known", nargs="*", metavar="FILE", help=usage)
     parser.add_argument("--config-dir", metavar="DIR", help="a further folder of recipes")
 
 
 def act(call: Call) -> int:
     known = _known(call)
-    found = advices(call.catalog(call.arguments.config_dir))
-    fit = [one for one in found if not one.lacks(known)]
-    others = [one for one in found if one.lacks(known)]
+    advice = advices(call.catalog(call.arguments.config_dir))
+    fit = [one for one in advice if not one.lacks(known)]
+    others = [one for one in advice if one.lacks(known)]
     command = _command(fit[:MOST], known)
     record = {
         "known": {name: known.of(name) for name in FACTS if name in known.amounts},
@@ -40,15 +41,15 @@ def act(call: Call) -> int:
     return 0
 
 
-def _known(call: Call) -> Known:
-    said = call.arguments.known
-    if not said:
+def _known(call: Call) -> KnownFacts:
+    given = call.arguments.known
+    if not given:
         if call.console.as_json or not sys.stdin.isatty():
             raise RecipeError("Nothing is known of your data.", hint=HOW)
-        return Known({**facts.machine(), **_asked(call)})
+        return KnownFacts({**facts.machine(), **_prompted(call)})
     amounts: dict[str, float] = {}
     words: tuple[str, ...] = ()
-    for word in said:
+    for word in given:
         if "=" in word and not Path(word).exists():
             continue
         if not Path(word).exists():
@@ -56,30 +57,30 @@ def _known(call: Call) -> Known:
         read = facts.read(Path(word))
         words = words or read.words
         amounts = {name: amounts.get(name, 0) + read.amounts.get(name, 0) for name in {*amounts, *read.amounts}}
-    spoken = facts.told(word for word in said if "=" in word and not Path(word).exists())
-    return Known({**facts.machine(), **amounts, **spoken}, words)
+    stated = facts.parse_facts(word for word in given if "=" in word and not Path(word).exists())
+    return KnownFacts({**facts.machine(), **amounts, **stated}, words)
 
 
-def _asked(call: Call) -> dict[str, float]:
-    """One question for each fact that the machine does not tell; an empty answer leaves it open."""
-    found = {}
+def _prompted(call: Call) -> dict[str, float]:
+    """Prompt for each fact that cannot be read from the machine; an empty answer leaves it unknown."""
+    amounts = {}
     for name, fact in FACTS.items():
         if name in facts.machine():
             continue
         call.console.say(fact.question)
         if text := input("> ").strip():
-            found[name] = facts.number(text, where=name)
-    return found
+            amounts[name] = facts.number(text, where=name)
+    return amounts
 
 
-def _command(fit: list[Advice], known: Known) -> str:
-    """The comparison to begin with; with one recipe, that recipe."""
+def _command(fit: list[Advice], known: KnownFacts) -> str:
+    """The command of the first comparison; of a single run where only one recipe qualifies."""
     verb = ["compare"] if len(fit) > 1 else []
     seeds = ["seeds=3"] if len(fit) > 1 else []
     return shlex.join(["luthier", *verb, f"recipe={','.join(one.recipe for one in fit)}", *seeds, *known.words])
 
 
-def _page(call: Call, fit: list[Advice], others: list[Advice], known: Known, command: str) -> str:
+def _page(call: Call, fit: list[Advice], others: list[Advice], known: KnownFacts, command: str) -> str:
     held = ", ".join(f"{known.of(name):,.0f} {fact.unit}" for name, fact in FACTS.items() if name in known.amounts)
     parts = [
         f"known: {held}",

@@ -1,4 +1,4 @@
-"""`luthier chat RUN`: talk to the model that a run made."""
+"""`luthier chat RUN`: chat with the model of a finished run."""
 
 from __future__ import annotations
 
@@ -35,19 +35,22 @@ def act(call: Call) -> int:
     from luthier.contracts.sampling import Sampling
     from luthier.workflows.artifact import load
 
-    asked = call.arguments
+    arguments = call.arguments
     sampling = Sampling(
-        max_new_tokens=asked.max_new_tokens, temperature=asked.temperature, top_p=asked.top_p, seed=asked.seed
+        max_new_tokens=arguments.max_new_tokens,
+        temperature=arguments.temperature,
+        top_p=arguments.top_p,
+        seed=arguments.seed,
     )
-    artifact = load(asked.run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
-    chat = Chat(artifact, sampling, asked.system)
-    if asked.message is not None:
-        _answer(chat, asked.message, call.console)
+    artifact = load(arguments.run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
+    chat = Chat(artifact, sampling, arguments.system)
+    if arguments.message is not None:
+        _answer(chat, arguments.message, call.console)
         return 0
     if sys.stdin.isatty():
         call.console.say(HELP)
     for line in _lines():
-        if line.startswith("/") and not _obey(chat, line, call.console):
+        if line.startswith("/") and not _carry_out(chat, line, call.console):
             return 0
         if line and not line.startswith("/"):
             try:
@@ -83,8 +86,8 @@ def _answer(chat: Chat, text: str, console: Console) -> None:
         console.say(harmless(f"[{source['number']}] {place}", sys.stderr))
 
 
-def _obey(chat: Chat, line: str, console: Console) -> bool:
-    """Do what a line that starts with a slash asks; false ends the chat."""
+def _carry_out(chat: Chat, line: str, console: Console) -> bool:
+    """Carry out a line that starts with a slash; False ends the chat."""
     word, _, rest = line.partition(" ")
     commands: dict[str, Callable[[], Any]] = {
         "/reset": chat.reset,

@@ -1,4 +1,4 @@
-"""`luthier compare <answers>`: recipes, commas between them, on one locked evaluation and one budget; a report."""
+"""`luthier compare <answers>`: compare recipes on one fixed evaluation set and one budget, and write a report."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ SEEDS = "seeds="
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    told = "what is compared, with commas: recipe=zero_shot,lora_sft seeds=3; every other word is for all of them"
-    parser.add_argument("answers", nargs="*", metavar="key=value", help=told)
+    usage = "comma-separated values are compared: recipe=zero_shot,lora_sft seeds=3; other overrides apply to all"
+    parser.add_argument("answers", nargs="*", metavar="key=value", help=usage)
     parser.add_argument("--config-dir", metavar="DIR", help="a further folder of recipes")
 
 
 def act(call: Call) -> int:
     composer = call.composer(call.arguments.config_dir)
     seeds, words = _seeds(call.arguments.answers)
-    found = contenders(words, composer.catalog)
-    for contender in found:
+    compared = contenders(words, composer.catalog)
+    for contender in compared:
         contender.compose(composer, seeds)
-    from luthier.workflows.comparison.running import REPORT, Carrier, compare
+    from luthier.workflows.comparison.running import REPORT, ContenderRunner, compare
     from luthier.workflows.comparison.terminal import lines
 
     config_dir = ["--config-dir", call.arguments.config_dir] if call.arguments.config_dir else []
-    carrier = Carrier(replace(call.flags, as_json=False).again(), config_dir, call.console)
-    comparison, place, code = compare(found, call.arguments.answers, seeds or 1, carrier)
+    runner = ContenderRunner(replace(call.flags, as_json=False).again(), config_dir, call.console)
+    comparison, place, code = compare(compared, call.arguments.answers, seeds or 1, runner)
     for warning in comparison.warnings():
         call.console.say(f"warning: {warning}")
     record = {**comparison.as_json(), "report": str(place / REPORT)}
@@ -38,16 +38,16 @@ def act(call: Call) -> int:
 
 
 def _seeds(words: list[str]) -> tuple[int | None, list[str]]:
-    """How many seeds, and the other words; RecipeError where that is no number."""
-    said = [word for word in words if word.startswith(SEEDS)]
+    """The number of seeds, None unless given, and the other overrides; RecipeError unless it is 1 to 100."""
+    given = [word for word in words if word.startswith(SEEDS)]
     rest = [word for word in words if not word.startswith(SEEDS)]
-    if not said:
+    if not given:
         return None, rest
-    number = said[-1].removeprefix(SEEDS)
+    number = given[-1].removeprefix(SEEDS)
     if not number.isdecimal() or not 1 <= int(number) <= 100:
-        raise RecipeError(f"{said[-1]!r} is no number of seeds.", where=said[-1], hint="Say seeds=3.")
+        raise RecipeError(f"{given[-1]!r} is no number of seeds.", where=given[-1], hint="Say seeds=3.")
     if any(word.lstrip("+").startswith("seed=") for word in rest):
         raise RecipeError(
-            "seeds=N gives the seeds 0, 1, …, and seed= another.", where=said[-1], hint="Say one of them."
+            "seeds=N gives the seeds 0, 1, …, and seed= another.", where=given[-1], hint="Say one of them."
         )
     return int(number), rest

@@ -1,4 +1,4 @@
-"""`luthier demo`: the recipe `demo`, run as any other."""
+"""`luthier demo`: run the recipe `demo`."""
 
 from __future__ import annotations
 

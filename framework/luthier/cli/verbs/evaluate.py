@@ -1,4 +1,4 @@
-"""`luthier evaluate RUN [RUN …]`: measure finished runs again, all on the same examples, and compare them."""
+"""`luthier evaluate RUN [RUN …]`: evaluate finished runs on the same examples and compare them."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ def act(call: Call) -> int:
     from luthier.contracts.predictor import Predictor
     from luthier.evaluation.side_by_side import side_by_side
     from luthier.evaluation.side_by_side_table import lines
-    from luthier.workflows.finished_run import Finished
+    from luthier.workflows.finished_run import FinishedRun
 
-    asked = call.arguments
+    arguments = call.arguments
 
-    def load(run: str) -> Finished:
-        return Finished.load(run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
+    def load(run: str) -> FinishedRun:
+        return FinishedRun.load(run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
 
-    first = load(asked.runs[0])
-    evaluation, examples = first.evaluation(examples=asked.examples), first.examples(asked.split)
-    ready = {asked.runs[0]: first}
+    first = load(arguments.runs[0])
+    evaluation, examples = first.evaluation(examples=arguments.examples), first.examples(arguments.split)
+    ready = {arguments.runs[0]: first}
     del first
 
-    def subject(run: str) -> Predictor:
+    def predictor(run: str) -> Predictor:
         finished = ready.pop(run, None) or load(run)
-        if known := finished.trained_on(examples):
-            call.console.say(f"warning: {run} was trained on {known} of the {len(examples)} examples it is measured on")
-        return finished.subject
+        if seen := finished.trained_on(examples):
+            call.console.say(f"warning: {run} was trained on {seen} of the {len(examples)} examples it is evaluated on")
+        return finished.predictor
 
-    runs = dict.fromkeys(asked.runs)
-    found = side_by_side({run: partial(subject, run) for run in runs}, evaluation, {asked.split: examples})
-    for warning in found.warnings():
+    runs = dict.fromkeys(arguments.runs)
+    results = side_by_side({run: partial(predictor, run) for run in runs}, evaluation, {arguments.split: examples})
+    for warning in results.warnings():
         call.console.say(f"warning: {warning}")
-    call.console.data(lines(found), found.as_json())
+    call.console.data(lines(results), results.as_json())
     return 0

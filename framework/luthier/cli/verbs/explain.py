@@ -11,7 +11,7 @@ from typing import Any
 from luthier.cli.call import Call
 from luthier.cli.verbs import recipes
 from luthier.config import signatures
-from luthier.config.catalog import Answer, Catalog
+from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.option_file import Option
 from luthier.config.settings import REQUIRED, Setting, Signature
 from luthier.config.type_hints import choices, fits
@@ -52,7 +52,7 @@ def act(call: Call) -> int:
     return _say(call, Option.read(answer, catalog), question.replace("/", "."))
 
 
-def _answer(question: str, name: str, catalog: Catalog) -> Answer:
+def _answer(question: str, name: str, catalog: Catalog) -> CatalogAnswer:
     if question not in catalog.questions():
         named = [str(answer) for answer in catalog if answer.name == question]
         known = [*catalog.questions(), EXIT_CODES, "batch"]
@@ -73,7 +73,7 @@ def _exit_codes(call: Call) -> int:
     return 0
 
 
-def _shown_whole(call: Call, answer: Answer) -> int:
+def _shown_whole(call: Call, answer: CatalogAnswer) -> int:
     text = answer.text.strip()
     record = {answer.question: answer.name, "what": answer.headline, "run": answer.how_to_run, "file": str(answer.file)}
     said = f"{text}\n\n{answer.shown}\n{NEXT[answer.question].format(answer)}"

@@ -1,4 +1,4 @@
-"""`luthier export RUN FOLDER`: the adapter merged into the weights, for tools that know nothing of adapters."""
+"""`luthier export RUN FOLDER`: write the network, its adapter merged, as plain transformers load it."""
 
 from __future__ import annotations
 

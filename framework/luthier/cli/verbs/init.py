@@ -1,4 +1,4 @@
-"""`luthier init FILE`: look at somebody's own data and write a commented first recipe for it."""
+"""`luthier init FILE`: detect the format of a data file and write a commented starter recipe for it."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def act(call: Call) -> int:
 
 
 def _next(commands: list[str]) -> list[str]:
-    what = ("what the model will see of it, token by token", "whether it can run, what it takes", "run it")
+    purposes = ("what the model will see of it, token by token", "whether it can run, what it takes", "run it")
     column = max(map(len, commands)) + 3
-    return [f"  {command:<{column}}{said}" for command, said in zip(commands, what, strict=True)]
+    return [f"  {command:<{column}}{purpose}" for command, purpose in zip(commands, purposes, strict=True)]

@@ -1,4 +1,4 @@
-"""`luthier plugins`: the plugins, what each brings, and what is wrong with those that are left out."""
+"""`luthier plugins`: list the plugins, what each provides, and the errors of those that failed to load."""
 
 from __future__ import annotations
 

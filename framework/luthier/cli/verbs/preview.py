@@ -1,4 +1,4 @@
-"""`luthier preview <answers>`: what the model will see of an example, token by token, and what is trained of it."""
+"""`luthier preview <answers>`: show the tokens of an example with their messages, masks and loss weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from luthier.errors import RecipeError
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("answers", nargs="*", metavar="key=value", help="the recipe, as on any command line")
+    parser.add_argument("answers", nargs="*", metavar="key=value", help="the recipe, as for `luthier recipe=…`")
     parser.add_argument("--example", type=int, default=0, metavar="N", help="the first to show, counted from 0")
     parser.add_argument("--count", type=int, default=1, metavar="N", help="how many to show (default: 1)")
     parser.add_argument("--split", choices=("train", "validation", "test"), default="train", help="of which split")
@@ -20,17 +20,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    asked = call.arguments
-    composition = call.composer(asked.config_dir).compose(asked.answers)
+    arguments = call.arguments
+    composition = call.composer(arguments.config_dir).compose(arguments.answers)
     from luthier.reporting.token_ledger.preview import say
     from luthier.workflows.parts import assemble
 
     data = assemble(composition.config, composition.trust).data  # no folder: nothing is put into quarantine
 
-    there = len(data.examples(asked.split))
-    if not 0 <= asked.example < there:
-        hint = f"{asked.split} has {there}, counted from 0."
-        raise RecipeError(f"There is no example {asked.example} to show.", where="--example", hint=hint)
-    last = min(asked.example + max(asked.count, 1), there)
-    ledgers = [data.token_ledger(number, asked.split) for number in range(asked.example, last)]
-    return say(ledgers, call.console, every_token=asked.tokens, html=asked.html)
+    count = len(data.examples(arguments.split))
+    if not 0 <= arguments.example < count:
+        hint = f"{arguments.split} has {count}, counted from 0."
+        raise RecipeError(f"There is no example {arguments.example} to show.", where="--example", hint=hint)
+    last = min(arguments.example + max(arguments.count, 1), count)
+    ledgers = [data.token_ledger(number, arguments.split) for number in range(arguments.example, last)]
+    return say(ledgers, call.console, every_token=arguments.tokens, html=arguments.html)

@@ -1,4 +1,4 @@
-"""`luthier recipes [QUESTION]`: the recipes and how to run them, or the answers to a question."""
+"""`luthier recipes [QUESTION]`: list the recipes with their commands, or the answers to a question."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import re
 
 from luthier.cli.call import Call
-from luthier.config.catalog import Answer, Catalog
+from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
@@ -31,7 +31,7 @@ def act(call: Call) -> int:
     return 0
 
 
-def _record(answer: Answer) -> dict[str, str]:
+def _record(answer: CatalogAnswer) -> dict[str, str]:
     return {
         "question": answer.question,
         "name": answer.name,

@@ -1,4 +1,4 @@
-"""`luthier schema`: the JSON Schema of a recipe, with which an editor completes and checks it."""
+"""`luthier schema`: print the JSON Schema of a recipe, for completion and validation in editors."""
 
 from __future__ import annotations
 

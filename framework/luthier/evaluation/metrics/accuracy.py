@@ -1,4 +1,4 @@
-"""Whether the chosen label is the right one."""
+"""Accuracy of a classification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many runs of characters an answer shares with the reference."""
+"""chrF: the F-score of character n-grams."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Chrf:
         return np.array(counts, dtype=np.float64)
 
     def reduce(self, totals: Floats) -> Floats:
-        said, true, both = (totals[..., first::3] for first in range(3))
-        present = (said > 0) & (true > 0)
+        of_output, of_reference, common = (totals[..., first::3] for first in range(3))
+        present = (of_output > 0) & (of_reference > 0)
         orders = np.maximum(present.sum(-1), 1)
-        precision = np.divide(both, said, out=np.zeros_like(both), where=present).sum(-1) / orders
-        recall = np.divide(both, true, out=np.zeros_like(both), where=present).sum(-1) / orders
+        precision = np.divide(common, of_output, out=np.zeros_like(common), where=present).sum(-1) / orders
+        recall = np.divide(common, of_reference, out=np.zeros_like(common), where=present).sum(-1) / orders
         above, below = (1 + self.beta**2) * precision * recall, self.beta**2 * precision + recall
         score: Floats = 100 * np.divide(above, below, out=np.zeros_like(above), where=below > 0)
         return score

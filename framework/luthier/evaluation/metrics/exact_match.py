@@ -1,4 +1,4 @@
-"""Whether the answer is the reference, small differences of writing aside."""
+"""Exact match after normalisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well each class is found, every class counting the same."""
+"""Macro-averaged F1 of a classification."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class MacroF1:
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
         """[attempts, 2 · classes]: twice the true positives of each class, then 2·TP + FP + FN of each."""
-        given = [a.output.strip() for a in attempts]
-        right = [a.reference.strip() for a in attempts]
-        classes = {name: index for index, name in enumerate(sorted({*given, *right}))}
-        said = np.eye(len(classes))[[classes[name] for name in given]]
-        true = np.eye(len(classes))[[classes[name] for name in right]]
-        return np.concatenate([2 * said * true, said + true], axis=1)
+        outputs = [a.output.strip() for a in attempts]
+        references = [a.reference.strip() for a in attempts]
+        classes = {name: index for index, name in enumerate(sorted({*outputs, *references}))}
+        predicted = np.eye(len(classes))[[classes[name] for name in outputs]]
+        true = np.eye(len(classes))[[classes[name] for name in references]]
+        return np.concatenate([2 * predicted * true, predicted + true], axis=1)
 
     def reduce(self, totals: Floats) -> Floats:
         hits, occurrences = np.split(totals, 2, axis=-1)

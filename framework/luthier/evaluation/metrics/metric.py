@@ -1,4 +1,4 @@
-"""What a metric is."""
+"""The protocol of a metric."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from luthier.evaluation.bootstrap import Floats
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What was asked (the last user message), what the model said, and what it should have said.
+    """The last user message, the answer of the model and the reference answer.
 
-    `example` is all that the prompt made of the example, with the further columns of both.
+    `example` is the example as the prompt rendered it, with the further columns of both.
     """
 
     question: str
@@ -29,7 +29,7 @@ class Attempt:
 class Metric(Protocol):
     """Sufficient statistics for each attempt, and their reduction.
 
-    Averages need nothing more than `row_means` and `ratio`; corpus measures keep their counts.
+    A mean over examples is `bootstrap.row_means` reduced by `bootstrap.ratio`; corpus metrics keep their counts.
     """
 
     better: str

@@ -1,4 +1,4 @@
-"""How much of the reference an answer says in the same order."""
+"""ROUGE-L: F1 of the longest common subsequence."""
 
 from __future__ import annotations
 

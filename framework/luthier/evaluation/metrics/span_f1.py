@@ -1,4 +1,4 @@
-"""How well the spans of a text are found."""
+"""F1 of extracted spans."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class SpanF1:
     def _counts(self, attempt: Attempt) -> tuple[float, float]:
         elsewhere: dict[str, int] = {}
         true = located(spans(attempt.reference), attempt.question, elsewhere)
-        said = located(spans(attempt.output), attempt.question, elsewhere)
-        tags = sorted({entity.label for entity in [*true, *said]})
-        result, _ = self.strategy.evaluate(true, said, tags)
-        return 2 * (result.correct + result.partial / 2), len(true) + len(said)
+        predicted = located(spans(attempt.output), attempt.question, elsewhere)
+        tags = sorted({entity.label for entity in [*true, *predicted]})
+        result, _ = self.strategy.evaluate(true, predicted, tags)
+        return 2 * (result.correct + result.partial / 2), len(true) + len(predicted)
 
     def reduce(self, totals: Floats) -> Floats:
         return ratio(totals)

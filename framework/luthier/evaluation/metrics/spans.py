@@ -1,4 +1,4 @@
-"""The spans that an answer names, and where they stand in the text that was asked about."""
+"""The spans that an answer names, and their places in the question."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def spans(answer: str) -> list[tuple[str, str]]:
     plain = answer.strip()
     fenced = _FENCE.match(plain)
     try:
-        found = list(_of_json(json.loads(fenced[1] if fenced else plain), UNTYPED))
+        named = list(_of_json(json.loads(fenced[1] if fenced else plain), UNTYPED))
     except (ValueError, RecursionError):
-        found = list(_of_lines(plain))
-    return [(kind, text.strip()) for kind, text in found if text.strip()]
+        named = list(_of_lines(plain))
+    return [(kind, text.strip()) for kind, text in named if text.strip()]
 
 
 def _of_json(node: Any, kind: str) -> Iterator[tuple[str, str]]:

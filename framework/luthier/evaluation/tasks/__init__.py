@@ -1,1 +1,1 @@
-"""What is a model asked to do? One task a file."""
+"""The tasks of an evaluation, one a file."""

@@ -1,4 +1,4 @@
-"""Choose a label."""
+"""Classify by the log-probability of each label."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from luthier.evaluation.tasks.task import Attempts
 
 
 class Classification:
-    """Answer with the label that the model finds most probable, by one forward pass and without generating.
+    """Answer with the most probable label, by forward passes and without generating.
 
     The labels are those of `labels`, else all answers that occur in the evaluated set. With more than `most_labels`
     of them the data is no classification, which is a DataError, as is an answer outside a given `labels`. `metrics` are
@@ -31,20 +31,23 @@ class Classification:
     ) -> None:
         self.metrics, self.labels, self.most_labels = metrics, labels, most_labels
 
-    def __call__(self, subject: Predictor, turns: Sequence[Question], known: Sequence[Question]) -> Attempts:
-        """The most probable label for each of the turns; DataError for answers that are no labels."""
+    def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:
+        """The most probable label for each question; DataError for answers that are no labels."""
         labels = self._labels(known)
-        chosen = [labels[index] for index in self.scores(subject, turns, labels).argmax(1)]
+        chosen = [labels[index] for index in self.scores(predictor, questions, labels).argmax(1)]
         return Attempts(
-            [turn.attempt(label) for turn, label in zip(turns, chosen, strict=True)], {"labels": len(labels)}
+            [question.attempt(label) for question, label in zip(questions, chosen, strict=True)],
+            {"labels": len(labels)},
         )
 
-    def scores(self, subject: Predictor, turns: Sequence[Question], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
-        """What the answers are chosen by, the largest of each turn, [turns, labels]."""
-        return subject.score_labels([turn.conversation for turn in turns], labels)
+    def scores(
+        self, predictor: Predictor, questions: Sequence[Question], labels: Sequence[str]
+    ) -> NDArray[np.floating[Any]]:
+        """The scores whose largest decides each question, [questions, labels]."""
+        return predictor.score_labels([question.conversation for question in questions], labels)
 
     def _labels(self, known: Sequence[Question]) -> list[str]:
-        answers = {turn.reference: turn.where for turn in reversed(known)}
+        answers = {question.reference: question.where for question in reversed(known)}
         if self.labels is None:
             if len(answers) > self.most_labels:
                 raise DataError(

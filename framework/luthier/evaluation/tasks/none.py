@@ -1,4 +1,4 @@
-"""No task: held-out loss and forgetting are all that is measured."""
+"""No task: only held-out loss and forgetting are measured."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from luthier.evaluation.tasks.task import Attempts
 
 
 class NoTask:
-    """Ask nothing. The absence of a task is a task."""
+    """Generate nothing and measure no task metric."""
 
     writes = False
 
     def __init__(self) -> None:
         self.metrics: dict[str, Metric] = {}
 
-    def __call__(self, subject: Predictor, turns: Sequence[Question], known: Sequence[Question]) -> Attempts:
+    def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:
         return Attempts()

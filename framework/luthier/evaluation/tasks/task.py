@@ -1,4 +1,4 @@
-"""What a task is."""
+"""The protocol of a task and its result."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from luthier.evaluation.questions import Question
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What a model answered, in the order of the turns, and what is worth counting about it."""
+    """The answers of a model in the order of the questions, and counts for the report, such as of empty answers."""
 
-    made: list[Attempt] = field(default_factory=list)
-    """One attempt for each turn."""
+    attempts: list[Attempt] = field(default_factory=list)
+    """One attempt for each question."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Further counts for the report, by name."""
 
 
 class Task(Protocol):
-    """How a model comes to its answers, and the metrics that judge them, by the name of their score.
+    """How a model produces its answers, and the metrics of the answers by the name of their score.
 
-    `writes` says that the answers are text that the model wrote freely, so that they can be shown as samples.
+    `writes` is True where the answers are generated text, which the report shows as samples.
     """
 
     metrics: Mapping[str, Metric]
     """Metrics by the name of their score."""
     writes: bool
 
-    def __call__(self, subject: Predictor, turns: Sequence[Question], known: Sequence[Question]) -> Attempts:
-        """An answer to each of the turns; `known` are all the turns of the set, of which `turns` are the chosen."""
+    def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:
+        """An answer to each question; `known` are all questions of the set that `questions` were sampled from."""

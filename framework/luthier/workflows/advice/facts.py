@@ -38,7 +38,7 @@ LABELLED = {"classification", "rated", "messages", "sharegpt", "alpaca", "prompt
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFacts:
     """The facts, and the words that give the same data to every recipe, where a file was looked at."""
 
     amounts: dict[str, float]
@@ -48,7 +48,7 @@ class Known:
         return self.amounts.get(fact, FACTS[fact].unknown)
 
 
-def told(words: Iterable[str]) -> dict[str, float]:
+def parse_facts(words: Iterable[str]) -> dict[str, float]:
     """`labels=200 latency=2`; RecipeError with the nearest name for a fact that does not exist."""
     found = {}
     for word in words:
@@ -90,11 +90,11 @@ def _gpu() -> float:
         return 0.0
 
 
-def read(path: Path) -> Known:
+def read(path: Path) -> KnownFacts:
     """What a data file, or a folder of data or of documents, holds. DataError where it cannot be read."""
     documents = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in DOCUMENTS] if path.is_dir() else []
     if documents:
-        return Known({"documents": len(documents), "text": float(sum(file.stat().st_size for file in documents))})
+        return KnownFacts({"documents": len(documents), "text": float(sum(file.stat().st_size for file in documents))})
     from luthier.config.starter import Look, rows
 
     look = Look.at(path)
@@ -113,7 +113,7 @@ def read(path: Path) -> Known:
         amounts = {"labels": float(len(found))}
     else:
         amounts = {"text": float(sum(_characters(row) for row in found))}
-    return Known(amounts, (*words, f"score={score}"))
+    return KnownFacts(amounts, (*words, f"score={score}"))
 
 
 def _characters(row: dict[str, Any]) -> int:

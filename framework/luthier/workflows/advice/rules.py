@@ -17,10 +17,10 @@ import yaml
 from luthier.config import bounds
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
-from luthier.workflows.advice.facts import FACTS, Known
+from luthier.workflows.advice.facts import FACTS, KnownFacts
 
 if TYPE_CHECKING:
-    from luthier.config.catalog import Answer, Catalog
+    from luthier.config.catalog import Catalog, CatalogAnswer
 
 QUESTION = "advice"
 KEYS = ("recipe", "needs", "order")
@@ -35,7 +35,7 @@ class Advice:
     needs: dict[str, float]
     order: int
 
-    def lacks(self, known: Known) -> list[str]:
+    def lacks(self, known: KnownFacts) -> list[str]:
         """What there is too little of, in words; empty where the recipe can be compared."""
         return [
             f"{amount:g} {FACTS[fact].unit}, and there {'is' if known.of(fact) == 1 else 'are'} {known.of(fact):,.0f}"
@@ -50,7 +50,7 @@ def advices(catalog: Catalog) -> list[Advice]:
     return sorted((one for one in found if ("recipe", one.recipe) in catalog.answers), key=lambda one: one.order)
 
 
-def _read(answer: Answer) -> Advice:
+def _read(answer: CatalogAnswer) -> Advice:
     bounds.refuse_unbounded_file(answer.file)
     said = yaml.safe_load(answer.text)
     for complaint, hint in _complaints(said):

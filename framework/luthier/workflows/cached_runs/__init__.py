@@ -1,1 +1,1 @@
-"""Runs that are kept under the hash of what they depend on: what was carried out once is not carried out again."""
+"""Cached runs, found again by the hash of everything that they depend on."""

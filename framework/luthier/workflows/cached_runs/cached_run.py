@@ -1,4 +1,4 @@
-"""A run that is carried out once: its folder's name is the hash of what it depends on."""
+"""A cached run: its folder is named by the hash of everything that it depends on, so that it is carried out once."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ STDERR = 2
 
 @dataclass(frozen=True)
 class CachedRun:
-    """An ordinary run in `runs/<recipe>-<hash>`. Another process that carries out the same run is waited for."""
+    """A run in `runs/<recipe>-<hash>`. Waits for another process that carries out the same run."""
 
     composition: Composition
     overrides: tuple[str, ...]
 
     @classmethod
     def compose(cls, composer: Composer, overrides: Sequence[str]) -> CachedRun:
-        """Check the recipe as any other; RecipeError where it says what is decided here."""
+        """Compose a run; RecipeError for overrides that luthier decides for a cached run, and for sweeps."""
         for word in command_line.read(overrides, composer.catalog):
             if word.key in {"name", "resume"} or word.key.partition(".")[0].split("/")[0] == "hydra":
-                said = f"{word.key} is decided by luthier: such a run is named by the hash of what it depends on."
-                raise RecipeError(said, where=word.text, hint="Leave it out; what was cut off goes on by itself.")
-            if word.sweeps:
-                hint = "`luthier compare` and -m take several values."
+                message = f"{word.key} is set by luthier: a cached run is named by the hash of what it depends on."
                 raise RecipeError(
-                    f"{word.text!r} names several values, and this is one run.", where=word.text, hint=hint
+                    message, where=word.text, hint="Leave it out; an interrupted run is resumed automatically."
                 )
+            if word.sweeps:
+                hint = "Use `luthier compare` or -m for several values."
+                raise RecipeError(f"{word.text!r} has several values, and this is one run.", where=word.text, hint=hint)
         return cls(composer.compose(overrides), tuple(overrides))
 
     @cached_property
@@ -59,8 +59,8 @@ class CachedRun:
         return RunFolder(RUNS / f"{recipe}-{self.key[:SHOWN]}")
 
     @property
-    def finished(self) -> bool:
-        """Whether its record and its artifact are there, every file of it as it was written."""
+    def is_finished(self) -> bool:
+        """Whether its record and its artifact exist and every file of the artifact has its recorded hash."""
         try:
             json.loads(self.folder.record.read_bytes())
             manifest = json.loads((self.folder.artifact / MANIFEST).read_bytes())
@@ -69,31 +69,31 @@ class CachedRun:
         return _intact(self.folder.artifact, manifest["files"])
 
     @property
-    def begun(self) -> bool:
-        """Whether there is something to go on from."""
+    def is_resumable(self) -> bool:
+        """Whether the run was started, so that it can be resumed."""
         return self.folder.resolved.is_file()
 
     def carry_out(self, flags: Sequence[str], console: Console) -> int:
-        """Carry it out in a process of its own, from where it was cut off, and give the exit code.
+        """Carry it out in a process of its own, resuming where it was interrupted, and return the exit code.
 
-        What the run says goes to stderr. `flags` are luthier's own.
+        Its output goes to stderr. `flags` are luthier's own flags.
         """
-        if self._wait(console) and self.finished:
+        if self._wait(console) and self.is_finished:
             return 0
         self.folder.score.unlink(missing_ok=True)
         return jobs.carry_out(flags, [*self.overrides, "resume=auto"], self.folder.path, output=STDERR)
 
     def score(self) -> dict[str, Any]:
-        """The name and the value of the score that the recipe names; empty where none was measured."""
+        """The recipe's score by its name; empty where none was measured."""
         value = self.folder.read_score()
         return {} if value is None else {str(self.composition.config.score): value}
 
     def _wait(self, console: Console) -> bool:
-        """Wait until nobody else works in the folder; whether somebody did."""
+        """Wait while another process holds the folder's lock; returns whether one did."""
         waited = False
         while (owner := RunLock.owner_of(self.folder.lock_file)) is not None:
             if not waited:
-                console.say(f"waiting for process {owner.get('pid', '?')}, which works in {self.folder.path} …")
+                console.say(f"waiting for process {owner.get('pid', '?')}, which holds {self.folder.path} …")
             waited = True
             time.sleep(POLL)
         return waited

@@ -1,4 +1,4 @@
-"""What a run depends on, as one hash: its recipe, what lies in the files that it names, and the code of its parts."""
+"""The cache key of a run: a hash of its recipe, of the files that it names and of the code of its parts."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MANIFEST = "manifest.json"
 
 
 def key(composition: Composition) -> str:
-    """Equal keys mean equal runs: sha256 over everything that a run is made from, 64 digits.
+    """SHA-256 over everything that a run depends on, 64 hexadecimal digits; equal keys mean equal runs.
 
-    That is the resolved recipe (but for what only names or continues a run), luthier's version, the source of each part
-    that the recipe names, and what is in each file and folder of this machine that it names: data, documents,
-    templates, models, the artifacts of earlier runs. What is fetched counts by its name, so it should be pinned.
+    Hashed are the resolved recipe without `name` and `resume`, luthier's version, the source file of each part, and
+    the contents of every local file and folder that the recipe names: data, documents, templates, models, artifacts
+    of earlier runs. Downloads count by their name only, so their revision should be pinned.
     """
     config: Any = OmegaConf.to_container(composition.config, resolve=True)
     return _hash([recipe_hash(config), __version__, _sources(config), dict(_contents(config))])
@@ -40,7 +40,7 @@ def _sources(config: Any) -> dict[str, str]:
 
 
 def _contents(node: Any, at: str = "") -> Iterator[tuple[str, str]]:
-    """The path of each setting that names something on this machine, and the hash of what lies there."""
+    """The path of each setting that names a local file or folder, and the hash of its contents."""
     if isinstance(node, dict):
         for name, value in node.items():
             if name not in NOT_READ:
@@ -63,7 +63,7 @@ def _place(text: str) -> Path | None:
 
 
 def _hash_of_folder(folder: Path) -> str:
-    """Of an artifact, alone or in its run's folder, the hashes that it holds; of another folder, of all its files."""
+    """The hash of an artifact's recorded hashes where the folder is or holds one, else of all files of the folder."""
     for place in (folder / "artifact" / MANIFEST, folder / MANIFEST):
         if place.is_file():
             return _hash(json.loads(place.read_text(encoding="utf-8")).get("files"))

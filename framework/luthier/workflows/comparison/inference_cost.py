@@ -1,4 +1,4 @@
-"""What an answer costs: prompt tokens, the wait for the first token, speed, memory, size; one question at a time."""
+"""Inference cost, one prompt at a time: prompt tokens, time to first token, tokens/s, memory, size on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from luthier.errors import DataError
 from luthier.evaluation.questions import questions
 from luthier.training.memory import peak_bytes
 from luthier.workflows import artifact
-from luthier.workflows.finished_run import Finished
+from luthier.workflows.finished_run import FinishedRun
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inference:
-    """Medians over `answers` questions in a process of their own, after one that does not count.
+    """Medians over `answers` prompts after one warm-up prompt.
 
-    Seconds begin when the question is asked, so that what the prompt looks up is part of them. `tokens_per_second` is
-    that of writing, behind the first token; None where no answer has more. `memory` is the peak of the process, or of
-    its GPU; `weights` are the bytes that the network takes, `artifact` those of what the run left.
+    Times are in seconds and start before the prompt is built, so that retrieval counts. `tokens_per_second` is the
+    decoding rate after the first token; None where no answer has a second one. Sizes are in bytes: `memory` is the peak
+    of the process, or of its GPU, `weights` those of the network's parameters, `artifact` those of its files.
     """
 
     answers: int
@@ -57,19 +57,21 @@ class _Timed:
 
 
 def measure(run: Path, *, plugins: Plugins, vouched: tuple[str, ...], answers: int, tokens: int) -> Inference:
-    """Load what a run left and ask it questions of its own test split; at most `tokens` tokens are written for each.
+    """Load a run's artifact and generate answers to prompts of its test split, of at most `tokens` tokens each.
 
-    Raises RecipeError where there is no artifact, and DataError where the data holds no question.
+    Raises RecipeError where there is no artifact, and DataError where no example has an answer.
     """
-    finished = Finished.load(run, plugins=plugins, vouched=vouched)
+    finished = FinishedRun.load(run, plugins=plugins, vouched=vouched)
     examples = finished.data.examples("test") or finished.data.examples("validation")
-    asked = [example for example in examples if questions([example], finished.subject.prompt)][: answers + 1]
-    if not asked:
-        raise DataError("The data holds no question to ask.", where=str(run))
-    timed = [_ask(finished, example, Sampling(max_new_tokens=tokens)) for example in [asked[0], *asked]][2:]
-    timed = timed or [_ask(finished, asked[0], Sampling(max_new_tokens=tokens))]
+    with_answer = [example for example in examples if questions([example], finished.predictor.prompt)][: answers + 1]
+    if not with_answer:
+        raise DataError("The data has no example with an answer to generate.", where=str(run))
+    timed = [
+        _timed_answer(finished, example, Sampling(max_new_tokens=tokens)) for example in [with_answer[0], *with_answer]
+    ][2:]
+    timed = timed or [_timed_answer(finished, with_answer[0], Sampling(max_new_tokens=tokens))]
     written, writing = sum(one.tokens - 1 for one in timed), sum(one.last - one.first for one in timed)
-    network = finished.subject.network
+    network = finished.predictor.network
     device = next(network.parameters()).device
     return Inference(
         answers=len(timed),
@@ -87,15 +89,15 @@ def measure(run: Path, *, plugins: Plugins, vouched: tuple[str, ...], answers: i
     )
 
 
-def _ask(finished: Finished, example: Example, sampling: Sampling) -> _Timed:
-    heard: list[float] = []
+def _timed_answer(finished: FinishedRun, example: Example, sampling: Sampling) -> _Timed:
+    times: list[float] = []
 
-    def hear(answer: Answer) -> None:
-        heard.append(time.perf_counter())
+    def on_token(answer: Answer) -> None:
+        times.append(time.perf_counter())
 
     began = time.perf_counter()
-    (turn,) = questions([example], finished.subject.prompt)
-    finished.subject.answers([turn.conversation], sampling, on_token=hear)
+    (turn,) = questions([example], finished.predictor.prompt)
+    finished.predictor.answers([turn.conversation], sampling, on_token=on_token)
     whole = time.perf_counter() - began
-    prompt = len(encode_prompt({"messages": list(turn.conversation)}, finished.subject.tokenizer))
-    return _Timed(prompt, len(heard), heard[0] - began, heard[-1] - began, whole)
+    prompt = len(encode_prompt({"messages": list(turn.conversation)}, finished.predictor.tokenizer))
+    return _Timed(prompt, len(times), times[0] - began, times[-1] - began, whole)

@@ -1,4 +1,4 @@
-"""The examples that all contenders are measured on, named by their hash before anything runs."""
+"""The evaluation examples of a comparison, fixed by their hash before anything runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
 from luthier.errors import DataError, RecipeError
-from luthier.evaluation.evaluation import digest_of, digest_of_tokens
+from luthier.evaluation.evaluation import examples_digest, tokens_digest
 from luthier.records.folder import RunFolder
 from luthier.workflows.parts import part, without_quarantine
 
@@ -20,50 +20,50 @@ if TYPE_CHECKING:
     from luthier.contracts.examples import Example
     from luthier.workflows.comparison.contenders import Contender
 
-GENERAL = "general_"  # how scores on general text begin
+GENERAL = "general_"  # the prefix of scores on general text
 
 
 @dataclass(frozen=True)
-class Lock:
-    """The split, how many of its examples are measured on, and the hash of what they say, in order."""
+class ExampleLock:
+    """The split, the number of its examples that are evaluated, and the digest of their content in order."""
 
     split: str
     count: int
     examples: str
 
     def refuse_others(self, who: str, run: Path) -> None:
-        """RecipeError where a run has measured on other examples than these."""
+        """RecipeError where a run was evaluated on other examples."""
         place = RunFolder(run).scores / "after"
         digests: dict[str, str] = json.loads((place / "scores.json").read_text(encoding="utf-8"))["examples"]
         statistics = load_file(place / "scores.safetensors")
         for name, digest in digests.items():
             of_the_set = not name.startswith(GENERAL) and "/" not in name
-            if of_the_set and digest not in (self.examples, digest_of_tokens(self.examples, statistics[name])):
+            if of_the_set and digest not in (self.examples, tokens_digest(self.examples, statistics[name])):
                 message = f"{who} measured its {name} on other examples than the {self.count} of this comparison."
                 raise RecipeError(message, where=str(run), hint="Give all of them the same data.")
 
 
-def lock(contenders: list[Contender]) -> Lock:
-    """Read the data of each; DataError where there is none to measure on, RecipeError where it is not the same."""
-    read: dict[str, Lock] = {}
-    first: tuple[str, Lock] | None = None
+def lock_examples(contenders: list[Contender]) -> ExampleLock:
+    """Read the data of every contender; DataError without examples to evaluate, RecipeError where they differ."""
+    read: dict[str, ExampleLock] = {}
+    first: tuple[str, ExampleLock] | None = None
     for contender in contenders:
         config = contender.composition.config
         data: Any = without_quarantine(OmegaConf.to_container(config.data))
         name = json.dumps(data, sort_keys=True, default=str)
-        found = read[name] = read.get(name) or _lock(contender.composition)
-        first = first or (contender.name, found)
-        if found != first[1]:
+        locked = read[name] = read.get(name) or _lock(contender.composition)
+        first = first or (contender.name, locked)
+        if locked != first[1]:
             message = (
-                f"{contender.name} would be measured on {found.count} examples of {found.split} ({found.examples}), "
+                f"{contender.name} would be measured on {locked.count} examples of {locked.split} ({locked.examples}), "
                 f"and {first[0]} on {first[1].count} of {first[1].split} ({first[1].examples})."
             )
-            raise RecipeError(message, where="data", hint="Say the data for all of them: data=… .")
+            raise RecipeError(message, where="data", hint="Give all of them the same data: data=… .")
     assert first is not None
     return first[1]
 
 
-def _lock(composition: Composition) -> Lock:
+def _lock(composition: Composition) -> ExampleLock:
     """What the run of a recipe would be measured on."""
     source = part(composition.config, composition.trust, "data")
     evaluation = part(composition.config, composition.trust, "evaluation")
@@ -74,4 +74,4 @@ def _lock(composition: Composition) -> Lock:
     chosen = evaluation.choose(by_split.get(split, []))
     if not chosen:
         raise DataError("The data has no example to measure on.", hint="Hold some out: data.splits.test=0.1.")
-    return Lock(split, len(chosen), digest_of(chosen))
+    return ExampleLock(split, len(chosen), examples_digest(chosen))

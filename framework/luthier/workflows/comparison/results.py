@@ -14,12 +14,12 @@ from luthier.config.instantiate import instantiate, named
 from luthier.evaluation.scores import Scores
 from luthier.records.folder import RunFolder
 from luthier.reporting.record import RunRecord
-from luthier.workflows.comparison.standings import Difference, Standings, change, standings
+from luthier.workflows.comparison.standings import ContenderDifference, Standings, change, standings
 
 if TYPE_CHECKING:
     from luthier.evaluation.bootstrap import Reduction
     from luthier.workflows.comparison.contenders import Contender
-    from luthier.workflows.comparison.lock import Lock
+    from luthier.workflows.comparison.lock import ExampleLock
     from luthier.workflows.comparison.terms import Terms
 
 INFERENCE = "inference.json"
@@ -71,7 +71,7 @@ class Result:
         return {**told, "trained": _mean(record.model.trained for record in self.records), "whole": self._whole}
 
     @cached_property
-    def forgetting(self) -> Difference | None:
+    def forgetting(self) -> ContenderDifference | None:
         """The change of the loss on general text; None where it was not measured before and after."""
         pairs = [each.measurements.get(FORGETTING) for each in (*self.before, *self.after)]
         if not self.trained or len(self.before) != len(self.after) or None in pairs:
@@ -91,7 +91,7 @@ class Comparison:
     name: str
     command: str
     terms: Terms
-    lock: Lock
+    lock: ExampleLock
     seeds: int
     results: list[Result]
 

@@ -1,4 +1,4 @@
-"""Carry out a comparison: every run in a process of its own, none of them twice, then the report."""
+"""Carry out a comparison: each run that is not cached in a process of its own, then the report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from luthier.records.folder import RunFolder, write_text
 from luthier.training import child_processes
 from luthier.training.child_processes import failure
 from luthier.workflows.comparison.contenders import Contender
-from luthier.workflows.comparison.lock import Lock, lock
+from luthier.workflows.comparison.lock import ExampleLock, lock_examples
 from luthier.workflows.comparison.page import page
 from luthier.workflows.comparison.results import INFERENCE, Comparison, Result
 from luthier.workflows.comparison.terms import Terms, terms
@@ -32,20 +32,20 @@ REPORT, RECORD = "report.html", "comparison.json"
 
 
 @dataclass(frozen=True)
-class Carrier:
-    """What every process of a comparison is given: luthier's own flags, and the further folder of recipes."""
+class ContenderRunner:
+    """Carries out the runs of contenders with luthier's own flags and the additional folder of recipes."""
 
     flags: Sequence[str]
     config_dir: Sequence[str]
     console: Console
 
-    def carry_out(self, contender: Contender, locked: Lock) -> int:
-        """Its runs, and what an answer of the first one costs; the exit code of the first that fails."""
+    def carry_out(self, contender: Contender, locked: ExampleLock) -> int:
+        """Carry out its runs and measure the inference cost of the first; the exit code of the first run that fails."""
         for number, run in enumerate(contender.runs, 1):
-            there = run.finished
-            how = "is there already" if there else "goes on …" if run.begun else "begins …"
+            is_cached = run.is_finished
+            how = "is there already" if is_cached else "goes on …" if run.is_resumable else "begins …"
             self.console.say(f"{contender.name}, run {number} of {len(contender.runs)}: {run.folder.path} {how}")
-            if not there and (code := run.carry_out([*self.flags, *self.config_dir], self.console)):
+            if not is_cached and (code := run.carry_out([*self.flags, *self.config_dir], self.console)):
                 self.console.say(f"warning: {contender.name} ended with exit code {code} and is left out")
                 return code
             locked.refuse_others(contender.name, run.folder.path)
@@ -56,7 +56,7 @@ class Carrier:
         return 0
 
     def _time_answers(self, folder: RunFolder) -> None:
-        """`luthier measure` in its own process, so that one contender's memory is not another's."""
+        """Run `luthier measure` in its own process, so that peak memory is that of one contender."""
         command = [
             sys.executable,
             *child_processes.SAFE,
@@ -74,32 +74,32 @@ class Carrier:
             code = jobs.process(command, output=out.fileno(), errors=err.fileno())
             out.seek(0)
             err.seek(0)
-            found = {"problem": _problem(err.read(), code)} if code else json.load(out)
-        write_text(folder.path / INFERENCE, json.dumps(found, indent=1) + "\n")
+            costs = {"problem": _problem(err.read(), code)} if code else json.load(out)
+        write_text(folder.path / INFERENCE, json.dumps(costs, indent=1) + "\n")
 
 
 def compare(
-    contenders: list[Contender], command: Sequence[str], seeds: int, carrier: Carrier
+    contenders: list[Contender], command: Sequence[str], seeds: int, runner: ContenderRunner
 ) -> tuple[Comparison, Path, int]:
     """The comparison, its folder, and the exit code of the first run that failed; the others are compared.
 
-    What must be the same for all is looked at before anything runs.
+    Evaluation, budget and examples are checked to be equal before anything runs.
     """
-    agreed, locked = terms(contenders), lock(contenders)
-    carrier.console.say(f"{len(contenders)} contenders, {seeds} seeds, {locked.count} examples of {locked.split}")
-    carrier.console.say(f"budget: {agreed.budget or 'none, nothing is trained'}")
-    failures = {one.name: carrier.carry_out(one, locked) for one in contenders}
+    agreed, locked = terms(contenders), lock_examples(contenders)
+    runner.console.say(f"{len(contenders)} contenders, {seeds} seeds, {locked.count} examples of {locked.split}")
+    runner.console.say(f"budget: {agreed.budget or 'none, nothing is trained'}")
+    failures = {one.name: runner.carry_out(one, locked) for one in contenders}
     codes = [code for code in failures.values() if code]
     if len(codes) == len(contenders):
         raise failure("Every contender", codes[0], where=str(contenders[0].runs[0].folder.path))
-    results = [Result.read(one, _said(failures[one.name])) for one in contenders]
-    said = shlex.join(["luthier", "compare", *command])
-    found = Comparison(_name(contenders, locked, agreed), said, agreed, locked, seeds, results)
-    place = FOLDER / found.name
+    results = [Result.read(one, _failure_text(failures[one.name])) for one in contenders]
+    command_line = shlex.join(["luthier", "compare", *command])
+    comparison = Comparison(_name(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
+    place = FOLDER / comparison.name
     place.mkdir(parents=True, exist_ok=True)
-    write_text(place / RECORD, json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n")
-    write_text(place / REPORT, page(found, place))
-    return found, place, codes[0] if codes else 0
+    write_text(place / RECORD, json.dumps(comparison.as_json(), indent=1, ensure_ascii=False) + "\n")
+    write_text(place / REPORT, page(comparison, place))
+    return comparison, place, codes[0] if codes else 0
 
 
 def _problem(stderr: str, code: int) -> str:
@@ -109,12 +109,12 @@ def _problem(stderr: str, code: int) -> str:
         return f"luthier measure ended with exit code {code}."
 
 
-def _said(code: int) -> str:
+def _failure_text(code: int) -> str:
     return f"exit code {code}: {MEANINGS.get(code, 'killed by a signal')}" if code else ""
 
 
-def _name(contenders: list[Contender], locked: Lock, agreed: Terms) -> str:
-    """Who against whom, and a hash of on which terms: another comparison of the same has another folder."""
+def _name(contenders: list[Contender], locked: ExampleLock, agreed: Terms) -> str:
+    """The contenders' names and a hash of runs, examples and evaluation, so that each comparison has its own folder."""
     who = "-vs-".join("".join(c if c.isalnum() or c in "._-" else "-" for c in one.name) for one in contenders)
     keys = [run.key for one in contenders for run in one.runs]
     digest = hashlib.sha256(json.dumps([keys, locked.examples, agreed.evaluation]).encode()).hexdigest()[:8]

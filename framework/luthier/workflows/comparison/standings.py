@@ -19,7 +19,7 @@ from luthier.evaluation.measurement import Bootstrap, Measurement, verdict
 
 
 @dataclass(frozen=True)
-class Difference:
+class ContenderDifference:
     """The second contender's score minus the first's, and what it means for the second."""
 
     change: Score
@@ -34,7 +34,7 @@ class Standings:
     better: str
     scores: dict[str, Score]
     by_seed: dict[str, list[float]]
-    differences: dict[tuple[str, str], Difference]
+    differences: dict[tuple[str, str], ContenderDifference]
 
     @property
     def best(self) -> str:
@@ -79,11 +79,13 @@ def standings(name: str, measured: Mapping[str, Sequence[Measurement]], bootstra
         for other in measured:
             if one != other:
                 change = score(means[other] - means[one], values[other] - values[one])
-                differences[one, other] = Difference(change, verdict(change))
+                differences[one, other] = ContenderDifference(change, verdict(change))
     return Standings(name, better, {one: score(means[one], values[one]) for one in measured}, seeds, differences)
 
 
-def change(before: Sequence[Measurement], after: Sequence[Measurement], bootstrap: Bootstrap) -> Difference | None:
+def change(
+    before: Sequence[Measurement], after: Sequence[Measurement], bootstrap: Bootstrap
+) -> ContenderDifference | None:
     """How each run changed what it started from, averaged over seeds; None where the two cannot be paired."""
     pairs = list(zip(before, after, strict=True))
     if not pairs or len({one.examples for pair in pairs for one in pair}) != 1:
@@ -101,7 +103,7 @@ def change(before: Sequence[Measurement], after: Sequence[Measurement], bootstra
     resamples = _over_seeds(moved, np.random.default_rng([bootstrap.seed, 0]))
     low, high = interval(resamples, confidence=bootstrap.confidence)
     found = Score(value, low, high, len(pairs[0][0].statistics), pairs[0][1].better)
-    return Difference(found, verdict(found))
+    return ContenderDifference(found, verdict(found))
 
 
 def _over_seeds(values: Floats, generator: np.random.Generator) -> Floats:

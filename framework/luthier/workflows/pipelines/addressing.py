@@ -1,4 +1,4 @@
-"""To which step a word of the command line speaks: `sft.optimizer.lr=1e-4` to the step sft, `debug=tiny` to each."""
+"""Overrides of a pipeline: `sft.optimizer.lr=1e-4` is for the step sft, `debug=tiny` for every step."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 PRESET = "debug"
 
 
-def named(words: Sequence[str]) -> bool:
-    """Whether a command line asks for a pipeline."""
+def names_pipeline(words: Sequence[str]) -> bool:
+    """Whether a command line names a pipeline."""
     return any(_key(word) == QUESTION for word in words)
 
 
-def asked_for(words: Sequence[str], catalog: Catalog) -> Pipeline:
-    """The pipeline of a command line, every word given to the steps that it speaks to.
+def pipeline_of(words: Sequence[str], catalog: Catalog) -> Pipeline:
+    """The pipeline of a command line, with each override given to its steps.
 
-    A step's name in front addresses that step; other words go to each step. What is said later, and what is said to a
-    step by name, replaces what was said before. RecipeError for a first word that is neither a step's nor a recipe's.
+    An override that begins with a step's name is for that step, any other for every step. Later overrides replace
+    earlier ones, those for one step those for all. RecipeError for a name that is neither a step nor a setting.
     """
     (chosen, *more) = [word for word in words if _key(word) == QUESTION]
     name = chosen.partition("=")[2]
@@ -49,29 +49,29 @@ def asked_for(words: Sequence[str], catalog: Catalog) -> Pipeline:
         elif _key(word) != QUESTION:
             everywhere.append(word)
     return replace(
-        pipeline, steps=checked([_told(step, everywhere, own[step.name], catalog) for step in pipeline.steps])
+        pipeline, steps=checked([_with_overrides(step, everywhere, own[step.name], catalog) for step in pipeline.steps])
     )
 
 
-def _told(step: Step, everywhere: list[str], own: list[str], catalog: Catalog) -> Step:
-    said = [*everywhere, *own]
+def _with_overrides(step: Step, everywhere: list[str], own: list[str], catalog: Catalog) -> Step:
+    overrides = [*everywhere, *own]
     preset = next(
-        (_key(word) == PRESET and word.partition("=")[2] for word in reversed(said) if _key(word) == PRESET), ""
+        (_key(word) == PRESET and word.partition("=")[2] for word in reversed(overrides) if _key(word) == PRESET), ""
     )
     words = list(step.words)
     if preset and (PRESET, preset) in catalog.answers:
         words = _without(words, catalog.answers[PRESET, preset].text)
-    return replace(step, words=tuple(_latest([*words, *said])))
+    return replace(step, words=tuple(_latest([*words, *overrides])))
 
 
 def _without(words: list[str], preset: str) -> list[str]:
-    """A step's own words but for those to questions that a preset answers and settings that it sets: it wins.
+    """A step's own overrides without those that a preset answers or sets, which takes precedence.
 
-    What makes a step start from another one stays.
+    Overrides that make a step start from another one stay.
     """
-    said: Any = yaml.safe_load(preset)
-    questions = {str(key).split()[-1].lstrip("/") for entry in said.pop("defaults", []) for key in entry}
-    settings = set(settings_of(said)) - set(said)
+    file: Any = yaml.safe_load(preset)
+    questions = {str(key).split()[-1].lstrip("/") for entry in file.pop("defaults", []) for key in entry}
+    settings = set(settings_of(file)) - set(file)
     wired = {_question(word) for word in words if "${steps." in word}
     return [
         word
@@ -81,7 +81,7 @@ def _without(words: list[str], preset: str) -> list[str]:
 
 
 def _latest(words: list[str]) -> list[str]:
-    """Of several words to the same question or setting, the last."""
+    """Of several overrides of the same question or setting, the last."""
     return list({word.partition("=")[0].lstrip("+"): word for word in words}.values())
 
 
@@ -100,9 +100,9 @@ def _question(word: str) -> str:
 def _no_step(word: str, steps: set[str], known: set[str]) -> RecipeError:
     first = _question(word)
     if "=" not in word and not word.startswith("~"):
-        command_line.read([word])  # says that it is no setting
+        command_line.read([word])  # raises: it is no setting
     if first in steps:
-        return RecipeError(f"{word!r} says nothing to the step.", where=word, hint=f"Say {first}.recipe=NAME.")
+        return RecipeError(f"{word!r} sets nothing in the step.", where=word, hint=f"Say {first}.recipe=NAME.")
     close = get_close_matches(first, {*steps, *known}, n=1)
     hint = f"Did you mean {close[0]}?" if close else f"Its steps are {', '.join(sorted(steps))}."
     return RecipeError(f"{first!r} is neither a step of the pipeline nor a setting.", where=word, hint=hint)

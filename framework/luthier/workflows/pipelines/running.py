@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Done:
-    """A step that is done: its run, and whether that was there already."""
+class FinishedStep:
+    """A finished step: its run, and whether that was cached."""
 
     step: str
     run: CachedRun
-    kept: bool
+    cached: bool
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
@@ -33,49 +33,49 @@ class Done:
             "recipe": self.run.composition.recipe,
             "run": str(self.run.folder.path),
             "key": self.run.key,
-            "kept": self.kept,
+            "kept": self.cached,
             "seconds": round(self.seconds, 1),
             "score": self.run.score(),
         }
 
 
-def run(pipeline: Pipeline, composer: Composer, flags: Sequence[str], console: Console) -> list[Done]:
-    """Carry out what is not there already; the error of the step that failed, of the kind of its exit code.
+def run_pipeline(pipeline: Pipeline, composer: Composer, flags: Sequence[str], console: Console) -> list[FinishedStep]:
+    """Carry out the steps that are not cached; raises the error of the step that failed, by its exit code.
 
-    Every step is composed before the first one runs, so that a mistake in the last costs nothing.
+    Every step is composed before the first one runs, so that an error in the last costs nothing.
     """
     for step in pipeline.steps:
         compose_ahead(step, composer)
-    done: list[Done] = []
+    done: list[FinishedStep] = []
     folders: dict[str, str] = {}
     for number, step in enumerate(pipeline.steps, 1):
-        with of_step(step.name):
-            found = CachedRun.compose(composer, step.after(folders))
-        began, there = time.monotonic(), found.finished
-        how = "is there already" if there else "goes on …" if found.begun else "begins …"
-        console.say(f"step {number} of {len(pipeline.steps)}, {step.name}: {found.folder.path} {how}")
-        if not there and (code := found.carry_out(flags, console)):
-            error = failure(f"The step {step.name}", code, where=str(found.folder.path))
-            error.hint, error.resumable = "The same command goes on from there.", True
+        with naming_step(step.name):
+            cached_run = CachedRun.compose(composer, step.after(folders))
+        began, is_cached = time.monotonic(), cached_run.is_finished
+        how = "is there already" if is_cached else "goes on …" if cached_run.is_resumable else "begins …"
+        console.say(f"step {number} of {len(pipeline.steps)}, {step.name}: {cached_run.folder.path} {how}")
+        if not is_cached and (code := cached_run.carry_out(flags, console)):
+            error = failure(f"The step {step.name}", code, where=str(cached_run.folder.path))
+            error.hint, error.resumable = "The same command continues from there.", True
             raise error
-        done.append(Done(step.name, found, there, time.monotonic() - began))
-        folders[step.name] = str(found.folder.path)
+        done.append(FinishedStep(step.name, cached_run, is_cached, time.monotonic() - began))
+        folders[step.name] = str(cached_run.folder.path)
     return done
 
 
 def compose_ahead(step: Step, composer: Composer) -> CachedRun:
-    """The step before those that it starts from are there: stand-ins have the place of their folders."""
-    with of_step(step.name):
-        return CachedRun.compose(composer, step.after({name: stand_in(name) for name in step.needs}))
+    """Compose a step before the steps that it depends on have run, with placeholders for their folders."""
+    with naming_step(step.name):
+        return CachedRun.compose(composer, step.after({name: placeholder_folder(name) for name in step.needs}))
 
 
-def stand_in(step: str) -> str:
+def placeholder_folder(step: str) -> str:
     return f"steps.{step}"
 
 
 @contextmanager
-def of_step(name: str) -> Iterator[None]:
-    """Errors say which step they are about."""
+def naming_step(name: str) -> Iterator[None]:
+    """Prefix errors with the name of the step."""
     try:
         yield
     except LuthierError as error:

@@ -37,20 +37,20 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class StepEstimate:
     """Optimizer steps, and the tokens that they see."""
 
     count: int
     tokens: float
 
 
-def steps(work: Work, lengths: Sequence[int]) -> Steps:
+def steps(work: Work, lengths: Sequence[int]) -> StepEstimate:
     """How many optimizer steps examples of so many tokens make, packed as the data module packs them."""
     fitting = np.clip(np.array(lengths, dtype=np.int64), 1, work.length)
     blocks = len(best_fit(fitting, work.length)) if work.packing else len(fitting)
     an_epoch = max(1, math.ceil(blocks / work.size))
     count = min(an_epoch * work.epochs, work.max_steps or an_epoch * work.epochs)
-    return Steps(count, float(fitting.sum()) / an_epoch * count)
+    return StepEstimate(count, float(fitting.sum()) / an_epoch * count)
 
 
 def memory(weights: ParameterCounts, work: Work) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What a pipeline comes to: which steps are there, which go on, and a plan of each that is to be carried out."""
+"""The plan of a pipeline: which steps are cached, which are resumed, and a plan of each step that will run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from luthier.config.checks import targets_in
 from luthier.errors import LuthierError
 from luthier.workflows.cached_runs.cached_run import CachedRun
-from luthier.workflows.pipelines.running import compose_ahead, of_step, stand_in
-from luthier.workflows.planning.plan import Plan
-from luthier.workflows.planning.plan import plan as plan_recipe
+from luthier.workflows.pipelines.running import compose_ahead, naming_step, placeholder_folder
+from luthier.workflows.planning.plan import RecipePlan, plan_recipe
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composer, Composition
@@ -24,13 +23,13 @@ EARLIER_RUN = "luthier.workflows.earlier_run.EarlierRun"
 
 @dataclass(frozen=True)
 class StepPlan:
-    """A step that is there already has no plan; one that starts from a step that is not there has no folder yet."""
+    """One step. A cached step has no plan; a step that depends on one that has not run has no folder yet."""
 
     step: str
     run: CachedRun
-    state: str  # kept, goes on, new
+    state: str  # kept (cached), goes on (resumed) or new
     after: list[str]
-    plan: Plan | None = None
+    plan: RecipePlan | None = None
 
     @property
     def recipe(self) -> str:
@@ -47,10 +46,10 @@ class StepPlan:
         where = self.run.folder.path
         return {"kept": f"{where} is there already", "goes on": f"{where} goes on"}.get(self.state, f"begins {where}")
 
-    def facts(self, of: Callable[[Plan], Iterable[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
-        """What `of` says of its plan, and what could not be looked at."""
+    def facts(self, facts_of: Callable[[RecipePlan], Iterable[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
+        """The facts of its plan as `facts_of` gives them, then what is unknown and the notes."""
         if self.plan is not None:
-            yield from (pair for pair in of(self.plan) if pair[1])
+            yield from (pair for pair in facts_of(self.plan) if pair[1])
             yield from (("unknown", line) for line in self.plan.unknown)
             yield from (("note", line) for line in self.plan.composition.dropped)
 
@@ -79,25 +78,25 @@ class PipelinePlan:
         return sum(one.plan.seconds for one in self.steps if one.plan)
 
 
-def plan(pipeline: Pipeline, composer: Composer) -> PipelinePlan:
-    """Offline and read-only. A step that starts from one that is not there yet is planned with that one's model."""
-    found = PipelinePlan(pipeline.name)
+def plan_pipeline(pipeline: Pipeline, composer: Composer) -> PipelinePlan:
+    """Plan every step offline and read-only; a step that depends on one that has not run is planned with its model."""
+    pipeline_plan = PipelinePlan(pipeline.name)
     folders: dict[str, str] = {}
     models: dict[str, Any] = {}
     for step in pipeline.steps:
         missing = [name for name in step.needs if name not in folders]
-        with of_step(step.name):
+        with naming_step(step.name):
             run = _composed(step, folders, composer) if not missing else compose_ahead(step, composer)
             composition = _with_models(run.composition, models)
-            models[stand_in(step.name)] = composition.config.model
-            state = "new" if missing else "kept" if run.finished else "goes on" if run.begun else "new"
+            models[placeholder_folder(step.name)] = composition.config.model
+            state = "new" if missing else "kept" if run.is_finished else "goes on" if run.is_resumable else "new"
             if state == "kept":
                 folders[step.name] = str(run.folder.path)
-            made = None if state == "kept" else plan_recipe(composition)
-        for problem in made.problems if made else ():
+            step_plan = None if state == "kept" else plan_recipe(composition)
+        for problem in step_plan.problems if step_plan else ():
             problem.message = f"Step {step.name}: {problem.message}"
-        found.steps.append(StepPlan(step.name, run, state, missing, made))
-    return found
+        pipeline_plan.steps.append(StepPlan(step.name, run, state, missing, step_plan))
+    return pipeline_plan
 
 
 def _composed(step: Step, folders: dict[str, str], composer: Composer) -> CachedRun:
@@ -105,7 +104,7 @@ def _composed(step: Step, folders: dict[str, str], composer: Composer) -> Cached
 
 
 def _with_models(composition: Composition, models: dict[str, Any]) -> Composition:
-    """The recipe with the model of an earlier step in each place that waits for what the step will leave."""
+    """The recipe with the model of an earlier step in place of the artifact that the step will write."""
     plain: Any = OmegaConf.to_container(composition.config)
     for _, node in list(targets_in(plain)):
         if node["_target_"] == EARLIER_RUN and node.get("path") in models:

@@ -1,4 +1,4 @@
-"""Put together what a recipe comes to: its parts are built, the data looked at, the weights counted, none read."""
+"""The plan of a recipe: its parts are built, a sample of the data is read, weights are counted without loading them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from luthier.models.trainable_parameters import ParameterCounts, count_parameter
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
 from luthier.workflows.planning.data_sample import DataSample, look
-from luthier.workflows.planning.estimate import Steps, Work
+from luthier.workflows.planning.estimate import StepEstimate, Work
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
 
 
 @dataclass(slots=True)
-class Plan:
-    """What was found out. `problems` stand in the way; `unknown` says what could not be looked at yet, and why."""
+class RecipePlan:
+    """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet."""
 
     composition: Composition
     data: DataSample | None = None
     weights: ParameterCounts | None = None
-    steps: Steps | None = None
+    steps: StepEstimate | None = None
     memory: dict[str, int] = field(default_factory=dict)
     free_memory: int = 0
     disk: dict[str, int] = field(default_factory=dict)
@@ -48,83 +48,83 @@ class Plan:
         return "fit" in self.composition.config.stages
 
 
-def plan(composition: Composition) -> Plan:
-    """Offline and read-only; what a part itself refuses is a problem of the plan."""
+def plan_recipe(composition: Composition) -> RecipePlan:
+    """Plan a recipe offline and read-only; an error that a part raises is a problem of the plan."""
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-    found = Plan(composition)
+    plan = RecipePlan(composition)
     with cache.read_only_cache(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parts, found.problems = attempt(composition.config, composition.trust)
+        parts, plan.problems = attempt(composition.config, composition.trust)
         if parts is not None:
-            _look_at_data(found, parts)
-            _count_weights(found, parts)
-            _estimate(found, parts)
-    return found
+            _look_at_data(plan, parts)
+            _count_weights(plan, parts)
+            _estimate(plan, parts)
+    return plan
 
 
-def _look_at_data(found: Plan, parts: Parts) -> None:
-    batch, head = parts.config.batch, None
+def _look_at_data(plan: RecipePlan, parts: Parts) -> None:
+    batch, sample = parts.config.batch, None
     try:
-        tokenizer = _tokenizer(found, parts)
-        head = found.data = look(parts.source, parts.prompt, parts.method.encode, tokenizer, int(batch.length))
+        tokenizer = _tokenizer(plan, parts)
+        sample = plan.data = look(parts.source, parts.prompt, parts.method.encode, tokenizer, int(batch.length))
     except ResourceError as error:
-        found.unknown.append(f"the data: {error}")
+        plan.unknown.append(f"the data: {error}")
     except LuthierError as error:
-        found.problems.append(error)
-    if head and head.overlong and batch.overlong == "error":
-        message = f"{len(head.overlong)} of {head.encoded} examples looked at are longer than {batch.length} tokens."
-        hint = f"Set batch.length={head.longest}, or batch.overlong=truncate, drop or split."
-        found.problems.append(DataError(message, where=head.overlong[0], hint=hint))
+        plan.problems.append(error)
+    if sample and sample.overlong and batch.overlong == "error":
+        message = f"{len(sample.overlong)} of {sample.encoded} sampled examples are longer than {batch.length} tokens."
+        hint = f"Set batch.length={sample.longest}, or batch.overlong=truncate, drop or split."
+        plan.problems.append(DataError(message, where=sample.overlong[0], hint=hint))
 
 
-def _tokenizer(found: Plan, parts: Parts) -> Any:
+def _tokenizer(plan: RecipePlan, parts: Parts) -> Any:
     """The model's tokenizer; None where it is not on this machine yet."""
     try:
         return parts.model.tokenizer
     except ResourceError as error:
-        found.unknown.append(f"the model: {error}")
+        plan.unknown.append(f"the model: {error}")
         return None
 
 
-def _count_weights(found: Plan, parts: Parts) -> None:
+def _count_weights(plan: RecipePlan, parts: Parts) -> None:
     try:
         counted = count_parameters(parts.model, parts.adaptation)
-        found.weights = counted if found.trains else replace(counted, trained=0)
+        plan.weights = counted if plan.trains else replace(counted, trained=0)
     except ResourceError:
-        pass  # said of its tokenizer already
+        pass  # reported with its tokenizer already
     except LuthierError as error:
-        found.problems.append(error)
+        plan.problems.append(error)
 
 
-def _estimate(found: Plan, parts: Parts) -> None:
-    if found.problems:
+def _estimate(plan: RecipePlan, parts: Parts) -> None:
+    if plan.problems:
         return
     trainer, method = parts.trainer, parts.method
     try:
-        work, device = _work(found.composition.config, trainer.autocast), trainer.device
+        work, device = _work(plan.composition.config, trainer.autocast), trainer.device
     except LuthierError as error:  # such as a GPU that is not here
-        found.problems.append(error)
+        plan.problems.append(error)
         return
-    if found.data is not None and found.trains:
-        found.steps = estimate.steps(work, found.data.lengths)
-    found.free_memory, found.free_disk = machine.free_memory(device), machine.free_disk(_folder(found.composition))
-    if found.weights is None:
+    if plan.data is not None and plan.trains:
+        plan.steps = estimate.steps(work, plan.data.lengths)
+    plan.free_memory, plan.free_disk = machine.free_memory(device), machine.free_disk(_folder(plan.composition))
+    if plan.weights is None:
         return
-    found.memory, found.disk = estimate.memory(found.weights, work), estimate.disk(found.weights, work)
-    found.memory |= method.memory(len(found.data.lengths)) if found.data is not None else {}
-    if found.steps is not None:
-        speed = machine.flops(device, trainer.autocast or torch.float32, width=found.weights.width)
-        found.seconds = estimate.seconds(found.weights, found.steps.tokens, flops=speed)
+    plan.memory, plan.disk = estimate.memory(plan.weights, work), estimate.disk(plan.weights, work)
+    plan.memory |= method.memory(len(plan.data.lengths)) if plan.data is not None else {}
+    if plan.steps is not None:
+        speed = machine.flops(device, trainer.autocast or torch.float32, width=plan.weights.width)
+        plan.seconds = estimate.seconds(plan.weights, plan.steps.tokens, flops=speed)
     smaller = "Try batch.micro=1, model.gradient_checkpointing=true or adaptation=lora."
-    _compare(found, "memory", sum(found.memory.values()), found.free_memory, smaller)
+    _compare(plan, "memory", sum(plan.memory.values()), plan.free_memory, smaller)
     elsewhere = "Free some, or set hydra.run.dir to a folder of another disk."
-    _compare(found, "disk", sum(found.disk.values()), found.free_disk, elsewhere)
+    _compare(plan, "disk", sum(plan.disk.values()), plan.free_disk, elsewhere)
 
 
-def _compare(found: Plan, what: str, needed: int, free: int, hint: str) -> None:
+def _compare(plan: RecipePlan, what: str, needed: int, free: int, hint: str) -> None:
     if needed > free:
         message = f"The run needs about {needed / 1e9:.1f} GB of {what}, and {free / 1e9:.1f} GB are free."
-        found.problems.append(ResourceError(message, where=what, hint=hint))
+        plan.problems.append(ResourceError(message, where=what, hint=hint))
 
 
 def _folder(composition: Composition) -> Path:

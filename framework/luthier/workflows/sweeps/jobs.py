@@ -21,10 +21,10 @@ POLL = 0.2
 
 
 def run_job(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> float | None:
-    """Carry out one job in its own process and give the score that it left in its folder; None if it leaves none.
+    """Carry out one job in its own process and return the score in its folder; None where it wrote none.
 
-    A job that fails raises an error of the kind that its exit code says, which Hydra notes as a failed job. When this
-    process itself is asked to end, the job is asked first and waited for.
+    A failed job raises the error class of its exit code, which Hydra records as a failed job. A signal that ends this
+    process is forwarded to the job, which is waited for.
     """
     place = RunFolder(Path(folder))
     place.score.unlink(missing_ok=True)
@@ -39,53 +39,53 @@ def carry_out(flags: Sequence[str], overrides: Sequence[str], folder: Path | str
 
 
 def process(command: Sequence[str], *, output: int | None = None, errors: int | None = None) -> int:
-    """Run a command of luthier's and give its exit code; stdout and stderr go to these file descriptors.
+    """Run a luthier command and return its exit code; `output` and `errors` are file descriptors for stdout and stderr.
 
-    When this process is asked to end, the other is asked first and waited for; when this one is killed, the other
-    notices (`end_with_parent`).
+    SIGTERM is forwarded to the child, which is waited for; when this process is killed, the child ends by itself
+    (`end_with_parent`).
     """
     clean = {name: value for name, value in os.environ.items() if name not in RANK_VARIABLES}
     environment = {**clean, PARENT: str(os.getpid())}
     child = subprocess.Popen(command, env=environment, stdout=output, stderr=errors)  # noqa: S603
-    with _forwarding(child) as asked:
+    with _forwarding(child) as received:
         code = child.wait()
-    if asked:
-        raise SystemExit(128 + asked[0])
+    if received:
+        raise SystemExit(128 + received[0])
     return code
 
 
 def end_with_parent() -> None:
-    """In a process that another one of luthier's waits for: ask to end when that one is gone, however it went."""
+    """In a child process of luthier: send SIGTERM to this process once its parent is gone."""
     parent = os.environ.pop(PARENT, None)  # ranks that this process starts have another parent
     if parent is None:
         return
 
-    def watch() -> None:
+    def wait_for_parent() -> None:
         while os.getppid() == int(parent):
             time.sleep(POLL)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, daemon=True, name="luthier-parent").start()
+    threading.Thread(target=wait_for_parent, daemon=True, name="luthier-parent").start()
 
 
 @contextmanager
 def _forwarding(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Hand SIGTERM on to the job; a terminal's Ctrl+C reaches it by itself. A second signal kills it."""
-    asked: list[int] = []
+    """Forward SIGTERM to the job (Ctrl+C reaches it anyway), kill it at a second signal; yields the signals."""
+    received: list[int] = []
 
-    def arrived(number: int, frame: FrameType | None) -> None:
-        if asked:
+    def forward(number: int, frame: FrameType | None) -> None:
+        if received:
             child.kill()
         elif number == signal.SIGTERM:
             child.terminate()
-        asked.append(number)
+        received.append(number)
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield received
         return
-    former = {number: signal.signal(number, arrived) for number in (signal.SIGTERM, signal.SIGINT)}
+    former = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield asked
+        yield received
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

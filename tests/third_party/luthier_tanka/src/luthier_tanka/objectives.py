@@ -28,4 +28,4 @@ class Focal:
 def couplet(pairs: Any, *, beta: float = 0.1, patience: float = 0.5) -> Tensor:
     """-log σ(β · difference) for pairs of poems, of which the longer is waited for: an objective for method=dpo."""
     longer = (pairs.chosen_tokens > pairs.rejected_tokens).float()
-    return -logsigmoid(beta * pairs.difference + patience * longer)
+    return -logsigmoid(beta * pairs.log_ratio_difference + patience * longer)

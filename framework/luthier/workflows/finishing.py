@@ -1,0 +1,72 @@
+"""The end of a run: its artifact, its record with the views of it, and what its trackers are given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from luthier.records.folder import write_text
+from luthier.reporting import terminal
+from luthier.reporting.card import card
+from luthier.reporting.console import coloured
+from luthier.reporting.page import page
+from luthier.training.tracking import finish
+from luthier.workflows import artifact, recording
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from luthier.inference.predictor import NetworkPredictor
+    from luthier.reporting.console import Console
+    from luthier.training.guarded_logger import GuardedLogger
+    from luthier.workflows.recording import RunOutcome
+
+
+def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: NetworkPredictor | None) -> None:
+    """Write the artifact; `trained` is None for a run that trained no weight."""
+    config, parts = run.composition.config, run.parts
+    facts = {
+        "run": run.folder.path.name,
+        "recipe": run.composition.recipe,
+        "recipe_hash": run.composition.hash,
+        "seed": int(config.seed),
+        "commit": environment["commit"],
+        "packages": environment["packages"],
+        "model": parts.model.lineage(),
+        "trained": run.trained,
+        "needs_base": parts.adaptation.needs_base or not run.trained,
+        "data": parts.data.fingerprint(),
+        "scores": _final_scores(run),
+    }
+    artifact.save(
+        parts.model.tokenizer, parts.prompt, trained, parts.adaptation, run.folder, recipe=config, facts=facts
+    )
+
+
+def write_reports(run: RunOutcome, environment: dict[str, Any], console: Console) -> None:
+    """Write report, model cards and record, the record last, and print the table of results."""
+    record = recording.record(run, environment)
+    write_text(run.folder.report, page(record))
+    for place in (run.folder.card, run.folder.artifact / "README.md"):
+        write_text(place, card(record))
+    record.save(run.folder.record)
+    kind = f" ({run.artifact_kind})" if run.artifact_kind else ""
+    places = {
+        "Artifact": os.path.relpath(run.folder.artifact) + kind,
+        "Report": os.path.relpath(run.folder.report),
+    }
+    console.data(terminal.table(record, places, colour=coloured(sys.stdout)), record.as_json())
+
+
+def close_trackers(run: RunOutcome, loggers: Sequence[GuardedLogger]) -> None:
+    """Give the final scores, the sample answers and the artifact to the trackers."""
+    samples = [
+        {"prompt": one.conversation[-1].get("content"), "answer": one.output, "reference": one.reference}
+        for one in (run.after.samples if run.after else ())
+    ]
+    finish(loggers, _final_scores(run), samples, run.folder.artifact)
+
+
+def _final_scores(run: RunOutcome) -> dict[str, float]:
+    return {name: score.value for name, score in run.after.items()} if run.after else {}
