@@ -74,4 +74,4 @@ class ProcessState:
 def follow_stderr(handler: logging.Handler) -> None:
     """Let a library's handler write to the stderr of the test that runs, not of the one that imported the library."""
     if type(handler) is logging.StreamHandler:
-        handler.setStream(CURRENT_STDERR)
+        handler.stream = CURRENT_STDERR  # not setStream, which flushes the one that may be closed by now

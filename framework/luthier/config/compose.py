@@ -100,7 +100,7 @@ class Composer:
 
         With `complete` false, settings that must be given may still be missing.
         """
-        words = command_line.read(overrides, self.catalog)
+        words = command_line.read(current_words(overrides)[0], self.catalog)
         command_line.refuse_unknown_answers(words, self.catalog)
         return self._checked(self._load(list(overrides)), overrides, complete=complete)
 
@@ -111,7 +111,7 @@ class Composer:
 
         A run that the command line does not name is called what `run_name` gives. Errors as those of `compose`.
         """
-        words = command_line.read(overrides, self.catalog)
+        words = command_line.read(current_words(overrides)[0], self.catalog)
         command_line.refuse_unknown_answers(words, self.catalog)
         raw, overrides = self._load(list(overrides)), list(overrides)
         composition = self._checked(raw, overrides)

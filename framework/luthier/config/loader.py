@@ -23,7 +23,7 @@ from luthier.config.names import refuse_bad_name
 from luthier.config.signatures import signature
 from luthier.errors import Refused
 from luthier.plugins.registry import CORE_RECIPES
-from luthier.plugins.renamed import current_words
+from luthier.plugins.renamed import current_answer, current_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,9 +134,10 @@ class _GuardedRepository(ConfigRepository):
     def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
         if config_path:
             refuse_bad_name(config_path)
-        return super()._find_object_source(config_path, object_type)
+        return super()._find_object_source(current_answer(config_path), object_type)
 
     def load_config(self, config_path: str) -> ConfigResult | None:
+        config_path = current_answer(config_path)
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         if source is not None and source.provider == USER:
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))

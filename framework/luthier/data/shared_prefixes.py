@@ -92,8 +92,8 @@ def scatter_to_tokens(values: list[Tensor], batch: Batch, *, empty: float = 0) -
 
     `values` holds a tensor for each of `batch.sequence_numbers`; one of n values is for the last n tokens.
     """
-    found = torch.full((batch.input_ids.numel(),), empty, dtype=values[0].dtype if values else torch.float32)
+    result = torch.full((batch.input_ids.numel(),), empty, dtype=values[0].dtype if values else torch.float32)
     for number, each in zip(batch.sequence_numbers, values, strict=True):
         stop = batch.boundaries[number + 1] - 1
-        found[stop - len(each) : stop] = each
-    return found.view(batch.input_ids.shape)
+        result[stop - len(each) : stop] = each
+    return result.view(batch.input_ids.shape)

@@ -103,7 +103,7 @@ class HashSplits:
             deviation = math.sqrt(share * (1 - share) * count)
             if count >= ENOUGH and abs(held_out - share * count) > FAR_OFF * deviation + 1:
                 way_out = "set data.splits.by=content" if self.by == "prompt" else "look at the data"
-                yield f"{held_out} of {count} examples fell to {name}, where {share:.0%} were asked for: {way_out}"
+                yield f"{held_out} of {count} examples fell to {name}, where the share is set to {share:.0%}: {way_out}"
             elif share > 0 and held_out == 0 and count:
                 yield f"None of {count} examples fell to {name}; there may be too few for a share of {share:.0%}"
 

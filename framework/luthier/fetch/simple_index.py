@@ -137,8 +137,8 @@ class _Anchors(HTMLParser):
 
 def _is_sdist(filename: str, name: str, version: str) -> bool:
     try:
-        found, at = parse_sdist_filename(filename)
-        return found == canonicalize_name(name) and at == Version(version)
+        parsed_name, parsed_version = parse_sdist_filename(filename)
+        return parsed_name == canonicalize_name(name) and parsed_version == Version(version)
     except (InvalidSdistFilename, InvalidVersion):
         return False
 

@@ -1,6 +1,7 @@
 """Names of version 0.1 that go on working, with a warning, until version 0.3; `renamed.json` lists them.
 
-`targets` are what option files and the recipes of earlier runs name as `_target_`; `settings` are paths in a recipe;
+`targets` are what option files and the recipes of earlier runs name as `_target_`; `settings` are paths in a recipe,
+`answers` are paths of option files;
 `modules` were modules that a plugin could import from, whose names `luthier.api` has now, some under another name
 (`names`).
 """
@@ -8,7 +9,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -51,15 +51,25 @@ def current_config(config: Any, at: str = "") -> tuple[Any, list[str]]:
     return found, notes
 
 
+def current_answer(path: str) -> str:
+    """The path of an option file, `question/answer`, under the name that it has now."""
+    return str(table()["answers"].get(path, path))
+
+
 def current_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """Overrides of a command line under the names of now, and a sentence for each old one."""
-    found, notes = [], []
+    current, notes = [], []
     for word in words:
-        path = re.match(r"[+~]*([\w./@]+)", word)
-        new = table()["settings"].get(path[1]) if path else None
-        found.append(word.replace(path[1], new, 1) if path and new else word)
-        notes += [_note(path[1], new)] if path and new else []
-    return found, notes
+        key, equals, value = word.partition("=")
+        name, at, package = key.lstrip("+~").partition("@")
+        new_name, new_value = str(table()["settings"].get(name, name)), value
+        if (answer := current_answer(f"{name}/{value}")) != f"{name}/{value}":
+            new_value = answer.rpartition("/")[2]
+        signs = key[: len(key) - len(key.lstrip("+~"))]
+        current.append(f"{signs}{new_name}{at}{package}{equals}{new_value}")
+        if current[-1] != word:
+            notes.append(_note(word, current[-1]))
+    return current, notes
 
 
 def _note(old: str, new: str) -> str:

@@ -80,3 +80,15 @@ def test_an_import_of_version_0_1_works_and_says_the_new_line(line, new):
 def test_a_module_that_never_was_is_still_not_found():
     with pytest.raises(ModuleNotFoundError):
         import_module("luthier.nothing_of_the_kind")
+
+
+def test_an_old_answer_is_taken_on_the_command_line_and_in_a_recipe(luthier, write):
+    place = "evaluation/metric@evaluation.task.metrics.injected"
+    ended = luthier("--cfg", "job", "evaluation/task=generation", f"+{place}=obeyed")
+    assert ended.code == 0, ended.err
+    assert "InjectionSuccessRate" in ended.out
+    defaults = f"defaults:\n  - /{place}: obeyed\n  - override /evaluation/task: generation\n"
+    write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{defaults}")
+    ended = luthier("--cfg", "job", "recipe=mine")
+    assert ended.code == 0, ended.err
+    assert "InjectionSuccessRate" in ended.out

@@ -23,17 +23,17 @@ class Auto(Format):
     expects = "rows of any known format"
 
     def settle(self, rows: Sequence[dict[str, Any]]) -> Format:
-        found = detect(rows)
-        if found.format is None:
+        detected = detect(rows)
+        if detected.format is None:
             raise no_format(rows)
-        return found.format
+        return detected.format
 
     def recognises(self, row: dict[str, Any]) -> str:
-        found = detect([row])
-        return found.reason if found.name else ""
+        detected = detect([row])
+        return detected.reason if detected.name else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
-        found = detect([row])
-        if found.format is None:
-            raise DataError(found.reason)
-        return found.format(row, counts)
+        detected = detect([row])
+        if detected.format is None:
+            raise DataError(detected.reason)
+        return detected.format(row, counts)

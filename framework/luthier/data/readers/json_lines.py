@@ -94,9 +94,9 @@ def _malformed(error: json.JSONDecodeError, line: Line, place: str) -> DataError
         return DataError(
             f"The text holds the control character U+{ord(text[error.pos]):04X} at byte offset {offset}.", where=where
         )
-    found = text[error.pos : error.pos + 20]
+    excerpt = text[error.pos : error.pos + 20]
     if start[:1] in "{[":
-        return DataError(f"The line is not JSON: {error.msg.lower()}, found {found!r}.", where=where)
+        return DataError(f"The line is not JSON: {error.msg.lower()}, found {excerpt!r}.", where=where)
     return DataError(
         f"The line is not a JSON object: it starts with {start[:20]!r}.",
         where=where,

@@ -30,10 +30,10 @@ class PlainText:
     def files(self, path: Path) -> list[Path]:
         if not path.is_dir():
             return one_file(path)
-        found = [file for file in sorted(path.rglob("*")) if _is_text(file, path)]
-        if not found:
+        files = [file for file in sorted(path.rglob("*")) if _is_text(file, path)]
+        if not files:
             raise DataError(f"The folder {path} holds no text file ({', '.join(ENDINGS)}).", where=str(path))
-        return found
+        return files
 
     def records(self, path: Path, name: str) -> Iterator[Record]:
         for piece in UNITS[self.unit](lines(path, name)):
