@@ -28,13 +28,13 @@ TARGETS = sorted(BY_TARGET)
 
 
 def asked(option: Option) -> set[str]:
-    return {key.partition(".")[0] for key in option.asks}
+    return {key.partition(".")[0] for key in option.nested}
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: f"{option.answer}:{option.target}")
 def test_an_option_file_says_every_setting_and_no_other(option):
     known = signature(option.target)
-    said = set(option.said) | asked(option)
+    said = set(option.written) | asked(option)
     assert set(known.settings) - said == set(), "missing in the file"
     assert said - set(known.settings) - set(known.parts) == set(), "unknown to the class"
 
@@ -50,7 +50,7 @@ def test_the_plainest_option_file_has_the_signatures_defaults(target):
 def _different(option: Option, known: Signature) -> list[str]:
     return [
         f"{option.answer}: {name} is {said.value!r}, not {known.settings[name].default!r}"
-        for name, said in option.said.items()
+        for name, said in option.written.items()
         if name in known.settings and name not in asked(option)
         if known.settings[name].default != REQUIRED and not _same(said.value, known.settings[name].default)
     ]
@@ -65,7 +65,7 @@ def _same(said: object, default: object) -> bool:
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: f"{option.answer}:{option.target}")
 def test_what_an_option_file_says_is_of_the_settings_type(option):
-    given = {name: _read(said.value) for name, said in option.said.items() if name not in asked(option)}
+    given = {name: _read(said.value) for name, said in option.written.items() if name not in asked(option)}
     assert [
         str(error) for error in signature(option.target).check(given, at="it") if "must be given" not in str(error)
     ] == []

@@ -62,9 +62,9 @@ def test_every_setting_of_the_batch_has_words():
 
 def wordless(option: Option) -> Iterator[str]:
     """The settings that no comment of an option file and no docstring speaks of."""
-    signature, asked = signatures.signature(option.target), {key.partition(".")[0] for key in option.asks}
+    signature, asked = signatures.signature(option.target), {key.partition(".")[0] for key in option.nested}
     for name in signature.settings:
-        said = option.said.get(name)
+        said = option.written.get(name)
         if not (said and said.comment) and name not in asked and not re.search(rf"\b{name}\b", signature.doc):
             yield name
 

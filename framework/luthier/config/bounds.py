@@ -106,7 +106,7 @@ class _Growth:
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
         self.known: dict[str, int] = {}
-        self.asked: list[str] = []
+        self.open_references: list[str] = []
 
     def of(self, path: str, node: Any) -> int:
         """How many characters and values the node grows to."""
@@ -132,15 +132,15 @@ class _Growth:
         absolute = _absolute(path, name)
         if absolute in self.known:
             return self.known[absolute]
-        if absolute in self.asked:
+        if absolute in self.open_references:
             raise RecipeError(
-                f"{' → '.join([*self.asked, absolute])}: the interpolation leads back to itself.", where=path
+                f"{' → '.join([*self.open_references, absolute])}: the interpolation leads back to itself.", where=path
             )
-        if len(self.asked) > DEEPEST:
+        if len(self.open_references) > DEEPEST:
             raise Refused(f"A chain of more than {DEEPEST} interpolations is no recipe.", where=path)
-        self.asked.append(absolute)
+        self.open_references.append(absolute)
         self.known[absolute] = self.of(absolute, _find(self.config, absolute))
-        self.asked.pop()
+        self.open_references.pop()
         return self.known[absolute]
 
 

@@ -1,4 +1,4 @@
-"""Every answer that can be given: the option files of the core, of the plugins and of the working folder."""
+"""The catalog of answers: the option files of the core, of the plugins and of the working folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CatalogAnswer:
 
     @property
     def shown(self) -> str:
-        """Its file, as short as it can be said: from the working folder, or from the package that ships it."""
+        """Its file, relative to the working folder or to the package that ships it."""
         if self.place.startswith("pkg://"):
             inside = "" if self.question == "." else f"{self.question}/"
             return f"{self.place.removeprefix('pkg://').replace('.', '/')}/{inside}{self.file.name}"
@@ -41,7 +41,7 @@ class CatalogAnswer:
 
     @property
     def is_part(self) -> bool:
-        """Whether it answers one of a recipe's questions: recipes, pipelines, presets and advice are no parts."""
+        """Whether it is a part of a recipe, as recipes, pipelines, presets and advice are not."""
         return self.question not in NO_PARTS
 
     @property
@@ -50,16 +50,16 @@ class CatalogAnswer:
 
     @property
     def headline(self) -> str:
-        """What it is: the first comment of its file, `# @package` aside."""
+        """The first comment of its file, other than `# @package`."""
         return self._first_comment.partition("   ")[0].rstrip()
 
     @property
     def how_to_run(self) -> str:
         """The command that its file gives, or the shortest one for a recipe or pipeline."""
-        return self.said_command or (f"luthier {self}" if self.question in {"recipe", "pipeline"} else "")
+        return self.command or (f"luthier {self}" if self.question in {"recipe", "pipeline"} else "")
 
     @property
-    def said_command(self) -> str:
+    def command(self) -> str:
         """The command that the first comment gives behind three spaces."""
         return self._first_comment.partition("   ")[2].strip()
 
@@ -111,7 +111,7 @@ class Catalog:
         return sorted({question for question, _ in self.answers if question != "."})
 
     def names(self, question: str) -> list[str]:
-        return sorted(name for asked, name in self.answers if asked == question)
+        return sorted(name for other, name in self.answers if other == question)
 
     def installed_targets(self) -> set[str]:
         """Exactly the callables that option files of installed packages name."""

@@ -1,4 +1,4 @@
-"""What is wrong with a composed recipe: unanswered questions, settings that nobody knows, values of the wrong type."""
+"""The errors of a composed recipe: unanswered questions, unknown settings, values of the wrong type."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ def complaints(config: dict[str, Any], root: dict[str, Any]) -> list[RecipeError
 
     Every target in `config` must be trusted by now: its module is looked for.
     """
-    found = [*_of_another_version(config), *_unanswered(config), *_unknown(config, root), *_mistyped(config, root)]
+    errors = [*_of_another_version(config), *_unanswered(config), *_unknown(config, root), *_mistyped(config, root)]
     for path, node in targets_in(config):
-        unknown = [error.where for error in found]
+        unknown = [error.where for error in errors]
         if not any(path == where or path.startswith(f"{where}.") for where in unknown):
-            found += signatures.signature(node["_target_"]).check(node, at=path)
-    return found
+            errors += signatures.signature(node["_target_"]).check(node, at=path)
+    return errors
 
 
 def refuse_absent_packages(config: dict[str, Any], choices: Mapping[str, str]) -> None:
     """RecipeError that says which parts need which packages that are not installed, and how to install them."""
-    recipe, found = choices.get("recipe"), dict[str, RecipeError]()
+    recipe, errors = choices.get("recipe"), dict[str, RecipeError]()
     for path, node in targets_in(config):
-        who = _answer_at(path, choices) + (f" of recipe={recipe}" if recipe and recipe != "None" else "")
+        needed_by = _answer_at(path, choices) + (f" of recipe={recipe}" if recipe and recipe != "None" else "")
         try:
-            refuse_absent(signatures.signature(node["_target_"]).needs, who, where=path)
+            refuse_absent(signatures.signature(node["_target_"]).needs, needed_by, where=path)
         except RecipeError as error:
-            found.setdefault(error.message, error)  # an answer may be given at several places
-    if found:
-        raise next(iter(found.values())) if len(found) == 1 else RecipeError("\n".join(map(str, found.values())))
+            errors.setdefault(error.message, error)  # an answer may be given at several places
+    if errors:
+        raise next(iter(errors.values())) if len(errors) == 1 else RecipeError("\n".join(map(str, errors.values())))
 
 
 def _answer_at(path: str, choices: Mapping[str, str]) -> str:
-    """The answer that stands at a path of the recipe, as it is said, such as prompt/search=bm25; else the path."""
+    """The answer at a path of the recipe, such as prompt/search=bm25; the path itself where there is none."""
     for question, answer in choices.items():
-        asked, _, package = question.partition("@")
-        if (package or asked.replace("/", ".")) == path:
-            return f"{asked}={answer}"
+        plain, _, package = question.partition("@")
+        if (package or plain.replace("/", ".")) == path:
+            return f"{plain}={answer}"
     return path
 
 
 def _of_another_version(config: dict[str, Any]) -> Iterator[RecipeError]:
     if config.get("schema_version") != SCHEMA_VERSION:
-        said = (
+        message = (
             f"The recipe is of version {config.get('schema_version')}, and this luthier reads version {SCHEMA_VERSION}."
         )
-        yield RecipeError(said, where="schema_version", hint="Install the luthier that it was written for.")
+        yield RecipeError(message, where="schema_version", hint="Install the luthier that it was written for.")
 
 
 def _unanswered(config: dict[str, Any]) -> Iterator[RecipeError]:
@@ -74,7 +74,7 @@ def _unknown(config: dict[str, Any], root: dict[str, Any]) -> Iterator[RecipeErr
 
 
 def _mistyped(config: dict[str, Any], root: dict[str, Any]) -> Iterator[RecipeError]:
-    """What stands at the top of a recipe is of the type that config.yaml has there; null there allows anything."""
+    """Top-level values have the type of those in config.yaml, where null allows anything."""
     for key, value in config.items():
         if key in PARTS or key not in root or root[key] is None or isinstance(root[key], dict):
             continue

@@ -1,4 +1,4 @@
-"""What a command line says, word by word, in Hydra's grammar: answers to questions, and values of settings."""
+"""The overrides of a command line in Hydra's grammar: answers to questions, and values of settings."""
 
 from __future__ import annotations
 
@@ -128,11 +128,11 @@ def no_such_answer(question: str, name: str, catalog: Catalog, *, where: str) ->
 
 def first_jobs(words: Sequence[Word]) -> list[list[str]]:
     """Of a sweep, the command lines that use every listed value once; the first has the first value of each."""
-    kept = [word for word in words if not word.sweeps or word.values]
-    first = [word.with_value(word.values[0]) if word.sweeps else word.text for word in kept]
+    fixed_or_listed = [word for word in words if not word.sweeps or word.values]
+    first = [word.with_value(word.values[0]) if word.sweeps else word.text for word in fixed_or_listed]
     others = [
         [*first[:place], word.with_value(value), *first[place + 1 :]]
-        for place, word in enumerate(kept)
+        for place, word in enumerate(fixed_or_listed)
         if word.sweeps
         for value in word.values[1:]
     ]

@@ -1,4 +1,4 @@
-"""From a command line to a checked configuration: compose, say what is wrong in our own words, check names and trust.
+"""From a command line to a checked configuration: compose, report errors, check names and trust.
 
 Everything here happens before anything is loaded. The result is a plain, resolved copy: what was checked is what will
 be built.
@@ -80,7 +80,7 @@ class Composition:
 
 @dataclass(frozen=True)
 class Composer:
-    """All that composing needs to know: the installed plugins, their answers, what the user vouched for."""
+    """Composes recipes from the answers of the installed plugins, with the code that the user vouched for."""
 
     plugins: Plugins
     catalog: Catalog
@@ -121,11 +121,11 @@ class Composer:
                 raw.name = run_name(composition)
                 overrides.append(f"name={raw.name}")
                 raw.hydra.overrides.task = overrides
-                composition = self._checked(raw, overrides)  # whatever is interpolated from the name
+                composition = self._checked(raw, overrides)  # for interpolations of the name
         return composition, raw
 
     def _checked(self, raw: DictConfig, overrides: Sequence[str], *, complete: bool = True) -> Composition:
-        _pretend_to_run(raw)
+        _set_run_folder(raw)
         plain = raw.copy()
         with read_write(plain), open_dict(plain):
             del plain["hydra"]
@@ -134,22 +134,24 @@ class Composer:
     def check(
         self, raw: DictConfig, choices: dict[str, str], overrides: Sequence[str], *, complete: bool = True
     ) -> Composition:
-        """Refuse untrusted code and unknown or mistyped settings, then drop what a recipe says to an answer it lost."""
+        """Refuse untrusted code and unknown or mistyped settings, and drop settings of answers that were replaced."""
         resolved, renamed = current_config(self._resolve(raw))
         renamed += current_words(overrides)[1]
         trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
         recipe, debug = (self.catalog.answers.get((file, str(choices.get(file)))) for file in ("recipe", "debug"))
         dropped = drop_stale(resolved, _as_written(recipe), choices)
         drop_stale(resolved, _as_written(debug), choices)
-        found = checks.complaints(resolved, self.root)
-        found = [error for error in found if complete or not isinstance(error, MissingSettingError)]
-        if found:
-            raise self._together(found, overrides)
+        errors = checks.complaints(resolved, self.root)
+        errors = [error for error in errors if complete or not isinstance(error, MissingSettingError)]
+        if errors:
+            raise self._as_one_error(errors, overrides)
         if complete:
             checks.refuse_absent_packages(resolved, choices)
         config = OmegaConf.create(escaped(resolved))
         OmegaConf.set_readonly(config, True)  # also for plugins, who are shown it
-        reasons = [sentence for _, said in self.plugins.ask("luthier_check", config=config) for sentence in said]
+        reasons = [
+            sentence for _, sentences in self.plugins.ask("luthier_check", config=config) for sentence in sentences
+        ]
         if reasons:
             raise RecipeError("\n".join(reasons))
         given, purpose = (recipe.text, recipe.headline) if recipe else ("", "")
@@ -160,7 +162,7 @@ class Composer:
 
     @cached_property
     def root(self) -> dict[str, Any]:
-        """config.yaml as it stands: what may be said at the top of a recipe."""
+        """config.yaml unresolved: the keys that may stand at the top of a recipe."""
         root: Any = OmegaConf.to_container(OmegaConf.load(self.catalog.answers[".", ROOT_FILE].file), resolve=False)
         return {str(key): value for key, value in root.items() if key not in {"defaults", "hydra"}}
 
@@ -182,8 +184,8 @@ class Composer:
             return []
         known = [path for path in checks.settings_of(plain) if not path.startswith("hydra")]
         trusted = trust.trusted_targets(self.catalog, self.plugins, self.vouched)
-        said = {word.key.rpartition(".")[0] for word in command_line.read(overrides) if "." in word.key}
-        for path in said - {""}:
+        around = {word.key.rpartition(".")[0] for word in command_line.read(overrides) if "." in word.key}
+        for path in around - {""}:
             node = checks.at(plain, path)
             if isinstance(node, dict) and node.get("_target_") in trusted:  # also what its file does not say
                 known += [f"{path}.{name}" for name in signature(node["_target_"]).settings]
@@ -197,15 +199,15 @@ class Composer:
                 error, self.catalog, lambda: list(checks.settings_of(OmegaConf.to_container(raw)))
             ) from error
 
-    def _together(self, found: Sequence[LuthierError], overrides: Sequence[str]) -> RecipeError:
-        """All complaints as one, each with the line of the file, or the word, that says it."""
+    def _as_one_error(self, errors: Sequence[LuthierError], overrides: Sequence[str]) -> RecipeError:
+        """All errors as one, each with the line of the file or the override that sets its value."""
         origins = self.origins(overrides)
-        for error in found:
+        for error in errors:
             origin = None if isinstance(error, MissingSettingError) else origins.find(error.where)
             error.where = str(origin) if origin else error.where
-        if len(found) == 1:
-            return RecipeError(found[0].message, where=found[0].where, hint=found[0].hint)
-        return RecipeError("\n".join(map(str, found)), where="")
+        if len(errors) == 1:
+            return RecipeError(errors[0].message, where=errors[0].where, hint=errors[0].hint)
+        return RecipeError("\n".join(map(str, errors)), where="")
 
 
 def _as_written(answer: CatalogAnswer | None) -> dict[str, Any]:
@@ -218,8 +220,8 @@ def answered(hydra: Any) -> dict[str, str]:
     return {str(question): str(answer) for question, answer in hydra.runtime.choices.items() if answer is not None}
 
 
-def _pretend_to_run(raw: DictConfig) -> None:
-    """Let `${hydra:…}` mean in a composition ahead of the run what it will mean in the run."""
+def _set_run_folder(raw: DictConfig) -> None:
+    """Let `${hydra:…}` resolve before the run as it will in the run."""
     with read_write(raw.hydra), open_dict(raw.hydra):
         raw.hydra.runtime.output_dir = os.path.abspath(str(raw.hydra.run.dir))
     HydraConfig.instance().set_config(raw.copy())

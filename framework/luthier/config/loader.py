@@ -1,4 +1,4 @@
-"""The one gate between recipe files and Hydra: whatever Hydra composes, here or in a sweep, has passed it.
+"""The config loader through which Hydra reads every recipe, here or in a sweep, with the checks that guard it.
 
 Hydra composes more than once (ahead of a run, for the run, for each job of a sweep), and before luthier's own code sees
 the result it has set up logging, callbacks, launcher and sweeper from it. So what concerns Hydra's own section is
@@ -64,17 +64,17 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         for override in overrides:
             if override.lstrip("+~").partition("=")[0].strip() == "hydra.searchpath":
                 raise Refused(
-                    "hydra.searchpath would take recipes from anywhere.", where=override, hint="Say --config-dir DIR."
+                    "hydra.searchpath would take recipes from anywhere.", where=override, hint="Use --config-dir DIR."
                 )
-        self._guarded.heed(overrides)
+        self._guarded.read_overrides(overrides)
         overrides = current_words(overrides)[0]
-        said = [_open(override) for override in overrides]
+        words = [_extensible(override) for override in overrides]
         while True:
             try:
-                config = super().load_configuration(config_name, said, run_mode, from_shell, validate_sweep_overrides)
+                config = super().load_configuration(config_name, words, run_mode, from_shell, validate_sweep_overrides)
                 break
             except Exception as error:  # Hydra raises ConfigCompositionException and others
-                said = self._opened(config_name, said, run_mode, error)
+                words = self._with_new_key(config_name, words, run_mode, error)
         trust.refuse_hydra_code(config.hydra)
         plain: Any = OmegaConf.to_container(config, resolve=False)
         trust.refuse_secrets(plain)
@@ -83,26 +83,28 @@ class GuardedConfigLoader(ConfigLoaderImpl):
             refuse_bad_name(str(config.name), where="name")
         return config
 
-    def _opened(self, config_name: str | None, said: list[str], run_mode: RunMode, error: Exception) -> list[str]:
-        """The words, with the one that Hydra refused set free: its part takes it, though no file says it. Else raises.
+    def _with_new_key(
+        self, config_name: str | None, words: list[str], run_mode: RunMode, error: Exception
+    ) -> list[str]:
+        """The overrides with `++` before the one that Hydra refused; raises unless the signature of its part takes it.
 
-        Hydra knows the settings that a file says; a part's signature knows the others.
+        Hydra knows the settings that an option file lists; a part's signature knows the others.
         """
         refused = _REFUSED.search(f"{error}\n{error.__cause__ or ''}")
         key = refused[1] if refused else ""
-        index = next((place for place, word in enumerate(said) if word.startswith(f"{key}=")), None)
+        index = next((place for place, word in enumerate(words) if word.startswith(f"{key}=")), None)
         if not key or index is None:
             raise error
-        before = super().load_configuration(config_name, [*said[:index], *_answers(said[index:])], run_mode)
+        before = super().load_configuration(config_name, [*words[:index], *_answers(words[index:])], run_mode)
         around, _, name = key.rpartition(".")
         node = OmegaConf.select(before, around) if around else None
         target = node.get("_target_") if isinstance(node, DictConfig) else None
         if target not in self.trusted() or not signature(str(target)).takes(name):
             raise error
-        return [*said[:index], f"++{said[index]}", *said[index + 1 :]]
+        return [*words[:index], f"++{words[index]}", *words[index + 1 :]]
 
     def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:
-        self._guarded.heed(overrides)
+        self._guarded.read_overrides(overrides)
         return super().compute_defaults_list(config_name, overrides, run_mode)
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
@@ -125,11 +127,11 @@ class _GuardedRepository(ConfigRepository):
         self.replaced: dict[str, str] = {}
         self.preset: dict[str, str] = {}
 
-    def heed(self, overrides: list[str]) -> None:
-        """What the command line says bears on the recipes that are loaded for it."""
+    def read_overrides(self, overrides: list[str]) -> None:
+        """Take from the overrides which answers of the recipes they replace."""
         words = command_line.read(overrides)
         self.preset = replaced.preset(words, self.catalog)
-        self.replaced = self.preset | replaced.said(words, self.catalog)
+        self.replaced = self.preset | replaced.replaced_answers(words, self.catalog)
 
     def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
         if config_path:
@@ -143,7 +145,7 @@ class _GuardedRepository(ConfigRepository):
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
         loaded = super().load_config(config_path)
         if loaded is not None and loaded.defaults_list and config_path.startswith(("recipe/", "debug/")):
-            entries = replaced.still_asked(loaded.defaults_list, self.replaced, self.catalog)
+            entries = replaced.without_lost_questions(loaded.defaults_list, self.replaced, self.catalog)
             loaded.defaults_list = replaced.everywhere(entries, self.preset)
         return loaded
 
@@ -152,11 +154,11 @@ _REFUSED = re.compile(r"Could not override '([\w.]+)'\.\s")
 
 
 def _answers(words: list[str]) -> list[str]:
-    """Those words that answer questions: what is added to or asked of a part that stands further on."""
+    """The overrides that answer questions, so also those that add a part."""
     return [word for word in words if re.match(r"\+{0,2}[\w/@.]*[/@][\w/@.]*=|\+{0,2}\w+=", word)]
 
 
-def _open(override: str) -> str:
+def _extensible(override: str) -> str:
     """A mapping may be given new keys without a sign in front; the check of its names comes later."""
     return f"++{override}" if re.match(r"[\w.]+=\{", override) else override
 

@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf complain about, in our own words and with the nearest names."""
+"""Errors of Hydra and OmegaConf as luthier's own, with the nearest names."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ def as_luthier_error(error: Exception, catalog: Catalog, keys: Callable[[], list
         return bounds.unreadable(error, _file_in(error))
     text = "\n".join(filter(None, (str(error), str(error.__cause__ or ""))))
     for pattern in _LOOKUPS:
-        if found := re.search(pattern, text, re.DOTALL):
+        if match := re.search(pattern, text, re.DOTALL):
             options = re.findall(
                 r"^\t(\S+)$", text.partition("Available options in")[2].partition("Config search")[0], re.M
             )
             return _not_found(
-                {name: value for name, value in found.groupdict().items() if value}, catalog, keys, options
+                {name: value for name, value in match.groupdict().items() if value}, catalog, keys, options
             )
-    said = " ".join(text.partition("Set the environment")[0].split())
+    message = " ".join(text.partition("Set the environment")[0].split())
     where = str(getattr(error.__cause__ or error, "full_key", "") or "")
-    return RecipeError(said or type(error).__name__, where=where, hint="See `luthier --help`.")
+    return RecipeError(message or type(error).__name__, where=where, hint="See `luthier --help`.")
 
 
 def _not_found(
-    found: dict[str, str], catalog: Catalog, keys: Callable[[], list[str]], options: list[str]
+    names: dict[str, str], catalog: Catalog, keys: Callable[[], list[str]], options: list[str]
 ) -> RecipeError:
-    where = _file(found.get("file"), catalog)
-    if answer := found.get("answer"):
+    where = _file(names.get("file"), catalog)
+    if answer := names.get("answer"):
         question, _, name = answer.rpartition("/")
         if question.startswith("hydra/"):
             return RecipeError(
                 f"Hydra has no {name!r} for {question}.", where=question, hint=nearest(name, options, "It has")
             )
         return command_line.no_such_answer(question, name, catalog, where=where or question)
-    if (asked := found.get("question")) is not None:
-        return _not_asked(asked, catalog, where=where)
-    if reference := found.get("reference"):
+    if (unasked := names.get("question")) is not None:
+        return _not_asked(unasked, catalog, where=where)
+    if reference := names.get("reference"):
         hint = nearest(reference, keys(), "There are")
         return RecipeError(f"The recipe refers to {reference!r}, which it does not have.", where=reference, hint=hint)
-    key = found["key"]
+    key = names["key"]
     return no_such_setting(key, [*keys(), *catalog.questions()])
 
 

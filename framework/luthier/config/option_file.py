@@ -1,4 +1,4 @@
-"""What an option file says: its target, its settings with the comments beside them, the questions it asks in turn."""
+"""The content of an option file: its target, its settings with their comments, its nested questions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from luthier.config.catalog import Catalog, CatalogAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A setting as a file has it: the value, and the comment behind it."""
+class WrittenSetting:
+    """A setting as a file writes it: the value, and the comment behind it."""
 
     value: Any
     comment: str
@@ -24,13 +24,13 @@ class Said:
 
 @dataclass(slots=True)
 class Option:
-    """An answer with all that its defaults list brings; `asks`: setting -> the question and answer that fill it."""
+    """An answer with all that its defaults list adds; `nested`: setting -> (question, answer) that fill it."""
 
     answer: CatalogAnswer
     target: str = ""
     headline: str = ""
-    said: dict[str, Said] = field(default_factory=dict)
-    asks: dict[str, tuple[str, str]] = field(default_factory=dict)
+    written: dict[str, WrittenSetting] = field(default_factory=dict)
+    nested: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, answer: CatalogAnswer, catalog: Catalog) -> Option:
@@ -51,17 +51,17 @@ class Option:
     def _take(self, answer: CatalogAnswer, catalog: Catalog) -> None:
         text = answer.text
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        said = dict(entries(root, text, answer.file)) if root is not None else {}
-        defaults = said.pop("defaults", None)
+        written = dict(entries(root, text, answer.file)) if root is not None else {}
+        defaults = written.pop("defaults", None)
         for entry in defaults.value if defaults else []:
             self._follow(entry, answer, catalog)
         self.headline = answer.headline
-        self._keep(said)
+        self._keep(written)
 
-    def _keep(self, said: dict[str, Said]) -> None:
-        target = said.pop("_target_", None)
+    def _keep(self, written: dict[str, WrittenSetting]) -> None:
+        target = written.pop("_target_", None)
         self.target = str(target.value) if target else self.target
-        self.said.update({key: value for key, value in said.items() if not key.startswith("_")})
+        self.written.update({key: value for key, value in written.items() if not key.startswith("_")})
 
     def _follow(self, entry: Any, answer: CatalogAnswer, catalog: Catalog) -> None:
         """An entry of the defaults list: another answer to the same question to start from, or a nested question."""
@@ -71,17 +71,17 @@ class Option:
             words, _, package = str(key).split()[-1].partition("@")
             absolute = words.startswith("/") or answer.question == "."
             question = words.lstrip("/") if absolute else f"{answer.question}/{words}"
-            self.asks[package or words.rpartition("/")[2]] = (question, str(name))
+            self.nested[package or words.rpartition("/")[2]] = (question, str(name))
 
 
-def entries(root: yaml.Node, text: str, file: Path) -> Iterator[tuple[str, Said]]:
+def entries(root: yaml.Node, text: str, file: Path) -> Iterator[tuple[str, WrittenSetting]]:
     """The top-level settings of a YAML document with their comments and lines."""
     lines = text.splitlines()
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
         line = lines[key.start_mark.line]
         end = value.end_mark.column if value.end_mark.line == key.start_mark.line else key.end_mark.column + 1
         comment = line[end:].partition("#")[2].strip()
-        yield str(key.value), Said(_plain(value), comment, file, key.start_mark.line + 1)
+        yield str(key.value), WrittenSetting(_plain(value), comment, file, key.start_mark.line + 1)
 
 
 def _plain(node: yaml.Node) -> Any:

@@ -1,4 +1,4 @@
-"""Where each value of a composition was said: in which line of which file, on the command line, or nowhere."""
+"""Where each value of a composition is set: the line of a file, the command line, or nowhere."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Origin:
 
     @property
     def by(self) -> str:
-        """Who said it: the command line, a recipe (also one that cuts across, as debug does), or an option file."""
+        """What set it: the command line, a recipe (or a preset such as debug), or an option file."""
         if self.answer is None:
             return COMMAND_LINE
         return RECIPE if self.answer.question in {"recipe", "debug"} else OPTION_FILE
 
 
 class Origins:
-    """Read from the files that Hydra composed, in its order: what is said last, counts."""
+    """Read from the files that Hydra composed, in its order: the last one counts."""
 
     def __init__(
         self, config_loader: GuardedConfigLoader, catalog: Catalog, root: str, overrides: Sequence[str]
@@ -50,7 +50,7 @@ class Origins:
             question, _, name = str(default.config_path).rpartition("/")
             answer = catalog.answers.get((question or ".", name))
             if answer is not None:
-                self._of.update(_said(answer, default.package or ""))
+                self._of.update(_settings(answer, default.package or ""))
                 self._answers.update(_answered(answer, "" if question == "." else question))
         for word in command_line.read(overrides):
             if word.key not in catalog.questions():
@@ -60,11 +60,11 @@ class Origins:
                 self._answers[question, word.values[0]] = Origin(None, word=word.text)
 
     def of_answer(self, question: str, answer: str) -> Origin | None:
-        """Who gave this answer to the question."""
+        """The origin of this answer to the question."""
         return self._answers.get((question, answer))
 
     def find(self, path: str) -> Origin | None:
-        """Who said the value at the path, or the nearest mapping around it; None where nobody did."""
+        """The origin of the value at the path, or of the nearest mapping around it; None where neither is set."""
         while path:
             if path in self._of:
                 return self._of[path]
@@ -72,20 +72,20 @@ class Origins:
         return None
 
     def exactly(self, path: str) -> Origin | None:
-        """Who said the value at exactly this path, or all of the value around it on the command line."""
+        """The origin of the value at exactly this path, or of the whole value around it on the command line."""
         origin = self._of.get(path)
         around = self.find(path)
         return origin or (around if around is not None and around.answer is None else None)
 
 
-def _said(answer: CatalogAnswer, package: str) -> Iterator[tuple[str, Origin]]:
+def _settings(answer: CatalogAnswer, package: str) -> Iterator[tuple[str, Origin]]:
     root = yaml.compose(answer.text, Loader=yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
         yield from _entries(root, answer, package)
 
 
 def _answered(answer: CatalogAnswer, group: str) -> Iterator[tuple[tuple[str, str], Origin]]:
-    """(question, answer) -> the line of the defaults list that says it."""
+    """(question, answer) -> the line of the defaults list that gives it."""
     root = yaml.compose(answer.text, Loader=yaml.SafeLoader)
     top = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
     for entry in top["defaults"].value if "defaults" in top else []:

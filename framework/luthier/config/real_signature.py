@@ -45,7 +45,7 @@ def as_received(
     if _checks_itself(target):
         return dict(settings)
     hints = _hints(target, parameters)
-    made = {}
+    received_settings = {}
     for name, value in settings.items():
         expected = hints.get(name, Any)
         if _is_plain(value):
@@ -53,8 +53,8 @@ def as_received(
             if wrong:
                 raise mistyped(*wrong)
             value = received(value, expected)
-        made[name] = value
-    return made
+        received_settings[name] = value
+    return received_settings
 
 
 def as_refusal(
@@ -64,9 +64,9 @@ def as_refusal(
 
     None where it is something else.
     """
-    if isinstance(error, TypeError) and (found := _UNEXPECTED.search(str(error))) and found[1] in settings:
+    if isinstance(error, TypeError) and (match := _UNEXPECTED.search(str(error))) and match[1] in settings:
         known = [f"{at}.{name}" for name in _named_parameters(target)]
-        return unknown_setting(f"{at}.{found[1]}", known, _name_of(target))
+        return unknown_setting(f"{at}.{match[1]}", known, _name_of(target))
     if type(error).__name__ == "ValidationError" and callable(getattr(error, "errors", None)):  # pydantic's
         first = error.errors()[0]  # type: ignore[attr-defined]
         path = ".".join([at, *map(str, first["loc"])])

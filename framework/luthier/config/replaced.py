@@ -1,4 +1,4 @@
-"""What a recipe or `debug` asks below an answer that the command line replaced by one that does not ask it.
+"""Nested questions of a recipe or of `debug` below an answer that the command line replaced by one without them.
 
 A recipe that reads its JSONL file with `override /data/reader: jsonl` shall compose with `data=hub` and with
 `debug=tiny` too, and `debug=tiny` with `data=mixture`. Hydra would refuse the override, since nothing asks
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from luthier.config.command_line import Word
 
 
-def said(words: Sequence[Word], catalog: Catalog) -> dict[str, str]:
-    """question -> the answer that the command line gives instead of the recipe's."""
+def replaced_answers(words: Sequence[Word], catalog: Catalog) -> dict[str, str]:
+    """Question -> the answer that the command line gives instead of the recipe's."""
     questions = catalog.questions()
     return {word.key: word.values[0] for word in words if _plain(word) and word.key in questions}
 
 
 def preset(words: Sequence[Word], catalog: Catalog) -> dict[str, str]:
     """question -> the answer of the `debug` that the command line names."""
-    named = [word.values[0] for word in words if _plain(word) and word.key == "debug"]
-    debug = catalog.answers.get(("debug", named[-1])) if named else None
+    names = [word.values[0] for word in words if _plain(word) and word.key == "debug"]
+    debug = catalog.answers.get(("debug", names[-1])) if names else None
     return answers_of(yaml.safe_load(debug.text)) if debug else {}
 
 
@@ -52,7 +52,9 @@ def answers_of(file: Mapping[str, Any]) -> dict[str, str]:
     return {str(key).split()[-1].lstrip("/"): str(name) for entry in entries for key, name in entry.items()}
 
 
-def still_asked(entries: Sequence[InputDefault], replaced: Mapping[str, str], catalog: Catalog) -> list[InputDefault]:
+def without_lost_questions(
+    entries: Sequence[InputDefault], replaced: Mapping[str, str], catalog: Catalog
+) -> list[InputDefault]:
     """A defaults list without overrides of questions that the new answers do not ask."""
     lost = set(_lost(entries, replaced, catalog))
     return [entry for entry in entries if not (entry.is_override() and _question(entry) in lost)]
@@ -62,7 +64,9 @@ def _lost(entries: Sequence[InputDefault], replaced: Mapping[str, str], catalog:
     for question in map(_question, entries):
         above = question.rpartition("/")[0]
         answer = catalog.answers.get((above, replaced.get(above, "")))
-        if answer is not None and question not in {asked for asked, _ in Option.read(answer, catalog).asks.values()}:
+        if answer is not None and question not in {
+            nested for nested, _ in Option.read(answer, catalog).nested.values()
+        }:
             yield question
 
 

@@ -77,19 +77,19 @@ def _root_settings(root: CatalogAnswer) -> Iterator[tuple[str, dict[str, Any]]]:
     text = root.text
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     assert node is not None
-    for name, said in option_file.entries(node, text, root.file):
+    for name, setting in option_file.entries(node, text, root.file):
         if name not in {"defaults", "hydra", *PARTS}:
-            shape: dict[str, Any] = {"default": said.value, "description": said.comment}
+            shape: dict[str, Any] = {"default": setting.value, "description": setting.comment}
             if name == "stages":
                 shape |= {"type": "array", "items": {"enum": list(STAGES)}}
-            elif said.value is not None:
-                shape |= {"type": _TYPES[type(said.value)]}
+            elif setting.value is not None:
+                shape |= {"type": _TYPES[type(setting.value)]}
             yield name, shape
 
 
 def _conditions(catalog: Catalog, questions: list[str], root: Option) -> Iterator[dict[str, Any]]:
     """If the defaults give this answer (or say nothing, and it is config.yaml's), the question has these settings."""
-    first = set(root.asks.values())
+    first = set(root.nested.values())
     for question in questions:
         for name in catalog.names(question):
             settings = _inside(question.split("/"), {"$ref": f"#/definitions/{question.replace('/', '~1')}={name}"})
@@ -115,22 +115,22 @@ def _inside(path: list[str], shape: dict[str, Any]) -> dict[str, Any]:
 def _option(option: Option) -> dict[str, Any]:
     signature = signatures.signature(option.target) if option.target else None
     shapes = {name: _setting(setting, option) for name, setting in (signature.settings if signature else {}).items()}
-    asked: dict[str, Any] = {key.partition(".")[0]: {} for key in option.asks}
+    nested: dict[str, Any] = {key.partition(".")[0]: {} for key in option.nested}
     return {
         "description": option.headline,
-        "properties": {**asked, **shapes},
+        "properties": {**nested, **shapes},
         "additionalProperties": bool(signature and signature.open),
     }
 
 
 def _setting(setting: Setting, option: Option) -> dict[str, Any]:
-    said = option.said.get(setting.name)
-    default = said.value if said else setting.default
+    written = option.written.get(setting.name)
+    default = written.value if written else setting.default
     shape = _shape(setting.type)
-    if default != REQUIRED and (said or type_hints.fits(default, setting.type) or not default):
+    if default != REQUIRED and (written or type_hints.fits(default, setting.type) or not default):
         shape["default"] = default
-    if said and said.comment:
-        shape["description"] = said.comment
+    if written and written.comment:
+        shape["description"] = written.comment
     return shape
 
 

@@ -1,8 +1,8 @@
-"""What a part can be told, read from its source without importing it.
+"""The settings of a part: what they are, and what is wrong with the values that were given.
 
 Keyword-only parameters are settings, and so are fields, and positional parameters of a plain type with a default; other
-positional parameters are parts. Reading the source instead of importing the module keeps `explain`, `plan` and a
-mistyped value under a second: most modules of parts import torch.
+positional parameters are parts. `luthier.config.signatures` reads them from the source: importing it would import
+torch, and take seconds where `explain`, `plan` and a mistyped value take less than one.
 """
 
 from __future__ import annotations
@@ -60,13 +60,17 @@ class Signature:
         """What is wrong with the settings in `given`: unknown names, values of the wrong type, what is missing."""
         if not self.certain:
             return []
-        said = {str(key): value for key, value in given.items() if not _is_special(str(key))}
+        values = {str(key): value for key, value in given.items() if not _is_special(str(key))}
         known = self.types
-        parts = [key for key in self.parts if fits(said.get(key), Part)]  # a nested question may answer one
-        unknown = [] if self.open else [self._unknown(key, at) for key in said if key not in known and key not in parts]
-        told = {key: value for key, value in said.items() if key in known and key not in parts and value != REQUIRED}
-        wrong = [misfit(value, known[key], f"{at}.{key}") for key, value in told.items()]
-        missing = [name for name, setting in self.settings.items() if said.get(name, setting.default) == REQUIRED]
+        parts = [key for key in self.parts if fits(values.get(key), Part)]  # a nested question may answer one
+        unknown = (
+            [] if self.open else [self._unknown(key, at) for key in values if key not in known and key not in parts]
+        )
+        to_check = {
+            key: value for key, value in values.items() if key in known and key not in parts and value != REQUIRED
+        }
+        wrong = [misfit(value, known[key], f"{at}.{key}") for key, value in to_check.items()]
+        missing = [name for name, setting in self.settings.items() if values.get(name, setting.default) == REQUIRED]
         return [
             *unknown,
             *(mistyped(*one) for one in wrong if one),

@@ -1,4 +1,4 @@
-"""What a recipe says to an answer that was replaced on the command line: it is left out, and said."""
+"""Settings of a recipe for an answer that the command line replaced: dropped, each with a note."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from luthier.config.replaced import answers_of
 
 
 def drop_stale(config: dict[str, Any], recipe: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
-    """Remove what the recipe says to a replaced answer and the new answer does not know; a sentence for each."""
+    """Remove the recipe's settings of a replaced answer that the new answer does not have; a sentence for each."""
     answers = answers_of(recipe)
     dropped = list(_parts(config, answers, choices))
     for question, meant in answers.items():
@@ -20,10 +20,10 @@ def drop_stale(config: dict[str, Any], recipe: Mapping[str, Any], choices: Mappi
             dropped.append(f"{question}={meant}: the recipe says it below another {above} than {choices[above]}.")
             continue
         path = (question.partition("@")[2] or question).replace("/", ".")
-        node, said = at(config, path), at(recipe, path)
-        if choices.get(question) == meant or not isinstance(node, dict) or not isinstance(said, dict):
+        node, in_recipe = at(config, path), at(recipe, path)
+        if choices.get(question) == meant or not isinstance(node, dict) or not isinstance(in_recipe, dict):
             continue
-        for key in said:
+        for key in in_recipe:
             if key in node and not _knows(node, key):
                 del node[key]
                 other = f"{question}={meant}, but {choices.get(question)} was chosen."

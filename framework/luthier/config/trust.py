@@ -69,18 +69,18 @@ def _is_log_code(key: str, value: Any) -> bool:
 
 
 def refuse_hydra_settings(config: Any, *, where: str) -> None:
-    """Refuse what a recipe outside an installed package may not say to Hydra: all but how to sweep over settings."""
-    said = _plain(config).get("hydra")
-    if said is None:
+    """Refuse Hydra settings in a recipe outside an installed package, except the sweeper's."""
+    settings = _plain(config).get("hydra")
+    if settings is None:
         return
-    other = [key for key in said if key != "sweeper"] if isinstance(said, dict) else [str(said)]
+    other = [key for key in settings if key != "sweeper"] if isinstance(settings, dict) else [str(settings)]
     if other:
         raise Refused(
-            f"The recipe tells Hydra {', '.join(other)}; a recipe may only say how to sweep (hydra.sweeper).",
+            f"The recipe sets {', '.join(other)} of Hydra; a recipe may only set hydra.sweeper.",
             where=where,
-            hint="Say it on the command line.",
+            hint="Set it on the command line.",
         )
-    for path, key, value in _walk(said, "hydra"):
+    for path, key, value in _walk(settings, "hydra"):
         steers = key.lstrip("+~ ").startswith(("hydra", "-"))
         if steers or "${" in key or (isinstance(value, str) and "${" in value):
             raise Refused(f"The recipe sweeps over {key!r}, which is no setting of a recipe.", where=f"{where}: {path}")

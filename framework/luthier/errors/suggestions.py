@@ -1,4 +1,4 @@
-"""Did you mean …?"""
+"""Suggestions of the nearest known names for an unknown one."""
 
 from __future__ import annotations
 

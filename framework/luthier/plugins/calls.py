@@ -1,4 +1,4 @@
-"""Ask a plugin's function, and hold it to what its hook promises."""
+"""Call a plugin's hook implementation and check the type of its result."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from luthier.errors import LuthierError, PluginError
 from luthier.plugins import hookspecs
 
 
-def ask_one(implementation: Any, hook: str, given: Mapping[str, Any]) -> Any:
-    """What a plugin's function gives, as the hook promises it; PluginError for anything else that it does."""
+def call_hook(implementation: Any, hook: str, given: Mapping[str, Any]) -> Any:
+    """The result of a hook implementation, of the hook's type; PluginError where it raises or returns anything else."""
     arguments = {key: given[key] for key in implementation.argnames}
     try:
         with redirect_stdout(sys.stderr):
@@ -21,7 +21,7 @@ def ask_one(implementation: Any, hook: str, given: Mapping[str, Any]) -> Any:
     except (KeyboardInterrupt, LuthierError):
         raise
     except BaseException as error:
-        raise PluginError(f"{said(error)}.") from error
+        raise PluginError(f"{error_text(error)}.") from error
 
 
 def _as_promised(hook: str, answer: Any) -> Any:
@@ -45,5 +45,5 @@ def _is(item: Any, promised: str) -> bool:
     return promised != "Iterable[str]" or isinstance(item, str)
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")

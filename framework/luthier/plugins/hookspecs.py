@@ -1,4 +1,4 @@
-"""The contract with strangers: what a plugin may tell luthier. Few hooks, and each has two users.
+"""The hooks that a plugin may implement. Few hooks, and each has two users.
 
 A plugin is a module named by an entry point of the group `luthier`; it implements any of these functions under
 `@luthier.hookimpl`. Importing it must be cheap: no torch, no transformers; parts are imported when a recipe names

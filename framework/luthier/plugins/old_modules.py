@@ -32,10 +32,10 @@ class OldModules(MetaPathFinder, Loader):
             if name.startswith("__") or _is_old(f"{old}.{name}"):
                 raise AttributeError(name)
             new = table()["names"].get(f"{old}.{name}", name)
-            found = getattr(import_module(API), new)
+            value = getattr(import_module(API), new)
             line = f"from luthier.api import {new}"
             warnings.warn(f"{old}.{name} goes away in {UNTIL}: write `{line}`.", FutureWarning, stacklevel=2)
-            return found
+            return value
 
         module.__dict__["__getattr__"] = attribute
 

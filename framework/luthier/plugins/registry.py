@@ -1,4 +1,4 @@
-"""Find plugins one by one, skip and name the broken, refuse clashes, and know where their recipe folders are."""
+"""The plugins of a process: load each, report those that fail, refuse name clashes, locate their recipe folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pluggy
 
 from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins import hookspecs
-from luthier.plugins.calls import ask_one, said
+from luthier.plugins.calls import call_hook, error_text
 
 CORE_RECIPES = "pkg://luthier_recipes"
 
@@ -79,14 +79,14 @@ class Plugins:
         return [plugin for plugin in self.known if plugin.problem]
 
     def ask(self, hook: str, **given: Any) -> Iterator[tuple[str, Any]]:
-        """Each plugin's own answer to a hook, with its name; a plugin that fails is named (exit 7).
+        """Each plugin's name and result of a hook; raises PluginError (exit 7) where one fails.
 
-        Where the hook only tells something, the failure is what is told.
+        Where the hook only reports lines, the failure is reported as one.
         """
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             name = implementation.plugin_name
             try:
-                answer = ask_one(implementation, hook, given)
+                answer = call_hook(implementation, hook, given)
             except PluginError as error:
                 failure = PluginError(
                     f"Plugin {self._describe(name)} failed in {hook}: {error.message}",
@@ -108,7 +108,7 @@ class Plugins:
         except Exception as error:
             if (name := self._culprit(error)) is None:
                 raise
-            message = f"Plugin {self._describe(name)} failed while the run was carried out: {said(error)}."
+            message = f"Plugin {self._describe(name)} failed while the run was carried out: {error_text(error)}."
             raise PluginError(message, hint="--debug shows where.") from error
 
     def register(self, module: object, name: str) -> None:
@@ -147,7 +147,7 @@ class Plugins:
                 self._manager.unregister(name=plugin.name)
             if not plugin.distribution:
                 raise _cannot_use(plugin, error) from error
-            return replace(plugin, problem=said(error))
+            return replace(plugin, problem=error_text(error))
         return replace(plugin, seconds=time.perf_counter() - began)
 
     def _refuse_twin(self, plugin: Plugin) -> None:
@@ -161,7 +161,7 @@ class Plugins:
     def _own_folder(self, name: str) -> dict[str, tuple[str, Path]]:
         implementations = self._manager.hook.luthier_recipes.get_hookimpls()
         own = next((each for each in implementations if each.plugin_name == name), None)
-        place = ask_one(own, "luthier_recipes", {}) if own is not None else _beside(self._manager.get_plugin(name))
+        place = call_hook(own, "luthier_recipes", {}) if own is not None else _beside(self._manager.get_plugin(name))
         return {name: (place, _folder(place))} if place else {}
 
     def _culprit(self, error: Exception) -> str | None:
@@ -190,14 +190,14 @@ def _cannot_use(plugin: Plugin, error: BaseException) -> LuthierError:
     if isinstance(error, ModuleNotFoundError) and error.name == plugin.module.partition(".")[0]:
         hint = f"-p takes a module that Python can import here; {os.getcwd()} is searched too. Hydra's is --package."
         return RecipeError(f"There is no module {plugin.module!r}.", where=where, hint=hint)
-    return PluginError(f"The module {plugin.module!r} does not load as a plugin: {said(error)}.", where=where)
+    return PluginError(f"The module {plugin.module!r} does not load as a plugin: {error_text(error)}.", where=where)
 
 
 def _installed() -> list[Plugin]:
-    found = metadata.entry_points(group="luthier")
+    entry_points = metadata.entry_points(group="luthier")
     return [
         Plugin(entry.name, entry.value, entry.dist.name if entry.dist else "", entry.dist.version if entry.dist else "")
-        for entry in sorted(found, key=lambda entry: (entry.name, entry.value))
+        for entry in sorted(entry_points, key=lambda entry: (entry.name, entry.value))
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a recipe says now that the run which it goes on with did not say."""
+"""The settings in which a recipe differs from the run that it resumes."""
 
 from __future__ import annotations
 

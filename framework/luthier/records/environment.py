@@ -1,4 +1,4 @@
-"""What a run ran on: versions, hardware, commit. Never the environment's variables, which hold secrets."""
+"""The software and hardware of a run: versions, devices, commit. No environment variables, which hold secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ def describe(*, seed: int) -> dict[str, Any]:
         "luthier": _version("luthier"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: found.version for found in metadata.distributions() if (name := found.metadata["Name"])},
+        "packages": {
+            name: distribution.version
+            for distribution in metadata.distributions()
+            if (name := distribution.metadata["Name"])
+        },
         "hardware": _hardware(),
         "commit": commit(Path.cwd()),
         "seed": seed,

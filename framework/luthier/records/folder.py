@@ -1,4 +1,4 @@
-"""The folder of one run: where everything lies, who owns it, and what is known about its surroundings.
+"""The folder of one run: its paths, its lock, and the small files about the run.
 
 recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   events.jsonl   report.html   MODEL_CARD.md
 checkpoints/step-*/MANIFEST.json   artifact/   scores/   record.json   score.json   lock
@@ -124,7 +124,7 @@ class RunFolder:
         write_text(self.resolved, yaml.safe_dump(redact(config), sort_keys=False, allow_unicode=True, width=120))
 
     def write_environment(self, facts: Mapping[str, Any]) -> None:
-        """Write `env.json`: versions, hardware and commit of the run."""
+        """The facts of `environment.describe`."""
         write_text(self.environment, json.dumps(redact(facts), indent=1, sort_keys=True) + "\n")
 
     def write_score(self, value: float, name: str = "score") -> None:
@@ -140,7 +140,7 @@ class RunFolder:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a small file in one step, so that nobody ever reads half of it."""
+    """Replace a small file in one step, so that no reader sees half of it."""
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -72,5 +72,5 @@ def _names_a_secret(key: str) -> bool:
 
 
 def _of_the_environment() -> list[str]:
-    found = {value for name, value in os.environ.items() if _names_a_secret(name) and len(value) >= 8}
-    return sorted(found, key=len, reverse=True)
+    secrets = {value for name, value in os.environ.items() if _names_a_secret(name) and len(value) >= 8}
+    return sorted(secrets, key=len, reverse=True)

@@ -11,9 +11,9 @@ from luthier.records.folder import RunFolder
 def newest(runs: Path, recipe: str) -> str | None:
     """The name of the youngest run in `runs` whose recipe has this hash and that left no record; None without one."""
     folders = [RunFolder(path) for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
-    started = sorted((each for each in folders if each.resolved.is_file()), key=_age, reverse=True)
-    unfinished = (each for each in started if not each.record.is_file())
-    return next((each.path.name for each in unfinished if recipe_hash(each.read_resolved()) == recipe), None)
+    started = sorted((folder for folder in folders if folder.resolved.is_file()), key=_age, reverse=True)
+    unfinished = (folder for folder in started if not folder.record.is_file())
+    return next((folder.path.name for folder in unfinished if recipe_hash(folder.read_resolved()) == recipe), None)
 
 
 def _age(folder: RunFolder) -> float:

@@ -67,20 +67,20 @@ def _model_index(record: RunRecord) -> list[dict[str, Any]]:
 
 def _summary(record: RunRecord) -> list[str]:
     how = " and ".join(markdown(record.answers[key]) for key in ("method", "adaptation") if record.answers.get(key))
-    made = f"{markdown(record.model.name)}, customised with {how}." if record.model.name and how else ""
-    return [line for line in (markdown(record.purpose), made) if line]
+    customised = f"{markdown(record.model.name)}, customised with {how}." if record.model.name and how else ""
+    return [line for line in (markdown(record.purpose), customised) if line]
 
 
 def _results(record: RunRecord) -> list[str]:
     if not record.comparisons:
         return []
-    told = [f"- {markdown(story.sentence(comparison, record.confidence))}" for comparison in story.headlines(record)]
-    told += [f"- {sentence}" for sentence in [story.forgetting(record)] if sentence]
+    lines = [f"- {markdown(story.sentence(comparison, record.confidence))}" for comparison in story.headlines(record)]
+    lines += [f"- {sentence}" for sentence in [story.forgetting(record)] if sentence]
     head = ["| score | before | after | change | verdict | n |", "|---|---|---|---|---|---|"]
     rows = [_row(comparison) for comparison in record.comparisons]
     level = story.percent(record.confidence)
     note = f"\nIn parentheses: {level} bootstrap intervals over examples, paired for the change."
-    return [*told, *([""] if told else []), *head, *rows, note]
+    return [*lines, *([""] if lines else []), *head, *rows, note]
 
 
 def _row(comparison: ScoreComparison) -> str:
@@ -103,11 +103,11 @@ def _row(comparison: ScoreComparison) -> str:
 def _use(record: RunRecord) -> list[str]:
     if not record.artifact:
         return []
-    asked = "model.generate" if record.is_generative else "model.rewards"
+    call = "model.generate" if record.is_generative else "model.rewards"
     code = (
         "import luthier\n\n"
         'model = luthier.load("path/to/this/folder")\n'
-        f'print({asked}([[{{"role": "user", "content": "Hello"}}]])[0])'
+        f'print({call}([[{{"role": "user", "content": "Hello"}}]])[0])'
     )
     kind = "AutoModelForCausalLM" if record.is_generative else "AutoModelForSequenceClassification"
     plain = {
@@ -123,8 +123,8 @@ def _data(record: RunRecord) -> list[str]:
         counted = ", ".join(f"{format_count(amount)} {markdown(name)}" for name, amount in source.counts.items())
         licence = f"licence {markdown(source.licence)}" if source.licence else ""
         digest = f"digest `{one_line(source.digest).replace('`', '')}`" if source.digest else ""
-        told = "; ".join(filter(None, [counted, licence, digest]))
-        lines.append(f"- {markdown(source.name)}" + (f": {told}" if told else ""))
+        details = "; ".join(filter(None, [counted, licence, digest]))
+        lines.append(f"- {markdown(source.name)}" + (f": {details}" if details else ""))
     if record.splits:
         lines.append(
             "- examples: " + ", ".join(f"{format_count(n)} {markdown(name)}" for name, n in record.splits.items())

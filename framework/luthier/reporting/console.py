@@ -1,4 +1,4 @@
-"""How luthier speaks: data on stdout, prose on stderr, JSON for scripts, colour only on a terminal."""
+"""The console: data on stdout, messages on stderr, JSON for scripts, colour only on a terminal."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def _page(record: RunRecord, length: int) -> str:
     filled = environment("luthier.reporting")
     filled.filters |= {
         "percent": story.percent, "whiskers": whiskers.whiskers,
-        "said": _said, "short": partial(clipped, most=length), "long": partial(clipped, most=10 * length),
+        "shown": _shown_answer, "short": partial(clipped, most=length), "long": partial(clipped, most=10 * length),
     }  # fmt: skip
     return filled.get_template("page.html.j2").render(
         run=record,
@@ -54,8 +54,8 @@ def _page(record: RunRecord, length: int) -> str:
     )
 
 
-def _said(text: str) -> str:
-    """What a model wrote, without white space around it; that there is nothing else is said."""
+def _shown_answer(text: str) -> str:
+    """A generated answer without surrounding white space; says so where it is empty."""
     return text.strip() or ("(nothing but white space)" if text else "(nothing)")
 
 

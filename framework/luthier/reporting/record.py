@@ -1,6 +1,6 @@
-"""Everything that a run has to say about itself. The report, the terminal's table and the model card are views of it.
+"""The record of a run. The report, the table of the terminal and the model card are views of it.
 
-Whatever is not known stays empty; no view then speaks of it.
+Unknown facts stay empty, and no view mentions them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run found, in sentences; each is computed from the record, and none says more than its interval allows."""
+"""The results of a run in sentences, computed from the record; none claims more than its interval allows."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def sentence(comparison: ScoreComparison, confidence: float) -> str:
     figures = f"{format_signed(change.value)}, {percent(confidence)} interval {span}, n = {change.count:,}"
     if comparison.verdict == "not distinguishable":
         values = f"{format_number(before.value)} before, {format_number(after.value)} after"
-        said = "too few examples to tell" if change.count < FEWEST_PAIRS else "not distinguishable from no change"
-        return f"{name}: {values}, {said} ({figures})."
+        conclusion = "too few examples to tell" if change.count < FEWEST_PAIRS else "not distinguishable from no change"
+        return f"{name}: {values}, {conclusion} ({figures})."
     moved = "rose" if change.value > 0 else "fell"
     return f"{name} {moved} from {format_number(before.value)} to {format_number(after.value)} ({figures})."
 
@@ -42,10 +42,10 @@ def percent(confidence: float) -> str:
 
 def forgetting(record: RunRecord) -> str:
     """What the change of loss on general text means, or nothing where it was not measured."""
-    found = next((c for c in record.comparisons if c.name == "general_loss" and c.change is not None), None)
-    if found is None:
+    change = next((c for c in record.comparisons if c.name == "general_loss" and c.change is not None), None)
+    if change is None:
         return ""
     return {
         "worse": "The model predicts general text less well than before: it has forgotten something.",
         "better": "The model predicts general text better than before: nothing is forgotten by this measure.",
-    }.get(found.verdict, "The model predicts general text as well as before, as far as this sample can tell.")
+    }.get(change.verdict, "The model predicts general text as well as before, as far as this sample can tell.")

@@ -16,7 +16,7 @@ from luthier.reporting.escaping import visible
 
 def environment(package: str) -> jinja2.Environment:
     """For the templates of a package, with the filters that write figures."""
-    found = jinja2.Environment(
+    filled = jinja2.Environment(
         loader=jinja2.PackageLoader(package),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -24,11 +24,11 @@ def environment(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    found.filters |= {
+    filled.filters |= {
         "number": figures.format_number, "signed": figures.format_signed, "interval": figures.format_interval,
         "count": figures.format_count, "title": figures.title,
     }  # fmt: skip
-    return found
+    return filled
 
 
 def style(*sheets: tuple[str, str]) -> dict[str, str]:

@@ -42,8 +42,8 @@ def table(record: RunRecord, places: Mapping[str, str] | None = None, *, width: 
     if record.comparisons:
         console.print(_scores(record.comparisons))
         console.print(Text(_legend(record)), soft_wrap=False)
-    if told := story.forgetting(record):
-        console.print(_plain(told))
+    if forgetting := story.forgetting(record):
+        console.print(_plain(forgetting))
     console.print()
     _print_pairs(console, _facts(record, places or {}))
     for warning in record.warnings:

@@ -44,7 +44,7 @@ def test_a_preset_wins_over_the_steps_own_words_but_for_the_model_that_comes_fro
         ("answer.model.path=${steps.raed}", "Did you mean read?"),
         ("read.model.path=${steps.answer}", "comes later"),
         ("read.model.path=${steps.read}", "itself"),
-        ("answer.seed=1,2", "Step answer: 'seed=1,2' names several values"),
+        ("answer.seed=1,2", "Step answer: 'seed=1,2' has several values"),
         ("answer.optimizer.lt=1", "Step answer: There is no setting 'optimizer.lt'"),
         ("answer.adaptation=lroa", "Did you mean lora"),
         ("name=mine", "set by luthier"),
@@ -74,7 +74,7 @@ BAD = {
     "no word": ("steps: {a.b: [recipe=demo]}", 2, "is no plain word"),
     "no list": ("steps: {a: recipe=demo}", 2, "is no list of words"),
     "a flag": ("steps: {a: [--trust, x]}", 2, "neither question=answer nor setting=value"),
-    "hydra": ("steps: {a: [recipe=demo, hydra.run.dir=/tmp]}", 6, "tells Hydra"),
+    "hydra": ("steps: {a: [recipe=demo, hydra.run.dir=/tmp]}", 6, "sets something of Hydra"),
     "an alias bomb": ("a: &a [1,1,1,1,1,1]\n" + "".join(f"{y}: &{y} [*{x},*{x},*{x},*{x},*{x},*{x}]\n"
                       for x, y in zip("abcdefgh", "bcdefghi", strict=True)), 6, "unfolds"),
 }  # fmt: skip

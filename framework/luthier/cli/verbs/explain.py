@@ -1,4 +1,4 @@
-"""`luthier explain WHAT`: what an answer is and can be told; the answers to a question; a recipe; the exit codes."""
+"""`luthier explain WHAT`: describe an answer with its settings, a question, a recipe, or the exit codes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _answer(question: str, name: str, catalog: Catalog) -> CatalogAnswer:
 
 def _exit_codes(call: Call) -> int:
     call.console.data(
-        call.console.table(("code", "meaning"), [(str(code), said) for code, said in MEANINGS.items()]), MEANINGS
+        call.console.table(("code", "meaning"), [(str(code), meaning) for code, meaning in MEANINGS.items()]), MEANINGS
     )
     return 0
 
@@ -76,8 +76,8 @@ def _exit_codes(call: Call) -> int:
 def _shown_whole(call: Call, answer: CatalogAnswer) -> int:
     text = answer.text.strip()
     record = {answer.question: answer.name, "what": answer.headline, "run": answer.how_to_run, "file": str(answer.file)}
-    said = f"{text}\n\n{answer.shown}\n{NEXT[answer.question].format(answer)}"
-    call.console.data(said, {**record, "text": text})
+    shown = f"{text}\n\n{answer.shown}\n{NEXT[answer.question].format(answer)}"
+    call.console.data(shown, {**record, "text": text})
     return 0
 
 
@@ -89,7 +89,7 @@ def _say(call: Call, option: Option, path: str) -> int:
     for one in record["asks"]:
         lines += _paragraph(f"asks {one['question']} in turn; {one['answer']} answers, as {path}.{one['setting']}")
     if record["open"]:
-        lines += _paragraph("What else it can be told is known when it is built, and checked then.")
+        lines += _paragraph("It takes further settings, which are checked when it is built.")
     if record["parts"]:
         lines.append(f"is handed {', '.join(record['parts'])} by luthier")
     lines += [f"needs {package}: pip install '{wanted}'" for package, wanted in record["needs"].items()]
@@ -107,37 +107,37 @@ def _record(option: Option, path: str) -> dict[str, Any]:
         "what": option.headline,
         "owner": option.answer.owner,
         "settings": settings,
-        "asks": [{"setting": key, "question": asked, "answer": name} for key, (asked, name) in option.asks.items()],
-        "parts": [part for part in (signature.parts if signature else ()) if part not in option.asks],
+        "asks": [{"setting": key, "question": nested, "answer": name} for key, (nested, name) in option.nested.items()],
+        "parts": [part for part in (signature.parts if signature else ()) if part not in option.nested],
         "needs": signature.needs if signature else {},
         "open": bool(signature and signature.open),
         "doc": signature.doc if signature else "",
         "code": option.target,
         "source": f"{signature.file}:{signature.line}" if signature else "",
         "file": option.answer.shown,
-        "example": option.answer.said_command or _example(option, signature, settings, name),
+        "example": option.answer.command or _example(option, signature, settings, name),
     }
 
 
 def _names(option: Option, signature: Signature | None) -> list[str]:
-    asked = {key.partition(".")[0] for key in option.asks}
-    known = [name for name in (signature.settings if signature else {}) if name not in asked]
-    return [*known, *(name for name in option.said if name not in known)]
+    nested = {key.partition(".")[0] for key in option.nested}
+    known = [name for name in (signature.settings if signature else {}) if name not in nested]
+    return [*known, *(name for name in option.written if name not in known)]
 
 
 def _setting(name: str, option: Option, signature: Signature | None, path: str) -> dict[str, Any]:
     setting = signature.settings.get(name) if signature else None
-    said = option.said.get(name)
+    written = option.written.get(name)
     return {
         "path": f"{path}.{name}",
         "type": setting.words if setting else "anything",
-        "default": said.value if said else setting.default if setting else None,
-        "note": said.comment if said else "",
+        "default": written.value if written else setting.default if setting else None,
+        "note": written.comment if written else "",
     }
 
 
 def _another(setting: Setting | None, default: Any) -> Any:
-    """A further value that the setting takes; None where none is known."""
+    """Another value that the setting takes; None where none is known."""
     expected = setting.type if setting else Any
     written = setting.annotation if setting else ""
     if "Annotated" in written:  # what else is demanded of it is not known
@@ -152,24 +152,24 @@ def _another(setting: Setting | None, default: Any) -> Any:
 
 
 def _example(option: Option, signature: Signature | None, settings: list[dict[str, Any]], name: str) -> str:
-    """A command that the run takes: what must be given, else one setting with another value than its default."""
+    """An example command: the required settings, else one setting with another value than its default."""
     known = signature.settings if signature else {}
-    told = [f"{one['path']}=…" for one in settings if one["default"] == REQUIRED]
-    for one in settings if not told and (signature is None or signature.certain) else ():
+    overrides = [f"{one['path']}=…" for one in settings if one["default"] == REQUIRED]
+    for one in settings if not overrides and (signature is None or signature.certain) else ():
         numeric = isinstance(one["default"], (int, float)) and not isinstance(one["default"], bool)
         value = _another(known.get(one["path"].rpartition(".")[2]), one["default"]) if numeric else None
         if value is not None:
-            told = [f"{one['path']}={value}"]
+            overrides = [f"{one['path']}={value}"]
             break
     answered = [] if option.answer.question == "." else [name]
-    return " ".join(["luthier", *answered, *told])
+    return " ".join(["luthier", *answered, *overrides])
 
 
 def _settings(settings: list[dict[str, Any]]) -> Iterator[str]:
     """A line for each setting; what does not fit beside its value stands below it."""
-    said = [f"{one['path']} = {_shown(one['default'])}" for one in settings]
-    column = max([len(left) for left in said if len(left) <= MOST_BESIDE], default=0) + 2
-    for one, left in zip(settings, said, strict=True):
+    assignments = [f"{one['path']} = {_shown(one['default'])}" for one in settings]
+    column = max([len(left) for left in assignments if len(left) <= MOST_BESIDE], default=0) + 2
+    for one, left in zip(settings, assignments, strict=True):
         words = "; ".join(filter(None, (one["type"], one["note"])))
         if len(left) < column and column + len(words) <= width():
             yield f"{left:<{column}}{words}"
