@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from luthier.api import RecipeError, ResourceError, Sampling, api_key, post_json
+from luthier.api import ChatCompletion, RecipeError, Sampling, api_key, chat_completions
 
 if TYPE_CHECKING:
     import httpx
@@ -79,8 +79,6 @@ class Endpoint:
         return httpx.Client(timeout=self.timeout)
 
     def _complete(self, messages: list[dict[str, Any]], sampling: Sampling) -> list[Reply]:
-        import httpx
-
         body: dict[str, Any] = {
             "model": self.name,
             "messages": messages,
@@ -92,19 +90,17 @@ class Endpoint:
         }
         if self.top:
             body |= {"logprobs": True, "top_logprobs": self.top}
-        try:
-            response = post_json(
-                self._client, f"{self.url}/chat/completions", body, self.tries,
-                api_key(self.secret, where="method.teacher.secret"),
-            )  # fmt: skip
-            return [_reply(choice) for choice in response["choices"]]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise ResourceError(
-                f"{self.name} at {self.url} gave no answer: {str(error).splitlines()[0] or type(error).__name__}",
-                where="method.teacher.url",
-                hint="Earlier answers are stored: run the same command again.",
-                resumable=True,
-            ) from error
+        completions = chat_completions(
+            self._client,
+            self.url,
+            body,
+            tries=self.tries,
+            key=api_key(self.secret, where="method.teacher.secret"),
+            where="method.teacher.url",
+            hint="Earlier answers are stored: run the same command again.",
+            resumable=True,
+        )
+        return [_reply(one) for one in completions]
 
     def _refuse(self) -> NoReturn:
         raise RecipeError(
@@ -114,15 +110,10 @@ class Endpoint:
         )
 
 
-def _reply(choice: dict[str, Any]) -> Reply:
-    text = str(choice["message"].get("content") or "")
-    reply = Reply(text, "stop" if choice.get("finish_reason") == "stop" else "length")
-    for token in (choice.get("logprobs") or {}).get("content") or []:
-        reply.tokens.append(_hex(token))
-        reply.likely.append([(_hex(one), float(one["logprob"])) for one in token.get("top_logprobs") or [token]])
-    return reply
-
-
-def _hex(token: dict[str, Any]) -> str:
-    token_bytes = token.get("bytes")
-    return bytes(token_bytes).hex() if token_bytes is not None else str(token["token"]).encode().hex()
+def _reply(completion: ChatCompletion) -> Reply:
+    return Reply(
+        completion.text,
+        "stop" if completion.finish_reason == "stop" else "length",
+        [token.hex() for token in completion.tokens],
+        [[(token.hex(), logprob) for token, logprob in top] for top in completion.top_logprobs],
+    )

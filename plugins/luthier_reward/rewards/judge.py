@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import Messages, api_key, post_json
+from luthier.api import Messages, api_key, chat_completions
 from luthier_reward.rewards.rubric import DEFAULT_RUBRIC, Rubric
 from luthier_reward.rewards.run_reward import RunReward
 
@@ -55,8 +55,7 @@ class EndpointJudge:
     def _response(self, messages: list[dict[str, Any]]) -> str:
         request = {"model": self.model, "messages": messages, "temperature": 0, "max_tokens": self.max_tokens}
         key = api_key(self.secret, where="method.reward.secret")
-        response = post_json(self._client, f"{self.url}/chat/completions", request, self.tries, key)
-        return str(response["choices"][0]["message"]["content"] or "")
+        return chat_completions(self._client, self.url, request, tries=self.tries, key=key)[0].text
 
 
 class RunJudge(RunReward):
