@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-import luthier as package
 from luthier.cli.session import catalog
 from luthier.config.compose import Composer
 from luthier.plugins.registry import Plugins
@@ -66,7 +65,7 @@ def test_an_artifact_counts_by_what_it_holds(composer, write):  # noqa: F811
 
 def test_another_luthier_or_another_source_of_a_part_makes_another_run(composer, monkeypatch, write):  # noqa: F811
     before = key(composer, *MINE)
-    monkeypatch.setattr(package, "__version__", "0.0.0")
+    monkeypatch.setattr("luthier.workflows.cached_runs.key.__version__", "0.0.0")
     assert key(composer, *MINE) != before
 
 
