@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from _pytest.logging import LogCaptureHandler
+
 
 class CurrentStderr:
     """Writes to `sys.stderr` as it is at that moment; it is never closed."""
@@ -27,6 +29,9 @@ class CurrentStderr:
 
     def isatty(self) -> bool:
         return False
+
+    def close(self) -> None:
+        """It is pytest's."""
 
 
 CURRENT_STDERR = CurrentStderr()
@@ -58,10 +63,8 @@ class ProcessState:
         root.handlers[:] = self.handlers
         root.setLevel(self.level)
         logging.disable(self.disabled)
-        for logger in root.manager.loggerDict.values():
-            if isinstance(logger, logging.Logger):
-                for handler in logger.handlers:
-                    follow_stderr(handler)
+        for reference in logging._handlerList:  # those that no logger has yet included: absl keeps its own aside
+            follow_stderr(reference())
         if dict(os.environ) != self.environ:
             for name in os.environ.keys() - self.environ.keys():
                 del os.environ[name]
@@ -71,7 +74,11 @@ class ProcessState:
         sys.excepthook = self.excepthook
 
 
-def follow_stderr(handler: logging.Handler) -> None:
-    """Let a library's handler write to the stderr of the test that runs, not of the one that imported the library."""
-    if type(handler) is logging.StreamHandler:
+def follow_stderr(handler: logging.Handler | None) -> None:
+    """Let a library's handler write to the stderr of the test that runs, not of the one that imported the library.
+
+    absl's would even close the stream that it began with, which is pytest's, when Hydra sets up logging anew.
+    """
+    has_own = (logging.FileHandler, LogCaptureHandler, logging._StderrHandler)
+    if isinstance(handler, logging.StreamHandler) and not isinstance(handler, has_own):
         handler.stream = CURRENT_STDERR  # not setStream, which flushes the one that may be closed by now

@@ -84,7 +84,7 @@ def test_the_quickstart_recipe_composes_and_runs_from_the_wheel(installed: Path)
 def test_every_answer_is_explained_without_any_extra(installed: Path) -> None:
     program = """
 import contextlib, io, json, sys
-from luthier.cli import main
+from luthier.cli.main import main
 from luthier.config.catalog import Catalog
 from luthier.plugins.registry import Plugins
 failed = {}

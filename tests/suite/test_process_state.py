@@ -34,3 +34,18 @@ def test_a_handler_of_a_library_writes_to_no_stream_that_is_closed(capsys):
     said = capsys.readouterr().err
     assert said == "said later\n"
     logger.handlers.clear()
+
+
+def test_a_handler_that_no_logger_has_yet_does_not_close_the_stream_of_the_tests():
+    """As of absl, whose handler closes the stream that it began with when logging is set up anew."""
+
+    class Closing(logging.StreamHandler):
+        def close(self) -> None:
+            self.stream.close()
+            super().close()
+
+    stream = io.StringIO()
+    aside = Closing(stream)
+    ProcessState.now().restore()
+    aside.close()
+    assert not stream.closed
