@@ -80,5 +80,5 @@ def follow_stderr(handler: logging.Handler | None) -> None:
     absl's would even close the stream that it began with, which is pytest's, when Hydra sets up logging anew.
     """
     has_own = (logging.FileHandler, LogCaptureHandler, logging._StderrHandler)
-    if isinstance(handler, logging.StreamHandler) and not isinstance(handler, has_own):
+    if isinstance(handler, logging.StreamHandler) and not isinstance(handler, has_own) and handler.stream is not None:
         handler.stream = CURRENT_STDERR  # not setStream, which flushes the one that may be closed by now
