@@ -159,7 +159,8 @@ def parameters(made: Any) -> tuple[set[str], dict[str, inspect.Parameter]]:
         found = dict(inspect.signature(made).parameters)
         return set(found), found
     owner = next((one for one in made.__mro__ if "__init__" in vars(one)), object)
-    if owner is object or owner.__init__.__module__ == "typing":  # a protocol's own takes anything and does nothing
+    made_by = owner.__init__
+    if made_by is object.__init__ or made_by.__module__ == "typing":  # typing's, of a protocol, takes and does nothing
         return set(), {}
     signed = inspect.signature(owner).parameters
     own = {name: one for name, one in signed.items() if one.kind is not one.VAR_KEYWORD}
