@@ -179,7 +179,7 @@ class Composer:
         questions = self.catalog.questions()
         answers = [word.text for word in command_line.read(overrides) if word.key in questions]
         try:
-            plain: Any = OmegaConf.to_container(self.config_loader.load_configuration(ROOT_FILE, answers, RunMode.RUN))
+            plain: Any = OmegaConf.to_container(self.config_loader.without_checks(ROOT_FILE, answers))
         except Exception:  # the first error is the one to tell
             return []
         known = [path for path in checks.settings_of(plain) if not path.startswith("hydra")]

@@ -15,6 +15,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.utils import create_config_search_path
 from hydra.core.object_type import ObjectType
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.config import bounds, command_line, replaced, trust
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.default_element import ResultDefault
     from hydra.plugins.config_source import ConfigResult, ConfigSource
-    from hydra.types import RunMode
 
 
 class GuardedConfigLoader(ConfigLoaderImpl):
@@ -43,6 +43,7 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         self.trusted = trusted
         super().__init__(_search_path(catalog))
         self._composed: DictConfig | None = None
+        self._looked_at: tuple[list[str], DictConfig] | None = None
         self.repository = self._guarded = _GuardedRepository(self.config_search_path, catalog)
         OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets
 
@@ -74,7 +75,7 @@ class GuardedConfigLoader(ConfigLoaderImpl):
                 config = super().load_configuration(config_name, words, run_mode, from_shell, validate_sweep_overrides)
                 break
             except Exception as error:  # Hydra raises ConfigCompositionException and others
-                words = self._with_new_key(config_name, words, run_mode, error)
+                words = self._with_new_key(config_name, words, error)
         trust.refuse_hydra_code(config.hydra)
         plain: Any = OmegaConf.to_container(config, resolve=False)
         trust.refuse_secrets(plain)
@@ -83,9 +84,7 @@ class GuardedConfigLoader(ConfigLoaderImpl):
             refuse_bad_name(str(config.name), where="name")
         return config
 
-    def _with_new_key(
-        self, config_name: str | None, words: list[str], run_mode: RunMode, error: Exception
-    ) -> list[str]:
+    def _with_new_key(self, config_name: str | None, words: list[str], error: Exception) -> list[str]:
         """The overrides with `++` before the one that Hydra refused; raises unless the signature of its part takes it.
 
         Hydra knows the settings that an option file lists; a part's signature knows the others.
@@ -95,13 +94,19 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         index = next((place for place, word in enumerate(words) if word.startswith(f"{key}=")), None)
         if not key or index is None:
             raise error
-        before = super().load_configuration(config_name, [*words[:index], *_answers(words[index:])], run_mode)
+        before = self.without_checks(config_name, [*words[:index], *_answers(words[index:])])
         around, _, name = key.rpartition(".")
         node = OmegaConf.select(before, around) if around else None
         target = node.get("_target_") if isinstance(node, DictConfig) else None
         if target not in self.trusted() or not signature(str(target)).takes(name):
             raise error
         return [*words[:index], f"++{words[index]}", *words[index + 1 :]]
+
+    def without_checks(self, config_name: str | None, words: list[str]) -> DictConfig:
+        """What Hydra composes of the words, for a message or a signature; the last one is kept for the next call."""
+        if self._looked_at is None or self._looked_at[0] != words:
+            self._looked_at = words, super().load_configuration(config_name, words, RunMode.RUN)
+        return self._looked_at[1]
 
     def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:
         self._guarded.read_overrides(overrides)

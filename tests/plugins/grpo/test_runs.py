@@ -136,7 +136,7 @@ def test_prompts_are_trained_on_nowhere(tmp_path: Path) -> None:
     made = twin(tmp_path, *TINY)
     example = made.parts.prompt(made.data.examples("train")[0])
     row = made.method.encode(example, made.model.tokenizer)
-    assert row.open
+    assert row.prompt_only
     assert not row.sequences[0].weights.any()
     assert example["messages"][-1]["content"] not in made.model.tokenizer.decode(row.sequences[0].ids)
 
