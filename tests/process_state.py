@@ -30,6 +30,9 @@ class CurrentStderr:
     def isatty(self) -> bool:
         return False
 
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
     def close(self) -> None:
         """It is pytest's."""
 

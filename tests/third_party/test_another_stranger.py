@@ -64,7 +64,7 @@ def test_its_objective_for_pairs_trains_by_a_method_that_does_not_know_it(luthie
     assert first["loss"] != pytest.approx(math.log(2), rel=1e-3)
     assert "luthier_tanka.objectives.couplet" in (tmp_path / "run" / "resolved.yaml").read_text()
     refused = luthier("method=dpo", "method/objective=focal", "debug=tiny", code=2)
-    assert "no objective for pairs" in refused.stderr
+    assert "is not an objective for pairs" in refused.stderr
 
 
 def test_its_reward_and_its_advantage_train_by_a_method_that_does_not_know_them(luthier, tmp_path):

@@ -15,5 +15,5 @@ def five_lines(prompt: Any, answers: list[str], example: Any, *, lines: int = 5)
 
 def ranked(rewarded: Any, *, spread: float = 1.0) -> Tensor:
     """The share of the other poems to the same prompt that one beats, less the share that beat it: an advantage."""
-    ahead = rewarded.sums.unsqueeze(-1) - rewarded.sums.unsqueeze(-2)
+    ahead = rewarded.penalised_rewards.unsqueeze(-1) - rewarded.penalised_rewards.unsqueeze(-2)
     return spread * ahead.sign().nan_to_num().mean(-1)
