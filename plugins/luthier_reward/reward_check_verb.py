@@ -27,16 +27,15 @@ def act(call: Call) -> int:
             where="method",
             hint="Use method=grpo and method/reward=…, or a recipe that does.",
         )
-    from luthier.api import Reading, instantiate, without_quarantine
+    from luthier.api import Reading, instantiate, part
     from luthier_reward.reward_check import check_reward
     from luthier_reward.reward_runner import RewardRunner
 
-    reading = Reading.of(instantiate(without_quarantine(config.data)))
+    reading = Reading.of(part(config, composition.trust, "data"))
     split = next(name for name in ("test", "validation", "train") if reading.examples.get(name))
     method = config.method
-    runner = RewardRunner(
-        instantiate(method.reward), timeout=method.reward_timeout, workers=method.reward_workers, max_faults=1.0
-    )
+    reward = instantiate(method.reward, trust=composition.trust)
+    runner = RewardRunner(reward, timeout=method.reward_timeout, workers=method.reward_workers, max_faults=1.0)
     try:
         report = check_reward(runner, reading.examples[split][: call.arguments.examples])
     finally:

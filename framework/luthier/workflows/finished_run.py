@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from luthier.config.instantiate import instantiate
 from luthier.contracts.examples import Example
 from luthier.contracts.trust import Trust
 from luthier.data.examples import content_key
 from luthier.data.module import Data
 from luthier.errors import DataError
 from luthier.workflows import artifact
-from luthier.workflows.parts import assemble
+from luthier.workflows.parts import assemble, part
 
 if TYPE_CHECKING:
     from luthier.evaluation.evaluation import Evaluation
@@ -33,6 +32,7 @@ class FinishedRun:
     recipe: Any
     predictor: artifact.Artifact
     data: Data
+    trust: Trust
 
     @classmethod
     def load(cls, path: str | Path, *, plugins: Plugins, vouched: tuple[str, ...] = ()) -> FinishedRun:
@@ -49,12 +49,13 @@ class FinishedRun:
         parts.method.take(predictor.network)
         predictor = replace(predictor, method=parts.method, autocast=parts.trainer.autocast)
         parts.data.examples("train")
-        return cls(recipe, predictor, parts.data)
+        return cls(recipe, predictor, parts.data, trust)
 
     def evaluation(self, *, examples: int | None = None) -> Evaluation:
         """The evaluation that the recipe names, with another number of examples where one is given."""
         overrides = {} if examples is None else {"examples": examples}
-        built: Evaluation = instantiate(OmegaConf.merge(self.recipe.evaluation, overrides))
+        recipe: Any = OmegaConf.merge(self.recipe, {"evaluation": overrides})
+        built: Evaluation = part(recipe, self.trust, "evaluation")
         return built
 
     def examples(self, split: str) -> Sequence[Example]:

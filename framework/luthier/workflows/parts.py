@@ -62,7 +62,7 @@ class Parts:
         """The source's examples, prompted, encoded and packed; building it loads the model's tokenizer."""
         built: Data = instantiate(
             self.config.batch, self.source, self.prompt, self.method.encode, self.model.tokenizer,
-            int(self.config.seed), self.folder.path if self.folder else None, self.method.preparation,
+            int(self.config.seed), self.folder.path if self.folder else None, self.method.preparation, trust=self.trust,
         )  # fmt: skip
         return built
 

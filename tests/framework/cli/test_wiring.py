@@ -93,3 +93,48 @@ def test_every_part_that_is_refused_is_said_by_plan(luthier):
     ended = luthier("plan", "adaptation=lora", "adaptation.rank=0", "batch.length=1", "--json")
     assert ended.code == 2
     assert ended.record["problems"][0]["where"] == "adaptation.rank"
+
+
+TOLD = """
+from luthier.evaluation.metrics.exact_match import ExactMatch
+
+
+def refuse_untold(trust):
+    if "told_{name}.{name}" not in trust.names:
+        raise AssertionError(f"{name} was handed {{trust}}")
+
+
+class Metric(ExactMatch):
+    def __init__(self, trust, **settings):
+        refuse_untold(trust)
+        super().__init__(**settings)
+
+
+class Reward:
+    in_process = True
+
+    def __init__(self, trust):
+        refuse_untold(trust)
+
+    def __call__(self, prompt, answers, example):
+        return [1.0 for _ in answers]
+"""
+
+
+def test_a_run_that_is_evaluated_again_hands_its_parts_what_was_vouched_for(luthier, write):
+    write("told_Metric.py", TOLD.format(name="Metric"))
+    write("more/evaluation/metric/told.yaml", "# Told.\n_target_: told_Metric.Metric\nnormalise: true\n")
+    metric = "+evaluation/metric@evaluation.task.metrics.told=told"
+    trust = ("--trust", "told_Metric.Metric")
+    words = ("debug=tiny", "data=tiny", "evaluation/task=generation", metric, "stages=[]", "hydra.run.dir=told")
+    assert luthier("--config-dir", "more", *words, *trust).code == 0
+    ended = luthier("evaluate", "told", *trust)
+    assert ended.code == 0, ended.err
+
+
+def test_a_reward_that_is_checked_is_handed_what_was_vouched_for(luthier, write):
+    write("told_Reward.py", TOLD.format(name="Reward"))
+    write("more/method/reward/told.yaml", "# Told.\n_target_: told_Reward.Reward\n")
+    words = ("recipe=grpo", "method/reward=told", "debug=tiny", "--config-dir", "more", "--examples", "2")
+    ended = luthier("reward-check", *words, "--trust", "told_Reward.Reward")
+    assert ended.code == 0, ended.err

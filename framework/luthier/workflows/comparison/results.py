@@ -10,14 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.config.instantiate import instantiate, named
+from luthier.config.instantiate import named
 from luthier.evaluation.scores import Scores
 from luthier.records.folder import RunFolder
 from luthier.reporting.record import RunRecord
 from luthier.workflows.comparison.standings import ContenderDifference, Standings, change, standings
+from luthier.workflows.parts import part
 
 if TYPE_CHECKING:
+    from luthier.config.compose import Composition
     from luthier.evaluation.bootstrap import Reduction
+    from luthier.evaluation.evaluation import Evaluation
     from luthier.workflows.comparison.contenders import Contender
     from luthier.workflows.comparison.lock import ExampleLock
     from luthier.workflows.comparison.terms import Terms
@@ -48,7 +51,7 @@ class Result:
         result = cls(contender.name, contender.words, composition.purpose, failed=failed)
         if failed:
             return result
-        reductions = _reductions(composition.config)
+        reductions = _reductions(composition)
         for run in contender.runs:
             folder = RunFolder(run.folder.path)
             result.runs.append(folder.path)
@@ -178,7 +181,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _reductions(config: Any) -> Mapping[str, Reduction]:
-    method = named(str(config.method["_target_"]))
-    reductions: Mapping[str, Reduction] = instantiate(config.evaluation).reductions(method)
-    return reductions
+def _reductions(composition: Composition) -> Mapping[str, Reduction]:
+    method = named(str(composition.config.method["_target_"]))
+    evaluation: Evaluation = part(composition.config, composition.trust, "evaluation")
+    return evaluation.reductions(method)
