@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
@@ -10,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from luthier.config.real_signature import as_received, as_refusal
+from luthier.config.real_signature import as_received, as_refusal, parameters_of
 from luthier.contracts.trust import Trust
 from luthier.errors import PluginError
 from luthier.fetch.extras import refuse_absent
@@ -61,10 +60,7 @@ def _called(target: Any, parts: tuple[Any, ...], settings: dict[str, Any], at: s
 
 
 def _takes_trust(target: Any) -> bool:
-    try:
-        first = next(iter(inspect.signature(target).parameters.values()), None)
-    except (TypeError, ValueError):  # a class of C has no signature
-        return False
+    first = next(iter((parameters_of(target) or {}).values()), None)
     return first is not None and first.name == "trust" and first.kind is not first.KEYWORD_ONLY
 
 

@@ -34,14 +34,14 @@ def as_received(
 
     `at` is the part's path in the recipe. With `partial`, what is missing may come later.
     """
-    try:
-        signature = inspect.signature(target)
-    except (ValueError, TypeError):  # some compiled functions have none
+    parameters = parameters_of(target)
+    if parameters is None:
         return dict(settings)
-    parameters = signature.parameters
-    _refuse_names(parameters, parts, settings, at, _name_of(target))
+    positional = [one for one in parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    handed = {one.name for one in positional[: len(parts)]}
+    _refuse_names(parameters, handed, settings, at, _name_of(target))
     if not partial:
-        _refuse_missing(parameters, parts, settings, at)
+        _refuse_missing(parameters, handed, settings, at)
     if _checks_itself(target):
         return dict(settings)
     hints = _hints(target, parameters)
@@ -57,6 +57,14 @@ def as_received(
     return received_settings
 
 
+def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """What the target takes; None where Python does not know, as of some compiled functions."""
+    try:
+        return inspect.signature(target).parameters
+    except (ValueError, TypeError):
+        return None
+
+
 def as_refusal(
     error: Exception, target: Callable[..., Any], settings: Mapping[str, Any], *, at: str
 ) -> RecipeError | None:
@@ -65,7 +73,7 @@ def as_refusal(
     None where it is something else.
     """
     if isinstance(error, TypeError) and (match := _UNEXPECTED.search(str(error))) and match[1] in settings:
-        known = [f"{at}.{name}" for name in _named_parameters(target)]
+        known = [f"{at}.{name}" for name in _named(parameters_of(target) or {})]
         return unknown_setting(f"{at}.{match[1]}", known, _name_of(target))
     if type(error).__name__ == "ValidationError" and callable(getattr(error, "errors", None)):  # pydantic's
         first = error.errors()[0]  # type: ignore[attr-defined]
@@ -74,12 +82,10 @@ def as_refusal(
     return None
 
 
-def _named_parameters(target: Callable[..., Any]) -> list[str]:
-    try:
-        parameters = inspect.signature(target).parameters.values()
-    except (ValueError, TypeError):
-        return []
-    return [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+def _named(parameters: Mapping[str, inspect.Parameter]) -> dict[str, inspect.Parameter]:
+    """Those that can be given by name."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: one for name, one in parameters.items() if one.kind in kinds}
 
 
 def _name_of(target: Callable[..., Any]) -> str:
@@ -87,11 +93,9 @@ def _name_of(target: Callable[..., Any]) -> str:
 
 
 def _refuse_names(
-    parameters: Mapping[str, inspect.Parameter], parts: Sequence[Any], settings: Mapping[str, Any], at: str, name: str
+    parameters: Mapping[str, inspect.Parameter], handed: set[str], settings: Mapping[str, Any], at: str, name: str
 ) -> None:
-    positional = [one for one in parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-    handed = {one.name for one in positional[: len(parts)]}
-    known = {one.name for one in parameters.values() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+    known = set(_named(parameters))
     takes_more = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     for key in settings:
         if key in handed & known:
@@ -101,14 +105,11 @@ def _refuse_names(
 
 
 def _refuse_missing(
-    parameters: Mapping[str, inspect.Parameter], parts: Sequence[Any], settings: Mapping[str, Any], at: str
+    parameters: Mapping[str, inspect.Parameter], handed: set[str], settings: Mapping[str, Any], at: str
 ) -> None:
-    positional = [one for one in parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-    handed = {one.name for one in positional[: len(parts)]}
-    for one in parameters.values():
-        named = one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-        if named and one.default is one.empty and one.name not in handed and one.name not in settings:
-            raise MissingSettingError.at(f"{at}.{one.name}")
+    for name, one in _named(parameters).items():
+        if one.default is one.empty and name not in handed and name not in settings:
+            raise MissingSettingError.at(f"{at}.{name}")
 
 
 def _checks_itself(target: Any) -> bool:

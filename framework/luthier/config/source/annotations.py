@@ -46,6 +46,14 @@ def known(path: str) -> str:
     return next((path.removeprefix(start) for start in _TYPING if path.startswith(start)), path)
 
 
+def quoted(text: str) -> ast.expr | None:
+    """The annotation that is written as text; None where it is none."""
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+
+
 class _Reader:
     """`inside` are the aliases that are being read: one that stands inside itself is Any there."""
 
@@ -77,10 +85,7 @@ class _Reader:
     def _constant(self, value: object) -> Any:
         if not isinstance(value, str):
             return None if value is None else Any
-        try:
-            return self.of(ast.parse(value.strip(), mode="eval").body)
-        except (SyntaxError, ValueError):
-            return Any
+        return self.of(parsed) if (parsed := quoted(value)) is not None else Any
 
     def _meant(self, meaning: Meaning) -> Any:
         if isinstance(meaning, Outside):

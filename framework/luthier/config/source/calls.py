@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+from luthier.config.settings import REQUIRED
 from luthier.config.source import decorators, fields, handed_on
 from luthier.config.source.annotations import known
+from luthier.config.source.modules import Function
 from luthier.config.source.parameters import DYNAMIC, Parameter, Place, Taken, either, value_of
 from luthier.config.source.resolution import UNKNOWN, Defined, Meaning, Outside, inside, resolve
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 PLAIN_BASES = {
     "object", "Generic", "Protocol", "ABC", "Callable", "Iterator", "Iterable", "Sequence", "Mapping", "Hashable",
     "Collection", "Container", "Sized", "Awaitable", "contextlib.ContextDecorator", "enum.Enum",
@@ -61,8 +62,8 @@ def of_function(
         for argument, default in zip(words.kwonlyargs, words.kw_defaults, strict=True)
     ]
     taken = Taken(tuple(own))
-    if words.kwarg is None and (words.vararg is None or not own):
-        return _with_parts(taken, meaning, mro, at, depth) if words.vararg else taken
+    if words.kwarg is None and words.vararg is None:
+        return taken
     if words.kwarg is not None and (typed := fields.of_unpacked(words.kwarg.annotation, place)):
         return taken.with_more(typed)
     return _with_parts(taken, meaning, mro, at, depth)
@@ -74,7 +75,7 @@ def _with_parts(taken: Taken, meaning: Defined, mro: list[Meaning] | None, at: i
     use = handed_on.uses(meaning.node)
     place = Place(meaning.scope, meaning.source)
     named = [Parameter(name, "keyword", None, value_of(default, place), place) for name, default in use.named]
-    optional = [replace(one, default=None) if one.default == "???" else one for one in named]
+    optional = [replace(one, default=None) if one.default == REQUIRED else one for one in named]
     if use.call is None:
         return replace(taken.with_more(optional), open=use.open)
     reached = _called(use.call, meaning, mro, at, depth)
@@ -109,7 +110,7 @@ def _constructor_of(meaning: Meaning, depth: int) -> Taken:
     if isinstance(meaning, Outside) or not isinstance(meaning.node, ast.ClassDef):
         return DYNAMIC
     taken = constructor(linear(meaning), 0, depth + 1)
-    self = Parameter("self", "positional only", None, "???", Place(meaning.scope, meaning.source))
+    self = Parameter("self", "positional only", None, REQUIRED, Place(meaning.scope, meaning.source))
     return replace(taken, parameters=(self, *taken.parameters))
 
 
@@ -118,8 +119,8 @@ def of_class(meaning: Defined, depth: int = 0) -> Taken:
     order = linear(meaning)
     made = constructor(order, 0, depth)
     new = _first(order, "__new__")
-    if new is not None and not any(_has_constructor(one) for one in order):
-        made = either([of_function(one, skip=1, depth=depth) for one in new[1] if isinstance(one.node, Function)])
+    if new and not any(_has_constructor(one) for one in order):
+        made = either([of_function(one, skip=1, depth=depth) for one in new if isinstance(one.node, Function)])
     if fields.is_typed_mapping(order):
         made = Taken(tuple(fields.of_typed_mapping(meaning)))
     patched = any(isinstance(one, Defined) and one.key in one.source.patched for one in order)
@@ -172,12 +173,10 @@ def _own(meaning: Meaning, name: str) -> list[Meaning]:
     return inside(meaning, [name])
 
 
-def _first(order: list[Meaning], name: str) -> tuple[int, list[Defined]] | None:
-    for index, one in enumerate(order):
-        found = [own for own in _own(one, name) if isinstance(own, Defined)]
-        if found:
-            return index, found
-    return None
+def _first(order: list[Meaning], name: str) -> list[Defined]:
+    """What the first class in the order that binds the name binds to it."""
+    own = ([bound for bound in _own(one, name) if isinstance(bound, Defined)] for one in order)
+    return next(filter(None, own), [])
 
 
 def _made_otherwise(order: list[Meaning]) -> bool:

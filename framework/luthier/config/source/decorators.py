@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 
 from luthier.config.source.annotations import known
+from luthier.config.source.modules import Function
 from luthier.config.source.resolution import Defined, Outside, resolve
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 _KEEP = {
     "final", "runtime_checkable", "override", "overload", "no_type_check", "dataclass_transform", "deprecated",
     "warnings.deprecated", "abstractmethod", "staticmethod", "classmethod", "functools.total_ordering",

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from luthier.config.source.annotations import known
+from luthier.config.source.annotations import known, quoted
 from luthier.config.source.parameters import Parameter, Place, Taken, of_field, value_of
 from luthier.config.source.resolution import Defined, Meaning, Outside, resolve
 
@@ -131,10 +131,8 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 def _outer(node: ast.expr, place: Place) -> set[str]:
     """The names that stand outermost in an annotation: `Annotated[ClassVar[int], …]` has two."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        try:
-            return _outer(ast.parse(node.value.strip(), mode="eval").body, place)
-        except SyntaxError:
-            return set()
+        parsed = quoted(node.value)
+        return set() if parsed is None else _outer(parsed, place)
     named = node.value if isinstance(node, ast.Subscript) else node
     found = {known(one.path) for one in resolve(named, place.scope, place.source)}
     if isinstance(node, ast.Subscript) and found & {"Annotated", "Final"}:
@@ -181,10 +179,7 @@ def of_typed_mapping(meaning: Defined) -> Iterator[Parameter]:
 def of_unpacked(node: ast.expr | None, place: Place) -> list[Parameter]:
     """The settings that `**settings: Unpack[Options]` takes."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        try:
-            node = ast.parse(node.value.strip(), mode="eval").body
-        except SyntaxError:
-            return []
+        node = quoted(node.value)
     if not isinstance(node, ast.Subscript) or "Unpack" not in _outer(node, place):
         return []
     found = resolve(node.slice, place.scope, place.source)

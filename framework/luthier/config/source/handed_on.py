@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from luthier.config.source.modules import Function
 from luthier.config.source.parameters import Parameter, Taken
 
 _LOOKED_UP = {"pop", "get", "setdefault"}
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(slots=True)

@@ -28,7 +28,8 @@ ANY_NAME = "*"
 """Stands for names that a module binds as it runs, through `globals()`."""
 _FOR_CHECKERS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 Scope = griffe.Module | griffe.Class
-Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = ast.ClassDef | Function
 logging.getLogger("griffe").setLevel(logging.CRITICAL)  # what griffe cannot read is accepted here, and checked later
 
 
@@ -131,7 +132,7 @@ class _Recorder(griffe.Extension):
 
 def _inside_function(node: Any) -> bool:
     while (node := getattr(node, "parent", None)) is not None:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, Function):
             return True
     return False
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from luthier.config.settings import REQUIRED
 from luthier.config.source.annotations import known, type_of
 from luthier.config.source.enumerations import enumeration, is_enumeration
 from luthier.config.source.modules import Scope, Source
 from luthier.config.source.resolution import Defined, resolve
 
-REQUIRED = "???"
 Kind = Literal["positional only", "positional", "keyword"]
 
 

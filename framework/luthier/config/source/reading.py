@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
-from luthier.config.settings import Setting, Signature
+from luthier.config.settings import REQUIRED, Setting, Signature
 from luthier.config.source import modules
 from luthier.config.source.calls import taken_by
-from luthier.config.source.parameters import REQUIRED, Parameter, either
+from luthier.config.source.parameters import Parameter, either
 from luthier.config.source.resolution import Defined, Meaning, inside, members
 from luthier.config.type_hints import Part
 from luthier.errors import PluginError
@@ -72,7 +72,7 @@ def _described(meaning: Meaning, file: Path) -> tuple[str, Path, int]:
     if not isinstance(meaning, Defined):
         return "", file, 0
     node = meaning.node
-    documented = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    documented = isinstance(node, modules.Definition)
     doc = ast.get_docstring(node) or "" if documented else ""  # type: ignore[arg-type]
     return doc, meaning.source.file, getattr(node, "lineno", 0)
 
