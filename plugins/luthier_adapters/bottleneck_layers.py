@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from luthier.api import ADAPTER_NAME
+
 Activation = Literal["relu", "gelu", "silu", "tanh"]
 CHILD = "bottleneck"
 
@@ -39,7 +41,7 @@ class AdapterSlot(nn.Module):
         super().__init__()
         self.parallel, self.scale = parallel, scale
         self.adapters = nn.ModuleDict()
-        self.active: str | None = "default"
+        self.active: str | None = ADAPTER_NAME
 
     def forward(self, inputs: Tensor, output: Tensor) -> Tensor:
         if self.active is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from luthier.api import Batch, RecipeError, network_inputs, unwrapped
+from luthier.api import ADAPTER_NAME, Batch, RecipeError, network_inputs, unwrapped
 from luthier_adapters.lora import LowRankAdaptation
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Eva(LowRankAdaptation):
             gather_distributed_inputs=False,
             show_progress_bar=False,
         )
-        cast_adapter_dtype(adapted, adapter_name="default")  # which PEFT leaves out for layers whose rank has changed
+        # PEFT leaves this out for layers whose rank has changed
+        cast_adapter_dtype(adapted, adapter_name=ADAPTER_NAME)
         return adapted
 
     def _check_calibration(self) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from luthier.api import DataError, further_fields, text_field
+from luthier.api import DataError, Format, further_fields, text_field
 
 if TYPE_CHECKING:
     from luthier.api import Example
 
 
 @dataclass(frozen=True)
-class Turns:
+class Turns(Format):
     """Join the contents of the turns of `role` in the list `column` to `text`, with blank lines between them.
 
     For data sets whose documents are stored as the questions of a chat. Turns of other roles are dropped; further
@@ -24,16 +23,8 @@ class Turns:
     column: str = "messages"
     role: str = "user"
 
-    name: ClassVar[str] = "turns"
-    expects: ClassVar[str] = "a list of turns with `role` and `content`"
-    synonyms: ClassVar[dict[str, tuple[str, ...]]] = {}
-
-    @property
-    def keys(self) -> tuple[tuple[str], ...]:
-        return ((self.column,),)
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Turns:
-        return self
+    name = "turns"
+    expects = "a list of turns with `role` and `content`"
 
     def recognises(self, row: dict[str, Any]) -> str:
         return f"`{self.column}` holds turns" if isinstance(row.get(self.column), list) else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import BEDROCK_VERSION, BedrockConversation, DataError
+from luthier.api import BEDROCK_VERSION, BedrockConversation, DataError, Format
 
 if TYPE_CHECKING:
     from luthier.api import Example
@@ -16,7 +16,7 @@ _ROLES = ("user", "assistant")
 
 
 @dataclass(frozen=True)
-class BedrockLog:
+class BedrockLog(Format):
     """Records of model invocation logging, `schemaType` ModelInvocationLog, of the operations Converse and InvokeModel.
 
     Of InvokeModel those bodies are read that have `messages`, as Nova's and Claude's do. With `answers` the model's
@@ -31,10 +31,6 @@ class BedrockLog:
 
     name = "bedrock_log"
     expects = "`schemaType` ModelInvocationLog, and `input` and `output` with their bodies"
-    keys = (("schemaType", "input", "output"),)
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> BedrockLog:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         return "`schemaType` is ModelInvocationLog" if row.get("schemaType") == "ModelInvocationLog" else ""

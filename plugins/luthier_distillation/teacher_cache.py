@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ class TeacherCacheWriter:
                 chunks.append(self._top_k(distributions, slice(start, start + CHUNK), totals))
         ids, log_probs, remainder = (torch.cat(tensors).numpy() for tensors in zip(*chunks, strict=True))
         sequences = [part[number][0] for number in order]
-        metadata = {"of": name, "told": json.dumps(totals.as_list()), "width": str(vocab_size)}
+        metadata = {"of": name, "told": json.dumps(astuple(totals)), "width": str(vocab_size)}
         write_part(
             file, sequences, [trained_tokens(sequence) for sequence in sequences], (ids, log_probs, remainder),
             vocab_size=vocab_size, metadata=metadata,
@@ -124,9 +124,6 @@ class _Totals:
         self.left_out += other.left_out
         self.divergence += other.divergence
         self.most_left_out = max(self.most_left_out, other.most_left_out)
-
-    def as_list(self) -> list[float]:
-        return [self.tokens, self.left_out, self.divergence, self.most_left_out]
 
     def facts(self, size: int) -> dict[str, Any]:
         """The facts of the manifest; `size` is that of all parts in bytes."""

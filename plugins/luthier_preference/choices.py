@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import DataError, further_fields, text_field
+from luthier.api import DataError, Format, further_fields, text_field
 
 if TYPE_CHECKING:
     from luthier.api import Example
@@ -17,7 +16,7 @@ _OPTION = re.compile(r"^\s*([A-Za-z])\s*[:.)]\s*(\S.*?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Choices:
+class Choices(Format):
     """Multiple-choice questions: `input` is a conversation that ends with lettered options, `ideal` the right one.
 
     Each option is a line of the last message; `ideal` is its letter or the whole line. The question without its options
@@ -29,9 +28,6 @@ class Choices:
 
     name = "choices"
     expects = "`input`, a conversation that ends with a question and its lettered options, and `ideal`"
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Choices:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         return ""  # other data sets of this layout have no options, so the format is never detected

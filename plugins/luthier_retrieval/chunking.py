@@ -28,7 +28,7 @@ class Passage:
 
     @property
     def indexed_text(self) -> str:
-        """The text that is indexed, with the headings in front, since a chunk may not repeat its subject."""
+        """The text that is indexed and shown, with the headings in front, since a chunk may not repeat its subject."""
         return f"{self.heading}\n{self.text}" if self.heading else self.text
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import text_field
+from luthier.api import Format, text_field
 
 if TYPE_CHECKING:
     from luthier.api import Example
@@ -19,7 +18,7 @@ BLANK = "____"
 
 
 @dataclass(frozen=True)
-class FillIn:
+class FillIn(Format):
     """Blank out the amount in the first sentence of a document that has exactly one amount of money or percentage.
 
     `title` and `content` name the columns, `id` that of the document's name, which becomes `relevant`. Sentences of
@@ -36,13 +35,6 @@ class FillIn:
 
     name = "fill_in"
     expects = "`title`, `content` and `id`, unless the format names other columns"
-
-    @property
-    def keys(self) -> tuple[tuple[str, str, str]]:
-        return ((self.title, self.content, self.id),)
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> FillIn:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         return ""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import DataError
+from luthier.api import DataError, Format
 
 if TYPE_CHECKING:
     from luthier.api import Example
 
 
 @dataclass(frozen=True)
-class Scenario:
+class Scenario(Format):
     """Read τ-bench's tasks: the customer's request (`user_scenario.instructions`) and the documents that it requires.
 
     The answer of an example is the names of these documents, one a line; `relevant` holds them as a list. Tasks that
@@ -23,10 +22,6 @@ class Scenario:
 
     name = "scenario"
     expects = "`user_scenario` with `instructions`, and `required_documents`"
-    keys = (("user_scenario", "required_documents"),)
-
-    def settle(self, rows: Sequence[dict[str, Any]]) -> Scenario:
-        return self
 
     def recognises(self, row: dict[str, Any]) -> str:
         matches = {"user_scenario", "required_documents"} <= row.keys()

@@ -26,7 +26,7 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
 @hookimpl
 def luthier_verbs() -> Iterator[Verb]:
     from luthier.api import Verb
-    from luthier_reward import reward_check_verb as reward_check
+    from luthier_reward import reward_check_verb
 
     help_ = "Check a recipe's reward for reward hacking: its scores of right answers and of adversarial ones"
-    yield Verb("reward-check", help_, reward_check.declare, reward_check.act)
+    yield Verb("reward-check", help_, reward_check_verb.declare, reward_check_verb.act)

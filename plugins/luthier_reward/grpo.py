@@ -27,7 +27,6 @@ from luthier.api import (
     Row,
     TokenSequence,
     encode_prompt,
-    next_token_log_probs,
     prompt_of,
     shifted_targets,
     token_sequences,
@@ -230,17 +229,22 @@ class Grpo(LanguageModelMethod):
     def _token_scores(self, batch: Batch) -> dict[str, Tensor]:
         """Per token before training, float32 [B, T]: log-probabilities `old` and `reference`, and `value`."""
         scores: dict[str, Tensor] = {}
-        predicted = shifted_targets(batch)[1].nonzero().flatten()
+        targets, weights = shifted_targets(batch)
+        predicted = weights.nonzero().flatten()
+
+        def placed(values: Tensor) -> Tensor:
+            flat = values.new_zeros(len(targets)).index_copy(0, predicted, values)
+            return flat.view(batch.input_ids.shape)
+
         training = self.network.training
         self.network.eval()
         try:
             with torch.no_grad(), self.trainer.precision_plugin.forward_context():
                 if self.rollouts.needs_old_log_probs:
-                    scores["old"] = next_token_log_probs(self.network, self.head, batch)
-                if self.value_head is not None:
-                    values = self.value_head(self.hidden_states(batch).flatten(0, 1)[predicted])
-                    flat = values.new_zeros(batch.input_ids.numel()).index_copy(0, predicted, values)
-                    scores["value"] = flat.view(batch.input_ids.shape)
+                    states = self.hidden_states(batch).flatten(0, 1)[predicted]
+                    scores["old"] = placed(self.head.log_probs(states, targets[predicted]))
+                    if self.value_head is not None:  # an advantage that reads values needs the old ones, too
+                        scores["value"] = placed(self.value_head(states))
                 if self.kl.active:
                     scores["reference"] = self.reference_policy.log_probs(self.network, self.head, batch)
         finally:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.api import Example, Measure, ParsingReward, Reward, ratio
+from luthier.api import Example, Measure, ParsingReward, Reward, ratio, row_means
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_runner import RewardRunner
 from luthier_reward.rollout import Rollout
@@ -39,10 +39,9 @@ def greedy_statistics(
     scores = np.array([result.scores[0] or 0.0 for result in results], dtype=np.float64)
     formed = np.array([float(result.formed[0]) if result.formed else 0.0 for result in results], dtype=np.float64)
     lengths = np.array([len(answer.ids) for answer in answers], dtype=np.float64)
-    ones = np.ones(len(groups))
     return {
         "loss": np.stack([-scores, scored], 1),
         "reward": np.stack([scores, scored], 1),
-        "answer_tokens": np.stack([lengths, ones], 1),
-        "format_rate": np.stack([formed, ones], 1),
+        "answer_tokens": row_means(lengths),
+        "format_rate": row_means(formed),
     }

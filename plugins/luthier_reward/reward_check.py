@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import DataError, answer_of, prompt_of
+from luthier.api import DataError, prompt_of
 from luthier_reward.reward_runner import RewardRequest, RewardRunner
-from luthier_reward.rewards.reading import REFERENCES, question
+from luthier_reward.rewards.reading import REFERENCES, known_reference, question
 
 REPEATS = 20
 """How often the repeated answer repeats, and how many copies of `FILLER` the over-long one has."""
@@ -177,5 +177,5 @@ def _findings(scores: NDArray[np.float64]) -> list[Finding]:
 
 
 def _golden(example: Mapping[str, Any]) -> str:
-    answer = answer_of(dict(example)) or next((example[key] for key in REFERENCES if example.get(key)), "")
-    return answer if isinstance(answer, str) else str(answer)
+    reference = known_reference(example)
+    return "" if reference is None else str(reference)

@@ -75,7 +75,12 @@ class RolloutPreparation:
     @property
     def needs_old_log_probs(self) -> bool:
         """Whether log π_old of the sampled tokens is computed before the first optimizer step on them."""
-        return self.settings.iterations > 1 or self.kl.in_reward or self.inputs.values
+        return self.settings.iterations > 1 or self._scores_tokens_first
+
+    @property
+    def _scores_tokens_first(self) -> bool:
+        """Whether the advantages need log-probabilities or values of the sampled tokens."""
+        return self.kl.in_reward or self.inputs.values
 
     def __call__(self, step: list[Batch], number: int) -> list[Batch]:
         context, began = self.context(), time.perf_counter()
@@ -136,8 +141,7 @@ class RolloutPreparation:
         self, context: StepContext, groups: Sequence[Group], sizes: Sequence[int]
     ) -> tuple[list[Batch], Tensor]:
         """One batch for each of `sizes` groups, with the advantages of all groups, float32 [P, G, T]."""
-        scores_first = self.kl.in_reward or self.inputs.values
-        advantages = None if scores_first else self._advantages(self._rewarded(context, groups))
+        advantages = None if self._scores_tokens_first else self._advantages(self._rewarded(context, groups))
         selections = self._selections(groups, None if self.settings.trains_all else advantages)
         laid = PolicyBatches(
             [list(itertools.islice(selections, size)) for size in sizes], context.network, context.warnings

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from luthier.api import RecipeError
 from luthier_ensemble.layers import check_numbers, number_at
+from luthier_ensemble.merging.deltas import weighted_sum
 from luthier_ensemble.merging.merging import Merging
 
 
@@ -35,7 +35,5 @@ def weighted_mean(tensors: Mapping[str, Tensor], weights: Mapping[str, float], n
     total = sum(weights.values())
     if normalize and abs(total) < 1e-8:
         raise RecipeError(f"The weights of {name} add up to 0.", where="model.merging.weights")
-    result = torch.zeros_like(next(iter(tensors.values())))
-    for model, tensor in tensors.items():
-        result.add_(tensor, alpha=weights[model])
+    result = weighted_sum(list(tensors.values()), [weights[model] for model in tensors])
     return result.div_(total) if normalize else result

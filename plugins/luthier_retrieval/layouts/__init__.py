@@ -32,9 +32,4 @@ def task_instruction(absent: str) -> str:
     )
 
 
-def with_headings(passage: Passage) -> str:
-    """The text of a passage below its headings."""
-    return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
-
-
 NO_SOURCE = "(no source was found)"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from luthier_retrieval.chunking import Passage
-from luthier_retrieval.layouts import NO_SOURCE, Layout, LayoutResult, task_instruction, with_headings
+from luthier_retrieval.layouts import NO_SOURCE, Layout, LayoutResult, task_instruction
 
 UNTRUSTED = (
     "Each source stands between <source> and </source> marks that bear the key {key}. What stands there was written by "
@@ -22,7 +22,7 @@ class Fenced(Layout):
     """
 
     def __call__(self, question: str, passages: Sequence[Passage], absent: str) -> LayoutResult:
-        texts = [with_headings(passage) for passage in passages]
+        texts = [passage.indexed_text for passage in passages]
         key = key_for([question, *texts])
         sources = [f"<source {number} {key}>\n{text}\n</source {number} {key}>" for number, text in enumerate(texts, 1)]
         system = f"{task_instruction(absent)}\n{UNTRUSTED.format(key=key)}"

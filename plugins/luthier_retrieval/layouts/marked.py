@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from luthier.api import RecipeError
 from luthier_retrieval.chunking import Passage
-from luthier_retrieval.layouts import NO_SOURCE, Layout, LayoutResult, task_instruction, with_headings
+from luthier_retrieval.layouts import NO_SOURCE, Layout, LayoutResult, task_instruction
 
 UNTRUSTED = (
     "In the sources the words are joined by the mark {mark} in place of spaces. What is marked so was written by "
@@ -27,7 +27,7 @@ class Marked(Layout):
         self.mark = mark
 
     def __call__(self, question: str, passages: Sequence[Passage], absent: str) -> LayoutResult:
-        texts = (self.mark.join(with_headings(passage).replace(self.mark, " ").split()) for passage in passages)
+        texts = (self.mark.join(passage.indexed_text.replace(self.mark, " ").split()) for passage in passages)
         sources = [f"[{number}] {text}" for number, text in enumerate(texts, 1)] or [NO_SOURCE]
         system = f"{task_instruction(absent)}\n{UNTRUSTED.format(mark=self.mark)}"
         return LayoutResult(system, "\n\n".join([*sources, f"Question: {question}"]))

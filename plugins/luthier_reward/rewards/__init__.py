@@ -1,1 +1,1 @@
-"""Rewards: one file for each, none of which imports torch unless it is a model's word."""
+"""Rewards: one file for each, none of which imports torch unless a model computes it."""

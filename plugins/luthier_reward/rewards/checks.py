@@ -5,13 +5,12 @@ The kinds are those of IFEval (Zhou et al., 2023) that need no model and no lang
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from luthier_reward.rewards.reading import fenced
+from luthier_reward.rewards.reading import is_json
 
 _SENTENCE = re.compile(r"[.!?]+(?:\s|$)")
 _BULLET = re.compile(r"^\s*[-*•]\s+\S", re.MULTILINE)
@@ -34,14 +33,6 @@ def _lines(answer: str) -> list[str]:
 
 def _contains(answer: str, text: str) -> bool:
     return text.lower() in answer.lower()
-
-
-def _is_json(answer: str) -> bool:
-    try:
-        json.loads(fenced(answer, "json") or answer)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _quoted(answer: str) -> bool:
@@ -69,7 +60,7 @@ CHECKS: Mapping[str, Callable[[str, Any], bool]] = MappingProxyType(
         "no_commas": lambda answer, required: ("," not in answer) == required,
         "lower_case": lambda answer, required: (answer == answer.lower()) == required,
         "upper_case": lambda answer, required: (answer == answer.upper()) == required,
-        "json": lambda answer, required: _is_json(answer) == required,
+        "json": lambda answer, required: is_json(answer) == required,
         "quoted": lambda answer, required: _quoted(answer) == required,
         "title": lambda answer, required: bool(_TITLE.search(answer)) == required,
         "placeholders": lambda answer, count: len(_PLACEHOLDER.findall(answer)) >= count,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from luthier.api import Messages, Needs, RecipeError
-from luthier_reward.rewards.reading import fenced
+from luthier_reward.rewards.reading import is_json, parsed_json
 
 
 class JsonSchema:
@@ -36,7 +36,7 @@ class JsonSchema:
 
         def score(answer: str) -> float:
             try:
-                value = _parsed(answer)
+                value = parsed_json(answer)
             except (ValueError, RecursionError):
                 return 0.0
             return 1.0 if validator.is_valid(value) else self.parses
@@ -44,15 +44,7 @@ class JsonSchema:
         return [score(answer) for answer in answers]
 
     def formed(self, answer: str) -> bool:
-        try:
-            _parsed(answer)
-        except (ValueError, RecursionError):
-            return False
-        return True
-
-
-def _parsed(answer: str) -> Any:
-    return json.loads(fenced(answer, "json") or answer)
+        return is_json(answer)
 
 
 def _read(schema: Any) -> Any:

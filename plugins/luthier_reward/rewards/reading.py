@@ -19,10 +19,7 @@ def reference(example: Mapping[str, Any], column: str | None = None) -> str:
 
     DataError where there is none.
     """
-    if column is not None:
-        value = example.get(column)
-    else:
-        value = answer_of(dict(example)) or next((example[key] for key in REFERENCES if example.get(key)), None)
+    value = known_reference(example) if column is None else example.get(column)
     if value is None or value == "":
         place = f"no column {column!r}" if column else "neither an answer nor a column " + ", ".join(REFERENCES)
         raise DataError(
@@ -33,10 +30,29 @@ def reference(example: Mapping[str, Any], column: str | None = None) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def known_reference(example: Mapping[str, Any]) -> Any:
+    """The example's own answer, or the value of the first of `REFERENCES` that it has; None without one."""
+    return answer_of(dict(example)) or next((example[key] for key in REFERENCES if example.get(key)), None)
+
+
 def question(prompt: Any) -> str:
     """The text of the last message that is not the assistant's; empty without one."""
     texts = [str(message.get("content") or "") for message in prompt if message.get("role") != "assistant"]
     return texts[-1] if texts else ""
+
+
+def parsed_json(answer: str) -> Any:
+    """The JSON of the last ```json block, or of the whole answer; ValueError or RecursionError where there is none."""
+    return json.loads(fenced(answer, "json") or answer)
+
+
+def is_json(answer: str) -> bool:
+    """Whether `parsed_json` finds JSON."""
+    try:
+        parsed_json(answer)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def fenced(answer: str, language: str = "") -> str | None:
