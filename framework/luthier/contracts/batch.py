@@ -106,6 +106,3 @@ class Batch:
             values={name: change(value) for name, value in self.values.items()},
             extras={name: change(value) for name, value in self.extras.items()},
         )
-
-
-Device = torch.device

@@ -92,17 +92,20 @@ class Evaluation:
         scores.counts[f"{name}: examples left out"] = len(examples) - len(chosen)
         chosen_questions = questions(chosen, predictor.prompt)
         attempts = self._attempt(predictor, name, examples, chosen, chosen_questions, scores)
+        digest = examples_digest(chosen)
         for metric_name, metric in self.task.metrics.items():
-            statistics, digest = metric.statistics(attempts.attempts), examples_digest(chosen)
+            statistics = metric.statistics(attempts.attempts)
             scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
-        self._measure_by_method(predictor, chosen, before, scores)
+        self._measure_by_method(predictor, chosen, before, digest, scores)
         if first:
             scores.samples = self._samples(predictor, chosen_questions, attempts)
 
-    def _measure_by_method(self, predictor: Predictor, chosen: Sequence[Example], before: str, scores: Scores) -> None:
+    def _measure_by_method(
+        self, predictor: Predictor, chosen: Sequence[Example], before: str, digest: str, scores: Scores
+    ) -> None:
         method, where = predictor.method, [str(example.get("where", "")) for example in chosen]
         by_name = {name: _finite(statistics, where) for name, statistics in predictor.measured(chosen).items()}
-        losses, digest = by_name.pop("loss"), examples_digest(chosen)
+        losses = by_name.pop("loss")
         of_tokens = tokens_digest(digest, losses)
         scores.measurements[f"{before}loss"] = Measurement(losses, ratio, "lower", of_tokens)
         if method is None or method.likelihood:

@@ -25,9 +25,8 @@ from luthier.models.sequence_classification import is_reward_model
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from luthier.contracts.predictor import Conversation
     from luthier.contracts.training import Criterion
-
-Conversation = Sequence[dict[str, Any]]
 
 
 @dataclass

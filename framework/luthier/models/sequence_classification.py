@@ -13,6 +13,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from luthier.errors import RecipeError
+from luthier.models.lm_head import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 def is_reward_model(network: nn.Module) -> bool:
     """Whether the network is a reward model: a sequence-classification network, which has no LM head."""
-    inner = getattr(network, "get_base_model", lambda: network)()
-    return type(inner).__name__.endswith("ForSequenceClassification")
+    return type(unwrapped(network)).__name__.endswith("ForSequenceClassification")
 
 
 def with_classification_head(network: nn.Module, outputs: int, pad: int | None) -> nn.Module:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from luthier.records.events import as_line, complete_lines
+from luthier.records.folder import write_text
 
 
 class MetricsLog:
@@ -24,9 +25,7 @@ class MetricsLog:
         self.close()
         known = complete_lines(self.file) if self.file.exists() else []
         kept = [record for record in known if record.get("step", 0) <= step]
-        temporary = self.file.with_name(f".tmp-{os.getpid()}-{self.file.name}")
-        temporary.write_text("".join(as_line(record) for record in kept), encoding="utf-8")
-        temporary.replace(self.file)
+        write_text(self.file, "".join(as_line(record) for record in kept))
         self._stream = self.file.open("a", encoding="utf-8")
         return len(known) - len(kept)
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
+from luthier.data.columns import renamed
 from luthier.data.formats.alpaca import Alpaca
 from luthier.data.formats.bedrock_conversation import BedrockConversation
 from luthier.data.formats.bedrock_prompt import BedrockPrompt
@@ -141,6 +142,6 @@ def _renaming(row: dict[str, Any], known: Detectable) -> dict[str, str]:
                 break
             rename[free[near[0]]] = key
         else:
-            if known.recognises({rename.get(column, column): value for column, value in row.items()}):
+            if known.recognises(renamed(row, rename)):
                 return rename
     return {}

@@ -12,7 +12,7 @@ from luthier.data.readers.json_document import JsonDocument
 from luthier.data.readers.json_lines import JsonLines
 from luthier.data.readers.opening import one_file
 from luthier.data.readers.parquet import Parquet
-from luthier.data.readers.plain_text import PlainText
+from luthier.data.readers.plain_text import ENDINGS, PlainText
 from luthier.data.records import Record
 from luthier.errors import DataError
 
@@ -25,7 +25,7 @@ TABLE_ENDINGS: dict[str, tuple[str, Reader]] = {
     ".parquet": ("parquet", Parquet()),
 }
 """File ending -> the `data` answer and the reader of tables with that ending."""
-TEXTS: dict[str, tuple[str, Reader]] = {ending: ("text", PlainText()) for ending in (".txt", ".md", ".rst", ".text")}
+TEXTS: dict[str, tuple[str, Reader]] = {ending: ("text", PlainText()) for ending in ENDINGS}
 
 
 def reader_for(path: Path) -> tuple[str, Reader] | None:

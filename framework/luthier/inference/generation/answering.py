@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from luthier.contracts.predictor import Conversation
     from luthier.contracts.sampling import Answer, Sampling
-
-Conversation = Sequence[dict[str, Any]]
 
 
 @runtime_checkable

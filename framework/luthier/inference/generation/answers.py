@@ -22,10 +22,10 @@ from luthier.models.lm_head import unwrapped, virtual_token_count
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from luthier.contracts.predictor import Conversation
+
 BATCH = 8192
 """Tokens of prompts and answers in one batch; a single conversation may have more."""
-
-Conversation = Sequence[dict[str, Any]]
 
 
 def generate(

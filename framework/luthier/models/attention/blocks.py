@@ -76,7 +76,7 @@ def plan(
 
 
 def _trees(count: int, prefix_of: Mapping[int, int]) -> Iterator[list[int]]:
-    """The numbers of all sequences in order, a trunk together with its prefix_of."""
+    """The numbers of all sequences in order, a shared prefix together with those that continue it."""
     tree: list[int] = []
     for number in range(count):
         if tree and prefix_of.get(number) != tree[0]:
