@@ -1,6 +1,7 @@
 """What `make test` leaves to `make test-all`: the repetitions of matrices of which it has carried out one of each kind.
 
-The contract of adaptations is tested whole once for each way in which an adaptation is saved and loaded. Of the others
+The contract of adaptations is tested whole once for each way in which an adaptation is saved and loaded, and for what
+changes what it trains on its way. Of the others
 `make test` has what one training shows, and each refusal, which takes no training. Of the pages of the documentation
 `make test` runs each kind of command once, and composes the others.
 """
@@ -17,6 +18,8 @@ WHOLE = {
     "TestPrefix": "virtual tokens",
     "TestQlora": "an adapter on a quantized base",
     "TestGate": "what an ensemble learns",
+    "TestLisa": "layers that change while it trains",
+    "TestAdaLora": "ranks that change while it trains",
 }
 FURTHER_TRAININGS = {  # test of the contract -> what the class `cannot` have where the test sees it refused
     "test_two_of_them_take_turns_on_one_base": "switch",

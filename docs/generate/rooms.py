@@ -19,7 +19,7 @@ sys.path.append(str(ROOT))
 
 from luthier import api  # noqa: E402
 from tests.architecture.sources import core  # noqa: E402
-from tests.architecture.test_rooms import ROOMS, TOP, every_import, room  # noqa: E402
+from tests.architecture.test_rooms import LIGHT_ROOMS, ROOMS, TOP, every_import, room  # noqa: E402
 
 PICTURE = ROOT / "docs" / "pictures" / "rooms.svg"
 OWNS = {
@@ -51,7 +51,7 @@ STYLE = (
     ".light{fill:#e4eef5;stroke:#3d6b8e}path{fill:none;stroke:#a98a68;stroke-width:1.6}.plate{fill:#fffaf3}"
     ".cell{fill:#f6e7d2}.own{fill:#d8cbb9}.never{fill:#faf6f0}.number{font-size:11px}"
 )
-LIGHT = {"cli", "config", "plugins", "errors", "version", "api"}
+LIGHT = LIGHT_ROOMS | {"api"}
 """Rooms in which no module imports torch at its top."""
 
 LEGEND = (

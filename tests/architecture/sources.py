@@ -9,6 +9,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {
+    "torch", "transformers", "pytorch_lightning", "lightning", "datasets", "peft", "accelerate", "wandb", "pydantic",
+    "optuna",
+}  # fmt: skip
+"""What takes seconds to import."""
 FOLDERS = [ROOT / "framework", ROOT / "plugins", ROOT / "recipes"]
 
 

@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
-from tests.architecture.sources import Module, core, modules, plugins
+from tests.architecture.sources import HEAVY, Module, core, modules, plugins
 
 ROOMS = [
     "testing", "api", "cli", "workflows", "evaluation", "training", "inference", "records", "reporting", "config",
@@ -36,7 +36,6 @@ LIGHT = {
 }  # fmt: skip
 """The torch line: these, and the rooms above, import nothing heavy at their top."""
 DOTTED = re.compile(r"luthier\w*(\.\w+)+")
-HEAVY = {"torch", "transformers", "pytorch_lightning", "datasets", "peft", "accelerate", "wandb", "pydantic", "optuna"}
 
 
 def every_import(module: Module) -> set[str]:
@@ -112,6 +111,8 @@ def test_a_plugin_imports_the_api_the_testing_kit_and_itself(module):
 @pytest.mark.parametrize("module", core(), ids=lambda one: one.name)
 def test_the_core_imports_no_plugin(module):
     assert {name.split(".")[0] for name in every_import(module)} <= {"luthier"}
+    text = module.file.read_text(encoding="utf-8")
+    assert not [family for family in {one.name.split(".")[0] for one in plugins()} if f'"{family}' in text]
 
 
 @pytest.mark.parametrize("module", [one for one in plugins() if "." not in one.name], ids=lambda one: one.name)

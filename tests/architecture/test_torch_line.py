@@ -9,17 +9,8 @@ import sys
 
 import pytest
 
-HEAVY = [
-    "torch",
-    "transformers",
-    "pytorch_lightning",
-    "lightning",
-    "datasets",
-    "peft",
-    "accelerate",
-    "wandb",
-    "pydantic",
-]
+from tests.architecture.sources import HEAVY
+
 PROGRAM = """
 import json, sys, time
 from luthier.cli.main import main
@@ -73,7 +64,7 @@ def test_the_command_line_answers_without_torch(what, tmp_path):
     (tmp_path / "mine.jsonl").write_text(json.dumps(row) + "\n")
     environ = {**os.environ, "COMP_LINE": "luthier model=tiny trainer.", "COMP_POINT": ""}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    program = PROGRAM.format(argv=argv, heavy=json.dumps(HEAVY))
+    program = PROGRAM.format(argv=argv, heavy=json.dumps(sorted(HEAVY)))
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120
     )

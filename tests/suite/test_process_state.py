@@ -10,7 +10,7 @@ import sys
 from tests.process_state import ProcessState
 
 
-def test_what_a_command_line_changes_is_put_back(tmp_path, capsys):
+def test_what_a_command_line_changes_is_put_back(tmp_path):
     root, here, path = logging.getLogger(), os.getcwd(), sys.path[:]
     handlers, level = root.handlers[:], root.level
     state = ProcessState.now()
@@ -18,7 +18,12 @@ def test_what_a_command_line_changes_is_put_back(tmp_path, capsys):
     sys.path.insert(0, str(tmp_path))
     os.chdir(tmp_path)
     logging.basicConfig(filename=tmp_path / "run.log", level=logging.DEBUG, force=True)
+    (written,) = root.handlers
+    logging.disable(logging.CRITICAL)
+    sys.excepthook, hook = print, sys.excepthook
     state.restore()
+    assert written.stream is None  # closed
+    assert (root.manager.disable, sys.excepthook) == (state.disabled, hook)
     assert "LUTHIER_LEFT_BEHIND" not in os.environ
     assert (sys.path, os.getcwd(), root.handlers, root.level) == (path, here, handlers, level)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.process_state import ProcessState
+from tests.session_cache import session_cache  # noqa: F401 - a fixture
 
 
 @dataclass(frozen=True)
@@ -29,28 +31,22 @@ class Ended:
         return json.loads(self.out)
 
 
-@pytest.fixture(scope="session")
-def own_cache(tmp_path_factory) -> Path:
-    """A cache that these tests share, so that they leave nothing in the user's."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def here(tmp_path, monkeypatch, own_cache) -> Path:
+def here(tmp_path, monkeypatch, session_cache) -> Path:  # noqa: F811
     """An empty working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LUTHIER_PLUGINS", raising=False)
-    monkeypatch.setenv("LUTHIER_CACHE", str(own_cache))
+    monkeypatch.setenv("LUTHIER_CACHE", str(session_cache))
     return tmp_path
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, own_cache) -> Path:
+def run(tmp_path_factory, session_cache) -> Path:  # noqa: F811
     """The folder of a finished run of the demo's tiny twin."""
     from tests.command import luthier as command
 
     folder = tmp_path_factory.mktemp("finished")
-    done = command("recipe=demo", "debug=tiny", "name=tiny", cwd=folder, LUTHIER_CACHE=str(own_cache))
+    done = command("recipe=demo", "debug=tiny", "name=tiny", cwd=folder, LUTHIER_CACHE=str(session_cache))
     assert done.returncode == 0, done.stderr
     return folder / "runs" / "tiny"
 
@@ -63,13 +59,12 @@ def luthier(here, capsys) -> Callable[..., Ended]:
         from luthier.cli.main import main
 
         capsys.readouterr()
-        root = logging.getLogger()
-        handlers, level = root.handlers[:], root.level
+        state = ProcessState.now()
         try:
             with pytest.raises(SystemExit) as end:
                 main(list(argv))
         finally:
-            root.handlers[:], root.level = handlers, level  # Hydra sets up logging for a process that ends
+            state.restore()  # a test may call it more than once, and Hydra sets up logging for a process that ends
         said = capsys.readouterr()
         return Ended(int(end.value.code or 0), said.out, said.err)
 

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import pytest
 
+from luthier import api
 from luthier.api import homes
 from luthier.config.signatures import signature
 from luthier.plugins.renamed import current_config, current_words, table
@@ -26,6 +27,14 @@ def test_each_old_target_is_read_as_the_one_of_now(old):
 def test_each_old_name_of_a_module_is_in_the_api():
     assert set(table()["names"].values()) <= set(homes())
     assert {old.rpartition(".")[0] for old in table()["names"]} <= set(table()["modules"])
+
+
+@pytest.mark.parametrize("old", sorted(table()["names"]))
+def test_each_old_name_is_imported_from_its_old_module_with_a_warning(old):
+    module, _, name = old.rpartition(".")
+    with pytest.warns(FutureWarning, match=f"write `from luthier.api import {table()['names'][old]}`"):
+        found = getattr(import_module(module), name)
+    assert found is getattr(api, table()["names"][old])
 
 
 def test_a_recipe_with_an_old_target_runs_with_a_note(luthier, write):

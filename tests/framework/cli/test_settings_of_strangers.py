@@ -19,6 +19,7 @@ from luthier.config.instantiate import instantiate, named
 from luthier.config.signatures import signature
 from luthier.errors import RecipeError
 from tests.architecture.sources import ROOT
+from tests.command import luthier as command
 
 SOURCE = ROOT / "tests" / "third_party" / "carpentry" / "src"
 WAYS = {file.stem: file for file in sorted((SOURCE / "carpentry" / "recipes" / "tracking").glob("*.yaml"))}
@@ -295,22 +296,23 @@ def test_a_module_with_a_mistake_in_it_is_named_with_its_line(carpentry, tmp_pat
 
 
 def test_a_run_refuses_before_it_reads_data_what_only_python_knows(tmp_path):
-    from tests.command import luthier as command
-
     site = tmp_path / "site"
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", str(site)]
     source = Path(SOURCE).parent
     pip = [sys.executable, "-m", "pip", "install", *options, str(source)]
     subprocess.run(pip, check=True, capture_output=True, timeout=300)
-    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]),
+        "LUTHIER_CACHE": str(tmp_path / "cache"),
+    }
     words = ["recipe=demo", "debug=tiny", "tracking=dynamic_generated", "--json"]
-    end = command(*words, "++tracking.rnak=4", cwd=tmp_path, PYTHONPATH=path, LUTHIER_CACHE=str(tmp_path / "cache"))
+    end = command(*words, "++tracking.rnak=4", cwd=tmp_path, **environment)
     assert end.returncode == 2, end.stderr
     error = json.loads(end.stderr.strip().splitlines()[-1])
     assert error["message"] == "There is no setting 'tracking.rnak'."
     assert error["hint"] == "Did you mean tracking.rank?"
-    wrong = command(*words, "++tracking.grain=rough", cwd=tmp_path, PYTHONPATH=path)
+    wrong = command(*words, "++tracking.grain=rough", cwd=tmp_path, **environment)
     assert wrong.returncode == 2
     assert "FINE, COARSE" in wrong.stderr
-    done = command(*words, "++tracking.grain=COARSE", cwd=tmp_path, PYTHONPATH=path)
+    done = command(*words, "++tracking.grain=COARSE", cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr

@@ -86,9 +86,10 @@ CODE = [
     "luthier_adapters.lora",
     "luthier_adapters.lora.Lora.__init__",
     "luthier_adapters.lora.os.system",
-    "luthier.training.tracking.nobody",
+    "luthier.training.tracking.notracking",
+    "luthier.training.tracking.finish",
     "luthier.training.tracking.NoTracking ",
-    "luthier..tracking.Nobody",
+    "luthier.training..tracking.NoTracking",
 ]
 
 

@@ -87,12 +87,12 @@ TYPOS = {
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory, own_cache) -> Iterator[Callable[..., dict]]:
+def ask(tmp_path_factory, session_cache) -> Iterator[Callable[..., dict]]:
     """Carries out a command line in a process that began without torch, in an empty folder."""
     environ = {name: value for name, value in os.environ.items() if name != "LUTHIER_PLUGINS"}
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("wrong_commands.py"))], cwd=tmp_path_factory.mktemp("empty"),
-        env={**environ, "LUTHIER_CACHE": str(own_cache)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**environ, "LUTHIER_CACHE": str(session_cache)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
     def ask(*argv: str) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -73,11 +74,20 @@ def test_a_model_of_the_hub_is_trusted_at_the_commit_that_was_named(vouched):
     assert assemble(made.config, made.trust).model.trusted == (vouched == f"org/model@{COMMIT}")
 
 
-def test_the_models_inside_a_part_are_trusted_by_their_own_names():
-    words = ("method=distill", "model@method.teacher=hub", "method.teacher.id=org/model")
-    made = composition(*words, f"method.teacher.revision={COMMIT}", vouched=(f"org/model@{COMMIT}",))
-    assert assemble(made.config, made.trust).method.teacher.trusted
-    assert not assemble(made.config, Trust()).method.teacher.trusted
+@pytest.mark.parametrize(
+    ("words", "inner"),
+    [
+        (("method=distill", "model@method.teacher=hub"), "method.teacher"),
+        (("model=extended", "model@model.base=hub"), "model.base"),
+    ],
+    ids=["method.teacher", "model.base"],
+)
+@pytest.mark.parametrize("vouched", [f"org/model@{COMMIT}", f"org/other@{COMMIT}"])
+def test_the_models_inside_a_part_are_trusted_by_their_own_names(words, inner, vouched):
+    made = composition(*words, f"{inner}.id=org/model", f"{inner}.revision={COMMIT}", vouched=(vouched,))
+    trusted = attrgetter(f"{inner}.trusted")
+    assert trusted(assemble(made.config, made.trust)) == (vouched == f"org/model@{COMMIT}")
+    assert not trusted(assemble(made.config, Trust()))
 
 
 def test_without_a_folder_nothing_is_put_into_quarantine(here, write):

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.framework.cli.conftest import here, luthier, own_cache, write  # noqa: F401
+from tests.framework.cli.conftest import here, luthier, session_cache, write  # noqa: F401

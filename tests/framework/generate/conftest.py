@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from luthier.models.random import Random
+from tests.fixtures import own_cache  # noqa: F401 - a fixture
 
 LLAMA: dict[str, Any] = {
     "hidden_size": 32,
@@ -28,11 +28,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "gpt_neox": {key: value for key, value in LLAMA.items() if key != "num_key_value_heads"},
     "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.3, "tie_word_embeddings": False},
 }
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "cache"))
 
 
 @cache

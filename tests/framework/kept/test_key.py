@@ -10,7 +10,7 @@ from luthier.cli.session import catalog
 from luthier.config.compose import Composer
 from luthier.plugins.registry import Plugins
 from luthier.workflows.cached_runs.cached_run import CachedRun
-from tests.framework.cli.conftest import here, own_cache, write  # noqa: F401
+from tests.framework.cli.conftest import here, session_cache, write  # noqa: F401
 
 MINE = ("data=jsonl", "data.file=mine.jsonl", "data.quarantine=bad")
 

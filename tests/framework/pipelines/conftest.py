@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.framework.cli.conftest import here, luthier, own_cache, write  # noqa: F401
+from tests.framework.cli.conftest import here, luthier, session_cache, write  # noqa: F401
 
 TWO = """\
 # Teach, and teach again from there.   luthier pipeline=two

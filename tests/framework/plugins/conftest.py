@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.framework.cli.conftest import Ended, here, luthier, own_cache, write
+from tests.framework.cli.conftest import Ended, here, luthier, session_cache, write
 
-__all__ = ["Ended", "here", "luthier", "own_cache", "write"]
+__all__ = ["Ended", "here", "luthier", "session_cache", "write"]
 
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
 

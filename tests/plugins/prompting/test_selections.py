@@ -113,7 +113,7 @@ def test_a_relevance_outside_its_range_is_refused():
         Diverse(relevance=2)
 
 
-def test_probabilities_label_probabilities_are_those_of_the_labels_alone():
+def test_probabilities_among_labels_are_those_of_the_labels_alone():
     from luthier_prompting.calibrated import label_probabilities
 
     probabilities = label_probabilities(np.log([[0.1, 0.3], [0.002, 0.002]]))
