@@ -25,7 +25,7 @@ def _lines() -> Iterator[str]:
     yield from _table("`_target_` of an option file", table()["targets"].items())
     yield from _table("name that a plugin imports", names.items())
     modules = ", ".join(f"`{name}`" for name in table()["modules"])
-    yield "Names that are not in the table are imported from `luthier.api` under their old name, instead of from "
+    yield "Names that are not in the table are imported from `luthier.api` under their old name, instead of from"
     yield f"{modules}."
 
 

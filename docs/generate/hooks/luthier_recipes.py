@@ -3,4 +3,4 @@ from luthier.api import hookimpl
 
 @hookimpl
 def luthier_recipes():
-    return "pkg://luthier_lora.recipes"  # a package beside this module, with adaptation/lora.yaml in it
+    return "pkg://luthier_lora.options"  # a package that is not called recipes, with adaptation/lora.yaml in it
