@@ -20,7 +20,6 @@ from luthier.cli.hydra_job import HydraJob
 from luthier.config import command_line, messages
 from luthier.config.compose import ROOT_FILE
 from luthier.errors import RecipeError
-from luthier.plugins.renamed import current_words
 from luthier.records import unfinished
 from luthier.workflows.pipelines import addressing
 
@@ -64,8 +63,7 @@ def _compose(arguments: Namespace, composer: Composer, console: Console) -> tupl
         composer.config_loader.hand_over(raw)
         _print_notes(composition, console)
         return composition, composition.overrides
-    words = command_line.read(current_words(arguments.overrides)[0], composer.catalog)
-    command_line.refuse_unknown_answers(words, composer.catalog)
+    words = composer.words(arguments.overrides)
     jobs = command_line.first_jobs(words) if arguments.multirun else [list(arguments.overrides)]
     first, *_ = [composer.compose(overrides, complete=arguments.cfg is None) for overrides in jobs]
     _print_notes(first, console)

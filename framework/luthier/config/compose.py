@@ -100,8 +100,7 @@ class Composer:
 
         With `complete` false, settings that must be given may still be missing.
         """
-        words = command_line.read(current_words(overrides)[0], self.catalog)
-        command_line.refuse_unknown_answers(words, self.catalog)
+        self.words(overrides)
         return self._checked(self._load(list(overrides)), overrides, complete=complete)
 
     def compose_run(
@@ -111,8 +110,7 @@ class Composer:
 
         A run that the command line does not name is called what `run_name` gives. Errors as those of `compose`.
         """
-        words = command_line.read(current_words(overrides)[0], self.catalog)
-        command_line.refuse_unknown_answers(words, self.catalog)
+        words = self.words(overrides)
         raw, overrides = self._load(list(overrides)), list(overrides)
         composition = self._checked(raw, overrides)
         with read_write(raw), open_dict(raw):
@@ -123,6 +121,12 @@ class Composer:
                 raw.hydra.overrides.task = overrides
                 composition = self._checked(raw, overrides)  # for interpolations of the name
         return composition, raw
+
+    def words(self, overrides: Sequence[str]) -> list[command_line.Word]:
+        """The overrides read, under the names of now; RecipeError for an answer that does not exist."""
+        words = command_line.read(current_words(overrides)[0], self.catalog)
+        command_line.refuse_unknown_answers(words, self.catalog)
+        return words
 
     def _checked(self, raw: DictConfig, overrides: Sequence[str], *, complete: bool = True) -> Composition:
         _set_run_folder(raw)
