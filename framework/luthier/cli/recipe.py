@@ -16,14 +16,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from luthier.cli import hydra_arguments, session
-from luthier.cli.hydra_job import HydraJob
 from luthier.config import command_line, messages
 from luthier.config.compose import ROOT_FILE
 from luthier.errors import RecipeError
-from luthier.records import unfinished
 from luthier.workflows.pipelines import addressing
 
 if TYPE_CHECKING:
+    from luthier.cli.hydra_job import HydraJob
     from luthier.config.compose import Composer, Composition
     from luthier.reporting.console import Console
 
@@ -42,6 +41,8 @@ def run_recipe(flags: session.Flags, console: Console) -> int:
     composition, overrides = _compose(arguments, composer, console)
     if arguments.cfg and console.as_json:
         return _print_config_as_json(overrides, arguments.package, composer, console)
+    from luthier.cli.hydra_job import HydraJob  # with what a run writes, which a mistyped recipe need not wait for
+
     job = HydraJob(composer.plugins, console, _flags_of_jobs(flags, arguments), composition)
     try:
         _call_hydra(arguments, overrides, composer, job)
@@ -79,8 +80,12 @@ def _print_notes(composition: Composition, console: Console) -> None:
 
 def _run_name(composition: Composition) -> str:
     """A new name, or that of the run that `resume=auto` continues."""
-    resumed = unfinished.newest(Path("runs"), composition.hash) if composition.config.resume == "auto" else None
-    return resumed or session.run_name(composition.recipe.replace("/", "-"))
+    new = session.run_name(composition.recipe.replace("/", "-"))
+    if composition.config.resume != "auto":
+        return new
+    from luthier.records import unfinished
+
+    return unfinished.newest(Path("runs"), composition.hash) or new
 
 
 def _flags_of_jobs(flags: session.Flags, arguments: Namespace) -> list[str]:

@@ -22,7 +22,7 @@ DEEPEST = 40
 
 _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 _PATH = re.compile(r"\.*[^\W\d]\w*(?:\.\w+|\[\w+\])*")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 _PLAIN_TAGS = {"!", *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))}
 
 
@@ -60,7 +60,7 @@ def _unfolded(text: str, file: Path) -> tuple[int, int]:
     sizes: dict[str, int] = {}
     open_nodes: list[tuple[str | None, int]] = []
     total = depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=LOADER):
         size, anchor = 0, getattr(event, "anchor", None)
         if (
             isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent))

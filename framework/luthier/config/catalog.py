@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
+from luthier.config.bounds import LOADER
 from luthier.errors import PluginError
 from luthier.plugins.registry import Plugins
 
@@ -47,6 +50,12 @@ class CatalogAnswer:
     @property
     def text(self) -> str:
         return self.file.read_text(encoding="utf-8")
+
+    @property
+    def tree(self) -> yaml.Node | None:
+        """The syntax tree of its YAML, None for a file without any."""
+        tree: yaml.Node | None = yaml.compose(self.text, Loader=LOADER)
+        return tree
 
     @property
     def headline(self) -> str:

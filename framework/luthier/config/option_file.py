@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from luthier.config.catalog import Catalog, CatalogAnswer
 
@@ -41,16 +42,15 @@ class Option:
     @classmethod
     def inside(cls, answer: CatalogAnswer, key: str) -> Option:
         """The part that stands under a key of the file itself, as `batch` does in config.yaml."""
-        text = answer.text
-        root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+        text, root = answer.text, answer.tree
+        assert root is not None
         node = next(value for name, value in root.value if name.value == key)
         option = cls(answer, headline=dict(entries(root, text, answer.file))[key].comment)
         option._keep(dict(entries(node, text, answer.file)))
         return option
 
     def _take(self, answer: CatalogAnswer, catalog: Catalog) -> None:
-        text = answer.text
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        text, root = answer.text, answer.tree
         written = dict(entries(root, text, answer.file)) if root is not None else {}
         defaults = written.pop("defaults", None)
         for entry in defaults.value if defaults else []:
@@ -85,4 +85,4 @@ def entries(root: yaml.Node, text: str, file: Path) -> Iterator[tuple[str, Writt
 
 
 def _plain(node: yaml.Node) -> Any:
-    return yaml.safe_load(yaml.serialize(node))
+    return SafeConstructor().construct_document(node)

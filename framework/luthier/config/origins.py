@@ -79,14 +79,14 @@ class Origins:
 
 
 def _settings(answer: CatalogAnswer, package: str) -> Iterator[tuple[str, Origin]]:
-    root = yaml.compose(answer.text, Loader=yaml.SafeLoader)
+    root = answer.tree
     if isinstance(root, yaml.MappingNode):
         yield from _entries(root, answer, package)
 
 
 def _answered(answer: CatalogAnswer, group: str) -> Iterator[tuple[tuple[str, str], Origin]]:
     """(question, answer) -> the line of the defaults list that gives it."""
-    root = yaml.compose(answer.text, Loader=yaml.SafeLoader)
+    root = answer.tree
     top = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
     for entry in top["defaults"].value if "defaults" in top else []:
         for key, value in entry.value if isinstance(entry, yaml.MappingNode) else ():

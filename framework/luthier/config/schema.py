@@ -7,8 +7,6 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-import yaml
-
 from luthier.config import option_file, signatures, type_hints
 from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.checks import PARTS, STAGES
@@ -74,10 +72,8 @@ def _names(question: str, catalog: Catalog) -> str:
 
 
 def _root_settings(root: CatalogAnswer) -> Iterator[tuple[str, dict[str, Any]]]:
-    text = root.text
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert node is not None
-    for name, setting in option_file.entries(node, text, root.file):
+    assert root.tree is not None
+    for name, setting in option_file.entries(root.tree, root.text, root.file):
         if name not in {"defaults", "hydra", *PARTS}:
             shape: dict[str, Any] = {"default": setting.value, "description": setting.comment}
             if name == "stages":

@@ -221,12 +221,18 @@ def _visited(name: str, file: Path) -> Source:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Syntax trees hold no garbage while they grow, and looking for some takes a third of the time."""
-    on = gc.isenabled()
+    """Syntax trees hold no garbage while they grow, and looking for some takes a third of the time.
+
+    What was made goes to the oldest generation unsearched, unless somebody keeps objects frozen.
+    """
+    on, frozen = gc.isenabled(), gc.get_freeze_count()
     gc.disable()
     try:
         yield
     finally:
+        if not frozen:
+            gc.freeze()
+            gc.unfreeze()
         if on:
             gc.enable()
 
