@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -117,14 +117,10 @@ class Distillation(LanguageModelMethod):
                 FeatureLoss(weight, distance, student, teacher) for weight, distance in distances
             )
 
-    def configure_optimizers(self) -> Any:
-        trainable = [
-            (name, weight)
-            for module in (self.network, self.feature_losses)
-            for name, weight in module.named_parameters()
-            if weight.requires_grad
-        ]
-        return self.optimizer(trainable, self.steps, self.rate)
+    def trainable_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Those of the network, and the learned projections of feature distillation."""
+        yield from super().trainable_weights()
+        yield from self.feature_losses.named_parameters()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Accept the names that learned projections have in checkpoints of version 0.1."""

@@ -20,6 +20,7 @@ from luthier.api import (
     Row,
     adaptation_disabled,
     can_disable_adaptation,
+    evaluation_mode,
     find_lm_head,
     format_size,
     packed_batches,
@@ -132,20 +133,16 @@ class PreferenceMethod(LanguageModelMethod):
             batch.values[REFERENCE] = self.reference.lookup(token_sequences(batch)).to(batch.input_ids.device)
         return batch
 
-    @torch.no_grad()
     def _sequence_log_probs(self, network: nn.Module, rows: list[Row]) -> NDArray[np.float32]:
         """The log-probability of each sequence of the rows under an unadapted network, float32 [sequences]."""
-        training, head = network.training, find_lm_head(network)
-        network.eval()
-        try:
-            by_row: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
+        head = find_lm_head(network)
+        by_row: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
+        with evaluation_mode(network):
             for indices, batch in self._packed(rows, network):
                 log_probs = sequence_log_probs(network, head, batch).float().cpu().numpy()
                 bounds = np.cumsum([len(rows[index].sequences) for index in indices])[:-1]
                 for index, own in zip(indices, np.split(log_probs, bounds), strict=True):
                     by_row[index] = own
-        finally:
-            network.train(training)
         return np.concatenate(by_row)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from luthier.api import (
     Adaptation,
@@ -27,6 +27,7 @@ from luthier.api import (
     Row,
     TokenSequence,
     encode_prompt,
+    evaluation_mode,
     prompt_of,
     shifted_targets,
     token_sequences,
@@ -129,11 +130,11 @@ class Grpo(LanguageModelMethod):
             config: Any = unwrapped(self.network).config.get_text_config()  # type: ignore[operator, union-attr]
             self.value_head = ValueHead(config.hidden_size)
 
-    def configure_optimizers(self) -> Any:
-        trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
+    def trainable_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Those of the network, and of the value head."""
+        yield from super().trainable_weights()
         if self.value_head is not None:
-            trainable += [(f"value_head.{name}", weight) for name, weight in self.value_head.named_parameters()]
-        return self.optimizer(trainable, self.steps, self.rate)
+            yield from self.value_head.named_parameters("value_head")
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         """The prompt up to the beginning of the answer; a reference answer in the data is read by the reward only."""
@@ -236,19 +237,14 @@ class Grpo(LanguageModelMethod):
             flat = values.new_zeros(len(targets)).index_copy(0, predicted, values)
             return flat.view(batch.input_ids.shape)
 
-        training = self.network.training
-        self.network.eval()
-        try:
-            with torch.no_grad(), self.trainer.precision_plugin.forward_context():
-                if self.rollouts.needs_old_log_probs:
-                    states = self.hidden_states(batch).flatten(0, 1)[predicted]
-                    scores["old"] = placed(self.head.log_probs(states, targets[predicted]))
-                    if self.value_head is not None:  # an advantage that reads values needs the old ones, too
-                        scores["value"] = placed(self.value_head(states))
-                if self.kl.active:
-                    scores["reference"] = self.reference_policy.log_probs(self.network, self.head, batch)
-        finally:
-            self.network.train(training)
+        with evaluation_mode(self.network), self.trainer.precision_plugin.forward_context():
+            if self.rollouts.needs_old_log_probs:
+                states = self.hidden_states(batch).flatten(0, 1)[predicted]
+                scores["old"] = placed(self.head.log_probs(states, targets[predicted]))
+                if self.value_head is not None:  # an advantage that reads values needs the old ones, too
+                    scores["value"] = placed(self.value_head(states))
+            if self.kl.active:
+                scores["reference"] = self.reference_policy.log_probs(self.network, self.head, batch)
         return scores
 
     def _sum_over_ranks(self, values: Tensor) -> Tensor:

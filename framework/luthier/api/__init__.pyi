@@ -317,6 +317,7 @@ from luthier.models.attention import (
 from luthier.models.chunked_losses import chunked_loss as chunked_loss
 from luthier.models.digests import weights_digest as weights_digest
 from luthier.models.encoders import load_encoder as load_encoder
+from luthier.models.evaluation_mode import evaluation_mode as evaluation_mode
 from luthier.models.lm_head import (
     LMHead as LMHead,
 )

@@ -21,6 +21,7 @@ from luthier.evaluation.measurement import Bootstrap, Measurement
 from luthier.evaluation.questions import Question, questions
 from luthier.evaluation.scores import Generated, Scores
 from luthier.evaluation.tasks.task import Attempts, Task
+from luthier.models.evaluation_mode import evaluation_mode
 from luthier.training.method import Method
 
 
@@ -67,15 +68,11 @@ class Evaluation:
         """
         started = time.monotonic()
         scores = Scores(self.bootstrap)
-        training = predictor.network.training
-        predictor.network.eval()
-        try:
+        with evaluation_mode(predictor.network):
             for place, (name, examples) in enumerate(examples_by_name.items()):
                 self._measure_set(predictor, name, examples, scores, first=place == 0)
             if self.general_examples and _is_generative(predictor):
                 self._measure_general(predictor, scores)
-        finally:
-            predictor.network.train(training)
         scores.seconds = time.monotonic() - started
         return scores
 

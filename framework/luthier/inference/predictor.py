@@ -20,6 +20,7 @@ from luthier.data.encoding import encode_conversation, encode_for_scoring
 from luthier.errors import RecipeError
 from luthier.inference import generation, log_probabilities
 from luthier.inference.reward_scores import reward_scores
+from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.sequence_classification import is_reward_model
 
 if TYPE_CHECKING:
@@ -67,19 +68,19 @@ class NetworkPredictor:
             raise RecipeError(
                 "A reward model generates no text.", hint="Score conversations with luthier.load(run).rewards."
             )
-        with self._evaluation_mode():
+        with evaluation_mode(self.network):
             return generation.generate(
                 self.network, self.tokenizer, conversations, sampling or Sampling(), on_token=on_token
             )
 
     def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
         """log p(label as the next assistant turn), float32 [conversations, labels]."""
-        with self._evaluation_mode(), self._autocast():
+        with evaluation_mode(self.network), self._autocast():
             return generation.score_labels(self.network, self.tokenizer, conversations, labels)
 
     def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.float32]]:
         """log p(token | preceding tokens) of each token of each sequence, float32 [n]; 0 for the first."""
-        with self._evaluation_mode(), self._autocast():
+        with evaluation_mode(self.network), self._autocast():
             return log_probabilities.log_probs(self.network, sequences)
 
     def rewards(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
@@ -90,7 +91,7 @@ class NetworkPredictor:
         if not is_reward_model(self.network):
             raise RecipeError("The model is no reward model.", hint="Train one with method=reward_model.")
         sequences = [encode_for_scoring({"messages": list(each)}, self.tokenizer) for each in conversations]
-        with self._evaluation_mode(), self._autocast():
+        with evaluation_mode(self.network), self._autocast():
             scores = reward_scores(self.network, sequences)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
@@ -103,28 +104,9 @@ class NetworkPredictor:
         """The statistics of the method for each example, float64 [examples, s] by name; `loss` is (sum, weight)."""
         assert self.method is not None, "a predictor without a method has no loss"
         rows = [self.method.encode(self.prompt(example), self.tokenizer) for example in examples]
-        with self._evaluation_mode(), self._autocast():
+        with evaluation_mode(self.network), self._autocast():
             return self.method.measured_of(examples, rows)
 
     def _autocast(self) -> Any:
         device = next(self.network.parameters()).device.type
         return torch.autocast(device, self.autocast) if self.autocast else nullcontext()
-
-    def _evaluation_mode(self) -> Any:
-        return _evaluating(self.network)
-
-
-class _evaluating:  # noqa: N801 - read as a verb at the `with`
-    """Puts a network into evaluation mode, without gradients, and back."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network, self.without_gradients = network, torch.no_grad()
-
-    def __enter__(self) -> None:
-        self.was_training = self.network.training
-        self.network.eval()
-        self.without_gradients.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self.without_gradients.__exit__(*error)
-        self.network.train(self.was_training)

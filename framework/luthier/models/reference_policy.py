@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import nn
 
 from luthier.contracts.adaptation import Adaptation
 from luthier.models.adaptation import ADAPTER_NAME
+from luthier.models.evaluation_mode import evaluation_mode
 
 
 def can_disable_adaptation(adaptation: Adaptation) -> bool:
@@ -20,12 +20,9 @@ def can_disable_adaptation(adaptation: Adaptation) -> bool:
 @contextmanager
 def adaptation_disabled(network: nn.Module, adaptation: Adaptation) -> Iterator[None]:
     """A context in which the adapted network computes as its base: adapter disabled, evaluation mode, no gradients."""
-    training = network.training
-    network.eval()
     adaptation.use(network, None)
     try:
-        with torch.no_grad():
+        with evaluation_mode(network):
             yield
     finally:
         adaptation.use(network, ADAPTER_NAME)
-        network.train(training)

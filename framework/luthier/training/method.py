@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,10 +116,13 @@ class Method(pl.LightningModule, ABC):
         """Use a network that was adapted and trained before."""
         self.network, self.adapted = network, True
 
+    def trainable_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The name of each weight that the optimizer moves; a method adds those that stand beside the network."""
+        return ((name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad)
+
     def configure_optimizers(self) -> Any:
         """What `optimizer` gives for the trainable weights, as Lightning wants it."""
-        trainable = [(name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad]
-        return self.optimizer(trainable, self.steps, self.rate)
+        return self.optimizer(list(self.trainable_weights()), self.steps, self.rate)
 
     def rate(self, name: str) -> float:
         """The factor of the learning rate at which a weight moves; the adaptation's word, unless the method has one."""

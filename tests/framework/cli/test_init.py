@@ -51,6 +51,19 @@ FILES = {
         "csv",
         "classification",
     ),
+    "prompt_completion in lines of another ending": (
+        "mine.ndjson",
+        lines([{"prompt": f"p{n}", "completion": f"c{n}"} for n in range(99)]),
+        "jsonl",
+        "generation",
+    ),
+    "classification with tabs": (
+        "mine.tsv",
+        "text\tlabel\n" + "".join(f"t{n}\t{n % 2}x\n" for n in range(9)),
+        "csv",
+        "classification",
+    ),
+    "text of a page": ("mine.md", "# Title\n\nOne paragraph.\n", "text", "none"),
     "text": ("mine.txt", "One paragraph.\n\nAnother one.\n\nA third one.\n", "text", "none"),
 }
 

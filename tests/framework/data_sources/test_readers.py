@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from luthier.data.peek import peek
 from luthier.data.readers.csv_table import CsvTable
 from luthier.data.readers.plain_text import PlainText
 from luthier.data.sources.files import Files
@@ -58,30 +57,6 @@ def test_a_folder_of_text_is_read_whole_without_hidden_files(write, tmp_path):
         list(Files(file=str(tmp_path / "none"), reader=PlainText()))
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "answer", "detected"),
-    [
-        ("a.jsonl", '{"prompt": "a", "completion": "b"}\n' * 99, "jsonl", "prompt_completion"),
-        ("a.ndjson", 'broken\n{"text": "b"}\n', "jsonl", "text"),
-        ("a.json", '[{"instruction": "a", "output": "b"}]', "json", "alpaca"),
-        ("a.tsv", "text\tlabel\na\tb\n", "csv", "classification"),
-        ("a.md", "# Title\n\nText.\n", "text", "text"),
-        ("set/part.jsonl", '{"text": "b"}\n', "folder", "text"),
-    ],
-)
-def test_a_first_look_names_the_answer_and_the_format(write, name, content, answer, detected):
-    path = write(content, name)
-    found = peek(path.parent if answer == "folder" else path)
-    assert (found.answer, found.detected.name) == (answer, detected)
-    assert 1 <= len(found.rows) <= 64
-
-
-def test_a_first_look_at_nothing_says_so(write, tmp_path):
-    for path in (write("broken\n", "a.jsonl"), write("x", "a.exe"), tmp_path / "missing.jsonl", tmp_path / "missing"):
-        with pytest.raises(DataError):
-            peek(path)
-
-
 def test_the_fingerprint_changes_with_the_file_alone(write, pairs):
     path = write(pairs(5))
     source = Files(file=str(path))
@@ -99,7 +74,7 @@ def test_sources_need_no_torch():
     import sys
 
     code = (
-        "import sys, luthier.data.peek, luthier.data.sources.hub, luthier.data.sources.mixture\n"
+        "import sys, luthier.data.sources.hub, luthier.data.sources.mixture\n"
         "print('torch' in sys.modules, 'datasets' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

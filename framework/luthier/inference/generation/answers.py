@@ -17,6 +17,7 @@ from luthier.errors import DataError
 from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.inference.generation.kv_cache import kv_cache_for
 from luthier.inference.generation.stops import cut_at_stop, stop_tokens
+from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.lm_head import unwrapped, virtual_token_count
 
 if TYPE_CHECKING:
@@ -69,14 +70,9 @@ def generate_from_tokens(
             )
     answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
     writer = Writer(network, tokenizer, settings, on_token, numbers)
-    training = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            for batch in _batches(prompts, settings):
-                writer.write(batch, prompts, answers)
-    finally:
-        network.train(training)
+    with evaluation_mode(network):
+        for batch in _batches(prompts, settings):
+            writer.write(batch, prompts, answers)
     return answers
 
 
