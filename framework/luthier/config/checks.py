@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from luthier.config import signatures, type_hints
+from luthier.config import signatures
+from luthier.config.settings import mistyped
+from luthier.config.type_hints import misfit
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.fetch.extras import refuse_absent
@@ -79,9 +81,8 @@ def _mistyped(config: dict[str, Any], root: dict[str, Any]) -> Iterator[RecipeEr
         if key in PARTS or key not in root or root[key] is None or isinstance(root[key], dict):
             continue
         expected: Any = list[str] if isinstance(root[key], list) else type(root[key])
-        if not type_hints.fits(value, expected):
-            words = type_hints.readable(expected)
-            yield RecipeError(f"{key} is {value!r}, but must be {words}.", where=key)
+        if wrong_value := misfit(value, expected, key):
+            yield mistyped(wrong_value)
         elif key == "stages" and (wrong := [stage for stage in value if stage not in STAGES]):
             hint = nearest(wrong[0], STAGES, "There are")
             yield RecipeError(f"There is no stage {wrong[0]!r}.", where=key, hint=hint)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from luthier.config.real_signature import as_received, as_refusal, parameters_of
+from luthier.config.importing import named
+from luthier.config.real_signature import as_received, as_refusal
+from luthier.config.target import Target
 from luthier.contracts.trust import Trust
-from luthier.errors import PluginError
 from luthier.fetch.extras import refuse_absent
 
 TARGET, PARTIAL = "_target_", "_partial_"
@@ -33,53 +33,28 @@ def instantiate(node: Any, *parts: Any, trust: Trust = Trust()) -> Any:  # noqa:
 
 def _built(node: Any, at: str, parts: tuple[Any, ...], trust: Trust) -> Any:
     if isinstance(node, Mapping):
-        inner = {str(key): value for key, value in node.items() if key not in (TARGET, PARTIAL)}
+        inner = {key: value for key, value in node.items() if key not in (TARGET, PARTIAL)}
         settings = {key: _built(value, f"{at}.{key}".lstrip("."), (), trust) for key, value in inner.items()}
         if TARGET not in node:
             return settings
-        target = named(str(node[TARGET]))
-        refuse_absent(getattr(target, "needs", {}), str(node[TARGET]))  # the recipe of a run was composed elsewhere
-        given = (trust, *parts) if _takes_trust(target) else parts
+        settings = {str(key): value for key, value in settings.items()}
+        target = Target(str(node[TARGET]), named(str(node[TARGET])))
+        refuse_absent(getattr(target.made, "needs", {}), target.name)  # the recipe of a run was composed elsewhere
+        given = (trust, *parts) if target.takes_first("trust") else parts
         return _called(target, given, settings, at or str(node[TARGET]), waits=bool(node.get(PARTIAL)))
     if isinstance(node, (list, tuple)):
         return [_built(one, f"{at}[{index}]", (), trust) for index, one in enumerate(node)]
     return node
 
 
-def _called(target: Any, parts: tuple[Any, ...], settings: dict[str, Any], at: str, *, waits: bool) -> Any:
+def _called(target: Target, parts: tuple[Any, ...], settings: dict[str, Any], at: str, *, waits: bool) -> Any:
     received = as_received(target, parts, settings, at=at, partial=waits)
     if waits:
-        return partial(target, *parts, **received)
+        return partial(target.made, *parts, **received)
     try:
-        return target(*parts, **received)
+        return target.made(*parts, **received)
     except Exception as error:
-        refusal = as_refusal(error, target, settings, at=at)
+        refusal = as_refusal(error, target, parts, settings, at=at)
         if refusal is None:
             raise
         raise refusal from error
-
-
-def _takes_trust(target: Any) -> bool:
-    first = next(iter((parameters_of(target) or {}).values()), None)
-    return first is not None and first.name == "trust" and first.kind is not first.KEYWORD_ONLY
-
-
-def named(target: str) -> Any:
-    """The class or function that a dotted name names, classes inside classes too; PluginError without one."""
-    words = target.split(".")
-    for split in range(len(words) - 1, 0, -1):
-        module = ".".join(words[:split])
-        try:
-            found: Any = import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
-                raise
-            continue
-        for word in words[split:]:
-            found = getattr(found, word, None)
-        if found is None:
-            raise PluginError(
-                f"{target!r} is named by an option file, but {module} has no {'.'.join(words[split:])!r}."
-            )
-        return found
-    raise PluginError(f"The module of {target!r} cannot be found.", hint="Is its plugin installed?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,5 +85,18 @@ def entries(root: yaml.Node, text: str, file: Path) -> Iterator[tuple[str, Writt
         yield str(key.value), WrittenSetting(_plain(value), comment, file, key.start_mark.line + 1)
 
 
+class _Values(SafeConstructor):
+    """Reads values as OmegaConf does: a date is text, and 1e-4 is a number."""
+
+    def text(self, node: yaml.ScalarNode) -> str | float:
+        written = str(self.construct_scalar(node))
+        return float(written) if node.style is None and _NUMBER.fullmatch(written) else written
+
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+_OWN: dict[str | None, Any] = dict.fromkeys(("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:str"), _Values.text)
+_Values.yaml_constructors = {**SafeConstructor.yaml_constructors, **_OWN}
+
+
 def _plain(node: yaml.Node) -> Any:
-    return SafeConstructor().construct_document(node)
+    return _Values().construct_document(node)

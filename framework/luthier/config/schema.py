@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from luthier.config import option_file, signatures, type_hints
+from luthier.config import option_file, signatures
 from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.checks import PARTS, STAGES
 from luthier.config.compose import ROOT_FILE
 from luthier.config.option_file import Option
 from luthier.config.settings import REQUIRED, Setting
+from luthier.config.type_hints import Part, fits, is_enum
+from luthier.config.type_words import in_json, ways_to_write
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", None: "null", NoneType: "null"}
@@ -123,7 +124,8 @@ def _setting(setting: Setting, option: Option) -> dict[str, Any]:
     written = option.written.get(setting.name)
     default = written.value if written else setting.default
     shape = _shape(setting.type)
-    if default != REQUIRED and (written or type_hints.fits(default, setting.type) or not default):
+    shown = written or fits(default, setting.type) or not default
+    if default != REQUIRED and shown and in_json(default) is default:
         shape["default"] = default
     if written and written.comment:
         shape["description"] = written.comment
@@ -142,14 +144,21 @@ def _plain(expected: Any) -> dict[str, Any]:
     origin, arguments = get_origin(expected), get_args(expected)
     if origin in (Union, UnionType):
         return {"anyOf": [_plain(one) for one in arguments]}
-    if origin is Literal:
-        return {"enum": [one for value in arguments for one in type_hints.ways_to_write(value)]}
-    if isinstance(expected, type) and issubclass(expected, Enum):
-        return {"enum": [one for value in expected for one in type_hints.ways_to_write(value)]}
+    if origin is Literal or is_enum(expected):
+        listed = [one for value in arguments or expected for one in ways_to_write(value) if in_json(one) is one]
+        return {"enum": listed} if listed else {}
     if origin is list:
         return {"type": "array", "items": _plain(arguments[0])}
     if origin is dict:
-        return {"type": "object", "additionalProperties": _plain(arguments[-1])}
-    if expected is type_hints.Part:
+        return {"type": "object", "additionalProperties": _plain(arguments[-1]), **_keys(arguments[0])}
+    if expected is Part:
         return {"type": "object"}
     return {"type": _TYPES[expected]} if expected in _TYPES else {}
+
+
+def _keys(expected: Any) -> dict[str, Any]:
+    """What the keys of a mapping may be, which are text in JSON."""
+    listed = [str(one) for one in _plain(expected).get("enum", [])]
+    if listed:
+        return {"propertyNames": {"enum": listed}}
+    return {"propertyNames": {"pattern": r"^[-+]?\d+$"}} if expected is int else {}

@@ -7,29 +7,39 @@ torch, and take seconds where `explain`, `plan` and a mistyped value take less t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
-from luthier.config.type_hints import Part, fits, misfit, readable
+from luthier.config.type_hints import Misfit, Part, fits, misfit
+from luthier.config.type_words import readable, written
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
 REQUIRED = "???"
+_SAYS_NOTHING = re.compile(r"\b(Any|object|[A-Z])\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What can be set: its annotation as written, its default (REQUIRED where there is none), its type."""
+    """What can be set: its annotation as written, its default (REQUIRED where there is none), its type.
+
+    `written_in` is the dotted name of the module or class whose names the annotation uses.
+    """
 
     name: str
     annotation: str
     default: Any
     type: Any
+    written_in: str = ""
 
     @property
     def words(self) -> str:
-        return readable(self.type)
+        """The type in words; the annotation as written where the part alone knows what it takes for it."""
+        unknown = self.type is Any or {*get_args(self.type)} == {Any, NoneType}
+        return self.annotation if unknown and not _SAYS_NOTHING.search(self.annotation) else readable(self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +47,8 @@ class Signature:
     """A target's parts and settings, its docstring and where it stands.
 
     `open`: it takes further settings that are not known before it is imported. Not `certain`: what is written may not
-    be what it takes (a decorator of its own, a metaclass), so nothing is refused before. `by_name` are the types of
-    parts that may be given by name, too. `needs` are the packages that it alone needs (`luthier.fetch.extras`).
+    be what it takes (a decorator of its own, a metaclass), so nothing is refused before. `by_name` are the parts that
+    may be given by name, too. `needs` are the packages that it alone needs (`luthier.fetch.extras`).
     """
 
     target: str
@@ -49,7 +59,7 @@ class Signature:
     line: int = 0
     open: bool = False
     certain: bool = True
-    by_name: dict[str, Any] = field(default_factory=dict)
+    by_name: dict[str, Setting] = field(default_factory=dict)
     needs: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -73,14 +83,19 @@ class Signature:
         missing = [name for name, setting in self.settings.items() if values.get(name, setting.default) == REQUIRED]
         return [
             *unknown,
-            *(mistyped(*one) for one in wrong if one),
+            *(mistyped(one) for one in wrong if one),
             *(MissingSettingError.at(f"{at}.{name}") for name in missing),
         ]
 
     @property
+    def told(self) -> dict[str, Setting]:
+        """Everything that can be given by name."""
+        return {**self.by_name, **self.settings}
+
+    @property
     def types(self) -> dict[str, Any]:
         """The type of everything that can be given by name."""
-        return {**self.by_name, **{name: setting.type for name, setting in self.settings.items()}}
+        return {name: setting.type for name, setting in self.told.items()}
 
     def takes(self, name: str) -> bool:
         """Whether the name may be given."""
@@ -103,11 +118,14 @@ class MissingSettingError(RecipeError):
         return cls(f"{path} must be given.", where=path, hint=f"Add {path}=… .")
 
 
-def mistyped(path: str, value: Any, expected: Any) -> RecipeError:
-    words = readable(expected)
+def mistyped(wrong: Misfit) -> RecipeError:
+    path, value, expected, of_key = wrong
+    words, shown = readable(expected), written(value) if value is None or isinstance(value, bool) else repr(value)
+    if of_key:
+        return RecipeError(f"{path} has the key {shown}, but each key must be {words}.", where=path)
     hint = f"Quote it to have text: {path}=\"'{value}'\"." if words.startswith("text") else ""
     hint = f"Choose an answer for it: +QUESTION@{path}=… ." if expected is Part else hint
-    return RecipeError(f"{path} is {value!r}, but must be {words}.", where=path, hint=hint)
+    return RecipeError(f"{path} is {shown}, but must be {words}.", where=path, hint=hint)
 
 
 def _is_special(key: str) -> bool:

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from luthier.config.instantiate import instantiate, named
+from luthier.config.importing import named
+from luthier.config.instantiate import instantiate
 from luthier.config.signatures import signature
 from luthier.errors import RecipeError
 from tests.architecture.sources import ROOT
@@ -75,7 +76,6 @@ FORMS = {
 AT_RUN_TIME = {
     "dynamic_decorated": Way({"rank": "a whole number", "grain": GRAIN}, {"rank": 5, "grain": "COARSE"}, dynamic=True),
     "dynamic_replaced": Way({"old": "a whole number"}, {"rank": 5, "old": 2}, dynamic=True),
-    "dynamic_meta": Way({"depth": "a number"}, {"rank": 5, "depth": 2.0}, dynamic=True),
     "dynamic_generated": Way({}, {"rank": 5, "grain": "coarse grain"}, dynamic=True),
     "dynamic_patched": Way({"old": "a whole number"}, dynamic=True),
     "dynamic_lazy": Way({}, dynamic=True), "hidden_hidden": Way({}, dynamic=True),
@@ -92,6 +92,7 @@ AT_RUN_TIME = {
 CASES = {
     **{f"inherited_{name}": way for name, way in INHERITED.items()},
     **{f"forms_{name}": way for name, way in FORMS.items()},
+    "dynamic_meta": Way({**RANK, "depth": "a number"}, {"rank": 5, "depth": 2.0}),
     "joints_dovetail": Way(PLANE), "joints_mortise": Way(BENCH), **AT_RUN_TIME,
 }  # fmt: skip
 

@@ -13,7 +13,8 @@ import pytest
 
 from luthier.config.settings import REQUIRED
 from luthier.config.signatures import signature
-from luthier.config.type_hints import Part, choices, fits, misfit, readable
+from luthier.config.type_hints import Part, fits, misfit
+from luthier.config.type_words import choices, readable
 from luthier.errors import PluginError
 
 SOURCE = '''

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.cli.verbs import BUILT_IN, built_in
-from luthier.config import checks, signatures, type_hints
+from luthier.config import checks, signatures, type_words
 from luthier.contracts.verbs import Verb
 from luthier.errors import LuthierError
 from luthier.workflows.pipelines import addressing
@@ -144,7 +144,7 @@ class Completer:
         if node is None or "_target_" not in node:
             return []
         setting = signatures.signature(node["_target_"]).settings.get(name)
-        return [f"{key}={value}" for value in type_hints.choices(setting.type)] if setting else []
+        return [f"{key}={value}" for value in type_words.choices(setting.type)] if setting else []
 
 
 def _actions(verb: Verb) -> list[argparse.Action]:

@@ -14,7 +14,8 @@ from luthier.config import signatures
 from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.option_file import Option
 from luthier.config.settings import REQUIRED, Setting, Signature
-from luthier.config.type_hints import choices, fits
+from luthier.config.type_hints import fits
+from luthier.config.type_words import choices, in_json
 from luthier.errors import RecipeError
 from luthier.errors.exit_codes import MEANINGS
 from luthier.errors.suggestions import nearest
@@ -131,7 +132,7 @@ def _setting(name: str, option: Option, signature: Signature | None, path: str) 
     return {
         "path": f"{path}.{name}",
         "type": setting.words if setting else "anything",
-        "default": written.value if written else setting.default if setting else None,
+        "default": in_json(written.value if written else setting.default if setting else None),
         "note": written.comment if written else "",
     }
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from luthier.config.source.enumerations import enumeration, is_enumeration
 from luthier.config.source.modules import Scope, Source
 from luthier.config.source.resolution import Defined, Meaning, Outside, resolve
-from luthier.config.type_hints import Part
+from luthier.config.type_hints import Part, key_type
 
 _TYPING = ("typing.", "typing_extensions.", "collections.abc.", "builtins.", "collections.", "types.", "abc.")
 _PLAIN: dict[str, Any] = {
@@ -142,7 +142,8 @@ class _Reader:
         if name in _TRANSPARENT:
             return self.of(inner[0])
         if name in _MAPPINGS:
-            return dict[str, self.of(inner[-1])] if name != "Counter" else dict[str, int]  # type: ignore[misc]
+            key, value = key_type(self.of(inner[0])), int if name == "Counter" else self.of(inner[-1])
+            return dict[key, value]  # type: ignore[valid-type]
         if name in {"tuple", "Tuple"}:
             items = [one for one in inner if not (isinstance(one, ast.Constant) and one.value is ...)]
             types = [self.of(one) for one in items if not isinstance(one, ast.Tuple)] or [Any]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from luthier.config.settings import REQUIRED
 from luthier.config.source import decorators, fields, handed_on
+from luthier.config.source.alterations import made_otherwise, metaclass
 from luthier.config.source.annotations import known
+from luthier.config.source.defaults import value_of
+from luthier.config.source.inheritance import first, linear, own
 from luthier.config.source.modules import Function
-from luthier.config.source.parameters import DYNAMIC, Parameter, Place, Taken, either, value_of
-from luthier.config.source.resolution import UNKNOWN, Defined, Meaning, Outside, inside, resolve
+from luthier.config.source.parameters import DYNAMIC, Parameter, Place, Taken, either
+from luthier.config.source.resolution import Defined, Meaning, Outside, resolve
 
 PLAIN_BASES = {
     "object", "Generic", "Protocol", "ABC", "Callable", "Iterator", "Iterable", "Sequence", "Mapping", "Hashable",
     "Collection", "Container", "Sized", "Awaitable", "contextlib.ContextDecorator", "enum.Enum",
 }  # fmt: skip
 """Classes above others whose constructor takes nothing."""
-PLAIN_METACLASSES = {"ABCMeta", "type", "enum.EnumMeta", "enum.EnumType"}
 _DEEPEST = 20
+Above = Mapping[str, Callable[[], Taken]]
 
 
 def taken_by(meaning: Meaning, depth: int = 0) -> Taken:
@@ -33,12 +38,10 @@ def taken_by(meaning: Meaning, depth: int = 0) -> Taken:
     return _of_partial(meaning, depth)
 
 
-def of_function(
-    meaning: Defined, *, skip: int = 0, mro: list[Meaning] | None = None, at: int = 0, depth: int = 0
-) -> Taken:
+def of_function(meaning: Defined, *, skip: int = 0, above: Above | None = None, depth: int = 0) -> Taken:
     """A function's own parameters, and those of what it hands its `**settings` on to.
 
-    `skip` leaves out `self`; `mro` and `at` say which class `super()` in it goes on from.
+    `skip` leaves out `self`; `above` says what the methods of `super()` in it take.
     """
     node = meaning.node
     assert isinstance(node, Function)
@@ -66,10 +69,10 @@ def of_function(
         return taken
     if words.kwarg is not None and (typed := fields.of_unpacked(words.kwarg.annotation, place)):
         return taken.with_more(typed)
-    return _with_parts(taken, meaning, mro, at, depth)
+    return _with_parts(taken, meaning, above or {}, depth)
 
 
-def _with_parts(taken: Taken, meaning: Defined, mro: list[Meaning] | None, at: int, depth: int) -> Taken:
+def _with_parts(taken: Taken, meaning: Defined, above: Above, depth: int) -> Taken:
     """With what `*parts` and `**settings` reach, where they are handed on to something that can be read."""
     assert isinstance(meaning.node, Function)
     use = handed_on.uses(meaning.node)
@@ -78,20 +81,19 @@ def _with_parts(taken: Taken, meaning: Defined, mro: list[Meaning] | None, at: i
     optional = [replace(one, default=None) if one.default == REQUIRED else one for one in named]
     if use.call is None:
         return replace(taken.with_more(optional), open=use.open)
-    reached = _called(use.call, meaning, mro, at, depth)
+    reached = _called(use.call, meaning, above, depth)
     rest = handed_on.left(use, reached)
     found = taken.with_more(optional).with_more(rest)
     closed = not meaning.node.args.kwarg
     return replace(found, open=not closed and (reached.open or use.open), certain=taken.certain and reached.certain)
 
 
-def _called(call: ast.Call, meaning: Defined, mro: list[Meaning] | None, at: int, depth: int) -> Taken:
+def _called(call: ast.Call, meaning: Defined, above: Above, depth: int) -> Taken:
     """What is called with `**settings`: `super().__init__`, `Above.__init__`, another class or function."""
     function = call.func
-    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Call) and mro is not None:
-        if ast.unparse(function.value.func) != "super" or function.attr != "__init__":
-            return DYNAMIC
-        return constructor(mro, at + 1, depth + 1)
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Call):
+        is_above = ast.unparse(function.value.func) == "super" and function.attr in above
+        return above[function.attr]() if is_above else DYNAMIC
     assert isinstance(meaning.node, Function)
     first = function
     while isinstance(first, ast.Attribute):
@@ -99,8 +101,8 @@ def _called(call: ast.Call, meaning: Defined, mro: list[Meaning] | None, at: int
     if not isinstance(first, ast.Name) or first.id in handed_on.locals_of(meaning.node):
         return DYNAMIC
     if isinstance(function, ast.Attribute) and function.attr == "__init__":
-        above = resolve(function.value, meaning.scope, meaning.source)
-        return either([_constructor_of(one, depth) for one in above])
+        owners = resolve(function.value, meaning.scope, meaning.source)
+        return either([_constructor_of(one, depth) for one in owners])
     module = meaning.scope if meaning.scope.is_module else meaning.source.module
     return either([taken_by(one, depth + 1) for one in resolve(function, module, meaning.source)])
 
@@ -118,15 +120,17 @@ def of_class(meaning: Defined, depth: int = 0) -> Taken:
     """What `Class(…)` takes: by its metaclass, `__new__` and `__init__`, found as Python finds them."""
     order = linear(meaning)
     made = constructor(order, 0, depth)
-    new = _first(order, "__new__")
+    new = first(order, "__new__")
     if new and not any(_has_constructor(one) for one in order):
         made = either([of_function(one, skip=1, depth=depth) for one in new if isinstance(one.node, Function)])
     if fields.is_typed_mapping(order):
         made = Taken(tuple(fields.of_typed_mapping(meaning)))
+    for kind in metaclass(order):
+        if isinstance(kind, Defined) and (called := first(linear(kind), "__call__")):
+            above = {"__call__": lambda within=made: within}
+            made = either([of_function(one, skip=1, above=above, depth=depth) for one in called])
     patched = any(isinstance(one, Defined) and one.key in one.source.patched for one in order)
-    if patched or _made_otherwise(order):
-        return made.unsure()
-    return _decorated(made, meaning)
+    return made.unsure() if patched or made_otherwise(order) else _decorated(made, meaning)
 
 
 def _decorated(taken: Taken, meaning: Defined) -> Taken:
@@ -136,7 +140,7 @@ def _decorated(taken: Taken, meaning: Defined) -> Taken:
 def _has_constructor(one: Meaning) -> bool:
     if isinstance(one, Outside):
         return known(one.path) not in PLAIN_BASES
-    return bool(_own(one, "__init__")) or fields.makes_constructor(one)
+    return bool(own(one, "__init__")) or fields.makes_constructor(one)
 
 
 def constructor(order: list[Meaning], at: int, depth: int) -> Taken:
@@ -149,8 +153,8 @@ def constructor(order: list[Meaning], at: int, depth: int) -> Taken:
             if known(one.path) in PLAIN_BASES:
                 continue
             return fields.of_outside(order[: index + 1], one)
-        if own := _own(one, "__init__"):
-            taken = either([_init(found, order, index, depth) for found in own])
+        if written := own(one, "__init__"):
+            taken = either([_init(found, order, index, depth) for found in written])
             return taken if index == 0 else _decorated(taken, one)
         if fields.makes_constructor(one):
             return fields.of_class(one, order[index:])
@@ -160,65 +164,9 @@ def constructor(order: list[Meaning], at: int, depth: int) -> Taken:
 def _init(found: Meaning, order: list[Meaning], index: int, depth: int) -> Taken:
     if not isinstance(found, Defined) or not isinstance(found.node, Function):
         return DYNAMIC
-    taken = of_function(found, skip=1, mro=order, at=index, depth=depth)
+    above = {"__init__": partial(constructor, order, index + 1, depth + 1)}
+    taken = of_function(found, skip=1, above=above, depth=depth)
     return _decorated(taken, found)
-
-
-def _own(meaning: Meaning, name: str) -> list[Meaning]:
-    """What the class's own body binds to a name."""
-    if not isinstance(meaning, Defined):
-        return []
-    if not meaning.source.bound(f"{meaning.key}.{name}"):
-        return []
-    return inside(meaning, [name])
-
-
-def _first(order: list[Meaning], name: str) -> list[Defined]:
-    """What the first class in the order that binds the name binds to it."""
-    own = ([bound for bound in _own(one, name) if isinstance(bound, Defined)] for one in order)
-    return next(filter(None, own), [])
-
-
-def _made_otherwise(order: list[Meaning]) -> bool:
-    """Whether a metaclass with a `__call__`, or `__init_subclass__`, may change how the class is called."""
-    for place, one in enumerate(order):
-        if not isinstance(one, Defined) or not isinstance(one.node, ast.ClassDef):
-            continue
-        for word in one.node.keywords:
-            if word.arg != "metaclass":
-                continue
-            for kind in resolve(word.value, one.scope, one.source):
-                if isinstance(kind, Outside) and known(kind.path) not in PLAIN_METACLASSES:
-                    return True
-                if isinstance(kind, Defined) and _first(linear(kind), "__call__"):
-                    return True
-        for hook in _own(one, "__init_subclass__") if place else ():
-            if isinstance(hook, Defined) and "__init__" in ast.unparse(hook.node).replace("__init_subclass__", ""):
-                return True
-    return False
-
-
-def linear(meaning: Defined, depth: int = 0) -> list[Meaning]:
-    """The method resolution order (C3), with what cannot be read in it as Outside."""
-    assert isinstance(meaning.node, ast.ClassDef)
-    rows: list[list[Meaning]] = []
-    for base in meaning.node.bases:
-        named = base.value if isinstance(base, ast.Subscript) else base
-        found = resolve(named, meaning.scope, meaning.source)
-        one: Meaning = found[0] if len(found) == 1 else Outside("?")
-        is_class = isinstance(one, Defined) and isinstance(one.node, ast.ClassDef)
-        if one == UNKNOWN and (models := fields.written(named, meaning) & fields.MODELS):
-            one = Outside(models.pop())
-        if isinstance(one, Defined) and (not is_class or one.path in fields.MODELS):
-            one = Outside(one.path if is_class else "?")
-        rows.append(linear(one, depth + 1) if isinstance(one, Defined) and depth < _DEEPEST else [one])
-    rows.append([row[0] for row in rows])
-    order: list[Meaning] = [meaning]
-    while rows := [row for row in rows if row]:
-        head = next((row[0] for row in rows if not any(row[0] in other[1:] for other in rows)), rows[0][0])
-        order.append(head)
-        rows = [[one for one in row if one != head] for row in rows]
-    return order
 
 
 def _of_partial(meaning: Defined, depth: int) -> Taken:

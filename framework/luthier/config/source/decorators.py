@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from luthier.config.source.alterations import may_change
 from luthier.config.source.annotations import known
 from luthier.config.source.modules import Function
 from luthier.config.source.resolution import Defined, Outside, resolve
@@ -47,12 +48,10 @@ def _gives_back(node: ast.AST, called: bool) -> bool:
     if not node.args.args or not returned or not all(isinstance(one, ast.Name) for one in returned):
         return False
     name = node.args.args[0].arg
-    changed = any(
-        (isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Store))
-        or (isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Store) and one.attr.startswith("__"))
-        or (isinstance(one, ast.Call) and ast.unparse(one.func) == "setattr")
-        for one in ast.walk(node)
+    bound = any(
+        isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Store) for one in ast.walk(node)
     )
+    changed = bound or may_change(node, {name})
     return not changed and all(isinstance(one, ast.Name) and one.id == name for one in returned)
 
 

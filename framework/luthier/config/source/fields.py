@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from luthier.config.source.annotations import known, quoted
-from luthier.config.source.parameters import Parameter, Place, Taken, of_field, value_of
+from luthier.config.source.defaults import of_field, value_of
+from luthier.config.source.parameters import Parameter, Place, Taken
 from luthier.config.source.resolution import Defined, Meaning, Outside, resolve
 
 DATACLASS = "dataclasses.dataclass"

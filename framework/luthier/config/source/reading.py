@@ -34,7 +34,7 @@ def read(target: str) -> Signature:
         raise _nothing(target, words, source)
     taken = either([taken_by(one) for one in found])
     handed, told = _apart(taken.parameters)
-    by_name = {one.name: one.type for one in handed if one.kind == "positional" and not _holds_part(one.type)}
+    by_name = {one.name: _setting(one) for one in handed if one.kind == "positional" and not _holds_part(one.type)}
     last = max((index for index, one in enumerate(handed) if _holds_part(one.type)), default=-1)
     by_name = {one.name: by_name[one.name] for one in handed[last + 1 :] if one.name in by_name}
     settings = {one.name: _setting(one) for one in told}
@@ -94,7 +94,7 @@ def _needs(target: str, meaning: Meaning) -> dict[str, str]:
 
 def _setting(parameter: Parameter) -> Setting:
     annotation = ast.unparse(parameter.annotation) if parameter.annotation else "Any"
-    return Setting(parameter.name, annotation, parameter.default, parameter.type)
+    return Setting(parameter.name, annotation, parameter.default, parameter.type, parameter.place.path)
 
 
 def _apart(parameters: Sequence[Parameter]) -> tuple[list[Parameter], list[Parameter]]:

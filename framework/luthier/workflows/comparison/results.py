@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.config.instantiate import named
+from luthier.config.importing import named
 from luthier.evaluation.scores import Scores
 from luthier.records.folder import RunFolder
 from luthier.reporting.record import RunRecord
