@@ -12,7 +12,7 @@ import pytest
 from luthier import api
 from luthier.api import homes
 from luthier.config.signatures import signature
-from luthier.plugins.renamed import current_config, current_words, table
+from luthier.plugins.renamed import table
 
 OLD = sorted(table()["targets"])
 
@@ -62,15 +62,6 @@ def test_a_run_that_was_kept_with_old_targets_loads(run, luthier, here):
     assert luthier("chat", str(place), "--message", "Hello.").code == 0
 
 
-def test_an_old_setting_is_taken_under_its_new_name_wherever_it_stands():
-    config, notes = current_config({"method": {"kept": "runs/x", "offline_teacher": None}})
-    assert config == {"method": {"offline_teacher": "runs/x"}}
-    assert notes == ["method.kept is called method.offline_teacher now; the old name goes away in luthier 0.3."]
-    words, notes = current_words(["method.kept=runs/x", "seed=1"])
-    assert words == ["method.offline_teacher=runs/x", "seed=1"]
-    assert len(notes) == 1
-
-
 @pytest.mark.parametrize(
     ("line", "new"),
     [
@@ -89,15 +80,3 @@ def test_an_import_of_version_0_1_works_and_says_the_new_line(line, new):
 def test_a_module_that_never_was_is_still_not_found():
     with pytest.raises(ModuleNotFoundError):
         import_module("luthier.nothing_of_the_kind")
-
-
-def test_an_old_answer_is_taken_on_the_command_line_and_in_a_recipe(luthier, write):
-    place = "evaluation/metric@evaluation.task.metrics.injected"
-    ended = luthier("--cfg", "job", "evaluation/task=generation", f"+{place}=obeyed")
-    assert ended.code == 0, ended.err
-    assert "InjectionSuccessRate" in ended.out
-    defaults = f"defaults:\n  - /{place}: obeyed\n  - override /evaluation/task: generation\n"
-    write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{defaults}")
-    ended = luthier("--cfg", "job", "recipe=mine")
-    assert ended.code == 0, ended.err
-    assert "InjectionSuccessRate" in ended.out

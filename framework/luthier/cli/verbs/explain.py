@@ -18,6 +18,7 @@ from luthier.config.type_hints import choices, fits
 from luthier.errors import RecipeError
 from luthier.errors.exit_codes import MEANINGS
 from luthier.errors.suggestions import nearest
+from luthier.plugins.renamed import current_answer, note
 from luthier.reporting.console import width
 
 EXIT_CODES = "exit-codes"
@@ -39,6 +40,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def act(call: Call) -> int:
     what, catalog = call.arguments.what, call.catalog(call.arguments.config_dir)
     question, equals, name = what.partition("=")
+    if (current := current_answer(f"{question}/{name}").removeprefix(f"{question}/")) != name:
+        call.console.say(f"note: {note(what, f'{question}={current}')}")
+        name = current
     if what == EXIT_CODES:
         return _exit_codes(call)
     if what == "batch":
