@@ -3,7 +3,8 @@
 `targets` are what option files and the recipes of earlier runs name as `_target_`, and `answers` are paths of option
 files. `settings` were renamed parameters of a target; `entries` are the keys under which a recipe's mapping held a
 target, such as the name of a metric. `modules` were modules that a plugin could import from, whose names `luthier.api`
-has now, some under another name (`names`).
+has now, some under another name (`names`, with dots where it is no name of `luthier.api`). `gone` are names that have
+no equal, and what to use instead.
 """
 
 from __future__ import annotations
