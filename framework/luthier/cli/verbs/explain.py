@@ -24,8 +24,8 @@ from luthier.reporting.console import width
 EXIT_CODES = "exit-codes"
 MOST_BESIDE = 44
 NEXT = {  # what is no part is shown as it stands, and what to do with it
-    "recipe": "luthier plan {} says what it comes to.",
-    "pipeline": "luthier plan {} says what it comes to.",
+    "recipe": "{} says what it comes to.",
+    "pipeline": "{} says what it comes to.",
     "advice": "luthier advise says when it holds.",
 }
 
@@ -80,7 +80,8 @@ def _exit_codes(call: Call) -> int:
 def _shown_whole(call: Call, answer: CatalogAnswer) -> int:
     text = answer.text.strip()
     record = {answer.question: answer.name, "what": answer.headline, "run": answer.how_to_run, "file": str(answer.file)}
-    shown = f"{text}\n\n{answer.shown}\n{NEXT[answer.question].format(answer)}"
+    plan = call.flags.to_paste("plan", str(answer), config_dir=call.arguments.config_dir)
+    shown = f"{text}\n\n{answer.shown}\n{NEXT[answer.question].format(plan)}"
     call.console.data(shown, {**record, "text": text})
     return 0
 
