@@ -18,15 +18,27 @@ def filled(page: str) -> str:
 
 
 def _lines() -> Iterator[str]:
-    names = {old: f"luthier.api.{new}" for old, new in table()["names"].items()}
+    names = {old: new if "." in new else f"luthier.api.{new}" for old, new in table()["names"].items()}
     yield from ("", f"All old names go on working until {UNTIL}, each with a warning that says the new one.", "")
-    yield from _table("setting", table()["settings"].items())
-    yield from _table("answer", table().get("answers", {}).items())
+    yield from _keys("setting", "settings")
+    yield from _keys("entry of a mapping, and value of `score`", "entries")
+    yield from _table("answer", table()["answers"].items())
     yield from _table("`_target_` of an option file", table()["targets"].items())
     yield from _table("name that a plugin imports", names.items())
+    yield from ("These names have no equal; an import of one says what is there instead:", "")
+    yield from ("| name that a plugin imported | instead |", "| --- | --- |")
+    yield from (f"| `{old}` | {reason} |" for old, reason in sorted(table()["gone"].items()))
+    yield ""
     modules = ", ".join(f"`{name}`" for name in table()["modules"])
-    yield "Names that are not in the table are imported from `luthier.api` under their old name, instead of from"
+    yield "Names that are in no table are imported from `luthier.api` under their old name, instead of from"
     yield f"{modules}."
+
+
+def _keys(what: str, kind: str) -> Iterator[str]:
+    yield from (f"| {what} | now | of |", "| --- | --- | --- |")
+    for target, names in sorted(table()[kind].items()):
+        yield from (f"| `{old}` | `{new}` | `{target}` |" for old, new in sorted(names.items()))
+    yield ""
 
 
 def _table(what: str, pairs: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,7 @@ class OfflineTeacher:
             raise RecipeError(
                 f"{self.folder} is no complete teacher cache: it has no readable {MANIFEST}.",
                 where="method.offline_teacher",
-                hint=f"Write it with luthier cache-teacher {self.folder} <the recipe>.",
+                hint=f"Write it with luthier cache-teacher {shlex.quote(str(self.folder))} <the recipe>.",
             ) from error
         return manifest
 

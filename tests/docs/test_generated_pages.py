@@ -60,5 +60,6 @@ def test_the_changelog_lists_every_renamed_name():
     text = renamed.PAGE.read_text(encoding="utf-8")
     assert renamed.filled(text) == text, "CHANGELOG.md is out of date: python docs/generate/renamed.py"
     table = renamed.table()
-    old = [name for kind in ("settings", "answers", "targets", "names") for name in table.get(kind, {})]
+    old = [name for kind in ("answers", "targets", "names") for name in table[kind]]
+    old += [name for kind in ("settings", "entries") for names in table[kind].values() for name in names]
     assert not [name for name in old if f"| `{name}` | `" not in text]

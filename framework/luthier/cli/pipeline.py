@@ -36,14 +36,14 @@ def run_pipeline(arguments: Namespace, flags: Flags, composer: Composer, console
     ]
     done = running.run_pipeline(pipeline, composer, forwarded, console)
     record = {"pipeline": pipeline.name, "run": str(done[-1].run.folder.path), "steps": [one.as_json() for one in done]}
-    console.data(_page(done, console), record)
+    talk = flags.to_paste("chat", str(done[-1].run.folder.path))
+    console.data(f"{_table(done, console)}\n\ntalk to the last one:\n  {talk}", record)
     return 0
 
 
-def _page(done: Sequence[FinishedStep], console: Console) -> str:
+def _table(done: Sequence[FinishedStep], console: Console) -> str:
     rows = [(one.step, _score(one), "was there" if one.cached else "new", str(one.run.folder.path)) for one in done]
-    table = console.table(("step", "score", "", "run"), rows)
-    return f"{table}\n\ntalk to the last one:\n  luthier chat {done[-1].run.folder.path}"
+    return console.table(("step", "score", "", "run"), rows)
 
 
 def _score(one: FinishedStep) -> str:

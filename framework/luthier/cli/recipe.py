@@ -62,19 +62,21 @@ def _compose(arguments: Namespace, composer: Composer, console: Console) -> tupl
     if arguments.cfg is None and not arguments.multirun:
         composition, raw = composer.compose_run(arguments.overrides, _run_name)
         composer.config_loader.hand_over(raw)
-        _print_notes(composition, console)
+        _print_notes([composition], console)
         return composition, composition.overrides
-    words = composer.words(arguments.overrides)
-    jobs = command_line.first_jobs(words) if arguments.multirun else [list(arguments.overrides)]
-    first, *_ = [composer.compose(overrides, complete=arguments.cfg is None) for overrides in jobs]
-    _print_notes(first, console)
+    current, renamed = composer.current(arguments.overrides)
+    words = composer.words(current)
+    jobs = command_line.first_jobs(words) if arguments.multirun else [current]
+    first, *others = [composer.compose(overrides, complete=arguments.cfg is None) for overrides in jobs]
+    _print_notes([first, *others], console, renamed)
     is_named = {"name", "hydra.run.dir"} & {word.key for word in words}
     name = [] if arguments.cfg is not None or is_named else [f"name={_run_name(first)}"]
-    return None, [*arguments.overrides, *name]
+    return None, [*current, *name]
 
 
-def _print_notes(composition: Composition, console: Console) -> None:
-    for line in composition.dropped:
+def _print_notes(compositions: Sequence[Composition], console: Console, renamed: Sequence[str] = ()) -> None:
+    lines = [*renamed, *(line for composition in compositions for line in composition.dropped)]
+    for line in dict.fromkeys(lines):
         console.say(f"note: {line}")
 
 

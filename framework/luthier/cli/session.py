@@ -56,6 +56,12 @@ class Flags:
         named = [word for name in self.plugins for word in ("-p", name)]
         return [*switched, *named, *(word for name in self.trusted for word in ("--trust", name))]
 
+    def to_paste(self, *words: str, config_dir: str | None = None) -> str:
+        """The command with these words, and with what this command line says of plugins, trust and recipe folders."""
+        from luthier.config.command_line import to_paste
+
+        return to_paste(*words, flags=[*self.again(), *(["--config-dir", config_dir] if config_dir else [])])
+
 
 def load_plugins(flags: Flags, console: Console) -> Plugins:
     """The installed plugins; broken ones are reported and left out. `--trust` makes the working folder importable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from luthier.config.catalog import Catalog
 
 SIGNS = "+~"
+OF_OUTPUT = {"--json", "--debug"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Word:
 
     def with_value(self, value: str) -> str:
         return f"{self.text.partition('=')[0]}={value}"
+
+
+def to_paste(*words: str, flags: Sequence[str] = ()) -> str:
+    """The command with these words as a shell reads it, with the flags that change what it does."""
+    return shlex.join(["luthier", *words, *(flag for flag in flags if flag not in OF_OUTPUT)])
 
 
 def read(overrides: Sequence[str], catalog: Catalog | None = None) -> list[Word]:

@@ -32,7 +32,6 @@ from luthier.config.stored import escaped
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError, RecipeError
 from luthier.plugins.registry import Plugins
-from luthier.plugins.renamed import current_config, current_words
 
 ROOT_FILE = "config"
 PARTS = checks.PARTS
@@ -124,9 +123,13 @@ class Composer:
 
     def words(self, overrides: Sequence[str]) -> list[command_line.Word]:
         """The overrides read, under the names of now; RecipeError for an answer that does not exist."""
-        words = command_line.read(current_words(overrides)[0], self.catalog)
+        words = command_line.read(self.current(overrides)[0], self.catalog)
         command_line.refuse_unknown_answers(words, self.catalog)
         return words
+
+    def current(self, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The overrides under the names of now, and a sentence for each old one."""
+        return self.config_loader.current(ROOT_FILE, overrides)
 
     def _checked(self, raw: DictConfig, overrides: Sequence[str], *, complete: bool = True) -> Composition:
         _set_run_folder(raw)
@@ -139,8 +142,7 @@ class Composer:
         self, raw: DictConfig, choices: dict[str, str], overrides: Sequence[str], *, complete: bool = True
     ) -> Composition:
         """Refuse untrusted code and unknown or mistyped settings, and drop settings of answers that were replaced."""
-        resolved, renamed = current_config(self._resolve(raw))
-        renamed += current_words(overrides)[1]
+        resolved, renamed = self._resolve(raw), self.config_loader.renamed
         trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
         recipe, debug = (self.catalog.answers.get((file, str(choices.get(file)))) for file in ("recipe", "debug"))
         dropped = drop_stale(resolved, _as_written(recipe), choices)
@@ -162,7 +164,7 @@ class Composer:
         return Composition(config, choices, list(overrides), [*renamed, *dropped], given, purpose, self.vouched)
 
     def origins(self, overrides: Sequence[str]) -> Origins:
-        return Origins(self.config_loader, self.catalog, ROOT_FILE, overrides)
+        return Origins(self.config_loader, self.catalog, ROOT_FILE, self.current(overrides)[0])
 
     @cached_property
     def root(self) -> dict[str, Any]:

@@ -21,13 +21,15 @@ from omegaconf import DictConfig, OmegaConf
 from luthier.config import bounds, command_line, replaced, trust
 from luthier.config.catalog import USER, Catalog
 from luthier.config.names import refuse_bad_name
+from luthier.config.renamed_settings import rename_in
+from luthier.config.renamed_words import current_words
 from luthier.config.signatures import signature
 from luthier.errors import Refused
 from luthier.plugins.registry import CORE_RECIPES
-from luthier.plugins.renamed import current_answer, current_words
+from luthier.plugins.renamed import current_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hydra._internal.config_repository import IConfigRepository
     from hydra._internal.defaults_list import DefaultsList
@@ -44,6 +46,8 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         super().__init__(_search_path(catalog))
         self._composed: DictConfig | None = None
         self._looked_at: tuple[list[str], DictConfig] | None = None
+        self.renamed: list[str] = []
+        """A sentence for each old name in what was composed last."""
         self.repository = self._guarded = _GuardedRepository(self.config_search_path, catalog)
         OmegaConf.clear_resolver("oc.env")  # a recipe must not read secrets
 
@@ -68,7 +72,7 @@ class GuardedConfigLoader(ConfigLoaderImpl):
                     "hydra.searchpath would take recipes from anywhere.", where=override, hint="Use --config-dir DIR."
                 )
         self._guarded.read_overrides(overrides)
-        overrides = current_words(overrides)[0]
+        overrides, notes = self.current(config_name, overrides)
         words = [_extensible(override) for override in overrides]
         while True:
             try:
@@ -76,6 +80,7 @@ class GuardedConfigLoader(ConfigLoaderImpl):
                 break
             except Exception as error:  # Hydra raises ConfigCompositionException and others
                 words = self._with_new_key(config_name, words, error)
+        self.renamed = [*notes, *rename_in(config)]
         trust.refuse_hydra_code(config.hydra)
         plain: Any = OmegaConf.to_container(config, resolve=False)
         trust.refuse_secrets(plain)
@@ -83,6 +88,19 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         if "name" in plain:
             refuse_bad_name(str(config.name), where="name")
         return config
+
+    def current(self, config_name: str | None, overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The overrides under the names of now, and a sentence for each old one."""
+        catalog = self._guarded.catalog
+
+        def composed(plain: Sequence[str]) -> Any:
+            first = command_line.first_jobs(command_line.read(_answers(list(plain)), catalog))[0]
+            try:
+                return OmegaConf.to_container(self.without_checks(config_name, first), resolve=False)
+            except Exception:  # the composition of all words tells it
+                return {}
+
+        return current_words(command_line.read(overrides, catalog), composed)
 
     def _with_new_key(self, config_name: str | None, words: list[str], error: Exception) -> list[str]:
         """The overrides with `++` before the one that Hydra refused; raises unless the signature of its part takes it.
@@ -106,6 +124,7 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         """What Hydra composes of the words, for a message or a signature; the last one is kept for the next call."""
         if self._looked_at is None or self._looked_at[0] != words:
             self._looked_at = words, super().load_configuration(config_name, words, RunMode.RUN)
+            rename_in(self._looked_at[1])
         return self._looked_at[1]
 
     def compute_defaults_list(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DefaultsList:

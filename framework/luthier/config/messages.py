@@ -16,7 +16,7 @@ from luthier.errors.suggestions import nearest
 _LOOKUPS = (
     r"(?:In '(?P<file>[^']+)': )?Could not (?:find|load) '(?P<answer>[^']+)'",
     r"(?:In '(?P<file>[^']+)': )?Could not (?:override|delete) '(?P<question>[^']+)'\.(?: No match|\s*Did you mean)",
-    r"Could not delete from config\. '(?P<key>[^']+)' does not exist",
+    r"Could not delete from config\. '(?P<deleted>[^']+)' does not exist",
     r"Could not override '(?P<key>[^']+)'",
     r"Key '(?P<key>[^']+)' (?:is )?not in",
     r"Interpolation key '(?P<reference>[^']+)' not found",
@@ -59,6 +59,10 @@ def _not_found(
     if reference := names.get("reference"):
         hint = nearest(reference, keys(), "There are")
         return RecipeError(f"The recipe refers to {reference!r}, which it does not have.", where=reference, hint=hint)
+    if deleted := names.get("deleted"):
+        known = [*keys(), *catalog.questions()]
+        hint = f"Leave out ~{deleted}." if deleted in known else nearest(deleted, known, "There are")
+        return RecipeError(f"The recipe has no value at {deleted!r} to take away.", where=deleted, hint=hint)
     key = names["key"]
     return no_such_setting(key, [*keys(), *catalog.questions()])
 

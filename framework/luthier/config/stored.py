@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from luthier.config import bounds, trust
 from luthier.config.catalog import Catalog
+from luthier.config.renamed_settings import current_config
 from luthier.plugins.registry import Plugins
-from luthier.plugins.renamed import current_config
 
 
 def stored_recipe(file: Path, plugins: Plugins, vouched: Iterable[str] = ()) -> DictConfig:
@@ -25,7 +25,7 @@ def stored_recipe(file: Path, plugins: Plugins, vouched: Iterable[str] = ()) -> 
     plain: Any = OmegaConf.to_container(raw, resolve=False)
     trust.refuse_secrets(plain)
     bounds.refuse_growing(plain)
-    resolved, _ = current_config(OmegaConf.to_container(raw, resolve=True))
+    resolved: Any = OmegaConf.to_container(OmegaConf.create(current_config(plain)[0]), resolve=True)
     trust.refuse_untrusted(resolved, trust.trusted_targets(Catalog.of(plugins), plugins, vouched))
     return DictConfig(escaped(resolved))
 

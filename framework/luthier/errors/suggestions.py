@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 def nearest(word: str, known: Iterable[str], otherwise: str, *, most: int = 12) -> str:
     """A hint: the known names like `word`, or after `otherwise` the first of them. Names may be paths, with . or /."""
-    names = {name.replace("/", "."): name for name in sorted(set(known))}
+    names = {name.replace("/", "."): name for name in sorted(set(known) - {word})}
     path = word.replace("/", ".")
     if close := _elsewhere(path, list(names)) or _like(path, list(names)) or _within(path, list(names)):
         return f"Did you mean {' or '.join(names[name] for name in close)}?"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from luthier.contracts.model import HasMetaNetwork
-from luthier.errors import RecipeError
+from luthier.errors import PluginError, RecipeError
 from luthier.models.loading import meta_causal_lm
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ def meta_network(model: Model) -> nn.Module:
     """The network of a model on the meta device: the model's own, or one made from its configuration."""
     if isinstance(model, HasMetaNetwork):
         return model.meta_network()
+    if hasattr(model, "outline"):  # its configuration alone would describe another network
+        raise PluginError(
+            f"{type(model).__qualname__} has `outline`, which luthier 0.1 called for the network on the meta device.",
+            where="model",
+            hint="Name it `meta_network`, as luthier.api.HasMetaNetwork has it now.",
+        )
     return meta_causal_lm(model.config)
 
 

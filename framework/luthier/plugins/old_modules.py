@@ -1,50 +1,88 @@
-"""Imports from modules of version 0.1: answered from `luthier.api`, with a warning that says the new line."""
+"""Imports of names of version 0.1: answered with what has the name now, and a warning that says the new line."""
 
 from __future__ import annotations
 
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cache, partial
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
 from luthier.plugins.renamed import UNTIL, table
 
-API = "luthier" + ".api"  # above this room: it is imported only where a plugin asks an old module for a name
+API = "luthier" + ".api"  # above this room: it is imported only where a plugin asks for an old name
 
 
 class OldModules(MetaPathFinder, Loader):
-    """Finds modules that are gone; it stands last, so that it is asked only for what is not there."""
+    """Finds modules that are gone, and lets those that are still there answer for their old names, too."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
-        return ModuleSpec(fullname, self, is_package=True) if _is_old(fullname) else None
+        if fullname not in _names():
+            return None
+        spec = PathFinder.find_spec(fullname, path)
+        if spec is None:
+            return ModuleSpec(fullname, self, is_package=True)
+        execute = spec.loader.exec_module if spec.loader is not None else self.exec_module
+
+        def execute_with_old_names(module: ModuleType) -> None:
+            execute(module)
+            module.__dict__["__getattr__"] = partial(_renamed, fullname)
+
+        setattr(spec.loader, "exec_module", execute_with_old_names)  # noqa: B010 - the loader is this import's own
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        old = module.__name__
-
-        def attribute(name: str) -> Any:
-            if name.startswith("__") or _is_old(f"{old}.{name}"):
-                raise AttributeError(name)
-            new = table()["names"].get(f"{old}.{name}", name)
-            value = getattr(import_module(API), new)
-            line = f"from luthier.api import {new}"
-            warnings.warn(f"{old}.{name} goes away in {UNTIL}: write `{line}`.", FutureWarning, stacklevel=2)
-            return value
-
-        module.__dict__["__getattr__"] = attribute
+        module.__dict__["__getattr__"] = partial(_moved, module.__name__)
 
 
-def _is_old(name: str) -> bool:
-    return name.startswith("luthier.") and name in table()["modules"]
+@cache
+def _names() -> dict[str, dict[str, str]]:
+    """The modules that had other names, with the dotted name of now for each."""
+    found: dict[str, dict[str, str]] = {module: {} for module in table()["modules"]}
+    names = {old: new if "." in new else f"{API}.{new}" for old, new in table()["names"].items()}
+    for old, new in {**table()["targets"], **names, **dict.fromkeys(table()["gone"], "")}.items():
+        module, _, name = old.rpartition(".")
+        found.setdefault(module, {})[name] = new
+    return found
+
+
+def _renamed(old: str, name: str) -> Any:
+    """An old name of a module that is still there."""
+    if name not in _names()[old]:
+        raise AttributeError(f"module {old!r} has no attribute {name!r}")
+    return _answer(old, name, _names()[old][name])
+
+
+def _moved(old: str, name: str) -> Any:
+    """A name of a module that is gone; `luthier.api` has it, where nothing else is said."""
+    if name.startswith("__") or f"{old}.{name}" in _names():
+        raise AttributeError(name)
+    return _answer(old, name, _names()[old].get(name, f"{API}.{name}"))
+
+
+def _answer(old: str, name: str, new: str) -> Any:
+    if reason := table()["gone"].get(f"{old}.{name}"):
+        raise ImportError(f"{old}.{name} of version 0.1 is gone: {reason}.")
+    place, _, called = new.rpartition(".")
+    try:
+        value = getattr(import_module(place), called)
+    except AttributeError:
+        raise ImportError(f"{old} is gone, and luthier.api, which has its names, has no {name!r}.") from None
+    warnings.warn(
+        f"{old}.{name} goes away in {UNTIL}: write `from {place} import {called}`.", FutureWarning, stacklevel=3
+    )
+    return value
 
 
 def install() -> None:
-    """Answer imports from old modules in this process."""
+    """Answer imports of old names in this process."""
+    _names()  # reading the table imports modules itself
     if not any(isinstance(finder, OldModules) for finder in sys.meta_path):
-        sys.meta_path.append(OldModules())
+        sys.meta_path.insert(0, OldModules())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from luthier.config.command_line import to_paste
 from luthier.models.adaptation import count
 from luthier.records.events import complete_lines
 from luthier.reporting.record import (
@@ -23,6 +24,7 @@ from luthier.reporting.record import (
     ScoreComparison,
     TrainingFacts,
 )
+from luthier.training.child_processes import quoted
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
@@ -64,7 +66,7 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(composition.started)),
         seconds=round(time.time() - composition.started, 3),
         seed=int(composition.config.seed),
-        command=shlex.join(["luthier", *composition.flags, *composition.overrides]),
+        command=to_paste(*composition.overrides, flags=composition.flags),
         answers={question: str(name) for question, name in composition.choices.items() if "hydra" not in question},
         resolved=run.folder.resolved.read_text(encoding="utf-8"),
         commit=(environment["commit"] or {}).get("revision", ""),
@@ -191,12 +193,15 @@ def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
 
 
 def _next(run: RunOutcome) -> dict[str, str]:
-    folder = shlex.quote(os.path.relpath(run.folder.path))
+    folder, flags = os.path.relpath(run.folder.path), list(run.composition.flags)
+    if "--config-dir" in flags:  # it stands last, and is for recipes
+        del flags[flags.index("--config-dir") :]
+    value = folder if re.fullmatch(r"[\w./-]+", folder) else quoted(folder)
     return {
-        **({"talk to it": f"luthier chat {folder}"} if run.parts.method.is_generative else {}),
-        "measure it again": f"luthier evaluate {folder}",
-        "export it for plain transformers": f"luthier export {folder} {folder}/exported",
-        "go on from it": f"luthier model=run model.path={folder}",
+        **({"talk to it": to_paste("chat", folder, flags=flags)} if run.parts.method.is_generative else {}),
+        "measure it again": to_paste("evaluate", folder, flags=flags),
+        "export it for plain transformers": to_paste("export", folder, f"{folder}/exported", flags=flags),
+        "go on from it": to_paste("model=run", f"model.path={value}", flags=flags),
     }
 
 

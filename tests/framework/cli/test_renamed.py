@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import subprocess
 import sys
+import warnings
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from luthier import api
 from luthier.api import homes
 from luthier.config.signatures import signature
-from luthier.plugins.renamed import current_config, current_words, table
+from luthier.plugins.renamed import table
 
 OLD = sorted(table()["targets"])
+IMPORTS = Path(__file__).with_name("imports_of_0_1.txt").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("old", OLD)
@@ -24,17 +28,52 @@ def test_each_old_target_is_read_as_the_one_of_now(old):
     assert hasattr(import_module(module), name)
 
 
-def test_each_old_name_of_a_module_is_in_the_api():
-    assert set(table()["names"].values()) <= set(homes())
-    assert {old.rpartition(".")[0] for old in table()["names"]} <= set(table()["modules"])
+def test_each_old_name_of_a_module_is_in_the_api_or_says_where_it_is():
+    assert {new for new in table()["names"].values() if "." not in new} <= set(homes())
 
 
-@pytest.mark.parametrize("old", sorted(table()["names"]))
-def test_each_old_name_is_imported_from_its_old_module_with_a_warning(old):
-    module, _, name = old.rpartition(".")
-    with pytest.warns(FutureWarning, match=f"write `from luthier.api import {table()['names'][old]}`"):
-        found = getattr(import_module(module), name)
-    assert found is getattr(api, table()["names"][old])
+@pytest.mark.parametrize("line", IMPORTS)
+def test_what_plugins_imported_of_version_0_1_is_there_or_says_what_to_use(line):
+    module, name = line.split()
+    new = table()["names"].get(f"{module}.{name}", "")
+    if reason := table()["gone"].get(f"{module}.{name}"):
+        with pytest.raises(ImportError, match=re.escape(reason)):
+            exec(f"from {module} import {name}", {})
+        return
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        exec(f"from {module} import {name}", found := {})
+    place, _, called = (new if "." in new else f"luthier.api.{new}").rpartition(".")
+    if new:
+        assert f"write `from {place} import {called}`" in str(said[0].message)
+        assert found[name] is getattr(import_module(place), called)
+
+
+def test_a_name_that_never_was_is_answered_by_a_sentence_or_by_python():
+    with pytest.raises(ImportError, match=r"luthier\.api, which has its names, has no 'Nothing'"):
+        exec("from luthier.parts import Nothing", {})
+    with pytest.raises(ImportError, match=r"cannot import name .Nothing. from .luthier\.data\.splits."):
+        exec("from luthier.data.splits import Nothing", {})
+
+
+def test_a_module_that_answers_for_old_names_keeps_its_source_and_its_files():
+    from importlib.resources import files
+
+    assert "class HashSplits" in inspect.getsource(import_module("luthier.data.splits"))
+    assert files("luthier.data.formats").joinpath("format.py").is_file()
+
+
+def test_a_model_with_the_old_name_of_its_meta_network_is_refused():
+    from luthier.errors import PluginError
+    from luthier.models.random import Random
+    from luthier.models.trainable_parameters import meta_network
+
+    class Merged(Random):
+        def outline(self):
+            raise AssertionError
+
+    with pytest.raises(PluginError, match=r"Merged has `outline`.*Name it `meta_network`"):
+        meta_network(Merged(vocabulary=300))
 
 
 def test_a_recipe_with_an_old_target_runs_with_a_note(luthier, write):
@@ -62,15 +101,6 @@ def test_a_run_that_was_kept_with_old_targets_loads(run, luthier, here):
     assert luthier("chat", str(place), "--message", "Hello.").code == 0
 
 
-def test_an_old_setting_is_taken_under_its_new_name_wherever_it_stands():
-    config, notes = current_config({"method": {"kept": "runs/x", "offline_teacher": None}})
-    assert config == {"method": {"offline_teacher": "runs/x"}}
-    assert notes == ["method.kept is called method.offline_teacher now; the old name goes away in luthier 0.3."]
-    words, notes = current_words(["method.kept=runs/x", "seed=1"])
-    assert words == ["method.offline_teacher=runs/x", "seed=1"]
-    assert len(notes) == 1
-
-
 @pytest.mark.parametrize(
     ("line", "new"),
     [
@@ -89,15 +119,3 @@ def test_an_import_of_version_0_1_works_and_says_the_new_line(line, new):
 def test_a_module_that_never_was_is_still_not_found():
     with pytest.raises(ModuleNotFoundError):
         import_module("luthier.nothing_of_the_kind")
-
-
-def test_an_old_answer_is_taken_on_the_command_line_and_in_a_recipe(luthier, write):
-    place = "evaluation/metric@evaluation.task.metrics.injected"
-    ended = luthier("--cfg", "job", "evaluation/task=generation", f"+{place}=obeyed")
-    assert ended.code == 0, ended.err
-    assert "InjectionSuccessRate" in ended.out
-    defaults = f"defaults:\n  - /{place}: obeyed\n  - override /evaluation/task: generation\n"
-    write("recipes/recipe/mine.yaml", f"# @package _global_\n# Mine.\n{defaults}")
-    ended = luthier("--cfg", "job", "recipe=mine")
-    assert ended.code == 0, ended.err
-    assert "InjectionSuccessRate" in ended.out

@@ -246,3 +246,14 @@ def test_a_question_that_the_new_answer_asks_too_keeps_the_recipes_answer(luthie
     end = luthier("recipe=mine", "data=csv", "--cfg", "job")
     assert end.code == 0, end.err
     assert "Alpaca" in end.out
+
+
+@pytest.mark.parametrize(
+    "argv", [("recipe=distill", "debug=tiny", "~method.offline_teacher"), ("debug=tiny", "~seeed")]
+)
+def test_what_has_no_value_cannot_be_taken_away_and_no_hint_names_the_very_word(luthier, argv):
+    end = luthier("plan", *argv)
+    assert end.code == 2
+    word = argv[-1].lstrip("~")
+    assert f"The recipe has no value at {word!r} to take away" in end.err
+    assert f"Did you mean {word}" not in end.err

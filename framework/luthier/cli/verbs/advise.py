@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
 from luthier.cli.call import Call
+from luthier.cli.session import Flags
 from luthier.errors import RecipeError
 from luthier.workflows.advice import facts
 from luthier.workflows.advice.facts import FACTS, KnownFacts
@@ -29,7 +29,7 @@ def act(call: Call) -> int:
     advice = advices(call.catalog(call.arguments.config_dir))
     fit = [one for one in advice if not one.lacks(known)]
     others = [one for one in advice if one.lacks(known)]
-    command = _command(fit[:MOST], known)
+    command = _command(fit[:MOST], known, call.flags)
     record = {
         "known": {name: known.of(name) for name in FACTS if name in known.amounts},
         "compare": [{"recipe": one.recipe, "reason": one.reason} for one in fit[:MOST]],
@@ -73,11 +73,11 @@ def _prompted(call: Call) -> dict[str, float]:
     return amounts
 
 
-def _command(fit: list[Advice], known: KnownFacts) -> str:
+def _command(fit: list[Advice], known: KnownFacts, flags: Flags) -> str:
     """The command of the first comparison; of a single run where only one recipe qualifies."""
     verb = ["compare"] if len(fit) > 1 else []
     seeds = ["seeds=3"] if len(fit) > 1 else []
-    return shlex.join(["luthier", *verb, f"recipe={','.join(one.recipe for one in fit)}", *seeds, *known.words])
+    return flags.to_paste(*verb, f"recipe={','.join(one.recipe for one in fit)}", *seeds, *known.words)
 
 
 def _page(call: Call, fit: list[Advice], others: list[Advice], known: KnownFacts, command: str) -> str:

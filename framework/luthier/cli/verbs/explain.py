@@ -19,13 +19,14 @@ from luthier.config.type_words import choices, in_json
 from luthier.errors import RecipeError
 from luthier.errors.exit_codes import MEANINGS
 from luthier.errors.suggestions import nearest
+from luthier.plugins.renamed import current_answer, note
 from luthier.reporting.console import width
 
 EXIT_CODES = "exit-codes"
 MOST_BESIDE = 44
 NEXT = {  # what is no part is shown as it stands, and what to do with it
-    "recipe": "luthier plan {} says what it comes to.",
-    "pipeline": "luthier plan {} says what it comes to.",
+    "recipe": "{} says what it comes to.",
+    "pipeline": "{} says what it comes to.",
     "advice": "luthier advise says when it holds.",
 }
 
@@ -40,6 +41,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def act(call: Call) -> int:
     what, catalog = call.arguments.what, call.catalog(call.arguments.config_dir)
     question, equals, name = what.partition("=")
+    if (current := current_answer(f"{question}/{name}").removeprefix(f"{question}/")) != name:
+        call.console.say(f"note: {note(what, f'{question}={current}')}")
+        name = current
     if what == EXIT_CODES:
         return _exit_codes(call)
     if what == "batch":
@@ -77,7 +81,8 @@ def _exit_codes(call: Call) -> int:
 def _shown_whole(call: Call, answer: CatalogAnswer) -> int:
     text = answer.text.strip()
     record = {answer.question: answer.name, "what": answer.headline, "run": answer.how_to_run, "file": str(answer.file)}
-    shown = f"{text}\n\n{answer.shown}\n{NEXT[answer.question].format(answer)}"
+    plan = call.flags.to_paste("plan", str(answer), config_dir=call.arguments.config_dir)
+    shown = f"{text}\n\n{answer.shown}\n{NEXT[answer.question].format(plan)}"
     call.console.data(shown, {**record, "text": text})
     return 0
 

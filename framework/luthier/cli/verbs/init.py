@@ -34,7 +34,8 @@ def act(call: Call) -> int:
     written.write_text(recipe(look, name, f"{up}{SCHEMA.name}"), encoding="utf-8")
     schema.write(recipe_schema(call.catalog()), SCHEMA)
     call.composer().compose([f"recipe={name}"])
-    commands = [f"luthier {verb} recipe={name}".replace("  ", " ") for verb in ("preview", "plan", "")]
+    recipe_word = f"recipe={name}"
+    commands = [call.flags.to_paste(*words, recipe_word) for words in (["preview"], ["plan"], [])]
     record = {"recipe": str(written), "schema": str(SCHEMA), "format": look.format.name, "next": commands}
     call.console.data("\n".join([f"{written}   {look.format.reason}", "", *_next(commands)]), record)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from luthier.cli.call import Call
@@ -37,7 +37,7 @@ def act(call: Call) -> int:
     from luthier.workflows.planning.plan import plan_recipe
 
     plan = plan_recipe(composition)
-    record = _record(plan, origins, overrides)
+    record = _record(plan, origins, _command(call, overrides))
     call.console.data(_page(call, plan, record), record)
     return plan.code
 
@@ -47,7 +47,8 @@ def _of_pipeline(call: Call, composer: Composer) -> int:
 
     plan = plan_pipeline(addressing.pipeline_of(call.arguments.answers, composer.catalog), composer)
     steps = [
-        one.as_json() | {"plan": one.plan and _record(one.plan, composer.origins(one.overrides), one.overrides)}
+        one.as_json()
+        | {"plan": one.plan and _record(one.plan, composer.origins(one.overrides), _command(call, one.overrides))}
         for one in plan.steps
     ]
     record = {"go": not plan.code, "pipeline": plan.name, "seconds": round(plan.seconds), "steps": steps}
@@ -64,11 +65,15 @@ def _page_of_pipeline(call: Call, plan: PipelinePlan) -> str:
     lines = [f"about {_duration(plan.seconds)} of training in all"] if plan.seconds else []
     lines += [f"problem  {problem}" for problem in plan.problems]
     lines += [f"{'NO GO' if plan.code else 'GO'}  pipeline={plan.name}"]
-    lines += [] if plan.code else [f"run it:  luthier {' '.join(call.arguments.answers)}"]
+    lines += [] if plan.code else [f"run it:  {_command(call, call.arguments.answers)}"]
     return "\n\n".join([*tables, "\n".join(lines)])
 
 
-def _record(plan: RecipePlan, origins: Origins, overrides: list[str]) -> dict[str, Any]:
+def _command(call: Call, overrides: Sequence[str]) -> str:
+    return call.flags.to_paste(*overrides, config_dir=call.arguments.config_dir)
+
+
+def _record(plan: RecipePlan, origins: Origins, command: str) -> dict[str, Any]:
     sample, weights = plan.data, plan.weights
     return {
         "go": not plan.problems,
@@ -85,7 +90,7 @@ def _record(plan: RecipePlan, origins: Origins, overrides: list[str]) -> dict[st
         "problems": [problem.as_json() for problem in plan.problems],
         "unknown": plan.unknown,
         "dropped": plan.composition.dropped,
-        "run": " ".join(["luthier", *overrides]),
+        "run": command,
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier.config.command_line import to_paste
 from luthier.errors.exit_codes import MEANINGS
 from luthier.records.folder import RunFolder, write_text
 from luthier.training import child_processes
@@ -93,7 +93,7 @@ def compare(
     if len(codes) == len(contenders):
         raise failure("Every contender", codes[0], where=str(contenders[0].runs[0].folder.path))
     results = [Result.read(one, _failure_text(failures[one.name])) for one in contenders]
-    command_line = shlex.join(["luthier", "compare", *command])
+    command_line = to_paste("compare", *command, flags=[*runner.flags, *runner.config_dir])
     comparison = Comparison(_name(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
     place = FOLDER / comparison.name
     place.mkdir(parents=True, exist_ok=True)
