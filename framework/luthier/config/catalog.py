@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import yaml
-
-from luthier.config.bounds import LOADER
 from luthier.errors import PluginError
 from luthier.plugins.registry import Plugins
+
+if TYPE_CHECKING:
+    import yaml
 
 USER = "this folder"
 NO_PARTS = {".", "recipe", "pipeline", "debug", "advice"}
@@ -54,6 +55,10 @@ class CatalogAnswer:
     @property
     def tree(self) -> yaml.Node | None:
         """The syntax tree of its YAML, None for a file without any."""
+        import yaml  # help lists answers without it
+
+        from luthier.config.bounds import LOADER
+
         tree: yaml.Node | None = yaml.compose(self.text, Loader=LOADER)
         return tree
 

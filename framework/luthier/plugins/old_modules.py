@@ -7,17 +7,19 @@ import warnings
 from collections.abc import Sequence
 from functools import cache, partial
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from luthier.plugins.renamed import UNTIL, table
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader  # importing it takes a sixth of what `--help` takes
 
 API = "luthier" + ".api"  # above this room: it is imported only where a plugin asks for an old name
 
 
-class OldModules(MetaPathFinder, Loader):
+class OldModules:
     """Finds modules that are gone, and lets those that are still there answer for their old names, too."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
@@ -25,7 +27,7 @@ class OldModules(MetaPathFinder, Loader):
             return None
         spec = PathFinder.find_spec(fullname, path)
         if spec is None:
-            return ModuleSpec(fullname, self, is_package=True)
+            return ModuleSpec(fullname, cast("Loader", self), is_package=True)
         execute = spec.loader.exec_module if spec.loader is not None else self.exec_module
 
         def execute_with_old_names(module: ModuleType) -> None:
@@ -83,6 +85,5 @@ def _answer(old: str, name: str, new: str) -> Any:
 
 def install() -> None:
     """Answer imports of old names in this process."""
-    _names()  # reading the table imports modules itself
     if not any(isinstance(finder, OldModules) for finder in sys.meta_path):
         sys.meta_path.insert(0, OldModules())
