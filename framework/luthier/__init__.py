@@ -11,7 +11,7 @@ from luthier.version import __version__
 if TYPE_CHECKING:
     from luthier.api import Artifact, load
 
-old_modules.install()
+old_modules.install(api="luthier.api")
 
 __all__ = ["Artifact", "__version__", "hookimpl", "load"]
 

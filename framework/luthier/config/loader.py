@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
@@ -24,6 +24,7 @@ from luthier.config.names import refuse_bad_name
 from luthier.config.renamed_settings import rename_in
 from luthier.config.renamed_words import current_words
 from luthier.config.signatures import signature
+from luthier.config.type_hints import Part
 from luthier.errors import Refused
 from luthier.plugins.registry import CORE_RECIPES
 from luthier.plugins.renamed import current_answer
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.default_element import ResultDefault
     from hydra.plugins.config_source import ConfigResult, ConfigSource
+
+    from luthier.config.settings import Signature
 
 
 class GuardedConfigLoader(ConfigLoaderImpl):
@@ -115,8 +118,11 @@ class GuardedConfigLoader(ConfigLoaderImpl):
         before = self.without_checks(config_name, [*words[:index], *_answers(words[index:])])
         around, _, name = key.rpartition(".")
         node = OmegaConf.select(before, around) if around else None
+        if around and (node is None or "_target_" not in node):  # an entry of a mapping
+            around, _, name = around.rpartition(".")
+            node = OmegaConf.select(before, around) if around else None
         target = node.get("_target_") if isinstance(node, DictConfig) else None
-        if target not in self.trusted() or not signature(str(target)).takes(name):
+        if target not in self.trusted() or not _takes(signature(str(target)), name, key == f"{around}.{name}"):
             raise error
         return [*words[:index], f"++{words[index]}", *words[index + 1 :]]
 
@@ -172,6 +178,12 @@ class _GuardedRepository(ConfigRepository):
             entries = replaced.without_lost_questions(loaded.defaults_list, self.replaced, self.catalog)
             loaded.defaults_list = replaced.everywhere(entries, self.preset)
         return loaded
+
+
+def _takes(signature: Signature, name: str, whole: bool) -> bool:
+    """Whether the part takes the setting: the whole of it, or a plain value as an entry of the mapping that it is."""
+    expected = signature.types.get(name)
+    return signature.takes(name) if whole else get_origin(expected) is dict and get_args(expected)[-1] is not Part
 
 
 _REFUSED = re.compile(r"Could not override '([\w.]+)'\.\s")

@@ -90,7 +90,7 @@ class _Values(SafeConstructor):
 
     def text(self, node: yaml.ScalarNode) -> str | float:
         written = str(self.construct_scalar(node))
-        return float(written) if node.style is None and _NUMBER.fullmatch(written) else written
+        return float(written) if not node.style and _NUMBER.fullmatch(written) else written
 
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")

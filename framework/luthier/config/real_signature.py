@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.config.settings import MissingSettingError, mistyped, unknown_setting
+from luthier.config.settings import REQUIRED, MissingSettingError, mistyped, unknown_setting
 from luthier.config.target import Target
 from luthier.config.type_hints import is_plain, misfit, received
 from luthier.errors import RecipeError
@@ -49,17 +49,25 @@ def as_refusal(
     None where it is something else.
     """
     said = str(error) if isinstance(error, TypeError) else ""
-    known = {*target.by_name, *(target.source.told if target.source else ())} - set(target.handed(len(parts)))
-    if (match := _UNEXPECTED.search(said)) and match[1] in settings:
-        told = [f"{at}.{name}" for name in known if name != match[1]]
-        return unknown_setting(f"{at}.{match[1]}", told, _name_of(target.made))
-    if (match := _MISSING.search(said)) and match[1] in known - set(settings):
+    told = target.source.told if target.source else {}
+    known = {*target.by_name, *told} - set(target.handed(len(parts)))
+    if (match := _UNEXPECTED.search(said)) and match[1] in settings and match[1] not in target.by_name:
+        others = [f"{at}.{name}" for name in known if name != match[1]]
+        return unknown_setting(f"{at}.{match[1]}", others, _name_of(target.made))
+    if (match := _MISSING.search(said)) and match[1] in known - set(settings) and _is_required(match[1], target):
         return MissingSettingError.at(f"{at}.{match[1]}")
     if type(error).__name__ == "ValidationError" and callable(getattr(error, "errors", None)):  # pydantic's
         first = error.errors()[0]  # type: ignore[attr-defined]
         path = ".".join([at, *map(str, first["loc"])])
         return RecipeError(f"{path} is {first.get('input')!r}: {first['msg']}.", where=path)
     return None
+
+
+def _is_required(name: str, target: Target) -> bool:
+    """Whether the target itself asks for the setting; else something inside it misses an argument of that name."""
+    if (one := target.by_name.get(name)) is not None:
+        return one.default is one.empty
+    return target.source is not None and target.source.told[name].default == REQUIRED
 
 
 def _name_of(target: Any) -> str:

@@ -122,8 +122,9 @@ def mistyped(wrong: Misfit) -> RecipeError:
     path, value, expected, of_key = wrong
     words, shown = readable(expected), written(value) if value is None or isinstance(value, bool) else repr(value)
     if of_key:
-        return RecipeError(f"{path} has the key {shown}, but each key must be {words}.", where=path)
-    hint = f"Quote it to have text: {path}=\"'{value}'\"." if words.startswith("text") else ""
+        hint = "Quote it to have text." if words.startswith("text") else ""
+        return RecipeError(f"{path} has the key {shown}, but each key must be {words}.", where=path, hint=hint)
+    hint = f"Quote it to have text: {path}=\"'{written(value)}'\"." if words.startswith("text") else ""
     hint = f"Choose an answer for it: +QUESTION@{path}=… ." if expected is Part else hint
     return RecipeError(f"{path} is {shown}, but must be {words}.", where=path, hint=hint)
 

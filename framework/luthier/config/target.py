@@ -54,6 +54,12 @@ class Target:
         listed = {**self.wrapper, **(self.parameters or {})}
         return {name: one for name, one in listed.items() if one.kind in _BY_NAME}
 
+    @property
+    def _more(self) -> inspect.Parameter | None:
+        """`**more: Type`, which gives each further name its type."""
+        listed = (self.parameters or {}).values()
+        return next((one for one in listed if one.kind is one.VAR_KEYWORD and one.annotation is not one.empty), None)
+
     def handed(self, count: int) -> list[str]:
         """The names of the parameters that so many parts fill from the left."""
         positional = [one for one in (self.parameters or {}).values() if one.kind.name.startswith("POSITIONAL")]
@@ -73,6 +79,8 @@ class Target:
             annotation = Any if listed.annotation is listed.empty else listed.annotation
             return normal(evaluated(annotation, names_of(self.made, name))), True
         told = self.source.told.get(name) if self.source else None
+        if told is None and (more := self._more) is not None:
+            return normal(evaluated(more.annotation, names_of(self.made, more.name))), True
         if self.source is None or told is None:
             return Any, False
         return normal(evaluated(told.annotation, [names_at(told.written_in)])), self.source.certain

@@ -60,9 +60,14 @@ def _key_fits(key: Any, expected: Any) -> bool:
 
 
 def _readings(key: Any) -> Iterator[Any]:
-    """What a key may mean: itself, the number that its text says (`data.ranks.3=…`), the text of a number."""
+    """What a key may mean: itself, the number that its text says (`data.ranks.3=…`), the text of a whole number.
+
+    How another number or true was written is not known any more, so it is no text.
+    """
     yield key
-    for reading in (int, float, {"true": True, "false": False}.__getitem__) if isinstance(key, str) else (str,):
+    if type(key) is int:
+        yield str(key)
+    for reading in (int, float, {"true": True, "false": False}.__getitem__) if isinstance(key, str) else ():
         try:
             yield reading(key)
         except (ValueError, KeyError):

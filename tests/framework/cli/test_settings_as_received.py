@@ -230,3 +230,41 @@ def test_a_literal_is_said_as_a_recipe_writes_it():
         "one": "one of null, x", "two": "one of true, false, auto", "three": "one of '1', 'null'"
     }  # fmt: skip
     assert refusal("odd.Written", two=None) == "it.two is null, but must be one of true, false, auto."
+
+
+def test_a_class_may_be_named_like_its_base():
+    part = built("again.Kept", grain="COARSE", rank=3)
+    assert (part.grain, part.rank) == (grain("COARSE"), 3)
+    assert "There is no setting 'it.rnak'. Did you mean it.rank?" in refusal("again.Kept", rnak=3)
+    assert built("again.Outer.Kept", depth=2, rank=3).depth == 2
+
+
+def test_a_default_is_what_its_name_was_where_the_class_was_defined():
+    assert signature("carpentry.again.Outer.Kept").settings["height"].default == 13
+    assert built("again.Outer.Kept").height == 13
+
+
+def test_each_further_setting_has_the_type_that_is_written_for_all_of_them():
+    assert built("again.Further", a="FINE").grains == {"a": grain("FINE")}
+    assert "it.a is 'rough', but must be one of FINE, COARSE" in refusal("again.Further", a="rough")
+
+
+@pytest.mark.parametrize("said", [{}, {"indent": 3}])
+def test_an_error_inside_a_part_is_not_blamed_on_its_settings(said):
+    with pytest.raises(TypeError, match="helper"):
+        built("again.Faulty", **said)
+
+
+def test_how_a_key_was_written_is_not_guessed():
+    assert built("keyed.Keyed", names={3: 1}).names == {"3": 1}
+    for key in (1.1, True):
+        assert "each key must be text" in refusal("keyed.Keyed", names={key: 1})
+
+
+def test_an_entry_of_a_mapping_needs_no_sign_in_front(luthier, write):
+    write("recipes/tracking/it.yaml", "# It.\n_target_: carpentry.keyed.Keyed\n")
+    words = ["--trust", "carpentry.keyed.Keyed", "--cfg", "job", "--json", "tracking=it"]
+    end = luthier(*words, "tracking.numbers.3=x", "tracking.numbers.4=y")
+    assert end.code == 0, end.err
+    assert {str(key): value for key, value in end.record["tracking"]["numbers"].items()} == {"3": "x", "4": "y"}
+    assert "There is no setting 'tracking.nubmers.3'" in luthier(*words, "tracking.nubmers.3=x").err

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from luthier.config.source.enumerations import enumeration, is_enumeration
 from luthier.config.source.modules import Scope, Source
-from luthier.config.source.resolution import Defined, Meaning, Outside, resolve
+from luthier.config.source.resolution import Defined, Meaning, Outside, resolve, resolved_base
 from luthier.config.type_hints import Part, key_type
 
 _TYPING = ("typing.", "typing_extensions.", "collections.abc.", "builtins.", "collections.", "types.", "abc.")
@@ -192,7 +192,7 @@ def class_type(meaning: Defined) -> Any:
 def _ancestors(meaning: Defined, depth: int) -> Iterator[str]:
     for base in meaning.node.bases if isinstance(meaning.node, ast.ClassDef) and depth < _DEEPEST else ():
         name = base.value if isinstance(base, ast.Subscript) else base
-        for one in resolve(name, meaning.scope, meaning.source):
+        for one in resolved_base(name, meaning):
             yield one.path
             if isinstance(one, Defined):
                 yield from _ancestors(one, depth + 1)

@@ -67,7 +67,8 @@ def _called(node: ast.Call, place: Place, depth: int) -> Any:
         return _as_float(inner)
     if maker in _LISTS and isinstance(inner, list):
         return inner
-    return inner if maker in {"pathlib.Path", "str", "int"} and isinstance(inner, str | int) else _NO_LITERAL
+    takes = {"pathlib.Path": str, "str": str, "int": int}.get(maker)
+    return inner if takes is not None and type(inner) is takes else _NO_LITERAL
 
 
 def _mapping(node: ast.Dict, place: Place, depth: int) -> Any:
@@ -101,7 +102,7 @@ def _folded(node: ast.BinOp, place: Place, depth: int) -> Any:
 
 def _member(node: ast.Attribute, place: Place) -> str:
     """The name of a member of an Enum (`Mode.FAST`), or of its value's owner (`Mode.FAST.value`)."""
-    for owner in resolve(node.value, place.scope, place.source):
+    for owner in resolve(node.value, place.scope, place.source, before=node.lineno):
         made = isinstance(owner, Defined) and isinstance(getattr(owner.node, "value", None), ast.Call)
         if isinstance(owner, Defined) and (is_enumeration(owner) or (made and enumeration(owner))):
             members = getattr(enumeration(owner), "__members__", None)
@@ -112,7 +113,7 @@ def _member(node: ast.Attribute, place: Place) -> str:
 
 def _named(node: ast.Name | ast.Attribute, place: Place, depth: int) -> Any:
     """The literal that a constant of this or another module stands for."""
-    found = resolve(node, place.scope, place.source)
+    found = resolve(node, place.scope, place.source, before=node.lineno)  # as it is when the function is defined
     if len(found) != 1:
         return _NO_LITERAL
     (one,) = found

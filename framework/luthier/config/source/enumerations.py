@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Union
 
-from luthier.config.source.resolution import Defined, Outside, resolve
+from luthier.config.source.resolution import Defined, Outside, resolve, resolved_base
 
 _KINDS = {"Enum", "StrEnum", "IntEnum", "Flag", "IntFlag", "ReprEnum"}
 _OWN_WAYS = {"_missing_", "_generate_next_value_", "__new__", "__init__", "_value_"}
@@ -23,7 +23,7 @@ def _kinds(meaning: Defined, depth: int = 0) -> set[str]:
     """Which of the standard library's enumerations the class derives from."""
     found: set[str] = set()
     for base in meaning.node.bases if isinstance(meaning.node, ast.ClassDef) and depth < 20 else ():
-        for one in resolve(base, meaning.scope, meaning.source):
+        for one in resolved_base(base, meaning):
             if isinstance(one, Defined):
                 found |= _kinds(one, depth + 1)
             elif one.path.startswith("enum.") and one.path.removeprefix("enum.") in _KINDS:
@@ -52,7 +52,7 @@ def _has_own_ways(meaning: Defined) -> bool:
         return True
     if any(isinstance(one, ast.FunctionDef) and one.name in _OWN_WAYS for one in meaning.node.body):
         return True
-    above = [one for base in meaning.node.bases for one in resolve(base, meaning.scope, meaning.source)]
+    above = [one for base in meaning.node.bases for one in resolved_base(base, meaning)]
     return any(_has_own_ways(one) for one in above if isinstance(one, Defined) and isinstance(one.node, ast.ClassDef))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from luthier.config.source.annotations import known, quoted
 from luthier.config.source.defaults import of_field, value_of
 from luthier.config.source.parameters import Parameter, Place, Taken
-from luthier.config.source.resolution import Defined, Meaning, Outside, resolve
+from luthier.config.source.resolution import Defined, Meaning, Outside, resolve, resolved_base
 
 DATACLASS = "dataclasses.dataclass"
 _ATTRS = {
@@ -153,9 +153,7 @@ def _is_field(node: ast.Call, place: Place) -> bool:
 
 def _is_named_tuple(meaning: Defined) -> bool:
     bases = getattr(meaning.node, "bases", [])
-    return any(
-        known(one.path) == "NamedTuple" for base in bases for one in resolve(base, meaning.scope, meaning.source)
-    )
+    return any(known(one.path) == "NamedTuple" for base in bases for one in resolved_base(base, meaning))
 
 
 def is_typed_mapping(order: Sequence[Meaning]) -> bool:
@@ -167,7 +165,7 @@ def of_typed_mapping(meaning: Defined) -> Iterator[Parameter]:
     node = meaning.node
     assert isinstance(node, ast.ClassDef)
     for base in node.bases:
-        for one in resolve(base, meaning.scope, meaning.source):
+        for one in resolved_base(base, meaning):
             if isinstance(one, Defined) and isinstance(one.node, ast.ClassDef):
                 yield from of_typed_mapping(one)
     total = not any(word.arg == "total" and ast.unparse(word.value) == "False" for word in node.keywords)

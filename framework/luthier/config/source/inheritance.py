@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from luthier.config.source import fields
-from luthier.config.source.resolution import UNKNOWN, Defined, Meaning, Outside, inside, resolve
+from luthier.config.source.resolution import UNKNOWN, Defined, Meaning, Outside, inside, resolved_base
 
 _DEEPEST = 20
 
@@ -16,7 +16,7 @@ def linear(meaning: Defined, depth: int = 0) -> list[Meaning]:
     rows: list[list[Meaning]] = []
     for base in meaning.node.bases:
         named = base.value if isinstance(base, ast.Subscript) else base
-        found = resolve(named, meaning.scope, meaning.source)
+        found = resolved_base(named, meaning)
         one: Meaning = found[0] if len(found) == 1 else Outside("?")
         is_class = isinstance(one, Defined) and isinstance(one.node, ast.ClassDef)
         if one == UNKNOWN and (models := fields.written(named, meaning) & fields.MODELS):

@@ -66,9 +66,12 @@ class Source:
     stored: set[str] = field(default_factory=set)
     patched: set[str] = field(default_factory=set)
 
-    def bound(self, path: str) -> list[Binding]:
-        """What the name may stand for once the module has run: the last certain binding and what may replace it."""
-        found = self.bindings.get(path, [])
+    def bound(self, path: str, before: int = 0) -> list[Binding]:
+        """What the name may stand for once the module has run, or when it comes to the line `before`.
+
+        That is the last certain binding and what may replace it.
+        """
+        found = [one for one in self.bindings.get(path, []) if not before or getattr(one.node, "lineno", 0) < before]
         last = max((index for index, one in enumerate(found) if one.certain), default=0)
         return found[last:]
 

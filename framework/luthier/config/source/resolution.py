@@ -91,13 +91,14 @@ def _read(module: str) -> Source | None:
         return None
 
 
-def members(source: Source, words: list[str], scope: str = "", *, asked: bool = True) -> list[Meaning]:
+def members(source: Source, words: list[str], scope: str = "", *, asked: bool = True, before: int = 0) -> list[Meaning]:
     """What `words`, one inside the other, name in a module or, with `scope`, in one of its classes.
 
-    `asked`: from outside, where a module's own `__getattr__` answers, too.
+    `asked`: from outside, where a module's own `__getattr__` answers, too. `before`: when the module comes to this
+    line, not once it has run.
     """
     path = f"{scope}.{words[0]}".lstrip(".")
-    bound = source.bound(path)
+    bound = source.bound(path, before)
     if bound:
         return [one for binding in bound for one in _followed(binding, source, path, words[1:])]
     if scope:
@@ -145,23 +146,33 @@ def inside(meaning: Meaning, words: list[str]) -> list[Meaning]:
         return [UNKNOWN]
     if found := members(meaning.source, words, meaning.key):
         return found
-    above = [one for base in meaning.node.bases for one in resolve(base, meaning.scope, meaning.source)]
+    above = [one for base in meaning.node.bases for one in resolved_base(base, meaning)]
     return [found for one in above for found in inside(one, words)] or [UNKNOWN]
 
 
-def resolve(node: ast.expr, scope: Scope, source: Source) -> list[Meaning]:
-    """What a name or a dotted name means in a scope; none where nothing binds it, UNKNOWN for any other expression."""
+def resolved_base(base: ast.expr, meaning: Defined) -> list[Meaning]:
+    """What a base means where the class is defined: `class Name(Name)` inherits from what had the name before."""
+    return resolve(base, meaning.scope, meaning.source, before=getattr(meaning.node, "lineno", 0))
+
+
+def resolve(node: ast.expr, scope: Scope, source: Source, *, before: int = 0) -> list[Meaning]:
+    """What a name or a dotted name means in a scope; none where nothing binds it, UNKNOWN for any other expression.
+
+    `before`: at this line of the module, as the bases of a class and the defaults of a function are; else later.
+    """
     if isinstance(node, ast.Attribute):
-        found = resolve(node.value, scope, source)
+        found = resolve(node.value, scope, source, before=before)
         return [one for meaning in found for one in inside(meaning, [node.attr])]
     if not isinstance(node, ast.Name):
         return [UNKNOWN]
-    if scope.is_class and (found := members(source, [node.id], source.keys.get(id(scope), NOWHERE))):
+    around = source.keys.get(id(scope), NOWHERE)
+    if scope.is_class and (found := members(source, [node.id], around, before=before)):
         return found
     if node.id in _type_parameters(scope):
         return [UNKNOWN]
-    found = members(source, [node.id], asked=False)
-    if found in ([], [UNKNOWN]) and hasattr(builtins, node.id) and node.id not in {*source.bindings, *source.stored}:
+    found = members(source, [node.id], asked=False, before=before)
+    is_own = bool(source.bound(node.id, before)) or (node.id in source.stored and node.id not in source.bindings)
+    if found in ([], [UNKNOWN]) and hasattr(builtins, node.id) and not is_own:
         return [Outside(f"builtins.{node.id}")]
     return found
 
