@@ -125,7 +125,8 @@ def mistyped(wrong: Misfit) -> RecipeError:
         hint = "Quote it to have text." if words.startswith("text") else ""
         return RecipeError(f"{path} has the key {shown}, but each key must be {words}.", where=path, hint=hint)
     hint = f"Quote it to have text: {path}=\"'{written(value)}'\"." if words.startswith("text") else ""
-    hint = f"Choose an answer for it: +QUESTION@{path}=… ." if expected is Part else hint
+    if expected is Part and "[" not in path:  # Hydra knows no answer to an entry of a list
+        hint = f"Choose an answer for it: +QUESTION@{path}=… ."
     return RecipeError(f"{path} is {shown}, but must be {words}.", where=path, hint=hint)
 
 
