@@ -29,7 +29,7 @@ class Attempt:
 class Metric(Protocol):
     """Sufficient statistics for each attempt, and their reduction.
 
-    A mean over examples is `bootstrap.row_means` reduced by `bootstrap.ratio`; corpus metrics keep their counts.
+    A mean over examples is `luthier.api.row_means` reduced by `luthier.api.ratio`; corpus metrics keep their counts.
     """
 
     better: str
