@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -35,8 +36,10 @@ class Metric(Protocol):
     better: str
     """`higher` or `lower`."""
 
+    @abstractmethod
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
         """[attempts, s], float64."""
 
+    @abstractmethod
     def reduce(self, totals: Floats) -> Floats:
         """Sums of the statistics over examples, [..., s], to values [...]."""
