@@ -6,7 +6,6 @@ import json
 import math
 import shlex
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from luthier.api import (
     ResourceError,
     TokenSequence,
     hash_of_tokenizer,
+    local_path,
     sha256_of_file,
     token_sequences,
 )
@@ -37,7 +37,7 @@ class OfflineTeacher:
     """
 
     def __init__(self, folder: str) -> None:
-        self.folder = Path(folder).expanduser()
+        self.folder = local_path(folder)
 
     def check(self, student: PreTrainedTokenizerBase) -> None:
         """RecipeError for another tokenizer, ResourceError for a part that is missing or has another sha256."""

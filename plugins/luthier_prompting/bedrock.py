@@ -19,6 +19,7 @@ from luthier.api import (
     Record,
     RecordsSource,
     file_state,
+    local_path,
     nearest,
     sha256_of_file,
 )
@@ -89,7 +90,7 @@ class BedrockTemplates(RecordsSource):
 
     @property
     def _path(self) -> Path:
-        return Path(self.file).expanduser()
+        return local_path(self.file)
 
     def files_now(self) -> Any:
         return [str(self._path.absolute()), *file_state(self._path)]

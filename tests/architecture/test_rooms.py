@@ -23,8 +23,9 @@ LIGHT_ROOMS = {"cli", "config", "plugins", "errors", "version"}
 LIGHT = {
     "luthier", "luthier.api", "luthier.cli.pipeline", "luthier.contracts", "luthier.contracts.trust",
     "luthier.contracts.verbs", "luthier.evaluation", "luthier.evaluation.citations", "luthier.fetch",
-    "luthier.fetch.cache", "luthier.fetch.extras", "luthier.records", "luthier.records.folder", "luthier.records.lock",
-    "luthier.records.redaction", "luthier.records.unfinished", "luthier.reporting", "luthier.reporting.console",
+    "luthier.fetch.cache", "luthier.fetch.extras", "luthier.fetch.paths", "luthier.records",
+    "luthier.records.folder", "luthier.records.lock", "luthier.records.redaction", "luthier.records.unfinished",
+    "luthier.reporting", "luthier.reporting.console",
     "luthier.training", "luthier.training.child_processes", "luthier.training.signals", "luthier.workflows",
     "luthier.workflows.advice", "luthier.workflows.advice.facts", "luthier.workflows.advice.rules",
     "luthier.workflows.cached_runs", "luthier.workflows.cached_runs.cached_run",

@@ -62,3 +62,14 @@ def test_errors_of_the_part_are_raised_as_they_are():
 def test_a_name_that_a_module_does_not_have_is_named():
     with pytest.raises(PluginError, match="Nothing"):
         instantiate({"_target_": f"{__name__}.Nothing"})
+
+
+def test_a_part_without_what_its_contract_requires_is_refused_by_name():
+    from luthier.api import NamedWeightsAdaptation
+
+    class Unmergeable(NamedWeightsAdaptation):
+        def __call__(self, network):
+            return network
+
+    with pytest.raises(TypeError, match=r"Unmergeable.*merge"):
+        Unmergeable()

@@ -255,6 +255,7 @@ from luthier.fetch.packages import (
 from luthier.fetch.packages import (
     package_member as package_member,
 )
+from luthier.fetch.paths import local_path as local_path
 from luthier.inference.bm25 import Bm25 as Bm25
 from luthier.inference.bm25 import TfIdf as TfIdf
 from luthier.inference.bm25 import cosine as cosine

@@ -19,6 +19,7 @@ LOOK_AT = 64
 MOST_LABELS = 20
 CHARACTERS_PER_TOKEN = 3.5  # of English, roughly; only the length of a block is chosen with it
 COMMENTS_AT = 48
+FILE = "  file: "
 LENGTHS = (256, 512, 1024, 2048, 4096)
 
 
@@ -113,7 +114,7 @@ def slug(path: Path) -> str:
 def recipe(look: Look, name: str, schema: str) -> str:
     """The recipe's text."""
     form = look.format
-    rename = [f"  rename: {json.dumps(form.rename)}   # your columns, as the format calls them"] if form.rename else []
+    rename = [f"  rename: {_text(form.rename)}   # your columns, as the format calls them"] if form.rename else []
     reason = form.reason if form.name else f"once its columns are renamed below; {form.reason}"
     score = {"classification": "accuracy", "generation": "rouge_l"}.get(look.task, "loss")
     prose = (form.name or form.nearest) == "text"
@@ -130,7 +131,7 @@ def recipe(look: Look, name: str, schema: str) -> str:
         f"  - override /evaluation/task: {look.task}   # {look.why}",
         "",
         "data:",
-        f"  file: {json.dumps(look.file.as_posix(), ensure_ascii=False)}",
+        FILE + _text(look.file.as_posix()),
         *rename,
         "  limit: null   # 200, for a first try",
         "adaptation: {rank: 16}   # more for harder tasks",
@@ -147,6 +148,25 @@ def recipe(look: Look, name: str, schema: str) -> str:
     return "\n".join(map(_aligned, lines)) + "\n"
 
 
+def _text(value: Any) -> str:
+    """YAML from which OmegaConf reads this very value: text that looks like an interpolation is none."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_quoted(key)}: {_text(one)}" for key, one in value.items()) + "}"
+    return _quoted(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))
+
+
+def _quoted(text: str) -> str:
+    """JSON that YAML reads, too: signs that it takes for the end of a line, or refuses, are written by number."""
+    return re.sub(
+        r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]",
+        lambda sign: f"\\u{ord(sign[0]):04x}",
+        json.dumps(text, ensure_ascii=False),
+    )
+
+
 def _aligned(line: str) -> str:
+    if line.startswith(FILE):  # what looks like a comment belongs to the name
+        return line
+    line = "".join(sign if sign.isprintable() else " " for sign in line)
     setting, sign, comment = line.partition("   # ")
     return f"{setting:<{COMMENTS_AT}}  # {comment}" if sign and not line.startswith("#") else line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,18 +30,22 @@ class Adaptation(Protocol):
     shaping_base: tuple[str, ...] = ()
     """The settings in which two runs must agree to take turns on one base, as they change it or how it computes."""
 
+    @abstractmethod
     def __call__(self, network: nn.Module) -> nn.Module:
         """The network with only the chosen weights trainable, new ones inserted where the method needs them.
 
         It may lie on meta, where nothing has values: only its shapes are asked for then.
         """
 
+    @abstractmethod
     def save(self, network: nn.Module, folder: Path) -> None:
         """Write what moved, and nothing else, as safetensors."""
 
+    @abstractmethod
     def load(self, model: Model, folder: Path) -> nn.Module:
         """An adapted network with what `save` wrote put back; `model` loads only where its weights are needed."""
 
+    @abstractmethod
     def merge(self, network: nn.Module) -> nn.Module:
         """A plain network with the same logits; RecipeError where mathematics does not allow it."""
 

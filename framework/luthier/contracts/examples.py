@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,10 +25,12 @@ Example = dict[str, Any]
 class Source(Protocol):
     """A data source. Iterating yields its examples one at a time, in the same order each time."""
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Example]:
         """Read the examples in a fixed order, from the beginning each time; DataError for a row that cannot be used."""
 
     @property
+    @abstractmethod
     def counts(self) -> Mapping[str, int]:
         """Counts of the latest reading by name: `read`, `examples`, `skipped`, `quarantined`, …"""
 
@@ -35,6 +38,7 @@ class Source(Protocol):
     def warnings(self) -> list[str]:
         """Warnings about the latest reading for the report, a sentence each."""
 
+    @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
         """What was read, for the manifest: names, sha256 and numbers of rows, as JSON."""
 

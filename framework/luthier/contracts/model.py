@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +40,20 @@ class Model(Protocol):
     """Where a network comes from. Nothing is loaded before it is asked for."""
 
     @property
+    @abstractmethod
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer, with its chat template and special tokens configured."""
 
     @property
+    @abstractmethod
     def config(self) -> PretrainedConfig:
         """The architecture, without its weights."""
 
+    @abstractmethod
     def network(self) -> nn.Module:
         """A fresh network on the CPU (or on meta inside a sharding strategy), in its own dtype."""
 
+    @abstractmethod
     def lineage(self) -> dict[str, Any]:
         """What it is made of, for the manifest: the kind, the name, the revision, hashes."""
 

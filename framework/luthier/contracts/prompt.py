@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ class Prompt(Protocol):
     def learn(self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> None:
         """Fit the prompt to the training split, before any example is encoded."""
 
+    @abstractmethod
     def __call__(self, example: Example) -> Example:
         """A new example with the `messages` that the model is given; the argument is not changed.
 

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from luthier.fetch.paths import local_path
+
 _read_only = ContextVar("luthier_cache_read_only", default=False)
 
 
 def cache_folder(kind: str) -> Path:
     """The cache folder of one kind of files (`packages`, `models`, `blocks`, …), created if necessary."""
     root = Path(os.environ.get("LUTHIER_CACHE") or Path.home() / ".cache" / "luthier")
-    place = root.expanduser().absolute() / kind
+    place = local_path(root).absolute() / kind
     if not cache_is_read_only():
         place.mkdir(parents=True, exist_ok=True)
     return place

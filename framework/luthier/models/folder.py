@@ -7,6 +7,7 @@ from typing import Any
 
 from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError
+from luthier.fetch.paths import local_path
 from luthier.models.stored import StoredModel
 
 
@@ -17,7 +18,7 @@ class Folder(StoredModel):
 
     def __init__(self, trust: Trust = Trust(), *, path: str, **loading: Any) -> None:  # noqa: B008 - it is frozen
         super().__init__(trust, **loading)
-        self.path = Path(path).expanduser()
+        self.path = local_path(path)
 
     @property
     def name(self) -> str:

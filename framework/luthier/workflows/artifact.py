@@ -22,6 +22,7 @@ from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch.digests import sha256_of_file
+from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.lm_head import unwrapped
 from luthier.models.opening import opened
@@ -158,7 +159,7 @@ def save(
 
 def find_artifact(path: str | Path) -> Path:
     """The artifact's folder in a run's folder, or the folder itself; RecipeError where there is none."""
-    path = Path(path).expanduser()
+    path = local_path(path)
     for folder in (path / FOLDER, path):
         if (folder / ARTIFACT_MANIFEST).is_file():
             return folder

@@ -197,10 +197,12 @@ def _next(run: RunOutcome) -> dict[str, str]:
     if "--config-dir" in flags:  # it stands last, and is for recipes
         del flags[flags.index("--config-dir") :]
     value = folder if re.fullmatch(r"[\w./-]+", folder) else quoted(folder)
+    prompted = run.parts.prompt.opening() is not None  # else a chat template cannot do what the prompt does
+    export = ["export", folder, f"{folder}/exported", *([] if prompted else ["--without-prompt"])]
     return {
         **({"talk to it": to_paste("chat", folder, flags=flags)} if run.parts.method.is_generative else {}),
         "measure it again": to_paste("evaluate", folder, flags=flags),
-        "export it for plain transformers": to_paste("export", folder, f"{folder}/exported", flags=flags),
+        "export it for plain transformers": to_paste(*export, flags=flags),
         "go on from it": to_paste("model=run", f"model.path={value}", flags=flags),
     }
 

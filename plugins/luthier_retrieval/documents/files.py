@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from luthier.api import DataError
+from luthier.api import DataError, local_path
 from luthier_retrieval.documents import Document, Documents
 from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, read
 
@@ -25,7 +25,7 @@ class DocumentFiles(Documents):
 
     def __iter__(self) -> Iterator[Document]:
         self.unsupported = []
-        root = Path(self.path).expanduser()
+        root = local_path(self.path)
         columns = {**COLUMNS, **(self.columns or {})}
         for file in self._files(root):
             if not can_read(file):
@@ -35,7 +35,7 @@ class DocumentFiles(Documents):
 
     @property
     def place(self) -> str:
-        return f"{Path(self.path).expanduser().absolute()} {self.columns}"
+        return f"{local_path(self.path).absolute()} {self.columns}"
 
     @property
     def warnings(self) -> list[str]:

@@ -137,6 +137,22 @@ def test_a_file_name_with_spaces_and_signs_makes_a_plain_name(luthier, write):
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["${seed}.jsonl", "a b${x}$.jsonl", "~no such user.jsonl", "a   # b.jsonl", "a\nb: c.jsonl", "\x85😀'\".jsonl"],
+)
+def test_the_recipe_reads_back_the_very_name_of_the_file(name, luthier, write):
+    write(name, lines([{"review": f"t{n}", "sentiment": f"{n % 2}x"} for n in range(9)]))
+    end = luthier("init", f"./{name}", "--name", "mine", "--json")
+    assert end.code == 0, end.err
+    composed = luthier("recipe=mine", "--cfg", "job", "--json")
+    assert composed.code == 0, composed.err
+    assert composed.record["data"]["file"] == name
+    assert composed.record["data"]["rename"] == {"review": "text", "sentiment": "label"}
+    planned = luthier("plan", "recipe=mine", "debug=tiny", "--json")
+    assert planned.code == 0, planned.err + planned.out
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("nowhere.jsonl", None),

@@ -189,6 +189,12 @@ def test_a_hook_that_says_why_it_cannot_work_ends_the_plan(luthier, write, monke
     assert end.error["message"] == "This cannot work."
 
 
+def test_a_problem_that_two_parts_have_is_told_once(planned):
+    found = planned("model=run", "model.path=missing")
+    (problem,) = found["problems"]
+    assert (found["code"], "missing holds no artifact" in problem["message"]) == (2, True)
+
+
 def test_plain_text_is_no_conversation(planned, write):
     write("plain.jsonl", '{"text": "Spruce is for the top, maple for the back."}\n' * 8)
     found = planned("data=jsonl", "data.file=plain.jsonl")

@@ -79,3 +79,13 @@ def test_sources_need_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("name", ["~no such user !.jsonl", "~nosuchuser/rows.jsonl"])
+def test_a_tilde_before_a_name_without_a_home_belongs_to_the_path(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('{"text": "a"}\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for written in (name, f"~/{name}"):
+        assert [example["text"] for example in Files(file=written, format="text")] == ["a"]

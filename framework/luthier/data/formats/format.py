@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,9 +27,11 @@ class Format(Protocol):
         """The format to read all rows with, given the first ones: itself, unless it is detected from them."""
         return self
 
+    @abstractmethod
     def recognises(self, row: dict[str, Any]) -> str:
         """The reason why the row has this format; an empty string where it does not."""
 
+    @abstractmethod
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example | None:
         """The example without `where` and `split`; None where the format leaves the row out by its settings.
 

@@ -14,6 +14,7 @@ from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import HELD_OUT_FIRST, NAMES
 from luthier.fetch.digests import sha256_of_file
+from luthier.fetch.paths import local_path
 
 
 @dataclass(kw_only=True)
@@ -30,7 +31,7 @@ class Files(RecordsSource):
 
     def files(self) -> list[tuple[Path, str | None]]:
         """The files in the order of reading, each with the split in its name."""
-        folder = Path(self.file).expanduser()
+        folder = local_path(self.file)
         files = [(file, split_of_path(file, folder)) for file in self.reader.files(folder)]
         if len({split for _, split in files}) < 2:
             return [(file, None) for file, _ in files]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -29,14 +30,16 @@ class Attempt:
 class Metric(Protocol):
     """Sufficient statistics for each attempt, and their reduction.
 
-    A mean over examples is `bootstrap.row_means` reduced by `bootstrap.ratio`; corpus metrics keep their counts.
+    A mean over examples is `luthier.api.row_means` reduced by `luthier.api.ratio`; corpus metrics keep their counts.
     """
 
     better: str
     """`higher` or `lower`."""
 
+    @abstractmethod
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
         """[attempts, s], float64."""
 
+    @abstractmethod
     def reduce(self, totals: Floats) -> Floats:
         """Sums of the statistics over examples, [..., s], to values [...]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -31,5 +32,6 @@ class Task(Protocol):
     """Metrics by the name of their score."""
     writes: bool
 
+    @abstractmethod
     def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:
         """An answer to each question; `known` are all questions of the set that `questions` were sampled from."""

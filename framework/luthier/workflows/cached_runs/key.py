@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from luthier.config.checks import targets_in
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.signatures import signature
+from luthier.fetch.paths import local_path
 from luthier.version import __version__
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def _place(text: str) -> Path | None:
     if len(text) > LONGEST_PATH or "\n" in text or "\0" in text or not text.strip("./ "):
         return None
     try:
-        place = Path(text).expanduser()
+        place = local_path(text)
         return place if place.exists() else None
-    except (OSError, RuntimeError):  # longer than the disk allows; the home of an unknown user
+    except OSError:  # longer than the disk allows
         return None
 
 

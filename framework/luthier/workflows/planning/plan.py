@@ -43,6 +43,11 @@ class RecipePlan:
     def code(self) -> int:
         return self.problems[0].code if self.problems else 0
 
+    def add(self, problem: LuthierError) -> None:
+        """Note what prevents the run, once: two parts may ask for the same thing that is not there."""
+        if str(problem) not in map(str, self.problems):
+            self.problems.append(problem)
+
     @property
     def trains(self) -> bool:
         return "fit" in self.composition.config.stages
@@ -70,11 +75,11 @@ def _look_at_data(plan: RecipePlan, parts: Parts) -> None:
     except ResourceError as error:
         plan.unknown.append(f"the data: {error}")
     except LuthierError as error:
-        plan.problems.append(error)
+        plan.add(error)
     if sample and sample.overlong and batch.overlong == "error":
         message = f"{len(sample.overlong)} of {sample.encoded} sampled examples are longer than {batch.length} tokens."
         hint = f"Set batch.length={sample.longest}, or batch.overlong=truncate, drop or split."
-        plan.problems.append(DataError(message, where=sample.overlong[0], hint=hint))
+        plan.add(DataError(message, where=sample.overlong[0], hint=hint))
 
 
 def _tokenizer(plan: RecipePlan, parts: Parts) -> Any:
@@ -93,7 +98,7 @@ def _count_weights(plan: RecipePlan, parts: Parts) -> None:
     except ResourceError:
         pass  # reported with its tokenizer already
     except LuthierError as error:
-        plan.problems.append(error)
+        plan.add(error)
 
 
 def _estimate(plan: RecipePlan, parts: Parts) -> None:
@@ -103,7 +108,7 @@ def _estimate(plan: RecipePlan, parts: Parts) -> None:
     try:
         work, device = _work(plan.composition.config, trainer.autocast), trainer.device
     except LuthierError as error:  # such as a GPU that is not here
-        plan.problems.append(error)
+        plan.add(error)
         return
     if plan.data is not None and plan.trains:
         plan.steps = estimate.steps(work, plan.data.lengths)
@@ -124,7 +129,7 @@ def _estimate(plan: RecipePlan, parts: Parts) -> None:
 def _compare(plan: RecipePlan, what: str, needed: int, free: int, hint: str) -> None:
     if needed > free:
         message = f"The run needs about {needed / 1e9:.1f} GB of {what}, and {free / 1e9:.1f} GB are free."
-        plan.problems.append(ResourceError(message, where=what, hint=hint))
+        plan.add(ResourceError(message, where=what, hint=hint))
 
 
 def _folder(composition: Composition) -> Path:
