@@ -10,6 +10,7 @@ import psutil
 import torch
 
 _CGROUP = Path("/sys/fs/cgroup")
+ENOUGH, ROWS = 0.2, 512  # seconds, tokens
 SUSTAINED = 0.45  # of the speed of one large product, over all that a step does
 
 
@@ -31,13 +32,24 @@ def free_disk(folder: Path) -> int:
 
 
 def flops(device: torch.device, dtype: torch.dtype, *, width: int) -> float:
-    """Operations a second that training sustains here: a fifth of a second of products as wide as the network."""
-    left, right = (torch.ones(shape, device=device, dtype=dtype) for shape in ((512, width), (width, 4 * width)))
-    left @ right
-    count, began = 0, time.perf_counter()
-    while (spent := time.perf_counter() - began) < 0.2:
+    """Operations a second that training sustains here: products as wide as the network, a fifth of a second of them.
+
+    A processor that does not know the dtype may take a minute for a large one, so they grow until they take long.
+    """
+    left, columns, spent = torch.ones((ROWS, width), device=device, dtype=dtype), 8, 0.0
+    left[:8] @ left[:8].T  # the first product of a process sets things up
+    while columns < 4 * width and spent < ENOUGH:
+        columns = min(2 * columns, 4 * width)
+        right = torch.ones((width, columns), device=device, dtype=dtype)
+        spent = _seconds(left, right, times=1)
+    times = max(1, round(ENOUGH / spent))
+    return SUSTAINED * times * 2 * left.numel() * columns / _seconds(left, right, times=times)
+
+
+def _seconds(left: torch.Tensor, right: torch.Tensor, *, times: int) -> float:
+    began = time.perf_counter()
+    for _ in range(times):
         left @ right
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        count += 1
-    return SUSTAINED * count * 2 * left.numel() * right.shape[1] / spent
+    if left.is_cuda:
+        torch.cuda.synchronize(left.device)
+    return time.perf_counter() - began
