@@ -30,10 +30,7 @@ def run_pipeline(arguments: Namespace, flags: Flags, composer: Composer, console
         hint = "`luthier plan pipeline=…` shows every step."
         raise RecipeError(f"{flag} is for one recipe, not for a pipeline.", where=flag, hint=hint)
     pipeline = pipeline_of(arguments.overrides, composer.catalog)
-    forwarded = [
-        *replace(flags, as_json=False).again(),
-        *(["--config-dir", arguments.config_dir] if arguments.config_dir else []),
-    ]
+    forwarded = replace(flags, as_json=False).again(arguments.config_dir)
     done = running.run_pipeline(pipeline, composer, forwarded, console)
     record = {"pipeline": pipeline.name, "run": str(done[-1].run.folder.path), "steps": [one.as_json() for one in done]}
     talk = flags.to_paste("chat", str(done[-1].run.folder.path))

@@ -43,7 +43,7 @@ def run_recipe(flags: session.Flags, console: Console) -> int:
         return _print_config_as_json(overrides, arguments.package, composer, console)
     from luthier.cli.hydra_job import HydraJob  # with what a run writes, which a mistyped recipe need not wait for
 
-    job = HydraJob(composer.plugins, console, _flags_of_jobs(flags, arguments), composition)
+    job = HydraJob(composer.plugins, console, flags.again(arguments.config_dir), composition)
     try:
         _call_hydra(arguments, overrides, composer, job)
     except (HydraException, OmegaConfBaseException) as error:
@@ -88,11 +88,6 @@ def _run_name(composition: Composition) -> str:
     from luthier.records import unfinished
 
     return unfinished.newest(Path("runs"), composition.hash) or new
-
-
-def _flags_of_jobs(flags: session.Flags, arguments: Namespace) -> list[str]:
-    """The flags that another process of the same job needs."""
-    return [*flags.again(), *(["--config-dir", str(arguments.config_dir)] if arguments.config_dir else [])]
 
 
 def _call_hydra(arguments: Namespace, overrides: list[str], composer: Composer, job: HydraJob) -> None:

@@ -50,17 +50,18 @@ class Flags:
                 flags.rest.append(word)
         return flags
 
-    def again(self) -> list[str]:
-        """The same flags, for a child process."""
+    def again(self, config_dir: str | None = None) -> list[str]:
+        """The same flags, for a child process, and the further folder of recipes behind them."""
         switched = [flag for flag, on in (("--json", self.as_json), ("--debug", self.debug)) if on]
         named = [word for name in self.plugins for word in ("-p", name)]
-        return [*switched, *named, *(word for name in self.trusted for word in ("--trust", name))]
+        recipes = ["--config-dir", str(config_dir)] if config_dir else []
+        return [*switched, *named, *(word for name in self.trusted for word in ("--trust", name)), *recipes]
 
     def to_paste(self, *words: str, config_dir: str | None = None) -> str:
         """The command with these words, and with what this command line says of plugins, trust and recipe folders."""
         from luthier.config.command_line import to_paste
 
-        return to_paste(*words, flags=[*self.again(), *(["--config-dir", config_dir] if config_dir else [])])
+        return to_paste(*words, flags=self.again(config_dir))
 
 
 def load_plugins(flags: Flags, console: Console) -> Plugins:

@@ -6,7 +6,7 @@ import ast
 import inspect
 import sys
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -37,7 +37,7 @@ class Names(dict[str, Any]):
         raise KeyError(name)
 
 
-def evaluated(annotation: Any, spaces: Iterator[Names] | list[Names]) -> Any:
+def evaluated(annotation: Any, spaces: Iterable[Names]) -> Any:
     """An annotation with its names looked up in the first space that knows them all; Any where none does."""
     for space in spaces:
         try:

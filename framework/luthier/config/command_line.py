@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from luthier.config.names import refuse_bad_name
@@ -50,19 +51,26 @@ def to_paste(*words: str, flags: Sequence[str] = ()) -> str:
 
 def read(overrides: Sequence[str], catalog: Catalog | None = None) -> list[Word]:
     """Parse the overrides; RecipeError for one that is neither question=answer nor setting=value."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    parser, words = OverridesParser.create(), []
+    words = []
     for text in overrides:
         try:
-            override = parser.parse_override(text)
+            override = _parsed(text)
         except HydraException as error:
             raise _unreadable(text, error) from error
         if not override.key_or_group:
             raise RecipeError(f"{text!r} does not say which setting it means.", where=text)
         words.append(Word(text, override.key_or_group, override.package, _values(override, catalog), override))
     return words
+
+
+@cache
+def _parsed(text: str) -> Override:
+    """Hydra's reading of an override, which is asked for several times on the way of a command line."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create().parse_override(text)
 
 
 def _values(override: Any, catalog: Catalog | None) -> tuple[str, ...]:

@@ -83,9 +83,9 @@ class GuardedConfigLoader(ConfigLoaderImpl):
                 break
             except Exception as error:  # Hydra raises ConfigCompositionException and others
                 words = self._with_new_key(config_name, words, error)
-        self.renamed = [*notes, *rename_in(config)]
+        plain, renamed = rename_in(config)
+        self.renamed = [*notes, *renamed]
         trust.refuse_hydra_code(config.hydra)
-        plain: Any = OmegaConf.to_container(config, resolve=False)
         trust.refuse_secrets(plain)
         bounds.refuse_growing({key: value for key, value in plain.items() if key != "hydra"})
         if "name" in plain:

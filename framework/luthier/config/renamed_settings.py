@@ -19,8 +19,11 @@ _REFERENCE = re.compile(r"(?<!\\)\$\{(?P<dots>\.*)(?P<path>[\w.\[\]-]+)\}")
 _METRICS = "evaluation.task.metrics"
 
 
-def rename_in(config: DictConfig) -> list[str]:
-    """Rename in what Hydra composed, before anything of it is resolved; a sentence for each old name."""
+def rename_in(config: DictConfig) -> tuple[dict[str, Any], list[str]]:
+    """Rename in what Hydra composed, before anything of it is resolved.
+
+    Its plain content, unresolved, and a sentence for each old name.
+    """
     plain: Any = OmegaConf.to_container(config, resolve=False)
     hydra = plain.pop("hydra", {})
     current, notes = current_config(plain)
@@ -31,7 +34,7 @@ def rename_in(config: DictConfig) -> list[str]:
         for path, text in _strings(hydra, "hydra"):
             if (new := _reference(text, path, current, notes)) != text:
                 OmegaConf.update(config, path, new)
-    return notes
+    return {**current, "hydra": hydra}, notes
 
 
 def current_config(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

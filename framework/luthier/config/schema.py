@@ -73,8 +73,9 @@ def _names(question: str, catalog: Catalog) -> str:
 
 
 def _root_settings(root: CatalogAnswer) -> Iterator[tuple[str, dict[str, Any]]]:
-    assert root.tree is not None
-    for name, setting in option_file.entries(root.tree, root.text, root.file):
+    tree = root.tree
+    assert tree is not None
+    for name, setting in option_file.entries(tree, root.text, root.file):
         if name not in {"defaults", "hydra", *PARTS}:
             shape: dict[str, Any] = {"default": setting.value, "description": setting.comment}
             if name == "stages":

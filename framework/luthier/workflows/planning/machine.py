@@ -36,7 +36,7 @@ def flops(device: torch.device, dtype: torch.dtype, *, width: int) -> float:
 
     A processor that does not know the dtype may take a minute for a large one, so they grow until they take long.
     """
-    left, columns, spent = torch.ones((ROWS, width), device=device, dtype=dtype), 8, 0.0
+    left, columns, spent = torch.ones((ROWS, width), device=device, dtype=dtype), 2, 0.0
     left[:8] @ left[:8].T  # the first product of a process sets things up
     while columns < 4 * width and spent < ENOUGH:
         columns = min(2 * columns, 4 * width)
