@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from luthier.contracts.batch import Batch
 from luthier.errors import NumericsError, RecipeError
+from luthier.models import attention
 from luthier.models.losses import chunked_cross_entropy, token_entropies, token_log_probs
+from luthier.models.wrappers import unwrapped
 
 
 class LanguageModel(Protocol):
@@ -24,26 +27,20 @@ class LanguageModel(Protocol):
     def get_output_embeddings(self) -> nn.Module: ...
 
 
-def unwrapped(network: nn.Module) -> nn.Module:
-    """The transformers network inside PEFT's wrapper; a network without a wrapper itself."""
-    inner = getattr(network, "get_base_model", None)
-    return cast(nn.Module, inner()) if inner is not None else network
+def trunk_of(network: nn.Module) -> nn.Module:
+    """The part of a language model that gives its last hidden states: all but its head."""
+    inner = cast(Any, unwrapped(network))
+    decoder: nn.Module = inner.get_decoder()
+    if decoder is not inner:
+        return decoder
+    embeddings = inner.get_input_embeddings()
+    return next(child for child in inner.children() if any(module is embeddings for module in child.modules()))
 
 
-def virtual_token_count(network: nn.Module) -> int:
-    """The number of virtual (soft-prompt) tokens that the network prepends to each text when its cache is empty.
-
-    A wrapper that prepends them has an attribute `virtual_tokens`. RecipeError for PEFT's own prompt-learning wrapper,
-    which prepends them at every call, and before the first of several packed texts only.
-    """
-    config = getattr(network, "active_peft_config", None)
-    if not hasattr(type(network), "virtual_tokens") and getattr(config, "is_prompt_learning", False):
-        raise RecipeError(
-            f"{type(network).__name__} would put virtual tokens before every call, not before every text.",
-            where="adaptation",
-            hint="Use an adaptation that puts them there, such as prefix or prompt_tuning.",
-        )
-    return int(getattr(network, "virtual_tokens", 0))
+def hidden_states(network: nn.Module, batch: Batch) -> Tensor:
+    """Hidden states [B, T, H] after the last norm, each sequence of the packed batch computed as if it were alone."""
+    passes = attention.forward_passes(batch, attention.layout_of(network))
+    return attention.as_the_batch(batch, passes, [last_hidden_state(network, each.inputs) for each in passes])
 
 
 def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
@@ -62,7 +59,7 @@ def hidden_states_and_logits(network: nn.Module, inputs: Mapping[str, Any]) -> t
     def catch(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         caught.append(output if isinstance(output, Tensor) else output[0])
 
-    handle = cast(LanguageModel, unwrapped(network)).get_decoder().register_forward_hook(catch)
+    handle = trunk_of(network).register_forward_hook(catch)
     try:
         output = network(**inputs, logits_to_keep=1)
     finally:
