@@ -133,11 +133,12 @@ def _kind(config: PretrainedConfig) -> Any:
 
 
 def prepare_network(network: PreTrainedModel, loading: LoadSettings) -> PreTrainedModel:
-    """Check the attention, switch on gradient checkpointing and compiling: the one place where they happen.
+    """Choose attention that is right, switch on gradient checkpointing and compiling: the one place where they happen.
 
     Compiling marks the layers and happens at their first use, so that adapters put in later are compiled as well,
     and names in the state dict stay as they are.
     """
+    attention.layout_of(network)
     if loading.gradient_checkpointing:
         if not network.supports_gradient_checkpointing:
             raise RecipeError(f"{type(network).__name__} does not support gradient checkpointing.", where="model")

@@ -7,7 +7,7 @@ follow each other, not on their widths: a twin shows it in milliseconds, with wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ HEADS, HEAD_DIM = 4, 16
 """Attention heads of the twin, at most, and the width of each."""
 EXPERTS = 8
 MOST_LAYERS = 12
-POSITIONS = 256
+POSITIONS = 1024
+SMALL = 0.05
+"""The standard deviation below which weights would leave hardly a trace."""
 
 _LAYERS = re.compile(
     r"num_hidden_layers|n_layers?|num_layers|(de|en)coder_layers|num_(de|en)coder_layers|num_blocks|num_layers_per_stack"
@@ -197,18 +199,16 @@ def twin_network(config: PretrainedConfig, attention: str = "eager", *, seed: in
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network: nn.Module = AutoModelForCausalLM.from_config(small, attn_implementation=attention, dtype=torch.float32)
-        with torch.no_grad():
-            for name, weight in network.named_parameters():
-                _stir(name, weight)
+        stir(network.parameters())
     return network.eval()
 
 
-def _stir(name: str, weight: torch.Tensor) -> None:
-    """Random values in place of zeros and ones, which would hide that a weight is not used."""
-    if not weight.is_floating_point():
-        return
-    if weight.ndim > 1 and weight.std() > 0:
-        if weight.std() < 0.05:
-            weight.normal_(std=1.0 / weight.shape[-1] ** 0.5)
-    else:
-        weight.add_(torch.randn_like(weight) * 0.1)
+@torch.no_grad()
+def stir(weights: Iterable[torch.Tensor]) -> None:
+    """Random values where initial ones are zero, one or tiny, which would hide that a weight is not used."""
+    for weight in weights:
+        if weight.is_floating_point() and weight.ndim > 1 and weight.std() > 0:
+            if weight.std() < SMALL:
+                weight.normal_(std=1.0 / weight.shape[-1] ** 0.5)
+        elif weight.is_floating_point():
+            weight.add_(torch.randn_like(weight) * 2 * SMALL)

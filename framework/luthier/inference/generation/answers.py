@@ -77,7 +77,7 @@ def generate_from_tokens(
 
 
 def _batches(prompts: Sequence[NDArray[np.int32]], settings: Sampling, *, padded: bool) -> Iterator[list[int]]:
-    """The numbers of the prompts, longest first, as many at a time as there is room for; of one length if not `padded`."""
+    """The numbers of the prompts, longest first, as many as there is room for; of one length where not `padded`."""
     order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
     while order:
         longest = len(prompts[order[0]])

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.errors import LuthierError, RecipeError
+from luthier.errors import RecipeError
 from luthier.inference.generation.decoder import Decoder, Decoding
-from luthier.models.attention import layout_of
-from luthier.models.attention.proof import NATS, switch
+from luthier.models.attention import WINDOWS, layout_of
+from luthier.models.attention.proof import FAILURES, NATS, first_line, switch
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.proofs import NoTwin, proved_on_twin
 from luthier.models.wrappers import unwrapped, virtual_token_count
@@ -24,7 +24,6 @@ PROMPTS, STEPS = (13, 5, 9, 9), 7
 """Lengths of the prompts that are tried, across the windows of a twin, and the tokens behind them."""
 
 _WAYS = (Decoding(), Decoding(padded=False), Decoding(padded=False, cache="cache_params"), Decoding(False, None))
-_FAILURES = (LuthierError, TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError)
 _proved: WeakKeyDictionary[nn.Module, Decoding] = WeakKeyDictionary()
 """What was found out in this process; it follows from the network alone and can be found out again."""
 
@@ -48,7 +47,7 @@ def decoding_of(network: nn.Module) -> Decoding:
 
 def _sees_all(config: Any) -> bool:
     kinds = set(getattr(config, "layer_types", None) or ())
-    return not (kinds - {"full_attention"}) and not getattr(config, "sliding_window", None)
+    return not (kinds - {"full_attention"}) and not any(getattr(config, name, None) for name in WINDOWS)
 
 
 def _architecture_decoding(network: nn.Module, attention: str) -> Decoding:
@@ -70,8 +69,8 @@ def prove_decoding(network: nn.Module, reference: _References) -> Decoding:
     for way in _WAYS:
         try:
             nats = max(float((ours - alone).abs().max()) for ours, alone in reference.compared(network, way))
-        except _FAILURES as error:
-            why.append(str(error).strip().partition("\n")[0] or type(error).__name__)
+        except FAILURES as error:
+            why.append(first_line(error))
             continue
         if nats <= NATS:
             return replace(way, reason="; ".join(why[:1]))

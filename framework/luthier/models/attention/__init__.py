@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from luthier.models.attention.forward import ForwardPass, as_the_batch, forward_passes
 from luthier.models.attention.kernels import blockwise, choose, per_sequence, varlen
-from luthier.models.attention.layouts import KNOWN_LAYERS, PACKED_ATTENTION, Layout, Packed
+from luthier.models.attention.layouts import KNOWN_LAYERS, PACKED_ATTENTION, WINDOWS, Layout, Packed
 from luthier.models.attention.packed import packed_attention, register
 from luthier.models.attention.packing import AttentionHook, AttentionLayer, Packing, Shared
 from luthier.models.attention.proved import architecture_layout, layout_of
@@ -18,6 +18,7 @@ from luthier.models.attention.proved import architecture_layout, layout_of
 __all__ = [
     "KNOWN_LAYERS",
     "PACKED_ATTENTION",
+    "WINDOWS",
     "AttentionHook",
     "AttentionLayer",
     "ForwardPass",

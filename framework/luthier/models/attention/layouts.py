@@ -11,6 +11,12 @@ PACKED_ATTENTION = "luthier_packed"
 KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 """Kinds of layers whose tokens meet only in attention, over all of the past or over a window of it."""
 
+WINDOWS = (
+    "sliding_window", "sliding_window_size", "attention_chunk_size", "attention_window_size", "window_size",
+    "local_attention", "index_topk",
+)  # fmt: skip
+"""Settings of architectures beyond whose length a token does not see all of the past."""
+
 
 class Packed(StrEnum):
     """The ways in which a network can be called with packed sequences."""

@@ -24,7 +24,8 @@ from luthier.models.attention.packed import asks_the_registry
 NATS = 1e-3
 """The largest difference of log-probabilities in float32 that is rounding."""
 
-_FAILURES = (LuthierError, TypeError, ValueError, RuntimeError, LookupError, AttributeError, ImportError)
+FAILURES = (LuthierError, TypeError, ValueError, RuntimeError, LookupError, AttributeError, ImportError, AssertionError)
+"""What a network raises that cannot be called in some way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
         try:
             switch(network, layout.attention)
             difference = alone.difference(network, layout)
-        except _FAILURES as error:
-            why.append(f"{_named(layout)}: {_first_line(error)}")
+        except FAILURES as error:
+            why.append(f"{_named(layout)}: {first_line(error)}")
             continue
         if difference is None:
             prefixes = layout.packs and alone.shares(network, layout)
@@ -113,7 +114,7 @@ class _Alone:
     @classmethod
     def of(cls, network: nn.Module, lengths: Lengths) -> _Alone:
         vocabulary = int(network.config.get_text_config().vocab_size)  # type: ignore[union-attr, operator]
-        rows, trees = _batch(lengths.rows, vocabulary), _batch(lengths.trees, vocabulary, trees=True)
+        rows, trees = batch_of(lengths.rows, vocabulary), batch_of(lengths.trees, vocabulary, trees=True)
         _refuse_looking_ahead(network, rows)
         network.zero_grad()
         log_probs = torch.zeros(*rows.input_ids.shape, vocabulary)
@@ -150,7 +151,7 @@ class _Alone:
         """Whether prefixes that are computed once give what whole sequences do."""
         try:
             found = _packed(network, self.trees, Layout(layout.attention, layout.packed, shared_prefixes=True))
-        except _FAILURES:
+        except FAILURES:
             return False
         nats = (found - self.tree_log_probs)[self.trees.segments > 0].abs().max()
         return bool(nats <= NATS)
@@ -160,12 +161,12 @@ class _Alone:
 def _takes_masks(network: nn.Module, layout: Layout) -> bool:
     """Whether a mask is all that is needed to keep branches apart that share a prefix."""
     vocabulary = int(network.config.get_text_config().vocab_size)  # type: ignore[union-attr, operator]
-    trees = _batch(Lengths().short, vocabulary, trees=True)
+    trees = batch_of(Lengths().short, vocabulary, trees=True)
     inputs = {"input_ids": trees.input_ids, "position_ids": trees.positions, "use_cache": False}
     try:
         mask = tree_mask(trees, additive=layout.attention == "eager")
         found = _log_probs(network(**inputs, attention_mask=mask).logits)
-    except _FAILURES:
+    except FAILURES:
         return False
     nats = (found - _trees_alone(network, trees, vocabulary))[trees.segments > 0].abs().max()
     return bool(nats <= NATS)
@@ -204,7 +205,7 @@ def _refuse_looking_ahead(network: nn.Module, rows: Batch) -> None:
         )
 
 
-def _batch(lengths: Sequence[Sequence[int]], vocabulary: int, *, trees: bool = False) -> Batch:
+def batch_of(lengths: Sequence[Sequence[int]], vocabulary: int, *, trees: bool = False) -> Batch:
     """Rows of packed sequences; with `trees` the first of each row is the prefix of the others."""
     width = max(sum(row) for row in lengths)
     ids = torch.randint(3, vocabulary, (len(lengths), width), generator=torch.Generator().manual_seed(0))
@@ -256,5 +257,6 @@ def _named(layout: Layout) -> str:
     return f"{layout.packed} under {layout.attention}"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or its name."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,7 +14,7 @@ from luthier.models.attention.packed import register
 from luthier.models.attention.proof import prove_layout, switch
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.proofs import NoTwin, proved_on_twin
-from luthier.models.wrappers import unwrapped
+from luthier.models.wrappers import unwrapped, virtual_token_count
 
 _proved: WeakKeyDictionary[nn.Module, Layout] = WeakKeyDictionary()
 """What was found out in this process; it follows from the network alone and can be found out again."""
@@ -34,6 +34,10 @@ def layout_of(network: nn.Module) -> Layout:
     if known is None or known.attention != attention:
         known = _proved[inner] = architecture_layout(inner.config, attention, inner)
         switch(inner, known.attention)
+    if virtual_token_count(network) and known.packed is not Packed.KERNELS:
+        packed = Packed.LENGTHS if known.packed is Packed.LENGTHS else Packed.ROWS
+        reason = "only luthier_packed puts virtual tokens before each packed sequence"
+        return replace(known, packed=packed, shared_prefixes=False, reason=reason)
     return known
 
 
