@@ -193,14 +193,20 @@ def _showing_all(kinds: list[Any]) -> int:
 
 def twin_network(config: PretrainedConfig, attention: str = "eager", *, seed: int = 0) -> nn.Module:
     """A network of the twin's configuration, float32 on the CPU, in which every weight and bias plays a part."""
-    from transformers import AutoModelForCausalLM
-
     small = twin_config(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: nn.Module = AutoModelForCausalLM.from_config(small, attn_implementation=attention, dtype=torch.float32)
+        network = _built(config, small, attention)
         stir(network.parameters())
     return network.eval()
+
+
+def _built(config: PretrainedConfig, small: PretrainedConfig, attention: str) -> nn.Module:
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(small), None) or MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    network: nn.Module = kind._from_config(small, attn_implementation=attention, dtype=torch.float32)
+    return network
 
 
 @torch.no_grad()
