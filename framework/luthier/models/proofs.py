@@ -28,20 +28,22 @@ class NoTwin(Exception):  # noqa: N818 - read as `except NoTwin`
 _known: dict[str, Facts] = {}
 
 
-def proved_on_twin(kind: str, config: Any, settings: str, prove: Callable[[nn.Module], Facts]) -> Facts:
-    """What `prove` finds out of the twin of a configuration; NoTwin where there is none.
+def proved_on_twin(
+    kind: str, config: Any, settings: str, prove: Callable[[nn.Module], Facts], *, within: bool = False
+) -> Facts:
+    """What `prove` finds out of the twin of a configuration, or `within` its border; NoTwin where there is none.
 
     It is kept under the hash of the twin's configuration, the `kind` of proof with its `settings`, and the versions of
     luthier, torch and transformers. What `prove` raises is not kept.
     """
     try:
-        stated = twin_config(config).to_json_string(use_diff=False)
+        stated = twin_config(config, within=within).to_json_string(use_diff=False)
     except Exception as error:  # whatever anybody's configuration raises
         raise NoTwin from error
     text = json.dumps([kind, stated, settings, *_versions()])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     if key not in _known:
-        _known[key] = _read(key) or _kept(key, prove(_twin(config)))
+        _known[key] = _read(key) or _kept(key, prove(_twin(config, within=within)))
     return _known[key]
 
 
@@ -50,9 +52,9 @@ def _versions() -> list[str]:
     return [__version__, *(version(name) for name in ("torch", "transformers"))]
 
 
-def _twin(config: Any) -> nn.Module:
+def _twin(config: Any, *, within: bool) -> nn.Module:
     try:
-        return twin_network(config)
+        return twin_network(config, within=within)
     except Exception as error:  # the network cannot be as small as that, for whatever reason
         raise NoTwin from error
 

@@ -65,7 +65,9 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
             continue
         if difference is None:
             prefixes = layout.packs and alone.shares(network, layout)
-            return Layout(layout.attention, layout.packed, prefixes, _takes_masks(network, layout), "; ".join(why[:1]))
+            return Layout(
+                layout.attention, layout.packed, prefixes, _takes_masks(network, layout), reason="; ".join(why[:1])
+            )
         why.append(f"{_named(layout)}: {difference}")
     raise RecipeError(
         f"{type(network).__name__} computes packed or padded sequences in no way as it computes each alone ("
