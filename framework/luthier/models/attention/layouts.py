@@ -48,8 +48,8 @@ class Layout:
     """Whether what a token sees can be said by a mask [B, 1, T, T], as far as no window is left."""
     border: int | None = None
     """The tokens of the longest text for which this holds; None: for every length."""
-    beyond: Packed | None = None
-    """How longer texts are computed; None where they are refused, as what they give depends on the texts before."""
+    takes_longer: bool = True
+    """Whether longer texts are computed one length at a time; else they are refused, as they depend on others."""
     reason: str = ""
     """What differs under the fastest one that there is; empty where it is that."""
 
@@ -62,11 +62,11 @@ class Layout:
         """The layout of a batch whose longest text has so many tokens."""
         if self.border is None or longest <= self.border:
             return self
-        if self.beyond is None:
+        if not self.takes_longer:
             raise RecipeError(
                 f"This model computes a text of {longest} tokens otherwise after another one than by itself: what "
                 f"is longer than {self.border} tokens changes all positions.",
                 where="batch.length",
                 hint=f"Set batch.length={self.border} or less.",
             )
-        return Layout(self.attention, self.beyond, reason=f"texts of over {self.border} tokens are read otherwise")
+        return Layout(self.attention, Packed.LENGTHS, reason=f"texts of over {self.border} tokens are read otherwise")

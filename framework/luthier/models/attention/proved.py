@@ -57,10 +57,10 @@ def architecture_layout(config: Any, attention: str, network: nn.Module | None =
         try:
             across = _on_twin(config, attention, within=False)
         except RecipeError:
-            return replace(layout, border=border)
+            return replace(layout, border=border, takes_longer=False)
     except NoTwin:
         return _of_itself(network, attention)
-    return layout if across == layout else replace(layout, border=border, beyond=across.packed)
+    return layout if across == layout else replace(layout, border=border)
 
 
 def _on_twin(config: Any, attention: str, *, within: bool) -> Layout:
