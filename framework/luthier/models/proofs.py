@@ -15,7 +15,10 @@ from torch import nn
 from luthier.fetch.cache import cache_folder, cache_is_read_only
 from luthier.fetch.once import build_once
 from luthier.models.twin import twin_config, twin_network
-from luthier.version import __version__
+
+ROOT = Path(__file__).parents[1]
+PROVED = ("models", "inference/generation")
+"""The folders of this package whose code is what a proof is about: a change of it is proved anew."""
 
 Facts = dict[str, Any]
 """What a proof found out, as JSON holds it."""
@@ -33,8 +36,8 @@ def proved_on_twin(
 ) -> Facts:
     """What `prove` finds out of the twin of a configuration, or `within` its border; NoTwin where there is none.
 
-    It is kept under the hash of the twin's configuration, the `kind` of proof with its `settings`, and the versions of
-    luthier, torch and transformers. What `prove` raises is not kept.
+    It is kept under the hash of the twin's configuration, the `kind` of proof with its `settings`, the code that is
+    proved, and the versions of torch and transformers. What `prove` raises is not kept.
     """
     try:
         stated = twin_config(config, within=within).to_json_string(use_diff=False)
@@ -49,7 +52,9 @@ def proved_on_twin(
 
 @cache
 def _versions() -> list[str]:
-    return [__version__, *(version(name) for name in ("torch", "transformers"))]
+    sources = [file for folder in PROVED for file in sorted((ROOT / folder).rglob("*.py"))]
+    own = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+    return [own, *(version(name) for name in ("torch", "transformers"))]
 
 
 def _twin(config: Any, *, within: bool) -> nn.Module:
