@@ -441,6 +441,7 @@ from luthier.training.language_model import (
 from luthier.training.language_model import (
     shifted_targets as shifted_targets,
 )
+from luthier.training.likelihood_method import LikelihoodMethod as LikelihoodMethod
 from luthier.training.method import Method as Method
 from luthier.training.metrics_log import MetricsLog as MetricsLog
 from luthier.training.optimizers.groups import is_embedding_table as is_embedding_table

@@ -15,7 +15,7 @@ from luthier.errors.suggestions import nearest
 from luthier.models.experts.layers import router_modules
 from luthier.models.experts.tensors import add_parameters, fused_parameters
 from luthier.models.linear_layers import beyond_adapters, is_linear
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from peft import PeftConfig

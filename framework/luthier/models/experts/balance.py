@@ -1,16 +1,18 @@
-"""The load-balancing loss of mixtures of experts (Fedus et al., 2021, equations 4 to 6), as transformers computes it."""
+"""The load-balancing loss of experts (Fedus et al., 2021, equations 4 to 6), as transformers computes it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from luthier.models.lm_head import unwrapped
+from luthier.errors import RecipeError
+from luthier.models.experts.layers import mixture_layers, routing_weights
+from luthier.models.wrappers import unwrapped
 
 _COEFFICIENTS = ("router_aux_loss_coef", "aux_loss_coef", "moe_loss_weight")
 """The fields of a configuration that hold the coefficient of the loss, each in some architectures."""
@@ -60,6 +62,53 @@ def own_coefficient(config: Any) -> float | None:
             if value is not None:
                 return float(value)
     return None
+
+
+class BalancesExperts(Protocol):
+    """What of a training method decides on the load-balancing loss."""
+
+    @property
+    def balances_experts(self) -> bool: ...
+
+    @property
+    def router_aux_loss_coef(self) -> float | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """The coefficient of the load-balancing loss in a training, and why it is that."""
+
+    value: float
+    description: str
+
+
+def balancing_coefficient(method: BalancesExperts, network: nn.Module) -> Coefficient:
+    """The coefficient with which a method adds the loss for an adapted network.
+
+    Without a setting it is the architecture's own where routers are trained; frozen routers cannot be balanced but by
+    changing what comes before them. RecipeError for a coefficient where there is no such loss.
+    """
+    setting, kind = method.router_aux_loss_coef, type(unwrapped(network)).__name__
+    if not method.balances_experts:
+        return Coefficient(0.0, f"none: {type(method).__name__} adds none")
+    has_loss = balanced_top_k(network) is not None
+    if setting and not (has_loss and mixture_layers(network)):
+        why = "has no such loss in transformers" if mixture_layers(network) else "has no experts"
+        raise RecipeError(
+            f"{kind} {why}, which method.router_aux_loss_coef would weight.",
+            where="method.router_aux_loss_coef",
+            hint="Set method.router_aux_loss_coef=0.",
+        )
+    if setting is not None:
+        return Coefficient(setting, f"coefficient {setting:g}, as set" if setting else "none, as set")
+    own = own_coefficient(network.config)
+    if not has_loss:
+        return Coefficient(0.0, f"none: {kind} has none in transformers")
+    if not own:
+        return Coefficient(0.0, f"none: the configuration of {kind} states no coefficient")
+    if not any(weight.requires_grad for weight in routing_weights(network).values()):
+        return Coefficient(0.0, f"none, as routers are frozen; with trained ones the architecture's own, {own:g}")
+    return Coefficient(own, f"coefficient {own:g}, the architecture's own")
 
 
 def balanced_top_k(network: nn.Module) -> int | None:

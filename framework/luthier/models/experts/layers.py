@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 _ROUTER_CLASS = re.compile(r".*(Router|Gating|MoE\w*Gate|Moe\w*Gate)$")
 _ROUTER_NAME = re.compile(r"(.*_)?router(_.*)?|gate|gating|(.*_)?experts?_gate")

@@ -6,16 +6,13 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from luthier.models.experts.layers import MixtureLayer, expert_count, mixture_layers, plain, recorded_classes
-from luthier.models.lm_head import unwrapped
-
-if TYPE_CHECKING:
-    from luthier.contracts.batch import Batch
+from luthier.models.wrappers import unwrapped
 
 
 @dataclass(slots=True)
@@ -40,9 +37,9 @@ _passing = _Passing()
 
 
 @contextmanager
-def forward_of(batch: Batch) -> Iterator[None]:
-    """A context around the call of a network with a batch, which says which of its tokens are padding."""
-    before, _passing.tokens = _passing.tokens, batch.segments > 0
+def forward_of(tokens: Tensor) -> Iterator[None]:
+    """A context around one call of a network, which says which of its tokens are text and no padding: bool [R, L]."""
+    before, _passing.tokens = _passing.tokens, tokens
     try:
         yield
     finally:
@@ -70,12 +67,18 @@ class RoutingRecorder:
                     router.register_forward_hook(self._logits_hook(index_of[type(router)]))
 
     @contextmanager
-    def recording(self, *, keeps_logits: bool = False, with_gradients: bool = True) -> Iterator[Recorded]:
-        """Record the forward passes inside, those with gradients unless `with_gradients` is false."""
+    def recording(
+        self, tokens: Tensor, *, keeps_logits: bool = False, with_gradients: bool = True
+    ) -> Iterator[Recorded]:
+        """Record the forward passes inside, those with gradients unless `with_gradients` is false.
+
+        `tokens`, bool [B, T], is which tokens are text in calls that `forward_of` does not surround.
+        """
         loads = [torch.zeros(count) for count in self.layers.values()]
         self._recorded, self._with_gradients = Recorded(loads, keeps_logits), with_gradients
         try:
-            yield self._recorded
+            with forward_of(tokens):
+                yield self._recorded
         finally:
             self._recorded = None
 
@@ -90,9 +93,10 @@ class RoutingRecorder:
         counts = [expert_count(experts) for experts in layer.experts.values()]
         for router in map(plain, layer.routers.values()):
             if counts and (type(router) in index_of or isinstance(router, nn.Linear)):
-                top_k = getattr(router, "top_k", None) or getattr(root.config.get_text_config(), "num_experts_per_tok", 1)
+                top_k: Any = getattr(router, "top_k", None)
+                top_k = int(top_k or getattr(root.config.get_text_config(), "num_experts_per_tok", 1))
                 number = self._number(layer, counts[0])
-                router.register_forward_hook(self._top_k_hook(number, index_of.get(type(router), 0), int(top_k)))
+                router.register_forward_hook(self._top_k_hook(number, index_of.get(type(router), 0), top_k))
                 return
 
     def _number(self, layer: MixtureLayer, count: int) -> int:
@@ -101,7 +105,7 @@ class RoutingRecorder:
 
     def _indices_hook(self, number: int, place: int, name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
-            chosen = args[place] if place < len(args) else named.get(name)
+            chosen: Any = args[place] if place < len(args) else named.get(name)
             rest = [*args[place + 1 :], *named.values()]
             weights = next((one for one in rest if isinstance(one, Tensor) and one.shape == chosen.shape), None)
             self._count(number, chosen, weights)

@@ -10,7 +10,7 @@ from torch import nn
 
 from luthier.errors import RecipeError
 from luthier.models.experts.layers import mixture_layers, plain, router_modules
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from peft import PeftConfig
