@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
 from luthier.training.checkpoints import Checkpoints
+from luthier.training.expert_loads import ExpertLoads
 from luthier.training.finite import Finite
 from luthier.training.frozen import WithoutFrozen
 from luthier.training.heartbeat import Heartbeat, Listener
@@ -44,6 +45,7 @@ def reliable(
         Finite(events),
         random_state,
         WithoutFrozen(),
+        ExpertLoads(),
         Checkpoints(folder.checkpoints, heartbeat, random_state, metrics, events, every=every, keep=keep),
         progress,
         OutOfMemory(micro=micro, length=length, checkpointing=checkpointing),

@@ -86,6 +86,7 @@ def _record(plan: RecipePlan, origins: Origins, command: str) -> dict[str, Any]:
         "data": sample and {name: getattr(sample, name) for name in sample.__slots__ if name != "lengths"},
         "weights": weights and {"total": weights.total, "trained": weights.trained},
         "proof": plan.proof and asdict(plan.proof),
+        "experts": plan.experts,
         "steps": plan.steps and {"count": plan.steps.count, "tokens": round(plan.steps.tokens)},
         "memory": {**plan.memory, "total": sum(plan.memory.values()), "free": plan.free_memory},
         "seconds": round(plan.seconds),
@@ -161,6 +162,7 @@ def _facts(plan: RecipePlan) -> Iterator[tuple[str, str]]:
         yield from _of_data(plan.data)
     if (weights := plan.weights) is not None:
         yield "trains", _trained(weights)
+    yield from ((name.lower(), text) for name, text in plan.experts.items())
     if plan.steps is not None:
         batch = plan.composition.config.batch
         unit = f"blocks of {batch.length} tokens" if batch.packing else "examples"

@@ -14,7 +14,7 @@ from luthier.config import checks
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
 from luthier.inference.proof import ArchitectureProof, prove_architecture
-from luthier.models.trainable_parameters import ParameterCounts, count_parameters
+from luthier.models.trainable_parameters import ParameterCounts, counts_of, meta_network
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
 from luthier.workflows.planning.data_sample import DataSample, sample_data
@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RecipePlan:
-    """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet."""
+    """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet.
+
+    `experts` is what there is to say of a mixture of experts, and of what an adapter leaves out.
+    """
 
     composition: Composition
     data: DataSample | None = None
     weights: ParameterCounts | None = None
+    experts: dict[str, str] = field(default_factory=dict)
     steps: StepEstimate | None = None
     memory: dict[str, int] = field(default_factory=dict)
     free_memory: int = 0
@@ -96,8 +100,10 @@ def _tokenizer(plan: RecipePlan, parts: Parts) -> Any:
 
 def _count_weights(plan: RecipePlan, parts: Parts) -> None:
     try:
-        counted = count_parameters(parts.model, parts.adaptation)
+        adapted = parts.adaptation(meta_network(parts.model))
+        counted = counts_of(adapted, parts.model)
         plan.weights = counted if plan.trains else replace(counted, trained=0)
+        plan.experts = parts.method.describe(adapted) if plan.trains else {}
     except ResourceError:
         pass  # reported with its tokenizer already
     except LuthierError as error:
