@@ -162,7 +162,8 @@ class Method(pl.LightningModule, ABC):
         """Log the means over the validation split and all ranks, as `validation_…`."""
         if self._held_out.names:
             means, _ = self._held_out.taken(self.trainer)
-            self.log_dict({f"validation_{name}": mean for name, mean in means.items()}, rank_zero_only=True)
+            measured = {f"validation_{name}": mean for name, mean in means.items()}
+            self.log_dict(measured, logger=False, rank_zero_only=True)  # trackers are told of the step, too
 
 
 class _Totals:
