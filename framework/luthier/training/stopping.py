@@ -42,7 +42,9 @@ class Stop(Protocol):
     """Decides from all that was measured, and from nothing else, so that a run that is resumed decides the same."""
 
     needs_validation: bool
-    """Whether it looks at held-out data."""
+    """Whether it cannot do without held-out data."""
+    fewest_validations: int
+    """How many validations it takes at least until it ends a training for what they measured; 0: it never does."""
 
     def reason(self, results: Sequence[ValidationResult], training: TrainingLoss) -> str:
         """Why the training ends now, as the rest of a sentence; empty where it goes on."""
@@ -55,6 +57,7 @@ class Never:
     """Only `epochs` and `max_steps` end the training."""
 
     needs_validation = False
+    fewest_validations = 0
 
     def reason(self, results: Sequence[ValidationResult], training: TrainingLoss) -> str:
         return ""
@@ -101,6 +104,7 @@ class EarlyStopping:
             )
         self.patience, self.min_delta, self.divergence = patience, min_delta, divergence
         self.needs_validation = patience is not None
+        self.fewest_validations = patience + 1 if patience is not None else 0
 
     def reason(self, results: Sequence[ValidationResult], training: TrainingLoss) -> str:
         return self._diverged(results, training) or self._exhausted(results)

@@ -115,8 +115,8 @@ class Trainer:
         return self.keep_best or self.stop.needs_validation
 
     def refuse_without_validation(self, examples: int | None) -> None:
-        """DataError where it depends on held-out data, and the data has no validation split."""
-        if self.needs_validation and not examples:
+        """DataError where it depends on held-out data, and the data has none; None is a number that is not known."""
+        if self.needs_validation and examples == 0:
             wants = "trainer.keep_best" if self.keep_best else "trainer.stop.patience"
             raise DataError(
                 f"{wants} looks at the validation split, and the data has none.",

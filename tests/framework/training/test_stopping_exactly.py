@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from itertools import pairwise
 
 import pytest
 
@@ -130,12 +132,32 @@ def test_a_loss_that_runs_away_ends_the_training(tiny, tmp_path):
     assert [one["step"] for one in validations(order.folder)] == [len(losses)], "the last step is validated"
 
 
-def test_a_clock_counts_the_seconds_of_steps_and_is_not_asked_twice(tiny, tmp_path):
+def waits(folder):
+    """The seconds of training from each validation to the next, and the same without the last step of them."""
+    seconds = {line["step"]: line["seconds"] for line in lines(folder)}
+    steps = [0, *(one["step"] for one in validations(folder))]
+    spans = [[seconds[step] for step in range(before + 1, after + 1)] for before, after in pairwise(steps)]
+    return [(sum(span), sum(span[:-1])) for span in spans]
+
+
+def test_seconds_are_those_of_the_optimizer_steps_also_over_a_kill(tiny, tmp_path):
+    settings = {"every_seconds": 0.02, "epochs": 6, "every": 1}
+    order = tiny.Order(tmp_path / "run", **settings, fault=("batch_start", 33, "SIGKILL"))
+    assert tiny.finish(order) == -9
+    time.sleep(1)
+    assert tiny.finish(tiny.Order(order.folder, **settings, resume="auto")) == 0
+    assert len(lines(order.folder)) == 36
+    assert len(waits(order.folder)) > 2
+    for with_last, without in waits(order.folder)[:-1]:  # the last is that of the last step
+        assert with_last > 0.02 - 1e-4, "the figures are rounded to microseconds"
+        assert without < 0.02 + 1e-4
+
+
+def test_what_a_clock_has_decided_is_not_decided_anew(tiny, tmp_path):
     order = tiny.Order(tmp_path / "run", every_seconds=0.0001, epochs=1, every=100, fault=("batch_start", 8, "SIGKILL"))
     assert tiny.finish(order) == -9
     before = validations(order.folder)
     assert [one["step"] for one in before] == [1, 2, 3, 4], "each step lasts longer"
-    assert checkpoint_files.step_of(checkpoint_files.newest(order.folder / "checkpoints")) == 4
     patient = tiny.Order(order.folder, every_seconds=1000, epochs=1, every=100, resume="auto")
     assert tiny.finish(patient) == 0
     assert validations(order.folder)[:4] == before
