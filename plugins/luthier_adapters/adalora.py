@@ -119,6 +119,8 @@ class RankAllocation(pl.Callback):
         if trainer.global_step > self._step:
             self._step = trainer.global_step
             tuner = _tuner(pl_module)
+            if not any(weight.grad is not None for weight in tuner.parameters()):
+                return  # a step that was not finite has lost its gradients and moved nothing
             tuner.update_and_allocate(self._step)
             ranks = tuner.rankallocator
             self._state = {

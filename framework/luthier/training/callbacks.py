@@ -41,10 +41,11 @@ def reliable(
     metrics, events = MetricsLog(folder.metrics), EventLog(folder.events)
     random_state, progress = RandomState(), Progress()
     heartbeat = Heartbeat(signals, [metrics.write, progress.tell, *listeners])
-    validation = Validation(validating, folder.validations, events, heartbeat, random_state)
+    finite = Finite(events, drops=validating.stop.ends_divergence)
+    validation = Validation(validating, folder.validations, events, heartbeat, finite, random_state)
     return [
         heartbeat,
-        Finite(events),
+        finite,
         random_state,
         WithoutFrozen(),
         validation,

@@ -140,7 +140,8 @@ class Method(pl.LightningModule, ABC):
         means, weight = self._step.taken(self.trainer)
         scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / weight
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
-        torch._foreach_mul_(gradients, scale)
+        if gradients:  # a step that is not finite has lost them
+            torch._foreach_mul_(gradients, scale)
         self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
         self.step_metrics = means
 

@@ -22,6 +22,11 @@ class TrainingLoss:
         self.lowest = math.inf
 
     @property
+    def last(self) -> float:
+        """Of the latest step; NaN where its loss or gradient was not finite."""
+        return self._recent[-1] if self._recent else 0.0
+
+    @property
     def mean(self) -> float:
         """NaN before there were `AVERAGED` steps."""
         return sum(self._recent) / AVERAGED if len(self._recent) == AVERAGED else math.nan
@@ -43,6 +48,8 @@ class Stop(Protocol):
 
     needs_validation: bool
     """Whether it cannot do without held-out data."""
+    ends_divergence: bool
+    """Whether a training loss or gradient that is not finite ends the training, in place of the run."""
     fewest_validations: int
     """How many validations it takes at least until it ends a training for what they measured; 0: it never does."""
 
@@ -56,7 +63,7 @@ class Stop(Protocol):
 class Never:
     """Only `epochs` and `max_steps` end the training."""
 
-    needs_validation = False
+    needs_validation = ends_divergence = False
     fewest_validations = 0
 
     def reason(self, results: Sequence[ValidationResult], training: TrainingLoss) -> str:
@@ -72,7 +79,9 @@ class EarlyStopping:
     The training ends after `patience` validations in a row whose monitored value (`trainer.monitor`) is not better than
     the best so far by more than `min_delta`, an absolute change in the unit of that value; and where that value is not
     finite. With `divergence` it also ends where the held-out loss, or the mean training loss of ten optimizer steps, is
-    above the lowest that it was by more than this, in the unit of the loss. Null for one of the two: it ends no training.
+    above the lowest that it was by more than this, in the unit of the loss; and where a training loss or gradient is not
+    finite, before it reaches the weights, which without `divergence` ends the run with exit code 4. Null for one of the
+    two: it ends no training.
     """
 
     def __init__(self, *, patience: int | None = 3, min_delta: float = 0.0, divergence: float | None = None) -> None:
@@ -103,7 +112,7 @@ class EarlyStopping:
                 hint="Use more than 0, or null.",
             )
         self.patience, self.min_delta, self.divergence = patience, min_delta, divergence
-        self.needs_validation = patience is not None
+        self.needs_validation, self.ends_divergence = patience is not None, divergence is not None
         self.fewest_validations = patience + 1 if patience is not None else 0
 
     def reason(self, results: Sequence[ValidationResult], training: TrainingLoss) -> str:
@@ -131,6 +140,8 @@ class EarlyStopping:
     def _diverged(self, results: Sequence[ValidationResult], training: TrainingLoss) -> str:
         if self.divergence is None:
             return ""
+        if not math.isfinite(training.last):
+            return "the training loss or its gradient was not finite, and that step changed no weight"
         if training.mean > training.lowest + self.divergence:
             return (
                 f"the mean training loss of {AVERAGED} steps was {training.mean:.4g}, more than {self.divergence:g} "
@@ -157,7 +168,7 @@ class EarlyStopping:
             times = "validation" if self.patience == 1 else f"{self.patience} validations in a row"
             terms += [f"{_words(monitor)} has not got better{enough} in {times}"]
         if self.divergence is not None:
-            terms += [f"the training or held-out loss is more than {self.divergence:g} above its lowest"]
+            terms += [f"the training or held-out loss is not finite or more than {self.divergence:g} above its lowest"]
         return terms
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from luthier.errors import NumericsError, RecipeError
 from luthier.records import validations
 from luthier.records.events import EventLog
 from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, best_of
+from luthier.training.finite import Finite
 from luthier.training.heartbeat import Heartbeat
 from luthier.training.random_state import RandomState
 from luthier.training.stopping import Stop, TrainingLoss
@@ -60,10 +62,16 @@ class Validation(pl.Callback):
     """
 
     def __init__(
-        self, how: Validating, file: Path, events: EventLog, heartbeat: Heartbeat, random_state: RandomState
+        self,
+        how: Validating,
+        file: Path,
+        events: EventLog,
+        heartbeat: Heartbeat,
+        finite: Finite,
+        random_state: RandomState,
     ) -> None:
         self.how, self.file, self.events = how, file, events
-        self.heartbeat, self.random_state = heartbeat, random_state
+        self.heartbeat, self.finite, self.random_state = heartbeat, finite, random_state
         self.results: list[ValidationResult] = []
         self.training_loss = TrainingLoss()
         self.is_due = False
@@ -89,7 +97,7 @@ class Validation(pl.Callback):
         """An optimizer step is over: settle, on all ranks alike, whether a validation is due."""
         left: Any = pl_module
         how, self._step = self.how, trainer.global_step
-        self.training_loss.add(float(left.step_loss))
+        self.training_loss.add(math.nan if self.finite.dropped else float(left.step_loss))
         self._seconds += self.heartbeat.seconds
         self.wants_checkpoint = False
         self._stop(trainer)
@@ -213,5 +221,5 @@ def _measured(score: Callable[[], Score]) -> Score:
     try:
         return score()
     except NumericsError:
-        return Score(float("nan"), float("nan"), float("nan"), 0)
+        return Score(math.nan, math.nan, math.nan, 0)
 

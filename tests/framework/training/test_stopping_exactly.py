@@ -132,6 +132,22 @@ def test_a_loss_that_runs_away_ends_the_training(tiny, tmp_path):
     assert [one["step"] for one in validations(order.folder)] == [len(losses)], "the last step is validated"
 
 
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_loss_that_is_not_finite_ends_a_training_that_stops_where_it_diverges(tiny, tmp_path, what):
+    settings = {"epochs": 2, "every": 1, "keep": 0, "every_steps": 100}
+    order = tiny.Order(tmp_path / "run", **settings, divergence=5.0, fault=("batch_start", 8, what))
+    assert tiny.finish(order) == 0
+    assert "not finite" in (order.folder / "stopped").read_text()
+    assert [line["step"] for line in lines(order.folder)] == [1, 2, 3, 4, 5]
+    assert events(order.folder, "not_finite")[0]["step"] == 5
+    assert [one["step"] for one in validations(order.folder)] == [5]
+    four = tiny.Order(tmp_path / "four", **settings, trainer={"max_steps": 4})
+    assert tiny.finish(four) == 0
+    assert left(order.folder)["weights"] == left(four.folder)["weights"], "the step changed nothing"
+    assert tiny.finish(tiny.Order(order.folder, **settings, divergence=5.0, resume="auto")) == 0
+    assert len(lines(order.folder)) == 5, "it does not go on by itself"
+
+
 def waits(folder):
     """The seconds of training from each validation to the next, and the same without the last step of them."""
     seconds = {line["step"]: line["seconds"] for line in lines(folder)}
