@@ -79,9 +79,9 @@ class EarlyStopping:
     The training ends after `patience` validations in a row whose monitored value (`trainer.monitor`) is not better than
     the best so far by more than `min_delta`, an absolute change in the unit of that value; and where that value is not
     finite. With `divergence` it also ends where the held-out loss, or the mean training loss of ten optimizer steps, is
-    above the lowest that it was by more than this, in the unit of the loss; and where a training loss or gradient is not
-    finite, before it reaches the weights, which without `divergence` ends the run with exit code 4. Null for one of the
-    two: it ends no training.
+    above the lowest that it was by more than this, in the unit of the loss; and where a training loss or gradient is
+    not finite, before it reaches the weights, which without `divergence` ends the run with exit code 4. Null for one of
+    the two: it ends no training.
     """
 
     def __init__(self, *, patience: int | None = 3, min_delta: float = 0.0, divergence: float | None = None) -> None:
@@ -101,7 +101,7 @@ class EarlyStopping:
             )
         if min_delta and patience is None:
             raise RecipeError(
-                f"trainer.stop.min_delta is {min_delta}, and without trainer.stop.patience nothing is compared with it.",
+                f"trainer.stop.min_delta is {min_delta}, and without trainer.stop.patience it decides nothing.",
                 where="trainer.stop.min_delta",
                 hint="Set trainer.stop.patience, too.",
             )

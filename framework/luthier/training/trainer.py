@@ -18,6 +18,7 @@ from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.guarded_logger import GuardedLogger
+from luthier.training.heartbeat import Listener
 from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
 from luthier.training.validation import Validating, Validation
@@ -54,10 +55,10 @@ class Trainer:
     A checkpoint is written every `checkpoint_every` optimizer steps and at the end, and the newest `keep` stay.
     Trackers hear of every `log_every`th step; metrics.jsonl has them all.
 
-    The validation split is looked at every `validate_every` optimizer steps, every `validate_every_epochs` epochs (0.25:
-    four times in each) or every `validate_every_seconds` seconds of training, of which one can be set; without any, after
-    each epoch; and after the last step. Seconds are those of the optimizer steps on the first device: validations,
-    checkpoints and the time between a kill and a resume do not count.
+    The validation split is looked at every `validate_every` optimizer steps, every `validate_every_epochs` epochs
+    (0.25: four times in each) or every `validate_every_seconds` seconds of training, of which one can be set; without
+    any, after each epoch; and after the last step. Seconds are those of the optimizer steps on the first device:
+    validations, checkpoints and the time between a kill and a resume do not count.
 
     `monitor` is the value that decides: `score` is the recipe's score, measured as by the evaluation but on the
     validation split; `loss` is the method's loss on all of that split. With `keep_best` the artifact is made of the
@@ -148,6 +149,12 @@ class Trainer:
                 for logger in loggers:
                     logger.log_metrics(measured, record["step"])
 
+        method.steps = self.steps(data, 1)  # as many on any number of devices
+        validating = Validating(
+            self.validation_times, method.steps, data.steps(1, 1), self.stop, self.keep_best,
+            held_out=data.blocks("validation") is not None, score=score if self.monitors_score else None,
+        )  # fmt: skip
+        own, validation = self._callbacks(method, data, folder, signals, validating, tell, gradient_checkpointing)
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
@@ -159,6 +166,7 @@ class Trainer:
             default_root_dir=folder.path,
             logger=list(loggers),
             log_every_n_steps=1,
+            callbacks=[*own, *callbacks],
             plugins=[SealedCheckpoints()],
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -167,23 +175,23 @@ class Trainer:
             num_sanity_val_steps=0,
         )
         lightning.accumulate_grad_batches = data.accumulation(lightning.world_size)
-        method.steps = self.steps(data, lightning.world_size)
-        validating = Validating(
-            self.validation_times, method.steps, data.steps(1, lightning.world_size), self.stop, self.keep_best,
-            held_out=data.blocks("validation") is not None, score=score if self.monitors_score else None,
-        )  # fmt: skip
+        lightning.fit(method, datamodule=data, ckpt_path=start)
+        step, steps = lightning.global_step, method.steps
+        early = validation.stopped if step < steps else ""
+        return TrainingEnd(step, steps, tuple(validation.results), early, validation.best)
+
+    def _callbacks(
+        self, method: Method, data: Data, folder: RunFolder, signals: Signals, validating: Validating, tell: Listener,
+        gradient_checkpointing: bool,
+    ) -> tuple[list[Any], Validation]:  # fmt: skip
+        """Those of the adaptation and of a reliable training, and of these the one that validates."""
         acting = method.adaptation.callbacks()  # before ours: what they do after a step is in that step's checkpoint
         own = reliable(
             folder, signals, validating, [tell], every=self.checkpoint_every, keep=self.keep, micro=data.micro,
             length=data.length, checkpointing=gradient_checkpointing,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
-        best = BestCheckpoint(folder.checkpoints, validation, acting)
-        lightning.callbacks += [best, *acting, *own, *callbacks]  # the number of ranks is known only now
-        lightning.fit(method, datamodule=data, ckpt_path=start)
-        step, steps = lightning.global_step, method.steps
-        early = validation.stopped if step < steps else ""
-        return TrainingEnd(step, steps, tuple(validation.results), early, validation.best)
+        return [BestCheckpoint(folder.checkpoints, validation, acting), *acting, *own], validation
 
     def steps(self, data: Data, world: int) -> int:
         """Optimizer steps of the whole run."""

@@ -78,11 +78,12 @@ class Validation(pl.Callback):
         self.wants_checkpoint = False
         self.stopped = ""
         self._step, self._seconds = 0, 0.0
-        self._limit: int | float | None = 1.0
+        self._limit: int | float = 1.0
         self._ranks: Any = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._limit, trainer.limit_val_batches = trainer.limit_val_batches, 0  # Lightning itself never validates
+        self._limit = trainer.limit_val_batches or 0
+        trainer.limit_val_batches = 0  # Lightning itself never validates
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1:
@@ -163,7 +164,7 @@ class Validation(pl.Callback):
         if trainer.world_size == 1:
             return says
         own = torch.tensor(float(says and trainer.is_global_zero), device=trainer.strategy.root_device)
-        return float(trainer.strategy.reduce(own, reduce_op="sum")) > 0  # type: ignore[arg-type]
+        return float(trainer.strategy.reduce(own, reduce_op="sum")) > 0
 
     def _held_out(self, trainer: pl.Trainer, module: pl.LightningModule) -> tuple[dict[str, float], set[str]]:
         """What the method measured on the validation split, and what of it Lightning has told the loggers."""
@@ -222,4 +223,3 @@ def _measured(score: Callable[[], Score]) -> Score:
         return score()
     except NumericsError:
         return Score(math.nan, math.nan, math.nan, 0)
-

@@ -11,7 +11,7 @@ from luthier.errors import RecipeError
 
 @dataclass(frozen=True, slots=True)
 class ValidationTimes:
-    """Every `steps` optimizer steps, every `epochs` epochs or every `seconds` of training; after each epoch without any.
+    """Every `steps` optimizer steps, every `epochs` epochs or every `seconds` of training; else after each epoch.
 
     A share of an epoch ends with the optimizer step in which that much of the epoch is over. The last step of the
     training always validates, too. RecipeError for two of them, and for one that is not more than 0.

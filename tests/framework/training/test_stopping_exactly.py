@@ -39,7 +39,8 @@ def test_the_training_ends_after_the_validations_that_its_patience_allows(stoppe
     best = values.index(min(values))
     assert len(values) == best + 3, values
     assert lines(stopped)[-1]["step"] == validations(stopped)[-1]["step"] < 54
-    assert f"has not got better than the {min(values):.4g} of step {2 * (best + 1)}" in (stopped / "stopped").read_text()
+    said = (stopped / "stopped").read_text()
+    assert f"has not got better than the {min(values):.4g} of step {2 * (best + 1)}" in said
 
 
 def test_the_best_checkpoint_stays_beside_the_newest(stopped):

@@ -1,4 +1,4 @@
-"""What held-out data will decide in a training, in words: when it is looked at, what ends the training, what is kept."""
+"""What held-out data will decide in a training: when it is looked at, what ends the training, what is kept."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def _when(trainer: Trainer, monitor: str, count: int | None, examples: int | Non
 def _end(trainer: Trainer, monitor: str, steps: int, count: int | None) -> str:
     clauses = [f"after {steps:,} steps", *(f"where {term}" for term in trainer.stop.terms(monitor))]
     fewest = trainer.stop.fewest_validations
-    never = f" (which takes {fewest} validations, and there are {count})" if count is not None and count < fewest else ""
-    return ", or ".join(clauses) + never
+    too_few = count is not None and count < fewest
+    return ", or ".join(clauses) + (f" (it takes {fewest} validations, and there are {count})" if too_few else "")
