@@ -45,6 +45,13 @@ class TrainingFacts:
     device: str = ""  # "cpu, 2 threads"; "NVIDIA H100"
     precision: str = ""  # "bfloat16 autocast over float32 weights"
     resumed_from: str = ""  # the checkpoint, where the run was continued
+    stopped: str = ""  # after which step and why, where it ended before its last one
+    validations: int | None = None  # how often the validation split was looked at
+    monitor: str = ""  # the value that decided: validation_loss, or a score on the validation split
+    last_value: float | None = None  # of the monitored value, at the last step
+    best_step: int | None = None  # the step of which the artifact is, where the best checkpoint is kept
+    best_value: float | None = None  # of the monitored value, at that step
+    kept: str = ""  # the same in words
     optimizer: dict[str, str] = field(default_factory=dict)  # name, learning rate, schedule, batch, …
 
 

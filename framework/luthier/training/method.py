@@ -174,7 +174,8 @@ class Method(pl.LightningModule, ABC):
         means, weight = self._step.taken(self.trainer)
         scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / weight
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
-        torch._foreach_mul_(gradients, scale)
+        if gradients:  # a step that is not finite has lost them
+            torch._foreach_mul_(gradients, scale)
         self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
         self.step_metrics = means if self.mixture is None else means | self.mixture.step_metrics(self.trainer)
 
@@ -196,7 +197,8 @@ class Method(pl.LightningModule, ABC):
         """Log the means over the validation split and all ranks, as `validation_…`."""
         if self._held_out.names:
             means, _ = self._held_out.taken(self.trainer)
-            self.log_dict({f"validation_{name}": mean for name, mean in means.items()}, rank_zero_only=True)
+            measured = {f"validation_{name}": mean for name, mean in means.items()}
+            self.log_dict(measured, logger=False, rank_zero_only=True)  # trackers are told of the step, too
 
 
 class _Totals:
