@@ -15,7 +15,6 @@ from torch import nn
 from luthier.fetch.cache import cache_folder, cache_is_read_only
 from luthier.fetch.once import build_once
 from luthier.models.twin import twin_config, twin_network
-from luthier.version import __version__
 
 Facts = dict[str, Any]
 """What a proof found out, as JSON holds it."""
@@ -31,8 +30,8 @@ _known: dict[str, Facts] = {}
 def proved_on_twin(kind: str, config: Any, settings: str, prove: Callable[[nn.Module], Facts]) -> Facts:
     """What `prove` finds out of the twin of a configuration; NoTwin where there is none.
 
-    It is kept under the hash of the twin's configuration, the `kind` of proof with its `settings`, and the versions of
-    luthier, torch and transformers. What `prove` raises is not kept.
+    It is kept under the hash of the twin's configuration, the `kind` of proof with its `settings`, luthier's own source
+    text, and the versions of torch and transformers. What `prove` raises is not kept.
     """
     try:
         stated = twin_config(config).to_json_string(use_diff=False)
@@ -47,7 +46,15 @@ def proved_on_twin(kind: str, config: Any, settings: str, prove: Callable[[nn.Mo
 
 @cache
 def _versions() -> list[str]:
-    return [__version__, *(version(name) for name in ("torch", "transformers"))]
+    return [_source(), *(version(name) for name in ("torch", "transformers"))]
+
+
+def _source() -> str:
+    """The sha256 of the modules that compute what is proved: those of luthier/models and luthier/inference."""
+    digest, package = hashlib.sha256(), Path(__file__).parents[1]
+    for file in sorted(file for room in ("models", "inference") for file in (package / room).rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _twin(config: Any) -> nn.Module:

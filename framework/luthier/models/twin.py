@@ -198,7 +198,9 @@ def twin_network(config: PretrainedConfig, attention: str = "eager", *, seed: in
     small = twin_config(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: nn.Module = AutoModelForCausalLM.from_config(small, attn_implementation=attention, dtype=torch.float32)
+        network: nn.Module = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            small, attn_implementation=attention, dtype=torch.float32
+        )
         stir(network.parameters())
     return network.eval()
 

@@ -244,7 +244,7 @@ def _directions(shape: Any, seed: int) -> Tensor:
 
 def _backward(values: Tensor) -> None:
     if values.requires_grad:  # a network without weights that are trained has no gradients to compare
-        values.sum().backward()
+        values.sum().backward()  # type: ignore[no-untyped-call]
 
 
 def _gradients(network: nn.Module) -> dict[str, Tensor]:
