@@ -18,6 +18,7 @@ from luthier.models.attention import WINDOWS, layout_of
 from luthier.models.attention.proof import FAILURES, NATS, first_line, switch
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.proofs import NoTwin, proved_on_twin
+from luthier.models.twin import FAR, border_of
 from luthier.models.wrappers import unwrapped, virtual_token_count
 
 PROMPTS, STEPS = (13, 5, 9, 9), 7
@@ -51,22 +52,35 @@ def _sees_all(config: Any) -> bool:
 
 
 def _architecture_decoding(network: nn.Module, attention: str) -> Decoding:
-    def prove(twin: Any) -> dict[str, Any]:
+    def prove(twin: Any, *ways: Decoding) -> dict[str, Any]:
         reference = _References.of(twin)
         switch(twin, attention)
-        return asdict(prove_decoding(twin, reference))
+        return asdict(prove_decoding(twin, reference, ways))
 
+    def crossing(twin: Any) -> dict[str, Any]:
+        way = Decoding(padded=False, border=border_of(twin.config), beyond="read again")
+        try:
+            return prove(twin, way, replace(way, beyond="read again each time"))
+        except RecipeError:
+            return asdict(replace(way, beyond=None))
+
+    config: Any = network.config
+    border = border_of(config)
     try:
-        return Decoding(**proved_on_twin("decoding", network.config, attention, prove))
+        way = Decoding(**proved_on_twin("decoding", config, attention, lambda twin: prove(twin, *_WAYS), within=True))
+        if border is None:
+            return way
+        beyond = Decoding(**proved_on_twin("decoding across", config, attention, crossing))
+        return replace(way, border=border, beyond=beyond.beyond)
     except NoTwin:
         with evaluation_mode(network):
-            return prove_decoding(network, _References.of(network))
+            return prove_decoding(network, _References.of(network), _WAYS)
 
 
-def prove_decoding(network: nn.Module, reference: _References) -> Decoding:
+def prove_decoding(network: nn.Module, reference: _References, ways: Sequence[Decoding]) -> Decoding:
     """The first way in which logits agree with those of each row alone, read as a whole; RecipeError if none does."""
     why = []
-    for way in _WAYS:
+    for way in ways:
         try:
             nats = max(float((ours - alone).abs().max()) for ours, alone in reference.compared(network, way))
         except FAILURES as error:
@@ -90,15 +104,18 @@ class _References:
 
     @classmethod
     def of(cls, network: Any) -> _References:
+        grows = (border_of(network.config) or FAR) < FAR  # what a token gives depends on how long its text is by then
         vocabulary, generator = int(network.config.get_text_config().vocab_size), np.random.default_rng(0)
         texts = [generator.integers(3, vocabulary, size + STEPS).astype(np.int32) for size in PROMPTS for _ in range(2)]
         for first, second in zip(texts[::2], texts[1::2], strict=True):
             second[: len(first) - STEPS] = first[: len(first) - STEPS]  # one prompt that goes on in two ways
         found = []
         with torch.no_grad():
-            for text in texts:
+            for text, size in zip(texts, (size for size in PROMPTS for _ in range(2)), strict=True):
                 ids = torch.from_numpy(text.astype(np.int64)).to(next(network.parameters()).device)
                 found.append(_log_probs(network(input_ids=ids[None], use_cache=False).logits[0]))
+                for stop in range(size, len(text)) if grows else ():
+                    found[-1][stop - 1] = _log_probs(network(input_ids=ids[None, :stop], use_cache=False).logits[0, -1])
         return cls(texts, found)
 
     def compared(self, network: nn.Module, way: Decoding) -> Iterator[tuple[Tensor, Tensor]]:

@@ -45,7 +45,16 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
     place. RecipeError where the network is no causal language model, or where no layout agrees.
     """
     with _attention(network, "eager"):
-        alone = _Alone.of(network, lengths)
+        try:
+            alone = _Alone.of(network, lengths)
+        except RecipeError:
+            raise
+        except FAILURES as error:
+            raise RecipeError(
+                f"{type(network).__name__} cannot compute a plain text: {first_line(error)}.",
+                where="model",
+                hint="Choose a model that reads and writes text.",
+            ) from error
     why: list[str] = []
     for layout in _layouts(network, attention):
         try:
@@ -56,7 +65,9 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
             continue
         if difference is None:
             prefixes = layout.packs and alone.shares(network, layout)
-            return Layout(layout.attention, layout.packed, prefixes, _takes_masks(network, layout), "; ".join(why[:1]))
+            return Layout(
+                layout.attention, layout.packed, prefixes, _takes_masks(network, layout), reason="; ".join(why[:1])
+            )
         why.append(f"{_named(layout)}: {difference}")
     raise RecipeError(
         f"{type(network).__name__} computes packed or padded sequences in no way as it computes each alone ("

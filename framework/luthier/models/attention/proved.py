@@ -9,11 +9,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from luthier.errors import RecipeError
 from luthier.models.attention.layouts import Layout, Packed
 from luthier.models.attention.packed import register
 from luthier.models.attention.proof import prove_layout, switch
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.proofs import NoTwin, proved_on_twin
+from luthier.models.twin import border_of
 from luthier.models.wrappers import unwrapped, virtual_token_count
 
 _proved: WeakKeyDictionary[nn.Module, Layout] = WeakKeyDictionary()
@@ -47,11 +49,25 @@ def architecture_layout(config: Any, attention: str, network: nn.Module | None =
     Where no twin can be built, as of code that a model brings along, `network` itself is tried, if it is given.
     """
     register()
+    border = border_of(config)
     try:
-        facts = proved_on_twin("layout", config, attention, lambda twin: asdict(prove_layout(twin, attention)))
+        layout = _on_twin(config, attention, within=border is not None)
+        if border is None:
+            return layout
+        try:
+            across = _on_twin(config, attention, within=False)
+        except RecipeError:
+            return replace(layout, border=border, takes_longer=False)
     except NoTwin:
         return _of_itself(network, attention)
-    return Layout(**facts | {"packed": Packed(facts["packed"])})
+    return layout if across == layout else replace(layout, border=border)
+
+
+def _on_twin(config: Any, attention: str, *, within: bool) -> Layout:
+    facts = proved_on_twin(
+        "layout", config, attention, lambda twin: asdict(prove_layout(twin, attention)), within=within
+    )
+    return Layout(**facts | {"packed": Packed(facts["packed"])})  # what is proved of one twin has no border
 
 
 def _of_itself(network: nn.Module | None, attention: str) -> Layout:
