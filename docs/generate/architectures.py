@@ -38,10 +38,17 @@ COMPLETE: dict[str, dict[str, Any]] = {
     "dots1": {"n_routed_experts": 128, "num_experts_per_tok": 6, "n_shared_experts": 2},
     "dbrx": {"attn_config": {"kv_n_heads": 8, "rope_theta": 500000.0, "clip_qkv": 8.0}},
     "granitemoehybrid": {"layer_types": (["linear_attention"] * 5 + ["full_attention"] + ["linear_attention"] * 2) * 4},
-    "qwen4_exp_text": {"indexer_n_heads": 8, "indexer_kv_heads": 1, "indexer_head_dim": 64, "indexer_budget": 64,
-                       "indexer_compress_ratio": 4},
+    "qwen4_exp_text": {
+        "indexer_n_heads": 8,
+        "indexer_kv_heads": 1,
+        "indexer_head_dim": 64,
+        "indexer_budget": 64,
+        "indexer_compress_ratio": 4,
+    },
     "hunyuan_v1_dense": {"head_dim": 128},
     "hunyuan_v1_moe": {"head_dim": 128},
+    "lfm2": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
+    "lfm2": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
     "lfm2_moe": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
     "ministral": {"head_dim": 128},
     "nemotron": {"num_key_value_heads": 8, "head_dim": 128},
@@ -184,7 +191,7 @@ COLUMNS = ("packed texts", "shared prompts", "generation", "full", "lora", "pref
 
 def page(all_found: list[Found]) -> str:
     """The whole page."""
-    return "\n".join([*_head(all_found), *(_line(found) for found in all_found), "", *_refusals(all_found)]) + "\n"
+    return "\n".join([*_head(all_found), *(line(found) for found in all_found), "", *_refusals(all_found)]) + "\n"
 
 
 def _head(all_found: list[Found]) -> Iterator[str]:
@@ -210,7 +217,7 @@ def _head(all_found: list[Found]) -> Iterator[str]:
     yield f"| --- | {' | '.join('---' for _ in COLUMNS)} |"
 
 
-def _line(found: Found) -> str:
+def line(found: Found) -> str:
     return f"| {found.model_type} | {' | '.join(found.cells.get(column, '') for column in COLUMNS)} |"
 
 
@@ -227,7 +234,7 @@ def main(asked: list[str]) -> None:
     all_found = []
     for model_type in asked or model_types():
         all_found.append(found_of(model_type))
-        print(_line(all_found[-1]), all_found[-1].refusals, all_found[-1].bugs or "", file=sys.stderr, flush=True)
+        print(line(all_found[-1]), all_found[-1].refusals, all_found[-1].bugs or "", file=sys.stderr, flush=True)
     if not asked:
         PAGE.write_text(page(all_found), encoding="utf-8")
 
