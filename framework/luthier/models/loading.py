@@ -113,7 +113,8 @@ def load_network(
         with without_progress_bars():
             loaded: Any = _kind(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
-                attn_implementation=loading.attn_implementation, output_loading_info=True, trust_remote_code=trusted,
+                attn_implementation=attention.attention_to_build(config, loading.attn_implementation),
+                output_loading_info=True, trust_remote_code=trusted,
             )  # fmt: skip
     except (ValueError, ImportError) as error:
         raise RecipeError(f"{owner} cannot be loaded: {_first_line(error)}", where="model") from error

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from luthier.errors import RecipeError
 from luthier.inference.generation.decoder import Decoder, Decoding
 from luthier.models.attention import WINDOWS, layout_of
-from luthier.models.attention.proof import FAILURES, NATS, first_line, switch
+from luthier.models.attention.proof import FAILURES, NATS, built_anew, first_line
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.proofs import NoTwin, proved_on_twin
 from luthier.models.twin import FAR, border_of
@@ -54,7 +54,7 @@ def _sees_all(config: Any) -> bool:
 def _architecture_decoding(network: nn.Module, attention: str) -> Decoding:
     def prove(twin: Any, *ways: Decoding) -> dict[str, Any]:
         reference = _References.of(twin)
-        switch(twin, attention)
+        twin = built_anew(twin, attention)
         return asdict(prove_decoding(twin, reference, ways))
 
     def crossing(twin: Any) -> dict[str, Any]:

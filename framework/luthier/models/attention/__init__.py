@@ -13,7 +13,7 @@ from luthier.models.attention.kernels import blockwise, choose, per_sequence, va
 from luthier.models.attention.layouts import KNOWN_LAYERS, PACKED_ATTENTION, WINDOWS, Layout, Packed
 from luthier.models.attention.packed import packed_attention, register
 from luthier.models.attention.packing import AttentionHook, AttentionLayer, Packing, Shared
-from luthier.models.attention.proved import architecture_layout, layout_of
+from luthier.models.attention.proved import architecture_layout, attention_to_build, layout_of
 
 __all__ = [
     "KNOWN_LAYERS",
@@ -28,6 +28,7 @@ __all__ = [
     "Shared",
     "architecture_layout",
     "as_the_batch",
+    "attention_to_build",
     "blockwise",
     "choose",
     "forward_passes",

@@ -42,6 +42,7 @@ class Layout:
     attention: str
     """The attention implementation under which it does."""
     packed: Packed
+    """The calls that are made for a packed batch."""
     shared_prefixes: bool = False
     """Whether a prefix that several sequences share is computed once; else it is repeated before each, as a row."""
     masks: bool = False

@@ -7,10 +7,11 @@ architecture's own eager attention. The first way that agrees is the network's `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -38,12 +39,20 @@ class Lengths:
     """Trees that every window holds."""
 
 
-def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths()) -> Layout:
+def prove_layout(
+    network: nn.Module,
+    attention: str,
+    lengths: Lengths = Lengths(),
+    *,
+    under: Callable[[nn.Module, str], nn.Module] | None = None,
+) -> Layout:
     """The first layout in which the network computes packed sequences as each alone; sets its attention to that.
 
     `attention` is the implementation that is asked for; where it is luthier_packed, the network's own may take its
-    place. RecipeError where the network is no causal language model, or where no layout agrees.
+    place. `under` gives the network under an implementation: switched, or built anew. RecipeError where the network is
+    no causal language model, or where no layout agrees.
     """
+    under = under or switched
     with _attention(network, "eager"):
         try:
             alone = _Alone.of(network, lengths)
@@ -58,7 +67,7 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
     why: list[str] = []
     for layout in _layouts(network, attention):
         try:
-            switch(network, layout.attention)
+            network = under(network, layout.attention)
             difference = alone.difference(network, layout)
         except FAILURES as error:
             why.append(f"{_named(layout)}: {first_line(error)}")
@@ -78,20 +87,44 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
     )
 
 
-def switch(network: Any, attention: str) -> None:
-    """Set the attention implementation, where it is another one."""
-    if network.config.get_text_config()._attn_implementation != attention:
+def switched(network: Any, attention: str) -> nn.Module:
+    """The network under an attention implementation; RecipeError where its class takes one only as it is built."""
+    before = network.config.get_text_config()._attn_implementation
+    if before != attention:
+        if not can_switch(network):
+            raise RecipeError(
+                f"{type(network).__name__} was built with attn_implementation={before} and takes no other afterwards.",
+                where="model.attn_implementation",
+                hint=f"Set model.attn_implementation={attention}.",
+            )
         network.set_attn_implementation(attention)
+    return cast(nn.Module, network)
+
+
+def built_anew(network: Any, attention: str) -> nn.Module:
+    """As `switched`; where a class takes attention only as it is built, a new network with the same weights."""
+    if network.config.get_text_config()._attn_implementation == attention or can_switch(network):
+        return switched(network, attention)
+    other = type(network)._from_config(deepcopy(network.config), attn_implementation=attention, dtype=network.dtype)
+    other.load_state_dict(network.state_dict())
+    return cast(nn.Module, other.train(network.training))
+
+
+def can_switch(network: Any) -> bool:
+    """Whether the attention implementation can be set after the network is built."""
+    asked = getattr(network, "_can_set_attn_implementation", None)  # of a network of several there is none
+    return asked is None or bool(asked())
 
 
 @contextmanager
 def _attention(network: Any, attention: str) -> Iterator[None]:
     before = network.config.get_text_config()._attn_implementation
     try:
-        switch(network, attention)
+        if can_switch(network):
+            switched(network, attention)
         yield
     finally:
-        switch(network, before)
+        switched(network, before)
 
 
 def _layouts(network: Any, attention: str) -> Iterator[Layout]:
@@ -255,7 +288,7 @@ def _directions(shape: Any, seed: int) -> Tensor:
 
 def _backward(values: Tensor) -> None:
     if values.requires_grad:  # a network without weights that are trained has no gradients to compare
-        values.sum().backward()
+        values.sum().backward()  # type: ignore[no-untyped-call]
 
 
 def _gradients(network: nn.Module) -> dict[str, Tensor]:

@@ -12,9 +12,9 @@ from torch import nn
 from luthier.errors import RecipeError
 from luthier.models.attention.layouts import Layout, Packed
 from luthier.models.attention.packed import register
-from luthier.models.attention.proof import prove_layout, switch
+from luthier.models.attention.proof import built_anew, prove_layout, switched
 from luthier.models.evaluation_mode import evaluation_mode
-from luthier.models.proofs import NoTwin, proved_on_twin
+from luthier.models.proofs import Facts, NoTwin, proved_on_twin
 from luthier.models.twin import border_of
 from luthier.models.wrappers import unwrapped, virtual_token_count
 
@@ -35,7 +35,7 @@ def layout_of(network: nn.Module) -> Layout:
     known = _proved.get(inner)
     if known is None or known.attention != attention:
         known = _proved[inner] = architecture_layout(inner.config, attention, inner)
-        switch(inner, known.attention)
+        switched(inner, known.attention)
     if virtual_token_count(network) and known.packed is not Packed.KERNELS:
         packed = Packed.LENGTHS if known.packed is Packed.LENGTHS else Packed.ROWS
         reason = "only luthier_packed puts virtual tokens before each packed sequence"
@@ -48,25 +48,41 @@ def architecture_layout(config: Any, attention: str, network: nn.Module | None =
 
     Where no twin can be built, as of code that a model brings along, `network` itself is tried, if it is given.
     """
-    register()
-    border = border_of(config)
     try:
-        layout = _on_twin(config, attention, within=border is not None)
-        if border is None:
-            return layout
-        try:
-            across = _on_twin(config, attention, within=False)
-        except RecipeError:
-            return replace(layout, border=border, takes_longer=False)
+        return _on_twins(config, attention)
     except NoTwin:
         return _of_itself(network, attention)
+
+
+def attention_to_build(config: Any, asked: str) -> str:
+    """The attention implementation to build a network with: the asked one, or that which is right in its place.
+
+    Some classes know no other than their own, and take it only as they are built.
+    """
+    try:
+        return _on_twins(config, asked).attention
+    except NoTwin:
+        return asked
+
+
+def _on_twins(config: Any, attention: str) -> Layout:
+    register()
+    border = border_of(config)
+    layout = _on_twin(config, attention, within=border is not None)
+    if border is None:
+        return layout
+    try:
+        across = _on_twin(config, attention, within=False)
+    except RecipeError:
+        return replace(layout, border=border, takes_longer=False)
     return layout if across == layout else replace(layout, border=border)
 
 
 def _on_twin(config: Any, attention: str, *, within: bool) -> Layout:
-    facts = proved_on_twin(
-        "layout", config, attention, lambda twin: asdict(prove_layout(twin, attention)), within=within
-    )
+    def prove(twin: nn.Module) -> Facts:
+        return asdict(prove_layout(twin, attention, under=built_anew))
+
+    facts = proved_on_twin("layout", config, attention, prove, within=within)
     return Layout(**facts | {"packed": Packed(facts["packed"])})  # what is proved of one twin has no border
 
 
@@ -78,4 +94,4 @@ def _of_itself(network: nn.Module | None, attention: str) -> Layout:
         with evaluation_mode(network), torch.enable_grad():
             return prove_layout(network, attention)
     finally:
-        switch(network, attention)
+        switched(network, attention)
