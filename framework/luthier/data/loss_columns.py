@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.data.formats.loss_switches import truth, weight_of
 from luthier.data.records import Tally
 from luthier.errors import DataError
+from luthier.errors.pasting import setting_to_paste
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -59,7 +60,8 @@ def _refuse(example: Example) -> None:
 def _not_read(name: str, why: str, way_out: str) -> DataError:
     return DataError(
         f"The column {name!r} {why}, and is not read.",
-        hint=f"{way_out}, or rename the column, so that it is one like any other: data.rename={{{name}: {name}_unused}}.",
+        hint=f"{way_out}, or rename the column, so that it is one like any other: "
+        f"{setting_to_paste('data.rename', {name: f'{name}_unused'})}.",
     )
 
 

@@ -32,6 +32,7 @@ from luthier.data.prepared import PreparedLoader
 from luthier.data.reading import SPLITS, Reading
 from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
+from luthier.errors.pasting import setting_to_paste
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
 
@@ -146,12 +147,13 @@ class Data(pl.LightningDataModule):
         for finding in inspected[0]["found"] if inspected else ():
             in_all = all(any(other["name"] == finding["name"] for other in one["found"]) for one in inspected)
             if finding["severity"] == "error" and in_all and finding["name"] not in self.allow:
+                allowed = setting_to_paste("batch.allow", [finding["name"]])
                 template = getattr(self.settings.tokenizer, "name_or_path", "")
                 raise DataError(
                     f"With the chat template of {template}, each of {len(inspected)} inspected examples has an error: "
                     f"{finding['message']}",
                     where=inspected[0]["where"],
-                    hint=f"{finding['hint']} See it with `luthier preview`; batch.allow=[{finding['name']}] allows it.",
+                    hint=f"{finding['hint']} See it with `luthier preview`; {allowed} allows it.",
                 )
 
     def accumulation(self, world: int) -> int:

@@ -49,7 +49,7 @@ def split_named(name: object, where: str) -> str:
         raise DataError(
             f"The column `split` says {name!r}, which is no split.",
             where=where,
-            hint="Use train, validation or test, or rename the column: data.rename={split: part}.",
+            hint="Use train, validation or test, or rename the column: 'data.rename={split: part}'.",
         )
     return split
 

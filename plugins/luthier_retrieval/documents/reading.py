@@ -78,7 +78,7 @@ def read(path: Path, name: str, columns: Columns) -> Iterator[Document]:
         text = record.row.get(columns[TEXT])
         if not isinstance(text, str):
             columns_present = ", ".join(map(str, record.row))
-            hint = f"It has {columns_present}; prompt.documents.columns={{text: …}} names the right one."
+            hint = f"It has {columns_present}; 'prompt.documents.columns={{text: …}}' names the right one."
             raise DataError(f"A record has no text in {columns[TEXT]!r}.", where=record.where, hint=hint)
         identifier = record.row.get(columns[NAME])
         title = str(record.row.get(columns[TITLE]) or "")
