@@ -149,9 +149,10 @@ class Data(pl.LightningDataModule):
             if finding["severity"] == "error" and in_all and finding["name"] not in self.allow:
                 allowed = setting_to_paste("batch.allow", [finding["name"]])
                 template = getattr(self.settings.tokenizer, "name_or_path", "")
+                every = f"each of {len(inspected)} inspected examples has an error: {finding['message']}"
+                by_template = finding["name"] != "truncated_answer"
                 raise DataError(
-                    f"With the chat template of {template}, each of {len(inspected)} inspected examples has an error: "
-                    f"{finding['message']}",
+                    f"With the chat template of {template}, {every}" if by_template else f"E{every[1:]}",
                     where=inspected[0]["where"],
                     hint=f"{finding['hint']} See it with `luthier preview`; {allowed} allows it.",
                 )
@@ -257,6 +258,7 @@ _SENTENCES = {
     "truncated_answers": "lost the end of an answer",
     "dropped": "are longer than a block and were dropped",
     "untrainable": "have no token to train on and were left out",
+    "truncated_away": "lost the whole of an answer by truncation",
     "special_text": "contain the text of special tokens, which was encoded as plain text",
     "moved_boundaries": "have an answer that begins inside a token, where the text was split",
 }
