@@ -31,10 +31,11 @@ class RewardRequest:
 class RewardRunner:
     """Computes a reward for `workers` prompts at a time, and continues where it raises, hangs or returns no number.
 
-    A call that fails is repeated `retries` times; then each answer is scored separately, and those that still fail have
-    no score. Failed calls are counted and reported, also where a repetition or separate calls gave the scores. An example with `quarantine` such faults is not scored any more. The run ends (PluginError) where more
-    than the share `max_faults` of the answers has no score. `timeout` is in seconds per call; it does not apply to
-    rewards with `in_process`.
+    A call that fails is repeated `retries` times; then each answer is scored separately, and those that still fail
+    have no score. Failed calls are counted and reported, also where a repetition or separate calls gave the scores.
+    An example with `quarantine` such faults is not scored any more. The run ends (PluginError) where more than the
+    share `max_faults` of the answers has no score. `timeout` is in seconds per call; it does not apply to rewards
+    with `in_process`.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ class Chat:
 
 
 def sources(answer: str, passages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The passages that an answer cites: number, document and heading of each, and `also`, where others hold it, too."""
+    """The passages that an answer cites: number, document and heading, and `also`, where other documents hold it."""
     known = dict(enumerate(passages, 1))
     return [
         {

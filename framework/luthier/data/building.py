@@ -67,9 +67,10 @@ class EncodingFacts:
 def build(folder: Path, examples: Sequence[Example], settings: EncodingSettings, *, split: str) -> None:
     """Encode the examples of a split, apply `overlong`, pack rows into blocks, and write these into an empty folder.
 
-    Counted are `overlong` rows, of which `truncated`, `dropped` or `split` into pieces; `truncated_answers`, rows that
-    lost trained tokens; `untrainable` rows, left out as one of their sequences has no trained token; `special_text` and
-    `moved_boundaries` (`Codec`). `truncated_away` are those of `untrainable` that lost all of an answer. DataError where a row is too long and `overlong` is error, and where no row is left.
+    Counted are `overlong` rows, of which `truncated`, `dropped` or `split` into pieces; `truncated_answers`, rows
+    that lost trained tokens; `untrainable` rows, left out as one of their sequences has no trained token;
+    `special_text` and `moved_boundaries` (`Codec`). `truncated_away` are those of `untrainable` that lost all of an
+    answer. DataError where a row is too long and `overlong` is error, and where no row is left.
     """
     facts, writer = EncodingFacts(), BlocksWriter(folder)
     codec = Codec.of(settings.tokenizer)

@@ -15,12 +15,13 @@ _KEY = re.compile(r"[A-Za-z_][\w-]*( [A-Za-z_][\w-]*)*", re.ASCII)
 def setting_to_paste(path: str, value: Any) -> str:
     """`path=value` as one word of a shell, for a value that is plain, or a list or a mapping of such.
 
-    Hydra has no way to write a key with other signs than letters of ASCII, digits, `_`, `-` and single blanks. A mapping
-    with such a key is given as it stands in a recipe file.
+    Hydra has no way to write a key with other signs than letters of ASCII, digits, `_`, `-` and single blanks. A
+    mapping with such a key is given as it stands in a recipe file.
     """
     if _is_writable(value):
         return shlex.quote(f"{path}={_written(value)}")
-    return f"in a recipe file, {path.rpartition('.')[2]}: {json.dumps(value, ensure_ascii=False)} under {path.rpartition('.')[0]}"
+    parent, _, name = path.rpartition(".")
+    return f"in a recipe file, {name}: {json.dumps(value, ensure_ascii=False)} under {parent}"
 
 
 def _is_writable(value: Any) -> bool:

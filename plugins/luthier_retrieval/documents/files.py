@@ -49,7 +49,9 @@ class DocumentFiles(Documents):
         sentences = []
         if self.unsupported:
             examples = ", ".join(self.unsupported[:3])
-            sentences.append(f"{len(self.unsupported)} files below {self.path} are of an unsupported kind ({examples}).")
+            sentences.append(
+                f"{len(self.unsupported)} files below {self.path} are of an unsupported kind ({examples})."
+            )
         return [*sentences, *unreadable_sentences(self.unreadable, self.path)]
 
     def _files(self, root: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from luthier_retrieval.searches.inverted_index import InvertedIndex
 from luthier_retrieval.segment import Segment
 
 FILES = "bm25"
+BLANKS_PART = r"\S+"
 
 
 class Bm25Search(Search):
@@ -78,6 +79,11 @@ class Bm25Search(Search):
             return words
         parted = [" ".join(each) for each in words]  # the library leaves out the stop words of texts
         kept: list[list[str]] = bm25s.tokenize(
-            parted, token_pattern=r"\S+", lower=False, stopwords=self.stopwords, return_ids=False, show_progress=False
+            parted,
+            token_pattern=BLANKS_PART,
+            lower=False,
+            stopwords=self.stopwords,
+            return_ids=False,
+            show_progress=False,
         )
         return kept

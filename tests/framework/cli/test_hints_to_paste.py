@@ -55,9 +55,10 @@ def hints():
         for file in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 values = []
-                if isinstance(node, ast.keyword) and node.arg == "hint":
-                    values = [node.value]
-                elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "hint" for t in node.targets):
+                if (isinstance(node, ast.keyword) and node.arg == "hint") or (
+                    isinstance(node, ast.Assign)
+                    and any(isinstance(t, ast.Name) and t.id == "hint" for t in node.targets)
+                ):
                     values = [node.value]
                 for value in values:
                     for inner in ast.walk(value):

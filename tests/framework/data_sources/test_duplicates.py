@@ -28,7 +28,10 @@ def read(write, rows, **asked):
 
 DIFFERENCES = {
     "the vote": [{**chat(), "kto_tag": True}, {**chat(), "kto_tag": False}],
-    "the label": [{"prompt": "a", "completion": "b", "label": True}, {"prompt": "a", "completion": "b", "label": False}],
+    "the label": [
+        {"prompt": "a", "completion": "b", "label": True},
+        {"prompt": "a", "completion": "b", "label": False},
+    ],
     "the class": [{"text": "a", "label": "calm"}, {"text": "a", "label": "cross"}],
     "the score": [{**chat(), "score": 1}, {**chat(), "score": 2}],
     "the margin": [{"prompt": "a", "chosen": "b", "rejected": "c", "margin": each} for each in (1, 2)],
@@ -55,7 +58,9 @@ def test_examples_that_differ_in_what_is_learned_both_stay(write, what):
 @given(
     first=st.tuples(WORDS, WORDS, st.sampled_from([None, True, False])),
     second=st.tuples(WORDS, WORDS, st.sampled_from([None, True, False])),
-    column=st.sampled_from(["id", "uuid", "created_at", "url", "source", "split_id", "__index_level_0__", "Unnamed: 0"]),
+    column=st.sampled_from(
+        ["id", "uuid", "created_at", "url", "source", "split_id", "__index_level_0__", "Unnamed: 0"]
+    ),
 )
 def test_rows_are_duplicates_if_and_only_if_the_same_is_learned(write, first, second, column):
     rows = [
@@ -74,5 +79,8 @@ def test_what_is_held_out_is_not_trained_on_in_other_white_space(write):
 
 
 def test_opposite_votes_of_two_sources_both_stay(write):
-    liked, disliked = (Files(file=str(write([{**chat(), "liked": vote}], name=f"{vote}.jsonl")), splits=GivenSplits()) for vote in (True, False))
+    liked, disliked = (
+        Files(file=str(write([{**chat(), "liked": vote}], name=f"{vote}.jsonl")), splits=GivenSplits())
+        for vote in (True, False)
+    )
     assert {example["liked"] for example in Mixture(sources={"a": liked, "b": disliked})} == {True, False}

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luthier.data.encoding import encode_conversation
-from luthier.data.formats.loss_switches import MASKS, NAMES, REFUSED, SWITCHES, WEIGHTS
+from luthier.data.formats.loss_switches import MASKS, NAMES, REFUSED, WEIGHTS
 from luthier.data.sources.files import Files
 from luthier.data.splits import GivenSplits
 from luthier.errors import DataError
@@ -111,7 +111,9 @@ def test_keys_that_agree_or_say_nothing_change_nothing(write, keys):
 @QUICK
 @given(keys=st.dictionaries(st.from_regex(r"x_[a-z]{3,8}", fullmatch=True), WORDS, min_size=1, max_size=3))
 def test_a_key_that_is_not_read_is_warned_of_by_name_with_its_place(write, keys):
-    source, _ = read(write, [{"messages": [{"role": "user", "content": "a", **keys}, {"role": "assistant", "content": "b"}]}])
+    source, _ = read(
+        write, [{"messages": [{"role": "user", "content": "a", **keys}, {"role": "assistant", "content": "b"}]}]
+    )
     for key in keys:
         assert any(repr(key) in warning and "rows.jsonl:1" in warning for warning in source.warnings)
 
@@ -184,5 +186,3 @@ def test_a_refusal_is_the_answer_of_a_turn_without_content(write):
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "refusal": "I cannot."}]
     _, (example,) = read(write, [{"messages": turns}])
     assert example["messages"][-1]["content"] == "I cannot."
-
-

@@ -1,4 +1,4 @@
-"""A preference pair is the same example in every layout that people export: the common beginning is its prompt, once."""
+"""A preference pair is the same example in every layout that people export: the common beginning is its prompt."""
 
 from __future__ import annotations
 
@@ -108,15 +108,19 @@ def test_the_example_is_the_same_from_every_layout(pair):
 @settings(max_examples=50, deadline=None)
 @given(pair=pairs())
 def test_only_what_differs_is_trained(pair):
-    system, shared, ends = pair
-    made = Preference()({"prompt": shared[0]["content"], "chosen": shared + ends[0], "rejected": shared + ends[1]}, Counter())
+    _, shared, ends = pair
+    made = Preference()(
+        {"prompt": shared[0]["content"], "chosen": shared + ends[0], "rejected": shared + ends[1]}, Counter()
+    )
     made = {**made, "messages": [turn for turn in made["messages"] if "tool_calls" not in turn]}
     for key, end in zip(("chosen", "rejected"), ends, strict=True):
         said = "".join(turn["content"] + "<|im_end|>" for turn in end if turn["role"] == "assistant")
         assert trained_text(encode_continuation(made, key, TOKENIZER), TOKENIZER) == said
 
 
-U, A, B = ({"role": role, "content": text} for role, text in (("user", "Why?"), ("assistant", "So."), ("assistant", "No.")))
+U, A, B = (
+    {"role": role, "content": text} for role, text in (("user", "Why?"), ("assistant", "So."), ("assistant", "No."))
+)
 MORE = {"role": "user", "content": "And?"}
 
 
@@ -146,7 +150,13 @@ def test_pairs_whose_parts_do_not_fit_are_refused(row, said):
 
 
 def test_instruction_input_and_history_are_prompt():
-    row = {"instruction": "Sum up.", "input": "A text.", "history": [["Hello?", "Hi."]], "chosen": "So.", "rejected": "No."}
+    row = {
+        "instruction": "Sum up.",
+        "input": "A text.",
+        "history": [["Hello?", "Hi."]],
+        "chosen": "So.",
+        "rejected": "No.",
+    }
     made = Preference()(row, Counter())
     contents = [turn["content"] for turn in made["messages"]]
     assert contents == ["Hello?", "Hi.", "Sum up.\n\nA text."]

@@ -50,7 +50,10 @@ def schemas(draw):
     properties = in_order(draw, {name: st.builds(lambda: in_order(draw, keywords)) for name in NAMES})
     return {
         "type": "object",
-        "properties": {"always": {"type": "string"}, **{name: {"type": "string", **each} for name, each in properties.items()}},
+        "properties": {
+            "always": {"type": "string"},
+            **{name: {"type": "string", **each} for name, each in properties.items()},
+        },
         **in_order(draw, {"required": st.lists(st.sampled_from(NAMES), max_size=2)}),
     }
 
@@ -109,7 +112,10 @@ def files(rows, folder):
     return {
         "rows.jsonl": Files(file=str(folder / "rows.jsonl"), splits=GivenSplits()),
         **of_files,
-        **{f"hub {name}": Hub(name=str(folder / name), splits=GivenSplits()) for name in ("hub", "saved", "saved_splits")},
+        **{
+            f"hub {name}": Hub(name=str(folder / name), splits=GivenSplits())
+            for name in ("hub", "saved", "saved_splits")
+        },
     }
 
 
@@ -154,7 +160,9 @@ def in_arrow(rows):
     """The rows as a table; a row before them, which is cut off, gives structs all their fields in one order."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     every = [{column: EVERY_KEY.get(column) for column in columns}]
-    return pyarrow.Table.from_pylist([*every, *({column: row.get(column) for column in columns} for row in rows)]).slice(1)
+    return pyarrow.Table.from_pylist(
+        [*every, *({column: row.get(column) for column in columns} for row in rows)]
+    ).slice(1)
 
 
 @pytest.fixture(autouse=True)
@@ -210,12 +218,19 @@ def test_names_of_classes_are_read_where_the_datasets_library_keeps_them(tmp_pat
     data = datasets.Dataset.from_list([{"text": "a", "label": 1}, {"text": "b", "label": 0}], features=features)
     data.to_parquet(str(tmp_path / "rows.parquet"))
     data.save_to_disk(str(tmp_path / "saved"))
-    for source in (Files(file=str(tmp_path / "rows.parquet")), Files(file=str(tmp_path / "saved")), Hub(name=str(tmp_path / "saved"))):
+    for source in (
+        Files(file=str(tmp_path / "rows.parquet")),
+        Files(file=str(tmp_path / "saved")),
+        Hub(name=str(tmp_path / "saved")),
+    ):
         assert [example["label"] for example in source] == ["cross", "calm"]
 
 
 def test_nan_is_missing_in_arrow_and_refused_with_a_way_out_in_json(tmp_path, write):
-    rows = [{"prompt": "a", "completion": "b", "system": math.nan}, {"prompt": "c", "completion": "d", "system": math.nan}]
+    rows = [
+        {"prompt": "a", "completion": "b", "system": math.nan},
+        {"prompt": "c", "completion": "d", "system": math.nan},
+    ]
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "rows.parquet")
     examples = list(Files(file=str(tmp_path / "rows.parquet"), splits=GivenSplits()))
     assert [len(example["messages"]) for example in examples] == [2, 2]

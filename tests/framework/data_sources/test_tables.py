@@ -64,7 +64,11 @@ def test_another_delimiter_is_refused_with_the_setting_to_paste(write, delimiter
         list(Files(file=str(path)))
     (word,) = [word for word in shlex.split(caught.value.hint.rstrip(".")) if word.startswith("data.reader.delimiter=")]
     (setting,) = command_line.read([word])
-    reader = CsvTable(delimiter=setting.override.value() if isinstance(setting.override.value(), str) else str(setting.override.value()))
+    reader = CsvTable(
+        delimiter=setting.override.value()
+        if isinstance(setting.override.value(), str)
+        else str(setting.override.value())
+    )
     assert len(list(Files(file=str(path), reader=reader, splits=GivenSplits()))) == 1
 
 

@@ -106,7 +106,9 @@ def test_the_second_reading_of_the_same_files_reads_none(file, monkeypatch):
     assert again.counts == first.counts
 
 
-@pytest.mark.parametrize("change", ["a setting", "a nested setting", "a longer file", "other rows of equal size and time"])
+@pytest.mark.parametrize(
+    "change", ["a setting", "a nested setting", "a longer file", "other rows of equal size and time"]
+)
 def test_whatever_a_reading_depends_on_makes_a_new_one(file, change):
     before, times = hash_of_reading(source(file)), file.stat()
     made = source(file)

@@ -14,11 +14,19 @@ from luthier.inference.words import words_of
 
 TEXTS = {
     "Chinese": ["小提琴的面板是云杉做的。", "大提琴每个月的租金是三十欧元。", "店铺星期六开到一点。"],
-    "Japanese": ["バイオリンの表板はスプルースでできています。", "チェロの家賃は月三十ユーロです。", "店は土曜日に一時まで開いています。"],
+    "Japanese": [
+        "バイオリンの表板はスプルースでできています。",
+        "チェロの家賃は月三十ユーロです。",
+        "店は土曜日に一時まで開いています。",
+    ],
     "Thai": ["ไม้หน้าของไวโอลินทำจากไม้สปรูซ", "ค่าเช่าเชลโลเดือนละสามสิบยูโร", "ร้านเปิดวันเสาร์ถึงบ่ายโมง"],
     "Khmer": ["ក្តារមុខវីយូឡុងធ្វើពីឈើស្រល់", "ថ្លៃជួលសេឡូសាមសិបអឺរ៉ូក្នុងមួយខែ", "ហាងបើកថ្ងៃសៅរ៍"],
     "Hindi": ["वायलिन का ऊपरी भाग स्प्रूस का बना है।", "चेलो का किराया तीस यूरो महीना है।", "दुकान शनिवार को खुली है।"],
-    "English": ["The top of a violin is made of spruce.", "A cello costs thirty euros a month.", "We open on Saturday."],
+    "English": [
+        "The top of a violin is made of spruce.",
+        "A cello costs thirty euros a month.",
+        "We open on Saturday.",
+    ],
 }
 QUESTIONS = {
     "Chinese": ["云杉", "租金", "星期六几点关门？"],
@@ -28,7 +36,13 @@ QUESTIONS = {
     "Hindi": ["स्प्रूस", "किराया", "शनिवार"],
     "English": ["spruce", "cello", "saturday"],
 }
-LETTERS = {"Han": "琴木弓弦云杉音色", "Thai": "กขคงจชซญ", "Khmer": "កខគងចឆជញ", "Hiragana": "あいうえおかき", "Lao": "ກຂຄງຈສ"}
+LETTERS = {
+    "Han": "琴木弓弦云杉音色",
+    "Thai": "กขคงจชซญ",
+    "Khmer": "កខគងចឆជញ",
+    "Hiragana": "あいうえおかき",
+    "Lao": "ກຂຄງຈສ",
+}
 
 
 @pytest.mark.parametrize("script", TEXTS)

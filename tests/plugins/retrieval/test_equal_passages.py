@@ -35,7 +35,9 @@ def searched(folder: Path, holdings: list[tuple[str, str]], search, candidates: 
     for number, part in enumerate((holdings[: len(holdings) // 2], holdings[len(holdings) // 2 :])):
         place = folder / str(number)
         place.mkdir()
-        write_segment(place, [IndexedDocument(name, "", 1) for name, _ in part], [Passage(name, "", text) for name, text in part])
+        write_segment(
+            place, [IndexedDocument(name, "", 1) for name, _ in part], [Passage(name, "", text) for name, text in part]
+        )
         search.write(place, [text for _, text in part], [])
         segments.append(Segment(place))
     search.open(segments)
@@ -77,7 +79,9 @@ def test_a_prompt_shows_it_once_and_every_place_counts(retrieval):
 @QUICK
 @given(
     contents=st.lists(
-        st.tuples(st.sampled_from([*FILES, *TABLE_ENDINGS]), st.binary(max_size=60) | st.text(max_size=20).map(str.encode)),
+        st.tuples(
+            st.sampled_from([*FILES, *TABLE_ENDINGS]), st.binary(max_size=60) | st.text(max_size=20).map(str.encode)
+        ),
         max_size=5,
     )
 )

@@ -52,5 +52,7 @@ def history_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(history, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in history):
         raise DataError(f"`history` is {kind(history)}, where a list of pairs is expected.")
     return [
-        {"role": role, "content": text} for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)
+        {"role": role, "content": text}
+        for pair in history
+        for role, text in zip(("user", "assistant"), pair, strict=True)
     ]

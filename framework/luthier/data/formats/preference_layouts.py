@@ -47,7 +47,9 @@ def _by_marks(text: str) -> list[Message]:
     """The turns of a text with marks; a mark at its end, which the answer follows, is no turn."""
     pieces = _MARK.split(text.lstrip())
     roles = {"Human": "user", "Assistant": "assistant"}
-    turns = [{"role": roles[mark], "content": content} for mark, content in zip(pieces[1::2], pieces[2::2], strict=True)]
+    turns = [
+        {"role": roles[mark], "content": content} for mark, content in zip(pieces[1::2], pieces[2::2], strict=True)
+    ]
     return turns[:-1] if len(turns) > 1 and not turns[-1]["content"].strip() else turns
 
 
@@ -72,8 +74,10 @@ def _explicit(row: Row) -> Pair:
 
 def _continued(answer: list[Message]) -> list[Message]:
     """The answer without the blank that parts it from the mark at the end of its prompt."""
-    return [{**turn, "content": turn["content"].removeprefix(" ")} if number == 0 else turn
-            for number, turn in enumerate(answer)]
+    return [
+        {**turn, "content": turn["content"].removeprefix(" ")} if number == 0 else turn
+        for number, turn in enumerate(answer)
+    ]
 
 
 def _implicit(row: Row) -> Pair:

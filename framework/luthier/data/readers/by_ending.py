@@ -40,8 +40,9 @@ def reader_for(path: Path) -> tuple[str, Reader] | None:
 class ByEnding:
     """Read all JSONL, JSON, CSV, TSV, Parquet and Arrow files below a folder, by name; or one such file.
 
-    In a folder of `save_to_disk` of the `datasets` library, the files with its rows are read. Text files are read, by paragraphs, only where there is none of these. `glob` selects files. Files and folders whose
-    names start with a dot are skipped.
+    In a folder of `save_to_disk` of the `datasets` library, the files with its rows are read. Text files are read,
+    by paragraphs, only where there is none of these. `glob` selects files. Files and folders whose names start with
+    a dot are skipped.
     """
 
     glob: str = "**/*"

@@ -28,9 +28,9 @@ class CsvTable:
     """Read a table of text fields; a row with more or fewer fields than the header is refused.
 
     `delimiter` null means that of a first line `sep=…`, as Excel writes it, else a tab for .tsv and a comma for other
-    files; `\\t` is a tab. `columns` names the columns of a file without a header. `quote` is the character around fields
-    with delimiters or line breaks; empty: quotes are plain text. The line of a row is that on which it starts. Blank
-    lines are skipped.
+    files; `\\t` is a tab. `columns` names the columns of a file without a header. `quote` is the character around
+    fields with delimiters or line breaks; empty: quotes are plain text. The line of a row is that on which it starts.
+    Blank lines are skipped.
     """
 
     delimiter: str | None = None
@@ -53,7 +53,9 @@ class CsvTable:
         except csv.Error as error:
             text = source.lines[-1].text if source.lines else ""
             hint = _other_delimiter(text, delimiter)
-            raise DataError(f"The header cannot be read: {error}.", where=f"{name}:{_number(source)}", hint=hint) from None
+            raise DataError(
+                f"The header cannot be read: {error}.", where=f"{name}:{_number(source)}", hint=hint
+            ) from None
         if header is None:
             return
         while True:

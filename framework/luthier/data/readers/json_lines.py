@@ -68,7 +68,9 @@ def _row(line: Line, name: str) -> dict[str, Any]:
     except RecursionError:
         raise DataError("The line nests objects too deeply to be read.", where=place) from None
     except ValueError as error:
-        raise DataError(f"The line is not JSON: {error}.", where=place, hint=NAN_HINT if "NaN" in str(error) else "") from None
+        raise DataError(
+            f"The line is not JSON: {error}.", where=place, hint=NAN_HINT if "NaN" in str(error) else ""
+        ) from None
     if not isinstance(row, dict):
         raise _no_object(row, place, line.number)
     if (bad := bad_escape(line.text)) is not None:

@@ -32,8 +32,7 @@ class Line:
 def lines(path: Path, name: str) -> Iterator[Line]:
     """The lines of a file, read lazily. A byte order mark is removed, CRLF is not; bad UTF-8 is a fault of its line.
 
-    A file without a line feed in which a carriage return ends each line, as old programs for the Mac write it, has lines,
-    too; it is held in memory.
+    A file without a line feed, in which a carriage return ends each line, has lines, too; it is held in memory.
     """
     offset = 0
     with opened(path, name) as stream:
