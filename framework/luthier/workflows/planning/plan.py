@@ -13,6 +13,7 @@ import torch
 from luthier.config import checks
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
+from luthier.inference.proof import ArchitectureProof, prove_architecture
 from luthier.models.trainable_parameters import ParameterCounts, count_parameters
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
@@ -36,6 +37,7 @@ class RecipePlan:
     disk: dict[str, int] = field(default_factory=dict)
     free_disk: int = 0
     seconds: float = 0.0
+    proof: ArchitectureProof | None = None
     problems: list[LuthierError] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -63,6 +65,7 @@ def plan_recipe(composition: Composition) -> RecipePlan:
         if parts is not None:
             _look_at_data(plan, parts)
             _count_weights(plan, parts)
+            _prove(plan, parts)
             _estimate(plan, parts)
     return plan
 
@@ -97,6 +100,17 @@ def _count_weights(plan: RecipePlan, parts: Parts) -> None:
         plan.weights = counted if plan.trains else replace(counted, trained=0)
     except ResourceError:
         pass  # reported with its tokenizer already
+    except LuthierError as error:
+        plan.add(error)
+
+
+def _prove(plan: RecipePlan, parts: Parts) -> None:
+    """Try the architecture with its adaptation on a tiny twin: what the run proves before it reads any data."""
+    loading = getattr(parts.model, "loading", None)
+    if not parts.method.is_generative or loading is None or plan.unknown:
+        return
+    try:
+        plan.proof = prove_architecture(parts.model.config, loading.attn_implementation, parts.adaptation)
     except LuthierError as error:
         plan.add(error)
 

@@ -1,0 +1,153 @@
+"""The proof at the door: a network, adapted or not, computes texts packed, padded and step by step as it does alone.
+
+`layout_of` and `decoding_of` prove an architecture on its twin. Here the network itself is tried, with its weights, its
+dtype and its adaptation, on a few short texts: what no twin shows is found before any data is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from luthier.contracts.adaptation import Adaptation
+from luthier.errors import RecipeError
+from luthier.inference.generation.decoder import Decoder, Decoding
+from luthier.inference.generation.proof import decoding_of
+from luthier.models.attention import Layout, architecture_layout, as_the_batch, forward_passes, layout_of, register
+from luthier.models.attention.proof import FAILURES, NATS, batch_of, first_line
+from luthier.models.evaluation_mode import evaluation_mode
+from luthier.models.lm_head import find_lm_head
+from luthier.models.twin import stir, twin_network
+from luthier.models.wrappers import unwrapped, virtual_token_count
+
+LENGTHS = ((5, 9, 3), (13,))
+"""Lengths of the texts that are tried, row by row; a window of a twin is shorter than the longest."""
+ROUNDING = {torch.float32: 1e-2, torch.float64: NATS}
+"""The largest difference in nats that is rounding, by the dtype of the weights; in lower precision it is a half."""
+
+
+def prove_network(network: nn.Module, *, name: str = "") -> float:
+    """Try a network on a few short texts; the seconds that it took.
+
+    RecipeError where what it gives for a text depends on the texts beside it; `name` is that of its adaptation.
+    """
+    started, inner = perf_counter(), unwrapped(network)
+    who = f"{type(inner).__name__} with {name}" if name else type(inner).__name__
+    with evaluation_mode(network):
+        for what, differs in (("packed texts", _packed), ("prompts beside each other", _decoded)):
+            try:
+                nats = differs(network)
+            except FAILURES as error:
+                if isinstance(error, RecipeError):
+                    raise
+                raise RecipeError(f"{who} cannot compute {what}: {first_line(error)}.", where="adaptation") from error
+            if not nats <= ROUNDING.get(next(network.parameters()).dtype, 0.5):
+                raise RecipeError(
+                    f"{who} computes {what} otherwise than each alone: they differ by {nats:.2g} nats.",
+                    where="adaptation" if name else "model",
+                    hint="Choose another adaptation." if name else "Choose another model, or another dtype.",
+                )
+    return perf_counter() - started
+
+
+def prove_adapted(network: nn.Module, adaptation: Adaptation) -> float:
+    """`prove_network` for an adapted network; virtual tokens are tried on its twin too, whose windows they cross."""
+    name = type(adaptation).__name__
+    with torch.random.fork_rng(devices=[]):  # what is drawn here must not change what a run draws
+        if virtual_token_count(network):
+            _prove_twin(cast(Any, unwrapped(network)).config, layout_of(network).attention, adaptation)
+        return prove_network(network, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureProof:
+    """How networks of an architecture compute texts that share a batch, as its twin shows."""
+
+    layout: Layout
+    decoding: Decoding
+
+
+def prove_architecture(config: Any, attention: str, adaptation: Adaptation) -> ArchitectureProof | None:
+    """All that the door will prove, on a twin of the configuration; None where there is none. RecipeError as there."""
+    register()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            layout = architecture_layout(config, attention)
+            twin = twin_network(config, layout.attention)
+        except RecipeError:
+            raise
+        except Exception:  # whatever anybody's configuration raises
+            return None
+        find_lm_head(twin)
+        prove_network(twin)
+        _prove_twin(config, layout.attention, adaptation)
+        return ArchitectureProof(layout, decoding_of(twin))
+
+
+def _prove_twin(config: Any, attention: str, adaptation: Adaptation) -> None:
+    """Try an adaptation on the twin of a configuration, if it can be put there: one for layer 20 cannot."""
+    try:
+        adapted = adaptation(twin_network(config, attention))
+        stir(weight for weight in adapted.parameters() if weight.requires_grad)
+    except Exception:  # the real network says what is wrong, if anything is
+        return
+    prove_network(adapted, name=type(adaptation).__name__)
+
+
+def _packed(network: nn.Module) -> float:
+    """The largest difference of log-probabilities between packed texts and each by itself."""
+    layout, device = layout_of(network), next(network.parameters()).device
+    together = batch_of(LENGTHS, _vocabulary(network)).to(device)
+    passes = forward_passes(together, layout)
+    found = as_the_batch(together, passes, [_text_log_probs(network, each.inputs) for each in passes])
+    worst = 0.0
+    for number in together.sequence_numbers:
+        start, stop = together.boundaries[number], together.boundaries[number + 1]
+        ids = together.input_ids.flatten()[start:stop]
+        (alone,) = forward_passes(_only(ids), layout)
+        by_itself = _text_log_probs(network, alone.inputs)[0]
+        worst = max(worst, float((found.flatten(0, 1)[start:stop] - by_itself).abs().max()))
+    return worst
+
+
+def _decoded(network: nn.Module) -> float:
+    """The largest difference between two prompts with two tokens each, step by step, and each read as a whole."""
+    decoding, layout = decoding_of(network), layout_of(network)
+    device, random = next(network.parameters()).device, np.random.default_rng(0)
+    sizes = (4, 11) if decoding.padded else (11, 11)
+    texts = [random.integers(3, _vocabulary(network), size + 2).astype(np.int32) for size in sizes]
+    decoder, worst = Decoder(network, decoding), 0.0
+    logits = decoder.start([text[:-2] for text in texts], 2)
+    whole = []
+    for text in texts:
+        (alone,) = forward_passes(_only(torch.from_numpy(text.astype(np.int64)).to(device)), layout)
+        whole.append(_text_log_probs(network, alone.inputs)[0])
+    for step in range(2):
+        ours = torch.log_softmax(logits.float(), dim=-1)
+        theirs = torch.stack([each[size - 1 + step] for each, size in zip(whole, sizes, strict=True)])
+        worst = max(worst, float((ours - theirs).abs().max()))
+        tokens = torch.tensor([int(text[size + step]) for text, size in zip(texts, sizes, strict=True)], device=device)
+        logits = decoder.step(tokens)
+    return worst
+
+
+def _only(ids: Tensor) -> Any:
+    batch = batch_of(((len(ids),),), 4)
+    batch.input_ids = ids[None]
+    return batch.to(ids.device)
+
+
+def _text_log_probs(network: nn.Module, inputs: dict[str, Any]) -> Tensor:
+    """Of the text alone, without virtual tokens before it."""
+    logits = network(**inputs).logits[:, -inputs["input_ids"].shape[1] :]
+    return torch.log_softmax(logits.float(), dim=-1)
+
+
+def _vocabulary(network: nn.Module) -> int:
+    config: Any = unwrapped(network).config
+    return min(int(config.get_text_config().vocab_size), 1 << 15)
