@@ -17,6 +17,7 @@ from transformers.utils import logging
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.models import attention
+from luthier.models.experts.outputs import without_router_outputs
 from luthier.models.safety import weight_files
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def prepare_network(network: PreTrainedModel, loading: LoadSettings) -> PreTrain
     and names in the state dict stay as they are.
     """
     attention.layout_of(network)
+    without_router_outputs(network)
     if loading.gradient_checkpointing:
         if not network.supports_gradient_checkpointing:
             raise RecipeError(f"{type(network).__name__} does not support gradient checkpointing.", where="model")

@@ -86,7 +86,9 @@ def _record(plan: RecipePlan, origins: Origins, command: str) -> dict[str, Any]:
         "data": sample and {name: getattr(sample, name) for name in sample.__slots__ if name != "lengths"},
         "weights": weights and {"total": weights.total, "trained": weights.trained},
         "proof": plan.proof and asdict(plan.proof),
+        "experts": plan.experts,
         "steps": plan.steps and {"count": plan.steps.count, "tokens": round(plan.steps.tokens)},
+        "held_out": plan.held_out and plan.held_out.as_json(),
         "memory": {**plan.memory, "total": sum(plan.memory.values()), "free": plan.free_memory},
         "seconds": round(plan.seconds),
         "disk": {**plan.disk, "total": sum(plan.disk.values()), "free": plan.free_disk},
@@ -161,14 +163,20 @@ def _facts(plan: RecipePlan) -> Iterator[tuple[str, str]]:
         yield from _of_data(plan.data)
     if (weights := plan.weights) is not None:
         yield "trains", _trained(weights)
+    yield from ((name.lower(), text) for name, text in plan.experts.items())
     if plan.steps is not None:
         batch = plan.composition.config.batch
         unit = f"blocks of {batch.length} tokens" if batch.packing else "examples"
         yield "steps", f"{plan.steps.count:,} of {batch.size} {unit}, {round(plan.steps.tokens):,} tokens in all"
     if plan.proof is not None:
         yield "proof", _proved(plan.proof)
+    if (held_out := plan.held_out) is not None:
+        yield "validation", held_out.validation
+        yield "ends", held_out.end
+        yield "artifact", held_out.artifact
     if plan.seconds:
-        yield "time", f"about {_duration(plan.seconds)} of training on this machine, by what it multiplies now"
+        aside = ", validations aside" if held_out is not None and held_out.validates else ""
+        yield "time", f"about {_duration(plan.seconds)} of training on this machine, by what it multiplies now{aside}"
     for what, needs, free in (("memory", plan.memory, plan.free_memory), ("disk", plan.disk, plan.free_disk)):
         if needs:
             parts = ", ".join(f"{name} {_size(size)}" for name, size in needs.items() if size)
