@@ -128,7 +128,9 @@ def _unread_adapters(adapted: nn.Module, ids: Tensor) -> list[str]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     called: set[nn.Module] = set()
-    layers = {name: module for name, module in adapted.named_modules() if isinstance(module, BaseTunerLayer)}
+    layers: dict[str, nn.Module] = {
+        name: module for name, module in adapted.named_modules() if isinstance(module, BaseTunerLayer)
+    }
     handles = [module.register_forward_hook(lambda one, *_: called.add(one)) for module in layers.values()]
     try:
         adapted(input_ids=ids, use_cache=False)
