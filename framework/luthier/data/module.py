@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,12 +25,14 @@ from luthier.data.content_hashes import (
     hash_of_template,
     hash_of_tokenizer,
 )
+from luthier.data.encoding.codec import LEFT_OUT
 from luthier.data.lazy_examples import MappedExamples
 from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
 from luthier.data.order import Order
 from luthier.data.prepared import PreparedLoader
 from luthier.data.reading import SPLITS, Reading
 from luthier.data.rows import Encode
+from luthier.data.turn_examples import encoded_turns
 from luthier.errors import DataError, RecipeError
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
@@ -231,9 +233,14 @@ class Data(pl.LightningDataModule):
         }
 
     def token_ledger(self, number: int = 0, split: str = "train") -> ledger.Ledger:
-        """The token ledger of an example after `overlong` is applied."""
+        """The token ledger of an example after `overlong` is applied; of its first turn, where each is an example."""
+        return self.token_ledgers(number, split)[0]
+
+    def token_ledgers(self, number: int = 0, split: str = "train") -> list[ledger.Ledger]:
+        """The token ledger of each row that an example becomes, after `overlong` is applied."""
         example = self.prompt(self.examples(split)[number])
-        return inspect_as_trained(example, self.settings.encode(example, self.settings.tokenizer), self.settings)
+        turns = encoded_turns(example, self.settings.encode, self.settings.tokenizer)
+        return [inspect_as_trained(turn.example, turn.row, self.settings) for turn in turns]
 
     @property
     def warnings(self) -> list[str]:
@@ -247,7 +254,15 @@ class Data(pl.LightningDataModule):
                 if counts.get(event):
                     named = f" ({', '.join(places[event][:3])})" if places.get(event) else ""
                     warnings.append(f"{counts[event]} {split} examples {sentence}{named}.")
+            warnings += left_out_sentences(counts, split)
         return warnings
+
+
+def left_out_sentences(counts: Mapping[str, int], split: str) -> list[str]:
+    """A sentence on the kinds of texts that the chat template leaves out, from the counts of `Codec`."""
+    kinds = {name.removeprefix(LEFT_OUT): count for name, count in counts.items() if name.startswith(LEFT_OUT) and count}
+    named = ", ".join(f"{kind} (in {count})" for kind, count in sorted(kinds.items()))
+    return [f"The chat template leaves out of {split} examples what it does not render: {named}."] if named else []
 
 
 _SENTENCES = {
@@ -256,5 +271,7 @@ _SENTENCES = {
     "dropped": "are longer than a block and were dropped",
     "untrainable": "have no token to train on and were left out",
     "special_text": "contain the text of special tokens, which was encoded as plain text",
+    "turns_apart": "have turns before which the chat template renders the conversation differently when others follow: "
+    "each trained turn is an example of its own (data.turns=each)",
     "moved_boundaries": "have an answer that begins inside a token, where the text was split",
 }

@@ -63,7 +63,7 @@ def without_shared_prefixes(batch: Batch) -> Batch:
     collated = collate(rows or [[]]).to(batch.input_ids.device)
     numbers = iter(collated.sequence_numbers)
     groups = tuple(tuple(next(numbers) for _ in group) for group in batch.sequence_groups)
-    return replace(collated, examples=batch.examples, values=batch.values, sequence_groups=groups)
+    return replace(collated, examples=batch.examples, turns=batch.turns, values=batch.values, sequence_groups=groups)
 
 
 def token_sequences(batch: Batch) -> list[TokenSequence]:

@@ -17,6 +17,7 @@ from luthier.contracts.examples import Example
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_conversation, encode_for_scoring
+from luthier.data.turn_examples import encoded_turns
 from luthier.errors import RecipeError
 from luthier.inference import generation, log_probabilities
 from luthier.inference.reward_scores import reward_scores
@@ -103,9 +104,14 @@ class NetworkPredictor:
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
         """The statistics of the method for each example, float64 [examples, s] by name; `loss` is (sum, weight)."""
         assert self.method is not None, "a predictor without a method has no loss"
-        rows = [self.method.encode(self.prompt(example), self.tokenizer) for example in examples]
+        turns = [encoded_turns(self.prompt(example), self.method.encode, self.tokenizer) for example in examples]
+        of_rows = [example for example, each in zip(examples, turns, strict=True) for _ in each]
         with evaluation_mode(self.network), self._autocast():
-            return self.method.measured_of(examples, rows)
+            measured = self.method.measured_of(of_rows, [turn.row for each in turns for turn in each])
+        if len(of_rows) == len(examples):
+            return measured
+        begins = np.cumsum([0, *map(len, turns)])[:-1]
+        return {name: np.add.reduceat(values, begins) for name, values in measured.items()}
 
     def _autocast(self) -> Any:
         device = next(self.network.parameters()).device.type

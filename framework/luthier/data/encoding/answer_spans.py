@@ -1,0 +1,134 @@
+"""Where the answers of a conversation stand in its rendered text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from luthier.data.encoding.assembled_answer import assembled
+from luthier.data.encoding.given_texts import REASONING, given_texts, left_out
+from luthier.data.encoding.reasoning_block import empty_block, has_reasoning, opened_tag
+from luthier.data.encoding.template import Message, Template
+from luthier.data.encoding.turns_apart import TurnsApart
+from luthier.errors import DataError
+
+Span = tuple[int, int, int]
+"""The number of a message, and the characters [start, stop) that a model generates for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedAnswers:
+    """The text of a conversation and the spans of the wanted messages in it, in order."""
+
+    text: str
+    spans: list[Span]
+
+
+def rendered_answers(
+    template: Template, messages: Sequence[Message], tools: Any, wanted: Collection[int], where: str
+) -> RenderedAnswers:
+    """Render a conversation and find the wanted messages by the template's marks, or by rendering those before each.
+
+    The text before an answer is the prompt from which it is generated, with all that the generation prompt opens, such
+    as `<think>`; an empty block of reasoning that the template writes for an answer without reasoning belongs to it.
+    TurnsApart where the template renders the messages before an answer differently when others follow, DataError where
+    the beginning of an answer cannot be determined.
+    """
+    locate = _marked if template.has_marks else _between_prefixes
+    found = locate(template, messages, tools, wanted, where)
+    return RenderedAnswers(found.text, [_after_empty_block(template, messages, found.text, one) for one in found.spans])
+
+
+def _after_empty_block(template: Template, messages: Sequence[Message], text: str, span: Span) -> Span:
+    number, start, stop = span
+    if messages[number]["role"] != "assistant" or has_reasoning(messages[number]):
+        return span
+    answer, block = text[start:stop], template.reasoning_block
+    if block is not None and (length := block.empty_in(answer)):
+        return number, start + length, stop
+    tag = opened_tag(text[:start])
+    empty = empty_block(tag[1], answer) if tag else None
+    return (number, start + empty.end(), stop) if empty else span
+
+
+def _marked(
+    template: Template, messages: Sequence[Message], tools: Any, wanted: Collection[int], where: str
+) -> RenderedAnswers:
+    text, marks = template.render_marked(messages, tools, where=where)
+    answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
+    if answers and not marks:
+        raise DataError(
+            f"{template.name} has {{% generation %}} marks, but none was rendered.",
+            where=where,
+            hint="Mark the assistant's turns in it, or choose model.chat_template=chatml.",
+        )
+    other_roles = sorted({messages[number]["role"] for number in wanted if number not in answers})
+    if other_roles or len(marks) != len(answers):
+        raise DataError(
+            f"{template.name} marks {len(marks)} answers; the conversation has "
+            f"{len(answers)} of the assistant"
+            + (f", and turns of {', '.join(other_roles)} are to be trained as well." if other_roles else "."),
+            where=where,
+            hint="Choose a template without {% generation %} marks, or one that marks every trained turn.",
+        )
+    pairs = [(number, mark) for number, mark in zip(answers, marks, strict=True) if number in wanted]
+    return RenderedAnswers(
+        text, [(number, _generated_from(template, messages, tools, number, text, mark), mark[1]) for number, mark in pairs]
+    )
+
+
+def _generated_from(
+    template: Template, messages: Sequence[Message], tools: Any, number: int, text: str, mark: tuple[int, int]
+) -> int:
+    """The beginning of a marked answer: after its generation prompt, where marks take that in, too."""
+    try:
+        prompt = template.render(messages[:number], tools, answer=True)
+    except DataError:
+        return mark[0]
+    inside = mark[0] < len(prompt) <= mark[1] and text.startswith(prompt)
+    return len(prompt) if inside else mark[0]
+
+
+def _between_prefixes(
+    template: Template, messages: Sequence[Message], tools: Any, wanted: Collection[int], where: str
+) -> RenderedAnswers:
+    text = template.render(messages, tools, where=where)
+    last = len(messages) - 1
+    spans = []
+    for number in sorted(wanted):
+        is_answer = messages[number]["role"] == "assistant"
+        before = template.render(messages[:number], tools, answer=is_answer, where=where)
+        upto = text if number == last else template.render(messages[: number + 1], tools, where=where)
+        natural = text.startswith(before) and text.startswith(upto) and len(before) < len(upto)
+        if natural and not (number == last and _loses_reasoning(messages[number], before, text)):
+            start = len(before) if is_answer else _content(messages[number], upto, len(before), template, where)
+            spans.append((number, start, len(upto)))
+        elif number < last or len(wanted) > 1 or not is_answer:
+            raise TurnsApart.rendered_otherwise(template.name, number, [last - one for one in sorted(wanted)], where)
+        else:
+            text, start = assembled(template, messages, tools, before, where)
+            spans.append((number, start, len(text)))
+    return RenderedAnswers(text, spans)
+
+
+def _loses_reasoning(answer: Message, prompt: str, text: str) -> bool:
+    """Whether the prompt opens a block for reasoning, and the answer's is not in the text after it."""
+    if answer["role"] != "assistant" or not has_reasoning(answer) or opened_tag(prompt) is None:
+        return False
+    texts = [given for given in given_texts([answer], None) if given.kind == REASONING]
+    return bool(left_out(text[len(prompt) :], texts))
+
+
+def _content(message: Message, text: str, begin: int, template: Template, where: str) -> int:
+    """The beginning of the content of a message that is not an answer, found by its text."""
+    content = message.get("content")
+    start = text.find(content.strip(), begin) if isinstance(content, str) and content.strip() else -1
+    if start < 0:
+        raise DataError(
+            f"{template.name} does not show the content of a {message['role']} message "
+            "as it is, so it cannot be trained.",
+            where=where,
+            hint="Train the assistant's turns alone, or choose another template with model.chat_template.",
+        )
+    return start

@@ -1,0 +1,80 @@
+"""The block in which a chat template shows reasoning, and which some templates write even where there is none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from os.path import commonprefix
+from typing import TYPE_CHECKING
+
+from luthier.data.encoding.message_forms import ASKED, SAID, THOUGHT, Message
+from luthier.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.data.encoding.template import Template
+
+CLOSE = "</think>"
+_OPENING = re.compile(r"<([A-Za-z][\w:.-]*)>(\s*)\Z")  # a tag at the end of a generation prompt
+_QUESTION = {"role": "user", "content": ASKED}
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningBlock:
+    """The text before and after reasoning; `always`: an answer without reasoning has both, with nothing between."""
+
+    opening: str
+    closing: str
+    always: bool
+
+    @classmethod
+    def of(cls, template: Template) -> ReasoningBlock | None:
+        """That of a template; None where the template does not render reasoning."""
+        answer = {"role": "assistant", "content": SAID}
+        try:
+            thought = template.render([_QUESTION, {**answer, "reasoning_content": THOUGHT}])
+            plain, prompt = template.render([_QUESTION, answer]), template.render([_QUESTION], answer=True)
+        except DataError:
+            return None
+        at = thought.find(THOUGHT)
+        said = thought.find(SAID, at)
+        if at < 0 or said < 0:
+            return None
+        opening = thought[len(commonprefix([thought, prompt])) : at]
+        always = _squeezed(thought.replace(THOUGHT, "")) == _squeezed(plain)
+        return cls(opening, thought[at + len(THOUGHT) : said], always)
+
+    def empty_in(self, answer: str) -> int:
+        """The length of an empty block at the beginning of an answer's text, which may have been opened before it."""
+        tag = self.closing.strip()
+        at = answer.find(tag) if self.always and tag else -1
+        if at < 0 or answer[:at].strip() not in ("", self.opening.strip()):
+            return 0
+        blank = self.closing[len(self.closing.rstrip()) :]
+        end = at + len(tag)
+        return end + len(blank) if answer.startswith(blank, end) else end
+
+
+def has_reasoning(message: Message) -> bool:
+    """Whether a message has reasoning: in its own field, or as a `<think>` block in its content."""
+    return bool(message.get("reasoning_content")) or CLOSE in (message.get("content") or "")
+
+
+def opened_tag(prompt: str) -> re.Match[str] | None:
+    """The tag that a generation prompt opens for the answer, such as `<think>` and a line break; None without one.
+
+    Groups: the name of the tag, and the white space after it.
+    """
+    return _OPENING.search(prompt)
+
+
+def empty_block(tag: str, answer: str) -> re.Match[str] | None:
+    """A block of a tag with nothing inside at the beginning of an answer's text, whose opening may stand before it.
+
+    The group is what closes it.
+    """
+    name = re.escape(tag)
+    return re.match(rf"\s*(?:<{name}>\s*)?(</{name}>\n*)", answer)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
