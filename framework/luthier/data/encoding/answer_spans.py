@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from luthier.data.encoding.assembled_answer import assembled
@@ -19,10 +19,14 @@ Span = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class RenderedAnswers:
-    """The text of a conversation and the spans of the wanted messages in it, in order."""
+    """The text of a conversation and the spans of the wanted messages in it, in order.
+
+    `is_rendering`: the text is what the template renders of the conversation, not put together for its last answer.
+    """
 
     text: str
     spans: list[Span]
+    is_rendering: bool = True
 
 
 def rendered_answers(
@@ -37,7 +41,8 @@ def rendered_answers(
     """
     locate = _marked if template.has_marks else _between_prefixes
     found = locate(template, messages, tools, wanted, where)
-    return RenderedAnswers(found.text, [_after_empty_block(template, messages, found.text, one) for one in found.spans])
+    spans = [_after_empty_block(template, messages, found.text, one) for one in found.spans]
+    return replace(found, spans=spans)
 
 
 def _after_empty_block(template: Template, messages: Sequence[Message], text: str, span: Span) -> Span:
@@ -95,29 +100,39 @@ def _between_prefixes(
 ) -> RenderedAnswers:
     text = template.render(messages, tools, where=where)
     last = len(messages) - 1
-    spans = []
+    spans, is_rendering = list[Span](), True
     for number in sorted(wanted):
         is_answer = messages[number]["role"] == "assistant"
         before = template.render(messages[:number], tools, answer=is_answer, where=where)
         upto = text if number == last else template.render(messages[: number + 1], tools, where=where)
+        if number < last and not text.startswith(upto):
+            upto = upto.removesuffix(template.end_of_text)  # some templates write it after a whole conversation
         natural = text.startswith(before) and text.startswith(upto) and len(before) < len(upto)
-        if natural and not (number == last and _loses_reasoning(messages[number], before, text)):
+        if natural and _goes_on(messages[number], before, upto):
             start = len(before) if is_answer else _content(messages[number], upto, len(before), template, where)
             spans.append((number, start, len(upto)))
         elif number < last or len(wanted) > 1 or not is_answer:
             raise TurnsApart.rendered_otherwise(template.name, number, [last - one for one in sorted(wanted)], where)
         else:
             text, start = assembled(template, messages, tools, before, where)
+            is_rendering = False
             spans.append((number, start, len(text)))
-    return RenderedAnswers(text, spans)
+    return RenderedAnswers(text, spans, is_rendering)
 
 
-def _loses_reasoning(answer: Message, prompt: str, text: str) -> bool:
-    """Whether the prompt opens a block for reasoning, and the answer's is not in the text after it."""
-    if answer["role"] != "assistant" or not has_reasoning(answer) or opened_tag(prompt) is None:
-        return False
+def _goes_on(answer: Message, prompt: str, text: str) -> bool:
+    """Whether a message goes on where its prompt ends: in a block for reasoning that this opens, with reasoning.
+
+    Otherwise templates open the block a second time, write the answer itself into it, or leave its reasoning out.
+    """
+    tag = opened_tag(prompt) if answer["role"] == "assistant" else None
+    if tag is None:
+        return True
+    said = text[len(prompt) :].lstrip()
+    if not has_reasoning(answer):
+        return said.startswith(f"</{tag[1]}>")
     texts = [given for given in given_texts([answer], None) if given.kind == REASONING]
-    return bool(left_out(text[len(prompt) :], texts))
+    return not said.startswith(f"<{tag[1]}>") and not left_out(said, texts)
 
 
 def _content(message: Message, text: str, begin: int, template: Template, where: str) -> int:

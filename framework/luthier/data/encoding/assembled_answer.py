@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from luthier.data.encoding.message_forms import ASKED
-from luthier.data.encoding.reasoning_block import CLOSE, empty_block, has_reasoning, opened_tag
+from luthier.data.encoding.reasoning_block import CLOSE, closed_block, empty_block, has_reasoning, opened_tag
 from luthier.data.encoding.template import Message, Template
 from luthier.errors import DataError
 
@@ -26,7 +26,10 @@ def assembled(
     answer = messages[-1]
     opening, closing = _opened(template, prompt)
     if not opening:
+        closed = "" if has_reasoning(answer) else closed_block(prompt)
         rest = _rendered(template, messages[:-1], answer, tools, prompt, where)
+        if rest is None and closed:
+            rest = _rendered(template, messages[:-1], answer, tools, prompt[: -len(closed)], where)
         if rest is None:
             raise _apart(template, answer, prompt, len(messages), where)
         return prompt + rest, len(prompt)
@@ -37,6 +40,7 @@ def assembled(
     tag = opened_tag(prompt)
     if tag and (empty := empty_block(tag[1], rest)):  # an answer without reasoning is rendered with an empty block
         closing, rest = empty[1], rest[empty.end() :]
+    rest = rest.removeprefix(opening)
     if not has_reasoning(answer):
         return prompt + closing + rest, len(prompt + closing)
     closed = reasoning.rstrip().endswith(closing.strip())
@@ -85,12 +89,13 @@ def _rendered(
 def _apart(template: Template, answer: Message, prompt: str, count: int, where: str) -> DataError:
     block = template.reasoning_block
     if block is not None and has_reasoning(answer) and prompt.rstrip().endswith(block.closing.strip() or "\0"):
+        switch = next((name for name in ("enable_thinking", "thinking") if name in template.source), None)
+        switched_on = f"Set model.template_settings={{{switch}: true}}, or leave" if switch else "Leave"
         return DataError(
             f"The generation prompt of {template.name[:1].lower() + template.name[1:]} ends the reasoning before the "
             f"answer, and message {count} has reasoning.",
             where=where,
-            hint="Set model.template_settings={enable_thinking: true}, or leave the reasoning out with "
-            "data.reasoning=drop.",
+            hint=f"{switched_on} the reasoning out with data.reasoning=drop.",
         )
     return DataError(
         f"{template.name} renders the messages before message {count} differently in its generation prompt, so the "

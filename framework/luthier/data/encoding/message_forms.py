@@ -53,7 +53,7 @@ class CallForm:
             if message.get("tool_calls"):
                 calls = [self._call(call, f"{number}.{at}") for at, call in enumerate(message["tool_calls"])]
                 waiting = [(call.get("id"), call["function"]["name"]) for call in calls]
-                content = message.get("content") or ("" if self.empty_content else None)
+                content = message.get("content") or ("" if self.empty_content else None)  # text, or parts
                 formed.append({**message, "content": content, "tool_calls": calls})
             elif message["role"] == "tool":
                 formed.append(self._result(message, waiting))
@@ -81,11 +81,11 @@ class CallForm:
 
 def call_form(render: Render) -> CallForm:
     """The first form in which the template renders a tool call and its arguments, as JSON or otherwise whole."""
-    best, fewest = CallForm(), 5
+    best, fewest = CallForm(), 9
     for names, short_ids, text_arguments, empty_content in product((False, True), repeat=4):
         form = CallForm(text_arguments, empty_content, short_ids, names)
-        text = next(_rendered(render, form), None)
-        faults = 4 if text is None else _faults(text)
+        text, whole = next(_rendered(render, form), ("", False))
+        faults = _faults(text) + (not whole)
         if faults < fewest:
             best, fewest = form, faults
         if not faults:
@@ -93,27 +93,41 @@ def call_form(render: Render) -> CallForm:
     return best
 
 
-def takes_reasoning_inline(render: Render, source: str) -> bool:
-    """Whether a template does not show reasoning of its own field, but takes a `<think>` block out of the content."""
+def reasoning_form(render: Render, source: str) -> Callable[[Message], Message]:
+    """How a template takes reasoning: in its own field, as a part of the content, or as a `<think>` block in it.
+
+    The block is for templates that look for it; where none shows the reasoning, it stays in its own field.
+    """
     answer = {"role": "assistant", "content": SAID, "reasoning_content": THOUGHT}
-    if not _READS_THINK.search(source):
-        return False
-    try:
-        if THOUGHT in render([_QUESTION, answer], None):
-            return False
-        return THOUGHT in render([_QUESTION, inline_reasoning(answer)], None)
-    except DataError:
-        return False
+    forms = [_as_given, _as_parts, *([inline_reasoning] if _READS_THINK.search(source) else [])]
+    for form in forms:
+        try:
+            text = render([_QUESTION, form(answer)], None)
+        except DataError:
+            continue
+        if THOUGHT in text and f"'{THOUGHT}'" not in text:
+            return form
+    return _as_given
 
 
-def _rendered(render: Render, form: CallForm) -> Iterator[str]:
-    """A conversation with a call, with its result where the template takes results."""
+def _as_given(message: Message) -> Message:
+    return message
+
+
+def _as_parts(message: Message) -> Message:
+    rest = {key: value for key, value in message.items() if key != "reasoning_content"}
+    said = [{"type": "text", "text": message["content"]}] if message.get("content") else []
+    return {**rest, "content": [{"type": "thinking", "thinking": message["reasoning_content"]}, *said]}
+
+
+def _rendered(render: Render, form: CallForm) -> Iterator[tuple[str, bool]]:
+    """A conversation with a call, and whether its result could be rendered with it."""
     call = {"id": _ID, "type": "function", "function": {"name": _NAME, "arguments": {_KEY: _VALUE}}}
     called = [_QUESTION, {"role": "assistant", "content": "", "tool_calls": [call]}]
     result = {"role": "tool", "content": _RESULT, "tool_call_id": _ID}
     for messages in ([*called, result, {"role": "assistant", "content": SAID}], called):
         try:
-            yield render(form(messages), _TOOLS)
+            yield render(form(messages), _TOOLS), len(messages) > len(called)
         except DataError:
             continue
 
@@ -121,7 +135,7 @@ def _rendered(render: Render, form: CallForm) -> Iterator[str]:
 def _faults(text: str) -> int:
     """0 for a call that is rendered whole, more for arguments in Python's or doubled notation, most without them."""
     if _VALUE not in text:
-        return 3
+        return 5 if text else 6
     return (f"'{_KEY}'" in text) + (f'\\"{_KEY}\\"' in text) + ("None" in text)
 
 

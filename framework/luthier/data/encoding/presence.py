@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from luthier.data.encoding.answer_spans import RenderedAnswers, rendered_answers
 from luthier.data.encoding.given_texts import (
     CALLS,
-    CONTENT,
     DEFINITIONS,
     IDS,
     NAMES,
     REASONING,
-    Given,
     Probe,
     given_texts,
     left_out,
 )
+from luthier.data.encoding.message_forms import inline_reasoning
 from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.turns_apart import TurnsApart
 from luthier.errors import DataError, LuthierError
@@ -26,14 +25,7 @@ Missing = frozenset[tuple[int | None, str]]
 """Messages, None for the definitions of tools, and the kinds of texts that are not rendered of them."""
 
 _CONTEXT = {DEFINITIONS, IDS, NAMES}
-_WAYS_OUT = {
-    REASONING: "Write it into the text with data.reasoning=inline, leave it out with data.reasoning=drop, or choose a "
-    "template that shows it: model.chat_template=chatml or plain.",
-    CALLS: "Choose a template that shows them, such as model.chat_template=chatml or plain, or give the message weight "
-    "0, so that it is not trained.",
-    CONTENT: "Choose a template that shows it, such as model.chat_template=chatml or plain, or give the message weight "
-    "0, so that it is not trained.",
-}
+_SHOWING = "model.chat_template=chatml or plain"
 
 
 def check_given(
@@ -57,7 +49,7 @@ def check_given(
             after = [len(messages) - 1 - one for one in sorted(wanted)]
             raise TurnsApart.rendered_otherwise(template.name, number, after, where)
         if kinds:
-            raise _not_rendered(template, messages[number], number, kinds[0], where)
+            raise _not_rendered(template, messages, tools, kinds[0], where)
     return missing
 
 
@@ -97,14 +89,38 @@ def _missing_of_form(
     return _missing(probed, of_tools, wanted, answers)
 
 
-def _not_rendered(template: Template, message: Message, number: int, kind: str, where: str) -> DataError:
+def _not_rendered(template: Template, messages: Sequence[Message], tools: Any, kind: str, where: str) -> DataError:
     what = {REASONING: "reasoning", CALLS: "tool calls"}.get(kind, "content")
+    way_out = f"choose a template that shows {'it' if kind != CALLS else 'them'}, such as {_SHOWING}"
+    other = "give the message weight 0, so that it is not trained"
+    if kind == REASONING:
+        other = "leave it out with data.reasoning=drop"
+        way_out = " or ".join([*_switched_on(template, messages, tools), way_out])
     return DataError(
-        f"{template.name} does not render the {what} of message {number + 1} ({message['role']}), which is to be "
-        "trained.",
+        f"{template.name} does not render the {what} of message {len(messages)} ({messages[-1]['role']}), which is to "
+        "be trained.",
         where=where,
-        hint=_WAYS_OUT[REASONING if kind == REASONING else CALLS if kind == CALLS else CONTENT],
+        hint=f"{way_out[0].upper()}{way_out[1:]}, or {other}.",
     )
 
 
-__all__ = ["Given", "Missing", "check_given", "missing_texts", "named"]
+def _switched_on(template: Template, messages: Sequence[Message], tools: Any) -> Iterator[str]:
+    """The settings with which the template would render the reasoning of the last message; each was tried."""
+    *before, answer = messages
+    for name in ("enable_thinking", "thinking"):
+        on = template.with_settings({name: True}) if name in template.source else None
+        if on is not None and _shows_reasoning(on, messages, tools):
+            yield f"set model.template_settings={{{name}: true}}"
+            break
+    inline = inline_reasoning(answer) if answer.get("reasoning_content") else None
+    if inline and _shows_reasoning(template, [*before, inline], tools):
+        yield "write it into the text with data.reasoning=inline"
+
+
+def _shows_reasoning(template: Template, messages: Sequence[Message], tools: Any) -> bool:
+    wanted = [len(messages) - 1]
+    try:
+        answers = rendered_answers(template, messages, tools, wanted, "")
+    except LuthierError:
+        return False
+    return (wanted[0], REASONING) not in _missing(messages, tools, wanted, answers)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from luthier.data.encoding.template import Template
 
 CLOSE = "</think>"
-_OPENING = re.compile(r"<([A-Za-z][\w:.-]*)>(\s*)\Z")  # a tag at the end of a generation prompt
+_TAG = r"[\w:.-]*(?:think|thought|reason)[\w:.-]*"
+_OPENING = re.compile(rf"<({_TAG})>(\s*)\Z", re.IGNORECASE)
+_EMPTY = re.compile(rf"<({_TAG})>\s*</\1>\s*\Z", re.IGNORECASE)
 _QUESTION = {"role": "user", "content": ASKED}
 
 
@@ -60,11 +62,17 @@ def has_reasoning(message: Message) -> bool:
 
 
 def opened_tag(prompt: str) -> re.Match[str] | None:
-    """The tag that a generation prompt opens for the answer, such as `<think>` and a line break; None without one.
+    """The tag that a generation prompt opens for reasoning, such as `<think>` and a line break; None without one.
 
     Groups: the name of the tag, and the white space after it.
     """
     return _OPENING.search(prompt)
+
+
+def closed_block(prompt: str) -> str:
+    """The empty block of reasoning at the end of a generation prompt; an empty text without one."""
+    found = _EMPTY.search(prompt)
+    return found[0] if found else ""
 
 
 def empty_block(tag: str, answer: str) -> re.Match[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from threading import Lock
 from typing import Any, cast
@@ -15,12 +15,12 @@ from luthier.data.encoding.message_forms import (
     CallForm,
     Message,
     call_form,
-    inline_reasoning,
-    takes_reasoning_inline,
+    reasoning_form,
 )
 from luthier.data.encoding.reasoning_block import ReasoningBlock
 from luthier.data.encoding.template_check import check_template
 from luthier.errors import DataError, Refused
+from luthier.models.template_settings import with_settings
 
 _MARKS = re.compile(r"\{%-?\s*generation\b")
 _marking = Lock()  # transformers stores the marks of a rendering on the compiled template, which threads share
@@ -52,6 +52,15 @@ class Template:
         with _marking:
             return self._render(self._formed(messages), tools, where, answer=False, marked=True)
 
+    def with_settings(self, settings: Mapping[str, Any]) -> Template:
+        """The same template with other settings (`model.template_settings`)."""
+        return Template(with_settings(self.source, settings), self.name, self._variables)
+
+    @property
+    def end_of_text(self) -> str:
+        """The tokenizer's end-of-sequence token."""
+        return str(self._variables.get("eos_token") or "")
+
     @cached_property
     def call_form(self) -> CallForm:
         """The form in which the template takes tool calls."""
@@ -63,13 +72,13 @@ class Template:
         return ReasoningBlock.of(self)
 
     @cached_property
-    def _takes_reasoning_inline(self) -> bool:
-        return takes_reasoning_inline(self._raw, self.source)
+    def _reasoning_form(self) -> Callable[[Message], Message]:
+        return reasoning_form(self._raw, self.source)
 
     def _formed(self, messages: Sequence[Message]) -> list[Message]:
         formed = list(messages)
-        if any(message.get("reasoning_content") for message in formed) and self._takes_reasoning_inline:
-            formed = [inline_reasoning(one) if one.get("reasoning_content") else one for one in formed]
+        if any(message.get("reasoning_content") for message in formed):
+            formed = [self._reasoning_form(one) if one.get("reasoning_content") else one for one in formed]
         if any(message.get("tool_calls") or message["role"] == "tool" for message in formed):
             formed = self.call_form(formed)
         return formed

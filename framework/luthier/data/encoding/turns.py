@@ -25,12 +25,16 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """The ids of a conversation, its wanted turns, the answers before which a token was split, and what is left out."""
+    """The ids of a conversation, its wanted turns, the answers before which a token was split, and what is left out.
+
+    `is_rendering`: the ids are of the text that the template renders (`RenderedAnswers`).
+    """
 
     ids: list[int]
     turns: list[Turn] = field(default_factory=list)
     moved: int = 0
     missing: Missing = frozenset()
+    is_rendering: bool = True
 
 
 def exact_turns(
@@ -73,7 +77,7 @@ def turns_in(answers: RenderedAnswers, template: Template, tokenizer: ShieldedTo
         last = _end_of_turn(tokenizer, inside)
         first = len(ids) + len(before)
         turns.append(Turn(message, first, first + (len(inside) if last is None else last + 1), last is not None))
-    return Turns(ids + rest, turns, moved)
+    return Turns(ids + rest, turns, moved, is_rendering=answers.is_rendering)
 
 
 def _check_split(tokenizer: ShieldedTokenizer, text: str, ids: list[int], template: Template, where: str) -> None:
