@@ -18,6 +18,7 @@ Example = dict[str, Any]
   retrieved documents, best first, and `passages`, those in the prompt: `document`, `heading` and `text`;
 - `where`: file:line of the record, and `split`: train, validation or test, both always present; `source`: its name in
   a mixture;
+- `data.turns`: what of its conversation is an example (whole, each or last), where the source says so;
 - any further column of the source, under its own name.
 """
 

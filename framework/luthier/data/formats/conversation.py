@@ -14,7 +14,9 @@ from luthier.errors import DataError
 Message = dict[str, Any]
 ROLES = ("system", "user", "assistant", "tool")
 OTHER_ROLES = {"developer": "system", "function": "tool"}
-REASONING = {"reasoning", "thinking"}  # other names of reasoning_content
+REASONING = ("reasoning_content", "reasoning", "thinking")
+UNREAD = "message_key_dropped_"
+"""The beginning of the names of counts of unknown keys of messages."""
 KNOWN = ("role", "content", "weight", "name", "tool_calls", "tool_call_id", "reasoning_content", "function_call")
 
 
@@ -29,8 +31,8 @@ def conversation(turns: Any, counts: Counter[str], *, at: str = "messages", answ
     Normalised, and counted under these names: `role_developer` and `role_function` (they become system and tool),
     `content_parts_joined`, `empty_system_dropped`, `system_turns_merged`, `user_turns_merged` and
     `assistant_turns_merged` (joined by a blank line), `trailing_turns_dropped` (turns after the last assistant turn,
-    on which nothing is trained), `function_call_converted`, `message_keys_dropped` (unknown keys).
-    `starts_with_assistant` is only counted. White space inside turns is not changed.
+    on which nothing is trained), `function_call_converted`, `message_keys_dropped` (unknown keys, each also under its
+    name). `starts_with_assistant` is only counted. White space inside turns is not changed.
     """
     if not isinstance(turns, (list, tuple)):
         raise DataError(f"`{at}` is {kind(turns)}, where a list of turns is expected.")
@@ -75,14 +77,30 @@ def _message(turn: Any, at: str, counts: Counter[str]) -> Message:
     message["content"] = _content(given, message, at, counts)
     if "weight" in given:
         message["weight"] = _weight(given["weight"], at)
-    for key in REASONING & given.keys():
-        given["reasoning_content"] = given.pop(key)
-    message.update({key: given[key] for key in ("name", "tool_call_id", "reasoning_content") if key in given})
-    for key in given.keys() - set(KNOWN):
+    message.update({key: given[key] for key in ("name", "tool_call_id") if key in given})
+    if reasoning := _reasoning(given, message["role"], at):
+        message["reasoning_content"] = reasoning
+    for key in sorted(given.keys() - {*KNOWN, *REASONING}):
         if near := get_close_matches(key, KNOWN, n=1, cutoff=0.8):
             raise DataError(f"`{at}` has the key {key!r}; did you mean {near[0]!r}?")
         counts["message_keys_dropped"] += 1
+        counts[f"{UNREAD}{key}"] += 1
     return message
+
+
+def _reasoning(given: Message, role: str, at: str) -> str:
+    """The reasoning of an answer under any of its names; an empty text where it has none."""
+    found = {key: given[key] for key in REASONING if given.get(key) not in (None, "")}
+    for key, value in found.items():
+        if not isinstance(value, str):
+            raise DataError(f"The {key} of `{at}` is {kind(value)}, where text is expected.")
+        if role != "assistant" and value.strip():
+            raise DataError(f"`{at}` has {key} in a turn of the role {role}; only the assistant's turns have reasoning.")
+    texts = list(dict.fromkeys(value for value in found.values() if value.strip()))
+    if len(texts) > 1:
+        names = " and ".join(key for key, value in found.items() if value.strip())
+        raise DataError(f"`{at}` has {names} with different texts; leave one of them.")
+    return texts[0] if texts and role == "assistant" else ""
 
 
 def _role(given: Message, at: str, counts: Counter[str]) -> str:

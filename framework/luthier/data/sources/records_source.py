@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from luthier.data.columns import Columns, check_renaming, renamed
 from luthier.data.dedup import unique
 from luthier.data.formats import reserved
+from luthier.data.encoding.turns_apart import TurnChoice, with_turns
 from luthier.data.formats.auto import Auto
+from luthier.data.formats.conversation import UNREAD
 from luthier.data.formats.detect import LOOK_AT, Detected, detect, unfit
 from luthier.data.formats.format import Format
 from luthier.data.formats.naming import named
 from luthier.data.quarantine import Quarantine
+from luthier.data.reasoning import Reasoning, with_reasoning
 from luthier.data.records import Record, Tally
 from luthier.data.sampling import sampled
 from luthier.data.splits import HashSplits, Splits, split_named
@@ -38,7 +41,10 @@ class RecordsSource(ABC):
     format: a format, or its name; rename: {column in the data: column that the format expects}. on_bad_row: a row that
     cannot be used ends the reading (error), is left out (skip), or is left out and written to `quarantine.jsonl` in the
     folder `quarantine` (null: that of the run); more than `bad_budget` of them end the reading in any case. shuffle: a
-    seed, with which `limit` takes random examples instead of the first; limit: the most examples, null for all.
+    seed, with which `limit` takes random examples instead of the first; limit: the most examples, null for all. turns:
+    what of a conversation is an example, the whole of it or each trained turn with what comes before; `auto` is whole
+    where the chat template renders it in one text, else each. reasoning: an answer's reasoning stays in its own field,
+    or becomes a `<think>` block of the content (inline), or is left out (drop).
     """
 
     format: Format | str = field(default_factory=Auto)
@@ -54,6 +60,10 @@ class RecordsSource(ABC):
     """The seed of a shuffle of all examples; None keeps the order of the source."""
     limit: int | None = None
     """The most examples to give; None is all."""
+    turns: TurnChoice = "auto"
+    """What of a conversation is an example: whole, each trained turn, or the last one alone is trained."""
+    reasoning: Reasoning = "field"
+    """What becomes of the reasoning of answers: it stays in its field, goes into the content, or is left out."""
 
     tally = Tally()
     """Counts and warnings of the latest reading."""
@@ -161,15 +171,19 @@ class RecordsSource(ABC):
         except DataError as fault:
             raise unfit(row, row_format, fault) from None
         columns.check(row, example or {}, record.where, tally)
+        if example is not None:
+            example = with_reasoning(example, self.reasoning, own)
         tally.counts.update(own)
         if own[reserved.COUNT]:
             tally.warn(reserved.WARNING, record.where)
+        for key in sorted(name.removeprefix(UNREAD) for name in own if name.startswith(UNREAD)):
+            tally.warn(f"Messages have the key {key!r}, which is not read", record.where)
         if example is None:
             return None
         split = record.split or example.pop("split", None)
         if split is not None:
             example["split"] = split_named(split, record.where)
-        return {**example, "where": record.where}
+        return with_turns({**example, "where": record.where}, self.turns)
 
     def _set_aside(self, record: Record, fault: DataError, quarantine: Quarantine, tally: Tally) -> None:
         if self.on_bad_row == "error":
