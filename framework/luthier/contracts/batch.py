@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-
 WHOLE = -1
 """In `Batch.turns`: the row is of a whole conversation."""
 

@@ -71,7 +71,8 @@ def build(folder: Path, examples: Sequence[Example], settings: EncodingSettings,
     Counted are `overlong` rows, of which `truncated`, `dropped` or `split` into pieces; `truncated_answers`, rows that
     lost trained tokens; `untrainable` rows, left out as one of their sequences has no trained token; `turns_apart`,
     conversations whose turns the template does not render in one text; `turn_examples`, the examples of one turn that
-    conversations became; `special_text`, `moved_boundaries` and `left_out: …` (`Codec`). DataError where a row is too long and `overlong` is error, and where no row is left.
+    conversations became; `special_text`, `moved_boundaries` and `left_out: …` (`Codec`). DataError where a row is too
+    long and `overlong` is error, and where no row is left.
     """
     facts, writer = EncodingFacts(), BlocksWriter(folder)
     codec = Codec.of(settings.tokenizer)
@@ -117,7 +118,9 @@ def inspect_as_trained(example: Example, row: Row, settings: EncodingSettings) -
 
 
 def _note_turns(made: EncodedChunk, facts: EncodingFacts) -> None:
-    cut = [(number, turn) for number, turn in zip(made.numbers.tolist(), made.turns, strict=True) if turn.after != WHOLE]
+    cut = [
+        (number, turn) for number, turn in zip(made.numbers.tolist(), made.turns, strict=True) if turn.after != WHOLE
+    ]
     facts.counts["turn_examples"] += len(cut)
     apart = {number: _place(turn, number) for number, turn in cut if not turn.asked}
     for where in apart.values():

@@ -41,7 +41,13 @@ class Batches:
         examples = [example for number in numbers for example in self.blocks.examples(number)]
         turns = [turn for number in numbers for turn in self.blocks.turns(number)]
         blocks = [self.blocks.rows(number) for number in numbers] + [[]] * max(0, missing)
-        return collate(blocks, self.length, pad=self.pad, examples=examples, turns=turns if any(turn != WHOLE for turn in turns) else ())
+        return collate(
+            blocks,
+            self.length,
+            pad=self.pad,
+            examples=examples,
+            turns=turns if any(turn != WHOLE for turn in turns) else (),
+        )
 
     def of(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The micro-batches of an epoch from number `start` on.

@@ -260,7 +260,9 @@ class Data(pl.LightningDataModule):
 
 def left_out_sentences(counts: Mapping[str, int], split: str) -> list[str]:
     """A sentence on the kinds of texts that the chat template leaves out, from the counts of `Codec`."""
-    kinds = {name.removeprefix(LEFT_OUT): count for name, count in counts.items() if name.startswith(LEFT_OUT) and count}
+    kinds = {
+        name.removeprefix(LEFT_OUT): count for name, count in counts.items() if name.startswith(LEFT_OUT) and count
+    }
     named = ", ".join(f"{kind} (in {count})" for kind, count in sorted(kinds.items()))
     return [f"The chat template leaves out of {split} examples what it does not render: {named}."] if named else []
 

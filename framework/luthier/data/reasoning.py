@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from luthier.contracts.examples import Example
-from luthier.data.encoding.message_forms import inline_reasoning
 
 Message = dict[str, Any]
 Reasoning = Literal["field", "inline", "drop"]
@@ -17,8 +16,15 @@ Reasoning = Literal["field", "inline", "drop"]
 _BLOCK = re.compile(r"\A\s*(?:<think>)?(?:(?!</?think>).)*</think>\s*", re.DOTALL)
 
 
+def inline_reasoning(message: Message) -> Message:
+    """The message with its reasoning as a `<think>` block at the beginning of its content."""
+    rest = {key: value for key, value in message.items() if key != "reasoning_content"}
+    block = "<think>\n" + str(message["reasoning_content"]).strip("\n") + "\n</think>\n\n"
+    return {**rest, "content": block + (message.get("content") or "")}
+
+
 def with_reasoning(example: Example, reasoning: Reasoning, counts: Counter[str]) -> Example:
-    """The example with the reasoning of its answers as the setting says; `counts` has `reasoning_inline` and `_drop`."""
+    """The example with the reasoning of its answers as the setting says; changes are counted by its name."""
     if reasoning == "field":
         return example
     change = {"inline": _inlined, "drop": _dropped}[reasoning]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
 
 from luthier.contracts.examples import Example
 from luthier.data.chunks import Chunk

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.batch import TokenSequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_conversation, encode_for_scoring
+from luthier.data.examples import conversation_of, example_of
 from luthier.data.turn_examples import encoded_turns
 from luthier.errors import RecipeError
 from luthier.inference import generation, log_probabilities
@@ -50,9 +51,13 @@ class NetworkPredictor:
     autocast: torch.dtype | None = None
 
     def generate(self, conversations: Sequence[Conversation], sampling: Sampling | None = None) -> list[str]:
-        """The text of the next assistant turn of each conversation, after the prompt is applied to it."""
-        prompted = [self.prompt({"messages": list(each)})["messages"] for each in conversations]
-        return [answer.text for answer in self.answers(prompted, sampling)]
+        """The text of the next assistant turn of each conversation, after the prompt is applied to it.
+
+        A conversation is a list of messages, or an example with `messages` and `tools`. Reasoning before the answer is
+        not part of the text; `answers` gives both.
+        """
+        prompted = [conversation_of(self.prompt(example_of(each))) for each in conversations]
+        return [answer.spoken for answer in self.answers(prompted, sampling)]
 
     def answers(
         self,
@@ -91,15 +96,17 @@ class NetworkPredictor:
         """
         if not is_reward_model(self.network):
             raise RecipeError("The model is no reward model.", hint="Train one with method=reward_model.")
-        sequences = [encode_for_scoring({"messages": list(each)}, self.tokenizer) for each in conversations]
+        sequences = [encode_for_scoring(example_of(each), self.tokenizer) for each in conversations]
         with evaluation_mode(self.network), self._autocast():
             scores = reward_scores(self.network, sequences)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def logprobs(self, conversation: Conversation) -> NDArray[np.float32]:
         """log p of each token of the assistant's turns of a conversation, in order, float32 [tokens]."""
-        sequence = encode_conversation({"messages": list(conversation)}, self.tokenizer)
-        return self.log_probs([sequence])[0][sequence.weights > 0]
+        turns = encoded_turns(example_of(conversation), _row, self.tokenizer)
+        sequences = [turn.row.sequences[0] for turn in turns]
+        found = zip(self.log_probs(sequences), sequences, strict=True)
+        return np.concatenate([logprobs[sequence.weights > 0] for logprobs, sequence in found])
 
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
         """The statistics of the method for each example, float64 [examples, s] by name; `loss` is (sum, weight)."""
@@ -116,3 +123,7 @@ class NetworkPredictor:
     def _autocast(self) -> Any:
         device = next(self.network.parameters()).device.type
         return torch.autocast(device, self.autocast) if self.autocast else nullcontext()
+
+
+def _row(example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+    return Row((encode_conversation(example, tokenizer),))

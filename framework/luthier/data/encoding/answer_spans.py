@@ -79,7 +79,8 @@ def _marked(
         )
     pairs = [(number, mark) for number, mark in zip(answers, marks, strict=True) if number in wanted]
     return RenderedAnswers(
-        text, [(number, _generated_from(template, messages, tools, number, text, mark), mark[1]) for number, mark in pairs]
+        text,
+        [(number, _generated_from(template, messages, tools, number, text, mark), mark[1]) for number, mark in pairs],
     )
 
 

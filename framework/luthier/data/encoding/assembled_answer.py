@@ -13,9 +13,7 @@ from luthier.errors import DataError
 _QUESTION = {"role": "user", "content": ASKED}
 
 
-def assembled(
-    template: Template, messages: Sequence[Message], tools: Any, prompt: str, where: str
-) -> tuple[str, int]:
+def assembled(template: Template, messages: Sequence[Message], tools: Any, prompt: str, where: str) -> tuple[str, int]:
     """The generation prompt of the last message followed by that message, and where the model begins to generate.
 
     Templates render an answer otherwise than after its prompt where the prompt opens a block for reasoning that the
@@ -43,8 +41,8 @@ def assembled(
     rest = rest.removeprefix(opening)
     if not has_reasoning(answer):
         return prompt + closing + rest, len(prompt + closing)
-    closed = reasoning.rstrip().endswith(closing.strip())
-    return prompt + (reasoning if closed else reasoning.strip("\n") + closing) + rest, len(prompt)
+    is_closed = reasoning.rstrip().endswith(closing.strip())
+    return prompt + (reasoning if is_closed else reasoning.strip("\n") + closing) + rest, len(prompt)
 
 
 def _opened(template: Template, prompt: str) -> tuple[str, str]:

@@ -11,11 +11,11 @@ from weakref import WeakKeyDictionary, ref
 
 from luthier.contracts.examples import Example
 from luthier.data.encoding.answer_frames import AnswerFrames
+from luthier.data.encoding.message_ends import MessageBoundaries, message_boundaries, message_weight
+from luthier.data.encoding.presence import missing_texts, named
 from luthier.data.encoding.shielded_tokenizer import ShieldedTokenizer
 from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.tokenized_messages import TokenizedMessages
-from luthier.data.encoding.message_ends import MessageBoundaries, message_boundaries, message_weight
-from luthier.data.encoding.presence import missing_texts, named
 from luthier.data.encoding.turns import Turns, exact_turns
 from luthier.errors import DataError, LuthierError
 

@@ -13,7 +13,8 @@ from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.encoding.template import Message
-from luthier.data.encoding.turns_apart import TURNS, TurnChoice, TurnsApart
+from luthier.data.encoding.turns_apart import TurnsApart
+from luthier.data.turn_choice import TURNS, TurnChoice
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def encode_conversation(
         turns = Codec.of(tokenizer).turns(messages, example.get("tools"), weights, where)
     except TurnsApart as apart:
         if example.get(TURNS) == "whole":
-            raise DataError(apart.message, where=where, hint=f"{apart.hint} They are chosen by data.turns=auto.") from None
+            raise DataError(
+                apart.message, where=where, hint=f"{apart.hint} They are chosen by data.turns=auto."
+            ) from None
         raise
     ids = np.array(turns.ids, dtype=np.int32)
     of_tokens = np.zeros(len(ids), dtype=np.float32)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data.encoding.conversations import encode_conversation
-from luthier.data.encoding.turns_apart import TURNS, TurnsApart
+from luthier.data.encoding.turns_apart import TurnsApart
+from luthier.data.turn_choice import TURNS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

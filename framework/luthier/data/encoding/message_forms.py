@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from luthier.data.reasoning import inline_reasoning
 from luthier.errors import DataError
 
 Message = dict[str, Any]
@@ -24,13 +25,6 @@ _READS_THINK = re.compile(r"""split\(\s*['"]</think>|['"]</think>['"]\s+in\b""")
 _QUESTION = {"role": "user", "content": ASKED}
 _SCHEMA = {"type": "object", "properties": {_KEY: {"type": "string", "description": "d"}}, "required": [_KEY]}
 _TOOLS = [{"type": "function", "function": {"name": _NAME, "description": "d", "parameters": _SCHEMA}}]
-
-
-def inline_reasoning(message: Message) -> Message:
-    """The message with its reasoning as a `<think>` block at the beginning of its content."""
-    rest = {key: value for key, value in message.items() if key != "reasoning_content"}
-    block = "<think>\n" + str(message["reasoning_content"]).strip("\n") + "\n</think>\n\n"
-    return {**rest, "content": block + (message.get("content") or "")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +117,7 @@ def _as_parts(message: Message) -> Message:
 def _rendered(render: Render, form: CallForm) -> Iterator[tuple[str, bool]]:
     """A conversation with a call, and whether its result could be rendered with it."""
     call = {"id": _ID, "type": "function", "function": {"name": _NAME, "arguments": {_KEY: _VALUE}}}
-    called = [_QUESTION, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    called: list[Message] = [_QUESTION, {"role": "assistant", "content": "", "tool_calls": [call]}]
     result = {"role": "tool", "content": _RESULT, "tool_call_id": _ID}
     for messages in ([*called, result, {"role": "assistant", "content": SAID}], called):
         try:

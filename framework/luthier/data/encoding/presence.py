@@ -16,9 +16,9 @@ from luthier.data.encoding.given_texts import (
     given_texts,
     left_out,
 )
-from luthier.data.encoding.message_forms import inline_reasoning
 from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.turns_apart import TurnsApart
+from luthier.data.reasoning import inline_reasoning
 from luthier.errors import DataError, LuthierError
 
 Missing = frozenset[tuple[int | None, str]]
@@ -76,9 +76,7 @@ def _missing(messages: Sequence[Message], tools: Any, wanted: Collection[int], a
     return frozenset((given.message, given.kind) for given in found)
 
 
-def _missing_of_form(
-    template: Template, messages: Sequence[Message], tools: Any, wanted: Collection[int]
-) -> Missing:
+def _missing_of_form(template: Template, messages: Sequence[Message], tools: Any, wanted: Collection[int]) -> Missing:
     """What is left out of a conversation of the same form; nothing where the template refuses that one."""
     probe = Probe()
     probed, of_tools = probe.messages(messages), probe.tools(tools)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from luthier.data.encoding.message_forms import ASKED, SAID, THOUGHT, Message
@@ -41,7 +40,7 @@ class ReasoningBlock:
         said = thought.find(SAID, at)
         if at < 0 or said < 0:
             return None
-        opening = thought[len(commonprefix([thought, prompt])) : at]
+        opening = thought[_common_length(thought, prompt) : at]
         always = _squeezed(thought.replace(THOUGHT, "")) == _squeezed(plain)
         return cls(opening, thought[at + len(THOUGHT) : said], always)
 
@@ -82,6 +81,12 @@ def empty_block(tag: str, answer: str) -> re.Match[str] | None:
     """
     name = re.escape(tag)
     return re.match(rf"\s*(?:<{name}>\s*)?(</{name}>\n*)", answer)
+
+
+def _common_length(one: str, other: str) -> int:
+    """The number of characters with which both texts begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
 def _squeezed(text: str) -> str:

@@ -95,7 +95,9 @@ def _reasoning(given: Message, role: str, at: str) -> str:
         if not isinstance(value, str):
             raise DataError(f"The {key} of `{at}` is {kind(value)}, where text is expected.")
         if role != "assistant" and value.strip():
-            raise DataError(f"`{at}` has {key} in a turn of the role {role}; only the assistant's turns have reasoning.")
+            raise DataError(
+                f"`{at}` has {key} in a turn of the role {role}; only the assistant's turns have reasoning."
+            )
     texts = list(dict.fromkeys(value for value in found.values() if value.strip()))
     if len(texts) > 1:
         names = " and ".join(key for key, value in found.items() if value.strip())

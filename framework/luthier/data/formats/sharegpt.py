@@ -36,8 +36,8 @@ class ShareGPT(Format):
     """ShareGPT's chat format: `conversations`, a list of turns with `from` and `value`.
 
     `from` is system, human, gpt (also user, assistant, chatgpt, bing, bard), function_call (the value is the call in
-    JSON: name and arguments, or a list of these) or observation (a tool result). The columns `system` and `tools` are read; a turn may have
-    a `weight`. Messages are normalised as by `data/format=messages`.
+    JSON: name and arguments, or a list of these) or observation (a tool result). The columns `system` and `tools` are
+    read; a turn may have a `weight`. Messages are normalised as by `data/format=messages`.
     """
 
     answered: bool = True

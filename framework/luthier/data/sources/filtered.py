@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.encoding.turns_apart import TurnChoice, with_turns
 from luthier.data.filters import Filter
 from luthier.data.records import Tally
 from luthier.data.state import Stateful, source_state
+from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import DataError
 
 if TYPE_CHECKING:

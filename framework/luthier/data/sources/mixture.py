@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from luthier.data.encoding.turns_apart import TurnChoice, with_turns
 from luthier.data.examples import content_key
 from luthier.data.records import Tally
 from luthier.data.state import source_state
+from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from luthier.data.columns import Columns, check_renaming, renamed
 from luthier.data.dedup import unique
 from luthier.data.formats import reserved
-from luthier.data.encoding.turns_apart import TurnChoice, with_turns
 from luthier.data.formats.auto import Auto
 from luthier.data.formats.conversation import UNREAD
 from luthier.data.formats.detect import LOOK_AT, Detected, detect, unfit
@@ -24,6 +23,7 @@ from luthier.data.reasoning import Reasoning, with_reasoning
 from luthier.data.records import Record, Tally
 from luthier.data.sampling import sampled
 from luthier.data.splits import HashSplits, Splits, split_named
+from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
