@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.examples import conversation_of
 from luthier.evaluation.citations import cited_numbers
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ class Chat:
 
     def say(self, text: str, on_text: Callable[[str], None] = lambda piece: None) -> dict[str, Any]:
         """Generate the next answer, which `on_text` receives in pieces; a failure adds no turn."""
+        from luthier.data.examples import conversation_of
+
         turns = [*self.turns, {"role": "user", "content": text}]
         opening = [{"role": "system", "content": self.system}] if self.system else []
         shown = self.artifact.prompt({"messages": [*opening, *turns], **({"tools": self.tools} if self.tools else {})})

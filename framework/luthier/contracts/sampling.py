@@ -96,5 +96,5 @@ class Answer:
 
     @property
     def spoken(self) -> str:
-        """The answer without its reasoning: its whole text where there is none, empty where the reasoning did not end."""
+        """The answer without its reasoning: its whole text without any, empty where the reasoning did not end."""
         return self.text if self.reasoning is None else self.said or ""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from luthier.data.encoding.message_forms import ASKED, SAID, THOUGHT, Message
 from luthier.errors import DataError
-
-if TYPE_CHECKING:
-    from luthier.data.encoding.template import Template
 
 CLOSE = "</think>"
 _TAG = r"[\w:.-]*(?:think|thought|reason)[\w:.-]*"
 _OPENING = re.compile(rf"<({_TAG})>(\s*)\Z", re.IGNORECASE)
 _EMPTY = re.compile(rf"<({_TAG})>\s*</\1>\s*\Z", re.IGNORECASE)
 _QUESTION = {"role": "user", "content": ASKED}
+
+
+class Renders(Protocol):
+    """A chat template, as far as its block is found by rendering it."""
+
+    def render(self, messages: Sequence[Message], tools: Any = None, *, answer: bool = False, where: str = "") -> str:
+        """The text of the messages; with `answer`, followed by the generation prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class ReasoningBlock:
     always: bool
 
     @classmethod
-    def of(cls, template: Template) -> ReasoningBlock | None:
+    def of(cls, template: Renders) -> ReasoningBlock | None:
         """That of a template; None where the template does not render reasoning."""
         answer = {"role": "assistant", "content": SAID}
         try:

@@ -41,9 +41,9 @@ def generate(
 ) -> list[Answer]:
     """`num_samples` answers to each conversation, all of the first one first.
 
-    A conversation is a list of messages, a `ToolConversation`, or an example with `messages` and `tools`. Reasoning that
-    the chat template shows apart is also in `Answer.reasoning`, what follows it in `Answer.spoken`. `on_token` is called
-    with the answer so far after each of its tokens.
+    A conversation is a list of messages, a `ToolConversation`, or an example with `messages` and `tools`. Reasoning
+    that the chat template shows apart is also in `Answer.reasoning`, what follows it in `Answer.spoken`. `on_token` is
+    called with the answer so far after each of its tokens.
     Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
     longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all. A network
     that is an `AnsweringNetwork` generates by itself and does not call `on_token`.

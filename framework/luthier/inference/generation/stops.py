@@ -38,7 +38,7 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
 def end_of_call(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The special token with which the template ends a turn that calls tools; None where it renders no calls.
 
-    It is that of a turn with two calls, where the template takes two: a token that ends each call does not end the turn.
+    It is that of a turn with two calls, where the template takes two: a token that ends each call ends no turn.
     """
     call = {"type": "function", "function": {"name": "f", "arguments": {"x": "b"}}}
     for calls in ([call, call], [call]):
