@@ -133,7 +133,9 @@ def test_where_nothing_is_forgotten_a_conversation_is_one_example(name):
     made = tokenizer(name)
     (turn,) = rows(example([*FRESH, user("Why?"), assistant("Because.")]), made)
     assert turn.after == -1
-    assert [text.strip().startswith(said) for text, said in zip(trained(turn, made), ("Fine.", "Because."), strict=True)]
+    assert [
+        text.strip().startswith(said) for text, said in zip(trained(turn, made), ("Fine.", "Because."), strict=True)
+    ]
 
 
 def test_turns_of_weight_0_are_no_examples():
@@ -163,17 +165,18 @@ def test_a_system_prompt_that_moves_with_the_last_question_is_where_it_is_when_t
     assert [trained(turn, made) for turn in (first, second)] == [["Fine.</s>"], ["Because.</s>"]]
 
 
+ARGUMENTS = '{"a": 2, "unit": "kg \\"net\\"\\nor so"}'
+PARAMETERS = '<parameter=a>\n2\n</parameter>\n<parameter=unit>\nkg "net"\nor so\n</parameter>\n'
 CALLS = {
-    "qwen2_5": '<tool_call>\n{"name": "add", "arguments": {"a": 2, "unit": "kg \\"net\\"\\nor so"}}\n</tool_call><|im_end|>',
-    "llama3_1": '{"name": "add", "parameters": {"a": 2, "unit": "kg \\"net\\"\\nor so"}}<|eot_id|>',
-    "gpt_oss": ' to=functions.add<|channel|>commentary json<|message|>{"a": 2, "unit": "kg \\"net\\"\\nor so"}<|call|>',
-    "deepseek_v3": '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n```json\n{"a": 2, "unit": "kg '
-    '\\"net\\"\\nor so"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜><｜end▁of▁sentence｜>',
+    "qwen2_5": '<tool_call>\n{"name": "add", "arguments": ' + ARGUMENTS + "}\n</tool_call><|im_end|>",
+    "llama3_1": '{"name": "add", "parameters": ' + ARGUMENTS + "}<|eot_id|>",
+    "gpt_oss": " to=functions.add<|channel|>commentary json<|message|>" + ARGUMENTS + "<|call|>",
+    "deepseek_v3": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n```json\n"
+    + ARGUMENTS
+    + "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜><｜end▁of▁sentence｜>",
     "gemma4": '<|tool_call>call:add{a:2,unit:<|"|>kg "net"\nor so<|"|>}<tool_call|><|tool_response>',
-    "qwen3_coder": '<tool_call>\n<function=add>\n<parameter=a>\n2\n</parameter>\n<parameter=unit>\nkg "net"\nor so\n'
-    "</parameter>\n</function>\n</tool_call><|im_end|>",
-    "granite_4": '<tool_call>\n{"name": "add", "arguments": {"a": 2, "unit": "kg \\"net\\"\\nor so"}}\n</tool_call>'
-    "<|end_of_text|>",
+    "qwen3_coder": "<tool_call>\n<function=add>\n" + PARAMETERS + "</function>\n</tool_call><|im_end|>",
+    "granite_4": '<tool_call>\n{"name": "add", "arguments": ' + ARGUMENTS + "}\n</tool_call><|end_of_text|>",
 }
 
 
@@ -200,7 +203,7 @@ def test_ids_of_calls_are_made_as_short_as_a_template_wants_them(name):
 
 @pytest.mark.parametrize("name", ["gemma3", "phi4", "smollm3", "granite_3_3"])
 def test_calls_that_a_template_does_not_render_are_refused(name):
-    with pytest.raises(DataError, match="tool calls of message 2|must alternate") as caught:
+    with pytest.raises(DataError, match=r"tool calls of message 2|must alternate") as caught:
         rows(example(CALLED[:2], tools=[ADD]), tokenizer(name))
     assert "chatml" in caught.value.hint
 
