@@ -250,21 +250,21 @@ class Data(pl.LightningDataModule):
             if blocks is None:
                 continue
             counts, places = blocks.facts["counts"], blocks.facts["places"]
-            for event, sentence in _SENTENCES.items():
-                if counts.get(event):
-                    named = f" ({', '.join(places[event][:3])})" if places.get(event) else ""
-                    warnings.append(f"{counts[event]} {split} examples {sentence}{named}.")
-            warnings += left_out_sentences(counts, split)
+            warnings += encoding_notes(counts, places, split)
         return warnings
 
 
-def left_out_sentences(counts: Mapping[str, int], split: str) -> list[str]:
-    """A sentence on the kinds of texts that the chat template leaves out, from the counts of `Codec`."""
-    kinds = {
-        name.removeprefix(LEFT_OUT): count for name, count in counts.items() if name.startswith(LEFT_OUT) and count
-    }
-    named = ", ".join(f"{kind} (in {count})" for kind, count in sorted(kinds.items()))
-    return [f"The chat template leaves out of {split} examples what it does not render: {named}."] if named else []
+def encoding_notes(counts: Mapping[str, int], places: Mapping[str, list[str]], split: str) -> list[str]:
+    """A sentence for each kind of event while a split was encoded, and one on what the chat template leaves out."""
+    notes = []
+    for event, sentence in _SENTENCES.items():
+        if counts.get(event):
+            named = f" ({', '.join(places[event][:3])})" if places.get(event) else ""
+            notes.append(f"{counts[event]} {split} examples {sentence}{named}.")
+    found = {name: count for name, count in sorted(counts.items()) if name.startswith(LEFT_OUT) and count}
+    kinds = ", ".join(f"{name.removeprefix(LEFT_OUT)} (in {count})" for name, count in found.items())
+    left_out = f"The chat template leaves out of {split} examples what it does not render: {kinds}."
+    return [*notes, left_out] if kinds else notes
 
 
 _SENTENCES = {

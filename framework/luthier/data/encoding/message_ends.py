@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luthier.data.encoding.answer_spans import rendered_answers
-from luthier.data.encoding.given_texts import given_texts
+from luthier.data.encoding.given_texts import IDS, NAMES, REASONING, given_texts
 from luthier.data.encoding.shielded_tokenizer import ShieldedTokenizer
 from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.turns import common_tokens, turns_in
@@ -65,10 +65,10 @@ def _boundaries(
 
 
 def _end_of_texts(text: str, messages: Sequence[Message], number: int, place: int) -> int:
-    """The character after the texts of a message, searched from `place` on; `place` where there are none."""
+    """The character after the content and the calls of a message, searched from `place` on; `place` without any."""
     for given in given_texts(messages[number : number + 1], None):
-        at = text.find(given.text.strip(), place)
-        place = at + len(given.text.strip()) if at >= 0 else place
+        if given.kind not in (REASONING, NAMES, IDS) and (at := text.find(given.text.strip(), place)) >= 0:
+            place = at + len(given.text.strip())
     return place
 
 
