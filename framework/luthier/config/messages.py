@@ -80,10 +80,6 @@ def _not_asked(question: str, catalog: Catalog, *, where: str) -> RecipeError:
 
 
 def no_such_setting(key: str, known: list[str], *, where: str = "") -> RecipeError:
-    mapping, _, name = key.rpartition(".")
-    if mapping in known:  # such as model.template_settings, whose keys are the user's
-        hint = f"If {mapping} is a mapping, set {mapping}={{{name}: …}}, or add the key with +{key}=… ."
-        return RecipeError(f"There is no setting {key!r} yet.", where=where or key, hint=hint)
     return RecipeError(f"There is no setting {key!r}.", where=where or key, hint=nearest(key, known, "There are"))
 
 

@@ -17,3 +17,4 @@ class ToolConversation(list[Message]):
     def __init__(self, messages: Iterable[Message], tools: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(messages)
         self.tools = list(tools)
+        """Their definitions in OpenAI's form."""
