@@ -8,6 +8,7 @@ from luthier.data.encoding import encode_continuation, encode_for_scoring, encod
 from luthier.data.encoding.codec import Codec
 from luthier.errors import DataError
 from luthier.models.template_settings import apply_template_settings
+from tests.framework.data_tokens import real_templates
 from tests.framework.data_tokens.real_templates import (
     ADD,
     NAMES,
@@ -36,7 +37,7 @@ def example(messages: list[dict], **more: object) -> dict:
     return {"messages": messages, "where": "f:1", **more}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "hermes_3"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("hermes_3", "deepseek_r1_marked")])
 def test_the_context_of_an_answer_is_the_prompt_that_it_is_generated_from(name):
     made = tokenizer(name)
     (turn,) = rows(example(FRESH), made)
@@ -45,7 +46,8 @@ def test_the_context_of_an_answer_is_the_prompt_that_it_is_generated_from(name):
     assert own.startswith(asked)
     assert own[len(asked) :].replace("think", "").strip("<>/\n") == ""  # an empty block of reasoning at most
     (answer,) = trained(turn, made)
-    assert answer.strip().removeprefix("<|channel|>final<|message|>").startswith("Fine.")
+    openings = {"gpt_oss": "<|channel|>final<|message|>", "cohere2_moe": "<|START_TEXT|>"}
+    assert answer.strip().removeprefix(openings.get(name, "")).startswith("Fine.")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,29 @@ def test_no_empty_block_of_reasoning_is_trained(name, before, answer):
         assert trained(turn, made) == [answer]
 
 
+def test_a_header_inside_the_marks_of_a_template_is_context():
+    made = tokenizer("deepseek_r1_marked")
+    for _ in range(2):
+        (turn,) = rows(example(FRESH), made)
+        assert context(turn, made).endswith("<｜Assistant｜>")
+        assert trained(turn, made) == ["Fine.<｜end▁of▁sentence｜>"]
+
+
+def test_tags_of_reasoning_may_be_special_tokens(monkeypatch):
+    monkeypatch.setattr(real_templates, "PLAIN", set())
+    made = tokenizer("qwen3")
+    assert (
+        "<think>" in made.all_special_tokens or made.added_tokens_decoder[made.convert_tokens_to_ids("<think>")].special
+    )
+    inline = [user("Hello <think>?"), assistant("<think>\nHmm, a <|im_end|>.\n</think>\n\nFine.")]
+    (turn,) = rows(example(inline), made)
+    (answer,) = trained(turn, made)
+    assert answer == "<think>\nHmm, a <|im_end|>.\n</think>\n\nFine.<|im_end|>"
+    ids = turn.row.sequences[0].ids.tolist()
+    assert ids.count(made.convert_tokens_to_ids("<think>")) == 1  # not that of the user
+    assert ids.count(made.convert_tokens_to_ids("<|im_end|>")) == 2
+
+
 def test_an_empty_block_that_the_data_has_is_trained():
     made = tokenizer("qwen3")
     (turn,) = rows(example([user("Hello?"), assistant("<think>\n\n</think>\n\nFine.")]), made)
@@ -85,6 +110,11 @@ def test_an_empty_block_that_the_data_has_is_trained():
         ("glm4_5", "<|assistant|>", "\n<think>Hmm, a greeting.</think>\nFine."),
         ("lfm2_5", "<|im_start|>assistant\n", "<think>Hmm, a greeting.</think>Fine.<|im_end|>"),
         ("gemma4", "<|turn>model\n", "<|channel>thought\nHmm, a greeting.\n<channel|>Fine.<turn|>"),
+        (
+            "cohere2_moe",
+            "<|CHATBOT_TOKEN|><|START_THINKING|>",
+            "Hmm, a greeting.<|END_THINKING|><|START_TEXT|>Fine.<|END_TEXT|><|END_OF_TURN_TOKEN|>",
+        ),
         ("ministral_3", "[/INST]", "[THINK]Hmm, a greeting.[/THINK]Fine.</s>"),
         (
             "gpt_oss",

@@ -101,7 +101,7 @@ class AnswerFrames:
         if len(places) != len(answers):
             return None
         turns: list[Turn] = []
-        for number, place, after in zip(answers, places, [*places[1:], len(ids)], strict=True):
+        for number, place, after in zip(answers, places, [*places, len(ids)][1:], strict=True):
             try:
                 stop = ids.index(self._end, place + width, after) + 1
             except ValueError:

@@ -8,7 +8,8 @@ from typing import Any
 
 from luthier.data.encoding.assembled_answer import assembled
 from luthier.data.encoding.given_texts import REASONING, given_texts, left_out
-from luthier.data.encoding.reasoning_block import empty_block, has_reasoning, opened_tag
+from luthier.data.encoding.reasoning_block import common_length, has_reasoning
+from luthier.data.encoding.reasoning_tags import empty_block, opened_tag
 from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.turns_apart import TurnsApart
 from luthier.errors import DataError
@@ -53,7 +54,7 @@ def _after_empty_block(template: Template, messages: Sequence[Message], text: st
     if block is not None and (length := block.empty_in(answer)):
         return number, start + length, stop
     tag = opened_tag(text[:start])
-    empty = empty_block(tag[1], answer) if tag else None
+    empty = empty_block(tag, answer) if tag else None
     return (number, start + empty.end(), stop) if empty else span
 
 
@@ -92,8 +93,11 @@ def _generated_from(
         prompt = template.render(messages[:number], tools, answer=True)
     except DataError:
         return mark[0]
-    inside = mark[0] < len(prompt) <= mark[1] and text.startswith(prompt)
-    return len(prompt) if inside else mark[0]
+    start = len(prompt)
+    if not text.startswith(prompt):  # as far as both are the same, to the end of a tag or a line
+        same = text[mark[0] : common_length(text, prompt)]
+        start = mark[0] + 1 + max(same.rfind(end) for end in (">", "]", "\n"))
+    return start if mark[0] < start <= mark[1] else mark[0]
 
 
 def _between_prefixes(
@@ -104,7 +108,8 @@ def _between_prefixes(
     spans, is_rendering = list[Span](), True
     for number in sorted(wanted):
         is_answer = messages[number]["role"] == "assistant"
-        before = template.render(messages[:number], tools, answer=is_answer, where=where)
+        begins = number == 0 and not is_answer  # many templates render no conversation without messages
+        before = "" if begins else template.render(messages[:number], tools, answer=is_answer, where=where)
         upto = text if number == last else template.render(messages[: number + 1], tools, where=where)
         if number < last and not text.startswith(upto):
             upto = upto.removesuffix(template.end_of_text)  # some templates write it after a whole conversation
@@ -112,7 +117,10 @@ def _between_prefixes(
         if natural and _goes_on(messages[number], before, upto):
             start = len(before) if is_answer else _content(messages[number], upto, len(before), template, where)
             spans.append((number, start, len(upto)))
-        elif number < last or len(wanted) > 1 or not is_answer:
+        elif not is_answer and number == last:
+            start = _content(messages[number], text, 0, template, where)
+            spans.append((number, start, len(text)))
+        elif number < last or len(wanted) > 1:
             raise TurnsApart.rendered_otherwise(template.name, number, [last - one for one in sorted(wanted)], where)
         else:
             text, start = assembled(template, messages, tools, before, where)
@@ -131,15 +139,16 @@ def _goes_on(answer: Message, prompt: str, text: str) -> bool:
         return True
     said = text[len(prompt) :].lstrip()
     if not has_reasoning(answer):
-        return said.startswith(f"</{tag[1]}>")
+        return said.startswith(tag.closes)
     texts = [given for given in given_texts([answer], None) if given.kind == REASONING]
-    return not said.startswith(f"<{tag[1]}>") and not left_out(said, texts)
+    return not said.startswith(tag.opens) and not left_out(said, texts)
 
 
 def _content(message: Message, text: str, begin: int, template: Template, where: str) -> int:
-    """The beginning of the content of a message that is not an answer, found by its text."""
+    """The beginning of the content of a message that is not an answer; with `begin` 0, that of the last such text."""
     content = message.get("content")
-    start = text.find(content.strip(), begin) if isinstance(content, str) and content.strip() else -1
+    found = isinstance(content, str) and content.strip()
+    start = (text.find(found, begin) if begin else text.rfind(found)) if found else -1
     if start < 0:
         raise DataError(
             f"{template.name} does not show the content of a {message['role']} message "

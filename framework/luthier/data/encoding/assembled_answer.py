@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from luthier.data.encoding.message_forms import ASKED
-from luthier.data.encoding.reasoning_block import CLOSE, closed_block, empty_block, has_reasoning, opened_tag
+from luthier.data.encoding.reasoning_block import CLOSE, has_reasoning
+from luthier.data.encoding.reasoning_tags import closed_block, empty_block, opened_tag
 from luthier.data.encoding.template import Message, Template
 from luthier.errors import DataError
 
@@ -36,7 +37,7 @@ def assembled(template: Template, messages: Sequence[Message], tools: Any, promp
     if rest is None:
         raise _apart(template, answer, prompt, len(messages), where)
     tag = opened_tag(prompt)
-    if tag and (empty := empty_block(tag[1], rest)):  # an answer without reasoning is rendered with an empty block
+    if tag and (empty := empty_block(tag, rest)):  # an answer without reasoning is rendered with an empty block
         closing, rest = empty[1], rest[empty.end() :]
     rest = rest.removeprefix(opening)
     if not has_reasoning(answer):
@@ -51,7 +52,7 @@ def _opened(template: Template, prompt: str) -> tuple[str, str]:
     if block is not None and block.opening and prompt.endswith(block.opening):
         return block.opening, block.closing
     tag = opened_tag(prompt)
-    return (tag[0], f"{tag[2]}</{tag[1]}>\n\n") if tag else ("", "")
+    return (tag.opening, tag.closing) if tag else ("", "")
 
 
 def _parted(answer: Message, opening: str) -> tuple[str, Message]:

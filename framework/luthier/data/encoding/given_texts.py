@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from luthier.data.encoding.message_forms import Message
+from luthier.data.encoding.message_forms import Message, called_function
 
 REASONING, CALLS, CONTENT = "reasoning", "tool calls", "content"
 """Kinds of texts of an answer."""
@@ -42,8 +42,9 @@ def given_texts(messages: Sequence[Message], tools: Any) -> Iterator[Given]:
         for kind, text in _of_content(message):
             yield Given(number, kind, text)
         for call in message.get("tool_calls") or ():
-            yield Given(number, CALLS, call["function"]["name"])
-            for text in _leaves(call["function"].get("arguments"), keys=True):
+            function = called_function(call)
+            yield Given(number, CALLS, str(function.get("name") or ""))
+            for text in _leaves(function.get("arguments")):
                 yield Given(number, CALLS, text)
             if call.get("id"):
                 yield Given(number, IDS, call["id"])
@@ -107,7 +108,10 @@ class Probe:
 
     def tools(self, tools: Any) -> Any:
         """The definitions with other names and descriptions; schemas keep their structure."""
-        return tools and [{**tool, "function": self._definition(tool["function"])} for tool in tools]
+        return tools and [
+            {**tool, "function": self._definition(tool["function"])} if "function" in tool else self._definition(tool)
+            for tool in tools
+        ]
 
     def _message(self, message: Message) -> Message:
         probe = dict(message)
@@ -122,8 +126,9 @@ class Probe:
         return probe
 
     def _call(self, call: Message) -> Message:
-        function = call["function"]
-        made = {**function, "name": self._same(function["name"]), "arguments": self._value(function.get("arguments"))}
+        function = called_function(call)
+        name, arguments = str(function.get("name") or ""), self._value(function.get("arguments"))
+        made = {**function, "name": self._same(name), "arguments": arguments}
         return {**call, "function": made, **({"id": self._same(call["id"])} if call.get("id") else {})}
 
     def _definition(self, function: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +160,9 @@ class Probe:
 def _of_content(message: Message) -> Iterator[tuple[str, str]]:
     """The content of a message; of an answer with a `<think>` block, the block's text is reasoning."""
     content, kind = message.get("content") or "", _CONTENT.get(message["role"], CONTENT)
+    if not isinstance(content, str):
+        yield from ((kind, text) for part in content for text in _leaves(part.get("text")))
+        return
     if kind != CONTENT or "</think>" not in content:
         yield kind, content
         return
@@ -172,17 +180,17 @@ def _written(text: str) -> Iterator[str]:
     yield html.escape(text)
 
 
-def _leaves(value: Any, *, keys: bool) -> Iterator[str]:
+def _leaves(value: Any) -> Iterator[str]:
+    """The texts of a JSON value, keys included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            if keys:
-                yield key
-            yield from _leaves(inner, keys=keys)
+            yield str(key)
+            yield from _leaves(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner, keys=keys)
+            yield from _leaves(inner)
 
 
 def _of_definition(tool: Any) -> Iterator[str]:

@@ -27,6 +27,17 @@ _SCHEMA = {"type": "object", "properties": {_KEY: {"type": "string", "descriptio
 _TOOLS = [{"type": "function", "function": {"name": _NAME, "description": "d", "parameters": _SCHEMA}}]
 
 
+def called_function(call: Message) -> dict[str, Any]:
+    """The name and the arguments of a call; arguments that are JSON text as the object that it says."""
+    function = dict(call.get("function") or call)
+    if isinstance(function.get("arguments"), str):
+        try:
+            function["arguments"] = json.loads(function["arguments"] or "{}")
+        except ValueError:
+            return function
+    return function
+
+
 @dataclass(frozen=True, slots=True)
 class CallForm:
     """How a template takes tool calls: arguments as an object or as text, no content as null or as empty text.
@@ -56,9 +67,9 @@ class CallForm:
         return formed
 
     def _call(self, call: Message, place: str) -> Message:
-        function = dict(call["function"])
-        if self.text_arguments:
-            function["arguments"] = json.dumps(function["arguments"], ensure_ascii=False)
+        function = called_function(call)
+        if self.text_arguments and not isinstance(function.get("arguments"), str):
+            function["arguments"] = json.dumps(function.get("arguments") or {}, ensure_ascii=False)
         ids = {"id": _short(call.get("id") or place)} if self.short_ids else {}
         return {**call, "function": function, **ids}
 

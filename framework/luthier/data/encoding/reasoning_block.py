@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,9 +10,6 @@ from luthier.data.encoding.message_forms import ASKED, SAID, THOUGHT, Message
 from luthier.errors import DataError
 
 CLOSE = "</think>"
-_TAG = r"[\w:.-]*(?:think|thought|reason)[\w:.-]*"
-_OPENING = re.compile(rf"<({_TAG})>(\s*)\Z", re.IGNORECASE)
-_EMPTY = re.compile(rf"<({_TAG})>\s*</\1>\s*\Z", re.IGNORECASE)
 _QUESTION = {"role": "user", "content": ASKED}
 
 
@@ -45,7 +41,7 @@ class ReasoningBlock:
         said = thought.find(SAID, at)
         if at < 0 or said < 0:
             return None
-        opening = thought[_common_length(thought, prompt) : at]
+        opening = thought[common_length(thought, prompt) : at]
         always = _squeezed(thought.replace(THOUGHT, "")) == _squeezed(plain)
         return cls(opening, thought[at + len(THOUGHT) : said], always)
 
@@ -65,30 +61,7 @@ def has_reasoning(message: Message) -> bool:
     return bool(message.get("reasoning_content")) or CLOSE in (message.get("content") or "")
 
 
-def opened_tag(prompt: str) -> re.Match[str] | None:
-    """The tag that a generation prompt opens for reasoning, such as `<think>` and a line break; None without one.
-
-    Groups: the name of the tag, and the white space after it.
-    """
-    return _OPENING.search(prompt)
-
-
-def closed_block(prompt: str) -> str:
-    """The empty block of reasoning at the end of a generation prompt; an empty text without one."""
-    found = _EMPTY.search(prompt)
-    return found[0] if found else ""
-
-
-def empty_block(tag: str, answer: str) -> re.Match[str] | None:
-    """A block of a tag with nothing inside at the beginning of an answer's text, whose opening may stand before it.
-
-    The group is what closes it.
-    """
-    name = re.escape(tag)
-    return re.match(rf"\s*(?:<{name}>\s*)?(</{name}>\n*)", answer)
-
-
-def _common_length(one: str, other: str) -> int:
+def common_length(one: str, other: str) -> int:
     """The number of characters with which both texts begin."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding.codec import Codec
-from luthier.data.encoding.reasoning_block import CLOSE, ReasoningBlock, opened_tag
+from luthier.data.encoding.reasoning_block import ReasoningBlock
+from luthier.data.encoding.reasoning_tags import opened_tag
 from luthier.errors import LuthierError
 from luthier.inference.generation.stops import cut_at_stop
 
@@ -43,7 +44,7 @@ def _block(tokenizer: PreTrainedTokenizerBase) -> ReasoningBlock | None:
     try:
         template = Codec.of(tokenizer).template
         tag = opened_tag(template.render([{"role": "user", "content": "a"}], answer=True))
-        return template.reasoning_block or (ReasoningBlock(tag[0], CLOSE, always=False) if tag else None)
+        return template.reasoning_block or (ReasoningBlock(tag.opening, tag.closes, always=False) if tag else None)
     except LuthierError:
         return None
 
