@@ -44,7 +44,8 @@ def test_the_context_of_an_answer_is_the_prompt_that_it_is_generated_from(name):
     asked = made.decode(encode_prompt(example(FRESH[:1]), made).tolist())
     own = context(turn, made)
     assert own.startswith(asked)
-    assert own[len(asked) :].replace("think", "").strip("<>/\n") == ""  # an empty block of reasoning at most
+    added = own[len(asked) :].replace("think", "").replace("<|END_THINKING|>", "")
+    assert added.strip("<>/\n") == ""  # an empty block of reasoning at most
     (answer,) = trained(turn, made)
     openings = {"gpt_oss": "<|channel|>final<|message|>", "cohere2_moe": "<|START_TEXT|>"}
     assert answer.strip().removeprefix(openings.get(name, "")).startswith("Fine.")
@@ -82,9 +83,7 @@ def test_a_header_inside_the_marks_of_a_template_is_context():
 def test_tags_of_reasoning_may_be_special_tokens(monkeypatch):
     monkeypatch.setattr(real_templates, "PLAIN", set())
     made = tokenizer("qwen3")
-    assert (
-        "<think>" in made.all_special_tokens or made.added_tokens_decoder[made.convert_tokens_to_ids("<think>")].special
-    )
+    assert made.added_tokens_decoder[made.convert_tokens_to_ids("<think>")].special
     inline = [user("Hello <think>?"), assistant("<think>\nHmm, a <|im_end|>.\n</think>\n\nFine.")]
     (turn,) = rows(example(inline), made)
     (answer,) = trained(turn, made)

@@ -98,6 +98,26 @@ def call_form(render: Render) -> CallForm:
     return best
 
 
+def takes_parts(render: Render) -> bool:
+    """Whether a template shows content as a list of parts alone, as those of models for images and text do."""
+    messages: list[Message] = [_QUESTION, {"role": "assistant", "content": SAID}]
+    for form in (messages, [in_parts(message) for message in messages]):
+        try:
+            text = render(form, None)
+        except DataError:
+            continue
+        if ASKED in text and SAID in text:
+            return form is not messages
+    return False
+
+
+def in_parts(message: Message) -> Message:
+    """The message with its content as a list of one part."""
+    content = message.get("content")
+    parts = [{"type": "text", "text": content}] if content else []
+    return {**message, "content": parts} if content is None or isinstance(content, str) else message
+
+
 def reasoning_form(render: Render, source: str) -> Callable[[Message], Message]:
     """How a template takes reasoning: in its own field, as a part of the content, or as a `<think>` block in it.
 

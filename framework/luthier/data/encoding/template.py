@@ -15,7 +15,9 @@ from luthier.data.encoding.message_forms import (
     CallForm,
     Message,
     call_form,
+    in_parts,
     reasoning_form,
+    takes_parts,
 )
 from luthier.data.encoding.reasoning_block import ReasoningBlock
 from luthier.data.encoding.template_check import check_template
@@ -72,6 +74,10 @@ class Template:
         return ReasoningBlock.of(self)
 
     @cached_property
+    def _takes_parts(self) -> bool:
+        return takes_parts(self._raw)
+
+    @cached_property
     def _reasoning_form(self) -> Callable[[Message], Message]:
         return reasoning_form(self._raw, self.source)
 
@@ -81,7 +87,7 @@ class Template:
             formed = [self._reasoning_form(one) if one.get("reasoning_content") else one for one in formed]
         if any(message.get("tool_calls") or message["role"] == "tool" for message in formed):
             formed = self.call_form(formed)
-        return formed
+        return [in_parts(message) for message in formed] if self._takes_parts else formed
 
     def _raw(self, messages: list[Message], tools: Any) -> str:
         return self._render(messages, tools, "", answer=False, marked=False)[0]
