@@ -135,7 +135,7 @@ def test_a_key_of_messages_that_is_not_read_is_named(luthier, rows):
     row = talk(1)
     row["messages"][1]["audio_note"] = "sung"
     plan = luthier("plan", *rows([row, talk(2)]))
-    assert "Messages have the key 'audio_note', which is not read (mine.jsonl:1)" in plan.out
+    assert "The key 'audio_note' of messages is not read, so nothing is learned of it (mine.jsonl:1)" in plan.out
 
 
 @pytest.fixture(scope="module")

@@ -34,4 +34,6 @@ def act(call: Call) -> int:
     last = min(arguments.example + max(arguments.count, 1), count)
     numbers = range(arguments.example, last)
     ledgers = [ledger for number in numbers for ledger in data.token_ledgers(number, arguments.split)]
+    for warning in data.warnings:
+        call.console.say(warning)
     return say(ledgers, call.console, every_token=arguments.tokens, html=arguments.html)

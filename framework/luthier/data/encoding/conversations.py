@@ -67,12 +67,13 @@ def encode_conversation(
 def encode_continuation(
     example: Example, answer: str, tokenizer: PreTrainedTokenizerBase, *, end_of_turn: bool = True
 ) -> TokenSequence:
-    """The messages followed by those of `example[answer]`, such as `chosen`; only answers in these are trained.
+    """The prompt followed by the messages of `example[answer]`, such as `chosen`; only answers in these are trained.
 
-    They are one sequence: DataError where the template does not render several answers in one text.
+    The prompt is `messages`, without their last answer where `example[answer]` begins with an answer, too. They are one
+    sequence: DataError where the template does not render several answers in one text.
     """
-    prompt: list[Message] = list(example.get("messages", ()))
-    whole = {**example, "messages": prompt + list(example[answer])}
+    prompt, further = continuation(example, answer)
+    whole = {**example, "messages": [*prompt, *further]}
     try:
         return encode_conversation(whole, tokenizer, end_of_turn=end_of_turn, start=len(prompt))
     except TurnsApart as apart:
@@ -82,6 +83,14 @@ def encode_continuation(
             hint="Train its last answer alone (data.turns=last), or choose a template that renders what it rendered "
             "before: model.chat_template=chatml or plain.",
         ) from None
+
+
+def continuation(example: Example, answer: str) -> tuple[list[Message], list[Message]]:
+    """The prompt that the messages of `example[answer]` continue, and those messages."""
+    prompt, further = list(example.get("messages", ())), list(example[answer])
+    while prompt and further and prompt[-1]["role"] == further[0]["role"] == "assistant":
+        prompt.pop()
+    return prompt, further
 
 
 def encode_prompt(example: Example, tokenizer: PreTrainedTokenizerBase) -> NDArray[np.int32]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
-from luthier.data.encoding.conversations import encode_conversation
+from luthier.data.encoding.conversations import continuation, encode_conversation
 from luthier.data.encoding.turns_apart import TurnsApart
 from luthier.data.turn_choice import TURNS
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def _encoded(example: Example, tokenizer: PreTrainedTokenizerBase, answer: str | None) -> TokenSequence:
     if answer is None:
         return encode_conversation(example, tokenizer)
-    messages = [*example.get("messages", ()), *example[answer]]
-    return encode_conversation({**example, "messages": messages}, tokenizer, start=len(messages) - len(example[answer]))
+    prompt, further = continuation(example, answer)
+    return encode_conversation({**example, "messages": [*prompt, *further]}, tokenizer, start=len(prompt))
 
 
 def encode_for_scoring(

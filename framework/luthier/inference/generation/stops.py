@@ -8,7 +8,7 @@ from torch import nn
 
 from luthier.data.encoding import encode_conversation
 from luthier.errors import LuthierError
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
