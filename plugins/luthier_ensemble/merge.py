@@ -100,7 +100,7 @@ class Merge(LoadableModel):
                     where=f"model.models.{name}",
                     hint="Only models with the same tokens merge; model.vocabulary=aligned merges what they share.",
                 )
-        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, **self.loading.of_tokenizer)
         return tokenizer
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ class LoadSettings:
     gradient_checkpointing: keep the input of each layer alone and compute the rest again in the backward pass.
     compile: torch.compile for each decoder layer.
     chat_template: in place of the model's own: chatml, plain, or a .jinja file.
+    template_settings: variables of the chat template, such as {enable_thinking: false}; they become part of it.
     """
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
@@ -42,6 +43,12 @@ class LoadSettings:
     gradient_checkpointing: bool = False
     compile: bool = False
     chat_template: str | None = None
+    template_settings: Mapping[str, Any] | None = None
+
+    @property
+    def of_tokenizer(self) -> dict[str, Any]:
+        """The settings of `configure_tokenizer`."""
+        return {"chat_template": self.chat_template, "template_settings": self.template_settings}
 
     def torch_dtype(self, config: PretrainedConfig) -> torch.dtype:
         """The dtype in which the weights load; for `auto`, that of the configuration, else float32."""

@@ -51,7 +51,7 @@ class Random(LoadableModel):
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         tokenizer = self._tokenizer
-        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, **self.loading.of_tokenizer)
         return tokenizer
 
     @cached_property

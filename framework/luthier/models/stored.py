@@ -66,7 +66,7 @@ class StoredModel(LoadableModel, ABC):
         """The tokenizer, with its chat template and special tokens configured; errors as `config`."""
         config = self.config  # checked for code before the tokenizer is touched
         tokenizer = load_tokenizer(self.plans(), owner=self.name, trusted=self.trusted)
-        configure_tokenizer(tokenizer, config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, config, **self.loading.of_tokenizer)
         return tokenizer
 
     def network(self) -> nn.Module:

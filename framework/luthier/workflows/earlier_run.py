@@ -50,7 +50,7 @@ class EarlierRun(LoadableModel):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer of the artifact, configured."""
         tokenizer = load_tokenizer(self.folder, owner=self.path)
-        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, **self.loading.of_tokenizer)
         return tokenizer
 
     @cached_property
