@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, Needs, imported, unwrapped
+from luthier.api import ADAPTER_NAME, Needs, imported, text_weights, unwrapped
 from luthier_adapters.lora import LowRankAdaptation
 from luthier_adapters.targeted import refuse_added_tokens
 
@@ -72,14 +72,14 @@ class Qlora(LowRankAdaptation):
     def quantized(
         self, network: nn.Module, replacing: Callable[[nn.Linear, nn.Module], None] | None = None
     ) -> nn.Module:
-        """The network with its linear layers quantized in place; the LM head stays as it is.
+        """The network with its linear layers quantized in place; the LM head, and towers no text passes through, stay.
 
         `replacing` is called with each linear layer and its quantized one, before the first is dropped.
         """
-        head = unwrapped(network).get_output_embeddings()  # type: ignore[operator]
+        head, of_text = unwrapped(network).get_output_embeddings(), set(text_weights(network).values())  # type: ignore[operator]
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear and child is not head:
+                if type(child) is nn.Linear and child is not head and child.weight in of_text:
                     quantized = self.four_bits(child)
                     if replacing is not None:
                         replacing(child, quantized)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
-from luthier.api import ARTIFACT_MANIFEST, RecipeError, content_hash, decoder_layers
+from luthier.api import ARTIFACT_MANIFEST, RecipeError, content_hash, decoder_layers, processor_files
 from luthier_distillation.layers import LayerChoice
 from luthier_distillation.width import Importance, largest, narrow
 
@@ -98,8 +98,12 @@ class Pruned:
                     setattr(module, "layer_idx", place)  # noqa: B010 - as mypy sees it, modules hold modules
             heads, neurons = (None if of_layers is None else of_layers[place] for of_layers in kept[1:])
             narrow(layer, heads, neurons, int(config.num_key_value_heads))
-        network.config.update(self._smaller(network.config).to_dict())  # type: ignore[operator, union-attr, arg-type]
+        config.update(self._smaller(network.config).get_text_config().to_dict())  # type: ignore[arg-type]
         return network
+
+    def processor_files(self) -> list[Path]:
+        """Those of the base."""
+        return processor_files(self.base)
 
     def lineage(self) -> dict[str, Any]:
         """The base's under `parent`, with what is kept and a sha256 of both; heads and neurons as hexadecimal bits."""

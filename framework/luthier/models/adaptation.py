@@ -13,8 +13,10 @@ from torch import nn
 from luthier.contracts.adaptation import Adaptation
 from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
+from luthier.models.adapter_targets import within_text
 from luthier.models.added_tokens import with_trained_tokens
 from luthier.models.lm_head import unwrapped
+from luthier.models.modalities import freeze_other_modalities
 from luthier.models.sequence_classification import is_reward_model
 
 if TYPE_CHECKING:
@@ -25,12 +27,15 @@ if TYPE_CHECKING:
 
 
 class FullFineTuning(Adaptation):
-    """Full fine-tuning: every weight is trained, and the whole network is saved as transformers writes it."""
+    """Full fine-tuning: every weight is trained, and the whole network is saved as transformers writes it.
+
+    Towers and projectors that no text passes through stay as they are.
+    """
 
     needs_base = False
 
     def __call__(self, network: nn.Module) -> nn.Module:
-        return network.requires_grad_(True)
+        return freeze_other_modalities(network.requires_grad_(True))
 
     def save(self, network: nn.Module, folder: Path) -> None:
         from luthier.models.loading import without_progress_bars
@@ -111,6 +116,7 @@ class PeftAdaptation(Adaptation):
 
         if is_reward_model(network):
             config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
+        config = within_text(config, network)
         try:
             return get_peft_model(network, with_trained_tokens(config, added_tokens))
         except ValueError as error:

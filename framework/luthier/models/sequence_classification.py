@@ -6,6 +6,7 @@ They have the layout of transformers' AutoModelForSequenceClassification, which 
 from __future__ import annotations
 
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,7 @@ from transformers import AutoModelForSequenceClassification
 
 from luthier.errors import RecipeError
 from luthier.models.lm_head import unwrapped
+from luthier.models.processors import processor_files
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -82,6 +84,10 @@ class SequenceClassification:
     def network(self) -> nn.Module:
         """The network of the language model under a classification head of `outputs` numbers."""
         return with_classification_head(self.model.network(), self.outputs, self.tokenizer.pad_token_id)
+
+    def processor_files(self) -> list[Path]:
+        """The processor files of the language model."""
+        return processor_files(self.model)
 
     def lineage(self) -> dict[str, Any]:
         """The lineage of the language model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,13 @@ from luthier.contracts.model import LoadedModel, Model
 from luthier.contracts.training import Loss, Measure, Optimizer, Preparation
 from luthier.data.collate import collate
 from luthier.models.added_tokens import adapt
+from luthier.models.modalities import check_gradients
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+log = logging.getLogger("luthier")
 
 
 class Method(pl.LightningModule, ABC):
@@ -110,6 +115,9 @@ class Method(pl.LightningModule, ABC):
         if not self.adapted:
             self.network = adapt(self.adaptation, LoadedModel.of(self.model, self.network))
             self.adapted = True
+            if warning := check_gradients(self.network):
+                log.warning(warning)
+                self.warnings.append(warning)
             self.network.train()
 
     def take(self, network: nn.Module) -> None:

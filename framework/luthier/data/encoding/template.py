@@ -12,6 +12,7 @@ from transformers.utils.chat_template_utils import render_jinja_template
 
 from luthier.data.encoding.template_check import check_template
 from luthier.errors import DataError, Refused
+from luthier.models.content_parts import in_parts, takes_parts
 
 _MARKS = re.compile(r"\{%-?\s*generation\b")
 _marking = Lock()  # transformers stores the marks of a rendering on the compiled template, which threads share
@@ -22,14 +23,16 @@ Message = dict[str, Any]
 class Template:
     """Renders conversations. `name` is the subject of error messages; `has_marks`: it contains `{% generation %}`.
 
-    A template that is not one of luthier's is checked when this is constructed (`check_template`). DataError, at
-    `where`, if it cannot render a conversation; Refused if it violates the sandbox.
+    A template that shows texts only as parts of a message is given them so. One that is not luthier's own is checked
+    when this is constructed (`check_template`). DataError, at `where`, if it cannot render a conversation; Refused if
+    it violates the sandbox.
     """
 
     def __init__(self, source: str, name: str, variables: dict[str, Any]) -> None:
         self.source, self.name, self._variables = source, name, variables
         self.has_marks = bool(_MARKS.search(source))
         check_template(source, name)
+        self._in_parts = takes_parts(source, tuple(variables.items()))
 
     def render(self, messages: Sequence[Message], tools: Any = None, *, answer: bool = False, where: str = "") -> str:
         """The text of the messages; with `answer`, followed by the generation prompt."""
@@ -47,7 +50,7 @@ class Template:
     ) -> tuple[str, list[tuple[int, int]]]:
         try:
             rendered = render_jinja_template(
-                [list(messages)],
+                [list(map(in_parts, messages)) if self._in_parts else list(messages)],
                 tools=tools,
                 chat_template=self.source,
                 add_generation_prompt=answer,
