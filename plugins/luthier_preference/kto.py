@@ -73,7 +73,7 @@ class UnpairedPreference(PreferenceMethod):
         return Row((encode_continuation(answer, "answer", tokenizer),), {"liked": liked})
 
     def loss(self, batch: Batch) -> Loss:
-        answers = self.answers(self.supported(batch))
+        answers = self.answers(batch)
         losses = self.objective(answers)
         return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _metrics(answers))
 
@@ -117,7 +117,7 @@ class UnpairedPreference(PreferenceMethod):
             return log_ratio.detach().mean() if len(log_ratio) else log_ratio.sum()
         if not self.adapted or not batch.sequence_groups:
             return log_ratio.new_zeros(())
-        mismatched = self.supported(collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device))
+        mismatched = collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device)
         log_probs = self.sequence_log_probs(mismatched)
         with adaptation_disabled(self.network, self.adaptation):
             return (log_probs - self.sequence_log_probs(mismatched)).mean()

@@ -190,9 +190,6 @@ from luthier.data.shared_prefixes import (
 from luthier.data.shared_prefixes import (
     token_sequences as token_sequences,
 )
-from luthier.data.shared_prefixes import (
-    with_supported_prefixes as with_supported_prefixes,
-)
 from luthier.data.sources.files import file_state as file_state
 from luthier.data.sources.records_source import RecordsSource as RecordsSource
 from luthier.data.splits import HashSplits as HashSplits
@@ -274,7 +271,10 @@ from luthier.inference.generation import (
     score_labels as score_labels,
 )
 from luthier.inference.generation.answering import AnsweringNetwork as AnsweringNetwork
+from luthier.inference.generation.decoder import Decoding as Decoding
 from luthier.inference.generation.kv_cache import kv_cache_for as kv_cache_for
+from luthier.inference.generation.kv_cache import select_rows as select_rows
+from luthier.inference.generation.proof import decoding_of as decoding_of
 from luthier.inference.generation.stops import (
     cut_at_stop as cut_at_stop,
 )
@@ -313,10 +313,25 @@ from luthier.models.attention import (
     AttentionLayer as AttentionLayer,
 )
 from luthier.models.attention import (
+    ForwardPass as ForwardPass,
+)
+from luthier.models.attention import (
+    Layout as Layout,
+)
+from luthier.models.attention import (
+    Packed as Packed,
+)
+from luthier.models.attention import (
     Packing as Packing,
 )
 from luthier.models.attention import (
-    network_inputs as network_inputs,
+    as_the_batch as as_the_batch,
+)
+from luthier.models.attention import (
+    forward_passes as forward_passes,
+)
+from luthier.models.attention import (
+    layout_of as layout_of,
 )
 from luthier.models.chunked_losses import chunked_loss as chunked_loss
 from luthier.models.digests import weights_digest as weights_digest
@@ -329,6 +344,9 @@ from luthier.models.lm_head import (
     find_lm_head as find_lm_head,
 )
 from luthier.models.lm_head import (
+    hidden_states as hidden_states,
+)
+from luthier.models.lm_head import (
     hidden_states_and_logits as hidden_states_and_logits,
 )
 from luthier.models.lm_head import (
@@ -336,12 +354,6 @@ from luthier.models.lm_head import (
 )
 from luthier.models.lm_head import (
     lm_head_of as lm_head_of,
-)
-from luthier.models.lm_head import (
-    unwrapped as unwrapped,
-)
-from luthier.models.lm_head import (
-    virtual_token_count as virtual_token_count,
 )
 from luthier.models.loadable import LoadableModel as LoadableModel
 from luthier.models.loading import (
@@ -395,6 +407,8 @@ from luthier.models.stored import StoredModel as StoredModel
 from luthier.models.tokenizers import configure_tokenizer as configure_tokenizer
 from luthier.models.trainable_parameters import count_parameters as count_parameters
 from luthier.models.trainable_parameters import meta_network as meta_network
+from luthier.models.wrappers import unwrapped as unwrapped
+from luthier.models.wrappers import virtual_token_count as virtual_token_count
 from luthier.plugins.hookspecs import hookimpl as hookimpl
 from luthier.records.events import complete_lines as complete_lines
 from luthier.records.folder import RunFolder as RunFolder

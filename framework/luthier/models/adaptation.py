@@ -15,9 +15,9 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
 from luthier.models.adapter_targets import within_text
 from luthier.models.added_tokens import with_trained_tokens
-from luthier.models.lm_head import unwrapped
 from luthier.models.modalities import freeze_other_modalities
 from luthier.models.sequence_classification import is_reward_model
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from peft import PeftConfig

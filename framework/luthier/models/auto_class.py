@@ -22,7 +22,7 @@ def auto_class(config: PretrainedConfig) -> Any:
     named = next(iter(config.architectures or []), "")
     if named.endswith("ForSequenceClassification"):
         return AutoModelForSequenceClassification
-    if _is_multimodal(config, named):
+    if is_multimodal(config):
         _refuse_encoder_decoder(config)
         return AutoModelForMultimodalLM
     text: Any = AutoModelForCausalLM._model_mapping.get(type(config), None)
@@ -31,8 +31,9 @@ def auto_class(config: PretrainedConfig) -> Any:
     return AutoModelForCausalLM
 
 
-def _is_multimodal(config: PretrainedConfig, named: str) -> bool:
+def is_multimodal(config: PretrainedConfig) -> bool:
     """Whether transformers has a class for it that reads more than text, unless the text tower alone is named."""
+    named = next(iter(config.architectures or []), "")
     whole: Any = AutoModelForMultimodalLM._model_mapping.get(type(config), None)
     if whole is None:
         return False

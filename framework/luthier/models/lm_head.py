@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from luthier.contracts.batch import Batch
 from luthier.errors import NumericsError, RecipeError
+from luthier.models import attention
 from luthier.models.losses import chunked_cross_entropy, token_entropies, token_log_probs
+from luthier.models.wrappers import unwrapped
 
 
 class LanguageModel(Protocol):
@@ -24,26 +27,21 @@ class LanguageModel(Protocol):
     def get_output_embeddings(self) -> nn.Module: ...
 
 
-def unwrapped(network: nn.Module) -> nn.Module:
-    """The transformers network inside PEFT's wrapper; a network without a wrapper itself."""
-    inner = getattr(network, "get_base_model", None)
-    return cast(nn.Module, inner()) if inner is not None else network
+def trunk_of(network: nn.Module) -> nn.Module:
+    """The part of a language model that gives its last hidden states: all but its head."""
+    inner = cast(Any, unwrapped(network))
+    decoder: nn.Module = inner.get_decoder()
+    head = inner.get_output_embeddings()
+    if decoder is not inner:  # or it is a language model with a head of its own, in a network that reads more than text
+        return trunk_of(decoder) if any(module is head for module in decoder.modules()) else decoder
+    embeddings = inner.get_input_embeddings()
+    return next(child for child in inner.children() if any(module is embeddings for module in child.modules()))
 
 
-def virtual_token_count(network: nn.Module) -> int:
-    """The number of virtual (soft-prompt) tokens that the network prepends to each text when its cache is empty.
-
-    A wrapper that prepends them has an attribute `virtual_tokens`. RecipeError for PEFT's own prompt-learning wrapper,
-    which prepends them at every call, and before the first of several packed texts only.
-    """
-    config = getattr(network, "active_peft_config", None)
-    if not hasattr(type(network), "virtual_tokens") and getattr(config, "is_prompt_learning", False):
-        raise RecipeError(
-            f"{type(network).__name__} would put virtual tokens before every call, not before every text.",
-            where="adaptation",
-            hint="Use an adaptation that puts them there, such as prefix or prompt_tuning.",
-        )
-    return int(getattr(network, "virtual_tokens", 0))
+def hidden_states(network: nn.Module, batch: Batch) -> Tensor:
+    """Hidden states [B, T, H] after the last norm, each sequence of the packed batch computed as if it were alone."""
+    passes = attention.forward_passes(batch, attention.layout_of(network))
+    return attention.as_the_batch(batch, passes, [last_hidden_state(network, each.inputs) for each in passes])
 
 
 def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
@@ -62,7 +60,7 @@ def hidden_states_and_logits(network: nn.Module, inputs: Mapping[str, Any]) -> t
     def catch(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         caught.append(output if isinstance(output, Tensor) else output[0])
 
-    handle = cast(LanguageModel, unwrapped(network)).get_decoder().register_forward_hook(catch)
+    handle = trunk_of(network).register_forward_hook(catch)
     try:
         output = network(**inputs, logits_to_keep=1)
     finally:
@@ -157,9 +155,10 @@ def find_lm_head(network: nn.Module) -> LMHead:
 
     RecipeError for an architecture that computes anything else between its hidden states and its logits.
     """
-    head = lm_head_of(network)
-    _prove(network, head)
-    return head
+    stated = lm_head_of(network)
+    # a network that reads more than text may leave out what the configuration of its text tower says
+    heads = [replace(stated, **left_out) for left_out in _LEFT_OUT]
+    return _prove(network, list(dict.fromkeys(heads)))
 
 
 def lm_head_of(network: nn.Module) -> LMHead:
@@ -180,14 +179,18 @@ def _active(module: nn.Module) -> nn.Module:
     return copies[chosen[0]] if copies is not None and chosen and not module.disable_adapters else module
 
 
-def _prove(network: nn.Module, head: LMHead) -> None:
+_LEFT_OUT: tuple[dict[str, None], ...] = ({}, {"softcap": None}, {"scale": None}, {"scale": None, "softcap": None})
+
+
+def _prove(network: nn.Module, heads: Sequence[LMHead]) -> LMHead:
+    """The first of the heads that reproduces the network's logits."""
     parameter = next(network.parameters())
     if parameter.device.type == "meta":
-        return
+        return heads[0]
     tokens = torch.tensor([[1, 2]], device=parameter.device)
     with torch.no_grad(), torch.random.fork_rng():
         hidden, logits = hidden_states_and_logits(network, {"input_ids": tokens, "use_cache": False})
-        ours = head.logits(hidden[:, -1])
+        found = [head.logits(hidden[:, -1]) for head in heads]
     if not logits.isfinite().all():
         raise NumericsError(
             f"{type(unwrapped(network)).__name__} gives logits that are not finite for two tokens, before any "
@@ -196,9 +199,11 @@ def _prove(network: nn.Module, head: LMHead) -> None:
             hint="Its weights hold NaN or infinity, or its dtype is too narrow for them: try model.dtype=float32.",
         )
     tolerance = 1e-4 if logits.dtype in (torch.float32, torch.float64) else 2e-2
-    if ours.shape != logits.shape or not torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance):
-        raise RecipeError(
-            f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than "
-            "luthier knows of.",
-            hint="Use an architecture with a plain linear head, a scale or a soft cap.",
-        )
+    for head, ours in zip(heads, found, strict=True):
+        if ours.shape == logits.shape and torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance):
+            return head
+    raise RecipeError(
+        f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than "
+        "luthier knows of.",
+        hint="Use an architecture with a plain linear head, a scale or a soft cap.",
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -19,10 +18,10 @@ from transformers.utils import logging
 from luthier.errors import RecipeError, ResourceError
 from luthier.models import attention
 from luthier.models.auto_class import auto_class
-from luthier.models.lm_head import unwrapped
 from luthier.models.modalities import other_modalities, within
 from luthier.models.processors import processor_template
 from luthier.models.safety import weight_files
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -141,12 +140,6 @@ def prepare_network(network: PreTrainedModel, loading: LoadSettings) -> PreTrain
     Compiling marks the layers and happens at their first use, so that adapters put in later are compiled as well,
     and names in the state dict stay as they are.
     """
-    if loading.attn_implementation == attention.PACKED_ATTENTION and not asks_the_registry(network):
-        raise RecipeError(
-            f"{type(network).__name__} has attention of its own, so luthier_packed would not be used.",
-            where="model.attn_implementation",
-            hint="Set model.attn_implementation=eager.",
-        )
     if loading.gradient_checkpointing:
         if not network.supports_gradient_checkpointing:
             raise RecipeError(f"{type(network).__name__} does not support gradient checkpointing.", where="model")
@@ -164,15 +157,6 @@ def cast_weights(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     for weight in network.parameters():
         weight.data = weight.data.to(dtype)
     return network
-
-
-def asks_the_registry(network: nn.Module) -> bool:
-    """Whether any layer looks its attention up among the functions that transformers knows.
-
-    Other architectures accept any name for it, and then compute something else with its mask.
-    """
-    modules = {type(module).__module__ for module in network.modules()}
-    return any(hasattr(sys.modules.get(name), "ALL_ATTENTION_FUNCTIONS") for name in modules)
 
 
 def decoder_layers(network: nn.Module) -> list[nn.Module]:

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from luthier.errors import RecipeError
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 _SEEING = ("vision", "visual", "image", "video", "audio", "speech", "crossattention", "perceiver")
 """What a module inside the text tower, or its class, is named after, if it computes with images or sound alone."""

@@ -14,8 +14,8 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from luthier.errors import RecipeError
-from luthier.models.lm_head import unwrapped
 from luthier.models.processors import processor_files
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase

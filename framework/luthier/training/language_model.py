@@ -13,8 +13,7 @@ from luthier.contracts.batch import Batch, Row
 from luthier.contracts.training import Loss
 from luthier.data.shared_prefixes import sequence_sums
 from luthier.inference.log_probabilities import weighted_losses
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import LMHead, find_lm_head, last_hidden_state, unwrapped
+from luthier.models.lm_head import LMHead, find_lm_head, hidden_states
 from luthier.training.method import Method
 
 
@@ -41,7 +40,7 @@ class LanguageModelMethod(Method):
 
     def hidden_states(self, batch: Batch) -> Tensor:
         """The last hidden states of a packed batch, [B, T, H]."""
-        return _hidden_states(self.network, batch)
+        return hidden_states(self.network, batch)
 
     def cross_entropy(self, batch: Batch) -> Loss:
         """The weighted sum of -log p(token) over the batch and the sum of the weights."""
@@ -78,7 +77,7 @@ def next_token_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tens
     """log p(next token) at each position under a network and its head, float32 [B, T]; 0 where it has no weight."""
     targets, weights = shifted_targets(batch)
     predicted = weights.nonzero().flatten()
-    log_probs = head.log_probs(_hidden_states(network, batch).flatten(0, 1)[predicted], targets[predicted])
+    log_probs = head.log_probs(hidden_states(network, batch).flatten(0, 1)[predicted], targets[predicted])
     return log_probs.new_zeros(len(targets)).index_copy(0, predicted, log_probs).view(batch.input_ids.shape)
 
 
@@ -86,7 +85,3 @@ def sequence_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tensor
     """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
     _, weights = shifted_targets(batch)
     return sequence_sums(next_token_log_probs(network, head, batch) * weights.view(batch.input_ids.shape), batch)
-
-
-def _hidden_states(network: nn.Module, batch: Batch) -> Tensor:
-    return last_hidden_state(network, network_inputs(batch, unwrapped(network).config))

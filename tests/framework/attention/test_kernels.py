@@ -7,11 +7,14 @@ from torch import Tensor, nn
 
 from luthier.contracts.batch import Batch
 from luthier.models.attention import (
+    PACKED_ATTENTION,
     AttentionLayer,
+    Layout,
+    Packed,
     Packing,
     blockwise,
     choose,
-    network_inputs,
+    forward_passes,
     packed_attention,
     per_sequence,
     register,
@@ -79,11 +82,10 @@ def test_padding_is_skipped_and_gives_zeros() -> None:
 
 def test_padding_is_known_from_the_segments() -> None:
     register()
-    config = transformers.LlamaConfig(attn_implementation="luthier_packed")
     segments = torch.tensor([[1, 1, 2, 0], [1, 1, 1, 1]], dtype=torch.int32)
     ids = torch.zeros(2, 4, dtype=torch.long)
     batch = Batch(ids, ids.float(), ids, segments, (0, 2, 3, 4, 8), (0, 1))
-    assert network_inputs(batch, config)["packing"].padding == {2}
+    assert forward_passes(batch, Layout(PACKED_ATTENTION, Packed.KERNELS))[0].inputs["packing"].padding == {2}
 
 
 def test_attention_dropout_reaches_the_kernel() -> None:

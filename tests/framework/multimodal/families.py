@@ -14,8 +14,8 @@ from luthier.models.bpe import byte_level_bpe
 
 TOKENS = 400
 TEXT: dict[str, Any] = {
-    "vocab_size": TOKENS, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 256, "pad_token_id": 0, "bos_token_id": 1,
+    "vocab_size": TOKENS, "hidden_size": 64, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 256, "pad_token_id": 0, "bos_token_id": 1,
     "eos_token_id": 2,
 }  # fmt: skip
 VISION: dict[str, Any] = {
@@ -23,7 +23,7 @@ VISION: dict[str, Any] = {
     "patch_size": 8,
 }  # fmt: skip
 QWEN_VISION: dict[str, Any] = {
-    "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 4, "out_hidden_size": 32, "patch_size": 8,
+    "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 4, "out_hidden_size": 64, "patch_size": 8,
 }  # fmt: skip
 EXPERTS: dict[str, Any] = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
 
@@ -35,7 +35,7 @@ def mrope(*sections: int, **more: Any) -> dict[str, Any]:
 FAMILIES: dict[str, dict[str, Any]] = {
     "aya_vision": {"text_config": {**TEXT, "sliding_window": 16}, "vision_config": VISION},
     "gemma3": {"text_config": {**TEXT, "sliding_window": 16}, "vision_config": VISION, "mm_tokens_per_image": 4},
-    "glm4v": {"text_config": {**TEXT, **mrope(1, 1, 0, partial_rotary_factor=0.5)}, "vision_config": QWEN_VISION},
+    "glm4v": {"text_config": {**TEXT, **mrope(2, 1, 1, partial_rotary_factor=0.5)}, "vision_config": QWEN_VISION},
     "idefics3": {"text_config": {**TEXT, "model_type": "llama"}, "vision_config": VISION},
     "internvl": {
         "text_config": {**TEXT, "model_type": "qwen2"},
@@ -66,19 +66,19 @@ FAMILIES: dict[str, dict[str, Any]] = {
         },
     },
     "qwen2_5_vl": {
-        "text_config": {**TEXT, **mrope(2, 1, 1)},
+        "text_config": {**TEXT, **mrope(2, 3, 3)},
         "vision_config": {**QWEN_VISION, "fullatt_block_indexes": [1]},
     },
     "qwen2_vl": {
-        "text_config": {**TEXT, **mrope(2, 1, 1)},
-        "vision_config": {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4, "patch_size": 8},
+        "text_config": {**TEXT, **mrope(2, 3, 3)},
+        "vision_config": {"depth": 2, "embed_dim": 32, "hidden_size": 64, "num_heads": 4, "patch_size": 8},
     },
     "qwen3_vl": {
-        "text_config": {**TEXT, **mrope(2, 1, 1)},
+        "text_config": {**TEXT, **mrope(2, 3, 3)},
         "vision_config": {**QWEN_VISION, "deepstack_visual_indexes": [0], "num_position_embeddings": 16},
     },
     "qwen3_vl_moe": {
-        "text_config": {**TEXT, **EXPERTS, **mrope(2, 1, 1)},
+        "text_config": {**TEXT, **EXPERTS, **mrope(2, 3, 3)},
         "vision_config": {**QWEN_VISION, "deepstack_visual_indexes": [0], "num_position_embeddings": 16},
     },
     "smolvlm": {"text_config": {**TEXT, "model_type": "llama"}, "vision_config": VISION},
@@ -110,13 +110,13 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "text_config": {
             **TEXT, "linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 8,
             "linear_value_head_dim": 8, "layer_types": ["linear_attention", "full_attention"],
-            **mrope(1, 1, 0, partial_rotary_factor=0.5),
+            **mrope(2, 1, 1, partial_rotary_factor=0.5),
         },
         "vision_config": {**QWEN_VISION, "num_position_embeddings": 16},
     },
     "paligemma": {
         "text_config": {**TEXT, "model_type": "gemma"},
-        "vision_config": {**VISION, "model_type": "siglip_vision_model", "projection_dim": 32}, "projection_dim": 32,
+        "vision_config": {**VISION, "model_type": "siglip_vision_model", "projection_dim": 64}, "projection_dim": 64,
     },
 }  # fmt: skip
 

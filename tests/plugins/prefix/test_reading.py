@@ -15,8 +15,7 @@ from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
 from luthier.inference import log_probabilities as scoring
 from luthier.inference.generation import generate, score_labels
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import last_hidden_state
+from luthier.models.lm_head import hidden_states
 from luthier.models.random import Random
 from tests.plugins.prefix.networks import ANSWERS, adapted, blocks, build
 from tests.plugins.prefix.test_parity import packed_loss
@@ -96,7 +95,7 @@ def test_layers_compiled_once_serve_every_packing(answer: str) -> None:
     )
     batch = collate(blocks((3, 3, 3), (17,)), 18)
     with torch._dynamo.config.patch(error_on_recompile=True):
-        last_hidden_state(compiled, network_inputs(batch, network.config)).sum().backward()
+        hidden_states(compiled, batch).sum().backward()
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -110,9 +109,9 @@ def test_under_autocast_only_the_rounding_differs(answer: str) -> None:
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_changing_one_packed_sequence_changes_no_other(answer: str) -> None:
     network, batch = adapted(answer), collate(blocks((9, 2, 5), (7, 8)), 18)
-    before = last_hidden_state(network, network_inputs(batch, network.base_model.config))
+    before = hidden_states(network, batch)
     batch.input_ids[0, 3] = 66
-    changed = (before != last_hidden_state(network, network_inputs(batch, network.base_model.config))).any(-1)
+    changed = (before != hidden_states(network, batch)).any(-1)
     assert changed[0, 3:9].all()
     assert int(changed.sum()) == 6
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
-from luthier.models.attention.inputs import PACKED_ATTENTION
 from luthier.models.attention.kernels import attend, choose, softcapped
+from luthier.models.attention.layouts import PACKED_ATTENTION
 from luthier.models.attention.packing import AttentionLayer, Packing, Shared
 
 
@@ -91,6 +92,15 @@ def _plain(
         module, query, key, value, mask, dropout=layer.dropout, scaling=layer.scaling, is_causal=layer.causal, **rest
     )
     return out
+
+
+def asks_the_registry(network: nn.Module) -> bool:
+    """Whether any layer looks its attention up among the functions that transformers knows.
+
+    Other architectures accept any name for it, and then compute something else with its mask.
+    """
+    modules = {type(module).__module__ for module in network.modules()}
+    return any(hasattr(sys.modules.get(name), "ALL_ATTENTION_FUNCTIONS") for name in modules)
 
 
 def register() -> None:
