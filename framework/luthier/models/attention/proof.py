@@ -44,7 +44,7 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
     place. RecipeError where the network is no causal language model, or where no layout agrees.
     """
     with _attention(network, "eager"):
-        alone = _Alone.of(network, lengths)
+        alone = _alone(network, lengths)
     why: list[str] = []
     for layout in _layouts(network, attention):
         try:
@@ -64,6 +64,20 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
         where="model",
         hint="Choose another model, or another model.attn_implementation.",
     )
+
+
+def _alone(network: nn.Module, lengths: Lengths) -> _Alone:
+    """RecipeError for a network that cannot be called with text alone, such as one that needs an image beside it."""
+    try:
+        return _Alone.of(network, lengths)
+    except LuthierError:
+        raise
+    except _FAILURES as error:
+        raise RecipeError(
+            f"{type(network).__name__} does not read text alone: {_first_line(error)}",
+            where="model",
+            hint="Choose a model that continues a text without an image or a sound beside it.",
+        ) from error
 
 
 def switch(network: Any, attention: str) -> None:
