@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -102,7 +103,7 @@ def meta_causal_lm(config: PretrainedConfig, *, trusted: bool = False) -> nn.Mod
             f"transformers has no causal language model of the architecture {type(config).__name__}.", where="model"
         ) from error
     except ImportError as error:
-        raise RecipeError(f"{config.model_type} cannot be built here: {_first_line(error)}", where="model") from error
+        raise not_installed(error, config.model_type) from error
     return network
 
 
@@ -122,7 +123,9 @@ def load_network(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
                 attn_implementation=loading.attn_implementation, output_loading_info=True, trust_remote_code=trusted,
             )  # fmt: skip
-    except (ValueError, ImportError) as error:
+    except ImportError as error:
+        raise not_installed(error, owner) from error
+    except ValueError as error:
         raise RecipeError(f"{owner} cannot be loaded: {_first_line(error)}", where="model") from error
     network, report = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
     absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
@@ -181,6 +184,16 @@ def _check_readable(file: Path, owner: str) -> None:
         raise ResourceError(
             f"{file.name} of {owner} is damaged: {error}", where=str(file), hint="Fetch the model again."
         ) from error
+
+
+def not_installed(error: ImportError, owner: str) -> RecipeError:
+    """What to say where an architecture needs a package that is not here, as transformers names it."""
+    said, advice = _first_line(error), re.search(r"`(pip install [^`]+)`", str(error))
+    return RecipeError(
+        f"{owner} cannot be built here: {said.partition('. You can')[0].rstrip('.')}.",
+        where="model",
+        hint=f"Run {advice.group(1)}." if advice else "",
+    )
 
 
 def _first_line(error: Exception) -> str:

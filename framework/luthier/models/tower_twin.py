@@ -1,4 +1,4 @@
-"""The twin of a network that reads more than text: its own classes around a narrow text tower, other towers empty."""
+"""The twin of a network that reads more than text: its own classes around a narrow text tower, the others of zeros."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from luthier.models.auto_class import auto_class, is_multimodal
 from luthier.models.modalities import other_modalities, within
@@ -32,8 +32,8 @@ def with_text(config: PretrainedConfig, text: PretrainedConfig) -> PretrainedCon
     return whole
 
 
-def empty_towers(config: PretrainedConfig, attention: str) -> Any:
-    """The network of a configuration, float32 on the CPU, whose weights that no text passes through hold nothing.
+def with_towers_of_zeros(config: PretrainedConfig, attention: str) -> Any:
+    """The network of a configuration, float32 on the CPU, whose weights that no text passes through are zeros.
 
     It is laid out on the meta device first, so that towers as large as a model's own cost no memory.
     """
@@ -48,12 +48,20 @@ def empty_towers(config: PretrainedConfig, attention: str) -> Any:
     for name, weight in list(whole.named_parameters()):
         holder, own = whole.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
         if within(name, parts):
-            setattr(holder, own, nn.Parameter(torch.empty(0)))
+            setattr(holder, own, nn.Parameter(_zeros(weight), requires_grad=False))
         elif weight.is_meta:
             setattr(holder, own, nn.Parameter(torch.randn(weight.shape) / weight.shape[-1] ** 0.5))
+    for name, buffer in list(whole.named_buffers()):
+        if buffer.is_meta:
+            setattr(whole.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], _zeros(buffer))
     if tied:
         whole.get_output_embeddings().weight = whole.get_input_embeddings().weight
     return whole
+
+
+def _zeros(like: Tensor) -> Tensor:
+    """Zeros of a shape that share the memory of one: some networks call a small part of a tower whatever they read."""
+    return torch.zeros((), dtype=like.dtype).expand(like.shape)
 
 
 def _check_size(whole: nn.Module, parts: list[str]) -> None:

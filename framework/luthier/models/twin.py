@@ -16,7 +16,7 @@ from torch import nn
 
 from luthier.models.auto_class import auto_class
 from luthier.models.modalities import text_weights
-from luthier.models.tower_twin import empty_towers, has_other_towers, with_text
+from luthier.models.tower_twin import has_other_towers, with_text, with_towers_of_zeros
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -210,7 +210,7 @@ def twin_network(config: PretrainedConfig, attention: str = "eager", *, seed: in
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network: nn.Module = (
-            empty_towers(small, attention)
+            with_towers_of_zeros(small, attention)
             if has_other_towers(small)
             else auto_class(small).from_config(small, attn_implementation=attention, dtype=torch.float32)
         )

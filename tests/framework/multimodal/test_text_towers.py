@@ -60,7 +60,7 @@ def test_its_twin_has_the_classes_of_the_whole_network_and_no_other_towers(famil
     assert type(twin) is type(network)
     assert all(weight.numel() for weight in text_weights(twin).values())
     others = [weight for name, weight in twin.named_parameters() if name not in text_weights(twin)]
-    assert others and not any(weight.numel() for weight in others)
+    assert others and all(weight.untyped_storage().nbytes() <= 4 for weight in others)
 
 
 @pytest.mark.parametrize("family", [family for family in EVERY if family != "paligemma"])
