@@ -156,7 +156,15 @@ class Merge(LoadableModel):
 
     @cached_property
     def _stack(self) -> list[tuple[str, int]] | None:
-        return self.merging.stack({name: _layers(model.config) for name, model in self.models.items()})
+        stack = self.merging.stack({name: _layers(model.config) for name, model in self.models.items()})
+        if stack is not None and self.first.config.get_text_config() is not self.first.config:
+            raise RecipeError(
+                f"The layers of {self.first.config.model_type} are not stacked, as it reads more than text and has layers "
+                "of several towers.",
+                where="model.merging",
+                hint="Choose a merging that takes a mean, such as linear.",
+            )
+        return stack
 
     def _write(self, target: Path) -> None:
         log.info("Merging %s.", ", ".join(self.models))

@@ -122,6 +122,7 @@ def load_network(
             loaded: Any = auto_class(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
                 attn_implementation=loading.attn_implementation, output_loading_info=True, trust_remote_code=trusted,
+                ignore_mismatched_sizes=True,  # which are refused below, by name
             )  # fmt: skip
     except ImportError as error:
         raise not_installed(error, owner) from error

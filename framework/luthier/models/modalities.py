@@ -24,6 +24,8 @@ def other_modalities(network: nn.Module) -> list[str]:
     if not _reads_more_than_text(plain):
         return []
     text = [plain.get_decoder(), plain.get_input_embeddings(), plain.get_output_embeddings()]
+    if type(plain).__name__.endswith("ForSequenceClassification"):
+        text += [child for name, child in plain.named_children() if name != plain.base_model_prefix]
     return list(_outside(plain, "", {module for module in text if module is not None}))
 
 

@@ -50,7 +50,11 @@ def with_classification_head(network: nn.Module, outputs: int, pad: int | None) 
                 config, attn_implementation=given.config._attn_implementation
             )
     except ValueError as error:
-        raise RecipeError(f"{type(network).__name__} has no form that judges: {error}", where="model") from error
+        raise RecipeError(
+            f"transformers has no sequence classification for {type(network).__name__}.",
+            where="model",
+            hint="Choose a model whose architecture has one, such as llama, qwen3 or gemma3.",
+        ) from error
     trunk = getattr(given, given.base_model_prefix)
     setattr(made, made.base_model_prefix, trunk)
     if not isinstance(getattr(made, "score", None), nn.Linear):
