@@ -119,6 +119,8 @@ class RankAllocation(pl.Callback):
         if trainer.global_step > self._step:
             self._step = trainer.global_step
             tuner = _tuner(pl_module)
+            if not any(weight.grad is not None for weight in tuner.parameters()):
+                return  # a step that was not finite has lost its gradients and moved nothing
             tuner.update_and_allocate(self._step)
             ranks = tuner.rankallocator
             self._state = {
@@ -129,7 +131,9 @@ class RankAllocation(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tuner = _tuner(pl_module)
-        for name, mask in (tuner.peft_config[ADAPTER_NAME].rank_pattern or {}).items():
+        pattern = self._state.get("rank_pattern")  # that of the weights, which may be those of an earlier step
+        tuner.peft_config[ADAPTER_NAME].rank_pattern = pattern or {}
+        for name, mask in (pattern or {}).items():
             layer, rows = tuner.model.get_submodule(name.partition(".lora_E")[0]), torch.tensor(mask)
             _replace_factor(layer, "lora_E", layer.lora_E[ADAPTER_NAME][rows])
             _replace_factor(layer, "lora_A", layer.lora_A[ADAPTER_NAME][rows])

@@ -177,7 +177,7 @@ def _check_shapes(network: Any) -> None:
     for name, weight in network.named_parameters():
         if built[name].shape != weight.shape:
             raise RecipeError(
-                f"{type(network).__name__} derives the width of a head from its number of heads, so {name} would not fit "
+                f"{type(network).__name__} derives the width of a head from its number of heads: {name} would not fit "
                 "when the student is loaded again.",
                 where="model.heads",
                 hint="Prune layers (model.keep) and neurons (model.feed_forward) alone.",

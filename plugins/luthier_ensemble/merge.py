@@ -159,8 +159,7 @@ class Merge(LoadableModel):
         stack = self.merging.stack({name: _layers(model.config) for name, model in self.models.items()})
         if stack is not None and self.first.config.get_text_config() is not self.first.config:
             raise RecipeError(
-                f"The layers of {self.first.config.model_type} are not stacked, as it reads more than text and has layers "
-                "of several towers.",
+                f"The layers of {self.first.config.model_type} are not stacked, as it has layers of several towers.",
                 where="model.merging",
                 hint="Choose a merging that takes a mean, such as linear.",
             )

@@ -12,7 +12,7 @@ from luthier.api import (
     Adaptation,
     Batch,
     Example,
-    LanguageModelMethod,
+    LikelihoodMethod,
     Loss,
     Model,
     Optimizer,
@@ -25,17 +25,25 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class SupervisedFineTuning(LanguageModelMethod):
+class SupervisedFineTuning(LikelihoodMethod):
     """Raise the likelihood of the assistant's turns, given the conversation before them.
 
     The loss is the weighted sum of -log p(token | tokens before it) over the trained tokens, in nats.
     `neftune_alpha` adds uniform noise of that scale to the embeddings while training (NEFTune, Jain et al., 2023).
+    `router_aux_loss_coef` weights the load-balancing loss of a mixture of experts; None is the architecture's own
+    coefficient where routers are trained, and 0 where not.
     """
 
     def __init__(
-        self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, neftune_alpha: float = 0.0
+        self,
+        model: Model,
+        adaptation: Adaptation,
+        optimizer: Optimizer,
+        *,
+        neftune_alpha: float = 0.0,
+        router_aux_loss_coef: float | None = None,
     ) -> None:
-        super().__init__(model, adaptation, optimizer)
+        super().__init__(model, adaptation, optimizer, router_aux_loss_coef=router_aux_loss_coef)
         self.neftune_alpha = neftune_alpha
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:

@@ -303,6 +303,9 @@ from luthier.models.adaptation import (
 from luthier.models.adaptation import (
     PeftAdaptation as PeftAdaptation,
 )
+from luthier.models.adaptation import (
+    with_saved_adapter as with_saved_adapter,
+)
 from luthier.models.attention import (
     KNOWN_LAYERS as KNOWN_LAYERS,
 )
@@ -337,6 +340,10 @@ from luthier.models.chunked_losses import chunked_loss as chunked_loss
 from luthier.models.digests import weights_digest as weights_digest
 from luthier.models.encoders import load_encoder as load_encoder
 from luthier.models.evaluation_mode import evaluation_mode as evaluation_mode
+from luthier.models.experts.layers import freeze_routers as freeze_routers
+from luthier.models.experts.layers import router_modules as router_modules
+from luthier.models.experts.tensors import adapt_experts as adapt_experts
+from luthier.models.experts.tensors import train_routers as train_routers
 from luthier.models.lm_head import (
     LMHead as LMHead,
 )
@@ -442,6 +449,7 @@ from luthier.training.language_model import (
 from luthier.training.language_model import (
     shifted_targets as shifted_targets,
 )
+from luthier.training.likelihood_method import LikelihoodMethod as LikelihoodMethod
 from luthier.training.method import Method as Method
 from luthier.training.metrics_log import MetricsLog as MetricsLog
 from luthier.training.optimizers.groups import is_embedding_table as is_embedding_table

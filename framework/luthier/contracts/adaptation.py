@@ -61,7 +61,11 @@ class Adaptation(Protocol):
         return None
 
     def callbacks(self) -> list[Any]:
-        """Lightning callbacks of the training, such as one that acts after each optimizer step."""
+        """Lightning callbacks of the training, such as one that acts after each optimizer step.
+
+        What is kept of a training may be an earlier step (`trainer.keep_best`): its weights are loaded before
+        `on_fit_end`, and `load_state_dict` is given the state of that step.
+        """
         return []
 
     def add(self, network: nn.Module, folder: Path, name: str) -> None:

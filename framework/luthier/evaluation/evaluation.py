@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from luthier.contracts.examples import Example, Source
 from luthier.contracts.predictor import Predictor
 from luthier.contracts.sampling import Sampling
+from luthier.contracts.scores import Score
 from luthier.errors import DataError, NumericsError
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
@@ -23,6 +24,9 @@ from luthier.evaluation.scores import Generated, Scores
 from luthier.evaluation.tasks.task import Attempts, Task
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.training.method import Method
+
+GENERAL = ("general_loss", "general_perplexity")
+"""The scores on general text."""
 
 
 class Evaluation:
@@ -75,6 +79,24 @@ class Evaluation:
                 self._measure_general(predictor, scores)
         scores.seconds = time.monotonic() - started
         return scores
+
+    def measure(self, predictor: Predictor, name: str, examples: Sequence[Example]) -> Score:
+        """One score on a set of examples, without what the others need; errors as when all are measured."""
+        scores, chosen = Scores(self.bootstrap), self.choose(examples)
+        digest = examples_digest(chosen)
+        with evaluation_mode(predictor.network):
+            if name in GENERAL:
+                self._measure_general(predictor, scores)
+            elif name in self.task.metrics and name not in (predictor.method.measures if predictor.method else ()):
+                attempts = self._attempt(
+                    predictor, "validation", examples, chosen, questions(chosen, predictor.prompt), scores
+                )
+                metric = self.task.metrics[name]
+                statistics = metric.statistics(attempts.attempts)
+                scores.measurements[name] = Measurement(statistics, metric.reduce, metric.better, digest)
+            else:
+                self._measure_by_method(predictor, chosen, "", digest, scores)
+        return scores[name]
 
     def _measure_set(
         self, predictor: Predictor, name: str, examples: Sequence[Example], scores: Scores, *, first: bool

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers.modeling_outputs import BaseModelOutput
 
 from luthier.contracts.batch import Batch
 from luthier.errors import NumericsError, RecipeError
 from luthier.models import attention
+from luthier.models.experts.recording import forward_of
 from luthier.models.losses import chunked_cross_entropy, token_entropies, token_log_probs
 from luthier.models.wrappers import unwrapped
 
@@ -31,17 +34,27 @@ def trunk_of(network: nn.Module) -> nn.Module:
     """The part of a language model that gives its last hidden states: all but its head."""
     inner = cast(Any, unwrapped(network))
     decoder: nn.Module = inner.get_decoder()
-    head = inner.get_output_embeddings()
-    if decoder is not inner:  # or it is a language model with a head of its own, in a network that reads more than text
-        return trunk_of(decoder) if any(module is head for module in decoder.modules()) else decoder
-    embeddings = inner.get_input_embeddings()
-    return next(child for child in inner.children() if any(module is embeddings for module in child.modules()))
+    head = getattr(inner, "get_output_embeddings", lambda: None)()
+    if decoder is not inner and head is not None and _holds(decoder, head):  # a language model inside of a larger one
+        return trunk_of(decoder)
+    embeddings = getattr(inner, "get_input_embeddings", lambda: None)()
+    if embeddings is None or (decoder is not inner and _holds(decoder, embeddings)):
+        return decoder
+    return next((child for child in inner.children() if _holds(child, embeddings)), decoder)
+
+
+def _holds(network: nn.Module, part: nn.Module) -> bool:
+    return any(module is part for module in network.modules())
 
 
 def hidden_states(network: nn.Module, batch: Batch) -> Tensor:
     """Hidden states [B, T, H] after the last norm, each sequence of the packed batch computed as if it were alone."""
     passes = attention.forward_passes(batch, attention.layout_of(network))
-    return attention.as_the_batch(batch, passes, [last_hidden_state(network, each.inputs) for each in passes])
+    outputs = []
+    for each in passes:
+        with forward_of(each.tokens):
+            outputs.append(last_hidden_state(network, each.inputs))
+    return attention.as_the_batch(batch, passes, outputs)
 
 
 def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
@@ -153,12 +166,74 @@ class LMHead:
 def find_lm_head(network: nn.Module) -> LMHead:
     """The head of a causal language model, verified on two tokens: it reproduces the network's own logits.
 
-    RecipeError for an architecture that computes anything else between its hidden states and its logits.
+    A linear map with a scale and a soft cap, multiplied by directly, or else whatever the network does (`WholeHead`).
+    RecipeError where its logits do not follow from its last hidden states.
     """
     stated = lm_head_of(network)
     # a network that reads more than text may leave out what the configuration of its text tower says
-    heads = [replace(stated, **left_out) for left_out in _LEFT_OUT]
-    return _prove(network, list(dict.fromkeys(heads)))
+    for head in (stated, replace(stated, softcap=None), replace(stated, scale=None), LMHead(stated.module)):
+        if _reproduces(network, head):
+            return head
+    whole = LMHead(WholeHead(network))
+    if not _reproduces(network, whole):
+        raise RecipeError(
+            f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than a head.",
+            where="model",
+            hint="Choose a model whose logits follow from its last hidden states alone.",
+        )
+    return whole
+
+
+class WholeHead(nn.Module):
+    """All that a network does between its last hidden states and its logits, whatever that is.
+
+    The network is called with given hidden states in place of those of its trunk, which is not computed.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        inner, trunk = unwrapped(network), trunk_of(network)
+        inside = {id(module) for module in trunk.modules()}
+        self.parts = nn.ModuleList(child for child in inner.children() if id(child) not in inside)
+        self.call = _with_hidden_states(inner, trunk)  # in no list of modules: its weights are not the head's
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V] of hidden states [..., H]."""
+        flat = hidden.reshape(1, -1, hidden.shape[-1])
+        return self.call(flat).view(*hidden.shape[:-1], -1)
+
+
+class _Given(BaseModelOutput):
+    """What a trunk gives: hidden states, and None for whatever else a network asks of it."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+def _with_hidden_states(inner: nn.Module, trunk: nn.Module) -> Callable[[Tensor], Tensor]:
+    def call(hidden: Tensor) -> Tensor:
+        def given(*arguments: Any, **named: Any) -> _Given:
+            return _Given(last_hidden_state=hidden)
+
+        ids = torch.zeros(hidden.shape[:2], dtype=torch.int64, device=hidden.device)
+        with _forward_replaced(trunk, given):
+            logits: Tensor = inner(input_ids=ids, use_cache=False).logits
+        return logits
+
+    return call
+
+
+@contextmanager
+def _forward_replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    before = module.__dict__.get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        del module.forward
+        if before is not None:
+            module.forward = before
 
 
 def lm_head_of(network: nn.Module) -> LMHead:
@@ -179,18 +254,18 @@ def _active(module: nn.Module) -> nn.Module:
     return copies[chosen[0]] if copies is not None and chosen and not module.disable_adapters else module
 
 
-_LEFT_OUT: tuple[dict[str, None], ...] = ({}, {"softcap": None}, {"scale": None}, {"scale": None, "softcap": None})
-
-
-def _prove(network: nn.Module, heads: Sequence[LMHead]) -> LMHead:
-    """The first of the heads that reproduces the network's logits."""
+def _reproduces(network: nn.Module, head: LMHead) -> bool:
+    """Whether the head gives the network's own logits for two tokens; taken for granted on meta."""
     parameter = next(network.parameters())
     if parameter.device.type == "meta":
-        return heads[0]
+        return True
     tokens = torch.tensor([[1, 2]], device=parameter.device)
     with torch.no_grad(), torch.random.fork_rng():
         hidden, logits = hidden_states_and_logits(network, {"input_ids": tokens, "use_cache": False})
-        found = [head.logits(hidden[:, -1]) for head in heads]
+        try:
+            ours = head.logits(hidden[:, -1])
+        except RuntimeError:  # of other shapes than the head takes
+            return False
     if not logits.isfinite().all():
         raise NumericsError(
             f"{type(unwrapped(network)).__name__} gives logits that are not finite for two tokens, before any "
@@ -199,11 +274,4 @@ def _prove(network: nn.Module, heads: Sequence[LMHead]) -> LMHead:
             hint="Its weights hold NaN or infinity, or its dtype is too narrow for them: try model.dtype=float32.",
         )
     tolerance = 1e-4 if logits.dtype in (torch.float32, torch.float64) else 2e-2
-    for head, ours in zip(heads, found, strict=True):
-        if ours.shape == logits.shape and torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance):
-            return head
-    raise RecipeError(
-        f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than "
-        "luthier knows of.",
-        hint="Use an architecture with a plain linear head, a scale or a soft cap.",
-    )
+    return ours.shape == logits.shape and torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance)

@@ -19,6 +19,7 @@ from transformers.utils import logging
 from luthier.errors import RecipeError, ResourceError
 from luthier.models import attention
 from luthier.models.auto_class import auto_class
+from luthier.models.experts.outputs import without_router_outputs
 from luthier.models.modalities import other_modalities, within
 from luthier.models.processors import processor_template
 from luthier.models.safety import weight_files
@@ -121,7 +122,8 @@ def load_network(
         with without_progress_bars():
             loaded: Any = auto_class(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
-                attn_implementation=loading.attn_implementation, output_loading_info=True, trust_remote_code=trusted,
+                attn_implementation=attention.attention_to_build(config, loading.attn_implementation),
+                output_loading_info=True, trust_remote_code=trusted,
                 ignore_mismatched_sizes=True,  # which are refused below, by name
             )  # fmt: skip
     except ImportError as error:
@@ -139,11 +141,13 @@ def load_network(
 
 
 def prepare_network(network: PreTrainedModel, loading: LoadSettings) -> PreTrainedModel:
-    """Check the attention, switch on gradient checkpointing and compiling: the one place where they happen.
+    """Choose attention that is right, switch on gradient checkpointing and compiling: the one place where they happen.
 
     Compiling marks the layers and happens at their first use, so that adapters put in later are compiled as well,
     and names in the state dict stay as they are.
     """
+    attention.layout_of(network)
+    without_router_outputs(network)
     if loading.gradient_checkpointing:
         if not network.supports_gradient_checkpointing:
             raise RecipeError(f"{type(network).__name__} does not support gradient checkpointing.", where="model")

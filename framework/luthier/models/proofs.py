@@ -16,7 +16,10 @@ from torch import nn
 from luthier.fetch.cache import cache_folder, cache_is_read_only
 from luthier.fetch.once import build_once
 from luthier.models.twin import twin_config, twin_network
-from luthier.version import __version__
+
+ROOT = Path(__file__).parents[1]
+PROVED = ("models", "inference/generation")
+"""The folders of this package whose code is what a proof is about: a change of it is proved anew."""
 
 Facts = dict[str, Any]
 """What a proof found out, as JSON holds it."""
@@ -29,31 +32,35 @@ class NoTwin(Exception):  # noqa: N818 - read as `except NoTwin`
 _known: dict[str, Facts] = {}
 
 
-def proved_on_twin(kind: str, config: Any, settings: str, prove: Callable[[nn.Module], Facts]) -> Facts:
-    """What `prove` finds out of the twin of a configuration; NoTwin where there is none.
+def proved_on_twin(
+    kind: str, config: Any, settings: str, prove: Callable[[nn.Module], Facts], *, within: bool = False
+) -> Facts:
+    """What `prove` finds out of the twin of a configuration, or `within` its border; NoTwin where there is none.
 
-    It is kept under the hash of the twin's configuration, the `kind` of proof with its `settings`, and the versions of
-    luthier, torch and transformers. What `prove` raises is not kept.
+    It is kept under the hash of the twin's configuration, the `kind` of proof with its `settings`, the code that is
+    proved, and the versions of torch and transformers. What `prove` raises is not kept.
     """
     try:
-        stated = twin_config(config).to_json_string(use_diff=False)
+        stated = twin_config(config, within=within).to_json_string(use_diff=False)
     except Exception as error:  # whatever anybody's configuration raises
         raise NoTwin from error
     text = json.dumps([kind, stated, settings, *_versions()])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     if key not in _known:
-        _known[key] = _read(key) or _kept(key, prove(_twin(config)))
+        _known[key] = _read(key) or _kept(key, prove(_twin(config, within=within)))
     return _known[key]
 
 
 @cache
 def _versions() -> list[str]:
-    return [__version__, *(version(name) for name in ("torch", "transformers"))]
+    sources = [file for folder in PROVED for file in sorted((ROOT / folder).rglob("*.py"))]
+    own = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+    return [own, *(version(name) for name in ("torch", "transformers"))]
 
 
-def _twin(config: Any) -> nn.Module:
+def _twin(config: Any, *, within: bool) -> nn.Module:
     try:
-        network = twin_network(config)
+        network = twin_network(config, within=within)
         with torch.no_grad():
             network(input_ids=torch.tensor([[3, 4]]), use_cache=False)  # its parts fit together
         return network

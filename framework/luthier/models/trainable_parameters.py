@@ -40,17 +40,19 @@ class ParameterCounts:
         return self.trained / self.total if self.total else 0.0
 
 
-def check_adaptation(model: Model, adaptation: Adaptation) -> None:
-    """RecipeError where the adaptation refuses this architecture, before anything is measured or loaded.
+def check_adaptation(model: Model, adaptation: Adaptation) -> nn.Module | None:
+    """The adapted network on meta; RecipeError where the adaptation refuses this architecture.
 
-    An architecture that cannot be laid out without its weights is checked when it is loaded.
+    That is before anything is measured or loaded. None for an architecture that cannot be laid out without its weights:
+    it is checked when it is loaded.
     """
     try:
         network = meta_network(model)
     except (RecipeError, ValueError, RuntimeError, TypeError):
-        return
+        return None
     with suppress(ValueError, RuntimeError, TypeError):
-        adaptation(network)
+        return adaptation(network)
+    return None
 
 
 def meta_network(model: Model) -> nn.Module:
@@ -68,8 +70,12 @@ def meta_network(model: Model) -> nn.Module:
 
 def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:
     """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
-    network = adaptation(meta_network(model))
-    parameters = list(network.parameters())
+    return counts_of(adaptation(meta_network(model)), model)
+
+
+def counts_of(adapted: nn.Module, model: Model) -> ParameterCounts:
+    """The counts of a network that was adapted already."""
+    parameters = list(adapted.parameters())
     text: Any = model.config.get_text_config()
     width = int(text.hidden_size)
     return ParameterCounts(
@@ -79,9 +85,9 @@ def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:
         width=width,
         inner=_inner_width(text, width),
         vocabulary=int(text.vocab_size),
-        other_modalities=sum(each.numel() for each in other_weights(network)),
-        other_parts=tuple(other_modalities(network)),
-        warning=check_gradients(network),
+        other_modalities=sum(each.numel() for each in other_weights(adapted)),
+        other_parts=tuple(other_modalities(adapted)),
+        warning=check_gradients(adapted),
     )
 
 

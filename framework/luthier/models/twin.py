@@ -7,14 +7,13 @@ follow each other, not on their widths: a twin shows it in milliseconds, with wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from luthier.models.auto_class import auto_class
 from luthier.models.modalities import text_weights
 from luthier.models.tower_twin import has_other_towers, with_text, with_towers_of_zeros
 
@@ -28,7 +27,9 @@ HEADS, HEAD_DIM = 4, 16
 """Attention heads of the twin, at most, and the width of each."""
 EXPERTS = 8
 MOST_LAYERS = 12
-POSITIONS = 256
+POSITIONS, FAR = 1024, 1 << 20
+SMALL = 0.05
+"""The standard deviation below which weights would leave hardly a trace."""
 
 _LAYERS = re.compile(
     r"num_hidden_layers|n_layers?|num_layers|(de|en)coder_layers|num_(de|en)coder_layers|num_blocks|num_layers_per_stack"
@@ -50,7 +51,7 @@ _INNER = re.compile(
 _RANK = re.compile(r".*(lora_rank|_lowrank|norm_rank|adapter_rank|laurel_rank|dt_rank|time_step_rank)|d_rel")
 _WINDOW = re.compile(
     r"sliding_window(_size)?|attention_chunk_size|window_size|local_attention|attention_window_size|index_topk"
-    r"|keep_window_size|chunk_size|mamba_chunk_size|block_size|rel_extent|index_block_size|mem_len"
+    r"|chunk_size|mamba_chunk_size|block_size|rel_extent|index_block_size|mem_len"
 )
 _OTHER = {
     "ple_embed_dim": 32, "hidden_size_per_layer_input": 16, "router_hidden_size": 16, "ngram_vocab_size_base": 64,
@@ -75,14 +76,34 @@ _DEEPER = {"zamba": 9}
 """Layers without which an architecture cannot be built, by its model type."""
 
 
-def twin_config(config: PretrainedConfig) -> PretrainedConfig:
+def border_of(config: PretrainedConfig) -> int | None:
+    """The length beyond which a text is computed otherwise from its first token on; None where there is none.
+
+    Long-range rotary scaling changes all positions where the longest text of a call is longer than that.
+    """
+    text: Any = config.get_text_config()
+    for rope in _ropes(getattr(text, "rope_parameters", None) or {}):
+        if rope.get("rope_type") in ("longrope", "dynamic"):
+            stated = rope.get("original_max_position_embeddings")
+            return int(stated or getattr(text, "original_max_position_embeddings", 0) or text.max_position_embeddings)
+    keeps: int | None = getattr(text, "keep_window_size", None)
+    return keeps
+
+
+def _ropes(parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rotary settings of all kinds of layers, which may have one each."""
+    return [each for each in parameters.values() if isinstance(each, dict)] or [parameters]
+
+
+def twin_config(config: PretrainedConfig, *, within: bool = False) -> PretrainedConfig:
     """The configuration of the twin: of its text part, with the first layers that show every kind there is.
 
-    That of towers for images or sound stays, around the text part.
+    That of towers for images or sound stays, around the text part. With `within`, the border of the configuration lies
+    so far out that no text of the twin crosses it.
     """
     text = config.get_text_config()
     stated = {name: value for name, value in deepcopy(text.to_dict()).items() if name not in _DERIVED}
-    small = _Shrinking(stated, text).done()
+    small = _Shrinking(stated, text, FAR if within else 2 * WINDOW).done()
     made = type(text).from_dict(small)
     made._attn_implementation = text._attn_implementation
     return with_text(config, made) if has_other_towers(config) else made
@@ -94,10 +115,12 @@ _DERIVED = {"architectures", "quantization_config", "transformers_version", "_na
 class _Shrinking:
     """The fields of one configuration on their way to the twin's."""
 
-    def __init__(self, stated: dict[str, Any], config: Any) -> None:
-        self.stated = stated
+    def __init__(self, stated: dict[str, Any], config: Any, border: int) -> None:
+        self.stated, self.border = stated, border
+        self.dynamic = any(rope.get("rope_type") == "dynamic" for rope in _ropes(stated.get("rope_parameters") or {}))
         heads = (value for name, value in stated.items() if _HEADS.fullmatch(name) and isinstance(value, int))
         self.heads = max(1, next(heads, HEADS))
+        self.head_dim = int(stated.get("head_dim") or (stated.get("hidden_size") or HEAD_DIM) // self.heads)
         self.before = next((v for k, v in stated.items() if _LAYERS.fullmatch(k) and isinstance(v, int)), 2)
         kinds = max((_showing_all(value) for value in self._per_layer(config)), default=1)
         self.shared = min(kinds, MOST_LAYERS // 2) if stated.get("num_kv_shared_layers") else 0
@@ -147,7 +170,7 @@ class _Shrinking:
         if name.endswith("token_id"):
             return [token % VOCABULARY for token in value]
         if name in ("long_factor", "short_factor"):
-            return [float(each) for each in value[: HEAD_DIM // 2]]
+            return [float(each) for each in value[: len(value) * HEAD_DIM // self.head_dim]]
         if len(value) == self.before:
             value = value[: self.layers]
             return [self._number("num_attention_heads", each) for each in value] if "heads" in name else value
@@ -186,8 +209,10 @@ class _Shrinking:
             return min(value, 2 * HEADS * HEAD_DIM)
         if _RANK.fullmatch(name):
             return min(value, HEAD_DIM)
-        if name == "original_max_position_embeddings":
-            return min(value, 2 * WINDOW)
+        if name in ("original_max_position_embeddings", "keep_window_size"):
+            return self.border
+        if name == "max_position_embeddings" and self.dynamic:
+            return self.border
         if name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "context_length"):
             return min(value, POSITIONS)
         return value
@@ -204,28 +229,35 @@ def _showing_all(kinds: list[Any]) -> int:
     return max(kinds.index(kind) for kind in kinds) + 1
 
 
-def twin_network(config: PretrainedConfig, attention: str = "eager", *, seed: int = 0) -> nn.Module:
+def twin_network(
+    config: PretrainedConfig, attention: str = "eager", *, seed: int = 0, within: bool = False
+) -> nn.Module:
     """A network of the twin's configuration, float32 on the CPU, in which every weight and bias plays a part."""
-    small = twin_config(config)
+    small = twin_config(config, within=within)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: nn.Module = (
-            with_towers_of_zeros(small, attention)
-            if has_other_towers(small)
-            else auto_class(small).from_config(small, attn_implementation=attention, dtype=torch.float32)
-        )
-        with torch.no_grad():
-            for name, weight in text_weights(network).items():
-                _stir(name, weight)
+        network = _built(config, small, attention)
+        stir(text_weights(network).values())
     return network.eval()
 
 
-def _stir(name: str, weight: torch.Tensor) -> None:
-    """Random values in place of zeros and ones, which would hide that a weight is not used."""
-    if not weight.is_floating_point():
-        return
-    if weight.ndim > 1 and weight.std() > 0:
-        if weight.std() < 0.05:
-            weight.normal_(std=1.0 / weight.shape[-1] ** 0.5)
-    else:
-        weight.add_(torch.randn_like(weight) * 0.1)
+def _built(config: PretrainedConfig, small: PretrainedConfig, attention: str) -> nn.Module:
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    if has_other_towers(small):
+        whole: nn.Module = with_towers_of_zeros(small, attention)
+        return whole
+    kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(small), None) or MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    network: nn.Module = kind._from_config(small, attn_implementation=attention, dtype=torch.float32)
+    return network
+
+
+@torch.no_grad()
+def stir(weights: Iterable[torch.Tensor]) -> None:
+    """Random values where initial ones are zero, one or tiny, which would hide that a weight is not used."""
+    for weight in weights:
+        if weight.is_floating_point() and weight.ndim > 1 and weight.std() > 0:
+            if weight.std() < SMALL:
+                weight.normal_(std=1.0 / weight.shape[-1] ** 0.5)
+        elif weight.is_floating_point():
+            weight.add_(torch.randn_like(weight) * 2 * SMALL)

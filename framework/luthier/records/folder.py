@@ -1,7 +1,7 @@
 """The folder of one run: its paths, its lock, and the small files about the run.
 
-recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   events.jsonl   report.html   MODEL_CARD.md
-checkpoints/step-*/MANIFEST.json   artifact/   scores/   record.json   score.json   lock
+recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   validations.jsonl   events.jsonl
+report.html   MODEL_CARD.md   checkpoints/step-*/MANIFEST.json   artifact/   scores/   record.json   score.json   lock
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ class RunFolder:
     def events(self) -> Path:
         """`events.jsonl`: what happened, with times."""
         return self.path / "events.jsonl"
+
+    @property
+    def validations(self) -> Path:
+        """`validations.jsonl`: one line for each validation of the training."""
+        return self.path / "validations.jsonl"
 
     @property
     def report(self) -> Path:

@@ -18,6 +18,8 @@ def facts(record: RunRecord) -> dict[str, str]:
         **record.method,
         "Optimizer": ", ".join(text if key == "name" else f"{key} {text}" for key, text in training.optimizer.items()),
         "Optimizer steps": _steps(record),
+        "Stopped early": training.stopped,
+        "Best checkpoint": training.kept,
         "Tokens seen": format_count(training.tokens) if training.tokens is not None else "",
         "Speed": f"{format_number(training.tokens_per_second)} tokens/s" if training.tokens_per_second else "",
         "Training time": duration(training.seconds) if training.seconds is not None else "",

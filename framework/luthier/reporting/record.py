@@ -47,6 +47,13 @@ class TrainingFacts:
     device: str = ""  # "cpu, 2 threads"; "NVIDIA H100"
     precision: str = ""  # "bfloat16 autocast over float32 weights"
     resumed_from: str = ""  # the checkpoint, where the run was continued
+    stopped: str = ""  # after which step and why, where it ended before its last one
+    validations: int | None = None  # how often the validation split was looked at
+    monitor: str = ""  # the value that decided: validation_loss, or a score on the validation split
+    last_value: float | None = None  # of the monitored value, at the last step
+    best_step: int | None = None  # the step of which the artifact is, where the best checkpoint is kept
+    best_value: float | None = None  # of the monitored value, at that step
+    kept: str = ""  # the same in words
     optimizer: dict[str, str] = field(default_factory=dict)  # name, learning rate, schedule, batch, …
 
 
@@ -98,6 +105,15 @@ class RecordedLedger:
     tokens: list[LedgerToken] = field(default_factory=list)
 
 
+@dataclass(kw_only=True)
+class ExpertLoad:
+    """How the tokens of a training were spread over the experts of one layer."""
+
+    layer: str  # its name in the network
+    shares: list[float] = field(default_factory=list)  # of the layer's tokens, by expert; they add up to 1
+    variation: float = 0.0  # their coefficient of variation
+
+
 Points = list[tuple[int, float | None]]
 """(step, value); None where the value was not finite."""
 
@@ -122,6 +138,7 @@ class RunRecord:
     data: list[DataFacts] = field(default_factory=list)  # each source of examples
     splits: dict[str, int] = field(default_factory=dict)  # examples in train, validation, test
     curves: dict[str, Points] = field(default_factory=dict)  # loss, validation_loss, learning_rate, gradient_norm, …
+    experts: list[ExpertLoad] = field(default_factory=list)  # of a mixture of experts, by layer
     comparisons: list[ScoreComparison] = field(default_factory=list)  # scores before and after
     confidence: float = 0.95  # of their intervals
     evaluated: dict[str, int] = field(default_factory=dict)  # what the evaluation counted

@@ -17,7 +17,10 @@ from luthier.reporting.facts import facts
 from luthier.reporting.figures import duration, format_interval, format_number, format_signed, title
 from luthier.reporting.record import RunRecord, ScoreComparison
 
-SHOWN = ("Weights trained", "Optimizer steps", "Speed", "Training time", "Peak memory", "Artifact", "Report")
+SHOWN = (
+    "Weights trained", "Optimizer steps", "Stopped early", "Best checkpoint", "Speed", "Training time", "Peak memory",
+    "Artifact", "Report",
+)  # fmt: skip
 WORDS = {"better": "better", "worse": "worse", "not distinguishable": "~"}
 STYLES = {"better": "green", "worse": "red"}
 NAME = 12

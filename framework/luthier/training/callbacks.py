@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
 from luthier.training.checkpoints import Checkpoints
+from luthier.training.expert_loads import ExpertLoads
 from luthier.training.finite import Finite
 from luthier.training.frozen import WithoutFrozen
 from luthier.training.heartbeat import Heartbeat, Listener
@@ -17,11 +18,13 @@ from luthier.training.metrics_log import MetricsLog
 from luthier.training.progress import Progress
 from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
+from luthier.training.validation import Validating, Validation
 
 
 def reliable(
     folder: RunFolder,
     signals: Signals,
+    validating: Validating,
     listeners: Sequence[Listener] = (),
     *,
     every: int = 100,
@@ -30,8 +33,8 @@ def reliable(
     length: int = 1024,
     checkpointing: bool = False,
 ) -> list[pl.Callback]:
-    """Measure, show, guard and save a training in `folder`; `listeners` hear of each step, after metrics.jsonl
-    and the progress on stderr.
+    """Measure, show, guard, validate and save a training in `folder`; `listeners` hear of each step, after
+    metrics.jsonl and the progress on stderr.
 
     `every` and `keep` are those of `Checkpoints`; `micro`, `length` and `checkpointing` (of gradients) are what the
     advice on memory starts from. The trainer needs `SealedCheckpoints` among its plugins, or checkpoints are pickles.
@@ -39,12 +42,16 @@ def reliable(
     metrics, events = MetricsLog(folder.metrics), EventLog(folder.events)
     random_state, progress = RandomState(), Progress()
     heartbeat = Heartbeat(signals, [metrics.write, progress.tell, *listeners])
+    finite = Finite(events, drops=validating.stop.ends_divergence)
+    validation = Validation(validating, folder.validations, events, heartbeat, finite, random_state)
     return [
         heartbeat,
-        Finite(events),
+        finite,
         random_state,
         WithoutFrozen(),
-        Checkpoints(folder.checkpoints, heartbeat, random_state, metrics, events, every=every, keep=keep),
+        ExpertLoads(),
+        validation,
+        Checkpoints(folder.checkpoints, heartbeat, random_state, metrics, events, validation, every=every, keep=keep),
         progress,
         OutOfMemory(micro=micro, length=length, checkpointing=checkpointing),
     ]

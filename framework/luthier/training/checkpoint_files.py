@@ -162,16 +162,40 @@ def newest(folder: Path) -> Path | None:
     return None
 
 
-def prune(folder: Path, keep: int) -> list[Path]:
-    """Remove all but the newest `keep` checkpoints (0 keeps all); damaged ones do not count as kept."""
-    kept, removed = 0, []
+def prune(folder: Path, keep: int, best: Callable[[int], int | None] = lambda step: None) -> list[Path]:
+    """Remove all but the newest `keep` checkpoints (0 keeps all); damaged ones do not count as kept.
+
+    `best` says which step was the best at a step. The best as of the oldest that is kept stays, too, so that a run that
+    goes on from any of them has it; those of the later ones are among the newest.
+    """
+    kept, removed, spared = 0, [], None
     for path in checkpoints(folder):
-        if keep and kept >= keep:
+        step = step_of(path) or 0
+        if not keep or kept < keep:
+            kept += _complete(path)
+            spared = best(step)
+        elif step != spared:
             _put_away(path)
             removed.append(path)
-        else:
-            kept += _complete(path)
     return removed
+
+
+def bring(path: Path, folder: Path) -> Path:
+    """Copy an intact checkpoint into a folder, unless it is there, whole or not at all; Invalid where it is damaged."""
+    verify(path)
+    final, temporary = folder / path.name, _temporary(folder, path.name)
+    if final.exists() and (final.samefile(path) or _intact(final)):
+        return final
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(path, temporary)
+    for file in _files(temporary):
+        _flush(file)
+    if final.exists():
+        _put_away(final)
+    temporary.rename(final)
+    _flush_folder(folder)
+    return final
 
 
 def cut(folder: Path, step: int) -> list[Path]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins import CheckpointIO
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from luthier.errors import RecipeError, ResourceError
@@ -47,21 +47,56 @@ class SealedCheckpoints(CheckpointIO):
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """The checkpoint as it was saved, on the CPU; nothing in it can run code, whatever `weights_only` says."""
         place = Path(path)
-        try:
+        with _refused(place):
             checkpoint_files.verify(place)
             tensors = load_file(place / TENSORS)
-            state = rebuild(json.loads((place / STATE).read_text(encoding="utf-8")), tensors)
-        except (checkpoint_files.Invalid, SafetensorError, ValueError, KeyError) as error:
-            raise ResourceError(
-                f"The checkpoint is not intact: {error}.",
-                where=str(place),
-                hint="resume=auto takes the newest that is.",
-            ) from error
-        result: dict[str, Any] = state
+            result: dict[str, Any] = rebuild(json.loads((place / STATE).read_text(encoding="utf-8")), tensors)
         return result
 
     def remove_checkpoint(self, path: Any) -> None:
         shutil.rmtree(path)
+
+
+NOT_OF_THE_MODEL = ("optimizer_states", "lr_schedulers", "loops")
+
+
+def load_model_state(path: Path) -> dict[str, Any]:
+    """A checkpoint without what only a training needs that goes on; its tensors, of several times the size, stay there.
+
+    Raises ResourceError where it is not intact.
+    """
+    with _refused(path):
+        checkpoint_files.verify(path)
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        with safe_open(path / TENSORS, framework="pt") as tensors:
+            wanted = {name: value for name, value in state.items() if name not in NOT_OF_THE_MODEL}
+            result: dict[str, Any] = rebuild(wanted, _Read(tensors))
+    return result
+
+
+class _Read(dict[str, torch.Tensor]):
+    """Tensors by name, each read once, when it is asked for."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__()
+        self.file = file
+
+    def __missing__(self, name: str) -> torch.Tensor:
+        self[name] = self.file.get_tensor(name)
+        return self[name]
+
+
+@contextmanager
+def _refused(place: Path) -> Iterator[None]:
+    """ResourceError for a checkpoint that is not what was written."""
+    try:
+        yield
+    except (checkpoint_files.Invalid, SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ResourceError(
+            f"The checkpoint is not intact: {error}.",
+            where=str(place),
+            hint="resume=auto takes the newest that is.",
+        ) from error
 
 
 def _without_overlaps(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -17,16 +17,18 @@ from luthier.training.heartbeat import Heartbeat
 from luthier.training.metrics_log import MetricsLog
 from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
+from luthier.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
 
 class Checkpoints(pl.Callback):
-    """Saves after every `every` optimizer steps (0: only at the end) and keeps the newest `keep` (0: all).
+    """Saves after every `every` optimizer steps (0: only at the end) and keeps the newest `keep` (0: all) and the best.
 
     A checkpoint is always of the last completed optimizer step. Between two steps the weights stand still, so the
     counters of the loops, the position in the data and the random generators are remembered at each step, and a save
-    in the middle of an accumulation, a validation or a wait for data writes those.
+    in the middle of an accumulation, a validation or a wait for data writes those. `validation` has its turn between a
+    step and its checkpoint.
     """
 
     def __init__(
@@ -36,12 +38,13 @@ class Checkpoints(pl.Callback):
         random_state: RandomState,
         metrics: MetricsLog,
         events: EventLog,
+        validation: Validation,
         *,
         every: int = 100,
         keep: int = 2,
     ) -> None:
         self.folder, self.heartbeat, self.random_state = folder, heartbeat, random_state
-        self.metrics, self.events = metrics, events
+        self.metrics, self.events, self.validation = metrics, events, validation
         self.every, self.keep = every, keep
         self._loops: dict[str, Any] | None = None
         self._saved = -1
@@ -69,10 +72,14 @@ class Checkpoints(pl.Callback):
         if self.heartbeat.stepped:
             self._loops = _counters(trainer)
             self.random_state.remember()
+            self.validation.arrive(trainer, pl_module)
             if self.heartbeat.stop:
                 self.save(trainer)  # here, where all ranks are: an exception ends them one by one
                 raise Interrupted(self.heartbeat.stop)
-            if self.heartbeat.save or (self.every and trainer.global_step % self.every == 0):
+            if self.validation.is_due:
+                self.validation.carry_out(trainer, pl_module)
+            regular = self.every and trainer.global_step % self.every == 0
+            if regular or self.heartbeat.save or self.validation.wants_checkpoint:
                 self.save(trainer)
         self._stop_if_alone(trainer)
         self.signals.waiting = trainer.world_size == 1
@@ -119,7 +126,7 @@ class Checkpoints(pl.Callback):
             trainer.save_checkpoint(path)
             self._saved = step
             if trainer.is_global_zero:
-                removed = checkpoint_files.prune(self.folder, self.keep)
+                removed = checkpoint_files.prune(self.folder, self.keep, self.validation.best_step)
                 seconds = round(time.perf_counter() - at, 3)
                 self.events.tell("checkpoint", step=step, seconds=seconds, removed=[old.name for old in removed])
                 log.info("Saved step %d in %.2f s.", step, seconds)

@@ -1,4 +1,4 @@
-"""Stops a training before a loss or gradient that is not finite reaches the weights."""
+"""Keeps a loss or gradient that is not finite from the weights, and ends the training."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ class Finite(pl.Callback):
     The weights stay those of the last good step; the event `not_finite` names the step's examples, the loss of each
     micro-batch and the parameters whose gradients are at fault. Costs one norm over the gradients and one wait for
     the device. With 16-bit gradient scaling only the loss is looked at: the scaler skips steps on purpose.
+
+    With `drops`, for a training that `trainer.stop` ends where it diverges, there is no error: that step loses its
+    gradients on all ranks, so that the optimizer moves nothing, and `dropped` says so.
     """
 
-    def __init__(self, events: EventLog) -> None:
-        self.events = events
+    def __init__(self, events: EventLog, *, drops: bool = False) -> None:
+        self.events, self.drops = events, drops
+        self.dropped = False
         self._losses: list[torch.Tensor] = []
         self._examples: list[list[int]] = []
 
@@ -41,12 +45,22 @@ class Finite(pl.Callback):
         norm = losses.new_zeros(())
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             norm = torch.nn.utils.get_total_norm([gradient for _, gradient in _gradients(pl_module)]).to(losses.device)
-        if not bool(torch.isfinite(losses.sum() + norm)):
-            self._refuse(trainer, pl_module, losses, float(norm))
+        bad = not bool(torch.isfinite(losses.sum() + norm))
+        self.dropped = self.drops and trainer.strategy.reduce_boolean_decision(bad, all=False)
+        if bad:
+            error = self._described(trainer, pl_module, losses, float(norm))
+            if not self.dropped:
+                raise error
+        if self.dropped:
+            for weight in pl_module.parameters():
+                weight.grad = None
         self._losses.clear()
         self._examples.clear()
 
-    def _refuse(self, trainer: pl.Trainer, module: pl.LightningModule, losses: torch.Tensor, norm: float) -> None:
+    def _described(
+        self, trainer: pl.Trainer, module: pl.LightningModule, losses: torch.Tensor, norm: float
+    ) -> NumericsError:
+        """The event, and the error for those whom nothing else stops."""
         step = trainer.global_step + 1
         norms = {name: float(gradient.norm()) for name, gradient in _gradients(module)}
         at_fault = {name: value for name, value in norms.items() if not torch.isfinite(torch.tensor(value))}
@@ -64,7 +78,7 @@ class Finite(pl.Callback):
         )
         what = f"The loss is {values[bad[0]]}" if bad else "A gradient is not finite"
         named = ", ".join(map(str, suspects[:NAMED])) + (", …" if len(suspects) > NAMED else "")
-        raise NumericsError(
+        return NumericsError(
             f"{what} in step {step}{f', with examples {named}' if suspects else ''}; the weights are those of step "
             f"{step - 1}.",
             where=f"step {step}",

@@ -26,13 +26,13 @@ class Heartbeat(pl.Callback):
     name, is told as well. Where the processors do the work and their energy can be read, `joules` has what they used
     since the step before, pauses included.
 
-    `stepped` says whether the batch that just ended completed a step; `stop` and `save` are the signals that any
-    rank has seen, known to all ranks after the same step.
+    `stepped` says whether the batch that just ended completed a step, and `seconds` how long that took this rank;
+    `stop` and `save` are the signals that any rank has seen, known to all ranks after the same step.
     """
 
     def __init__(self, signals: Signals, listeners: list[Listener]) -> None:
         self.signals, self.listeners = signals, listeners
-        self.stepped = False
+        self.stepped, self.seconds = False, 0.0
         self.stop: int | None = None
         self.save = False
         self._last_step = 0
@@ -75,10 +75,10 @@ class Heartbeat(pl.Callback):
         self._last_step = trainer.global_step
         tokens = self._agree(trainer)
         now = time.perf_counter()
-        seconds, self._started, self._tokens = now - self._started, now, 0
+        self.seconds, self._started, self._tokens = now - self._started, now, 0
         if not trainer.is_global_zero:
             return
-        record = self._record(trainer, pl_module, tokens, seconds)
+        record = self._record(trainer, pl_module, tokens, self.seconds)
         for tell in self.listeners:
             tell(record)
 

@@ -13,6 +13,8 @@ from luthier.contracts.batch import Batch, Row
 from luthier.contracts.training import Loss
 from luthier.data.shared_prefixes import sequence_sums
 from luthier.inference.log_probabilities import weighted_losses
+from luthier.inference.proof import prove_adapted
+from luthier.models.attention import layout_of
 from luthier.models.lm_head import LMHead, find_lm_head, hidden_states
 from luthier.training.method import Method
 
@@ -30,8 +32,15 @@ class LanguageModelMethod(Method):
 
     def configure_model(self) -> None:
         """Load and adapt, and find where the adapted network's head begins."""
+        proved = self.adapted
         super().configure_model()
         self.head = find_lm_head(self.network)
+        if not proved and not any(weight.is_meta for weight in self.network.parameters()):
+            seconds = prove_adapted(self.network, self.adaptation)
+            layout = layout_of(self.network)
+            if layout.reason:
+                self.facts["Packed texts"] = f"computed {layout.packed} under {layout.attention}: {layout.reason}"
+            self.facts["Proof before training"] = f"packed, padded and step by step as alone ({seconds:.2f} s)"
 
     def take(self, network: nn.Module) -> None:
         """Go on with a network that was adapted and trained before, and find where its head begins."""

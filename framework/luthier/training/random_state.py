@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,15 @@ class RandomState(pl.Callback):
     def remember(self) -> None:
         """An optimizer step is over: this is what a checkpoint holds until the next one is."""
         self._boundary = capture()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What is drawn inside changes nothing outside."""
+        before = capture()
+        try:
+            yield
+        finally:
+            restore(before)
 
     def state_dict(self) -> dict[str, Any]:
         own = self._boundary or capture()

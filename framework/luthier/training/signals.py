@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -45,6 +46,17 @@ class Signals:
         """Answer the signals, whoever answered them before; does nothing outside of the `with`."""
         for number in self._former:
             signal.signal(number, self._arrived)
+
+    @contextmanager
+    def answered_at_once(self, alone: bool) -> Iterator[None]:
+        """A signal to end ends what is done inside, unless other ranks wait for it."""
+        if alone and self.stop is not None:
+            raise Interrupted(self.stop)
+        self.waiting = alone
+        try:
+            yield
+        finally:
+            self.waiting = False
 
     @staticmethod
     def _numbers() -> list[int]:

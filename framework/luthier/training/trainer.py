@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 import torch
 
-from luthier.errors import ResourceError
+from luthier.errors import DataError, ResourceError
+from luthier.records.validations import ValidationResult
+from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
+from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
+from luthier.training.validation import Validating, Validation
+from luthier.training.validation_times import ValidationTimes
 
 if TYPE_CHECKING:
+    from luthier.contracts.scores import Score
     from luthier.data.module import Data
     from luthier.records.folder import RunFolder
     from luthier.training.method import Method
@@ -27,18 +34,41 @@ if TYPE_CHECKING:
 LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
+@dataclass(frozen=True)
+class TrainingEnd:
+    """How a training ended: after which of its steps and why before the last, what was measured, what was the best.
+
+    `stopped` is empty where it went through to its last step, `best` None where the last checkpoint is kept.
+    """
+
+    step: int = 0
+    steps: int = 0
+    results: Sequence[ValidationResult] = ()
+    stopped: str = ""
+    best: ValidationResult | None = None
+
+
 class Trainer:
-    """Fit a method to data with Lightning, for `epochs` or `max_steps` optimizer steps, whichever ends sooner.
+    """Fit a method to data with Lightning, for `epochs` or `max_steps` optimizer steps, or until `stop` ends it.
 
     `precision` bf16 computes in bfloat16 over float32 weights, fp32 is exact. `clip` is the largest gradient norm.
     A checkpoint is written every `checkpoint_every` optimizer steps and at the end, and the newest `keep` stay.
-    Trackers hear of every `log_every`th step; metrics.jsonl has them all. The validation split is looked at every
-    `validate_every` steps, or after each epoch.
+    Trackers hear of every `log_every`th step; metrics.jsonl has them all.
+
+    The validation split is looked at every `validate_every` optimizer steps, every `validate_every_epochs` epochs
+    (0.25: four times in each) or every `validate_every_seconds` seconds of training, of which one can be set; without
+    any, after each epoch; and after the last step. Seconds are those of the optimizer steps on the first device:
+    validations, checkpoints and the time between a kill and a resume do not count.
+
+    `monitor` is the value that decides: `score` is the recipe's score, measured as by the evaluation but on the
+    validation split; `loss` is the method's loss on all of that split. With `keep_best` the artifact is made of the
+    checkpoint with the best monitored value, the earlier one of two equals, which stays beside the newest `keep`.
     """
 
     def __init__(
         self,
         strategy: Strategy,
+        stop: Stop,
         *,
         accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
         devices: int | str = 1,
@@ -50,11 +80,16 @@ class Trainer:
         keep: int = 2,
         log_every: int = 1,
         validate_every: int | None = None,
+        validate_every_epochs: float | None = None,
+        validate_every_seconds: float | None = None,
+        monitor: Literal["score", "loss"] = "score",
+        keep_best: bool = False,
     ) -> None:
         self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
         self.epochs, self.max_steps, self.clip = epochs, max_steps, clip
         self.checkpoint_every, self.keep, self.log_every = checkpoint_every, keep, log_every
-        self.validate_every = validate_every
+        self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
+        self.stop, self.monitor, self.keep_best = stop, monitor, keep_best
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -75,14 +110,37 @@ class Trainer:
             return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         return torch.device("cpu")
 
+    @property
+    def needs_validation(self) -> bool:
+        """Whether it depends on held-out data when the training ends or what is kept of it."""
+        return self.keep_best or self.stop.needs_validation
+
+    def refuse_without_validation(self, examples: int | None) -> None:
+        """DataError where it depends on held-out data, and the data has none; None is a number that is not known."""
+        if self.needs_validation and examples == 0:
+            wants = "trainer.keep_best" if self.keep_best else "trainer.stop.patience"
+            raise DataError(
+                f"{wants} looks at the validation split, and the data has none.",
+                where=wants,
+                hint="Hold some examples out with data.splits.validation=0.1; where the data names the splits itself, "
+                "name one of them validation.",
+            )
+
+    @property
+    def monitors_score(self) -> bool:
+        """Whether the recipe's score is measured on the validation split while training."""
+        return self.needs_validation and self.monitor == "score"
+
     def fit(
         self, method: Method, data: Data, folder: RunFolder, signals: Signals, *, loggers: Sequence[GuardedLogger] = (),
         callbacks: Sequence[Any] = (), gradient_checkpointing: bool = False, start: Path | None = None,
-    ) -> None:  # fmt: skip
+        score: tuple[str, Callable[[], Score]] | None = None,
+    ) -> TrainingEnd:  # fmt: skip
         """Train, from a checkpoint where `start` names one.
 
         The accumulation follows from the batch and the number of devices, so that the update does not. `callbacks`
-        come after those of the adaptation and of a reliable training.
+        come after those of the adaptation and of a reliable training. `score` is the recipe's, with what measures it
+        on the validation split.
         """
 
         def tell(record: dict[str, Any]) -> None:
@@ -91,6 +149,12 @@ class Trainer:
                 for logger in loggers:
                     logger.log_metrics(measured, record["step"])
 
+        method.steps = self.steps(data, 1)  # as many on any number of devices
+        validating = Validating(
+            self.validation_times, method.steps, data.steps(1, 1), self.stop, self.keep_best,
+            held_out=data.blocks("validation") is not None, score=score if self.monitors_score else None,
+        )  # fmt: skip
+        own, validation = self._callbacks(method, data, folder, signals, validating, tell, gradient_checkpointing)
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
@@ -102,7 +166,7 @@ class Trainer:
             default_root_dir=folder.path,
             logger=list(loggers),
             log_every_n_steps=1,
-            callbacks=[*self._callbacks(method, data, folder, signals, tell, gradient_checkpointing), *callbacks],
+            callbacks=[*own, *callbacks],
             plugins=[SealedCheckpoints()],
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -111,27 +175,23 @@ class Trainer:
             num_sanity_val_steps=0,
         )
         lightning.accumulate_grad_batches = data.accumulation(lightning.world_size)
-        if self.validate_every:
-            lightning.check_val_every_n_epoch = None
-            lightning.val_check_interval = self.validate_every * lightning.accumulate_grad_batches
-        method.steps = self.steps(data, lightning.world_size)
         lightning.fit(method, datamodule=data, ckpt_path=start)
+        step, steps = lightning.global_step, method.steps
+        early = validation.stopped if step < steps else ""
+        return TrainingEnd(step, steps, tuple(validation.results), early, validation.best)
 
     def _callbacks(
-        self, method: Method, data: Data, folder: RunFolder, signals: Signals, tell: Listener, checkpointing: bool
-    ) -> list[Any]:
-        acting = method.adaptation.callbacks()  # first: what they do after a step is in that step's checkpoint
+        self, method: Method, data: Data, folder: RunFolder, signals: Signals, validating: Validating, tell: Listener,
+        gradient_checkpointing: bool,
+    ) -> tuple[list[Any], Validation]:  # fmt: skip
+        """Those of the adaptation and of a reliable training, and of these the one that validates."""
+        acting = method.adaptation.callbacks()  # before ours: what they do after a step is in that step's checkpoint
         own = reliable(
-            folder,
-            signals,
-            [tell],
-            every=self.checkpoint_every,
-            keep=self.keep,
-            micro=data.micro,
-            length=data.length,
-            checkpointing=checkpointing,
-        )
-        return [*acting, *own]
+            folder, signals, validating, [tell], every=self.checkpoint_every, keep=self.keep, micro=data.micro,
+            length=data.length, checkpointing=gradient_checkpointing,
+        )  # fmt: skip
+        validation = next(one for one in own if isinstance(one, Validation))
+        return [BestCheckpoint(folder.checkpoints, validation, acting), *acting, *own], validation
 
     def steps(self, data: Data, world: int) -> int:
         """Optimizer steps of the whole run."""

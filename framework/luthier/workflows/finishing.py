@@ -36,6 +36,8 @@ def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: Networ
         "packages": environment["packages"],
         "model": parts.model.lineage(),
         "trained": run.trained,
+        "step": run.end.best.step if run.end.best else run.end.step or None,
+        **({"best": run.end.best.line} if run.end.best else {}),
         "needs_base": parts.adaptation.needs_base or not run.trained,
         "data": parts.data.fingerprint(),
         "scores": _final_scores(run),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import pstdev
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +19,7 @@ from luthier.models.modalities import other_modalities, other_weights
 from luthier.records.events import complete_lines
 from luthier.reporting.record import (
     DataFacts,
+    ExpertLoad,
     LedgerToken,
     ModelFacts,
     RecordedLedger,
@@ -26,15 +29,17 @@ from luthier.reporting.record import (
     TrainingFacts,
 )
 from luthier.training.child_processes import quoted
+from luthier.workflows import course
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
     from luthier.data.ledger import Ledger as TokenLedger
     from luthier.evaluation.scores import Scores
     from luthier.records.folder import RunFolder
+    from luthier.training.trainer import TrainingEnd
     from luthier.workflows.parts import Parts
 
-CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
+CURVES = ("loss", "validation_loss", course.SCORE, "learning_rate", "gradient_norm", "tokens_per_second")
 """The metrics that are drawn of every run, followed by all metrics of the method."""
 NOT_DRAWN = {"step", "epoch", "tokens", "seconds", "memory_bytes", "joules"}
 REPORTED_VERSIONS = ("luthier", "torch", "pytorch-lightning", "transformers", "peft", "datasets", "hydra-core")
@@ -53,6 +58,7 @@ class RunOutcome:
     artifact_kind: str
     fit_seconds: float
     start: Path | None
+    end: TrainingEnd
 
 
 def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
@@ -85,6 +91,7 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         ],
         splits={name: len(run.parts.data.examples(name)) for name in ("train", "validation", "test")},
         curves=_curves(run),
+        experts=_experts(run.parts.method.expert_loads),
         comparisons=comparisons(run.before, run.after),
         confidence=run.parts.evaluation.bootstrap.confidence,
         evaluated=dict(measured.counts) if measured is not None else {},
@@ -156,6 +163,7 @@ def _training(run: RunOutcome) -> TrainingFacts:
         device=_device(run),
         precision="bfloat16 autocast" if run.parts.trainer.autocast else "float32",
         resumed_from=run.start.name if run.start else "",
+        **course.facts(run.end),
         optimizer={
             "name": run.composition.choices.get("optimizer", ""),
             "learning rate": f"{config.optimizer.get('lr', '')}",
@@ -172,11 +180,22 @@ def _device(run: RunOutcome) -> str:
 
 def _curves(run: RunOutcome) -> dict[str, list[tuple[int, float | None]]]:
     steps = complete_lines(run.folder.metrics) if run.folder.metrics.is_file() else []
+    held_out = course.curves(run.end)
     curves = {
         name: [(line["step"], line[name] if isinstance(line[name], float) else None) for line in steps if name in line]
         for name in dict.fromkeys([*CURVES, *(name for line in steps[:1] for name in line if name not in NOT_DRAWN)])
-    }
+    } | held_out
     return {name: points for name, points in curves.items() if points}
+
+
+def _experts(loads: Mapping[str, Sequence[float]]) -> list[ExpertLoad]:
+    found = []
+    for layer, load in loads.items():
+        total = sum(load)
+        if total:
+            shares = [tokens / total for tokens in load]
+            found.append(ExpertLoad(layer=layer, shares=shares, variation=pstdev(shares) * len(shares)))
+    return found
 
 
 def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:

@@ -29,6 +29,8 @@ from luthier.training.allocator import keep_freed_memory
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
+from luthier.training.trainer import TrainingEnd
+from luthier.workflows import course
 from luthier.workflows.finishing import close_trackers, write_artifact, write_reports
 from luthier.workflows.recording import RunOutcome
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from luthier.config.compose import Composition
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.model import Model
+    from luthier.contracts.scores import Score
     from luthier.data.module import Data
     from luthier.evaluation.evaluation import Evaluation
     from luthier.plugins.registry import Plugins
@@ -52,7 +55,7 @@ class Run:
     """A run with its parts and its results so far; plugins are shown it as an `ActiveRun`.
 
     `before` and `after` are the scores of the stages `baseline` and `evaluate`, `fit_seconds` is the wall-clock time
-    of training, `start` the checkpoint that training continues from.
+    of training and `end` how it ended, `start` the checkpoint that training continues from.
     """
 
     composition: Composition
@@ -66,6 +69,7 @@ class Run:
     after: Scores | None = None
     trained: bool = False
     fit_seconds: float = 0.0
+    end: TrainingEnd = field(default_factory=TrainingEnd)
     same_settings: bool = False  # as the run that the folder holds already, so that its baseline counts
     start: Path | None = None
 
@@ -128,10 +132,15 @@ class Run:
             keep_freed_memory()
         self._refuse_unmeasured_score()
         if "fit" in self.config.stages:
+            trainer = self.parts.trainer
+            if trainer.needs_validation:
+                trainer.refuse_without_validation(len(self.data.examples("validation")))
             events = EventLog(self.folder.events if first_rank() else None)
             self.start = starting_point(self.folder.checkpoints, self.config.resume, events)
             if first_rank():
-                check_adaptation(self.model, self.adaptation)
+                adapted = check_adaptation(self.model, self.adaptation)
+                if adapted is not None:
+                    self.method.describe(adapted)
         if self.config.resume not in (None, "never"):
             self._compare_settings()
         described = environment.describe(seed=int(self.config.seed))
@@ -194,7 +203,7 @@ class Run:
         began = time.perf_counter()
         self.loggers = [GuardedLogger.around(logger) for logger in self.parts.tracking(self.folder)]
         of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
-        self.parts.trainer.fit(
+        self.end = self.parts.trainer.fit(
             self.method,
             self.data,
             self.folder,
@@ -203,8 +212,18 @@ class Run:
             callbacks=[callback for _, callbacks in of_plugins for callback in callbacks],
             gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
             start=self.start,
+            score=(str(self.config.score), self._validation_score),
         )
         self.fit_seconds, self.trained = time.perf_counter() - began, True
+        if first_rank():
+            has_test, keep_best = bool(self.data.examples("test")), self.parts.trainer.keep_best
+            self.method.warnings += course.warnings(self.end, keep_best=keep_best, has_test=has_test)
+            for line in course.sentences(self.end):
+                self.console.say(line)
+
+    def _validation_score(self) -> Score:
+        """The recipe's score of the network as it is now, on the validation split."""
+        return self.evaluation.measure(self.predictor, str(self.config.score), self.data.examples("validation"))
 
     def evaluate(self) -> None:
         """Evaluate the model as it is now on the examples of the baseline."""
@@ -234,7 +253,7 @@ class Run:
         kind = ("adapter" if self.adaptation.needs_base else "weights") if self.trained else ""
         outcome = RunOutcome(
             self.composition, self.parts, self.folder, self.before, self.after, self.trained, kind,
-            self.fit_seconds, self.start,
+            self.fit_seconds, self.start, self.end,
         )  # fmt: skip
         write_artifact(outcome, described, self.predictor if self.trained else None)
         write_reports(outcome, described, self.console)

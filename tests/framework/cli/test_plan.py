@@ -221,7 +221,6 @@ WORK = Work(
     computes_in=4,
     stored_in=4,
     checkpointing=False,
-    keep=2,
 )
 
 

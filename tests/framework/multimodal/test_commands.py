@@ -78,20 +78,21 @@ def test_an_adapter_loads_on_the_whole_model_with_plain_peft(base: Path, adapter
 def test_an_export_is_the_whole_model_with_its_processor_and_the_trained_template(base: Path, adapter: Path, tmp_path):
     exported = tmp_path / "exported"
     run("export", str(adapter), str(exported))
-    torch.testing.assert_close(
-        logits(whole(exported)), logits(library.load(adapter).network), atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(logits(whole(exported)), logits(library.load(adapter).network), atol=1e-5, rtol=1e-5)
     before, after = load_file(base / "model.safetensors"), load_file(exported / "model.safetensors")
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("visual"))
-    assert json.loads((exported / "preprocessor_config.json").read_text()) == {"image_processor_type": "AnImageProcessor"}
+    assert json.loads((exported / "preprocessor_config.json").read_text()) == {
+        "image_processor_type": "AnImageProcessor"
+    }
     assert json.loads((exported / "processor_config.json").read_text()) == {"processor_class": "AProcessor"}
     assert AutoTokenizer.from_pretrained(exported).chat_template == (exported / "chat_template.jinja").read_text()
 
 
 def test_the_report_says_what_no_text_passes_through(adapter: Path) -> None:
     page, card = (adapter / "report.html").read_text(), (adapter / "MODEL_CARD.md").read_text()
-    assert "Not reached by text" in page and "model.visual" in page
+    assert "Not reached by text" in page
+    assert "model.visual" in page
     assert "Not reached by text" in card
     artifact = library.load(adapter)
     trained = json.loads((adapter / "record.json").read_text())["model"]["trained"]
@@ -142,13 +143,20 @@ def test_a_tower_that_is_named_gets_no_gradient_and_the_user_is_told(base: Path)
     page = " ".join(run(*words, "adaptation.targets='.*(q_proj|visual.*qkv)'").split())
     assert "trainable weights of model.visual get no gradient, as no text passes through them" in page
     page = " ".join(refused(*words, "adaptation.targets='.*visual.*qkv'").split())
-    assert "NO GO" in page and "Only weights of model.visual would be trained" in page
+    assert "NO GO" in page
+    assert "Only weights of model.visual would be trained" in page
 
 
 def test_a_random_network_may_be_one_that_reads_images(tmp_path: Path) -> None:
-    text = "{hidden_size: 32, intermediate_size: 48, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2}"
+    text = (
+        "{hidden_size: 32, intermediate_size: 48, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2}"
+    )
     vision = "{depth: 1, hidden_size: 32, out_hidden_size: 32, num_heads: 2, intermediate_size: 32}"
-    words = ["model=random", "model.architecture=qwen3_vl", f"model.config={{text_config: {text}, vision_config: {vision}}}"]
+    words = [
+        "model=random",
+        "model.architecture=qwen3_vl",
+        f"model.config={{text_config: {text}, vision_config: {vision}}}",
+    ]
     run("debug=tiny", *words, "stages=[fit]", "adaptation=full", f"hydra.run.dir={tmp_path / 'run'}")
     assert type(whole(tmp_path / "run" / "artifact")).__name__ == "Qwen3VLForConditionalGeneration"
 

@@ -15,6 +15,7 @@ import pytest
 
 from luthier.training import checkpoint_files
 from tests.framework.training.test_exact_resume import events, lines
+from tests.framework.training.test_stopping_exactly import STOPS, left, waits
 
 SCRIPT = Path(__file__).with_name("rank_training.py")
 
@@ -58,6 +59,27 @@ def test_a_killed_rank_takes_the_other_down_and_the_run_resumes_bit_equal(whole,
     assert code == 0, said
     assert (tmp_path / "run" / "weights").read_text() == (whole / "weights").read_text()
     assert [line["step"] for line in lines(tmp_path / "run")] == list(range(1, 13))
+
+
+def test_two_ranks_that_were_killed_stop_at_the_same_step_and_keep_the_same_best(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "run"
+    code, said = finish(whole, **STOPS)
+    assert code == 0, said
+    assert lines(whole)[-1]["step"] < 54, "it stopped before its last step"
+    assert finish(cut, **STOPS, rank_fault=["batch_start", 9, "SIGKILL", 1])[0] == 5
+    assert finish(cut, **STOPS, resume="auto", rank_fault=["batch_end", 1, "SIGTERM", 1])[0] == 143
+    code, said = finish(cut, **STOPS, resume="auto")
+    assert code == 0, said
+    assert left(cut) == left(whole)
+
+
+def test_two_ranks_validate_after_the_same_steps_by_the_clock_of_the_first(tmp_path):
+    code, said = finish(tmp_path / "run", epochs=6, every_seconds=0.03, divergence=100)
+    assert code == 0, said
+    assert len(waits(tmp_path / "run")) > 2
+    for with_last, without in waits(tmp_path / "run")[:-1]:
+        assert with_last > 0.03 - 1e-4
+        assert without < 0.03 + 1e-4
 
 
 def test_a_rank_that_does_not_start_ends_the_run_with_its_code(tmp_path):

@@ -16,7 +16,7 @@ from tests.framework.training.test_exact_resume import events, lines
 
 @pytest.mark.parametrize(
     ("hook", "batch", "step"),
-    [("batch_end", 5, 3), ("batch_start", 8, 4), ("before_step", 9, 5), ("validation", 11, 6)],
+    [("batch_end", 5, 3), ("batch_start", 8, 4), ("before_step", 9, 5), ("validation", 10, 6)],
 )
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_signal_saves_the_last_whole_step_and_ends(tiny, uninterrupted, tmp_path, hook, batch, step, name, code):

@@ -22,10 +22,14 @@ from luthier.contracts.batch import Batch
 from luthier.errors import LuthierError
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
+from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
+from luthier.training.stopping import EarlyStopping, Never
+from luthier.training.validation import Validating, Validation
+from luthier.training.validation_times import ValidationTimes
 
 WORDS, LENGTH, ROWS = 16, 8, 22
 
@@ -43,7 +47,23 @@ class Order:
     validate: bool = True
     frozen: bool = False
     fault: tuple[str, int, str] | None = None
+    lr: float = 1e-2
+    every_seconds: float | None = None
+    every_steps: int | None = None
+    patience: int | None = None
+    divergence: float | None = None
+    keep_best: bool = False
     trainer: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def validating(self) -> Validating:
+        """Validates after each epoch unless it says otherwise."""
+        rows_of_step = 2 * self.accumulate
+        each = -(-ROWS // rows_of_step)
+        wants = self.patience is not None or self.divergence is not None
+        stop = EarlyStopping(patience=self.patience, divergence=self.divergence) if wants else Never()
+        times = ValidationTimes(self.every_steps, None, self.every_seconds)
+        return Validating(times, self.epochs * each, each, stop, self.keep_best, held_out=self.validate)
 
 
 class Loader:
@@ -70,6 +90,16 @@ class Loader:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.epoch, self.position = state["epoch"], state["position"]
+
+
+class HeldOut:
+    """The same micro-batches, every time from the first."""
+
+    def __len__(self) -> int:
+        return ROWS // 2
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(Loader())
 
 
 def rows(numbers: Any) -> Batch:
@@ -120,7 +150,7 @@ class Net(pl.LightningModule):
         self.log("validation_loss", self(batch), batch_size=2)
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW([p for p in self.parameters() if p.requires_grad], lr=1e-2)
+        optimizer = torch.optim.AdamW([p for p in self.parameters() if p.requires_grad], lr=self.order.lr)
         return [optimizer], [
             {"scheduler": torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 20), "interval": "step"}
         ]
@@ -164,20 +194,23 @@ def train(order: Order) -> Net:
     with signals:
         events = EventLog(folder.events)
         start = starting_point(folder.checkpoints, order.resume, events)
-        callbacks = reliable(folder, signals, every=order.every, keep=order.keep)
+        callbacks = reliable(folder, signals, order.validating, every=order.every, keep=order.keep)
+        validation = next(one for one in callbacks if isinstance(one, Validation))
+        best = BestCheckpoint(folder.checkpoints, validation, [])
         trainer = pl.Trainer(
             accelerator="cpu", max_epochs=order.epochs, accumulate_grad_batches=order.accumulate,
-            callbacks=[*callbacks, Faults(order)], plugins=[SealedCheckpoints()], logger=False,
+            callbacks=[best, *callbacks, Faults(order)], plugins=[SealedCheckpoints()], logger=False,
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
             num_sanity_val_steps=0, use_distributed_sampler=False,
-            limit_val_batches=2 if order.validate else 0, default_root_dir=order.folder,
+            limit_val_batches=2, default_root_dir=order.folder,
             **{"devices": 1, **order.trainer},
         )  # fmt: skip
         net = Net(order)
         torch.manual_seed(3)
         slow = 0.5 if order.fault and order.fault[0] == "waiting" else 0.0
-        trainer.fit(net, Loader(slow), Loader() if order.validate else None, ckpt_path=str(start) if start else None)
+        trainer.fit(net, Loader(slow), HeldOut() if order.validate else None, ckpt_path=str(start) if start else None)
     if trainer.is_global_zero:
+        (order.folder / "stopped").write_text(validation.stopped)
         (order.folder / "weights").write_text(weights(net))
         (order.folder / "optimizer").write_text(repr(trainer.optimizers[0].state_dict()["param_groups"]))
     return net

@@ -14,7 +14,7 @@ from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_prompt
 from luthier.errors import DataError
 from luthier.inference.generation.answering import AnsweringNetwork
-from luthier.inference.generation.decoder import Decoder
+from luthier.inference.generation.decoder import Decoder, Decoding
 from luthier.inference.generation.proof import decoding_of
 from luthier.inference.generation.stops import cut_at_stop, stop_tokens
 from luthier.models.evaluation_mode import evaluation_mode
@@ -61,7 +61,8 @@ def generate_from_tokens(
 ) -> list[Answer]:
     """`generate` for prompts given as token ids; `numbers` seed the sampling of each prompt, by default its index."""
     settings = settings or Sampling()
-    longest = tokenizer.model_max_length - virtual_token_count(network)
+    writer = Writer(network, tokenizer, settings, on_token, numbers)
+    longest = writer.most
     for number, prompt in enumerate(prompts):
         if len(prompt) >= longest:
             raise DataError(
@@ -69,22 +70,16 @@ def generate_from_tokens(
                 hint="Shorten it; the model needs room to answer.",
             )
     answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
-    writer = Writer(network, tokenizer, settings, on_token, numbers)
     with evaluation_mode(network):
-        for batch in _batches(prompts, settings, padded=writer.decoding.padded):
+        for batch in writer.batches(prompts):
             writer.write(batch, prompts, answers)
     return answers
 
 
-def _batches(prompts: Sequence[NDArray[np.int32]], settings: Sampling, *, padded: bool) -> Iterator[list[int]]:
-    """The numbers of the prompts, longest first, as many at a time as there is room for; of one length if not `padded`."""
-    order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
-    while order:
-        longest = len(prompts[order[0]])
-        size = max(1, BATCH // ((longest + settings.max_new_tokens) * settings.num_samples))
-        batch = [number for number in order[:size] if padded or len(prompts[number]) == longest]
-        yield batch
-        order = order[len(batch) :]
+def longest_row(tokenizer: PreTrainedTokenizerBase, decoding: Decoding) -> int:
+    """The tokens of the longest prompt with its answer, virtual ones included."""
+    ends = decoding.border if decoding.beyond is None else None
+    return min(tokenizer.model_max_length, ends or tokenizer.model_max_length)
 
 
 class Writer:
@@ -101,7 +96,20 @@ class Writer:
         self.network, self.tokenizer, self.settings, self.on_token = network, tokenizer, settings, on_token
         self.numbers, self.decoding = numbers, decoding_of(network)
         self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_token_count(network)
+        self.most = longest_row(self.tokenizer, self.decoding) - self.virtual
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+
+    def batches(self, prompts: Sequence[NDArray[np.int32]]) -> Iterator[list[int]]:
+        """The numbers of the prompts, longest first, as many as there is room for; of one length where they must be."""
+        order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
+        while order:
+            longest = len(prompts[order[0]])
+            most = longest + self.settings.max_new_tokens
+            batch = order[: max(1, BATCH // (most * self.settings.num_samples))]
+            if not self.decoding.pads(self.virtual + most):
+                batch = [number for number in batch if len(prompts[number]) == longest]
+            yield batch
+            order = order[len(batch) :]
 
     def write(self, batch: Sequence[int], prompts: Sequence[NDArray[np.int32]], answers: list[Answer]) -> None:
         """Fill in the answers to the prompts of those numbers."""
@@ -110,7 +118,7 @@ class Writer:
         live = [answers[number * samples + sample] for number, sample in rows]
         known = self.numbers if self.numbers is not None else range(len(prompts))
         uniforms = np.stack([self.settings.uniforms(known[number], sample) for number, sample in rows])
-        most = self.tokenizer.model_max_length - self.virtual
+        most = self.most
         room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
 
         decoder = Decoder(self.network, self.decoding, self.pad)

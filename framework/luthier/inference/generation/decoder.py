@@ -32,8 +32,16 @@ class Decoding:
     """Whether prompts of several lengths may share a batch, padded on the left."""
     cache: Cache | None = "past_key_values"
     """The argument of the cache; None where the whole row is read again for each token."""
+    border: int | None = None
+    """The tokens of a row beyond which it is computed otherwise from its first one on; None where there is none."""
+    beyond: Literal["read again", "read again each time"] | None = None
+    """What is done with a row that crosses the border; None where answers end there."""
     reason: str = ""
     """Why it is not a faster one; empty where there is no faster one."""
+
+    def pads(self, longest: int) -> bool:
+        """Whether prompts of several lengths may share a batch whose rows may come to `longest` tokens."""
+        return self.padded and (self.border is None or longest <= self.border)
 
 
 class Decoder:
@@ -51,8 +59,9 @@ class Decoder:
         """
         longest = max(map(len, prompts))
         self.ids, self.mask = self._left_padded(prompts, longest + room)
-        self.length = longest
-        self.cache = kv_cache_for(self.network, self.virtual + longest + room) if self.decoding.cache else None
+        self.length, self.most, self.padded = longest, self.virtual + longest + room, not bool(self.mask[:, 0].all())
+        self.crossed = self._is_beyond()
+        self.cache = self._new_cache()
         logits = self._logits(self.ids)
         if samples == 1:
             return logits
@@ -69,21 +78,29 @@ class Decoder:
     def step(self, tokens: Tensor) -> Tensor:
         """float32 logits [B, V] behind one more token of each row, int64 [B]."""
         self.length += 1
-        if self.cache is None:
+        if self.cache is None or self.decoding.border is not None:
             self.ids = torch.cat([self.ids, tokens.unsqueeze(-1)], dim=1)
+        if not self.crossed and self._is_beyond():
+            self.crossed, self.cache = True, self._new_cache()
             return self._logits(self.ids)
-        return self._logits(tokens.unsqueeze(-1))
+        return self._logits(self.ids if self.cache is None else tokens.unsqueeze(-1))
+
+    def _is_beyond(self) -> bool:
+        return self.decoding.border is not None and self.virtual + self.length > self.decoding.border
+
+    def _new_cache(self) -> Any:
+        each_time = self.crossed and self.decoding.beyond == "read again each time"
+        return None if self.decoding.cache is None or each_time else kv_cache_for(self.network, self.most)
 
     def _logits(self, ids: Tensor) -> Tensor:
-        mask = self.mask[:, : self.length]
         inputs: dict[str, Any] = {"input_ids": ids, "use_cache": self.cache is not None}
-        if self.decoding.padded:
-            inputs["attention_mask"] = None if bool(mask[:, 0].all()) else mask
+        if self.padded:
+            inputs["attention_mask"] = mask = self.mask[:, : self.length]
             if self.takes_positions:
                 inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0)[:, -ids.shape[1] :]
         elif self.takes_positions and self.cache is not None:
             inputs["position_ids"] = torch.arange(self.length - ids.shape[1], self.length, device=ids.device)[None]
-        if self.decoding.cache is not None:
+        if self.decoding.cache is not None and self.cache is not None:
             inputs[self.decoding.cache] = self.cache
         logits: Tensor = self.network(**inputs, logits_to_keep=1).logits[:, -1].float()
         return logits

@@ -53,8 +53,9 @@ def select_rows(cache: Any, rows: Tensor) -> None:
     for layer in getattr(cache, "layers", None) or ():
         if hasattr(layer, "batch_select_indices") and getattr(layer, "is_initialized", True):
             layer.batch_select_indices(rows)
-        for states in (getattr(layer, "conv_states", None), getattr(layer, "recurrent_states", None)):
-            for number, state in (states or {}).items():
+        for name in ("conv_states", "recurrent_states"):
+            states: dict[int, Tensor | None] = getattr(layer, name, None) or {}
+            for number, state in states.items():
                 if state is not None:
                     states[number] = state.index_select(0, rows)
     if not hasattr(cache, "layers"):

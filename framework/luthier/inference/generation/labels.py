@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 BATCH = 4096
 """Tokens of one forward pass; a single conversation with its labels may have more."""
 
-WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "index_topk")
-"""Settings of architectures beyond whose length a mask is not all that says what a token sees."""
-
 
 @torch.no_grad()
 def score_labels(
@@ -68,7 +65,7 @@ def score_labels(
 def can_branch(network: nn.Module, length: int) -> bool:
     """Whether the network's layers attend exactly by a given mask over `length` tokens."""
     config: Any = unwrapped(network).config.get_text_config()  # type: ignore[operator, union-attr]
-    windows = [getattr(config, name, None) for name in WINDOWS]
+    windows = [getattr(config, name, None) for name in attention.WINDOWS]
     longest = virtual_token_count(network) + length
     return attention.layout_of(network).masks and all(window is None or longest <= window for window in windows)
 

@@ -12,19 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from luthier.errors import LuthierError, RecipeError
+from luthier.errors import RecipeError
 from luthier.inference.generation.decoder import Decoder, Decoding
-from luthier.models.attention import layout_of
-from luthier.models.attention.proof import NATS, switch
+from luthier.models.attention import WINDOWS, layout_of
+from luthier.models.attention.proof import FAILURES, NATS, built_anew, first_line
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.proofs import NoTwin, proved_on_twin
+from luthier.models.twin import FAR, border_of
 from luthier.models.wrappers import unwrapped, virtual_token_count
 
 PROMPTS, STEPS = (13, 5, 9, 9), 7
 """Lengths of the prompts that are tried, across the windows of a twin, and the tokens behind them."""
 
 _WAYS = (Decoding(), Decoding(padded=False), Decoding(padded=False, cache="cache_params"), Decoding(False, None))
-_FAILURES = (LuthierError, TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError)
 _proved: WeakKeyDictionary[nn.Module, Decoding] = WeakKeyDictionary()
 """What was found out in this process; it follows from the network alone and can be found out again."""
 
@@ -48,30 +48,43 @@ def decoding_of(network: nn.Module) -> Decoding:
 
 def _sees_all(config: Any) -> bool:
     kinds = set(getattr(config, "layer_types", None) or ())
-    return not (kinds - {"full_attention"}) and not getattr(config, "sliding_window", None)
+    return not (kinds - {"full_attention"}) and not any(getattr(config, name, None) for name in WINDOWS)
 
 
 def _architecture_decoding(network: nn.Module, attention: str) -> Decoding:
-    def prove(twin: Any) -> dict[str, Any]:
+    def prove(twin: Any, *ways: Decoding) -> dict[str, Any]:
         reference = _References.of(twin)
-        switch(twin, attention)
-        return asdict(prove_decoding(twin, reference))
+        twin = built_anew(twin, attention)
+        return asdict(prove_decoding(twin, reference, ways))
 
+    def crossing(twin: Any) -> dict[str, Any]:
+        way = Decoding(padded=False, border=border_of(twin.config), beyond="read again")
+        try:
+            return prove(twin, way, replace(way, beyond="read again each time"))
+        except RecipeError:
+            return asdict(replace(way, beyond=None))
+
+    config: Any = network.config
+    border = border_of(config)
     try:
-        return Decoding(**proved_on_twin("decoding", network.config, attention, prove))
+        way = Decoding(**proved_on_twin("decoding", config, attention, lambda twin: prove(twin, *_WAYS), within=True))
+        if border is None:
+            return way
+        beyond = Decoding(**proved_on_twin("decoding across", config, attention, crossing))
+        return replace(way, border=border, beyond=beyond.beyond)
     except NoTwin:
         with evaluation_mode(network):
-            return prove_decoding(network, _References.of(network))
+            return prove_decoding(network, _References.of(network), _WAYS)
 
 
-def prove_decoding(network: nn.Module, reference: _References) -> Decoding:
+def prove_decoding(network: nn.Module, reference: _References, ways: Sequence[Decoding]) -> Decoding:
     """The first way in which logits agree with those of each row alone, read as a whole; RecipeError if none does."""
     why = []
-    for way in _WAYS:
+    for way in ways:
         try:
             nats = max(float((ours - alone).abs().max()) for ours, alone in reference.compared(network, way))
-        except _FAILURES as error:
-            why.append(str(error).strip().partition("\n")[0] or type(error).__name__)
+        except FAILURES as error:
+            why.append(first_line(error))
             continue
         if nats <= NATS:
             return replace(way, reason="; ".join(why[:1]))
@@ -91,15 +104,18 @@ class _References:
 
     @classmethod
     def of(cls, network: Any) -> _References:
+        grows = (border_of(network.config) or FAR) < FAR  # what a token gives depends on how long its text is by then
         vocabulary, generator = int(network.config.get_text_config().vocab_size), np.random.default_rng(0)
         texts = [generator.integers(3, vocabulary, size + STEPS).astype(np.int32) for size in PROMPTS for _ in range(2)]
         for first, second in zip(texts[::2], texts[1::2], strict=True):
             second[: len(first) - STEPS] = first[: len(first) - STEPS]  # one prompt that goes on in two ways
         found = []
         with torch.no_grad():
-            for text in texts:
+            for text, size in zip(texts, (size for size in PROMPTS for _ in range(2)), strict=True):
                 ids = torch.from_numpy(text.astype(np.int64)).to(next(network.parameters()).device)
                 found.append(_log_probs(network(input_ids=ids[None], use_cache=False).logits[0]))
+                for stop in range(size, len(text)) if grows else ():
+                    found[-1][stop - 1] = _log_probs(network(input_ids=ids[None, :stop], use_cache=False).logits[0, -1])
         return cls(texts, found)
 
     def compared(self, network: nn.Module, way: Decoding) -> Iterator[tuple[Tensor, Tensor]]:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from luthier.models.attention.forward import ForwardPass, as_the_batch, forward_passes
 from luthier.models.attention.kernels import blockwise, choose, per_sequence, varlen
-from luthier.models.attention.layouts import KNOWN_LAYERS, PACKED_ATTENTION, Layout, Packed
+from luthier.models.attention.layouts import KNOWN_LAYERS, PACKED_ATTENTION, WINDOWS, Layout, Packed
 from luthier.models.attention.packed import packed_attention, register
 from luthier.models.attention.packing import AttentionHook, AttentionLayer, Packing, Shared
-from luthier.models.attention.proved import architecture_layout, layout_of
+from luthier.models.attention.proved import architecture_layout, attention_to_build, layout_of
 
 __all__ = [
     "KNOWN_LAYERS",
     "PACKED_ATTENTION",
+    "WINDOWS",
     "AttentionHook",
     "AttentionLayer",
     "ForwardPass",
@@ -27,6 +28,7 @@ __all__ = [
     "Shared",
     "architecture_layout",
     "as_the_batch",
+    "attention_to_build",
     "blockwise",
     "choose",
     "forward_passes",

@@ -30,6 +30,8 @@ class ForwardPass:
 
 def forward_passes(batch: Batch, layout: Layout) -> list[ForwardPass]:
     """The calls with which no sequence of the batch influences another; one, unless they are computed row by row."""
+    if layout.border is not None:
+        layout = layout.for_texts_of(max(sum(map(len, parts)) for parts in _sequences(batch)))
     if not layout.packs or (batch.prefix_of and not layout.shared_prefixes):
         return _rows(batch, one_length=layout.packed is Packed.LENGTHS)
     inputs: dict[str, Any] = {

@@ -7,10 +7,11 @@ architecture's own eager attention. The first way that agrees is the network's `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,8 @@ from luthier.models.attention.packed import asks_the_registry
 NATS = 1e-3
 """The largest difference of log-probabilities in float32 that is rounding."""
 
-_FAILURES = (LuthierError, TypeError, ValueError, RuntimeError, LookupError, AttributeError, ImportError)
+FAILURES = (LuthierError, TypeError, ValueError, RuntimeError, LookupError, AttributeError, ImportError, AssertionError)
+"""What a network raises that cannot be called in some way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +39,44 @@ class Lengths:
     """Trees that every window holds."""
 
 
-def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths()) -> Layout:
+def prove_layout(
+    network: nn.Module,
+    attention: str,
+    lengths: Lengths = Lengths(),
+    *,
+    under: Callable[[nn.Module, str], nn.Module] | None = None,
+) -> Layout:
     """The first layout in which the network computes packed sequences as each alone; sets its attention to that.
 
     `attention` is the implementation that is asked for; where it is luthier_packed, the network's own may take its
-    place. RecipeError where the network is no causal language model, or where no layout agrees.
+    place. `under` gives the network under an implementation: switched, or built anew. RecipeError where the network is
+    no causal language model, or where no layout agrees.
     """
+    under = under or switched
     with _attention(network, "eager"):
-        alone = _alone(network, lengths)
+        try:
+            alone = _Alone.of(network, lengths)
+        except RecipeError:
+            raise
+        except FAILURES as error:
+            raise RecipeError(
+                f"{type(network).__name__} cannot compute a plain text: {first_line(error)}.",
+                where="model",
+                hint="Choose a model that reads and writes text.",
+            ) from error
     why: list[str] = []
     for layout in _layouts(network, attention):
         try:
-            switch(network, layout.attention)
+            network = under(network, layout.attention)
             difference = alone.difference(network, layout)
-        except _FAILURES as error:
-            why.append(f"{_named(layout)}: {_first_line(error)}")
+        except FAILURES as error:
+            why.append(f"{_named(layout)}: {first_line(error)}")
             continue
         if difference is None:
             prefixes = layout.packs and alone.shares(network, layout)
-            return Layout(layout.attention, layout.packed, prefixes, _takes_masks(network, layout), "; ".join(why[:1]))
+            return Layout(
+                layout.attention, layout.packed, prefixes, _takes_masks(network, layout), reason="; ".join(why[:1])
+            )
         why.append(f"{_named(layout)}: {difference}")
     raise RecipeError(
         f"{type(network).__name__} computes packed or padded sequences in no way as it computes each alone ("
@@ -66,34 +87,44 @@ def prove_layout(network: nn.Module, attention: str, lengths: Lengths = Lengths(
     )
 
 
-def _alone(network: nn.Module, lengths: Lengths) -> _Alone:
-    """RecipeError for a network that cannot be called with text alone, such as one that needs an image beside it."""
-    try:
-        return _Alone.of(network, lengths)
-    except LuthierError:
-        raise
-    except _FAILURES as error:
-        raise RecipeError(
-            f"{type(network).__name__} does not read text alone: {_first_line(error)}",
-            where="model",
-            hint="Choose a model that continues a text without an image or a sound beside it.",
-        ) from error
-
-
-def switch(network: Any, attention: str) -> None:
-    """Set the attention implementation, where it is another one."""
-    if network.config.get_text_config()._attn_implementation != attention:
+def switched(network: Any, attention: str) -> nn.Module:
+    """The network under an attention implementation; RecipeError where its class takes one only as it is built."""
+    before = network.config.get_text_config()._attn_implementation
+    if before != attention:
+        if not can_switch(network):
+            raise RecipeError(
+                f"{type(network).__name__} was built with attn_implementation={before} and takes no other afterwards.",
+                where="model.attn_implementation",
+                hint=f"Set model.attn_implementation={attention}.",
+            )
         network.set_attn_implementation(attention)
+    return cast(nn.Module, network)
+
+
+def built_anew(network: Any, attention: str) -> nn.Module:
+    """As `switched`; where a class takes attention only as it is built, a new network with the same weights."""
+    if network.config.get_text_config()._attn_implementation == attention or can_switch(network):
+        return switched(network, attention)
+    other = type(network)._from_config(deepcopy(network.config), attn_implementation=attention, dtype=network.dtype)
+    other.load_state_dict(network.state_dict())
+    return cast(nn.Module, other.train(network.training))
+
+
+def can_switch(network: Any) -> bool:
+    """Whether the attention implementation can be set after the network is built."""
+    asked = getattr(network, "_can_set_attn_implementation", None)  # of a network of several there is none
+    return asked is None or bool(asked())
 
 
 @contextmanager
 def _attention(network: Any, attention: str) -> Iterator[None]:
     before = network.config.get_text_config()._attn_implementation
     try:
-        switch(network, attention)
+        if can_switch(network):
+            switched(network, attention)
         yield
     finally:
-        switch(network, before)
+        switched(network, before)
 
 
 def _layouts(network: Any, attention: str) -> Iterator[Layout]:
@@ -127,7 +158,7 @@ class _Alone:
     @classmethod
     def of(cls, network: nn.Module, lengths: Lengths) -> _Alone:
         vocabulary = int(network.config.get_text_config().vocab_size)  # type: ignore[union-attr, operator]
-        rows, trees = _batch(lengths.rows, vocabulary), _batch(lengths.trees, vocabulary, trees=True)
+        rows, trees = batch_of(lengths.rows, vocabulary), batch_of(lengths.trees, vocabulary, trees=True)
         _refuse_looking_ahead(network, rows)
         network.zero_grad()
         log_probs = torch.zeros(*rows.input_ids.shape, vocabulary)
@@ -164,7 +195,7 @@ class _Alone:
         """Whether prefixes that are computed once give what whole sequences do."""
         try:
             found = _packed(network, self.trees, Layout(layout.attention, layout.packed, shared_prefixes=True))
-        except _FAILURES:
+        except FAILURES:
             return False
         nats = (found - self.tree_log_probs)[self.trees.segments > 0].abs().max()
         return bool(nats <= NATS)
@@ -174,12 +205,12 @@ class _Alone:
 def _takes_masks(network: nn.Module, layout: Layout) -> bool:
     """Whether a mask is all that is needed to keep branches apart that share a prefix."""
     vocabulary = int(network.config.get_text_config().vocab_size)  # type: ignore[union-attr, operator]
-    trees = _batch(Lengths().short, vocabulary, trees=True)
+    trees = batch_of(Lengths().short, vocabulary, trees=True)
     inputs = {"input_ids": trees.input_ids, "position_ids": trees.positions, "use_cache": False}
     try:
         mask = tree_mask(trees, additive=layout.attention == "eager")
         found = _log_probs(network(**inputs, attention_mask=mask).logits)
-    except _FAILURES:
+    except FAILURES:
         return False
     nats = (found - _trees_alone(network, trees, vocabulary))[trees.segments > 0].abs().max()
     return bool(nats <= NATS)
@@ -225,7 +256,7 @@ def _no_causal_language_model(network: nn.Module) -> RecipeError:
     )
 
 
-def _batch(lengths: Sequence[Sequence[int]], vocabulary: int, *, trees: bool = False) -> Batch:
+def batch_of(lengths: Sequence[Sequence[int]], vocabulary: int, *, trees: bool = False) -> Batch:
     """Rows of packed sequences; with `trees` the first of each row is the prefix of the others."""
     width = max(sum(row) for row in lengths)
     ids = torch.randint(3, vocabulary, (len(lengths), width), generator=torch.Generator().manual_seed(0))
@@ -264,7 +295,7 @@ def _directions(shape: Any, seed: int) -> Tensor:
 
 def _backward(values: Tensor) -> None:
     if values.requires_grad:  # a network without weights that are trained has no gradients to compare
-        values.sum().backward()
+        values.sum().backward()  # type: ignore[no-untyped-call]
 
 
 def _gradients(network: nn.Module) -> dict[str, Tensor]:
@@ -277,5 +308,6 @@ def _named(layout: Layout) -> str:
     return f"{layout.packed} under {layout.attention}"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or its name."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
+from luthier.errors import RecipeError
 from luthier.models.attention.layouts import Layout, Packed
 from luthier.models.attention.packed import register
-from luthier.models.attention.proof import prove_layout, switch
+from luthier.models.attention.proof import built_anew, prove_layout, switched
 from luthier.models.evaluation_mode import evaluation_mode
-from luthier.models.proofs import NoTwin, proved_on_twin
-from luthier.models.wrappers import unwrapped
+from luthier.models.proofs import Facts, NoTwin, proved_on_twin
+from luthier.models.twin import border_of
+from luthier.models.wrappers import unwrapped, virtual_token_count
 
 _proved: WeakKeyDictionary[nn.Module, Layout] = WeakKeyDictionary()
 """What was found out in this process; it follows from the network alone and can be found out again."""
@@ -33,7 +35,11 @@ def layout_of(network: nn.Module) -> Layout:
     known = _proved.get(inner)
     if known is None or known.attention != attention:
         known = _proved[inner] = architecture_layout(inner.config, attention, inner)
-        switch(inner, known.attention)
+        switched(inner, known.attention)
+    if virtual_token_count(network) and known.packed is not Packed.KERNELS:
+        packed = Packed.LENGTHS if known.packed is Packed.LENGTHS else Packed.ROWS
+        reason = "only luthier_packed puts virtual tokens before each packed sequence"
+        return replace(known, packed=packed, shared_prefixes=False, reason=reason)
     return known
 
 
@@ -42,12 +48,42 @@ def architecture_layout(config: Any, attention: str, network: nn.Module | None =
 
     Where no twin can be built, as of code that a model brings along, `network` itself is tried, if it is given.
     """
-    register()
     try:
-        facts = proved_on_twin("layout", config, attention, lambda twin: asdict(prove_layout(twin, attention)))
+        return _on_twins(config, attention)
     except NoTwin:
         return _of_itself(network, attention)
-    return Layout(**facts | {"packed": Packed(facts["packed"])})
+
+
+def attention_to_build(config: Any, asked: str) -> str:
+    """The attention implementation to build a network with: the asked one, or that which is right in its place.
+
+    Some classes know no other than their own, and take it only as they are built.
+    """
+    try:
+        return _on_twins(config, asked).attention
+    except NoTwin:
+        return asked
+
+
+def _on_twins(config: Any, attention: str) -> Layout:
+    register()
+    border = border_of(config)
+    layout = _on_twin(config, attention, within=border is not None)
+    if border is None:
+        return layout
+    try:
+        across = _on_twin(config, attention, within=False)
+    except RecipeError:
+        return replace(layout, border=border, takes_longer=False)
+    return layout if across == layout else replace(layout, border=border)
+
+
+def _on_twin(config: Any, attention: str, *, within: bool) -> Layout:
+    def prove(twin: nn.Module) -> Facts:
+        return asdict(prove_layout(twin, attention, under=built_anew))
+
+    facts = proved_on_twin("layout", config, attention, prove, within=within)
+    return Layout(**facts | {"packed": Packed(facts["packed"])})  # what is proved of one twin has no border
 
 
 def _of_itself(network: nn.Module | None, attention: str) -> Layout:
@@ -58,4 +94,4 @@ def _of_itself(network: nn.Module | None, attention: str) -> Layout:
         with evaluation_mode(network), torch.enable_grad():
             return prove_layout(network, attention)
     finally:
-        switch(network, attention)
+        switched(network, attention)

@@ -39,7 +39,10 @@ def terms(contenders: list[Contender]) -> Terms:
         _same(trains[0], other, _spent, "have different budgets", hint)
     config = first.composition.config
     evaluation: Any = OmegaConf.to_container(config.evaluation)
-    return Terms(str(config.score), recipe_hash(evaluation), _in_words(_spent(trains[0].composition)) if trains else "")
+    budget = _in_words(_spent(trains[0].composition)) if trains else ""
+    if any(one.composition.choices.get("trainer/stop", "never") != "never" for one in trains):
+        budget += ", or less where trainer.stop ends a training"
+    return Terms(str(config.score), recipe_hash(evaluation), budget)
 
 
 def _trains(composition: Composition) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luthier.data.packing import best_fit
 
@@ -22,7 +23,10 @@ RUNTIME = 450_000_000  # Python, torch and transformers themselves
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a recipe asks for: rows of one forward, tokens of a row, rows of a step; in which bytes it computes."""
+    """What a recipe asks for: rows of one forward, tokens of a row, rows of a step; in which bytes it computes.
+
+    Each batch is trained on in `visits` steps.
+    """
 
     micro: int
     length: int
@@ -33,7 +37,7 @@ class Work:
     computes_in: int
     stored_in: int
     checkpointing: bool
-    keep: int
+    visits: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,21 @@ class StepEstimate:
 
 def steps(work: Work, lengths: Sequence[int]) -> StepEstimate:
     """How many optimizer steps examples of so many tokens make, packed as the data module packs them."""
-    fitting = np.clip(np.array(lengths, dtype=np.int64), 1, work.length)
-    blocks = len(best_fit(fitting, work.length)) if work.packing else len(fitting)
-    an_epoch = max(1, math.ceil(blocks / work.size))
+    fitting = _fitting(work, lengths)
+    an_epoch = steps_of_epoch(work, lengths)
     count = min(an_epoch * work.epochs, work.max_steps or an_epoch * work.epochs)
-    return StepEstimate(count, float(fitting.sum()) / an_epoch * count)
+    return StepEstimate(count, float(fitting.sum()) * work.visits / an_epoch * count)
+
+
+def steps_of_epoch(work: Work, lengths: Sequence[int]) -> int:
+    """The optimizer steps of one epoch."""
+    fitting = _fitting(work, lengths)
+    blocks = len(best_fit(fitting, work.length)) if work.packing else len(fitting)
+    return max(1, math.ceil(blocks / work.size)) * work.visits
+
+
+def _fitting(work: Work, lengths: Sequence[int]) -> NDArray[np.int64]:
+    return np.clip(np.array(lengths, dtype=np.int64), 1, work.length)
 
 
 def memory(weights: ParameterCounts, work: Work) -> dict[str, int]:
@@ -79,10 +93,19 @@ def memory(weights: ParameterCounts, work: Work) -> dict[str, int]:
     }
 
 
-def disk(weights: ParameterCounts, work: Work) -> dict[str, int]:
-    """Bytes of the checkpoints that are kept (one more while it is written) and of the artifact."""
+def disk(weights: ParameterCounts, checkpoints: int) -> dict[str, int]:
+    """Bytes of so many checkpoints and of the artifact."""
     checkpoint = weights.trained * 4 * (1 + STATES)
-    return {"checkpoints": checkpoint * (work.keep + 1), "artifact": weights.trained * 4}
+    return {"checkpoints": checkpoint * checkpoints, "artifact": weights.trained * 4}
+
+
+def checkpoints_at_once(steps: int, *, every: int, keep: int, extra: int, best: bool) -> int:
+    """The most checkpoints that are on the disk at a time: one more than are kept while it is written, and the best.
+
+    One is saved every `every` steps (0: never) and at the end, and `extra` ones at validations, at other steps or not.
+    """
+    written = (-(-steps // every) if every else 1) + extra
+    return min(written, keep + 1 + best) if keep else written
 
 
 def seconds(weights: ParameterCounts, tokens: float, *, flops: float) -> float:

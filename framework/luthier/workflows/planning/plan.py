@@ -13,11 +13,13 @@ import torch
 from luthier.config import checks
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
-from luthier.models.trainable_parameters import ParameterCounts, count_parameters
+from luthier.inference.proof import ArchitectureProof, prove_architecture
+from luthier.models.trainable_parameters import ParameterCounts, counts_of, meta_network
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
 from luthier.workflows.planning.data_sample import DataSample, sample_data
 from luthier.workflows.planning.estimate import StepEstimate, Work
+from luthier.workflows.planning.held_out import HeldOutPlan, plan_held_out
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
@@ -25,17 +27,23 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RecipePlan:
-    """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet."""
+    """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet.
+
+    `experts` is what there is to say of a mixture of experts, and of what an adapter leaves out.
+    """
 
     composition: Composition
     data: DataSample | None = None
     weights: ParameterCounts | None = None
+    experts: dict[str, str] = field(default_factory=dict)
     steps: StepEstimate | None = None
+    held_out: HeldOutPlan | None = None
     memory: dict[str, int] = field(default_factory=dict)
     free_memory: int = 0
     disk: dict[str, int] = field(default_factory=dict)
     free_disk: int = 0
     seconds: float = 0.0
+    proof: ArchitectureProof | None = None
     problems: list[LuthierError] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -63,6 +71,7 @@ def plan_recipe(composition: Composition) -> RecipePlan:
         if parts is not None:
             _look_at_data(plan, parts)
             _count_weights(plan, parts)
+            _prove(plan, parts)
             _estimate(plan, parts)
     return plan
 
@@ -80,6 +89,16 @@ def _look_at_data(plan: RecipePlan, parts: Parts) -> None:
         message = f"{len(sample.overlong)} of {sample.encoded} sampled examples are longer than {batch.length} tokens."
         hint = f"Set batch.length={sample.longest}, or batch.overlong=truncate, drop or split."
         plan.add(DataError(message, where=sample.overlong[0], hint=hint))
+    if sample and plan.trains:
+        try:
+            parts.trainer.refuse_without_validation(_held_out_examples(sample))
+        except DataError as error:
+            plan.add(error)
+
+
+def _held_out_examples(sample: DataSample) -> int | None:
+    """Examples of the validation split; None where only a part of the data was read."""
+    return sample.splits.get("validation", 0) if sample.complete else None
 
 
 def _tokenizer(plan: RecipePlan, parts: Parts) -> Any:
@@ -93,10 +112,23 @@ def _tokenizer(plan: RecipePlan, parts: Parts) -> Any:
 
 def _count_weights(plan: RecipePlan, parts: Parts) -> None:
     try:
-        counted = count_parameters(parts.model, parts.adaptation)
+        adapted = parts.adaptation(meta_network(parts.model))
+        counted = counts_of(adapted, parts.model)
         plan.weights = counted if plan.trains else replace(counted, trained=0)
+        plan.experts = parts.method.describe(adapted) if plan.trains else {}
     except ResourceError:
         pass  # reported with its tokenizer already
+    except LuthierError as error:
+        plan.add(error)
+
+
+def _prove(plan: RecipePlan, parts: Parts) -> None:
+    """Try the architecture with its adaptation on a tiny twin: what the run proves before it reads any data."""
+    loading = getattr(parts.model, "loading", None)
+    if not parts.method.is_generative or loading is None or plan.unknown:
+        return
+    try:
+        plan.proof = prove_architecture(parts.model.config, loading.attn_implementation, parts.adaptation)
     except LuthierError as error:
         plan.add(error)
 
@@ -106,16 +138,21 @@ def _estimate(plan: RecipePlan, parts: Parts) -> None:
         return
     trainer, method = parts.trainer, parts.method
     try:
-        work, device = _work(plan.composition.config, trainer.autocast), trainer.device
+        work, device = _work(plan.composition.config, parts), trainer.device
     except LuthierError as error:  # such as a GPU that is not here
         plan.add(error)
         return
     if plan.data is not None and plan.trains:
         plan.steps = estimate.steps(work, plan.data.lengths)
+        plan.held_out = plan_held_out(
+            trainer, str(plan.composition.config.score), steps=plan.steps.count,
+            steps_per_epoch=estimate.steps_of_epoch(work, plan.data.lengths),
+            examples=_held_out_examples(plan.data),
+        )  # fmt: skip
     plan.free_memory, plan.free_disk = machine.free_memory(device), machine.free_disk(_folder(plan.composition))
     if plan.weights is None:
         return
-    plan.memory, plan.disk = estimate.memory(plan.weights, work), estimate.disk(plan.weights, work)
+    plan.memory, plan.disk = estimate.memory(plan.weights, work), estimate.disk(plan.weights, _checkpoints(plan, parts))
     plan.memory |= method.memory(len(plan.data.lengths)) if plan.data is not None else {}
     if plan.steps is not None:
         speed = machine.flops(device, trainer.autocast or torch.float32, width=plan.weights.width)
@@ -124,6 +161,19 @@ def _estimate(plan: RecipePlan, parts: Parts) -> None:
     _compare(plan, "memory", sum(plan.memory.values()), plan.free_memory, smaller)
     elsewhere = "Free some, or set hydra.run.dir to a folder of another disk."
     _compare(plan, "disk", sum(plan.disk.values()), plan.free_disk, elsewhere)
+
+
+def _checkpoints(plan: RecipePlan, parts: Parts) -> int:
+    """The most checkpoints that are on the disk at a time."""
+    trainer, held_out = parts.trainer, plan.held_out
+    if plan.steps is None or held_out is None:
+        return trainer.keep + 1 + trainer.keep_best
+    saves = trainer.keep_best or trainer.validation_times.by_clock
+    times = plan.steps.count if held_out.count is None else held_out.count
+    return estimate.checkpoints_at_once(
+        plan.steps.count, every=trainer.checkpoint_every, keep=trainer.keep, extra=times if saves else 0,
+        best=trainer.keep_best,
+    )  # fmt: skip
 
 
 def _compare(plan: RecipePlan, what: str, needed: int, free: int, hint: str) -> None:
@@ -136,7 +186,8 @@ def _folder(composition: Composition) -> Path:
     return Path("runs", str(composition.config.name)).absolute()
 
 
-def _work(config: Any, autocast: Any) -> Work:
+def _work(config: Any, parts: Parts) -> Work:
+    autocast, preparation = parts.trainer.autocast, parts.method.preparation
     stored = estimate.DTYPE_BYTES.get(str(checks.at(config, "model.dtype") or "float32"), 4)
     return Work(
         micro=int(config.batch.micro),
@@ -148,5 +199,5 @@ def _work(config: Any, autocast: Any) -> Work:
         computes_in=2 if autocast is not None else stored,
         stored_in=stored,
         checkpointing=bool(checks.at(config, "model.gradient_checkpointing")),
-        keep=int(config.trainer.keep),
+        visits=preparation.visits if preparation else 1,
     )
