@@ -19,6 +19,9 @@ from luthier.contracts.model import (
     HasMetaNetwork as HasMetaNetwork,
 )
 from luthier.contracts.model import (
+    HasProcessor as HasProcessor,
+)
+from luthier.contracts.model import (
     LoadedModel as LoadedModel,
 )
 from luthier.contracts.model import (
@@ -386,11 +389,16 @@ from luthier.models.loading import (
     load_tokenizer as load_tokenizer,
 )
 from luthier.models.loading import (
+    meta_causal_lm as meta_causal_lm,
+)
+from luthier.models.loading import (
     prepare_network as prepare_network,
 )
 from luthier.models.loading import (
     without_progress_bars as without_progress_bars,
 )
+from luthier.models.modalities import text_weights as text_weights
+from luthier.models.processors import processor_files as processor_files
 from luthier.models.reference_policy import (
     adaptation_disabled as adaptation_disabled,
 )

@@ -15,6 +15,7 @@ from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import load_config, load_network, load_tokenizer, meta_causal_lm
+from luthier.models.processors import processor_files_in
 from luthier.models.safety import refuse_code, refuse_pickles, weight_files
 from luthier.models.tokenizers import configure_tokenizer
 
@@ -79,6 +80,10 @@ class StoredModel(LoadableModel, ABC):
     def meta_network(self) -> nn.Module:
         """The network on the meta device, by the architecture's own code where the user trusts it."""
         return meta_causal_lm(self.config, trusted=self.trusted)
+
+    def processor_files(self) -> list[Path]:
+        """The files that say how images or sound are prepared; none for a model of text alone."""
+        return processor_files_in(self.plans())
 
     def lineage(self) -> dict[str, Any]:
         """The kind, the name and the sha256 of the weights; the licence, where a model card beside them names it."""

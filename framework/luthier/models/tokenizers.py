@@ -68,14 +68,21 @@ def _settle_padding(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 
 
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
-    rows = config.get_text_config().vocab_size
-    highest = max(tokenizer.get_vocab().values())
+    text = config.get_text_config()
+    rows = text.vocab_size + getattr(text, "additional_vocab_size", 0)
+    highest = max(set(tokenizer.get_vocab().values()) - _placeholders(config))
     if highest >= rows:
         token = tokenizer.convert_ids_to_tokens(highest)
         raise RecipeError(
             f"The tokenizer knows the id {highest} ({token!r}), but the network has {rows} embeddings.",
             hint="Use the tokenizer that belongs to this network.",
         )
+
+
+def _placeholders(config: PretrainedConfig) -> set[int]:
+    """The ids in whose places a network puts images or sound: some have no embedding of a text token."""
+    names = [f"{what}_token_{kind}" for what in ("image", "video", "audio") for kind in ("id", "index")]
+    return {token for name in names if isinstance(token := getattr(config, name, None), int)}
 
 
 def _check_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
