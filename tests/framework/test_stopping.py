@@ -124,13 +124,16 @@ def test_the_artifact_is_the_checkpoint_with_the_best_score_and_the_run_says_so(
 @pytest.mark.parametrize(
     "cuts",
     [
-        [("batch 15", "SIGKILL")],
-        [("validation 13", "SIGKILL")],
-        [("score 13", "SIGKILL")],
-        [("score 13", "SIGTERM"), ("score 0", "SIGKILL")],
-        [("batch 14", "SIGTERM"), ("validation 1", "SIGTERM")],
+        pytest.param([("batch 15", "SIGKILL")], id="after the best", marks=pytest.mark.exhaustive),
+        pytest.param([("validation 13", "SIGKILL")], id="in its validation", marks=pytest.mark.exhaustive),
+        pytest.param([("score 13", "SIGKILL")], id="while its score is measured"),
+        pytest.param(
+            [("score 13", "SIGTERM"), ("score 0", "SIGKILL")], id="there with time to save, and when it is made up for"
+        ),
+        pytest.param(
+            [("batch 14", "SIGTERM"), ("validation 1", "SIGTERM")], id="before and after", marks=pytest.mark.exhaustive
+        ),
     ],
-    ids=lambda cuts: ", ".join(" ".join(cut) for cut in cuts),
 )
 def test_a_run_that_was_killed_keeps_the_same_best(whole, tmp_path, cuts):
     finish_after(cuts, tmp_path, BEST)
@@ -232,7 +235,9 @@ def test_plan_says_when_a_training_validates_what_ends_it_and_what_is_kept(tmp_p
     assert held_out["count"] == 8
     assert held_out["validation"].startswith("every 2 steps and after the last step: 8 times, on ")
     assert held_out["validation"].endswith("measures macro-F1 each time")
-    assert held_out["end"].startswith("after 16 steps, or where macro-F1 on the validation split has not got better in 9")
+    assert held_out["end"].startswith(
+        "after 16 steps, or where macro-F1 on the validation split has not got better in 9"
+    )
     assert "it takes 10 validations, and there are 8" in held_out["end"]
     assert held_out["artifact"] == "the checkpoint with the best macro-F1 on the validation split"
 

@@ -170,4 +170,3 @@ class EarlyStopping:
         if self.divergence is not None:
             terms += [f"the training or held-out loss is not finite or more than {self.divergence:g} above its lowest"]
         return terms
-
