@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, Batch, RecipeError, network_inputs, unwrapped
+from luthier.api import ADAPTER_NAME, Batch, ForwardPass, RecipeError, forward_passes, layout_of
 from luthier_adapters.lora import LowRankAdaptation
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ class Eva(LowRankAdaptation):
         if next(network.parameters()).is_meta:
             return adapted  # with the same rank everywhere: ranks are redistributed by data alone
         self._check_calibration()
+        calibration = [each for batch in self._calibration for each in forward_passes(batch, layout_of(network))]
         initialize_lora_eva_weights(
             adapted,
-            self._calibration,
-            forward_fn=_CountedForward(self.passes * len(self._calibration)),
+            calibration,
+            forward_fn=_CountedForward(self.passes * len(calibration)),
             prepare_model_inputs_fn=_token_mask,
             prepare_layer_inputs_fn=_token_states,
             gather_distributed_inputs=False,
@@ -94,7 +95,7 @@ class _CountedForward:
         self.most, self.done = most, 0
         self.hooks: set[Any] = set()
 
-    def __call__(self, network: Any, batch: Batch) -> None:
+    def __call__(self, network: Any, batch: ForwardPass) -> None:
         unconverged = _svd_hooks(network)
         self.hooks |= unconverged
         if self.done == self.most:
@@ -104,7 +105,7 @@ class _CountedForward:
                 "adaptation=eva: the directions of %d of %d inputs had not converged (adaptation.tau) after %d forward "
                 "passes; they are used as they are.", len(unconverged), len(self.hooks), self.done,
             )  # fmt: skip
-        network(**network_inputs(batch, unwrapped(network).config), logits_to_keep=1)
+        network(**batch.inputs, logits_to_keep=1)
         self.done += 1
 
 
@@ -116,9 +117,9 @@ def _svd_hooks(network: nn.Module) -> set[Any]:
     return {hook for hook in hooks if isinstance(hook, SVDHook)}
 
 
-def _token_mask(batch: Batch, config: Any) -> Tensor:
-    """True for tokens and False for padding, bool [B, T]."""
-    return batch.segments > 0
+def _token_mask(batch: ForwardPass, config: Any) -> Tensor:
+    """True for tokens and False for padding, bool [R, L]."""
+    return batch.tokens
 
 
 def _token_states(inputs: Any, mask: Tensor, name: str) -> Tensor:

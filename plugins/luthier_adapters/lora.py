@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from luthier.api import RecipeError
+from luthier.api import RecipeError, adapt_experts, train_routers
 from luthier_adapters.targeted import TargetedAdaptation
 
 if TYPE_CHECKING:
@@ -48,12 +48,25 @@ class Lora(LowRankAdaptation):
 
     A starts random and B at zero, so that the adapted network starts as the original one. `rslora` scales by
     alpha / sqrt(rank) (Kalajdzievski, 2023), `dora` learns magnitude and direction apart (Liu et al., 2024).
+
+    `experts` adapts the experts of a mixture too where they are fused in one tensor, which is no linear layer; each
+    expert gets an update of this rank. `routers` trains the routers, whole and beside the adapter.
     """
 
     dora: bool = False
+    experts: bool = False
+    routers: bool = False
 
     def lora_config(self, **changed: Any) -> LoraConfig:
         return super().lora_config(use_dora=self.dora, **changed)
+
+    def peft_config(self, network: nn.Module) -> LoraConfig:
+        config = super().peft_config(network)
+        if self.experts:
+            adapt_experts(config, network)
+        if self.routers:
+            train_routers(config, network)
+        return config
 
 
 @dataclass(kw_only=True, eq=False)

@@ -11,21 +11,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, Needs, imported, unwrapped
+from luthier.api import (
+    ADAPTER_NAME,
+    Needs,
+    adapt_experts,
+    imported,
+    router_modules,
+    unwrapped,
+    with_saved_adapter,
+)
 from luthier_adapters.lora import LowRankAdaptation
 from luthier_adapters.targeted import refuse_added_tokens
 
 if TYPE_CHECKING:
+    from peft import LoraConfig
+
     from luthier.api import Model
 
 
 @dataclass(kw_only=True, eq=False)
 class Qlora(LowRankAdaptation):
-    """Keep the frozen weights of all linear layers but the LM head in four bits, and learn LoRA on them.
+    """Keep the frozen weights of all linear layers but the LM head and routers in four bits, and learn LoRA on them.
 
     Dettmers et al., 2023: `kind` is the four-bit type, with `double` the scales of its blocks are quantized as well,
     and products are computed in `compute`. RecipeError without bitsandbytes. The artifact is an ordinary LoRA; plain
-    PEFT loads it on the base quantized the same way.
+    PEFT loads it on the base quantized the same way. `experts` adapts fused experts too, which keep their precision.
     """
 
     shaping_base = ("kind", "double", "compute")
@@ -34,6 +44,7 @@ class Qlora(LowRankAdaptation):
     kind: Literal["nf4", "fp4"] = "nf4"
     double: bool = True
     compute: Literal["bfloat16", "float32"] = "bfloat16"
+    experts: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,6 +52,12 @@ class Qlora(LowRankAdaptation):
 
     def _bitsandbytes(self) -> Any:
         return imported("bitsandbytes", self.needs["bitsandbytes"], "A base of four bits", where="adaptation")
+
+    def peft_config(self, network: nn.Module) -> LoraConfig:
+        config = super().peft_config(network)
+        if self.experts:
+            adapt_experts(config, network)
+        return config
 
     def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
         refuse_added_tokens(added_tokens, "Rows of new tokens cannot be merged back into a base of four bits.")
@@ -53,9 +70,7 @@ class Qlora(LowRankAdaptation):
         return self.adapted(self.quantized(network), self.peft_config(network))
 
     def load(self, model: Model, folder: Path) -> nn.Module:
-        from peft import PeftModel
-
-        return cast(nn.Module, PeftModel.from_pretrained(self.quantized(model.network()), str(folder)))
+        return with_saved_adapter(self.quantized(model.network()), folder)
 
     def merge(self, network: nn.Module) -> nn.Module:
         """The network with its weights dequantized, and the update added without rounding it to four bits."""
@@ -66,20 +81,22 @@ class Qlora(LowRankAdaptation):
                 if _is_quantized(inner):
                     delta = child.get_delta_weight(ADAPTER_NAME) if inner is not child else None  # type: ignore[operator]
                     setattr(parent, name, _dequantized(inner, delta))
+        network.merge_and_unload()  # type: ignore[operator]  # what is not quantized, such as fused experts
         cast(Any, base).is_loaded_in_4bit = False
         return base
 
     def quantized(
         self, network: nn.Module, replacing: Callable[[nn.Linear, nn.Module], None] | None = None
     ) -> nn.Module:
-        """The network with its linear layers quantized in place; the LM head stays as it is.
+        """The network with its linear layers quantized in place; the LM head and routers of experts stay as they are.
 
         `replacing` is called with each linear layer and its quantized one, before the first is dropped.
         """
         head = unwrapped(network).get_output_embeddings()  # type: ignore[operator]
+        whole = {head, *(module for router in router_modules(network).values() for module in router.modules())}
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear and child is not head:
+                if type(child) is nn.Linear and child not in whole:
                     quantized = self.four_bits(child)
                     if replacing is not None:
                         replacing(child, quantized)

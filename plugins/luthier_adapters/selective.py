@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from luthier.api import FullFineTuning, NamedWeightsAdaptation, RecipeError, decoder_layers, nearest
+from luthier.api import FullFineTuning, NamedWeightsAdaptation, RecipeError, decoder_layers, freeze_routers, nearest
 
 
 class SelectiveFineTuning(NamedWeightsAdaptation):
@@ -21,21 +21,30 @@ class Freeze(SelectiveFineTuning):
     """Freeze all weights but those of the first and last layers, and those that patterns of names choose.
 
     Weights that match `also` are trained as well; those that match `never` are frozen in any case. Both are shell
-    patterns, such as *norm* or model.layers.3.*, each of which must match a weight.
+    patterns, such as *norm* or model.layers.3.*, each of which must match a weight. The routers of experts in those
+    layers are frozen, unless `routers` or a pattern of `also` names them.
     """
 
     def __init__(
-        self, *, first: int = 0, last: int = 2, also: list[str] | None = None, never: list[str] | None = None
+        self,
+        *,
+        first: int = 0,
+        last: int = 2,
+        also: list[str] | None = None,
+        never: list[str] | None = None,
+        routers: bool = False,
     ) -> None:
         if first < 0 or last < 0:
             raise RecipeError("first and last are counts of layers, at least 0.", where="adaptation")
         self.first, self.last, self.also, self.never = first, last, also or [], never or []
+        self.routers = routers
 
     def __call__(self, network: nn.Module) -> nn.Module:
         network.requires_grad_(False)
         layers = decoder_layers(network)
         for layer in [*layers[: self.first], *layers[len(layers) - self.last :]]:
             layer.requires_grad_(True)
+        freeze_routers(network, unless=self.routers)
         for weight in _matching(network, self.also, "adaptation.also"):
             weight.requires_grad_(True)
         for weight in _matching(network, self.never, "adaptation.never"):
@@ -46,11 +55,12 @@ class Freeze(SelectiveFineTuning):
 class BitFit(SelectiveFineTuning):
     """Train the biases alone (BitFit, Ben Zaken et al., 2022), and with `norms` the scales of the normalisation layers.
 
-    Llama-like networks have no biases; RecipeError where nothing would be trained.
+    Llama-like networks have no biases; RecipeError where nothing would be trained. Routers of experts are frozen,
+    unless `routers`.
     """
 
-    def __init__(self, *, norms: bool = False) -> None:
-        self.norms = norms
+    def __init__(self, *, norms: bool = False, routers: bool = False) -> None:
+        self.norms, self.routers = norms, routers
 
     def __call__(self, network: nn.Module) -> nn.Module:
         network.requires_grad_(False)
@@ -59,6 +69,7 @@ class BitFit(SelectiveFineTuning):
         for module in network.modules():
             if self.norms and "norm" in type(module).__name__.lower():
                 module.requires_grad_(True)
+        freeze_routers(network, unless=self.routers)
         if not any(weight.requires_grad for weight in network.parameters()):
             raise RecipeError(
                 "bitfit trains biases, of which the network has none.",
@@ -69,9 +80,13 @@ class BitFit(SelectiveFineTuning):
 
 
 class EmbeddingRate(FullFineTuning):
-    """Train every weight, those of the embeddings and of the LM head at `factor` times the learning rate."""
+    """Train every weight, those of the embeddings and of the LM head at `factor` times the learning rate.
 
-    def __init__(self, *, factor: float = 0.1) -> None:
+    The routers of mixtures of experts are frozen, unless `routers`.
+    """
+
+    def __init__(self, *, factor: float = 0.1, routers: bool = False) -> None:
+        super().__init__(routers=routers)
         self.factor = factor
         self._tables: frozenset[str] = frozenset()
 

@@ -13,7 +13,7 @@ from luthier.api import (
     Batch,
     DataError,
     Example,
-    LanguageModelMethod,
+    LikelihoodMethod,
     Loss,
     Measure,
     Model,
@@ -36,13 +36,15 @@ def _bits_per_byte(totals: NDArray[np.float64]) -> NDArray[np.float64]:
     return bits
 
 
-class ContinuedPretraining(LanguageModelMethod):
+class ContinuedPretraining(LikelihoodMethod):
     """Raise the likelihood of every token of unlabelled text, each given those before it in its document.
 
     Documents end with EOS, and attention does not cross from one to the next, unless `across_documents`. Held-out
     text is evaluated in windows of `window` tokens, whatever the length of training blocks, so that runs can be
     compared; each token is predicted once, and `bits_per_byte` compares models whose tokenizers differ.
-    `embedding_rate` is the factor of the learning rate for the embeddings and the LM head.
+    `embedding_rate` is the factor of the learning rate for the embeddings and the LM head. `router_aux_loss_coef`
+    weights the load-balancing loss of a mixture of experts; None is the architecture's own coefficient where routers
+    are trained, and 0 where not.
     """
 
     measures = {"bits_per_byte": Measure(_bits_per_byte, "lower")}  # noqa: RUF012
@@ -56,8 +58,9 @@ class ContinuedPretraining(LanguageModelMethod):
         across_documents: bool = False,
         window: int = 1024,
         embedding_rate: float = 1.0,
+        router_aux_loss_coef: float | None = None,
     ) -> None:
-        super().__init__(model, adaptation, optimizer)
+        super().__init__(model, adaptation, optimizer, router_aux_loss_coef=router_aux_loss_coef)
         if window < 2:
             raise RecipeError(f"A window of {window} tokens predicts nothing.", where="method.window")
         self.across_documents, self.window, self.embedding_rate = across_documents, window, embedding_rate
@@ -73,8 +76,11 @@ class ContinuedPretraining(LanguageModelMethod):
         first = str(tokenizer.decode(sequence.ids[:1].tolist(), skip_special_tokens=True))  # which is not predicted
         return Row((sequence,), {"bytes": float(len(example["text"].encode()) - len(first.encode()))})
 
+    def as_trained(self, batch: Batch) -> Batch:
+        return across_documents(batch) if self.across_documents else batch
+
     def loss(self, batch: Batch) -> Loss:
-        return self.cross_entropy(across_documents(batch) if self.across_documents else batch)
+        return self.cross_entropy(self.as_trained(batch))
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         windows = [split_row(row, self.window) for row in rows]

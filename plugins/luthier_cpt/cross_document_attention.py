@@ -19,6 +19,6 @@ def across_documents(batch: Batch) -> Batch:
     return replace(
         batch,
         positions=positions,
-        segments=torch.ones_like(batch.segments),
+        segments=(batch.segments > 0).to(batch.segments.dtype),
         boundaries=tuple(range(0, blocks * length + 1, length)),
     )

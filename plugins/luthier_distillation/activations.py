@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from luthier.api import AttentionLayer, RecipeError, decoder_layers, unwrapped, virtual_token_count
+from luthier.api import (
+    AttentionLayer,
+    Batch,
+    ForwardPass,
+    RecipeError,
+    as_the_batch,
+    decoder_layers,
+    forward_passes,
+    hidden_states,
+    last_hidden_state,
+    layout_of,
+    unwrapped,
+    virtual_token_count,
+)
 
 
 class AttentionInputs(NamedTuple):
@@ -33,21 +46,25 @@ class ActivationRecorder:
         self.attention_inputs: dict[int, AttentionInputs] = {}
 
     @contextmanager
-    def recording(self, network: nn.Module, inputs: dict[str, Any]) -> Iterator[None]:
-        """Record while the network is called with `inputs`, which are those of `luthier.api.network_inputs`."""
+    def recording(self, network: nn.Module, batch: Batch, passes: Sequence[ForwardPass]) -> Iterator[None]:
+        """Record while the network is called with the inputs of each forward pass of the batch, in order."""
         if self.attention:
-            self._record_attention(network, inputs)
-        layers, tokens = decoder_layers(unwrapped(network)), inputs["input_ids"].shape[1]
+            self._record_attention(network, passes[0].inputs)
+        layers = decoder_layers(unwrapped(network))
+        outputs: dict[int, list[Tensor]] = {number: [] for number in self.layers}
 
         def hook_for(number: int) -> Any:
             def record(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
                 hidden_states = output if isinstance(output, Tensor) else output[0]
-                self.hidden_states[number] = hidden_states[:, -tokens:]  # soft-prompt tokens come first
+                tokens = passes[len(outputs[number])].inputs["input_ids"].shape[1]
+                outputs[number].append(hidden_states[:, -tokens:])  # soft-prompt tokens come first
 
             return record
 
         with registered(layers[number].register_forward_hook(hook_for(number)) for number in sorted(self.layers)):
             yield
+        for number, each in outputs.items():
+            self.hidden_states[number] = as_the_batch(batch, passes, each)
 
     def _record_attention(self, network: nn.Module, inputs: dict[str, Any]) -> None:
         if "packing" not in inputs or virtual_token_count(network):
@@ -66,6 +83,15 @@ class ActivationRecorder:
                 self.attention_inputs[number] = AttentionInputs(query, key, layer)
 
         inputs["packing"].on_attention = record
+
+
+def recorded_hidden_states(network: nn.Module, batch: Batch, recorder: ActivationRecorder | None) -> Tensor:
+    """The last hidden states [B, T, H] of a packed batch; the recorder, where there is one, records the others."""
+    if recorder is None:
+        return hidden_states(network, batch)
+    passes = forward_passes(batch, layout_of(network))
+    with recorder.recording(network, batch, passes):
+        return as_the_batch(batch, passes, [last_hidden_state(network, each.inputs) for each in passes])
 
 
 @contextmanager

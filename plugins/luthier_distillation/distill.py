@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,14 +24,11 @@ from luthier.api import (
     Row,
     chunked_loss,
     collate,
-    last_hidden_state,
-    network_inputs,
     ratio,
     shifted_targets,
-    unwrapped,
 )
 from luthier_distillation import student_teacher_inputs
-from luthier_distillation.activations import ActivationRecorder
+from luthier_distillation.activations import ActivationRecorder, recorded_hidden_states
 from luthier_distillation.alignment import Alignment
 from luthier_distillation.comparison import Comparison
 from luthier_distillation.layer_distance import FeatureLoss, RecordedActivations, recorders
@@ -197,9 +193,7 @@ class Distillation(LanguageModelMethod):
             distributions, positions, teacher_positions = self._teacher_distributions(
                 student, teacher, positions, teacher_recorder
             )
-        inputs = network_inputs(student, unwrapped(self.network).config)
-        with recorder.recording(self.network, inputs) if recorder else nullcontext():
-            hidden = last_hidden_state(self.network, inputs).flatten(0, 1)
+        hidden = recorded_hidden_states(self.network, student, recorder).flatten(0, 1)
         comparison = Comparison(
             signal, distributions, targets[positions], weights[positions],
             measures_agreement=self.alignment.measures_agreement,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,11 +17,9 @@ from luthier.api import (
     RecipeError,
     ResourceError,
     find_lm_head,
-    last_hidden_state,
-    network_inputs,
     unwrapped,
 )
-from luthier_distillation.activations import ActivationRecorder
+from luthier_distillation.activations import ActivationRecorder, recorded_hidden_states
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -80,12 +77,9 @@ class TeacherNetworks:
         """The distributions at `positions` int64 [n] of the flattened batch; `recorder` records the first network."""
         outputs, vocab_size = [], 0
         for number, (network, head, share) in enumerate(self._networks(positions.device)):
-            config = unwrapped(network).config
-            inputs = network_inputs(batch, config)
-            with recorder.recording(network, inputs) if recorder and number == 0 else nullcontext():
-                hidden = last_hidden_state(network, inputs)
+            hidden = recorded_hidden_states(network, batch, recorder if number == 0 else None)
             outputs.append((head, hidden.flatten(0, 1)[positions], share))
-            own: int = config.get_text_config().vocab_size  # type: ignore[operator, union-attr]
+            own: int = unwrapped(network).config.get_text_config().vocab_size  # type: ignore[operator, union-attr]
             vocab_size = min(vocab_size or own, own)
         return _MixedDistributions(outputs, vocab_size)
 

@@ -12,7 +12,19 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from luthier.api import RecipeError, hidden_states_and_logits, kv_cache_for, unwrapped, virtual_token_count
+from luthier.api import (
+    Decoding,
+    Layout,
+    Packed,
+    RecipeError,
+    decoding_of,
+    hidden_states_and_logits,
+    kv_cache_for,
+    layout_of,
+    select_rows,
+    unwrapped,
+    virtual_token_count,
+)
 from luthier_ensemble.combining.combining import Combining
 from luthier_ensemble.ensemble_head import EnsembleHead
 
@@ -41,13 +53,9 @@ class MemberCaches:
     def get_seq_length(self) -> int:
         return int(self.caches[0].get_seq_length())
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        for cache in self.caches:
-            cache.batch_repeat_interleave(repeats)
-
     def batch_select_indices(self, indices: Tensor) -> None:
         for cache in self.caches:
-            cache.batch_select_indices(indices)
+            select_rows(cache, indices)
 
 
 class EnsembleNetwork(nn.Module):
@@ -68,6 +76,22 @@ class EnsembleNetwork(nn.Module):
     @property
     def virtual_tokens(self) -> int:
         return max(virtual_token_count(member) for member in self.members)
+
+    @property
+    def layout(self) -> Layout:
+        """That of all members, where it is the same; else row by row, which each of them computes right."""
+        first, *others = layouts = [layout_of(member) for member in self.members]
+        if all(other == first for other in others):
+            return first
+        one_length = any(layout.packed is Packed.LENGTHS for layout in layouts)
+        return Layout(first.attention, Packed.LENGTHS if one_length else Packed.ROWS, reason="members differ in theirs")
+
+    @property
+    def decoding(self) -> Decoding:
+        """The way that is right for every member."""
+        ways = [decoding_of(member) for member in self.members]
+        cached = all(way.cache == "past_key_values" for way in ways)
+        return Decoding(all(way.padded for way in ways) and cached, "past_key_values" if cached else None)
 
     def get_decoder(self) -> nn.Module:
         return self.members

@@ -116,21 +116,13 @@ class Ensemble:
         }
 
     def _joined(self, networks: dict[str, nn.Module]) -> EnsembleNetwork:
-        (first, network), *others = networks.items()
-        for name, other in others:
-            if _attention(other) != _attention(network):
-                raise RecipeError(
-                    f"{name} computes attention as {_attention(other)}, and {first} as {_attention(network)}.",
-                    where=f"model.members.{name}.attn_implementation",
-                    hint="Members read the same packed texts, so set the same for all.",
-                )
         for name, member in networks.items():
             if is_reward_model(member):
                 raise RecipeError(
                     f"{name} is a reward model, which has no next-token distribution.", where=f"model.members.{name}"
                 )
         config = deepcopy(self.config)
-        config._attn_implementation = _attention(network)
+        config._attn_implementation = _attention(next(iter(networks.values())))
         return EnsembleNetwork(networks, self.combining, config)
 
 

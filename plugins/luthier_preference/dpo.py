@@ -66,7 +66,7 @@ class DirectPreference(PreferenceMethod):
         return row_with_shared_prefix(answers, {"margin": float(example.get("margin") or 0.0)})
 
     def loss(self, batch: Batch) -> Loss:
-        pairs = self.pairs(self.supported(batch))
+        pairs = self.pairs(batch)
         losses = self.objective(pairs)
         return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _metrics(pairs, self.needs_reference))
 

@@ -66,14 +66,14 @@ class UnpairedPreference(PreferenceMethod):
         if (liked := LIKED.get(label.lower() if isinstance(label, str) else label)) is None:
             raise DataError(
                 f"The column `liked` is {label!r}, where true or false is expected.",
-                hint="Rename the column with the labels: data.rename={label: liked}.",
+                hint="Rename the column with the labels: 'data.rename={label: liked}'.",
             )
         messages = example["messages"]
         answer = {**example, "messages": messages[:-1], "answer": messages[-1:]}
         return Row((encode_continuation(answer, "answer", tokenizer),), {"liked": liked})
 
     def loss(self, batch: Batch) -> Loss:
-        answers = self.answers(self.supported(batch))
+        answers = self.answers(batch)
         losses = self.objective(answers)
         return Loss(losses.sum(), torch.full_like(losses.sum(), len(losses)), _metrics(answers))
 
@@ -117,7 +117,7 @@ class UnpairedPreference(PreferenceMethod):
             return log_ratio.detach().mean() if len(log_ratio) else log_ratio.sum()
         if not self.adapted or not batch.sequence_groups:
             return log_ratio.new_zeros(())
-        mismatched = self.supported(collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device))
+        mismatched = collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device)
         log_probs = self.sequence_log_probs(mismatched)
         with adaptation_disabled(self.network, self.adaptation):
             return (log_probs - self.sequence_log_probs(mismatched)).mean()

@@ -26,7 +26,6 @@ from luthier.api import (
     packed_batches,
     sequence_log_probs,
     token_sequences,
-    with_supported_prefixes,
 )
 from luthier_preference.displacement import LikelihoodDisplacement
 from luthier_preference.reference_log_probabilities import ReferenceLogProbabilities
@@ -105,12 +104,8 @@ class PreferenceMethod(LanguageModelMethod):
 
     def batches_with_reference(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], Batch]]:
         """The rows in packed batches with their cached reference, each with the indices of its rows."""
-        for indices, batch in self._packed(rows, self.network):
+        for indices, batch in packed_batches(rows, next(self.network.parameters()).device):
             yield indices, self._with_reference(batch)
-
-    def supported(self, batch: Batch) -> Batch:
-        """The batch without shared prefixes, and a warning, where the network does not support them."""
-        return with_supported_prefixes(batch, self.network, self.warnings)
 
     def compute_reference(self, rows: Sequence[Row]) -> None:
         """Compute the reference of rows that are about to be measured, where it is cached."""
@@ -124,10 +119,6 @@ class PreferenceMethod(LanguageModelMethod):
     def on_train_end(self) -> None:
         self.warnings += self.displacement.warnings()
 
-    def _packed(self, rows: Sequence[Row], network: nn.Module) -> Iterator[tuple[list[int], Batch]]:
-        for indices, batch in packed_batches(rows, next(network.parameters()).device):
-            yield indices, with_supported_prefixes(batch, network, self.warnings)
-
     def _with_reference(self, batch: Batch) -> Batch:
         if self.needs_reference and self.caches_reference:
             batch.values[REFERENCE] = self.reference.lookup(token_sequences(batch)).to(batch.input_ids.device)
@@ -138,7 +129,7 @@ class PreferenceMethod(LanguageModelMethod):
         head = find_lm_head(network)
         by_row: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
         with evaluation_mode(network):
-            for indices, batch in self._packed(rows, network):
+            for indices, batch in packed_batches(rows, next(network.parameters()).device):
                 log_probs = sequence_log_probs(network, head, batch).float().cpu().numpy()
                 bounds = np.cumsum([len(rows[index].sequences) for index in indices])[:-1]
                 for index, own in zip(indices, np.split(log_probs, bounds), strict=True):

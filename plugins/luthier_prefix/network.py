@@ -7,9 +7,10 @@ packed sequence of a row.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import torch
@@ -57,27 +58,39 @@ class VirtualTokenModel(PeftModelForCausalLM, ABC):
         position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
         packing: Packing | None = None,
+        cache_params: Any = None,
         **rest: Any,
     ) -> Any:
         """Call the network. Mask and positions are those of the text; the logits of the text are the last ones."""
         masked: dict[str, Any] = {"attention_mask": attention_mask, "past_key_values": past_key_values}
         if not self._enabled:
             inputs = {"position_ids": position_ids, "packing": packing, **masked, **rest}
+            inputs |= {} if cache_params is None else {"cache_params": cache_params}
             return self.base_model(input_ids=input_ids, **inputs)
+        if cache_params is not None:  # of networks without attention
+            rest["cache_params"] = cache_params
+            begun = _is_begun(cache_params)
+            return self.base_model(input_ids=input_ids, **rest) if begun else self._alone(input_ids, **rest)
         if packing is None and (attention_mask is not None or past_key_values is not None):
             return self._cached(input_ids, position_ids, **masked, **rest)
         rows, length = input_ids.shape
+        if packing is None and self._attention != PACKED_ATTENTION:
+            return self._alone(input_ids, **rest)
         if packing is None:
             packing = Packing(tuple(range(0, rows * length + 1, length)))
         if position_ids is None:
             position_ids = torch.arange(length, device=input_ids.device).expand(rows, length)
-        self._check_attention_and_length(packing)
+        self._check_length(max(packing.seen_lengths(0)))
         no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=input_ids.device)
         return self._packed(input_ids, position_ids, packing, attention_mask=no_mask, **rest)
 
     @abstractmethod
     def _packed(self, input_ids: Tensor, position_ids: Tensor, packing: Packing, **rest: Any) -> Any:
         """Call the network with the virtual tokens before each packed sequence; positions are those of the texts."""
+
+    @abstractmethod
+    def _alone(self, input_ids: Tensor, **rest: Any) -> Any:
+        """Call the network with the virtual tokens before each row, under an attention of transformers."""
 
     @abstractmethod
     def _begin(self, cache: Cache, rows: int) -> None:
@@ -98,29 +111,26 @@ class VirtualTokenModel(PeftModelForCausalLM, ABC):
         cache, before = past_key_values, self.virtual_tokens
         if cache is None:
             cache = DynamicCache(config=self.base_model.config.get_text_config())
-        if not cache.get_seq_length():
+        if not _is_begun(cache):
             self._begin(cache, len(input_ids))
         if attention_mask is not None:
             visible = 0 if attention_mask.is_floating_point() else 1  # an additive or a boolean mask
             attention_mask = nn.functional.pad(attention_mask, (before, 0), value=visible)
-        return self.base_model(
-            input_ids=input_ids,
-            position_ids=None if position_ids is None else position_ids + before,
-            attention_mask=attention_mask,
-            past_key_values=cache,
-            **rest,
-        )
+        if position_ids is not None and self._takes_positions:
+            rest["position_ids"] = position_ids + before  # others count what is in the cache
+        return self.base_model(input_ids=input_ids, attention_mask=attention_mask, past_key_values=cache, **rest)
 
-    def _check_attention_and_length(self, packing: Packing) -> None:
-        """RecipeError for attention that cannot read packed virtual tokens, and for texts that leave no positions."""
-        config = self.base_model.config.get_text_config()
-        if config._attn_implementation != PACKED_ATTENTION:
-            raise RecipeError(
-                f"{config._attn_implementation} attention cannot put virtual tokens before each sequence.",
-                where="model.attn_implementation",
-                hint=f"Set model.attn_implementation={PACKED_ATTENTION}.",
-            )
-        positions, longest = getattr(config, "max_position_embeddings", None), max(packing.seen_lengths(0))
+    @property
+    def _takes_positions(self) -> bool:
+        return "position_ids" in inspect.signature(self.base_model.forward).parameters
+
+    @property
+    def _attention(self) -> str:
+        return str(self.base_model.config.get_text_config()._attn_implementation)
+
+    def _check_length(self, longest: int) -> None:
+        """RecipeError for texts that leave no positions for the virtual tokens."""
+        positions = getattr(self.base_model.config.get_text_config(), "max_position_embeddings", None)
         if positions is not None and longest + self.virtual_tokens > positions:
             raise RecipeError(
                 f"{self.virtual_tokens} virtual tokens and {longest} of text are more than the {positions} positions "
@@ -137,6 +147,18 @@ class PrefixTuningModel(VirtualTokenModel):
         packing = packing.behind(before=self._keys_and_values())
         return self.base_model(
             input_ids=input_ids, position_ids=position_ids + self.virtual_tokens, packing=packing, **rest
+        )
+
+    def _alone(self, input_ids: Tensor, **rest: Any) -> Any:
+        if self.training and _checkpointed_modules(self):
+            raise RecipeError(
+                f"Under {self._attention} attention the prefix is in a cache, which gradient checkpointing drops.",
+                where="model.gradient_checkpointing",
+                hint="Set model.gradient_checkpointing=false.",
+            )
+        positions = torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
+        return self._cached(
+            input_ids, positions, attention_mask=None, past_key_values=None, **rest | {"use_cache": True}
         )
 
     def _begin(self, cache: Cache, rows: int) -> None:
@@ -165,13 +187,52 @@ class SoftPromptModel(VirtualTokenModel):
             **rest,
         )
 
+    def _alone(self, input_ids: Tensor, **rest: Any) -> Any:
+        self._check_length(input_ids.shape[1])
+        embeddings = self.base_model.get_input_embeddings()(input_ids)
+        before = self._embeddings(len(embeddings)).to(embeddings.dtype)
+        return self.base_model(inputs_embeds=torch.cat([before, embeddings], dim=1), **rest)
+
+    def _cached(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor | None,
+        *,
+        attention_mask: Tensor | None,
+        past_key_values: Cache | None,
+        **rest: Any,
+    ) -> Any:
+        named = {"attention_mask": attention_mask, "past_key_values": past_key_values}
+        begun = past_key_values is not None and _is_begun(past_key_values)
+        if begun or (attention_mask is not None and attention_mask.ndim > 2):
+            return super()._cached(input_ids, position_ids, **named, **rest)  # type: ignore[arg-type]
+        # one call: layers with a state read a text of several tokens from its very beginning only
+        before, embeddings = self.virtual_tokens, self.base_model.get_input_embeddings()(input_ids)
+        if attention_mask is not None:
+            named["attention_mask"] = nn.functional.pad(attention_mask, (before, 0), value=1)
+        if position_ids is not None and self._takes_positions:
+            first = torch.arange(before, device=position_ids.device).expand(len(position_ids), before)
+            rest["position_ids"] = torch.cat([first, position_ids + before], dim=1)
+        virtual = self._embeddings(len(embeddings)).to(embeddings.dtype)
+        return self.base_model(inputs_embeds=torch.cat([virtual, embeddings], dim=1), **named, **rest)
+
     def _begin(self, cache: Cache, rows: int) -> None:
         embeddings = self._embeddings(rows).to(self.base_model.dtype)
         self.base_model(inputs_embeds=embeddings, past_key_values=cache, use_cache=True, logits_to_keep=1)
 
     def _embeddings(self, rows: int) -> Tensor:
         """The virtual tokens for each row, [rows, n, width]."""
-        return self.virtual().expand(rows, -1, -1)
+        return self.virtual().repeat(rows, 1, 1)  # no view: some networks scale what they are given in place
+
+
+def _is_begun(cache: Any) -> bool:
+    """Whether a cache holds anything, of keys or of a state."""
+    layers = getattr(cache, "layers", None) or ()
+    if any(any(getattr(layer, "has_previous_state", {}).values()) for layer in layers):
+        return True
+    with suppress(ValueError):  # of a cache whose layers keep a state alone
+        return bool(cache.get_seq_length())
+    return False
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from luthier_prefix.virtual_tokens import VirtualTokens
+from luthier_prefix.virtual_tokens import VirtualTokens, sizes
 
 if TYPE_CHECKING:
     from peft import PromptEncoderConfig
@@ -29,6 +29,7 @@ class PTuning(VirtualTokens):
         from peft import PromptEncoderConfig
 
         return PromptEncoderConfig(
+            **sizes(network),
             task_type="CAUSAL_LM",
             num_virtual_tokens=self.virtual_tokens,
             encoder_reparameterization_type=self.encoder.upper(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from torch import nn
 
 from luthier.api import RecipeError
-from luthier_prefix.virtual_tokens import VirtualTokens
+from luthier_prefix.virtual_tokens import VirtualTokens, sizes
 
 if TYPE_CHECKING:
     from peft import PrefixTuningConfig
@@ -54,7 +54,17 @@ class Prefix(VirtualTokens):
                 where="adaptation",
                 hint="Choose prompt_tuning, whose virtual tokens are embeddings.",
             )
+        recurrent = {kind for kind in getattr(text, "layer_types", None) or () if not kind.endswith("_attention")}
+        recurrent |= {"linear_attention"} & set(getattr(text, "layer_types", None) or ())
+        if recurrent:
+            raise RecipeError(
+                f"A prefix is keys and values, and {text.model_type} has layers of {', '.join(sorted(recurrent))}, "
+                "which have none.",
+                where="adaptation",
+                hint="Choose prompt_tuning, whose virtual tokens are embeddings, or lora.",
+            )
         return PrefixTuningConfig(
+            **sizes(network),
             task_type="CAUSAL_LM",
             num_virtual_tokens=self.virtual_tokens,
             prefix_projection=self.reparameterise,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.api import ADAPTER_NAME, RecipeError
-from luthier_prefix.virtual_tokens import VirtualTokens
+from luthier_prefix.virtual_tokens import VirtualTokens, sizes
 
 if TYPE_CHECKING:
     from peft import PromptTuningConfig
@@ -56,6 +56,7 @@ class PromptTuning(VirtualTokens):
         from peft import PromptTuningConfig
 
         return PromptTuningConfig(
+            **sizes(network),
             task_type="CAUSAL_LM",
             num_virtual_tokens=self.virtual_tokens,
             prompt_tuning_init="RANDOM" if self.init == "random" else "SAMPLE_VOCAB",

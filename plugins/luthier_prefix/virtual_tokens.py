@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from luthier.api import ADAPTER_NAME, KNOWN_LAYERS, PeftAdaptation, RecipeError, virtual_token_count
+from luthier.api import ADAPTER_NAME, PeftAdaptation, RecipeError, virtual_token_count
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -67,15 +67,6 @@ class VirtualTokens(PeftAdaptation):
         cast("VirtualTokenModel", network).use_virtual_tokens(name)
 
     def _wrapped(self, network: nn.Module, config: PeftConfig) -> VirtualTokenModel:
-        text: Any = cast(Any, network).config.get_text_config()
-        unknown = set(getattr(text, "layer_types", None) or ()) - KNOWN_LAYERS
-        if unknown:
-            raise RecipeError(
-                f"Virtual tokens influence a text through attention alone, and {text.model_type} has layers of "
-                f"{', '.join(sorted(unknown))}.",
-                where="adaptation",
-                hint="Choose an adaptation that changes weights, such as lora.",
-            )
         if virtual_token_count(network):
             raise RecipeError(
                 "The network has virtual tokens already, and only one set of them can be prepended to a text.",
@@ -83,3 +74,17 @@ class VirtualTokens(PeftAdaptation):
                 hint="Start from the model that they were trained for, or choose an adaptation that changes weights.",
             )
         return self.model_class()(network, config)
+
+
+def sizes(network: nn.Module) -> dict[str, Any]:
+    """Layers, heads and width of the virtual tokens of a network, under the names of PEFT's configuration.
+
+    PEFT reads them from a configuration by the names of some architectures, transformers under any.
+    """
+    text: Any = cast("Any", network).config.get_text_config()
+    heads = text.to_dict().get("num_attention_heads") or getattr(text, "num_attention_heads", None) or 1
+    return {
+        "num_layers": text.num_hidden_layers,
+        "num_attention_heads": heads,
+        "token_dim": text.hidden_size,
+    }

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from luthier.api import Batch, collate, scatter_to_tokens, with_supported_prefixes
+from luthier.api import Batch, collate, scatter_to_tokens
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_hacking import group_statistics
 
@@ -49,11 +49,9 @@ class PolicyBatches:
     statistics of each group, with the numbers of answers and tokens that the mean of the loss is taken over.
     """
 
-    def __init__(
-        self, selections: Sequence[Sequence[AnswerSelection]], network: nn.Module, warnings: list[str]
-    ) -> None:
+    def __init__(self, selections: Sequence[Sequence[AnswerSelection]]) -> None:
         self.selections = selections
-        self.batches = [_collated(of_batch, network, warnings) for of_batch in selections]
+        self.batches = [_collated(of_batch) for of_batch in selections]
 
     def trained(self) -> list[Batch]:
         """The batches with at least one answer to train on."""
@@ -89,14 +87,13 @@ class PolicyBatches:
         return values
 
 
-def _collated(selections: Sequence[AnswerSelection], network: nn.Module, warnings: list[str]) -> Batch:
+def _collated(selections: Sequence[AnswerSelection]) -> Batch:
     rows = []
     for selection in selections:
         lengths = [len(selection.group.answers[index].ids) for index in selection.counted]
         counts = {COUNTED_ANSWERS: float(len(lengths)), COUNTED_TOKENS: float(sum(lengths))}
         rows.append(selection.group.row(selection.trained, {**group_statistics(selection.group), **counts}))
     batch = collate([rows], examples=[selection.group.example_index for selection in selections])
-    batch = with_supported_prefixes(batch, network, warnings)
     answers = [
         selection.group.answers[index] if selection.trained else None
         for selection in selections

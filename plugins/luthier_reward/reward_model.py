@@ -24,7 +24,6 @@ from luthier.api import (
     packed_batches,
     reward_outputs,
     unwrapped,
-    with_supported_prefixes,
 )
 from luthier_reward.reward_objectives import RewardObjective, with_ones
 
@@ -75,7 +74,6 @@ class RewardModel(Method):
         return self.objective.encode(example, tokenizer)
 
     def loss(self, batch: Batch) -> Loss:
-        batch = with_supported_prefixes(batch, self.network, self.warnings)
         outputs = self._outputs(batch)
         losses = self.objective.losses(outputs, batch)
         metrics = {
@@ -93,7 +91,6 @@ class RewardModel(Method):
         """The statistics of the objective's measures for each row, summed over its units."""
         statistics: dict[str, NDArray[np.float64]] = {}
         for group, batch in packed_batches(rows, next(self.network.parameters()).device):
-            batch = with_supported_prefixes(batch, self.network, self.warnings)
             outputs = self._outputs(batch)
             loss = with_ones(self.objective.losses(outputs, batch))
             owner = np.repeat(group, self.objective.units(batch))

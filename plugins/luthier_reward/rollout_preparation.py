@@ -143,9 +143,7 @@ class RolloutPreparation:
         """One batch for each of `sizes` groups, with the advantages of all groups, float32 [P, G, T]."""
         advantages = None if self._scores_tokens_first else self._advantages(self._rewarded(context, groups))
         selections = self._selections(groups, None if self.settings.trains_all else advantages)
-        laid = PolicyBatches(
-            [list(itertools.islice(selections, size)) for size in sizes], context.network, context.warnings
-        )
+        laid = PolicyBatches([list(itertools.islice(selections, size)) for size in sizes])
         self._add_token_scores(context, laid)
         if advantages is None:
             rewarded = self._rewarded(context, groups, laid)

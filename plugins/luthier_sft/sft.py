@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from luthier.api import (
     Adaptation,
     Batch,
+    DataError,
     Example,
-    LanguageModelMethod,
+    LikelihoodMethod,
     Loss,
     Model,
     Optimizer,
@@ -25,20 +26,33 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class SupervisedFineTuning(LanguageModelMethod):
+class SupervisedFineTuning(LikelihoodMethod):
     """Raise the likelihood of the assistant's turns, given the conversation before them.
 
     The loss is the weighted sum of -log p(token | tokens before it) over the trained tokens, in nats.
     `neftune_alpha` adds uniform noise of that scale to the embeddings while training (NEFTune, Jain et al., 2023).
+    `router_aux_loss_coef` weights the load-balancing loss of a mixture of experts; None is the architecture's own
+    coefficient where routers are trained, and 0 where not.
     """
 
     def __init__(
-        self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, neftune_alpha: float = 0.0
+        self,
+        model: Model,
+        adaptation: Adaptation,
+        optimizer: Optimizer,
+        *,
+        neftune_alpha: float = 0.0,
+        router_aux_loss_coef: float | None = None,
     ) -> None:
-        super().__init__(model, adaptation, optimizer)
+        super().__init__(model, adaptation, optimizer, router_aux_loss_coef=router_aux_loss_coef)
         self.neftune_alpha = neftune_alpha
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+        if example.get("liked") is False:
+            raise DataError(
+                "The answer is marked as not liked, and supervised fine-tuning would learn to give it.",
+                hint="Learn from liked and disliked answers with method=kto, or leave such rows out.",
+            )
         return Row((encode_conversation(example, tokenizer),))
 
     def loss(self, batch: Batch) -> Loss:

@@ -30,7 +30,7 @@ from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
 from luthier.models import attention
-from luthier.models.lm_head import find_lm_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, hidden_states
 from luthier.training.allocator import keep_freed_memory
 
 RECIPES = {
@@ -79,12 +79,10 @@ class Learner:
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         targets, weights = batch.input_ids[:, 1:].flatten(), batch.weights[:, 1:].flatten()
-        inputs = attention.network_inputs(batch, self.network.config)
         if self.recipe["ours"]:
-            return self.head.cross_entropy(
-                last_hidden_state(self.network, inputs)[:, :-1].flatten(0, 1), targets, weights
-            )
-        logits = self.network(**inputs).logits[:, :-1].flatten(0, 1).float()
+            return self.head.cross_entropy(hidden_states(self.network, batch)[:, :-1].flatten(0, 1), targets, weights)
+        (only,) = attention.forward_passes(batch, attention.layout_of(self.network))
+        logits = self.network(**only.inputs).logits[:, :-1].flatten(0, 1).float()
         return (nn.functional.cross_entropy(logits, targets, reduction="none") * weights).sum(), weights.sum()
 
     def step(self, batch: Batch) -> None:

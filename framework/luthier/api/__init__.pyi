@@ -187,9 +187,6 @@ from luthier.data.shared_prefixes import (
 from luthier.data.shared_prefixes import (
     token_sequences as token_sequences,
 )
-from luthier.data.shared_prefixes import (
-    with_supported_prefixes as with_supported_prefixes,
-)
 from luthier.data.sources.files import file_state as file_state
 from luthier.data.sources.records_source import RecordsSource as RecordsSource
 from luthier.data.splits import HashSplits as HashSplits
@@ -271,7 +268,10 @@ from luthier.inference.generation import (
     score_labels as score_labels,
 )
 from luthier.inference.generation.answering import AnsweringNetwork as AnsweringNetwork
+from luthier.inference.generation.decoder import Decoding as Decoding
 from luthier.inference.generation.kv_cache import kv_cache_for as kv_cache_for
+from luthier.inference.generation.kv_cache import select_rows as select_rows
+from luthier.inference.generation.proof import decoding_of as decoding_of
 from luthier.inference.generation.stops import (
     cut_at_stop as cut_at_stop,
 )
@@ -288,6 +288,8 @@ from luthier.inference.reward_scores import (
 from luthier.inference.reward_scores import (
     reward_outputs as reward_outputs,
 )
+from luthier.inference.words import WORDS_VERSION as WORDS_VERSION
+from luthier.inference.words import words_of as words_of
 from luthier.models.adaptation import (
     ADAPTER_NAME as ADAPTER_NAME,
 )
@@ -300,6 +302,9 @@ from luthier.models.adaptation import (
 from luthier.models.adaptation import (
     PeftAdaptation as PeftAdaptation,
 )
+from luthier.models.adaptation import (
+    with_saved_adapter as with_saved_adapter,
+)
 from luthier.models.attention import (
     KNOWN_LAYERS as KNOWN_LAYERS,
 )
@@ -310,20 +315,42 @@ from luthier.models.attention import (
     AttentionLayer as AttentionLayer,
 )
 from luthier.models.attention import (
+    ForwardPass as ForwardPass,
+)
+from luthier.models.attention import (
+    Layout as Layout,
+)
+from luthier.models.attention import (
+    Packed as Packed,
+)
+from luthier.models.attention import (
     Packing as Packing,
 )
 from luthier.models.attention import (
-    network_inputs as network_inputs,
+    as_the_batch as as_the_batch,
+)
+from luthier.models.attention import (
+    forward_passes as forward_passes,
+)
+from luthier.models.attention import (
+    layout_of as layout_of,
 )
 from luthier.models.chunked_losses import chunked_loss as chunked_loss
 from luthier.models.digests import weights_digest as weights_digest
 from luthier.models.encoders import load_encoder as load_encoder
 from luthier.models.evaluation_mode import evaluation_mode as evaluation_mode
+from luthier.models.experts.layers import freeze_routers as freeze_routers
+from luthier.models.experts.layers import router_modules as router_modules
+from luthier.models.experts.tensors import adapt_experts as adapt_experts
+from luthier.models.experts.tensors import train_routers as train_routers
 from luthier.models.lm_head import (
     LMHead as LMHead,
 )
 from luthier.models.lm_head import (
     find_lm_head as find_lm_head,
+)
+from luthier.models.lm_head import (
+    hidden_states as hidden_states,
 )
 from luthier.models.lm_head import (
     hidden_states_and_logits as hidden_states_and_logits,
@@ -333,12 +360,6 @@ from luthier.models.lm_head import (
 )
 from luthier.models.lm_head import (
     lm_head_of as lm_head_of,
-)
-from luthier.models.lm_head import (
-    unwrapped as unwrapped,
-)
-from luthier.models.lm_head import (
-    virtual_token_count as virtual_token_count,
 )
 from luthier.models.loadable import LoadableModel as LoadableModel
 from luthier.models.loading import (
@@ -387,6 +408,8 @@ from luthier.models.stored import StoredModel as StoredModel
 from luthier.models.tokenizers import configure_tokenizer as configure_tokenizer
 from luthier.models.trainable_parameters import count_parameters as count_parameters
 from luthier.models.trainable_parameters import meta_network as meta_network
+from luthier.models.wrappers import unwrapped as unwrapped
+from luthier.models.wrappers import virtual_token_count as virtual_token_count
 from luthier.plugins.hookspecs import hookimpl as hookimpl
 from luthier.records.events import complete_lines as complete_lines
 from luthier.records.folder import RunFolder as RunFolder
@@ -420,6 +443,7 @@ from luthier.training.language_model import (
 from luthier.training.language_model import (
     shifted_targets as shifted_targets,
 )
+from luthier.training.likelihood_method import LikelihoodMethod as LikelihoodMethod
 from luthier.training.method import Method as Method
 from luthier.training.metrics_log import MetricsLog as MetricsLog
 from luthier.training.optimizers.groups import is_embedding_table as is_embedding_table

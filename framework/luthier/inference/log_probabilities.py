@@ -12,8 +12,7 @@ from torch import nn
 from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import find_lm_head, last_hidden_state, unwrapped
+from luthier.models.lm_head import find_lm_head, hidden_states
 
 BLOCK = 1024
 """Tokens of one forward pass; a single sequence may be longer."""
@@ -36,11 +35,11 @@ def log_probs(
 
     The first token, and tokens of weight 0, get 0.
     """
-    head, config = find_lm_head(network), unwrapped(network).config
+    head = find_lm_head(network)
     device = next(network.parameters()).device
     log_probs_of = [np.zeros(len(sequence), dtype=np.float32) for sequence in sequences]
     for group, batch in packed_batches([Row((sequence,)) for sequence in sequences], device, length=length):
-        hidden = last_hidden_state(network, network_inputs(batch, config))[0]
+        hidden = hidden_states(network, batch)[0]
         wanted = ((batch.weights[0] > 0) & (batch.positions[0] > 0)).nonzero().flatten()
         scored = head.log_probs(hidden[wanted - 1], batch.input_ids[0, wanted]).float().cpu().numpy()
         flat = np.zeros(batch.boundaries[-1], dtype=np.float32)

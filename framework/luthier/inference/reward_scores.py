@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.inference.log_probabilities import BLOCK, packed_batches
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import last_hidden_state, unwrapped
+from luthier.models.lm_head import hidden_states
+from luthier.models.wrappers import unwrapped
 
 
 def reward_outputs(network: nn.Module, batch: Batch, positions: Tensor) -> Tensor:
     """Outputs of the head at positions of the flattened batch, float32 [positions, outputs]; computed in float32."""
     inner: Any = unwrapped(network)
-    hidden = last_hidden_state(network, network_inputs(batch, inner.config)).flatten(0, 1)[positions]
+    hidden = hidden_states(network, batch).flatten(0, 1)[positions]
     with torch.autocast(hidden.device.type, enabled=False):
         outputs: Tensor = inner.score(hidden.to(next(inner.score.parameters()).dtype))
     return outputs.float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,8 +15,10 @@ from luthier.contracts.adaptation import Adaptation
 from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
 from luthier.models.added_tokens import with_trained_tokens
-from luthier.models.lm_head import unwrapped
+from luthier.models.experts.layers import freeze_routers
+from luthier.models.peft_modules import choose_modules, refused_by_peft
 from luthier.models.sequence_classification import is_reward_model
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -25,12 +28,21 @@ if TYPE_CHECKING:
 
 
 class FullFineTuning(Adaptation):
-    """Full fine-tuning: every weight is trained, and the whole network is saved as transformers writes it."""
+    """Full fine-tuning: every weight is trained, and the whole network is saved as transformers writes it.
+
+    The routers of mixtures of experts are frozen, unless `routers`.
+    """
 
     needs_base = False
+    routers = False
+    """Whether the weights that give tokens to experts are trained, too."""
+
+    def __init__(self, *, routers: bool = False) -> None:
+        self.routers = routers
 
     def __call__(self, network: nn.Module) -> nn.Module:
-        return network.requires_grad_(True)
+        network.requires_grad_(True)
+        return freeze_routers(network, unless=self.routers)
 
     def save(self, network: nn.Module, folder: Path) -> None:
         from luthier.models.loading import without_progress_bars
@@ -106,28 +118,30 @@ class PeftAdaptation(Adaptation):
         return self.adapted(network, self.peft_config(network), added_tokens)
 
     def adapted(self, network: nn.Module, config: PeftConfig, added_tokens: Sequence[int] = ()) -> nn.Module:
-        """The network adapted by PEFT; RecipeError where PEFT refuses, naming the modules that the network has."""
+        """The network adapted by PEFT, its routers as they were.
+
+        RecipeError for names that fit no module, and with PEFT's own reason where PEFT refuses.
+        """
         from peft import get_peft_model
 
         if is_reward_model(network):
             config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
+        config = choose_modules(config, network)
         try:
-            return get_peft_model(network, with_trained_tokens(config, added_tokens))
+            return freeze_routers(get_peft_model(network, with_trained_tokens(config, added_tokens)), unless=True)
         except ValueError as error:
-            raise _refused(error, network, config) from error
+            raise refused_by_peft(error, network) from error
 
     def save(self, network: nn.Module, folder: Path) -> None:
         # Not "auto": that saves tables of the base, too, wherever new tokens were trained.
         network.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
 
     def load(self, model: Model, folder: Path) -> nn.Module:
-        from peft import PeftModel
-
-        return cast(nn.Module, PeftModel.from_pretrained(model.network(), str(folder)))
+        return with_saved_adapter(model.network(), folder)
 
     def merge(self, network: nn.Module) -> nn.Module:
         inner = cast(Any, unwrapped(network))
-        tied = inner.config.get_text_config().tie_word_embeddings
+        tied = getattr(inner.config.get_text_config(), "tie_word_embeddings", False)
         if tied and getattr(inner.get_input_embeddings(), "lora_embedding_A", None):
             raise RecipeError(
                 "The embeddings are tied to the head, and a change of the embeddings alone cannot be merged into both.",
@@ -143,6 +157,7 @@ class PeftAdaptation(Adaptation):
             network.load_adapter(str(folder), adapter_name=name)  # type: ignore[operator]
         except ValueError as error:  # such as random matrices that all adapters of a network share
             raise RecipeError(f"PEFT does not put it beside the first: {error}", where=str(folder)) from error
+        _fill(network, folder, name)
 
     def use(self, network: nn.Module, name: str | None) -> None:
         known = list(network.peft_config)  # type: ignore[arg-type]
@@ -156,11 +171,39 @@ class PeftAdaptation(Adaptation):
         network.set_adapter(name)  # type: ignore[operator]
 
 
-def _refused(error: ValueError, network: nn.Module, config: PeftConfig) -> RecipeError:
-    """PEFT's error as a RecipeError, with the nearest module name where a target module does not exist."""
-    names = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
-    asked = getattr(config, "target_modules", None) or []
-    unknown = sorted(set(asked) - names) if not isinstance(asked, str) else []
-    hint = nearest(unknown[0], names, "It has") if unknown else ""
-    said = f"The network has no module {unknown[0]!r}." if unknown else str(error).strip()
-    return RecipeError(said, where="adaptation", hint=hint)
+def with_saved_adapter(network: nn.Module, folder: Path) -> nn.Module:
+    """The network with the adapter of a folder, every tensor of its file in place; ResourceError where one is not.
+
+    PEFT reads the names in a file as those of transformers 4 where an architecture has changed since, and may then
+    leave weights whose names are of now as they began, under a warning.
+    """
+    from peft import PeftModel
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        adapted = cast(nn.Module, PeftModel.from_pretrained(network, str(folder)))
+    filled = _fill(adapted, folder, ADAPTER_NAME)
+    for one in caught:
+        if not filled or "Found missing adapter keys" not in str(one.message):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return adapted
+
+
+def _fill(network: nn.Module, folder: Path, adapter: str) -> bool:
+    """Copy each tensor of the file to the weight of its name; False where the file has names of another time."""
+    from peft import get_peft_model_state_dict
+
+    file = folder / "adapter_model.safetensors"
+    if not file.is_file():
+        return False
+    saved = load_file(file)
+    here = get_peft_model_state_dict(network, adapter_name=adapter, save_embedding_layers=False)
+    absent, unknown = sorted(here.keys() - saved.keys()), saved.keys() - here.keys()
+    if absent and not unknown:
+        raise ResourceError(f"{file.name} lacks {len(absent)} weights, {absent[0]} for one.", where=str(file))
+    if absent:
+        return False
+    with torch.no_grad():
+        for name, weight in here.items():
+            weight.copy_(saved[name])
+    return True

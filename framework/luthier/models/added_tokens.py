@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from luthier.errors import RecipeError
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from peft import PeftConfig

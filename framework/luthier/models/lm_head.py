@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers.modeling_outputs import BaseModelOutput
 
+from luthier.contracts.batch import Batch
 from luthier.errors import NumericsError, RecipeError
+from luthier.models import attention
+from luthier.models.experts.recording import forward_of
 from luthier.models.losses import chunked_cross_entropy, token_entropies, token_log_probs
+from luthier.models.wrappers import unwrapped
 
 
 class LanguageModel(Protocol):
@@ -24,26 +30,28 @@ class LanguageModel(Protocol):
     def get_output_embeddings(self) -> nn.Module: ...
 
 
-def unwrapped(network: nn.Module) -> nn.Module:
-    """The transformers network inside PEFT's wrapper; a network without a wrapper itself."""
-    inner = getattr(network, "get_base_model", None)
-    return cast(nn.Module, inner()) if inner is not None else network
+def trunk_of(network: nn.Module) -> nn.Module:
+    """The part of a language model that gives its last hidden states: all but its head."""
+    inner = cast(Any, unwrapped(network))
+    decoder: nn.Module = inner.get_decoder()
+    embeddings = getattr(inner, "get_input_embeddings", lambda: None)()
+    if embeddings is None or (decoder is not inner and _holds(decoder, embeddings)):
+        return decoder
+    return next((child for child in inner.children() if _holds(child, embeddings)), decoder)
 
 
-def virtual_token_count(network: nn.Module) -> int:
-    """The number of virtual (soft-prompt) tokens that the network prepends to each text when its cache is empty.
+def _holds(network: nn.Module, part: nn.Module) -> bool:
+    return any(module is part for module in network.modules())
 
-    A wrapper that prepends them has an attribute `virtual_tokens`. RecipeError for PEFT's own prompt-learning wrapper,
-    which prepends them at every call, and before the first of several packed texts only.
-    """
-    config = getattr(network, "active_peft_config", None)
-    if not hasattr(type(network), "virtual_tokens") and getattr(config, "is_prompt_learning", False):
-        raise RecipeError(
-            f"{type(network).__name__} would put virtual tokens before every call, not before every text.",
-            where="adaptation",
-            hint="Use an adaptation that puts them there, such as prefix or prompt_tuning.",
-        )
-    return int(getattr(network, "virtual_tokens", 0))
+
+def hidden_states(network: nn.Module, batch: Batch) -> Tensor:
+    """Hidden states [B, T, H] after the last norm, each sequence of the packed batch computed as if it were alone."""
+    passes = attention.forward_passes(batch, attention.layout_of(network))
+    outputs = []
+    for each in passes:
+        with forward_of(each.tokens):
+            outputs.append(last_hidden_state(network, each.inputs))
+    return attention.as_the_batch(batch, passes, outputs)
 
 
 def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
@@ -62,7 +70,7 @@ def hidden_states_and_logits(network: nn.Module, inputs: Mapping[str, Any]) -> t
     def catch(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         caught.append(output if isinstance(output, Tensor) else output[0])
 
-    handle = cast(LanguageModel, unwrapped(network)).get_decoder().register_forward_hook(catch)
+    handle = trunk_of(network).register_forward_hook(catch)
     try:
         output = network(**inputs, logits_to_keep=1)
     finally:
@@ -155,11 +163,71 @@ class LMHead:
 def find_lm_head(network: nn.Module) -> LMHead:
     """The head of a causal language model, verified on two tokens: it reproduces the network's own logits.
 
-    RecipeError for an architecture that computes anything else between its hidden states and its logits.
+    A linear map with a scale and a soft cap, multiplied by directly, or else whatever the network does (`WholeHead`).
+    RecipeError where its logits do not follow from its last hidden states.
     """
     head = lm_head_of(network)
-    _prove(network, head)
+    if not _reproduces(network, head):
+        head = LMHead(WholeHead(network))
+        if not _reproduces(network, head):
+            raise RecipeError(
+                f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than a head.",
+                where="model",
+                hint="Choose a model whose logits follow from its last hidden states alone.",
+            )
     return head
+
+
+class WholeHead(nn.Module):
+    """All that a network does between its last hidden states and its logits, whatever that is.
+
+    The network is called with given hidden states in place of those of its trunk, which is not computed.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        inner, trunk = unwrapped(network), trunk_of(network)
+        inside = {id(module) for module in trunk.modules()}
+        self.parts = nn.ModuleList(child for child in inner.children() if id(child) not in inside)
+        self.call = _with_hidden_states(inner, trunk)  # in no list of modules: its weights are not the head's
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V] of hidden states [..., H]."""
+        flat = hidden.reshape(1, -1, hidden.shape[-1])
+        return self.call(flat).view(*hidden.shape[:-1], -1)
+
+
+class _Given(BaseModelOutput):
+    """What a trunk gives: hidden states, and None for whatever else a network asks of it."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+def _with_hidden_states(inner: nn.Module, trunk: nn.Module) -> Callable[[Tensor], Tensor]:
+    def call(hidden: Tensor) -> Tensor:
+        def given(*arguments: Any, **named: Any) -> _Given:
+            return _Given(last_hidden_state=hidden)
+
+        ids = torch.zeros(hidden.shape[:2], dtype=torch.int64, device=hidden.device)
+        with _forward_replaced(trunk, given):
+            logits: Tensor = inner(input_ids=ids, use_cache=False).logits
+        return logits
+
+    return call
+
+
+@contextmanager
+def _forward_replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    before = module.__dict__.get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        del module.forward
+        if before is not None:
+            module.forward = before
 
 
 def lm_head_of(network: nn.Module) -> LMHead:
@@ -180,14 +248,18 @@ def _active(module: nn.Module) -> nn.Module:
     return copies[chosen[0]] if copies is not None and chosen and not module.disable_adapters else module
 
 
-def _prove(network: nn.Module, head: LMHead) -> None:
+def _reproduces(network: nn.Module, head: LMHead) -> bool:
+    """Whether the head gives the network's own logits for two tokens; taken for granted on meta."""
     parameter = next(network.parameters())
     if parameter.device.type == "meta":
-        return
+        return True
     tokens = torch.tensor([[1, 2]], device=parameter.device)
     with torch.no_grad(), torch.random.fork_rng():
         hidden, logits = hidden_states_and_logits(network, {"input_ids": tokens, "use_cache": False})
-        ours = head.logits(hidden[:, -1])
+        try:
+            ours = head.logits(hidden[:, -1])
+        except RuntimeError:  # of other shapes than the head takes
+            return False
     if not logits.isfinite().all():
         raise NumericsError(
             f"{type(unwrapped(network)).__name__} gives logits that are not finite for two tokens, before any "
@@ -196,9 +268,4 @@ def _prove(network: nn.Module, head: LMHead) -> None:
             hint="Its weights hold NaN or infinity, or its dtype is too narrow for them: try model.dtype=float32.",
         )
     tolerance = 1e-4 if logits.dtype in (torch.float32, torch.float64) else 2e-2
-    if ours.shape != logits.shape or not torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance):
-        raise RecipeError(
-            f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than "
-            "luthier knows of.",
-            hint="Use an architecture with a plain linear head, a scale or a soft cap.",
-        )
+    return ours.shape == logits.shape and torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance)

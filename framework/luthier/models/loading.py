@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -18,6 +17,7 @@ from transformers.utils import logging
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.models import attention
+from luthier.models.experts.outputs import without_router_outputs
 from luthier.models.safety import weight_files
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def load_network(
         with without_progress_bars():
             loaded: Any = _kind(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
-                attn_implementation=loading.attn_implementation, output_loading_info=True, trust_remote_code=trusted,
+                attn_implementation=attention.attention_to_build(config, loading.attn_implementation),
+                output_loading_info=True, trust_remote_code=trusted,
             )  # fmt: skip
     except (ValueError, ImportError) as error:
         raise RecipeError(f"{owner} cannot be loaded: {_first_line(error)}", where="model") from error
@@ -134,17 +135,13 @@ def _kind(config: PretrainedConfig) -> Any:
 
 
 def prepare_network(network: PreTrainedModel, loading: LoadSettings) -> PreTrainedModel:
-    """Check the attention, switch on gradient checkpointing and compiling: the one place where they happen.
+    """Choose attention that is right, switch on gradient checkpointing and compiling: the one place where they happen.
 
     Compiling marks the layers and happens at their first use, so that adapters put in later are compiled as well,
     and names in the state dict stay as they are.
     """
-    if loading.attn_implementation == attention.PACKED_ATTENTION and not asks_the_registry(network):
-        raise RecipeError(
-            f"{type(network).__name__} has attention of its own, so luthier_packed would not be used.",
-            where="model.attn_implementation",
-            hint="Set model.attn_implementation=eager.",
-        )
+    attention.layout_of(network)
+    without_router_outputs(network)
     if loading.gradient_checkpointing:
         if not network.supports_gradient_checkpointing:
             raise RecipeError(f"{type(network).__name__} does not support gradient checkpointing.", where="model")
@@ -162,15 +159,6 @@ def cast_weights(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     for weight in network.parameters():
         weight.data = weight.data.to(dtype)
     return network
-
-
-def asks_the_registry(network: nn.Module) -> bool:
-    """Whether any layer looks its attention up among the functions that transformers knows.
-
-    Other architectures accept any name for it, and then compute something else with its mask.
-    """
-    modules = {type(module).__module__ for module in network.modules()}
-    return any(hasattr(sys.modules.get(name), "ALL_ATTENTION_FUNCTIONS") for name in modules)
 
 
 def decoder_layers(network: nn.Module) -> list[nn.Module]:

@@ -82,7 +82,8 @@ class Random(LoadableModel):
             torch.manual_seed(self.seed)
             try:
                 network: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-                    deepcopy(self.config), attn_implementation=self.loading.attn_implementation
+                    deepcopy(self.config),
+                    attn_implementation=attention.attention_to_build(self.config, self.loading.attn_implementation),
                 )
             except (ValueError, ImportError) as error:
                 raise RecipeError(

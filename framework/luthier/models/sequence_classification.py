@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from luthier.errors import RecipeError
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase

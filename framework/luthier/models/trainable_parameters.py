@@ -33,17 +33,19 @@ class ParameterCounts:
         return self.trained / self.total if self.total else 0.0
 
 
-def check_adaptation(model: Model, adaptation: Adaptation) -> None:
-    """RecipeError where the adaptation refuses this architecture, before anything is measured or loaded.
+def check_adaptation(model: Model, adaptation: Adaptation) -> nn.Module | None:
+    """The adapted network on meta; RecipeError where the adaptation refuses this architecture.
 
-    An architecture that cannot be laid out without its weights is checked when it is loaded.
+    That is before anything is measured or loaded. None for an architecture that cannot be laid out without its weights:
+    it is checked when it is loaded.
     """
     try:
         network = meta_network(model)
     except (RecipeError, ValueError, RuntimeError, TypeError):
-        return
+        return None
     with suppress(ValueError, RuntimeError, TypeError):
-        adaptation(network)
+        return adaptation(network)
+    return None
 
 
 def meta_network(model: Model) -> nn.Module:
@@ -61,7 +63,12 @@ def meta_network(model: Model) -> nn.Module:
 
 def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:
     """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
-    parameters = list(adaptation(meta_network(model)).parameters())
+    return counts_of(adaptation(meta_network(model)), model)
+
+
+def counts_of(adapted: nn.Module, model: Model) -> ParameterCounts:
+    """The counts of a network that was adapted already."""
+    parameters = list(adapted.parameters())
     text: Any = model.config.get_text_config()
     width = int(text.hidden_size)
     return ParameterCounts(

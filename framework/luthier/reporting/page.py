@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from luthier.reporting import chart, figures, story, whiskers
+from luthier.reporting import bars, chart, figures, story, whiskers
 from luthier.reporting.escaping import clipped
 from luthier.reporting.facts import facts
 from luthier.reporting.record import RecordedLedger, RunRecord
@@ -16,7 +16,7 @@ from luthier.reporting.template import environment, style
 MOST_BYTES = 300_000
 MOST = {
     "comparisons": 40, "charts": 12, "samples": 8, "messages": 8, "sources": 40, "tokens": 400, "warnings": 20,
-    "versions": 60, "rows": 40, "columns": 12,
+    "versions": 60, "rows": 40, "columns": 12, "experts": 40,
 }  # fmt: skip
 """How many of each the page shows."""
 TEXT_LENGTHS = (2000, 800, 300, 100, 30)
@@ -47,6 +47,7 @@ def _page(record: RunRecord, length: int) -> str:
         charts=chart.charts(record.curves),
         chart=chart,
         whisker=whiskers,
+        bars=bars,
         count_names=_first(list(dict.fromkeys(name for source in record.data for name in source.counts)), "columns"),
         ledger_totals=_totals(record.ledger),
         most=MOST,
@@ -65,6 +66,7 @@ def _sections(record: RunRecord) -> dict[str, str]:
         "result": ("Before and after", record.comparisons),
         "samples": ("In its own words", record.samples),
         "training": ("Training", facts(record) or record.curves),
+        "experts": ("Experts", record.experts),
         "data": ("Data", record.data or record.splits or record.evaluated),
         "ledger": ("What the loss saw", record.ledger.tokens),
         "recipe": ("Recipe", record.command or record.answers or record.resolved),

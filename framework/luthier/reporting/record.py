@@ -103,6 +103,15 @@ class RecordedLedger:
     tokens: list[LedgerToken] = field(default_factory=list)
 
 
+@dataclass(kw_only=True)
+class ExpertLoad:
+    """How the tokens of a training were spread over the experts of one layer."""
+
+    layer: str  # its name in the network
+    shares: list[float] = field(default_factory=list)  # of the layer's tokens, by expert; they add up to 1
+    variation: float = 0.0  # their coefficient of variation
+
+
 Points = list[tuple[int, float | None]]
 """(step, value); None where the value was not finite."""
 
@@ -127,6 +136,7 @@ class RunRecord:
     data: list[DataFacts] = field(default_factory=list)  # each source of examples
     splits: dict[str, int] = field(default_factory=dict)  # examples in train, validation, test
     curves: dict[str, Points] = field(default_factory=dict)  # loss, validation_loss, learning_rate, gradient_norm, …
+    experts: list[ExpertLoad] = field(default_factory=list)  # of a mixture of experts, by layer
     comparisons: list[ScoreComparison] = field(default_factory=list)  # scores before and after
     confidence: float = 0.95  # of their intervals
     evaluated: dict[str, int] = field(default_factory=dict)  # what the evaluation counted

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
 from luthier.training.checkpoints import Checkpoints
+from luthier.training.expert_loads import ExpertLoads
 from luthier.training.finite import Finite
 from luthier.training.frozen import WithoutFrozen
 from luthier.training.heartbeat import Heartbeat, Listener
@@ -48,6 +49,7 @@ def reliable(
         finite,
         random_state,
         WithoutFrozen(),
+        ExpertLoads(),
         validation,
         Checkpoints(folder.checkpoints, heartbeat, random_state, metrics, events, validation, every=every, keep=keep),
         progress,

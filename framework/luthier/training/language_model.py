@@ -13,8 +13,9 @@ from luthier.contracts.batch import Batch, Row
 from luthier.contracts.training import Loss
 from luthier.data.shared_prefixes import sequence_sums
 from luthier.inference.log_probabilities import weighted_losses
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import LMHead, find_lm_head, last_hidden_state, unwrapped
+from luthier.inference.proof import prove_adapted
+from luthier.models.attention import layout_of
+from luthier.models.lm_head import LMHead, find_lm_head, hidden_states
 from luthier.training.method import Method
 
 
@@ -31,8 +32,15 @@ class LanguageModelMethod(Method):
 
     def configure_model(self) -> None:
         """Load and adapt, and find where the adapted network's head begins."""
+        proved = self.adapted
         super().configure_model()
         self.head = find_lm_head(self.network)
+        if not proved and not any(weight.is_meta for weight in self.network.parameters()):
+            seconds = prove_adapted(self.network, self.adaptation)
+            layout = layout_of(self.network)
+            if layout.reason:
+                self.facts["Packed texts"] = f"computed {layout.packed} under {layout.attention}: {layout.reason}"
+            self.facts["Proof before training"] = f"packed, padded and step by step as alone ({seconds:.2f} s)"
 
     def take(self, network: nn.Module) -> None:
         """Go on with a network that was adapted and trained before, and find where its head begins."""
@@ -41,7 +49,7 @@ class LanguageModelMethod(Method):
 
     def hidden_states(self, batch: Batch) -> Tensor:
         """The last hidden states of a packed batch, [B, T, H]."""
-        return _hidden_states(self.network, batch)
+        return hidden_states(self.network, batch)
 
     def cross_entropy(self, batch: Batch) -> Loss:
         """The weighted sum of -log p(token) over the batch and the sum of the weights."""
@@ -78,7 +86,7 @@ def next_token_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tens
     """log p(next token) at each position under a network and its head, float32 [B, T]; 0 where it has no weight."""
     targets, weights = shifted_targets(batch)
     predicted = weights.nonzero().flatten()
-    log_probs = head.log_probs(_hidden_states(network, batch).flatten(0, 1)[predicted], targets[predicted])
+    log_probs = head.log_probs(hidden_states(network, batch).flatten(0, 1)[predicted], targets[predicted])
     return log_probs.new_zeros(len(targets)).index_copy(0, predicted, log_probs).view(batch.input_ids.shape)
 
 
@@ -86,7 +94,3 @@ def sequence_log_probs(network: nn.Module, head: LMHead, batch: Batch) -> Tensor
     """The weighted sum of log p over the tokens of each sequence, float32 [len(batch.sequence_numbers)]."""
     _, weights = shifted_targets(batch)
     return sequence_sums(next_token_log_probs(network, head, batch) * weights.view(batch.input_ids.shape), batch)
-
-
-def _hidden_states(network: nn.Module, batch: Batch) -> Tensor:
-    return last_hidden_state(network, network_inputs(batch, unwrapped(network).config))

@@ -19,6 +19,10 @@ from luthier.contracts.model import LoadedModel, Model
 from luthier.contracts.training import Loss, Measure, Optimizer, Preparation
 from luthier.data.collate import collate
 from luthier.models.added_tokens import adapt
+from luthier.models.experts.balance import balancing_coefficient
+from luthier.models.experts.description import describe_experts, describe_left_out
+from luthier.models.experts.layers import mixture_layers
+from luthier.training.mixture import Mixture
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,6 +45,14 @@ class Method(pl.LightningModule, ABC):
     """Whether the network is a causal language model: it generates text and has a loss on general text."""
     measures: Mapping[str, Measure] = {}
     """What `measured` measures beside the loss, by name."""
+    balances_experts = False
+    """Whether the method adds the load-balancing loss of mixtures of experts to its own."""
+    router_aux_loss_coef: float | None = None
+    """The coefficient of that loss; None is the architecture's own where routers are trained, and none where not."""
+    mixture: Mixture | None = None
+    """The load of experts in this training; None for a dense network."""
+    expert_loads: Mapping[str, Sequence[float]] = {}
+    """After training: the tokens that each expert of a layer was given, by the layer's name."""
     preparation: Preparation | None = None
     """Transforms the batches of a step before training on them, such as by rollouts; None leaves them as they are."""
 
@@ -97,7 +109,19 @@ class Method(pl.LightningModule, ABC):
     def unload(self) -> None:
         """Release the network."""
         self.register_module("network", None)
-        self.adapted = False
+        self.adapted, self.mixture = False, None
+
+    def describe(self, network: nn.Module) -> dict[str, str]:
+        """What a plan and the report say of an adapted network beside the number of its weights, by name.
+
+        RecipeError where the method cannot train it.
+        """
+        facts = describe_experts(network)
+        if facts:
+            facts["Load-balancing loss"] = balancing_coefficient(self, network).description
+        elif self.router_aux_loss_coef:
+            balancing_coefficient(self, network)
+        return {**facts, **describe_left_out(network)}
 
     def load(self) -> None:
         """Load the network of the model, not adapted yet."""
@@ -110,6 +134,9 @@ class Method(pl.LightningModule, ABC):
         if not self.adapted:
             self.network = adapt(self.adaptation, LoadedModel.of(self.model, self.network))
             self.adapted = True
+            self.facts |= self.describe(self.network)
+            if mixture_layers(self.network):
+                self.mixture = Mixture(self.network, balancing_coefficient(self, self.network).value)
             self.network.train()
 
     def take(self, network: nn.Module) -> None:
@@ -130,10 +157,17 @@ class Method(pl.LightningModule, ABC):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The sum of the loss over a micro-batch, with the adaptation's penalty; not yet divided by the weight."""
-        loss = self.loss(batch)
+        balance = None
+        if self.mixture is None:
+            loss = self.loss(batch)
+        else:
+            with self.mixture.recording(batch) as recorded:
+                loss = self.loss(batch)
+            balance = self.mixture.loss(recorded, loss.weight, self.trainer)
         self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
-        return loss.sum if penalty is None else loss.sum + penalty * loss.weight  # both are divided by the weight
+        total = loss.sum if penalty is None else loss.sum + penalty * loss.weight  # both are divided by the weight
+        return total if balance is None else total + balance
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Turn the gradient of the sum into that of the mean; Lightning has divided by micro-batches and ranks."""
@@ -143,7 +177,7 @@ class Method(pl.LightningModule, ABC):
         if gradients:  # a step that is not finite has lost them
             torch._foreach_mul_(gradients, scale)
         self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
-        self.step_metrics = means
+        self.step_metrics = means if self.mixture is None else means | self.mixture.step_metrics(self.trainer)
 
     def configure_gradient_clipping(
         self,

@@ -24,10 +24,10 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
-from luthier.models.lm_head import unwrapped
 from luthier.models.opening import opened
 from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
+from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
 from luthier.workflows.parts import part

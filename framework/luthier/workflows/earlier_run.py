@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 
 from luthier.contracts.trust import Trust
+from luthier.models.attention import attention_to_build
 from luthier.models.digests import weights_digest
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import cast_weights, load_config, load_tokenizer, prepare_network
@@ -69,7 +70,7 @@ class EarlierRun(LoadableModel):
 
     def _dressed(self, network: nn.Module) -> nn.Module:
         plain = cast("PreTrainedModel", network)  # or one that PEFT wraps, which answers as it would
-        plain.set_attn_implementation(self.loading.attn_implementation)
+        plain.set_attn_implementation(attention_to_build(plain.config, self.loading.attn_implementation))
         return prepare_network(plain, self.loading)
 
     @property

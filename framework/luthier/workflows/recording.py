@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import pstdev
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +18,7 @@ from luthier.models.adaptation import count
 from luthier.records.events import complete_lines
 from luthier.reporting.record import (
     DataFacts,
+    ExpertLoad,
     LedgerToken,
     ModelFacts,
     RecordedLedger,
@@ -87,6 +90,7 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         ],
         splits={name: len(run.parts.data.examples(name)) for name in ("train", "validation", "test")},
         curves=_curves(run),
+        experts=_experts(run.parts.method.expert_loads),
         comparisons=comparisons(run.before, run.after),
         confidence=run.parts.evaluation.bootstrap.confidence,
         evaluated=dict(measured.counts) if measured is not None else {},
@@ -178,6 +182,16 @@ def _curves(run: RunOutcome) -> dict[str, list[tuple[int, float | None]]]:
         for name in dict.fromkeys([*CURVES, *(name for line in steps[:1] for name in line if name not in NOT_DRAWN)])
     } | held_out
     return {name: points for name, points in curves.items() if points}
+
+
+def _experts(loads: Mapping[str, Sequence[float]]) -> list[ExpertLoad]:
+    found = []
+    for layer, load in loads.items():
+        total = sum(load)
+        if total:
+            shares = [tokens / total for tokens in load]
+            found.append(ExpertLoad(layer=layer, shares=shares, variation=pstdev(shares) * len(shares)))
+    return found
 
 
 def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:

@@ -138,7 +138,9 @@ class Run:
             events = EventLog(self.folder.events if first_rank() else None)
             self.start = starting_point(self.folder.checkpoints, self.config.resume, events)
             if first_rank():
-                check_adaptation(self.model, self.adaptation)
+                adapted = check_adaptation(self.model, self.adaptation)
+                if adapted is not None:
+                    self.method.describe(adapted)
         if self.config.resume not in (None, "never"):
             self._compare_settings()
         described = environment.describe(seed=int(self.config.seed))

@@ -14,7 +14,7 @@ from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.collate import collate
 from luthier.data.packing import best_fit
 from luthier.models import attention
-from luthier.models.lm_head import find_lm_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, hidden_states
 from luthier.training.allocator import keep_freed_memory
 
 LENGTH = 2048
@@ -44,7 +44,7 @@ watch = Stopwatch()
 for step in range(asked.steps):
     batch = collate([[rows[at] for at in blocks[order[step % len(order)]]]], LENGTH)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = last_hidden_state(network, attention.network_inputs(batch, network.config))[:, :-1]
+        hidden = hidden_states(network, batch)[:, :-1]
         total, weight = head.cross_entropy(
             hidden.flatten(0, 1), batch.input_ids[:, 1:].flatten(), batch.weights[:, 1:].flatten()
         )

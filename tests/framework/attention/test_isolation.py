@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from luthier.contracts.batch import Batch
 from luthier.errors import RecipeError
 from luthier.models import attention
-from luthier.models.lm_head import find_lm_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, hidden_states, last_hidden_state
 
 SIZES: dict[str, Any] = {
     "vocab_size": 67, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -28,6 +28,21 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma2": ("Gemma2", SIZES | {"sliding_window": 4, "attn_logit_softcapping": 0.7}),
     "gemma2 uncapped": ("Gemma2", SIZES | {"sliding_window": 4, "attn_logit_softcapping": None}),
     "gpt2": ("GPT2", {"vocab_size": 67, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
+    "qwen3_next": (
+        "Qwen3Next",
+        SIZES
+        | {
+            "num_hidden_layers": 4,
+            "num_experts": 4,
+            "moe_intermediate_size": 16,
+            "num_experts_per_tok": 2,
+            "shared_expert_intermediate_size": 16,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
+        },
+    ),
     "gptneox": ("GPTNeoX", {k: v for k, v in SIZES.items() if k not in ("num_key_value_heads", "head_dim")}),
 }
 LENGTHS = ((9, 2, 5), (7, 8))
@@ -82,9 +97,16 @@ def alone(network: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
     return total, gradients(network, total)
 
 
+def inputs_of(network: nn.Module, batch: Batch) -> dict[str, Any]:
+    (only,) = attention.forward_passes(batch, attention.layout_of(network))
+    return only.inputs
+
+
 def together(network: nn.Module, **changed: Any) -> tuple[Tensor, dict[str, Tensor]]:
     batch = packed()
-    hidden = last_hidden_state(network, attention.network_inputs(batch, network.config) | changed)
+    hidden = hidden_states(network, batch)
+    if changed:
+        hidden = last_hidden_state(network, inputs_of(network, batch) | changed)
     total, weight = find_lm_head(network).cross_entropy(
         hidden[:, :-1].flatten(0, 1), batch.input_ids[:, 1:].flatten(), batch.weights[:, 1:].flatten()
     )
@@ -147,7 +169,7 @@ def test_what_is_compiled_once_serves_every_layer_and_every_packing() -> None:
     with torch._dynamo.config.patch(error_on_recompile=True):
         for boundaries in ((0, 5, 18, 36), (0, 1, 2, 3, 9, 18, 20, 36)):
             batch.boundaries = boundaries
-            last_hidden_state(network, attention.network_inputs(batch, network.config)).sum().backward()
+            hidden_states(network, batch).sum().backward()
 
 
 def test_under_autocast_only_the_rounding_differs() -> None:
@@ -158,20 +180,20 @@ def test_under_autocast_only_the_rounding_differs() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"use_cache": True}, {"attention_mask": torch.ones(2, WIDTH)}])
-def test_the_trap_of_plain_transformers_is_there_and_network_inputs_avoids_it(wrong: dict[str, Any]) -> None:
+def test_the_trap_of_plain_transformers_is_there_and_forward_passes_avoid_it(wrong: dict[str, Any]) -> None:
     """With a cache or a mask given, transformers lets packed sequences see each other and says nothing."""
     network = build("llama", "sdpa")
     right = together(network)[0]
     assert abs(together(network, **wrong)[0] - right) > 1e-2
-    assert attention.network_inputs(packed(), network.config)["use_cache"] is False
-    assert attention.network_inputs(packed(), network.config)["attention_mask"] is None
+    assert inputs_of(network, packed())["use_cache"] is False
+    assert inputs_of(network, packed())["attention_mask"] is None
 
 
 def test_changing_one_sequence_changes_no_other() -> None:
     network, batch = build("llama", "luthier_packed"), packed()
-    before = last_hidden_state(network, attention.network_inputs(batch, network.config))
+    before = hidden_states(network, batch)
     batch.input_ids[0, 3] = 66
-    after = last_hidden_state(network, attention.network_inputs(batch, network.config))
+    after = hidden_states(network, batch)
     changed = (before != after).any(-1)
     assert changed[0, 3:9].all()
     assert not changed[0, :3].any()
@@ -187,18 +209,20 @@ def test_a_network_that_loses_the_boundaries_is_found_out() -> None:
 
 def test_tokens_put_before_packed_sequences_are_refused() -> None:
     network, batch = build("llama", "luthier_packed"), packed()
-    inputs = attention.network_inputs(batch, network.config)
+    inputs = inputs_of(network, batch)
     cache = network(input_ids=torch.tensor([[5, 6], [5, 6]]), use_cache=True).past_key_values
     with pytest.raises(RecipeError, match="virtual tokens or a cache"):
         network(**inputs | {"past_key_values": cache})
 
 
-def test_layers_that_carry_a_state_refuse_packed_rows_and_take_single_ones() -> None:
-    config = transformers.Qwen3NextConfig(
-        num_hidden_layers=4, layer_types=["linear_attention"] * 3 + ["full_attention"]
-    )
+def test_layers_that_carry_a_state_are_computed_row_by_row() -> None:
+    network = build("qwen3_next", "luthier_packed")
+    assert attention.layout_of(network).packed is attention.Packed.ROWS
     batch = packed()
-    with pytest.raises(RecipeError, match="linear_attention layers of qwen3_next"):
-        attention.network_inputs(batch, config)
-    batch.boundaries = (0, WIDTH, 2 * WIDTH)
-    assert attention.network_inputs(batch, config)["input_ids"] is batch.input_ids
+    found = hidden_states(network, batch)
+    for row, parts in enumerate(sequences()):
+        start = 0
+        for part in parts:
+            by_itself = last_hidden_state(network, {"input_ids": part[None], "use_cache": False})[0]
+            torch.testing.assert_close(found[row, start : start + len(part)], by_itself, rtol=1e-4, atol=1e-4)
+            start += len(part)

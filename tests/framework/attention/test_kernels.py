@@ -6,12 +6,16 @@ import transformers
 from torch import Tensor, nn
 
 from luthier.contracts.batch import Batch
+from luthier.errors import RecipeError
 from luthier.models.attention import (
+    PACKED_ATTENTION,
     AttentionLayer,
+    Layout,
+    Packed,
     Packing,
     blockwise,
     choose,
-    network_inputs,
+    forward_passes,
     packed_attention,
     per_sequence,
     register,
@@ -79,11 +83,10 @@ def test_padding_is_skipped_and_gives_zeros() -> None:
 
 def test_padding_is_known_from_the_segments() -> None:
     register()
-    config = transformers.LlamaConfig(attn_implementation="luthier_packed")
     segments = torch.tensor([[1, 1, 2, 0], [1, 1, 1, 1]], dtype=torch.int32)
     ids = torch.zeros(2, 4, dtype=torch.long)
     batch = Batch(ids, ids.float(), ids, segments, (0, 2, 3, 4, 8), (0, 1))
-    assert network_inputs(batch, config)["packing"].padding == {2}
+    assert forward_passes(batch, Layout(PACKED_ATTENTION, Packed.KERNELS))[0].inputs["packing"].padding == {2}
 
 
 def test_attention_dropout_reaches_the_kernel() -> None:
@@ -117,5 +120,15 @@ def test_generation_with_a_cache_and_left_padding_is_that_of_eager(name: str) ->
 
 def test_what_the_kernels_do_not_compute_is_refused() -> None:
     q = torch.randn(1, 2, 4, 4)
-    with pytest.raises(Exception, match="needs s_aux in its attention"):
-        packed_attention(Causal(), q, q, q, None, packing=Packing((0, 4)), s_aux=torch.zeros(2))
+    for packing in (Packing((0, 4)), None):
+        with pytest.raises(RecipeError, match="needs indices in its attention"):
+            packed_attention(Causal(), q, q, q, None, packing=packing, indices=torch.zeros(2))
+
+
+def test_a_sink_takes_its_share_of_the_softmax_and_gives_nothing() -> None:
+    q, k, v = (torch.randn(1, 2, 5, 4) for _ in range(3))
+    sinks = torch.tensor([0.3, -1.0])
+    out, _ = packed_attention(Causal(), q, k, v, None, packing=Packing((0, 2, 5)), s_aux=sinks)
+    scores = (q[:, :, 2:] @ k[:, :, 2:].transpose(2, 3) / 2).exp().tril()
+    expected = scores / (scores.sum(-1, keepdim=True) + sinks.exp().view(1, 2, 1, 1)) @ v[:, :, 2:]
+    torch.testing.assert_close(out[:, 2:].transpose(1, 2), expected)

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import sequence_sums, why_prefixes_unsupported, without_shared_prefixes
-from luthier.models.attention import AttentionLayer, Packing, network_inputs, per_sequence
+from luthier.data.shared_prefixes import sequence_sums
+from luthier.models.attention import AttentionLayer, Packing, layout_of, per_sequence
 from luthier.models.attention import blocks as blocks_of_rows
-from luthier.models.lm_head import find_lm_head, last_hidden_state
+from luthier.models.lm_head import find_lm_head, hidden_states
 from tests.framework.attention.test_isolation import build
+from tests.whole_sequences import without_shared_prefixes
 
 BRANCHING = ["llama", "qwen2", "qwen2 with windows", "mistral", "gemma2", "gemma2 uncapped", "gpt2", "gptneox"]
 TREES = ((7, (5, 3)), (1, (2, 6)), (11, (4, 4, 9)))
@@ -46,7 +47,7 @@ def single() -> Row:
 
 def losses(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     """-log p of each sequence, and the gradients of a sum in which each counts differently."""
-    hidden = last_hidden_state(network, network_inputs(batch, network.config))
+    hidden = hidden_states(network, batch)
     targets = batch.input_ids.roll(-1, 1).flatten()
     found = -find_lm_head(network).log_probs(hidden.flatten(0, 1), targets).view_as(batch.weights)
     of_sequences = sequence_sums(found * batch.weights.roll(-1, 1), batch)
@@ -93,11 +94,7 @@ def test_shared_equals_whole(name: str, implementation: str) -> None:
     batch, whole = collate(blocks, 40), without_shared_prefixes(collate(blocks, 40))
     assert not whole.prefix_of
     assert whole.input_ids.shape[0] == len(whole.sequence_numbers) == len(batch.sequence_numbers)
-    if "window" in why_prefixes_unsupported(network):
-        assert implementation != "luthier_packed"
-        batch = whole
-    else:
-        assert why_prefixes_unsupported(network) == ""
+    assert layout_of(network).shared_prefixes or implementation != "luthier_packed"
     assert_same(losses(network, batch), losses(build(name, "eager"), whole))
 
 
@@ -112,20 +109,18 @@ def test_shared_equals_whole_with_gradient_checkpointing_and_compiled_layers() -
 
 def test_changing_one_branch_changes_no_other_and_not_the_trunk() -> None:
     network, batch = build("llama", "luthier_packed"), collate([rows()])
-    before = last_hidden_state(network, network_inputs(batch, network.config))
+    before = hidden_states(network, batch)
     batch.input_ids[0, 9] = 66  # inside the first branch of the first tree
-    after = last_hidden_state(network, network_inputs(batch, network.config))
+    after = hidden_states(network, batch)
     changed = (before != after).any(-1)[0]
     assert changed[9:13].all()
     assert not changed[:9].any()
     assert not changed[13:].any()
 
 
-def test_networks_that_cannot_share_say_why() -> None:
-    assert "makes the masks of its windows" in why_prefixes_unsupported(build("mistral", "sdpa"))
-    network = build("llama", "luthier_packed")
-    network.config._attn_implementation = "flex_attention"
-    assert "flex_attention" in why_prefixes_unsupported(network)
+def test_a_network_whose_masks_lose_the_window_repeats_what_is_shared() -> None:
+    assert not layout_of(build("mistral", "sdpa")).shared_prefixes
+    assert layout_of(build("mistral", "luthier_packed")).shared_prefixes
 
 
 BIG = {

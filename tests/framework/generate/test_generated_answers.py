@@ -14,7 +14,7 @@ from luthier.data import encoding as encode
 from luthier.errors import DataError, RecipeError
 from luthier.inference.generation import answers, generate
 from luthier.inference.generation.stops import stop_tokens
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 
 def one_by_one(network: Any, tokenizer: Any, questions: Any, new: int, stops: Any = None) -> list[list[int]]:

@@ -87,9 +87,32 @@ class Odd(transformers.LlamaForCausalLM):
         return output
 
 
-def test_an_unknown_step_between_hidden_states_and_logits_is_refused() -> None:
-    with pytest.raises(RecipeError, match="Odd does more between its hidden states and its logits"):
-        find_lm_head(Odd(transformers.LlamaConfig(**NETWORKS["Llama"])))
+def test_an_unknown_step_between_hidden_states_and_logits_is_taken_as_the_network_takes_it() -> None:
+    network, ids = Odd(transformers.LlamaConfig(**NETWORKS["Llama"])).eval(), tokens()
+    head = find_lm_head(network)
+    assert not head.is_plain
+    hidden = last_hidden_state(network, {"input_ids": ids})
+    total, _ = head.cross_entropy(hidden.flatten(0, 1), ids.flatten(), torch.ones(ids.numel()), chunk=7)
+    plain = nn.functional.cross_entropy(network(ids).logits.flatten(0, 1), ids.flatten(), reduction="sum")
+    torch.testing.assert_close(total, plain)
+    total.backward()
+    got = {name: weight.grad for name, weight in network.named_parameters()}
+    network.zero_grad()
+    plain.backward()
+    for name, weight in network.named_parameters():
+        torch.testing.assert_close(got[name], weight.grad, rtol=1e-4, atol=1e-4)
+
+
+class Reminded(transformers.LlamaForCausalLM):
+    def forward(self, input_ids: torch.Tensor, **kwargs: Any) -> Any:
+        output = super().forward(input_ids, **kwargs)
+        output.logits = output.logits + torch.nn.functional.one_hot(input_ids, 67)[:, -output.logits.shape[1] :]
+        return output
+
+
+def test_logits_that_do_not_follow_from_hidden_states_are_refused() -> None:
+    with pytest.raises(RecipeError, match="Reminded does more between its hidden states and its logits"):
+        find_lm_head(Reminded(transformers.LlamaConfig(**NETWORKS["Llama"])))
 
 
 def test_looking_for_the_head_uses_no_random_numbers() -> None:

@@ -10,6 +10,8 @@ import torch
 from transformers import LlamaForCausalLM
 
 from luthier.errors import RecipeError
+from luthier.inference.proof import prove_network
+from luthier.models.attention import PACKED_ATTENTION, layout_of
 from luthier.models.bpe import byte_level_bpe
 from luthier.models.random import Random
 
@@ -93,8 +95,23 @@ def test_a_network_can_borrow_the_tokenizer_of_another_model() -> None:
     assert model.network().get_input_embeddings().num_embeddings == len(lender.tokenizer)  # type: ignore[operator]
 
 
-def test_an_architecture_with_attention_of_its_own_is_refused_under_ours_and_told_the_way_out() -> None:
-    config = {"hidden_size": 32, "n_layer": 2, "n_head": 4}
-    with pytest.raises(RecipeError, match="attn_implementation=eager"):
-        Random(architecture="bloom", config=config).network()
-    assert Random(architecture="bloom", config=config, attn_implementation="eager").network() is not None
+@pytest.mark.parametrize(
+    ("architecture", "config"),
+    [
+        ("bloom", {"hidden_size": 32, "n_layer": 2, "n_head": 4}),  # accepts any name, and knows no other than its own
+        ("falcon", {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}),  # chooses a class by name
+        ("codegen", {"n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 8}),  # makes its mask by name
+    ],
+)
+def test_an_architecture_with_attention_of_its_own_is_built_with_it_and_computes_texts_as_each_alone(
+    architecture: str, config: dict[str, int]
+) -> None:
+    network = Random(architecture=architecture, config=config).network()
+    assert network.config._attn_implementation == layout_of(network).attention != PACKED_ATTENTION  # type: ignore[union-attr]
+    prove_network(network)
+
+
+def test_attention_that_a_class_takes_only_as_it_is_built_is_tried_in_a_network_built_with_it() -> None:
+    config = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    network = Random(architecture="falcon", config=config, attn_implementation="sdpa").network()
+    assert layout_of(network).attention == "sdpa"

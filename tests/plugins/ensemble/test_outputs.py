@@ -14,6 +14,8 @@ from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError
 from luthier.inference import log_probabilities as scoring
 from luthier.inference.generation import generate, score_labels
+from luthier.inference.proof import prove_network
+from luthier.models.attention import Packed, layout_of
 from luthier.models.lm_head import find_lm_head, last_hidden_state
 from luthier.models.random import Random
 from luthier_ensemble.combining.contrastive import Contrastive
@@ -126,10 +128,17 @@ def test_a_padded_vocabulary_is_cut_to_the_narrowest(members):
     torch.testing.assert_close(found.sum(-1), torch.ones(1, 5).double(), atol=1e-5, rtol=0)
 
 
+def test_members_that_read_packed_texts_in_different_ways_do_so_in_one_that_is_right_for_all(members):
+    third = member(3, attn_implementation="eager")
+    network = Ensemble(members={**members, "third": third}, combining=Mixture()).network().eval()
+    assert {layout_of(member).packed for member in network.members} == {Packed.KERNELS, Packed.POSITIONS}
+    assert network.layout.packed is Packed.ROWS
+    prove_network(network)
+
+
 @pytest.mark.parametrize(
     ("more", "combining", "message"),
     [
-        ({"third": member(3, attn_implementation="eager")}, Mixture(), "third computes attention as eager"),
         ({"third": Random(config=SIZE, vocabulary=310)}, Mixture(), "third has another vocabulary"),
         ({}, Mixture(weights={"on": 1.0}), "There is no member 'on'"),
         ({}, Product(weights={"one": 0.0}), "not above 0"),

@@ -11,7 +11,7 @@ import yaml
 import luthier
 from luthier.contracts.sampling import Sampling
 from luthier.errors import RecipeError
-from luthier.models.attention import network_inputs
+from luthier.models.attention import forward_passes, layout_of
 from luthier.testing.adaptation import adapt
 from luthier.testing.twin import composer, twin
 from luthier.training.language_model import shifted_targets
@@ -92,7 +92,7 @@ def test_an_ensemble_is_distilled_into_a_single_network(tmp_path):
     log_probs = []
     for network in (run.method.teacher.network(), student):
         with torch.no_grad():
-            logits = network.eval()(**network_inputs(batch, network.config)).logits
+            logits = network.eval()(**forward_passes(batch, layout_of(network))[0].inputs).logits
         log_probs.append(torch.log_softmax(logits.float(), dim=-1).flatten(0, 1))
     _, weights = shifted_targets(batch)
     distance = (log_probs[0].exp() * (log_probs[0] - log_probs[1])).sum(-1)

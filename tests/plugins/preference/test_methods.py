@@ -15,10 +15,10 @@ from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data import encoding as encode
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import why_prefixes_unsupported, without_shared_prefixes
 from luthier.errors import DataError
 from luthier.models import attention
 from luthier.models.adaptation import FullFineTuning
+from luthier.models.attention import layout_of
 from luthier.models.lm_head import find_lm_head
 from luthier_adapters.lora import Lora
 from luthier_preference import objectives
@@ -29,6 +29,7 @@ from luthier_preference.kto import UnpairedPreference, _mismatched
 from luthier_prefix.prefix import Prefix
 from luthier_prefix.prompt_tuning import PromptTuning
 from tests.plugins.preference.tiny_pairs import PAIRS, network
+from tests.whole_sequences import without_shared_prefixes
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 
@@ -109,7 +110,7 @@ def test_a_shared_prompt_changes_neither_loss_nor_gradients(model: Any, adaptati
     method.load()
     method.compute_reference(rows)
     moved(method)
-    assert not why_prefixes_unsupported(method.network)
+    assert layout_of(method.network).shared_prefixes
 
     def outcome(batch: Batch) -> tuple[float, dict[str, torch.Tensor]]:
         method.network.zero_grad()

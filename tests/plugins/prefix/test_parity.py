@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from luthier.contracts.batch import Row
 from luthier.data.collate import collate
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import find_lm_head, last_hidden_state, unwrapped
+from luthier.models.lm_head import find_lm_head, hidden_states
 from luthier.training.language_model import shifted_targets
 from tests.plugins.prefix.networks import ANSWERS, NETWORKS, adapted, blocks, build
 
@@ -33,7 +32,7 @@ class BuiltModel:
 
 def packed_loss(network: nn.Module, rows: list[list[Row]], width: int | None = 18) -> Tensor:
     batch = collate(rows, width)
-    hidden = last_hidden_state(network, network_inputs(batch, unwrapped(network).config))
+    hidden = hidden_states(network, batch)
     total, _ = find_lm_head(network).cross_entropy(hidden.flatten(0, 1), *shifted_targets(batch))
     return total
 

@@ -15,8 +15,8 @@ from luthier.data.collate import collate
 from luthier.errors import DataError, RecipeError
 from luthier.inference import log_probabilities as scoring
 from luthier.inference.generation import generate, score_labels
-from luthier.models.attention import network_inputs
-from luthier.models.lm_head import last_hidden_state
+from luthier.models.attention import Packed, layout_of
+from luthier.models.lm_head import hidden_states
 from luthier.models.random import Random
 from tests.plugins.prefix.networks import ANSWERS, adapted, blocks, build
 from tests.plugins.prefix.test_parity import packed_loss
@@ -96,7 +96,7 @@ def test_layers_compiled_once_serve_every_packing(answer: str) -> None:
     )
     batch = collate(blocks((3, 3, 3), (17,)), 18)
     with torch._dynamo.config.patch(error_on_recompile=True):
-        last_hidden_state(compiled, network_inputs(batch, network.config)).sum().backward()
+        hidden_states(compiled, batch).sum().backward()
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -110,9 +110,9 @@ def test_under_autocast_only_the_rounding_differs(answer: str) -> None:
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_changing_one_packed_sequence_changes_no_other(answer: str) -> None:
     network, batch = adapted(answer), collate(blocks((9, 2, 5), (7, 8)), 18)
-    before = last_hidden_state(network, network_inputs(batch, network.base_model.config))
+    before = hidden_states(network, batch)
     batch.input_ids[0, 3] = 66
-    changed = (before != last_hidden_state(network, network_inputs(batch, network.base_model.config))).any(-1)
+    changed = (before != hidden_states(network, batch)).any(-1)
     assert changed[0, 3:9].all()
     assert int(changed.sum()) == 6
 
@@ -143,13 +143,14 @@ def test_positions_that_the_network_does_not_have_are_refused() -> None:
         packed_loss(adapted("prefix", "gpt2"), blocks((62,)), None)
 
 
-def test_another_attention_is_refused_since_it_would_ignore_the_virtual_tokens() -> None:
-    network = adapted("prefix", network=build("llama", "sdpa"))
-    with pytest.raises(RecipeError, match=r"Set model\.attn_implementation=luthier_packed"):
-        packed_loss(network, blocks((5, 5)))
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_under_attention_of_transformers_each_text_is_a_row_behind_the_virtual_tokens(answer: str) -> None:
+    packed, by_rows = (adapted(answer, network=build("llama", attention)) for attention in ("luthier_packed", "sdpa"))
+    assert layout_of(by_rows).packed is Packed.ROWS
+    torch.testing.assert_close(packed_loss(by_rows, blocks((5, 9))), packed_loss(packed, blocks((5, 9))))
 
 
-def test_layers_that_carry_a_state_are_refused() -> None:
+def test_a_prefix_for_layers_that_have_no_keys_is_refused() -> None:
     import transformers
 
     config = transformers.Qwen3NextConfig(
@@ -159,7 +160,7 @@ def test_layers_that_carry_a_state_are_refused() -> None:
     with torch.device("meta"):
         network: nn.Module = transformers.AutoModelForCausalLM.from_config(config)
     with pytest.raises(RecipeError, match="has layers of linear_attention"):
-        ANSWERS["prompt_tuning"](network)
+        ANSWERS["prefix"](network)
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

@@ -16,7 +16,6 @@ import luthier
 from luthier.contracts.batch import Batch, Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data.collate import collate
-from luthier.data.shared_prefixes import without_shared_prefixes
 from luthier.errors import DataError, RecipeError
 from luthier.inference.reward_scores import reward_scores
 from luthier.models.adaptation import FullFineTuning
@@ -30,6 +29,7 @@ from luthier_reward.process_rewards import ProcessReward
 from luthier_reward.ratings import RatingClassification, RatingRegression, correlation
 from luthier_reward.reward_model import RewardModel
 from tests.command import luthier as command
+from tests.whole_sequences import without_shared_prefixes
 
 
 def reward_model(model: Any, objective: Any, adaptation: Any = None) -> RewardModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from luthier.cli.call import Call
@@ -15,6 +16,7 @@ from luthier.workflows.pipelines import addressing
 if TYPE_CHECKING:
     from luthier.config.compose import Composer, Composition
     from luthier.config.origins import Origins
+    from luthier.inference.proof import ArchitectureProof
     from luthier.models.trainable_parameters import ParameterCounts
     from luthier.workflows.planning.data_sample import DataSample
     from luthier.workflows.planning.pipeline_plan import PipelinePlan
@@ -83,6 +85,8 @@ def _record(plan: RecipePlan, origins: Origins, command: str) -> dict[str, Any]:
         "settings": list(_settings(plan.composition, origins)),
         "data": sample and {name: getattr(sample, name) for name in sample.__slots__ if name != "lengths"},
         "weights": weights and {"total": weights.total, "trained": weights.trained},
+        "proof": plan.proof and asdict(plan.proof),
+        "experts": plan.experts,
         "steps": plan.steps and {"count": plan.steps.count, "tokens": round(plan.steps.tokens)},
         "held_out": plan.held_out and plan.held_out.as_json(),
         "memory": {**plan.memory, "total": sum(plan.memory.values()), "free": plan.free_memory},
@@ -159,10 +163,13 @@ def _facts(plan: RecipePlan) -> Iterator[tuple[str, str]]:
         yield from _of_data(plan.data)
     if (weights := plan.weights) is not None:
         yield "trains", _trained(weights)
+    yield from ((name.lower(), text) for name, text in plan.experts.items())
     if plan.steps is not None:
         batch = plan.composition.config.batch
         unit = f"blocks of {batch.length} tokens" if batch.packing else "examples"
         yield "steps", f"{plan.steps.count:,} of {batch.size} {unit}, {round(plan.steps.tokens):,} tokens in all"
+    if plan.proof is not None:
+        yield "proof", _proved(plan.proof)
     if (held_out := plan.held_out) is not None:
         yield "validation", held_out.validation
         yield "ends", held_out.end
@@ -174,6 +181,15 @@ def _facts(plan: RecipePlan) -> Iterator[tuple[str, str]]:
         if needs:
             parts = ", ".join(f"{name} {_size(size)}" for name, size in needs.items() if size)
             yield what, f"about {_size(sum(needs.values()))} of {_size(free)} free: {parts}"
+
+
+def _proved(proof: ArchitectureProof) -> str:
+    layout, decoding = proof.layout, proof.decoding
+    said = f"a tiny twin computes texts {layout.packed} ({layout.attention}) as each alone"
+    said += f"; not faster, as {layout.reason}" if layout.reason else ""
+    if not decoding.padded:
+        said += "; it generates from prompts of one length at a time"
+    return said + ("" if decoding.cache else ", and reads all again for each token")
 
 
 def _trained(weights: ParameterCounts) -> str:

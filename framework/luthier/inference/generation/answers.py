@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,10 +14,11 @@ from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_prompt
 from luthier.errors import DataError
 from luthier.inference.generation.answering import AnsweringNetwork
-from luthier.inference.generation.kv_cache import kv_cache_for
+from luthier.inference.generation.decoder import Decoder, Decoding
+from luthier.inference.generation.proof import decoding_of
 from luthier.inference.generation.stops import cut_at_stop, stop_tokens
 from luthier.models.evaluation_mode import evaluation_mode
-from luthier.models.lm_head import unwrapped, virtual_token_count
+from luthier.models.wrappers import virtual_token_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -61,7 +61,8 @@ def generate_from_tokens(
 ) -> list[Answer]:
     """`generate` for prompts given as token ids; `numbers` seed the sampling of each prompt, by default its index."""
     settings = settings or Sampling()
-    longest = tokenizer.model_max_length - virtual_token_count(network)
+    writer = Writer(network, tokenizer, settings, on_token, numbers)
+    longest = writer.most
     for number, prompt in enumerate(prompts):
         if len(prompt) >= longest:
             raise DataError(
@@ -69,21 +70,16 @@ def generate_from_tokens(
                 hint="Shorten it; the model needs room to answer.",
             )
     answers = [Answer() for _ in range(len(prompts) * settings.num_samples)]
-    writer = Writer(network, tokenizer, settings, on_token, numbers)
     with evaluation_mode(network):
-        for batch in _batches(prompts, settings):
+        for batch in writer.batches(prompts):
             writer.write(batch, prompts, answers)
     return answers
 
 
-def _batches(prompts: Sequence[NDArray[np.int32]], settings: Sampling) -> Iterator[list[int]]:
-    """The numbers of the prompts, longest first, as many at a time as there is room for."""
-    order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
-    while order:
-        room = (len(prompts[order[0]]) + settings.max_new_tokens) * settings.num_samples
-        size = max(1, BATCH // room)
-        yield order[:size]
-        order = order[size:]
+def longest_row(tokenizer: PreTrainedTokenizerBase, decoding: Decoding) -> int:
+    """The tokens of the longest prompt with its answer, virtual ones included."""
+    ends = decoding.border if decoding.beyond is None else None
+    return min(tokenizer.model_max_length, ends or tokenizer.model_max_length)
 
 
 class Writer:
@@ -98,27 +94,35 @@ class Writer:
         numbers: Sequence[int] | None = None,
     ) -> None:
         self.network, self.tokenizer, self.settings, self.on_token = network, tokenizer, settings, on_token
-        self.numbers = numbers
+        self.numbers, self.decoding = numbers, decoding_of(network)
         self.stops, self.virtual = stop_tokens(network, tokenizer), virtual_token_count(network)
-        self.device = next(network.parameters()).device
-        self.takes_positions = "position_ids" in inspect.signature(unwrapped(network).forward).parameters
+        self.most = longest_row(self.tokenizer, self.decoding) - self.virtual
+        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+
+    def batches(self, prompts: Sequence[NDArray[np.int32]]) -> Iterator[list[int]]:
+        """The numbers of the prompts, longest first, as many as there is room for; of one length where they must be."""
+        order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
+        while order:
+            longest = len(prompts[order[0]])
+            most = longest + self.settings.max_new_tokens
+            batch = order[: max(1, BATCH // (most * self.settings.num_samples))]
+            if not self.decoding.pads(self.virtual + most):
+                batch = [number for number in batch if len(prompts[number]) == longest]
+            yield batch
+            order = order[len(batch) :]
 
     def write(self, batch: Sequence[int], prompts: Sequence[NDArray[np.int32]], answers: list[Answer]) -> None:
         """Fill in the answers to the prompts of those numbers."""
-        samples, longest = self.settings.num_samples, len(prompts[batch[0]])
+        samples = self.settings.num_samples
         rows = [(number, sample) for number in batch for sample in range(samples)]
         live = [answers[number * samples + sample] for number, sample in rows]
         known = self.numbers if self.numbers is not None else range(len(prompts))
         uniforms = np.stack([self.settings.uniforms(known[number], sample) for number, sample in rows])
-        most = self.tokenizer.model_max_length - self.virtual
+        most = self.most
         room = [min(self.settings.max_new_tokens, most - len(prompts[number])) for number, _ in rows]
 
-        ids, mask = self._left_padded([prompts[number] for number in batch], longest + max(room))
-        cache = kv_cache_for(self.network, self.virtual + longest + max(room))
-        logits = self._forward(ids, mask[:, :longest], cache)
-        if samples > 1:
-            cache.batch_repeat_interleave(samples)
-            logits, mask = logits.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
+        decoder = Decoder(self.network, self.decoding, self.pad)
+        logits = decoder.start([prompts[number] for number in batch], max(room), samples)
         for step in range(max(room)):
             tokens = self.settings.choose(logits, uniforms[:, step])
             chosen = _log_probs(logits, tokens).tolist()
@@ -133,36 +137,15 @@ class Writer:
             if not keep:
                 return
             if len(keep) < len(live):
-                where = torch.tensor(keep, device=self.device)
-                cache.batch_select_indices(where)
-                tokens, mask, uniforms = tokens[where], mask[where], uniforms[keep]
+                where = torch.tensor(keep, device=decoder.device)
+                decoder.keep(where)
+                tokens, uniforms = tokens[where], uniforms[keep]
                 live, room = [live[row] for row in keep], [room[row] for row in keep]
-            logits = self._forward(tokens.unsqueeze(-1), mask[:, : longest + step + 1], cache)
+            logits = decoder.step(tokens)
 
     def _drawn(self, logits: Tensor, tokens: Tensor) -> list[float]:
         found: list[float] = _log_probs(logits / self.settings.temperature, tokens).tolist()
         return found
-
-    def _forward(self, ids: Tensor, mask: Tensor, cache: Any) -> Tensor:
-        """float32 logits [B, V] of the token after `ids`; `mask` bool [B, all tokens so far], false for padding."""
-        padded = not bool(mask[:, 0].all())
-        inputs: dict[str, Any] = {"attention_mask": mask if padded else None}
-        if self.takes_positions:
-            inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0)[:, -ids.shape[1] :]
-        out = self.network(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1, **inputs)
-        logits: Tensor = out.logits[:, -1].float()
-        return logits
-
-    def _left_padded(self, prompts: Sequence[NDArray[np.int32]], room: int) -> tuple[Tensor, Tensor]:
-        """ids int64 [B, longest] and mask bool [B, room], true but for the padding before each prompt."""
-        longest = max(map(len, prompts))
-        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else 0
-        ids = torch.full((len(prompts), longest), pad)
-        mask = torch.ones(len(prompts), room, dtype=torch.bool)
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = torch.from_numpy(prompt.astype(np.int64))
-            mask[row, : longest - len(prompt)] = False
-        return ids.to(self.device), mask.to(self.device)
 
     def _ends(self, answer: Answer, room: int) -> bool:
         """Whether the answer is finished; sets its text and finish reason."""

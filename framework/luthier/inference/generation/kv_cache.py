@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
@@ -28,10 +27,6 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
             buffer[:, :, start : self.length] = states
         return self._view()
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        rows = torch.arange(len(self._buffers[0]), device=self.device)
-        self.batch_select_indices(rows.repeat_interleave(repeats))
-
     def batch_select_indices(self, indices: Tensor) -> None:
         fresh = [self._empty(buffer, len(indices)) for buffer in self._buffers]
         for new, old in zip(fresh, self._buffers, strict=True):
@@ -48,6 +43,23 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     def _view(self) -> tuple[Tensor, Tensor]:
         self.keys, self.values = (buffer[:, :, : self.length] for buffer in self._buffers)
         return self.keys, self.values
+
+
+def select_rows(cache: Any, rows: Tensor) -> None:
+    """Go on with these rows of a cache, int64 [n], in this order; a row may come several times.
+
+    transformers selects keys and values alone: what layers with a state keep is selected here.
+    """
+    for layer in getattr(cache, "layers", None) or ():
+        if hasattr(layer, "batch_select_indices") and getattr(layer, "is_initialized", True):
+            layer.batch_select_indices(rows)
+        for name in ("conv_states", "recurrent_states"):
+            states: dict[int, Tensor | None] = getattr(layer, name, None) or {}
+            for number, state in states.items():
+                if state is not None:
+                    states[number] = state.index_select(0, rows)
+    if not hasattr(cache, "layers"):
+        cache.batch_select_indices(rows)
 
 
 def kv_cache_for(network: nn.Module, room: int) -> Any:

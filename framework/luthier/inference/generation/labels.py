@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,16 +17,14 @@ from luthier.data.encoding import encode_continuation
 from luthier.inference import log_probabilities as scoring
 from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.models import attention
-from luthier.models.lm_head import find_lm_head, last_hidden_state, unwrapped, virtual_token_count
+from luthier.models.lm_head import find_lm_head, last_hidden_state
+from luthier.models.wrappers import unwrapped, virtual_token_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BATCH = 4096
 """Tokens of one forward pass; a single conversation with its labels may have more."""
-
-MASKED = {attention.PACKED_ATTENTION, "sdpa", "eager"}
-"""Attention implementations that take any mask."""
 
 
 @torch.no_grad()
@@ -68,13 +65,9 @@ def score_labels(
 def can_branch(network: nn.Module, length: int) -> bool:
     """Whether the network's layers attend exactly by a given mask over `length` tokens."""
     config: Any = unwrapped(network).config.get_text_config()  # type: ignore[operator, union-attr]
-    window, before = getattr(config, "sliding_window", None), virtual_token_count(network)
-    return (
-        config._attn_implementation in MASKED
-        and "position_ids" in inspect.signature(unwrapped(network).forward).parameters
-        and set(getattr(config, "layer_types", None) or ()) <= attention.KNOWN_LAYERS
-        and (window is None or before + length <= window)
-    )
+    windows = [getattr(config, name, None) for name in attention.WINDOWS]
+    longest = virtual_token_count(network) + length
+    return attention.layout_of(network).masks and all(window is None or longest <= window for window in windows)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from luthier.data.encoding import encode_conversation
-from luthier.models.lm_head import unwrapped
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -18,10 +18,11 @@ Kernel = Callable[[Tensor, Tensor, Tensor, Packing, AttentionLayer, Shared | Non
 def choose(device: str, dtype: torch.dtype, head_dim: int, layer: AttentionLayer, *, shared: bool = False) -> Kernel:
     """The fastest kernel that computes exactly what the layer asks for; `shared`: with something before sequences."""
     flash = device == "cuda" and dtype in (torch.float16, torch.bfloat16) and head_dim <= 256
-    if flash and not layer.dropout and layer.softcap is None and layer.causal:
+    plain = not layer.dropout and layer.softcap is None and layer.sinks is None and layer.causal
+    if flash and plain:
         return varlen
     in_blocks = device == "cpu" and dtype == torch.bfloat16 and not shared
-    if in_blocks and not layer.dropout and layer.softcap is None and layer.causal:
+    if in_blocks and plain:
         return blockwise
     return per_sequence
 
@@ -92,12 +93,12 @@ def per_sequence(
 
 def attend(query: Tensor, key: Tensor, value: Tensor, layer: AttentionLayer) -> Tensor:
     mask = _mask(query, key, layer)
-    if layer.softcap is None:
+    if layer.softcap is None and layer.sinks is None:
         return torch.nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=layer.dropout,
             is_causal=layer.causal and mask is None, scale=layer.scaling, enable_gqa=query.shape[1] != key.shape[1],
         )  # fmt: skip
-    return softcapped(query, key, value, mask, layer)
+    return by_scores(query, key, value, mask, layer)
 
 
 def _mask(query: Tensor, key: Tensor, layer: AttentionLayer) -> Tensor | None:
@@ -110,17 +111,25 @@ def _mask(query: Tensor, key: Tensor, layer: AttentionLayer) -> Tensor | None:
     return visible if layer.window is None else visible & (back.abs() < layer.window)
 
 
-def softcapped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: AttentionLayer) -> Tensor:
-    """Scores pass `c · tanh(scores / c)` before the softmax (Gemma 2), which no SDPA kernel does."""
-    assert layer.softcap is not None
+def by_scores(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: AttentionLayer) -> Tensor:
+    """Attention with all scores in memory, for what no SDPA kernel does.
+
+    Scores pass `c · tanh(scores / c)` before the softmax (Gemma 2); a sink takes its share of the softmax and gives
+    nothing (gpt-oss).
+    """
     repeats = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
     scaling = query.shape[-1] ** -0.5 if layer.scaling is None else layer.scaling
-    scores = torch.tanh(query @ key.transpose(2, 3) * (scaling / layer.softcap)) * layer.softcap
+    scores = query @ key.transpose(2, 3) * scaling
+    if layer.softcap is not None:
+        scores = torch.tanh(scores / layer.softcap) * layer.softcap
     if mask is None and layer.causal:
         new, seen = scores.shape[-2:]
         mask = torch.ones(new, seen, dtype=torch.bool, device=scores.device).tril(seen - new)
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    chances = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
+    if layer.sinks is not None:
+        sinks = layer.sinks.to(scores.dtype).view(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+        scores = torch.cat([scores, sinks], dim=-1)
+    chances = torch.softmax(scores, dim=-1, dtype=torch.float32)[..., : key.shape[2]].to(value.dtype)
     return torch.dropout(chances, layer.dropout, train=layer.dropout > 0) @ value

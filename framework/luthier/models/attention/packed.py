@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from luthier.errors import RecipeError
-from luthier.models.attention.inputs import PACKED_ATTENTION
-from luthier.models.attention.kernels import attend, choose, softcapped
+from luthier.models.attention.kernels import attend, by_scores, choose
+from luthier.models.attention.layouts import PACKED_ATTENTION
 from luthier.models.attention.packing import AttentionLayer, Packing, Shared
+
+_TOLD_OTHERWISE = {"position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "seq_idx"}
+"""Tensors that layers hand on to any attention, and that say nothing which queries, keys and `packing` do not."""
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -26,18 +30,20 @@ def packed_attention(
     sliding_window: int | None = None,
     softcap: float | None = None,
     is_causal: bool | None = None,
+    s_aux: Tensor | None = None,
     **unused: Any,
 ) -> tuple[Tensor, None]:
     """The function behind "luthier_packed"; gives [B, T, Hq, D]. Stays outside whatever is compiled around it."""
     causal = bool(getattr(module, "is_causal", True)) if is_causal is None else is_causal
-    layer = AttentionLayer(scaling, dropout, sliding_window, softcap, causal)
+    for name, given in unused.items():
+        if isinstance(given, Tensor) and name not in _TOLD_OTHERWISE:
+            raise RecipeError(
+                f"{type(module).__name__} needs {name} in its attention, which {PACKED_ATTENTION} does not compute.",
+                where="model.attn_implementation",
+            )
+    layer = AttentionLayer(scaling, dropout, sliding_window, softcap, causal, s_aux)
     if packing is None:
         return _plain(module, query, key, value, attention_mask, layer, unused), None
-    for name in ("s_aux", "position_bias"):
-        if unused.get(name) is not None:
-            raise RecipeError(
-                f"{type(module).__name__} needs {name} in its attention, which {PACKED_ATTENTION} does not compute."
-            )
     lead = packing.lead
     if key.shape[2] != query.shape[2] or packing.boundaries[-1] != query.shape[0] * (query.shape[2] - lead):
         raise RecipeError(
@@ -77,20 +83,29 @@ def _given(packing: Packing, module: nn.Module, key: Tensor) -> Shared | None:
 def _plain(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, layer: AttentionLayer, rest: Any
 ) -> Tensor:
-    """What transformers' own SDPA would do, and soft caps besides."""
+    """What transformers' own SDPA would do, and soft caps and sinks besides."""
     if mask is not None and mask.shape == (1, 1, 1, 1) and key.shape[2] > 1:
         raise RecipeError(
             f"{type(module).__name__} was not told where the sequences of its batch end.",
             hint="Choose another attention implementation for this architecture, such as eager.",
         )
-    if layer.softcap is not None:
-        return softcapped(query, key, value, mask, layer).transpose(1, 2).contiguous()
+    if layer.softcap is not None or layer.sinks is not None:
+        return by_scores(query, key, value, mask, layer).transpose(1, 2).contiguous()
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     out, _ = sdpa_attention_forward(
         module, query, key, value, mask, dropout=layer.dropout, scaling=layer.scaling, is_causal=layer.causal, **rest
     )
     return out
+
+
+def asks_the_registry(network: nn.Module) -> bool:
+    """Whether any layer looks its attention up among the functions that transformers knows.
+
+    Other architectures accept any name for it, and then compute something else with its mask.
+    """
+    modules = {type(module).__module__ for module in network.modules()}
+    return any(hasattr(sys.modules.get(name), "ALL_ATTENTION_FUNCTIONS") for name in modules)
 
 
 def register() -> None:

@@ -27,6 +27,8 @@ class AttentionLayer:
     """The cap of attention logits, `softcap · tanh(x / softcap)`; None is none."""
     causal: bool
     """Whether a token sees only those before it."""
+    sinks: Tensor | None = None
+    """A logit for each query head, [Hq], of seeing nothing, which takes part in the softmax; None is none."""
 
 
 Shared = tuple[Tensor, Tensor]

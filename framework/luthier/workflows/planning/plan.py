@@ -13,7 +13,8 @@ import torch
 from luthier.config import checks
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
-from luthier.models.trainable_parameters import ParameterCounts, count_parameters
+from luthier.inference.proof import ArchitectureProof, prove_architecture
+from luthier.models.trainable_parameters import ParameterCounts, counts_of, meta_network
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
 from luthier.workflows.planning.data_sample import DataSample, sample_data
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RecipePlan:
-    """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet."""
+    """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet.
+
+    `experts` is what there is to say of a mixture of experts, and of what an adapter leaves out.
+    """
 
     composition: Composition
     data: DataSample | None = None
     weights: ParameterCounts | None = None
+    experts: dict[str, str] = field(default_factory=dict)
     steps: StepEstimate | None = None
     held_out: HeldOutPlan | None = None
     memory: dict[str, int] = field(default_factory=dict)
@@ -38,6 +43,7 @@ class RecipePlan:
     disk: dict[str, int] = field(default_factory=dict)
     free_disk: int = 0
     seconds: float = 0.0
+    proof: ArchitectureProof | None = None
     problems: list[LuthierError] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -65,6 +71,7 @@ def plan_recipe(composition: Composition) -> RecipePlan:
         if parts is not None:
             _look_at_data(plan, parts)
             _count_weights(plan, parts)
+            _prove(plan, parts)
             _estimate(plan, parts)
     return plan
 
@@ -105,10 +112,23 @@ def _tokenizer(plan: RecipePlan, parts: Parts) -> Any:
 
 def _count_weights(plan: RecipePlan, parts: Parts) -> None:
     try:
-        counted = count_parameters(parts.model, parts.adaptation)
+        adapted = parts.adaptation(meta_network(parts.model))
+        counted = counts_of(adapted, parts.model)
         plan.weights = counted if plan.trains else replace(counted, trained=0)
+        plan.experts = parts.method.describe(adapted) if plan.trains else {}
     except ResourceError:
         pass  # reported with its tokenizer already
+    except LuthierError as error:
+        plan.add(error)
+
+
+def _prove(plan: RecipePlan, parts: Parts) -> None:
+    """Try the architecture with its adaptation on a tiny twin: what the run proves before it reads any data."""
+    loading = getattr(parts.model, "loading", None)
+    if not parts.method.is_generative or loading is None or plan.unknown:
+        return
+    try:
+        plan.proof = prove_architecture(parts.model.config, loading.attn_implementation, parts.adaptation)
     except LuthierError as error:
         plan.add(error)
 

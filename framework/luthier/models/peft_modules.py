@@ -1,0 +1,243 @@
+"""Which modules PEFT adapts: those that were named, or every linear layer; no router, and none beyond its reach."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from torch import nn
+
+from luthier.errors import RecipeError
+from luthier.errors.suggestions import nearest
+from luthier.models.experts.layers import router_modules
+from luthier.models.experts.tensors import add_parameters, fused_parameters
+from luthier.models.linear_layers import beyond_adapters, is_linear
+from luthier.models.wrappers import unwrapped
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+ALL_LINEAR = "all-linear"
+WHERE = "adaptation.targets"
+_MATRICES_OF_EXPERTS = {"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
+"""What the matrices of an expert are called where experts are modules."""
+
+
+def choose_modules(config: PeftConfig, network: nn.Module) -> PeftConfig:
+    """The configuration, set so that PEFT adapts what `target_modules` means in this network, and plain PEFT the same.
+
+    `all-linear` is every linear layer but the LM head, the routers of mixtures of experts, and those that an adapter
+    cannot change rightly (`beyond_adapters`). Of modules that are named, routers are left out. RecipeError for a name
+    or pattern that fits no module, or routers alone, or a module beyond adapters.
+    """
+    if getattr(config, "target_modules", None) is not None:
+        _Choice(config, network).write()
+    return config
+
+
+@dataclass
+class _Choice:
+    """The modules of a network that a configuration means."""
+
+    config: Any
+    network: nn.Module
+
+    @cached_property
+    def modules(self) -> dict[str, nn.Module]:
+        return {name: module for name, module in self.network.named_modules() if name}
+
+    @cached_property
+    def routers(self) -> set[str]:
+        """Routers and all modules within them."""
+        parts = router_modules(self.network)
+        return {name for name in self.modules if any(name == one or name.startswith(f"{one}.") for one in parts)}
+
+    @property
+    def is_all_linear(self) -> bool:
+        targets = self.config.target_modules
+        return isinstance(targets, str) and targets.lower() == ALL_LINEAR
+
+    def write(self) -> None:
+        """Put the chosen modules into the configuration, by short names where these fit nothing else."""
+        targets = self.config.target_modules
+        if self.is_all_linear:
+            chosen = self._linear()
+            fitting = self._by_names(chosen, _short_names(chosen))
+        elif isinstance(targets, str):
+            fitting = self._fitting_pattern(targets)
+            chosen = self._without_routers(fitting)
+            if _taken_for_experts(self.config, self.network, [targets]):
+                fitting = self._by_names(chosen, set(chosen))
+        else:
+            chosen = self._without_routers(self._listed(targets))
+            fitting = self._by_names(chosen, set(targets))
+        self._leave_out(fitting - chosen - self._excluded(), chosen)
+
+    def _linear(self) -> set[str]:
+        network: Any = self.network
+        head = network.get_output_embeddings() if hasattr(network, "get_output_embeddings") else None
+        heads = {name for name, module in self.modules.items() if module is head or name in {"score", "classifier"}}
+        linear = {name for name, module in self.modules.items() if is_linear(module)}
+        chosen = linear - heads - self.routers - self._excluded() - beyond_adapters(self.network).keys()
+        if not chosen:
+            raise RecipeError(
+                f"{type(self.network).__name__} has no linear layer that an adapter can change.", where=WHERE
+            )
+        return chosen
+
+    def _listed(self, names: Iterable[str]) -> set[str]:
+        """The modules that the entries of a list fit, as PEFT reads them: whole names, or their ends."""
+        chosen: set[str] = set()
+        for name in sorted(names):
+            fitting = {one for one in self.modules if _ends(one, name)}
+            if not fitting:
+                self._refuse_unknown(name)
+            self._refuse_routers(name, fitting)
+            chosen |= fitting
+        return chosen
+
+    def _fitting_pattern(self, pattern: str) -> set[str]:
+        """The modules whose whole names a regular expression fits."""
+        try:
+            fitting = {one for one in self.modules if re.fullmatch(pattern, one)}
+        except re.error as error:
+            raise RecipeError(f"{pattern!r} is no regular expression: {error}.", where=WHERE) from error
+        if not fitting and any(_ends(one, pattern) for one in self.modules):
+            raise RecipeError(
+                f"{pattern!r} is read as a regular expression, which fits no whole name of a module.",
+                where=WHERE,
+                hint=f"Write a list: {WHERE}=[{pattern}].",
+            )
+        if not fitting:
+            self._refuse_unknown(pattern)
+        self._refuse_routers(pattern, fitting)
+        return fitting
+
+    def _without_routers(self, fitting: set[str]) -> set[str]:
+        chosen = fitting - self.routers - self._excluded()
+        self._refuse_beyond(chosen)
+        return chosen
+
+    def _by_names(self, chosen: set[str], ends: set[str]) -> set[str]:
+        """Write the ends of names; names that PEFT would take for experts become parameters. What the names fit."""
+        moved = _taken_for_experts(self.config, self.network, ends)
+        as_parameters = {one for one in chosen if any(_ends(one, end) for end in moved)}
+        if as_parameters and self.is_all_linear and not self._takes_parameters(as_parameters):
+            chosen -= as_parameters
+        elif as_parameters:
+            add_parameters(self.config, self.network, {f"{name}.weight" for name in as_parameters})
+        self.config.target_modules = ends - moved
+        return {one for one in self.modules if any(_ends(one, end) for end in ends - moved)}
+
+    def _takes_parameters(self, names: Iterable[str]) -> bool:
+        """Whether PEFT adapts weights as parameters with these settings: plain LoRA, on weights of floating point."""
+        plain = not self.config.lora_dropout and not self.config.use_dora
+        return plain and all(self.modules[name].weight.is_floating_point() for name in names)  # type: ignore[operator]
+
+    def _leave_out(self, names: set[str], chosen: set[str]) -> None:
+        if not names:
+            return
+        if hasattr(self.config, "exclude_modules"):
+            known = self.config.exclude_modules or []
+            patterns = [known] if isinstance(known, str) else [rf"(.*\.)?{re.escape(one)}" for one in known]
+            self.config.exclude_modules = "|".join([*patterns, *_patterns(names, besides=chosen)])
+        else:
+            self.config.target_modules = chosen
+
+    def _excluded(self) -> set[str]:
+        """The modules that the configuration leaves out already."""
+        known = getattr(self.config, "exclude_modules", None) or []
+        if isinstance(known, str):
+            return {name for name in self.modules if re.fullmatch(known, name)}
+        return {name for name in self.modules if any(_ends(name, one) for one in known)}
+
+    def _refuse_unknown(self, name: str) -> NoReturn:
+        fused = {one.rpartition(".")[2] for one in fused_parameters(self.network)}
+        if fused and name.rpartition(".")[2] in fused | _MATRICES_OF_EXPERTS:
+            hint = "Its experts are fused in one tensor each: adaptation.experts=true adapts them with adaptation=lora."
+        else:
+            linear = {one.rpartition(".")[2] for one, module in self.modules.items() if is_linear(module)}
+            hint = nearest(name, linear, "It has")
+        raise RecipeError(f"The network has no module {name!r}.", where=WHERE, hint=hint)
+
+    def _refuse_routers(self, name: str, fitting: set[str]) -> None:
+        if fitting <= self.routers:
+            raise RecipeError(
+                f"{name!r} fits routers of experts alone, and no adapter wraps those.",
+                where=WHERE,
+                hint="Train them as they are: adaptation.routers=true, with adaptation=lora or full.",
+            )
+
+    def _refuse_beyond(self, chosen: set[str]) -> None:
+        beyond = beyond_adapters(self.network)
+        if ignored := sorted(chosen & beyond.keys()):
+            refuse_as_peft(self.config, self.network, ignored[0])
+            raise RecipeError(
+                f"An adapter would not change {ignored[0]} rightly: {beyond[ignored[0]]}.",
+                where=WHERE,
+                hint=f"Leave {ignored[0].rpartition('.')[2]} out of {WHERE}.",
+            )
+
+
+def refused_by_peft(error: ValueError, network: nn.Module) -> RecipeError:
+    """What PEFT says of a configuration that it does not put on a network, in one line."""
+    said = re.sub(r"Target module (\w+)\(.*\) is not supported", r"\1 is not supported", " ".join(str(error).split()))
+    stop = "" if said.endswith((".", "!")) else "."
+    return RecipeError(
+        f"PEFT refuses to adapt {type(unwrapped(network)).__name__} so: {said}{stop}", where="adaptation"
+    )
+
+
+def refuse_as_peft(config: PeftConfig, network: nn.Module, name: str) -> None:
+    """RecipeError with PEFT's own reason, where PEFT knows that it cannot adapt a module of this name."""
+    from peft.tuners.tuners_utils import BaseTuner
+
+    check = getattr(BaseTuner, "_check_target_module_compatiblity", None)
+    try:
+        if check is not None:
+            check(None, config, network, name.rpartition(".")[2])
+    except ValueError as error:
+        raise refused_by_peft(error, network) from error
+
+
+def _short_names(names: Iterable[str]) -> set[str]:
+    """The last words of names, and the word before where the last is a number."""
+    ends = ((name, re.search(r"[^.]*[^.\d][^.]*(\.\d+)*$", name)) for name in names)
+    return {end.group() if end else name for name, end in ends}
+
+
+def _patterns(names: set[str], *, besides: set[str]) -> list[str]:
+    r"""Regular expressions that fit names in every layer, `layers\.\d+\.mlp\.gate`, or alone where others would fit."""
+    shorter = {name: re.sub(r"(?<=\\\.)\d+(?=\\\.)", r"\\d+", re.escape(name)) for name in names}
+    exact = {one for one in shorter.values() if any(re.fullmatch(one, other) for other in besides)}
+    return sorted({re.escape(name) if one in exact else one for name, one in shorter.items()})
+
+
+def _taken_for_experts(config: Any, network: nn.Module, names: Iterable[str]) -> set[str]:
+    """The names that PEFT takes for experts of transformers 4, so that it would adapt something else by them."""
+    return set(_converted(config, network, names)) if getattr(config, "peft_type", None) == "LORA" else set()
+
+
+def _converted(config: Any, network: nn.Module, names: Iterable[str]) -> Iterator[str]:
+    try:
+        from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+    except ImportError:  # another version of PEFT, which takes names as they are
+        return
+    for name in names:
+        pattern = isinstance(config.target_modules, str) and config.target_modules == name
+        probe = type(config)(r=1, target_modules=name if pattern else [name])
+        try:
+            convert_peft_config_for_transformers(probe, model=network, conversions=None)
+        except ValueError:  # the name of one of two matrices that are one now
+            yield name
+        else:
+            if probe.target_modules not in (name, {name}):
+                yield name
+
+
+def _ends(name: str, end: str) -> bool:
+    """Whether PEFT takes a module of this name for one that is listed as `end`."""
+    return name == end or name.endswith(f".{end}")
