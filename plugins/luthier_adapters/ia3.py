@@ -77,6 +77,6 @@ def _sorted_names(names: set[str], setting: str) -> list[str]:
         raise RecipeError(
             f"No matrix of {setting.replace('_', ' and ')} was found in the layers of this network.",
             where=f"adaptation.{setting}",
-            hint=f"Name them: adaptation.{setting}=[…].",
+            hint=f"Name them: 'adaptation.{setting}=[…]'.",
         )
     return sorted(names)

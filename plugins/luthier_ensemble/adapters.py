@@ -44,7 +44,7 @@ class MergedAdapters(EarlierRun):
             raise RecipeError(
                 "There are no runs whose adapters could be merged.",
                 where="model.runs",
-                hint="Name them: model.runs={one: runs/one, other: runs/other}.",
+                hint="Name them: 'model.runs={one: runs/one, other: runs/other}'.",
             )
         for name in weights or {}:
             check_name(name, runs, kind="run", use="to give a weight to", where=f"model.weights.{name}")

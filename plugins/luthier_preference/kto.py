@@ -66,7 +66,7 @@ class UnpairedPreference(PreferenceMethod):
         if (liked := LIKED.get(label.lower() if isinstance(label, str) else label)) is None:
             raise DataError(
                 f"The column `liked` is {label!r}, where true or false is expected.",
-                hint="Rename the column with the labels: data.rename={label: liked}.",
+                hint="Rename the column with the labels: 'data.rename={label: liked}'.",
             )
         messages = example["messages"]
         answer = {**example, "messages": messages[:-1], "answer": messages[-1:]}

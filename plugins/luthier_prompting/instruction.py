@@ -20,7 +20,7 @@ class Instruction(Prompt):
             raise RecipeError(
                 "prompt=instruction has neither a system prompt nor a template.",
                 where="prompt.system",
-                hint='Set prompt.system="…".',
+                hint="Set 'prompt.system=\"…\"'.",
             )
         self.template = PromptTemplate(system, template)
 

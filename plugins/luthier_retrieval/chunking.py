@@ -20,11 +20,20 @@ _FENCED = re.compile(r"^(```|~~~).*?(^\1|\Z)", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk of a document: the document's name, the headings above the chunk, and its text."""
+    """A chunk of a document: the document's name, the headings above the chunk, and its text.
+
+    `also` are the names of other documents with the same text below the same headings.
+    """
 
     document: str
     heading: str
     text: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The names of all documents that hold the passage."""
+        return (self.document, *self.also)
 
     @property
     def indexed_text(self) -> str:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
 
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking
 from luthier_retrieval.searches import Search
-from luthier_retrieval.segment import Segment
+from luthier_retrieval.segment import Digests, Segment
 
 CACHED_QUESTIONS = 4096
 """The number of questions whose passages are cached: a run encodes an example several times."""
 
 
 class PassageSearch:
-    """Searches the segments for `candidates` passages, reranks them and caches the result. Threads may share it."""
+    """Searches the segments for `candidates` passages, reranks them and caches the result. Threads may share it.
+
+    Passages with the same headings and text are one, which names all documents that hold it.
+    """
 
     def __init__(self, segments: Sequence[Segment], search: Search, reranking: Reranking, candidates: int) -> None:
         self.segments, self.search, self.reranking, self.candidates = segments, search, reranking, candidates
@@ -29,9 +36,35 @@ class PassageSearch:
         return self._cached(question)
 
     def _retrieve(self, question: str) -> tuple[Passage, ...]:
-        numbers, _ = self.search(question, self.candidates)
-        candidates = [self.passage(number) for number in numbers.tolist()]
+        candidates = [self._with_places(number) for number in self._distinct(question)]
         return tuple(candidates[place] for place in self.reranking(question, candidates)) if candidates else ()
+
+    def _distinct(self, question: str) -> list[int]:
+        """The numbers of the best passages, of equal ones the first: `candidates`, or as many as there are."""
+        count = self.candidates
+        while True:
+            numbers, _ = self.search(question, count)
+            _, firsts = np.unique(self._digests[numbers], return_index=True)
+            if len(firsts) >= self.candidates or len(numbers) < count or count >= self.starts[-1]:
+                return [int(numbers[place]) for place in sorted(firsts)[: self.candidates]]
+            count *= 2
+
+    def _with_places(self, number: int) -> Passage:
+        """The first of the passages that are equal to that of a number, with the other documents that hold it."""
+        order, digest = self._order, self._digests[number]
+        first, last = (np.searchsorted(self._digests, digest, side, sorter=order) for side in ("left", "right"))
+        equal = [self.passage(each) for each in sorted(order[first:last].tolist())]
+        names = dict.fromkeys(passage.document for passage in equal)
+        return replace(equal[0], also=tuple(names)[1:])
+
+    @cached_property
+    def _digests(self) -> Digests:
+        return np.concatenate([segment.digests for segment in self.segments] or [np.zeros(0, np.uint64)])
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        """The numbers of the passages, equal ones side by side."""
+        return np.argsort(self._digests, kind="stable")
 
     def passage(self, number: int) -> Passage:
         """The passage of a number, counted over all segments in order."""
@@ -40,7 +73,7 @@ class PassageSearch:
 
     def passages_of(self, names: Sequence[str], retrieved: Sequence[Passage]) -> list[Passage]:
         """The retrieved passages of the named documents; where there is none, the first passage of each document."""
-        matching = [passage for passage in retrieved if passage.document in set(names)]
+        matching = [passage for passage in retrieved if not set(names).isdisjoint(passage.documents)]
         return matching or [self.passage(self._first[name]) for name in names if name in self._first]
 
     @cached_property

@@ -57,7 +57,8 @@ class Retrieval(Prompt):
     `tokens` tokens are shown, formatted by the `layout` behind the `system` prompt. `absent` is the answer to a
     question that the documents do not answer. A run's artifact holds the index.
 
-    The prompted example has `passages`, those that are shown, and `found`, the names of all retrieved documents, the
+    A passage that several documents hold is shown once and cited by all of them. The prompted example has `passages`,
+    those that are shown, and `found`, the names of all retrieved documents, the
     best first.
     """
 
@@ -155,7 +156,7 @@ class Retrieval(Prompt):
             **example,
             "messages": messages,
             "passages": [asdict(passage) for passage in shown],
-            "found": list(dict.fromkeys(passage.document for passage in retrieved)),
+            "found": list(dict.fromkeys(name for passage in retrieved for name in passage.documents)),
         }
 
     def _query(self, example: Example) -> str:

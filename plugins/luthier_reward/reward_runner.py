@@ -31,10 +31,11 @@ class RewardRequest:
 class RewardRunner:
     """Computes a reward for `workers` prompts at a time, and continues where it raises, hangs or returns no number.
 
-    A call that fails is repeated `retries` times; then each answer is scored separately, and those that still fail have
-    no score. An example with `quarantine` such faults is not scored any more. The run ends (PluginError) where more
-    than the share `max_faults` of the answers has no score. `timeout` is in seconds per call; it does not apply to
-    rewards with `in_process`.
+    A call that fails is repeated `retries` times; then each answer is scored separately, and those that still fail
+    have no score. Failed calls are counted and reported, also where a repetition or separate calls gave the scores.
+    An example with `quarantine` such faults is not scored any more. The run ends (PluginError) where more than the
+    share `max_faults` of the answers has no score. `timeout` is in seconds per call; it does not apply to rewards
+    with `in_process`.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class RewardRunner:
     def __call__(self, requests: Sequence[RewardRequest]) -> list[RewardResult]:
         """The rewards of each request, in order; faults are counted in that order, too."""
         count = len(self.workers)
-        results: list[RewardResult] = [RewardResult([])] * len(requests)
+        results = [_Computed(RewardResult([]))] * len(requests)
 
         def work(worker: RewardProcess | LocalReward, indices: range) -> None:
             for index in indices:
@@ -75,7 +76,7 @@ class RewardRunner:
             with ThreadPoolExecutor(count) as pool:
                 list(pool.map(work, self.workers, lanes))
         self._count(requests, results)
-        return results
+        return [computed.result for computed in results]
 
     def close(self) -> None:
         for worker in self.workers:
@@ -88,41 +89,61 @@ class RewardRunner:
         self.counts, self.faults = Counter(state["counts"]), Counter(state["faults"])
 
     def facts(self) -> dict[str, str]:
-        """For the report: the number of answers, and of those without a score."""
-        return {"Reward": f"{self.counts['answers']:,} answers, {self.counts['faults']:,} without a score"}
+        """For the report: the number of answers, of those without a score, and of the calls that failed."""
+        counts = self.counts
+        failed = f", {counts['failed_calls']:,} failed calls" if counts["failed_calls"] else ""
+        return {"Reward": f"{counts['answers']:,} answers, {counts['faults']:,} without a score{failed}"}
 
     def warnings(self) -> list[str]:
-        """One sentence for the report where there were faults."""
-        if not self.counts["faults"]:
-            return []
-        quarantined = sum(count >= self.quarantine for count in self.faults.values())
-        return [
-            f"The reward failed for {self.counts['faults']:,} of {self.counts['answers']:,} answers, which were left "
-            f"out of training; {quarantined} examples are quarantined. The last fault: {self.last_fault}"
-        ]
+        """A sentence for the report where answers have no score, and one where a repetition gave the scores."""
+        counts, sentences = self.counts, []
+        if counts["faults"]:
+            quarantined = sum(count >= self.quarantine for count in self.faults.values())
+            sentences.append(
+                f"The reward failed for {counts['faults']:,} of {counts['answers']:,} answers, which were left "
+                f"out of training; {quarantined} examples are quarantined. The last fault: {self.last_fault}"
+            )
+        if counts["repeated"]:
+            sentences.append(
+                f"The reward failed for the answers to {counts['repeated']:,} prompts and was computed again, for "
+                f"{counts['separate']:,} answers one by one. The last fault: {self.last_fault}"
+            )
+        return sentences
 
-    def _compute(self, worker: RewardProcess | LocalReward, request: RewardRequest) -> RewardResult:
+    def _compute(self, worker: RewardProcess | LocalReward, request: RewardRequest) -> _Computed:
         if self.faults[request.key] >= self.quarantine:
-            return RewardResult([None] * len(request.answers))
+            return _Computed(RewardResult([None] * len(request.answers)), quarantined=True)
+        faults: list[str] = []
         for _ in range(1 + self.retries):
             try:
-                return worker.compute(request.prompt, request.answers, request.example)
+                return _Computed(worker.compute(request.prompt, request.answers, request.example), faults)
             except RewardError as error:
-                self.last_fault = str(error)
-        return _merged([self._compute_single(worker, request, answer) for answer in request.answers])
+                faults.append(str(error))
+        singly = [self._compute_single(worker, request, answer, faults) for answer in request.answers]
+        return _Computed(_merged(singly), faults, separate=len(request.answers) > 1)
 
-    def _compute_single(self, worker: RewardProcess | LocalReward, request: RewardRequest, answer: str) -> RewardResult:
+    def _compute_single(
+        self, worker: RewardProcess | LocalReward, request: RewardRequest, answer: str, faults: list[str]
+    ) -> RewardResult:
         if len(request.answers) > 1:
             try:
                 return worker.compute(request.prompt, [answer], request.example)
             except RewardError as error:
-                self.last_fault = str(error)
+                faults.append(str(error))
         return RewardResult([None])
 
-    def _count(self, requests: Sequence[RewardRequest], results: Sequence[RewardResult]) -> None:
-        for request, result in zip(requests, results, strict=True):
-            faults = sum(score is None for score in result.scores)
-            self.counts.update(answers=len(result.scores), faults=faults)
+    def _count(self, requests: Sequence[RewardRequest], computed: Sequence[_Computed]) -> None:
+        for request, each in zip(requests, computed, strict=True):
+            scores = each.result.scores
+            faults = sum(score is None for score in scores)
+            self.counts.update(answers=len(scores), faults=faults)
+            if each.faults:
+                self.counts["failed_calls"] += len(each.faults)
+            if each.faults or (faults and not each.quarantined):
+                self.last_fault = each.faults[-1] if each.faults else "it gave None as a score"
+            if each.faults and faults < len(scores):
+                self.counts.update(repeated=1, separate=len(scores) if each.separate else 0)
+                log.warning("The reward was computed again for the answers to %s: %s", request.key, self.last_fault)
             if faults and self.faults[request.key] < self.quarantine:
                 self.faults[request.key] += 1
                 log.warning("The reward gave no score for %d answers to %s: %s", faults, request.key, self.last_fault)
@@ -135,6 +156,16 @@ class RewardRunner:
                 "above which a run ends.",
                 resumable=True,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """The result of a request, the faults of the calls before it, and how the scores were computed in the end."""
+
+    result: RewardResult
+    faults: Sequence[str] = ()
+    separate: bool = False
+    quarantined: bool = False
 
 
 def _merged(results: Sequence[RewardResult]) -> RewardResult:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from luthier.api import (
     Adaptation,
     Batch,
+    DataError,
     Example,
     LikelihoodMethod,
     Loss,
@@ -47,6 +48,11 @@ class SupervisedFineTuning(LikelihoodMethod):
         self.neftune_alpha = neftune_alpha
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+        if example.get("liked") is False:
+            raise DataError(
+                "The answer is marked as not liked, and supervised fine-tuning would learn to give it.",
+                hint="Learn from liked and disliked answers with method=kto, or leave such rows out.",
+            )
         return Row((encode_conversation(example, tokenizer),))
 
     def loss(self, batch: Batch) -> Loss:

@@ -31,7 +31,8 @@ LIGHT = {
     "luthier.workflows.cached_runs", "luthier.workflows.cached_runs.cached_run",
     "luthier.workflows.cached_runs.key", "luthier.workflows.comparison", "luthier.workflows.comparison.contenders",
     "luthier.workflows.pipelines", "luthier.workflows.pipelines.addressing",
-    "luthier.workflows.pipelines.definition", "luthier.workflows.pipelines.running", "luthier.workflows.sweeps",
+    "luthier.workflows.pipelines.definition", "luthier.workflows.pipelines.running", "luthier.workflows.quiet",
+    "luthier.workflows.sweeps",
     "luthier.workflows.sweeps.jobs", "luthier.workflows.sweeps.optuna_sweeper",
     "luthier.workflows.sweeps.search_space",
 }  # fmt: skip

@@ -288,6 +288,8 @@ from luthier.inference.reward_scores import (
 from luthier.inference.reward_scores import (
     reward_outputs as reward_outputs,
 )
+from luthier.inference.words import WORDS_VERSION as WORDS_VERSION
+from luthier.inference.words import words_of as words_of
 from luthier.models.adaptation import (
     ADAPTER_NAME as ADAPTER_NAME,
 )

@@ -47,11 +47,16 @@ class Chat:
         }
 
 
-def sources(answer: str, passages: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """The passages that an answer cites: number, document and heading of each."""
+def sources(answer: str, passages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The passages that an answer cites: number, document and heading, and `also`, where other documents hold it."""
     known = dict(enumerate(passages, 1))
     return [
-        {"number": number, "document": known[number]["document"], "heading": known[number]["heading"]}
+        {
+            "number": number,
+            "document": known[number]["document"],
+            "heading": known[number]["heading"],
+            **({"also": list(known[number]["also"])} if known[number].get("also") else {}),
+        }
         for number in cited_numbers(answer)
         if number in known
     ]

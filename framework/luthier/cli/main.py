@@ -13,6 +13,7 @@ from luthier.cli.threads import wait_briefly
 from luthier.errors import LuthierError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console
+from luthier.workflows.quiet import silence_warnings
 
 if TYPE_CHECKING:
     from luthier.contracts.verbs import Verb
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point of the `luthier` command; ends the process with one of the exit codes of `luthier.errors`."""
     wait_briefly()
+    silence_warnings()
     console = Console()
     try:
         flags = Flags.parse(sys.argv[1:] if argv is None else argv)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.config.names import refuse_bad_name
 from luthier.errors import RecipeError
+from luthier.errors.pasting import setting_to_paste
 from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -95,8 +96,15 @@ def _unreadable(text: str, error: Exception) -> RecipeError:
     return RecipeError(
         f"{text!r} cannot be read: {reason}.",
         where=text,
-        hint="Put a value with special signs into quotes: key='\"a=b\"'.",
+        hint=f"Put a value with special signs into quotes: {_quoted(text)}.",
     )
+
+
+def _quoted(text: str) -> str:
+    """The override with its value as text, for pasting; a pattern for one that is a list or a mapping."""
+    path, _, value = text.partition("=")
+    bare = value.strip().strip("\"'")
+    return setting_to_paste(path, bare) if bare and bare[0] not in "[{" else "key='\"a=b\"'"
 
 
 def refuse_unknown_answers(words: Sequence[Word], catalog: Catalog) -> None:

@@ -25,7 +25,7 @@ from luthier.config.catalog import Catalog, CatalogAnswer
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.loader import GuardedConfigLoader
 from luthier.config.origins import Origins
-from luthier.config.settings import MissingSettingError
+from luthier.config.settings import MissingSettingError, NoTextError
 from luthier.config.signatures import signature
 from luthier.config.stale import drop_stale
 from luthier.config.stored import escaped
@@ -210,6 +210,8 @@ class Composer:
         origins = self.origins(overrides)
         for error in errors:
             origin = None if isinstance(error, MissingSettingError) else origins.find(error.where)
+            if isinstance(error, NoTextError) and origin and origin.word:
+                error.hint = error.as_typed(origin.word)
             error.where = str(origin) if origin else error.where
         if len(errors) == 1:
             return RecipeError(errors[0].message, where=errors[0].where, hint=errors[0].hint)

@@ -16,6 +16,7 @@ from typing import Any, get_args
 from luthier.config.type_hints import Misfit, Part, fits, misfit
 from luthier.config.type_words import readable, written
 from luthier.errors import RecipeError
+from luthier.errors.pasting import setting_to_paste
 from luthier.errors.suggestions import nearest
 
 REQUIRED = "???"
@@ -118,13 +119,25 @@ class MissingSettingError(RecipeError):
         return cls(f"{path} must be given.", where=path, hint=f"Add {path}=… .")
 
 
+class NoTextError(RecipeError):
+    """A value that was read as a number, a truth value or null, where a setting takes text."""
+
+    def as_typed(self, word: str) -> str:
+        """The hint for the word of the command line that gave the value: what was typed, as text."""
+        path, _, typed = word.partition("=")
+        return f"Quote it to have text: {setting_to_paste(path, typed)}."
+
+
 def mistyped(wrong: Misfit) -> RecipeError:
     path, value, expected, of_key = wrong
     words, shown = readable(expected), written(value) if value is None or isinstance(value, bool) else repr(value)
     if of_key:
         hint = "Quote it to have text." if words.startswith("text") else ""
         return RecipeError(f"{path} has the key {shown}, but each key must be {words}.", where=path, hint=hint)
-    hint = f"Quote it to have text: {path}=\"'{written(value)}'\"." if words.startswith("text") else ""
+    if words.startswith("text"):
+        hint = f"Quote it to have text: {setting_to_paste(path, written(value))}."
+        return NoTextError(f"{path} is {shown}, but must be {words}.", where=path, hint=hint)
+    hint = ""
     if expected is Part and "[" not in path:  # Hydra knows no answer to an entry of a list
         hint = f"Choose an answer for it: +QUESTION@{path}=… ."
     return RecipeError(f"{path} is {shown}, but must be {words}.", where=path, hint=hint)

@@ -15,7 +15,8 @@ Example = dict[str, Any]
   answer where it has one (`prompt_of`);
 - `label`: the class, in classification (the last message then is the label); `tools`: tool definitions;
 - `relevant`: names of the documents that contain its answer; a retrieval prompt adds `found`, the names of the
-  retrieved documents, best first, and `passages`, those in the prompt: `document`, `heading` and `text`;
+  retrieved documents, best first, and `passages`, those in the prompt: `document`, `heading`, `text`, and `also`,
+  other documents that hold the same passage;
 - `where`: file:line of the record, and `split`: train, validation or test, both always present; `source`: its name in
   a mixture;
 - any further column of the source, under its own name.

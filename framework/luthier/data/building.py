@@ -67,9 +67,10 @@ class EncodingFacts:
 def build(folder: Path, examples: Sequence[Example], settings: EncodingSettings, *, split: str) -> None:
     """Encode the examples of a split, apply `overlong`, pack rows into blocks, and write these into an empty folder.
 
-    Counted are `overlong` rows, of which `truncated`, `dropped` or `split` into pieces; `truncated_answers`, rows that
-    lost trained tokens; `untrainable` rows, left out as one of their sequences has no trained token; `special_text` and
-    `moved_boundaries` (`Codec`). DataError where a row is too long and `overlong` is error, and where no row is left.
+    Counted are `overlong` rows, of which `truncated`, `dropped` or `split` into pieces; `truncated_answers`, rows
+    that lost trained tokens; `untrainable` rows, left out as one of their sequences has no trained token;
+    `special_text` and `moved_boundaries` (`Codec`). `truncated_away` are those of `untrainable` that lost all of an
+    answer. DataError where a row is too long and `overlong` is error, and where no row is left.
     """
     facts, writer = EncodingFacts(), BlocksWriter(folder)
     codec = Codec.of(settings.tokenizer)
@@ -154,6 +155,7 @@ def _truncated(row: Row, length: int, facts: EncodingFacts, where: str) -> list[
     if after.trainable[0]:
         return [truncated]
     facts.note("untrainable", where)
+    facts.note("truncated_away", where)
     return []
 
 
@@ -176,6 +178,14 @@ def _check(facts: EncodingFacts, settings: EncodingSettings, longest: int, split
         )
     if counts["rows"]:
         return
+    if counts["truncated_away"] and counts["truncated_away"] == counts["untrainable"]:
+        raise DataError(
+            f"No {split} example has a token to train on: with batch.overlong=truncate and batch.length="
+            f"{settings.length}, truncation removed the answer of each of {counts['truncated_away']} examples; the "
+            f"longest has {longest} tokens.",
+            where=places["truncated_away"][0],
+            hint=f"Set batch.length={longest}, or batch.overlong=split or drop.",
+        )
     if counts["untrainable"]:
         raise DataError(
             f"No {split} example has a token to train on: {_template(settings)} and the weights of the messages leave "

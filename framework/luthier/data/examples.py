@@ -54,14 +54,14 @@ def with_text(example: Example, change: Callable[[str], str]) -> Example:
     return changed
 
 
-def content_key(example: Example) -> bytes:
+def text_key(example: Example) -> bytes:
     """A hash of 16 bytes, equal for examples with the same conversation, answers, text, label and tools.
 
-    White space and the form of Unicode are normalised; further columns (an id, a date) and weights are not included.
+    White space and the form of Unicode are normalised; further columns (an id, a vote) and weights are not included.
     """
     turns = [_turns(example.get(key, ())) for key in _TURNS]
     return _digest(
-        [*turns, *(_normalised(str(example.get(key, ""))) for key in ("text", "label")), example.get("tools")]
+        [*turns, *(normalised(str(example.get(key, ""))) for key in ("text", "label")), example.get("tools")]
     )
 
 
@@ -72,16 +72,17 @@ def prompt_key(example: Example) -> bytes:
     from the turns of user, tools and assistant before the last answer.
     """
     if "text" in example:
-        return _digest(_normalised(str(example["text"])))
+        return _digest(normalised(str(example["text"])))
     turns = [turn for turn in prompt_of(example) if turn["role"] != "system"]
-    return _digest(_turns(turns)) if turns else content_key(example)
+    return _digest(_turns(turns)) if turns else text_key(example)
 
 
 def _turns(messages: Any) -> list[Any]:
-    return [[turn["role"], _normalised(turn["content"]), turn.get("tool_calls")] for turn in messages]
+    return [[turn["role"], normalised(turn["content"]), turn.get("tool_calls")] for turn in messages]
 
 
-def _normalised(text: str) -> str:
+def normalised(text: str) -> str:
+    """The text in Unicode's form NFC, with single blanks for white space."""
     return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 

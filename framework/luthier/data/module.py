@@ -32,6 +32,7 @@ from luthier.data.prepared import PreparedLoader
 from luthier.data.reading import SPLITS, Reading
 from luthier.data.rows import Encode
 from luthier.errors import DataError, RecipeError
+from luthier.errors.pasting import setting_to_paste
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
 
@@ -146,12 +147,14 @@ class Data(pl.LightningDataModule):
         for finding in inspected[0]["found"] if inspected else ():
             in_all = all(any(other["name"] == finding["name"] for other in one["found"]) for one in inspected)
             if finding["severity"] == "error" and in_all and finding["name"] not in self.allow:
+                allowed = setting_to_paste("batch.allow", [finding["name"]])
                 template = getattr(self.settings.tokenizer, "name_or_path", "")
+                every = f"each of {len(inspected)} inspected examples has an error: {finding['message']}"
+                by_template = finding["name"] != "truncated_answer"
                 raise DataError(
-                    f"With the chat template of {template}, each of {len(inspected)} inspected examples has an error: "
-                    f"{finding['message']}",
+                    f"With the chat template of {template}, {every}" if by_template else f"E{every[1:]}",
                     where=inspected[0]["where"],
-                    hint=f"{finding['hint']} See it with `luthier preview`; batch.allow=[{finding['name']}] allows it.",
+                    hint=f"{finding['hint']} See it with `luthier preview`; {allowed} allows it.",
                 )
 
     def accumulation(self, world: int) -> int:
@@ -255,6 +258,7 @@ _SENTENCES = {
     "truncated_answers": "lost the end of an answer",
     "dropped": "are longer than a block and were dropped",
     "untrainable": "have no token to train on and were left out",
+    "truncated_away": "lost the whole of an answer by truncation",
     "special_text": "contain the text of special tokens, which was encoded as plain text",
     "moved_boundaries": "have an answer that begins inside a token, where the text was split",
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from luthier.data.examples import content_key, prompt_key
+from luthier.data.examples import prompt_key, text_key
 from luthier.data.records import Tally
 from luthier.errors import DataError, RecipeError
 
@@ -49,7 +49,7 @@ def split_named(name: object, where: str) -> str:
         raise DataError(
             f"The column `split` says {name!r}, which is no split.",
             where=where,
-            hint="Use train, validation or test, or rename the column: data.rename={split: part}.",
+            hint="Use train, validation or test, or rename the column: 'data.rename={split: part}'.",
         )
     return split
 
@@ -78,7 +78,7 @@ class HashSplits:
 
     def split(self, example: Example) -> str:
         """The split of an example: a pure function of its text."""
-        key = {"prompt": prompt_key, "content": content_key}[self.by](example)
+        key = {"prompt": prompt_key, "content": text_key}[self.by](example)
         place = int.from_bytes(key[:8], "big") / 2**64
         return "test" if place < self.test else "validation" if place < self.test + self.validation else "train"
 

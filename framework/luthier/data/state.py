@@ -7,10 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A source or filter whose input has a state that is known without reading it."""
+    """A source or filter whose input has a state that is known without reading its rows."""
 
     def state(self) -> Any:
-        """Names, sizes and modification times of its files, as JSON; None where its reading must not be cached."""
+        """Names, sizes and sha256 of its files, as JSON; None where its reading must not be cached."""
 
 
 def source_state(part: object) -> Any:

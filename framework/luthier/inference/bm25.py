@@ -10,11 +10,7 @@ import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
-
-def words_of(texts: Sequence[str]) -> list[list[str]]:
-    """The words of each text, in lower case; words of one letter do not count."""
-    found: list[list[str]] = bm25s.tokenize(list(texts), stopwords=None, return_ids=False, show_progress=False)
-    return found
+from luthier.inference.words import words_of
 
 
 class Bm25:

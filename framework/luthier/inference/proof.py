@@ -6,6 +6,7 @@ dtype and its adaptation, on a few short texts: what no twin shows is found befo
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
@@ -23,7 +24,7 @@ from luthier.models.attention.proof import FAILURES, NATS, batch_of, first_line
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.lm_head import find_lm_head
 from luthier.models.twin import stir, twin_network
-from luthier.models.wrappers import unwrapped, virtual_token_count
+from luthier.models.wrappers import unwrapped
 
 LENGTHS = ((5, 9, 3), (13,))
 """Lengths of the texts that are tried, row by row; a window of a twin is shorter than the longest."""
@@ -56,12 +57,12 @@ def prove_network(network: nn.Module, *, name: str = "") -> float:
 
 
 def prove_adapted(network: nn.Module, adaptation: Adaptation) -> float:
-    """`prove_network` for an adapted network; virtual tokens are tried on its twin too, whose windows they cross."""
-    name = type(adaptation).__name__
+    """`prove_network` for an adapted network and for its twin, whose windows texts cross; the seconds that it took."""
+    started = perf_counter()
     with torch.random.fork_rng(devices=[]):  # what is drawn here must not change what a run draws
-        if virtual_token_count(network):
-            _prove_twin(cast(Any, unwrapped(network)).config, layout_of(network).attention, adaptation)
-        return prove_network(network, name=name)
+        _prove_twin(cast(Any, unwrapped(network)).config, layout_of(network).attention, adaptation)
+        prove_network(network, name=type(adaptation).__name__)
+    return perf_counter() - started
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,50 @@ def prove_architecture(config: Any, attention: str, adaptation: Adaptation) -> A
 
 def _prove_twin(config: Any, attention: str, adaptation: Adaptation) -> None:
     """Try an adaptation on the twin of a configuration, if it can be put there: one for layer 20 cannot."""
+    name, own = type(adaptation).__name__, copy(adaptation)  # what it remembers of a network is not of a twin
     try:
-        adapted = adaptation(twin_network(config, attention))
+        adapted = own(twin_network(config, attention)).eval()
         stir(weight for weight in adapted.parameters() if weight.requires_grad)
     except Exception:  # the real network says what is wrong, if anything is
         return
-    prove_network(adapted, name=type(adaptation).__name__)
+    prove_network(adapted, name=name)
+    _prove_merge(adapted, own, name)
+
+
+@torch.no_grad()
+def _prove_merge(adapted: nn.Module, adaptation: Adaptation, name: str) -> None:
+    """RecipeError where the merged network is another one: a layer reads weights past what was put in their place."""
+    ids, who = batch_of(((12,),), _vocabulary(adapted)).input_ids, type(unwrapped(adapted)).__name__
+    before = torch.log_softmax(adapted(input_ids=ids, use_cache=False).logits.float(), dim=-1)
+    unread = _unread_adapters(adapted, ids)
+    try:
+        merged = adaptation.merge(adapted)
+    except Exception:  # it cannot be merged, which is said where somebody asks for it
+        return
+    nats = float((torch.log_softmax(merged(input_ids=ids, use_cache=False).logits.float(), -1) - before).abs().max())
+    if not nats <= ROUNDING[torch.float32]:
+        where = f" Its layers do not call {', '.join(unread)}." if unread else ""
+        raise RecipeError(
+            f"{who} with {name} is another network once it is merged, by {nats:.2g} nats: some of the adapted modules "
+            f"stand in several places, or their weights are read past the adapter.{where}",
+            where="adaptation.targets",
+            hint="Name in adaptation.targets the modules to adapt, without these.",
+        )
+
+
+def _unread_adapters(adapted: nn.Module, ids: Tensor) -> list[str]:
+    """The short names of modules with an adapter that a forward pass does not call."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    called: set[nn.Module] = set()
+    layers = {name: module for name, module in adapted.named_modules() if isinstance(module, BaseTunerLayer)}
+    handles = [module.register_forward_hook(lambda one, *_: called.add(one)) for module in layers.values()]
+    try:
+        adapted(input_ids=ids, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sorted({name.rpartition(".")[2] for name, module in layers.items() if module not in called})
 
 
 def _packed(network: nn.Module) -> float:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from luthier.errors import ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
-from luthier.models.digests import remembered_digest
+from luthier.fetch.remembered import remembered_digest
 from luthier.models.loading import without_progress_bars
 from luthier.models.tokenizers import configure_tokenizer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -24,9 +25,12 @@ def beyond_adapters(network: nn.Module) -> dict[str, str]:
 
     A Mamba mixer hands `out_proj.weight` to a kernel, so what an adapter adds to the output of `out_proj` is lost; and
     a subclass of a linear layer with a forward pass of its own (grouped, routing) computes more than the product.
+    A weight that several blocks share (Zamba) would be adapted in one of them alone.
     """
     found: dict[str, str] = {}
     read: dict[type[nn.Module], set[str]] = {}
+    linear = (module for _, module in network.named_modules(remove_duplicate=False) if is_linear(module))
+    count = Counter(id(module.weight) for module in linear)
     for name, module in network.named_modules():
         kind = type(module)
         for child, one in module.named_children():
@@ -36,7 +40,9 @@ def beyond_adapters(network: nn.Module) -> dict[str, str]:
             if kind not in read:
                 read[kind] = _weights_read(kind)
             full = f"{name}.{child}".lstrip(".")
-            if child in read[kind]:
+            if count[id(inner.weight)] > 1:
+                found[full] = "it stands in several places, and an adapter would in one of them"
+            elif child in read[kind]:
                 found[full] = f"{kind.__name__} computes with its weight past the module"
             elif _computes_more(inner):
                 found[full] = f"{type(inner).__name__} computes more than a matrix product"

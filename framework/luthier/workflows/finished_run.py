@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from luthier.contracts.examples import Example
 from luthier.contracts.trust import Trust
-from luthier.data.examples import content_key
+from luthier.data.examples import text_key
 from luthier.data.module import Data
 from luthier.errors import DataError
 from luthier.workflows import artifact
@@ -69,5 +69,5 @@ class FinishedRun:
 
     def trained_on(self, examples: Sequence[Example]) -> int:
         """How many of the examples are in the training split of this run."""
-        seen = {content_key(example) for example in self.data.examples("train")}
-        return sum(content_key(example) in seen for example in examples)
+        seen = {text_key(example) for example in self.data.examples("train")}
+        return sum(text_key(example) in seen for example in examples)

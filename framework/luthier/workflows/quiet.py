@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 
 SILENCED_WARNINGS = (
@@ -17,16 +18,34 @@ SILENCED_WARNINGS = (
 )
 
 
-def silence_libraries() -> None:
-    """Silence these warnings, the progress bars of transformers, Lightning's messages below warnings, and bitsandbytes.
+LIBRARIES = (
+    "accelerate", "bitsandbytes", "datasets", "diffusers", "huggingface_hub", "hydra", "lightning", "lightning_fabric",
+    "numpy", "omegaconf", "optuna", "pandas", "peft", "pyarrow", "pytorch_lightning", "safetensors", "sklearn",
+    "tokenizers", "torch", "torchmetrics", "transformers", "trl",
+)  # fmt: skip
+"""Libraries whose announcements of what will change concern us, and not who trains a model."""
 
-    bitsandbytes recommends fetching a kernel from the hub whenever it is imported on a CPU.
+
+def silence_warnings() -> None:
+    """Silence the warnings above, announcements of the libraries, and a recommendation of bitsandbytes.
+
+    bitsandbytes recommends fetching a kernel from the hub whenever it is imported on a CPU. Nothing is imported here.
+    What Python's own options (`-W`, PYTHONWARNINGS) ask to see is shown.
     """
+    if not sys.warnoptions:
+        for pattern in SILENCED_WARNINGS:
+            warnings.filterwarnings("ignore", message=pattern)
+        modules = rf"({'|'.join(LIBRARIES)})(\.|\Z)"
+        for category in (FutureWarning, DeprecationWarning, PendingDeprecationWarning):
+            warnings.filterwarnings("ignore", category=category, module=modules)
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
+
+def silence_libraries() -> None:
+    """Silence warnings (`silence_warnings`), the progress bars of transformers, and Lightning's lesser messages."""
     from transformers.utils import logging as transformers_logging
 
+    silence_warnings()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    for pattern in SILENCED_WARNINGS:
-        warnings.filterwarnings("ignore", message=pattern)
     for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -29,7 +29,7 @@ class Passthrough(Merging):
             raise RecipeError(
                 "passthrough has no layers to stack.",
                 where="model.merging.slices",
-                hint="Set model.merging.slices=[{model: NAME, layers: [0, 12]}, …].",
+                hint="Set 'model.merging.slices=[{model: NAME, layers: [0, 12]}, …]'.",
             )
         for index, piece in enumerate(self.slices):
             where, layers = f"model.merging.slices[{index}]", piece.get("layers")

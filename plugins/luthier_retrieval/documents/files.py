@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luthier.api import DataError, local_path
 from luthier_retrieval.documents import Document, Documents
-from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, read
+from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, documents_of, unreadable_sentences
 
 
 @dataclass(kw_only=True)
@@ -16,22 +16,29 @@ class DocumentFiles(Documents):
     """Read a file, or all readable files below a folder: text, Markdown, HTML, PDF, and one document per record.
 
     `columns` maps `text`, `title` and `name` to the columns of the records (JSON Lines, JSON, CSV, Parquet) that hold
-    them. Files and folders whose name starts with a dot are ignored; other files of an unsupported kind are counted.
+    them. Files and folders whose name starts with a dot are ignored; other files of an unsupported kind, files that
+    cannot be read and records without text are counted. DataError where nothing can be read.
     """
 
     path: str
     columns: dict[str, str] | None = None
     unsupported: list[str] = field(default_factory=list, init=False)
+    unreadable: list[DataError] = field(default_factory=list, init=False)
 
     def __iter__(self) -> Iterator[Document]:
-        self.unsupported = []
-        root = local_path(self.path)
+        self.unsupported, self.unreadable = [], []
+        root, count = local_path(self.path), 0
         columns = {**COLUMNS, **(self.columns or {})}
         for file in self._files(root):
             if not can_read(file):
                 self.unsupported.append(str(file.relative_to(root)))
                 continue
-            yield from read(file, file.name if file == root else file.relative_to(root).as_posix(), columns)
+            name = file.name if file == root else file.relative_to(root).as_posix()
+            for document in documents_of(file, name, columns, self.unreadable):
+                count += 1
+                yield document
+        if self.unreadable and not count:
+            raise self.unreadable[0]
 
     @property
     def place(self) -> str:
@@ -39,10 +46,13 @@ class DocumentFiles(Documents):
 
     @property
     def warnings(self) -> list[str]:
-        if not self.unsupported:
-            return []
-        examples = ", ".join(self.unsupported[:3])
-        return [f"{len(self.unsupported)} files below {self.path} are of an unsupported kind ({examples})."]
+        sentences = []
+        if self.unsupported:
+            examples = ", ".join(self.unsupported[:3])
+            sentences.append(
+                f"{len(self.unsupported)} files below {self.path} are of an unsupported kind ({examples})."
+            )
+        return [*sentences, *unreadable_sentences(self.unreadable, self.path)]
 
     def _files(self, root: Path) -> list[Path]:
         if root.is_file() and can_read(root):

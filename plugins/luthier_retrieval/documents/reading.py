@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from luthier.api import TABLE_ENDINGS, DataError, reader_for
@@ -39,14 +39,13 @@ def _html(path: Path) -> Document:
 def _pdf(path: Path) -> Document:
     """The text of each page below a heading with its number, so that an answer can cite the page."""
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
 
     try:
         reader = PdfReader(path)
         pages = [page.extract_text() for page in reader.pages]
         title = str(reader.metadata.title or "" if reader.metadata else "")
-    except (PyPdfError, ValueError, KeyError) as error:
-        raise DataError(f"The PDF cannot be read: {error}", where=str(path)) from error
+    except Exception as error:  # a damaged file can make any part of the library fail
+        raise DataError(f"The PDF cannot be read: {type(error).__name__}: {error}.", where=str(path)) from error
     numbered = (f"## Page {number}\n\n{text.strip()}" for number, text in enumerate(pages, 1) if text.strip())
     return Document("", "\n\n".join(numbered), title, markdown=True)
 
@@ -63,8 +62,31 @@ def can_read(path: Path) -> bool:
     return path.suffix.lower() in FILES or reader_for(path) is not None
 
 
-def read(path: Path, name: str, columns: Columns) -> Iterator[Document]:
-    """The document in a text file, or one document for each record of a table; DataError for a record without text."""
+def documents_of(path: Path, name: str, columns: Columns, unreadable: list[DataError]) -> Iterator[Document]:
+    """The documents of a file that can be read; the faults of the others, or of the file, are added to `unreadable`."""
+    try:
+        for found in read(path, name, columns):
+            if isinstance(found, DataError):
+                unreadable.append(found)
+            else:
+                yield found
+    except DataError as fault:
+        unreadable.append(fault)
+
+
+def unreadable_sentences(faults: Sequence[DataError], place: str) -> list[str]:
+    """A warning that counts what could not be read, with the first three faults; an empty list where all could be."""
+    if not faults:
+        return []
+    examples = "; ".join(f"{fault.where}: {fault.message}" if fault.where else fault.message for fault in faults[:3])
+    return [f"{len(faults)} files or records of {place} cannot be read and are not searched ({examples})."]
+
+
+def read(path: Path, name: str, columns: Columns) -> Iterator[Document | DataError]:
+    """The document in a text file, or one for each record of a table; in its place the fault of one without text.
+
+    DataError where the file as a whole cannot be read.
+    """
     if (reading := FILES.get(path.suffix.lower())) is not None:
         needed(path)
         document = reading(path)
@@ -74,12 +96,14 @@ def read(path: Path, name: str, columns: Columns) -> Iterator[Document]:
     assert reader is not None, "callers check `can_read` first"
     for record in reader[1].records(path, name):
         if record.row is None:
-            raise record.fault or DataError("The row cannot be read.", where=record.where)
+            yield record.fault or DataError("The row cannot be read.", where=record.where)
+            continue
         text = record.row.get(columns[TEXT])
         if not isinstance(text, str):
             columns_present = ", ".join(map(str, record.row))
-            hint = f"It has {columns_present}; prompt.documents.columns={{text: …}} names the right one."
-            raise DataError(f"A record has no text in {columns[TEXT]!r}.", where=record.where, hint=hint)
+            hint = f"It has {columns_present}; 'prompt.documents.columns={{text: …}}' names the right one."
+            yield DataError(f"A record has no text in {columns[TEXT]!r}.", where=record.where, hint=hint)
+            continue
         identifier = record.row.get(columns[NAME])
         title = str(record.row.get(columns[TITLE]) or "")
         yield Document(record.where if identifier is None else str(identifier), text, title, markdown=True)
@@ -89,6 +113,8 @@ def _decoded(path: Path) -> str:
     """The UTF-8 text of a file; DataError for another encoding, since no encoding is guessed."""
     try:
         return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        raise DataError(f"The document cannot be read: {error.strerror or error}.", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"The document is not UTF-8: byte {error.start} cannot be read.",

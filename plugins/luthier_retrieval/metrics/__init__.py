@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,14 @@ def retrieved_documents(attempt: Attempt) -> list[str]:
     return list(_column(attempt, "found"))
 
 
-def shown_passages(attempt: Attempt) -> list[dict[str, str]]:
-    """The passages in the prompt, in order: `document`, `heading` and `text`."""
+def shown_passages(attempt: Attempt) -> list[dict[str, Any]]:
+    """The passages in the prompt, in order: `document`, `heading`, `text`, and `also`, other documents that hold it."""
     return list(_column(attempt, "passages"))
+
+
+def is_of(passage: Mapping[str, Any], names: set[str]) -> bool:
+    """Whether one of the documents holds the passage."""
+    return not names.isdisjoint([passage["document"], *passage.get("also", ())])
 
 
 def relevant_documents(attempt: Attempt) -> set[str]:

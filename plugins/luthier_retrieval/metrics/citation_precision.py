@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luthier.api import Attempt, cited_numbers
-from luthier_retrieval.metrics import RatioMetric, relevant_documents, shown_passages
+from luthier_retrieval.metrics import RatioMetric, is_of, relevant_documents, shown_passages
 
 
 class CitationPrecision(RatioMetric):
@@ -16,4 +16,4 @@ class CitationPrecision(RatioMetric):
         passages, relevant = shown_passages(attempt), relevant_documents(attempt)
         cited = cited_numbers(attempt.output)
         valid = [number for number in cited if 0 < number <= len(passages)]
-        return sum(passages[number - 1]["document"] in relevant for number in valid), len(cited)
+        return sum(is_of(passages[number - 1], relevant) for number in valid), len(cited)

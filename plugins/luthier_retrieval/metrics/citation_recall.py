@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luthier.api import Attempt, cited_numbers
-from luthier_retrieval.metrics import RatioMetric, relevant_documents, shown_passages
+from luthier_retrieval.metrics import RatioMetric, is_of, relevant_documents, shown_passages
 
 
 class CitationRecall(RatioMetric):
@@ -14,5 +14,5 @@ class CitationRecall(RatioMetric):
 
     def terms(self, attempt: Attempt) -> tuple[float, float]:
         relevant = relevant_documents(attempt)
-        numbers = {number for number, one in enumerate(shown_passages(attempt), 1) if one["document"] in relevant}
+        numbers = {number for number, one in enumerate(shown_passages(attempt), 1) if is_of(one, relevant)}
         return bool(numbers & set(cited_numbers(attempt.output))), bool(numbers)

@@ -10,11 +10,13 @@ from typing import Literal
 import bm25s
 import numpy as np
 
+from luthier.api import WORDS_VERSION, words_of
 from luthier_retrieval.searches import PassageNumbers, ReusedRows, Scores, Search, top_k
 from luthier_retrieval.searches.inverted_index import InvertedIndex
 from luthier_retrieval.segment import Segment
 
 FILES = "bm25"
+BLANKS_PART = r"\S+"
 
 
 class Bm25Search(Search):
@@ -22,7 +24,8 @@ class Bm25Search(Search):
 
     The score is the sum over the question's words of idf · tf / (tf + k1 · (1 - b + b · length / mean length)), with
     Lucene's idf, log(1 + (n - df + 0.5) / (df + 0.5)). `n`, `df` and the mean length are those of all segments, so that
-    an index that grew scores as one that was built at once. `stopwords` names the language whose stop words are
+    an index that grew scores as one that was built at once. Scripts without blanks between words are searched by pairs
+    of letters, Chinese by single characters, too. `stopwords` names the language whose stop words are
     ignored.
     """
 
@@ -68,9 +71,19 @@ class Bm25Search(Search):
         return np.concatenate(scores) if scores else np.zeros(0, dtype=np.float32)
 
     def identity(self) -> str:
-        return json.dumps(["bm25", bm25s.__version__.split(".")[:2], self.stopwords])
+        return json.dumps(["bm25", bm25s.__version__.split(".")[:2], self.stopwords, WORDS_VERSION])
 
     def _words(self, texts: Sequence[str]) -> list[list[str]]:
-        stopwords = None if self.stopwords == "none" else self.stopwords
-        words: list[list[str]] = bm25s.tokenize(list(texts), stopwords=stopwords, return_ids=False, show_progress=False)
-        return words
+        words = words_of(texts)
+        if self.stopwords == "none":
+            return words
+        parted = [" ".join(each) for each in words]  # the library leaves out the stop words of texts
+        kept: list[list[str]] = bm25s.tokenize(
+            parted,
+            token_pattern=BLANKS_PART,
+            lower=False,
+            stopwords=self.stopwords,
+            return_ids=False,
+            show_progress=False,
+        )
+        return kept

@@ -38,7 +38,7 @@ class Distractors(TrainingPassages):
         self, example: Example, retrieved: Sequence[Passage], relevant: Sequence[Passage], most: int, absent: str
     ) -> TrainingContext:
         names = set(example.get("relevant") or ())
-        distractors = [passage for passage in retrieved if passage.document not in names]
+        distractors = [passage for passage in retrieved if names.isdisjoint(passage.documents)]
         if not names:
             return TrainingContext(distractors[:most])
         draw = random.Random(f"{self.seed} {prompt_key(example).hex()}")

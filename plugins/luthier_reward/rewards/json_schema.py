@@ -24,7 +24,7 @@ class JsonSchema:
             raise RecipeError(
                 "A schema is needed, or the column that holds it.",
                 where="method.reward.schema",
-                hint="Set method.reward.schema={type: object, …}, or method.reward.column.",
+                hint="Set 'method.reward.schema={type: object, …}', or method.reward.column.",
             )
         self.column, self.parses = column, parses
         self.schema = schema

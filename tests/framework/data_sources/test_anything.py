@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from luthier.data.examples import content_key, prompt_key
+from luthier.data.dedup import content_key
+from luthier.data.examples import prompt_key
 from luthier.data.formats.detect import detect, unfit
 from luthier.data.formats.naming import FORMATS
 from luthier.data.readers.csv_table import CsvTable
@@ -25,6 +26,8 @@ KEYS = [
     *("conversations", "prompt", "completion", "chosen", "rejected", "input", "instruction", "output", "text", "label"),
     *("schemaVersion", "system", "toolUse", "toolResult", "reasoningContent", "toolConfig", "toolSpec", "type", "json"),
     *("rating", "history", "preferred_output", "non_preferred_output", "function_call", "split", "inputSchema"),
+    *("train", "loss", "masked", "mask", "train_detail", "refusal", "images", "liked", "kto_tag", "rejected_response"),
+    *("rejected_messages", "question", "completion_mask", "mask_history", "chat_template_kwargs", "sample_weight"),
 ]
 WORDS = ["user", "assistant", "system", "tool", "human", "gpt", "text", "function_call", "bedrock-conversation-2024"]
 LEAVES = some.one_of(

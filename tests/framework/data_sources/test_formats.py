@@ -179,7 +179,7 @@ def test_every_layout_of_preference_pairs_gives_the_same_example(layout):
         ({"prompt": "Why?", "chosen": "So.", "rejected": "So. "}, "the same"),
         ({"prompt": "Why?", "chosen": "So.", "rejected": ""}, "an empty text"),
         ({"chosen": [U, A], "rejected": [turn("user", "Who?"), B]}, "no common prefix"),
-        ({"prompt": "Why?", "chosen": [turn("user", "x")], "rejected": [B]}, "does not start with an assistant"),
+        ({"prompt": "Why?", "chosen": [turn("user", "x")], "rejected": [B]}, "neither begins with the prompt nor"),
         ({"prompt": "Why?", "chosen": "So."}, "`chosen` and `rejected`"),
     ],
 )

@@ -431,7 +431,7 @@ U, A, S = ({"role": role, "content": role} for role in ("user", "assistant", "sy
             "content_parts_joined",
             ["user", "assistant"],
         ),
-        ([{**U, "timestamp": 3}, A], "message_keys_dropped", ["user", "assistant"]),
+        ([{**U, "timestamp": 3}, A], "message_key_dropped_timestamp", ["user", "assistant"]),
     ],
 )
 def test_turns_that_can_be_made_regular_are_and_are_counted(write, turns, count, left):

@@ -214,6 +214,20 @@ def test_when_every_answer_is_cut_the_run_does_not_begin():
         data(LONG[1:], overlong="truncate").setup("fit")
 
 
+def test_when_truncation_removes_every_answer_it_says_so_and_not_the_template():
+    long_questions = [said("word " * 300 + str(number), "well") for number in range(3)]
+    with pytest.raises(DataError, match="truncation removed the answer of each of 3") as caught:
+        data(long_questions, overlong="truncate").setup("fit")
+    assert "template" not in str(caught.value)
+    assert "batch.overlong=split" in caught.value.hint
+    some = data([*long_questions, said("Hello", "well")], overlong="truncate")
+    some.setup("fit")
+    assert any("3 train examples lost the whole of an answer by truncation" in said for said in some.warnings)
+    (finding,) = some.token_ledger(0).errors
+    assert finding.name == "truncated_answer"
+    assert "all of the answer" in finding.message
+
+
 def test_an_example_with_nothing_to_train_on_is_left_out_and_counted():
     silent = said("Hello", "well")
     silent["messages"][1]["weight"] = 0
@@ -237,7 +251,7 @@ def test_an_end_of_turn_that_is_never_trained_stops_the_run_unless_it_is_meant()
 
     with pytest.raises(DataError, match="ends the turn") as caught:
         data(encode=endless).setup("fit")
-    assert "batch.allow=[pad_is_end_of_turn]" in caught.value.hint
+    assert "'batch.allow=[pad_is_end_of_turn]'" in caught.value.hint
     data(encode=endless, allow=["pad_is_end_of_turn"]).setup("fit")
 
 

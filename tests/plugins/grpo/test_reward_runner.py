@@ -6,6 +6,8 @@ import math
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from luthier.errors import PluginError
 from luthier_reward.reward_runner import RewardRequest, RewardRunner
@@ -98,3 +100,50 @@ def test_a_reward_that_holds_a_network_is_computed_in_this_process():
 
     made = RewardRunner(Local(), retries=0, max_faults=1.0)
     assert made([request("4", "-1")])[0].scores == [2.0, None]
+
+
+class Failing:
+    """A reward that fails in the calls whose number is in `failing`, as `how` says."""
+
+    in_process = True
+
+    def __init__(self, failing, how):
+        self.failing, self.how, self.calls, self.failed = failing, how, 0, 0
+
+    def __call__(self, prompt, answers, example):
+        self.calls += 1
+        if self.calls not in self.failing or (self.how == "one score" and len(answers) == 1):
+            return [1.0] * len(answers)
+        self.failed += 1
+        if self.how == "raises":
+            raise RuntimeError("down")
+        return [1.0] if self.how == "one score" else [math.nan] * len(answers)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    failing=st.sets(st.integers(1, 12), max_size=6),
+    how=st.sampled_from(["raises", "one score", "nan"]),
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    retries=st.integers(0, 2),
+)
+def test_no_failed_call_is_hidden_by_the_scores_that_a_repetition_gave(failing, how, sizes, retries):
+    reward = Failing(failing, how)
+    made = RewardRunner(reward, retries=retries, max_faults=1.0)
+    results = made([request(*["a"] * size, key=str(number)) for number, size in enumerate(sizes)])
+    assert [len(result.scores) for result in results] == sizes
+    assert made.counts["failed_calls"] == reward.failed
+    said = " ".join(made.warnings())
+    assert bool(said) == bool(reward.failed)
+    if reward.failed:
+        assert f"{reward.failed} failed calls" in made.facts()["Reward"]
+        assert {"raises": "down", "one score": "1 scores for", "nan": "not finite"}[how] in said
+
+
+def test_one_score_for_four_answers_is_reported():
+    made = RewardRunner(Failing({1, 2}, "one score"), retries=1)
+    assert made([request("a", "b", "c", "d")])[0].scores == [1.0] * 4
+    assert made.warnings() == [
+        "The reward failed for the answers to 1 prompts and was computed again, for 4 answers one by one. "
+        "The last fault: ValueError: 1 scores for 4 answers"
+    ]

@@ -83,7 +83,8 @@ def _answer(chat: Chat, text: str, console: Console) -> None:
     print()
     for source in record.get("sources", ()):
         place = " › ".join(filter(None, [source["document"], source["heading"]]))
-        console.say(harmless(f"[{source['number']}] {place}", sys.stderr))
+        also = f" (also in {', '.join(source['also'])})" if "also" in source else ""
+        console.say(harmless(f"[{source['number']}] {place}{also}", sys.stderr))
 
 
 def _carry_out(chat: Chat, line: str, console: Console) -> bool:

@@ -33,4 +33,6 @@ def act(call: Call) -> int:
         raise RecipeError(f"There is no example {arguments.example} to show.", where="--example", hint=hint)
     last = min(arguments.example + max(arguments.count, 1), count)
     ledgers = [data.token_ledger(number, arguments.split) for number in range(arguments.example, last)]
+    for warning in data.warnings:
+        call.console.say(warning)
     return say(ledgers, call.console, every_token=arguments.tokens, html=arguments.html)

@@ -55,10 +55,21 @@ def encode_conversation(
 def encode_continuation(
     example: Example, answer: str, tokenizer: PreTrainedTokenizerBase, *, end_of_turn: bool = True
 ) -> TokenSequence:
-    """The messages followed by those of `example[answer]`, such as `chosen`; only answers in these are trained."""
-    prompt: list[Message] = list(example.get("messages", ()))
-    whole = {**example, "messages": prompt + list(example[answer])}
+    """The prompt followed by the messages of `example[answer]`, such as `chosen`; only answers in these are trained.
+
+    The prompt is `messages`, without their last answer where `example[answer]` begins with an answer, too.
+    """
+    prompt, further = continuation(example, answer)
+    whole = {**example, "messages": [*prompt, *further]}
     return encode_conversation(whole, tokenizer, end_of_turn=end_of_turn, start=len(prompt))
+
+
+def continuation(example: Example, answer: str) -> tuple[list[Message], list[Message]]:
+    """The prompt that the messages of `example[answer]` continue, and those messages."""
+    prompt, further = list(example.get("messages", ())), list(example[answer])
+    while prompt and further and prompt[-1]["role"] == further[0]["role"] == "assistant":
+        prompt.pop()
+    return prompt, further
 
 
 def encode_prompt(example: Example, tokenizer: PreTrainedTokenizerBase) -> NDArray[np.int32]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,16 +39,20 @@ class Alpaca(Format):
         question = text_field(row, "instruction")
         if row.get("input") is not None and (more := text_field(row, "input", blank=True)).strip():
             question = f"{question}\n\n{more}"
-        turns = system_turns(row)
-        for pair in _pairs(row.get("history") or []):
-            turns += [{"role": role, "content": text} for role, text in zip(("user", "assistant"), pair, strict=True)]
+        turns = [*system_turns(row), *history_turns(row)]
         turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text_field(row, "output")}]
         example = further_fields(row, ("instruction", "input", "output", "system", "history"), counts)
         example["messages"] = conversation(turns, counts, at="history, instruction and output")
         return example
 
 
-def _pairs(history: Any) -> list[Sequence[Any]]:
+def history_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The turns in the column `history`, a list of pairs of question and answer; an empty list where it has none."""
+    history: Any = row.get("history") or []
     if not isinstance(history, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in history):
         raise DataError(f"`history` is {kind(history)}, where a list of pairs is expected.")
-    return history
+    return [
+        {"role": role, "content": text}
+        for pair in history
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]

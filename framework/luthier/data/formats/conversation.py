@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from difflib import get_close_matches
 from typing import Any
 
+from luthier.data.formats import loss_switches
 from luthier.data.formats.fields import kind
 from luthier.errors import DataError
 
@@ -16,24 +16,34 @@ ROLES = ("system", "user", "assistant", "tool")
 OTHER_ROLES = {"developer": "system", "function": "tool"}
 REASONING = {"reasoning", "thinking"}  # other names of reasoning_content
 KNOWN = ("role", "content", "weight", "name", "tool_calls", "tool_call_id", "reasoning_content", "function_call")
+READ = {*KNOWN, *REASONING, *loss_switches.NAMES, "refusal"}
+MEDIA = {"image", "images", "image_url", "audio", "audios", "video", "videos", "files"}
+KEY_DROPPED = "message_key_dropped_"
+"""A count of messages with a key that is not read is called by this and the key."""
 
 
 def conversation(turns: Any, counts: Counter[str], *, at: str = "messages", answered: bool = True) -> list[Message]:
     """The normalised messages of a conversation; DataError for an invalid one.
 
     Refused: a role other than system, user, assistant and tool; content that is a number, an object, blank, or null
-    without tool calls; content parts that are not text; a system turn after another turn; two consecutive assistant
-    turns whose weights differ; a tool turn without a tool call before it; a weight that is negative or not finite; no
-    assistant turn, or none with a weight above 0, unless `answered` is false.
+    without tool calls; content parts that are not text; images, audio and video; a system turn after another turn; two
+    consecutive assistant turns whose weights differ; a tool turn without a tool call before it; a weight that is
+    negative or not finite; keys that choose or weigh parts of a turn; no assistant turn, or none with a weight above 0,
+    unless `answered` is false.
+
+    A turn's `weight` is read under the names of `luthier.data.formats.loss_switches` too. The `refusal` of a turn
+    without content is its content.
 
     Normalised, and counted under these names: `role_developer` and `role_function` (they become system and tool),
     `content_parts_joined`, `empty_system_dropped`, `system_turns_merged`, `user_turns_merged` and
     `assistant_turns_merged` (joined by a blank line), `trailing_turns_dropped` (turns after the last assistant turn,
-    on which nothing is trained), `function_call_converted`, `message_keys_dropped` (unknown keys).
+    on which nothing is trained), `function_call_converted`, `refusal_as_content`, `message_key_dropped_<key>` (a key
+    that is not read; sources warn of it by name).
     `starts_with_assistant` is only counted. White space inside turns is not changed.
     """
     if not isinstance(turns, (list, tuple)):
-        raise DataError(f"`{at}` is {kind(turns)}, where a list of turns is expected.")
+        hint = "Lists in a text must be JSON, as json.dumps writes them." if isinstance(turns, str) else ""
+        raise DataError(f"`{at}` is {kind(turns)}, where a list of turns is expected.", hint=hint)
     if not turns:
         raise DataError(f"`{at}` is an empty list.")
     messages: list[Message] = []
@@ -72,17 +82,35 @@ def _message(turn: Any, at: str, counts: Counter[str]) -> Message:
         counts["function_call_converted"] += 1
     if given.get("tool_calls"):
         message["tool_calls"] = _tool_calls(given["tool_calls"], message["role"], at)
+    _take_refusal(given, message, counts)
     message["content"] = _content(given, message, at, counts)
-    if "weight" in given:
-        message["weight"] = _weight(given["weight"], at)
+    if (weight := loss_switches.message_weight(given, message["role"], at)) is not None:
+        message["weight"] = weight
     for key in REASONING & given.keys():
         given["reasoning_content"] = given.pop(key)
     message.update({key: given[key] for key in ("name", "tool_call_id", "reasoning_content") if key in given})
-    for key in given.keys() - set(KNOWN):
-        if near := get_close_matches(key, KNOWN, n=1, cutoff=0.8):
-            raise DataError(f"`{at}` has the key {key!r}; did you mean {near[0]!r}?")
-        counts["message_keys_dropped"] += 1
+    for key in [key for key in given if key not in READ]:
+        _not_read(key, given[key], at, counts)
     return message
+
+
+def _take_refusal(given: Message, message: Message, counts: Counter[str]) -> None:
+    """The refusal of a turn without content becomes its content, as OpenAI's models answer with one or the other."""
+    refusal = given.get("refusal")
+    if message["role"] == "assistant" and isinstance(refusal, str) and refusal.strip() and not given.get("content"):
+        given["content"] = refusal
+        counts["refusal_as_content"] += 1
+
+
+def _not_read(key: str, value: Any, at: str, counts: Counter[str]) -> None:
+    """Count a key that is not read; DataError for one like a known one, and for images, audio and video."""
+    if near := get_close_matches(key, (*KNOWN, *loss_switches.NAMES), n=1, cutoff=0.8):
+        raise DataError(f"`{at}` has the key {key!r}; did you mean {near[0]!r}?")
+    if value in ("", [], {}):
+        return
+    if key in MEDIA:
+        raise DataError(f"`{at}` has {key}; only text can be trained on.")
+    counts[f"{KEY_DROPPED}{key}"] += 1
 
 
 def _role(given: Message, at: str, counts: Counter[str]) -> str:
@@ -116,12 +144,6 @@ def _content(given: Message, message: Message, at: str, counts: Counter[str]) ->
     return content
 
 
-def _weight(weight: Any, at: str) -> float:
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
-        raise DataError(f"The weight of `{at}` is {weight!r}, where a number of 0 or more is expected.")
-    return float(weight)
-
-
 def _tool_calls(calls: Any, role: str, at: str) -> list[Message]:
     if role != "assistant" or not isinstance(calls, list):
         raise DataError(f"`{at}` has tool calls that are {kind(calls)}, in a turn of the role {role}.")
@@ -130,7 +152,7 @@ def _tool_calls(calls: Any, role: str, at: str) -> list[Message]:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise DataError(f"`{at}.tool_calls[{index}]` names no function.")
-        arguments = function.get("arguments", {})
+        arguments = {} if function.get("arguments") is None else function["arguments"]
         if isinstance(arguments, str):
             try:
                 arguments = json.loads(arguments or "{}")

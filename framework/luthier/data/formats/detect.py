@@ -21,6 +21,7 @@ from luthier.data.formats.rated import Rated
 from luthier.data.formats.sharegpt import ShareGPT
 from luthier.data.formats.text import Text
 from luthier.errors import DataError
+from luthier.errors.pasting import setting_to_paste
 
 if TYPE_CHECKING:
     from luthier.data.formats.format import Format
@@ -115,9 +116,8 @@ def no_format(rows: Sequence[dict[str, Any]]) -> DataError:
 
 def _way_out(found: Detected) -> str:
     if not found.rename:
-        return f"Known are {', '.join(known.name for known in KNOWN)}; data.rename={{yours: expected}} maps columns."
-    pairs = ", ".join(f"{yours}: {expected}" for yours, expected in found.rename.items())
-    return f"Nearest is {found.nearest}: data.rename={{{pairs}}} makes it fit."
+        return f"Known are {', '.join(known.name for known in KNOWN)}; 'data.rename={{yours: expected}}' maps columns."
+    return f"Nearest is {found.nearest}: {setting_to_paste('data.rename', found.rename)} makes it fit."
 
 
 def _none_fits(row: dict[str, Any]) -> Detected:

@@ -48,7 +48,12 @@ def number_field(row: dict[str, Any], key: str) -> float:
 
 
 def is_list_of_turns(value: Any, key: str) -> bool:
-    """Whether a value is a non-empty list whose first turn is an object with `key`."""
+    """Whether a value is a non-empty list whose first turn is an object with `key`, or the text of such a list.
+
+    The text of a list is that of a JSON list that breaks off, or what Python's `str` writes: readers read JSON.
+    """
+    if isinstance(value, str):
+        return value.lstrip().startswith("[{") and key in value
     return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], dict) and key in value[0]
 
 

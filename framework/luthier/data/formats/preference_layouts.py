@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
+from luthier.data.formats.alpaca import history_turns
 from luthier.data.formats.conversation import Message
 from luthier.data.formats.fields import kind, system_turns, text_field
+from luthier.data.formats.pair_prompt import Pair, split_at_prompt
 from luthier.data.formats.sharegpt import turn_in_openai_form
 from luthier.errors import DataError
 
 Row = dict[str, Any]
-Pair = tuple[list[Message], list[Message], list[Message]]
 QUESTIONS = ("prompt", "question", "instruction", "input")
 _MARK = re.compile(r"(?:^|\n\n)(Human|Assistant):\s?")
 
@@ -29,8 +29,8 @@ class Layout:
     uses: tuple[str, ...]
 
 
-def _turns(row: Row, key: str, role: str) -> list[Message]:
-    """A field that is text, one turn, or a list of turns."""
+def turns_of(row: Row, key: str, role: str) -> list[Message]:
+    """A field that is text, text with "Human:" and "Assistant:" marks, one turn, or a list of turns."""
     value = row.get(key)
     if isinstance(value, dict):
         return [turn_in_openai_form(value, key) if "from" in value else value]
@@ -39,79 +39,85 @@ def _turns(row: Row, key: str, role: str) -> list[Message]:
             turn_in_openai_form(turn, f"{key}[{i}]") if isinstance(turn, dict) and "from" in turn else turn
             for i, turn in enumerate(value)
         ]
-    return [{"role": role, "content": text_field(row, key)}]
+    text = text_field(row, key)
+    return _by_marks(text) if _MARK.match(text.lstrip()) else [{"role": role, "content": text}]
+
+
+def _by_marks(text: str) -> list[Message]:
+    """The turns of a text with marks; a mark at its end, which the answer follows, is no turn."""
+    pieces = _MARK.split(text.lstrip())
+    roles = {"Human": "user", "Assistant": "assistant"}
+    turns = [
+        {"role": roles[mark], "content": content} for mark, content in zip(pieces[1::2], pieces[2::2], strict=True)
+    ]
+    return turns[:-1] if len(turns) > 1 and not turns[-1]["content"].strip() else turns
 
 
 def _question(row: Row) -> str | None:
     return next((key for key in QUESTIONS if row.get(key)), None)
 
 
+def _answers(row: Row) -> tuple[list[Message], list[Message]]:
+    return turns_of(row, "chosen", "assistant"), turns_of(row, "rejected", "assistant")
+
+
 def _explicit(row: Row) -> Pair:
     question = _question(row) or "prompt"
-    system = system_turns(row)
-    prompt = [*system, *_turns(row, question, "user")]
-    chosen, rejected = _turns(row, "chosen", "assistant"), _turns(row, "rejected", "assistant")
-    return prompt, _without(prompt, chosen), _without(prompt, rejected)
+    asked = turns_of(row, question, "user")
+    if question == "instruction" and isinstance(row.get("input"), str) and row["input"].strip():
+        asked = [{"role": "user", "content": f"{text_field(row, question)}\n\n{row['input']}"}]
+    chosen, rejected = _answers(row)
+    if isinstance(row[question], str) and row[question].rstrip().endswith("Assistant:"):
+        chosen, rejected = _continued(chosen), _continued(rejected)
+    return split_at_prompt(_with_system(row, [*history_turns(row), *asked]), chosen, rejected)
 
 
-def _without(prompt: list[Message], answer: list[Message]) -> list[Message]:
-    """The answer without the turns of the prompt that it repeats."""
-    contents = [message["content"] for message in prompt if isinstance(message, dict) and "content" in message]
-    same = 0
-    while same < len(answer) and _repeats(answer[same], contents):
-        same += 1
-    return answer[same:] if same < len(answer) else answer
-
-
-def _repeats(turn: Any, contents: list[Any]) -> bool:
-    return isinstance(turn, dict) and turn.get("role") != "assistant" and turn.get("content") in contents
+def _continued(answer: list[Message]) -> list[Message]:
+    """The answer without the blank that parts it from the mark at the end of its prompt."""
+    return [
+        {**turn, "content": turn["content"].removeprefix(" ")} if number == 0 else turn
+        for number, turn in enumerate(answer)
+    ]
 
 
 def _implicit(row: Row) -> Pair:
-    chosen, rejected = _turns(row, "chosen", "assistant"), _turns(row, "rejected", "assistant")
-    return _split_at_prompt(chosen, rejected)
+    return split_at_prompt(system_turns(row), *_answers(row))
 
 
-def _marked(row: Row) -> Pair:
-    return _split_at_prompt(
-        _by_marks(text_field(row, "chosen"), "chosen"), _by_marks(text_field(row, "rejected"), "rejected")
-    )
-
-
-def _by_marks(text: str, key: str) -> list[Message]:
-    pieces = _MARK.split(text)
-    if pieces[0].strip():
-        raise DataError(f'`{key}` does not start with "Human:" or "Assistant:".')
-    roles = {"Human": "user", "Assistant": "assistant"}
-    return [{"role": roles[mark], "content": content} for mark, content in zip(pieces[1::2], pieces[2::2], strict=True)]
-
-
-def _split_at_prompt(chosen: list[Message], rejected: list[Message]) -> Pair:
-    """The common prefix of two conversations, and the rest of each."""
-    together = zip(chosen, rejected, strict=False)
-    common = [turn for turn, _ in takewhile(lambda pair: pair[0] == pair[1], together)]
-    while common and isinstance(common[-1], dict) and common[-1].get("role") == "assistant":
-        common.pop()
-    if not common:
-        raise DataError(
-            "The chosen and the rejected conversation have no common prefix, so there is no prompt.",
-            hint="Give it in a column `prompt`.",
-        )
-    return common, chosen[len(common) :], rejected[len(common) :]
+def _beside_messages(row: Row) -> Pair:
+    """The answers stand in place of the last one of `messages`, where that ends with one."""
+    messages = turns_of(row, "messages", "user")
+    answered = isinstance(messages[-1], dict) and messages[-1].get("role") == "assistant"
+    return split_at_prompt(_with_system(row, messages[:-1] if answered else messages), *_answers(row))
 
 
 def _sharegpt(row: Row) -> Pair:
-    system = system_turns(row)
-    prompt = [*system, *_turns(row, "conversations", "user")]
-    return prompt, _turns(row, "chosen", "assistant"), _turns(row, "rejected", "assistant")
+    return split_at_prompt(_with_system(row, turns_of(row, "conversations", "user")), *_answers(row))
 
 
 def _openai(row: Row) -> Pair:
     given = row["input"]
     if not isinstance(given, dict) or not isinstance(given.get("messages"), list):
         raise DataError(f"`input` is {kind(given)}, where an object with `messages` is expected.")
-    chosen, rejected = (_turns(row, key, "assistant") for key in ("preferred_output", "non_preferred_output"))
-    return given["messages"], chosen, rejected
+    chosen, rejected = (turns_of(row, key, "assistant") for key in ("preferred_output", "non_preferred_output"))
+    return split_at_prompt(given["messages"], chosen, rejected)
+
+
+def _swift(row: Row) -> Pair:
+    """The last turn of `messages` is the chosen answer, and the rejected one stands in its place."""
+    messages = turns_of(row, "messages", "user")
+    if not messages or not isinstance(messages[-1], dict) or messages[-1].get("role") != "assistant":
+        raise DataError("`messages` does not end with an assistant turn, so there is no chosen answer.")
+    if row.get("rejected_messages"):
+        return split_at_prompt(system_turns(row), messages, turns_of(row, "rejected_messages", "user"))
+    rejected = turns_of(row, "rejected_response", "assistant")
+    return split_at_prompt(_with_system(row, messages[:-1]), messages[-1:], rejected)
+
+
+def _with_system(row: Row, turns: list[Message]) -> list[Message]:
+    """The turns behind the text in the column `system`, unless they begin with that."""
+    system = system_turns(row)
+    return turns if turns[:1] == system else [*system, *turns]
 
 
 def _has(*keys: str) -> Callable[[Row], bool]:
@@ -120,7 +126,11 @@ def _has(*keys: str) -> Callable[[Row], bool]:
 
 def _are_marked(row: Row) -> bool:
     both = row.get("chosen"), row.get("rejected")
-    return all(isinstance(text, str) and _MARK.match(text) for text in both)
+    return all(isinstance(text, str) and _MARK.match(text.lstrip()) for text in both)
+
+
+def _are_lists(row: Row) -> bool:
+    return isinstance(row.get("chosen"), list) and isinstance(row.get("rejected"), list)
 
 
 LAYOUTS = (
@@ -131,6 +141,12 @@ LAYOUTS = (
         ("input", "preferred_output", "non_preferred_output"),
     ),
     Layout(
+        "`messages` and the rejected answer beside it (ms-swift)",
+        lambda row: _has("messages")(row) and bool(row.get("rejected_response") or row.get("rejected_messages")),
+        _swift,
+        ("messages", "rejected_response", "rejected_messages", "system"),
+    ),
+    Layout(
         "`conversations` with a `chosen` and a `rejected` turn (ShareGPT)",
         _has("conversations", "chosen", "rejected"),
         _sharegpt,
@@ -139,19 +155,25 @@ LAYOUTS = (
     Layout(
         "two conversations marked with Human: and Assistant: (HH-RLHF)",
         lambda row: _are_marked(row) and _question(row) is None,
-        _marked,
-        ("chosen", "rejected"),
+        _implicit,
+        ("prompt", "chosen", "rejected", "system"),
     ),
     Layout(
         "a prompt, `chosen` and `rejected`",
         lambda row: _has("chosen", "rejected")(row) and _question(row) is not None,
         _explicit,
-        ("prompt", "question", "instruction", "input", "chosen", "rejected", "system"),
+        ("prompt", "question", "instruction", "input", "history", "chosen", "rejected", "system"),
+    ),
+    Layout(
+        "`messages`, and `chosen` and `rejected` answers to them",
+        _has("messages", "chosen", "rejected"),
+        _beside_messages,
+        ("messages", "chosen", "rejected", "system"),
     ),
     Layout(
         "`chosen` and `rejected`, two conversations with a common prefix",
-        lambda row: isinstance(row.get("chosen"), list) and isinstance(row.get("rejected"), list),
+        _are_lists,
         _implicit,
-        ("chosen", "rejected"),
+        ("prompt", "chosen", "rejected", "system"),
     ),
 )

@@ -62,7 +62,7 @@ class Rated(Format):
         if len(self._pairs()) < 2:
             raise RecipeError(
                 "The format rated needs two intervals or more.",
-                hint="For example data.format.intervals={low: [null, 3], high: [3, null]}.",
+                hint="For example 'data.format.intervals={low: [null, 3], high: [3, null]}'.",
             )
         return self
 

@@ -23,10 +23,12 @@ def findings(example: Example, entries: list[Entry], tokenizer: PreTrainedTokeni
         for finding in _of_sequence(list(group), tokenizer, lost):
             by_name.setdefault(finding.name, finding)
     if lost:
+        nothing_left = by_name.pop("no_trainable_token", None)
+        what = "that is, all of the answer" if nothing_left else "with the end of the answer"
         by_name["truncated_answer"] = Finding(
             "error",
             "truncated_answer",
-            f"{lost} trained tokens were truncated, with the end of the answer.",
+            f"{lost} trained tokens were truncated, {what}.",
             "Raise batch.length, or set batch.overlong=drop.",
         )
     hits = Codec.of(tokenizer).tokenizer.shield([example.get(key) for key in _CONTENT])[1]

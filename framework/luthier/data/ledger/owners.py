@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
+from luthier.data.encoding.conversations import continuation
 from luthier.data.encoding.template import Message
 from luthier.errors import LuthierError
 
@@ -30,11 +31,11 @@ def owners(ids: list[int], example: Example, tokenizer: PreTrainedTokenizerBase)
 
 
 def _conversations(example: Example) -> Iterator[list[Message]]:
-    messages = list(example.get("messages", ()))
     for answer in ("chosen", "rejected"):
         if isinstance(example.get(answer), list):
-            yield messages + example[answer]
-    if messages:
+            prompt, further = continuation(example, answer)
+            yield [*prompt, *further]
+    if messages := list(example.get("messages", ())):
         yield messages
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.data.readers import Reader
+from luthier.data.readers.arrow import ArrowFile, is_beside_saved_rows
 from luthier.data.readers.csv_table import CsvTable
 from luthier.data.readers.json_document import JsonDocument
 from luthier.data.readers.json_lines import JsonLines
@@ -23,6 +24,7 @@ TABLE_ENDINGS: dict[str, tuple[str, Reader]] = {
     ".csv": ("csv", CsvTable()),
     ".tsv": ("csv", CsvTable()),
     ".parquet": ("parquet", Parquet()),
+    ".arrow": ("folder", ArrowFile()),
 }
 """File ending -> the `data` answer and the reader of tables with that ending."""
 TEXTS: dict[str, tuple[str, Reader]] = {ending: ("text", PlainText()) for ending in ENDINGS}
@@ -36,10 +38,11 @@ def reader_for(path: Path) -> tuple[str, Reader] | None:
 
 @dataclass(frozen=True)
 class ByEnding:
-    """Read all JSONL, JSON, CSV, TSV and Parquet files below a folder, in the order of their names; or one such file.
+    """Read all JSONL, JSON, CSV, TSV, Parquet and Arrow files below a folder, by name; or one such file.
 
-    Text files are read, by paragraphs, only where there is none of these. `glob` selects files. Files and folders whose
-    names start with a dot are skipped.
+    In a folder of `save_to_disk` of the `datasets` library, the files with its rows are read. Text files are read,
+    by paragraphs, only where there is none of these. `glob` selects files. Files and folders whose names start with
+    a dot are skipped.
     """
 
     glob: str = "**/*"
@@ -58,7 +61,7 @@ class ByEnding:
             for file in sorted(path.glob(self.glob))
             if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
-        known = {file: found[0] for file in visible if (found := reader_for(file))}
+        known = {file: found[0] for file in visible if (found := reader_for(file)) and not is_beside_saved_rows(file)}
         chosen = [file for file in known if known[file] != "text"] or list(known)
         if not chosen:
             raise DataError(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.data.readers.characters import bad_escape
-from luthier.data.readers.json_lines import DECODER
+from luthier.data.readers.filled_in import as_given
+from luthier.data.readers.json_lines import DECODER, NAN_HINT
 from luthier.data.readers.lines import lines
 from luthier.data.readers.opening import one_file
 from luthier.data.records import Record
@@ -39,7 +40,8 @@ class JsonDocument:
             except json.JSONDecodeError as error:
                 raise _malformed(error, name) from None
             except (ValueError, RecursionError) as error:
-                raise DataError(f"The document is not JSON: {error}.", where=f"{name}:{line}") from None
+                hint = NAN_HINT if "NaN" in str(error) else ""
+                raise DataError(f"The document is not JSON: {error}.", where=f"{name}:{line}", hint=hint) from None
             yield _record(row, text[place:end], name, line)
             place = _after(text, end, name)
 
@@ -133,4 +135,4 @@ def _record(row: object, raw: str, name: str, line: int) -> Record:
     if (bad := bad_escape(raw)) is not None:
         fault = DataError(f"The text holds {bad[1]}.", where=f"{name}:{line + raw.count(chr(10), 0, bad[0])}")
         return Record(name, line, fault=fault, raw=raw)
-    return Record(name, line, row, raw=raw)
+    return Record(name, line, as_given(row), raw=raw)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.data.readers.characters import bad_escape
+from luthier.data.readers.filled_in import as_given
 from luthier.data.readers.lines import Line, lines
 from luthier.data.readers.opening import one_file
 from luthier.data.records import Record
@@ -29,6 +30,7 @@ def no_constant(word: str) -> Any:
     raise ValueError(f"{word} is not a value of JSON")
 
 
+NAN_HINT = "pandas writes null for what is missing with df.to_json(path, orient='records', lines=True)."
 DECODER = json.JSONDecoder(object_pairs_hook=strict_object, parse_constant=no_constant)
 
 
@@ -66,14 +68,16 @@ def _row(line: Line, name: str) -> dict[str, Any]:
     except RecursionError:
         raise DataError("The line nests objects too deeply to be read.", where=place) from None
     except ValueError as error:
-        raise DataError(f"The line is not JSON: {error}.", where=place) from None
+        raise DataError(
+            f"The line is not JSON: {error}.", where=place, hint=NAN_HINT if "NaN" in str(error) else ""
+        ) from None
     if not isinstance(row, dict):
         raise _no_object(row, place, line.number)
     if (bad := bad_escape(line.text)) is not None:
         at, what = bad
         offset = line.offset + len(line.text[:at].encode("utf-8"))
         raise DataError(f"The text holds {what}, at byte offset {offset}.", where=f"{place}:{at + 1}")
-    return row
+    return as_given(row)
 
 
 def _malformed(error: json.JSONDecodeError, line: Line, place: str) -> DataError:

@@ -13,8 +13,8 @@ from luthier.data.readers.by_ending import ByEnding
 from luthier.data.records import Record
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import HELD_OUT_FIRST, NAMES
-from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.paths import local_path
+from luthier.fetch.remembered import remembered_digest
 
 
 @dataclass(kw_only=True)
@@ -50,15 +50,14 @@ class Files(RecordsSource):
         return {"files": [described_file(path, str(path)) for path, _ in self.files()]}
 
 
-def file_state(path: Path) -> tuple[int, int]:
-    """The size of a file in bytes and the time of its last change in nanoseconds."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+def file_state(path: Path) -> tuple[int, str]:
+    """The size of a file in bytes and its sha256, which is computed once for as long as the file does not change."""
+    return path.stat().st_size, remembered_digest(path)
 
 
 def described_file(path: Path, name: str) -> dict[str, Any]:
     """The manifest's entry of a file that was read: `name`, `sha256` and size in `bytes`."""
-    return {"name": name, "sha256": sha256_of_file(path), "bytes": path.stat().st_size}
+    return {"name": name, "sha256": remembered_digest(path), "bytes": path.stat().st_size}
 
 
 def split_of_path(file: Path, folder: Path) -> str | None:

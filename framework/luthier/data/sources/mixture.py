@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from luthier.data.examples import content_key
+from luthier.data.dedup import SeenExamples
 from luthier.data.records import Tally
 from luthier.data.state import source_state
 from luthier.errors import RecipeError
@@ -94,7 +94,7 @@ class _Interleaving:
     def __init__(self, mixture: Mixture, tally: Tally) -> None:
         self.mixture, self.tally = mixture, tally
         self.random = random.Random(mixture.seed)
-        self.owner: dict[bytes, tuple[str, str]] = {}
+        self.seen = SeenExamples()
         self.exhausted: set[str] = set()
         self.with_training: set[str] = set()
 
@@ -119,7 +119,7 @@ class _Interleaving:
 
     def _first_pass(self, name: str) -> Iterator[Example]:
         for example in self.mixture.sources[name]:
-            owner, split = self.owner.setdefault(content_key(example), (name, example["split"]))
+            owner, split = self.seen.earlier(example, name) or (name, "")
             if owner == name:
                 yield {**example, "source": name}
                 continue
@@ -131,7 +131,7 @@ class _Interleaving:
 
     def _again(self, name: str) -> Iterator[Example]:
         for example in self.mixture.sources[name]:
-            if example["split"] == "train" and self.owner[content_key(example)][0] == name:
+            if example["split"] == "train" and self.seen.owner(example) == name:
                 self.tally.counts["repeated"] += 1
                 yield {**example, "source": name}
 

@@ -14,9 +14,11 @@ from luthier.data.columns import Columns, check_renaming, renamed
 from luthier.data.dedup import unique
 from luthier.data.formats import reserved
 from luthier.data.formats.auto import Auto
+from luthier.data.formats.conversation import KEY_DROPPED
 from luthier.data.formats.detect import LOOK_AT, Detected, detect, unfit
 from luthier.data.formats.format import Format
 from luthier.data.formats.naming import named
+from luthier.data.loss_columns import learned_as_given
 from luthier.data.quarantine import Quarantine
 from luthier.data.records import Record, Tally
 from luthier.data.sampling import sampled
@@ -106,7 +108,7 @@ class RecordsSource(ABC):
         return None if self.on_bad_row == "quarantine" else self.files_now()
 
     def files_now(self) -> Any:
-        """The names, sizes and modification times of the files, as JSON; None, the default, where they are unknown."""
+        """The names, sizes and sha256 of the files, as JSON; None, the default, where they are unknown."""
         return None
 
     def quarantine_into(self, folder: Path) -> None:
@@ -161,15 +163,16 @@ class RecordsSource(ABC):
         except DataError as fault:
             raise unfit(row, row_format, fault) from None
         columns.check(row, example or {}, record.where, tally)
+        if example is not None:
+            example = learned_as_given({**example, "where": record.where}, tally, own)
         tally.counts.update(own)
-        if own[reserved.COUNT]:
-            tally.warn(reserved.WARNING, record.where)
+        _warn_of(own, record.where, tally)
         if example is None:
             return None
         split = record.split or example.pop("split", None)
-        if split is not None:
+        if split not in (None, ""):
             example["split"] = split_named(split, record.where)
-        return {**example, "where": record.where}
+        return example
 
     def _set_aside(self, record: Record, fault: DataError, quarantine: Quarantine, tally: Tally) -> None:
         if self.on_bad_row == "error":
@@ -192,3 +195,13 @@ class RecordsSource(ABC):
             return DataError(f"{name} has no row: it is blank, or has only a header.", where=name)
         counted = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         return DataError(f"No example is left of {', '.join(list(tally.rows)[:3])}: {counted}.")
+
+
+def _warn_of(counts: Mapping[str, int], where: str, tally: Tally) -> None:
+    """Warn by name of what a format counted that a user should see before training."""
+    if counts.get(reserved.COUNT):
+        tally.warn(reserved.WARNING, where)
+    for name in counts:
+        if name.startswith(KEY_DROPPED):
+            key = name.removeprefix(KEY_DROPPED)
+            tally.warn(f"The key {key!r} of messages is not read, so nothing is learned of it", where)
