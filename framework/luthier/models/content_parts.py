@@ -17,7 +17,9 @@ def takes_parts(template: str, tokens: tuple[tuple[str, str], ...] = ()) -> bool
     `tokens` are the names and texts of special tokens. The template is rendered here, in Jinja's sandbox.
     """
     turns = [{"role": role, "content": text} for role, text in _TEXTS.items()]
-    return not _shows(template, turns, tokens) and _shows(template, [{**turn, "content": text_parts(turn["content"])} for turn in turns], tokens)
+    return not _shows(template, turns, tokens) and _shows(
+        template, [{**turn, "content": text_parts(turn["content"])} for turn in turns], tokens
+    )
 
 
 def text_parts(text: str) -> list[dict[str, str]]:
