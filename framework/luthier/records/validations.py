@@ -10,6 +10,7 @@ from typing import Any
 
 from luthier.records.events import as_line
 from luthier.records.folder import write_text
+from luthier.reporting.figures import title
 
 HELD_OUT_LOSS = "validation_loss"
 """What a method calls its loss on the validation split."""
@@ -58,6 +59,13 @@ def best_of(results: Iterable[ValidationResult]) -> ValidationResult | None:
         if math.isfinite(one.value) and (best is None or gain(one.value, best.value, one.better) > 0):
             best = one
     return best
+
+
+def words(monitor: str) -> str:
+    """A monitored value as a person would name it."""
+    if monitor == HELD_OUT_LOSS:
+        return "held-out loss"
+    return title(monitor) if monitor.startswith("general_") else f"{title(monitor)} on the validation split"
 
 
 def write(file: Path, results: Iterable[ValidationResult]) -> None:

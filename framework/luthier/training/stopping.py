@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from luthier.errors import RecipeError
-from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, comparable, gain
+from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, comparable, gain, words
 
 AVERAGED = 10
 """Optimizer steps whose mean training loss is looked at: one batch alone may be a hard one."""
@@ -123,7 +123,7 @@ class EarlyStopping:
             return ""
         last, best, waited = results[-1], None, 0
         if not math.isfinite(last.value):
-            return f"{_words(last.monitor)} was {last.value} at step {last.step}"
+            return f"{words(last.monitor)} was {last.value} at step {last.step}"
         for one in comparable(results):
             if math.isfinite(one.value) and (best is None or gain(one.value, best.value, one.better) > self.min_delta):
                 best, waited = one, 0
@@ -133,7 +133,7 @@ class EarlyStopping:
             return ""
         enough = f" by more than {self.min_delta:g}" if self.min_delta else ""
         return (
-            f"{_words(last.monitor)} has not got better than the {best.value:.4g} of step {best.step}{enough} in "
+            f"{words(last.monitor)} has not got better than the {best.value:.4g} of step {best.step}{enough} in "
             f"{self.patience} validation{'s' if self.patience > 1 else ''}"
         )
 
@@ -166,11 +166,7 @@ class EarlyStopping:
         if self.patience is not None:
             enough = f" by more than {self.min_delta:g}" if self.min_delta else ""
             times = "validation" if self.patience == 1 else f"{self.patience} validations in a row"
-            terms += [f"{_words(monitor)} has not got better{enough} in {times}"]
+            terms += [f"{words(monitor)} has not got better{enough} in {times}"]
         if self.divergence is not None:
             terms += [f"the training or held-out loss is not finite or more than {self.divergence:g} above its lowest"]
         return terms
-
-
-def _words(monitor: str) -> str:
-    return "the held-out loss" if monitor == HELD_OUT_LOSS else f"{monitor} on the validation split"

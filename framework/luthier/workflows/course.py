@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, best_of, comparable
-from luthier.reporting.figures import format_number, title
+from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, best_of, comparable, words
+from luthier.reporting.figures import format_number
 
 if TYPE_CHECKING:
     from luthier.training.trainer import TrainingEnd
@@ -25,8 +25,7 @@ def sentences(end: TrainingEnd) -> Iterator[str]:
 
 def kept(best: ValidationResult, last: ValidationResult) -> str:
     """Which step is kept and its value, beside that of the last."""
-    name = "held-out loss" if best.monitor == HELD_OUT_LOSS else f"{title(best.monitor)} on the validation split"
-    value = f"{name} {format_number(best.value)}"
+    value = f"{words(best.monitor)} {format_number(best.value)}"
     if best.step == last.step:
         return f"step {best.step}, the last one: {value}"
     return f"step {best.step}: {value}; {format_number(last.value)} at the last step, {last.step}"

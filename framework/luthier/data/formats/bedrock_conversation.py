@@ -114,7 +114,8 @@ def _read_block(
         texts.append(_text(block, at))
     elif names == ["reasoningContent"]:
         reasoning = _object(block["reasoningContent"], f"{at}.reasoningContent").get("reasoningText")
-        message["reasoning_content"] = _text(reasoning, f"{at}.reasoningContent")
+        before = f"{message['reasoning_content']}\n\n" if "reasoning_content" in message else ""
+        message["reasoning_content"] = before + _text(reasoning, f"{at}.reasoningContent")
     elif names == ["toolUse"]:
         use = _object(block["toolUse"], f"{at}.toolUse")
         function = {"name": use.get("name"), "arguments": use.get("input", {})}

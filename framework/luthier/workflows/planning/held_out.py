@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.records.validations import HELD_OUT_LOSS
+from luthier.records.validations import HELD_OUT_LOSS, words
 from luthier.reporting.figures import title
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def plan_held_out(
     """Of a training of so many steps with so many held-out examples; None where their number is not known."""
     count = trainer.validation_times.count(steps, steps_per_epoch) if examples != 0 else 0
     monitor = score if trainer.monitors_score else HELD_OUT_LOSS
-    name = "held-out loss" if monitor == HELD_OUT_LOSS else f"{title(monitor)} on the validation split"
-    artifact = f"the checkpoint with the best {name}" if trainer.keep_best else "the last checkpoint"
+    artifact = f"the checkpoint with the best {words(monitor)}" if trainer.keep_best else "the last checkpoint"
     return HeldOutPlan(_when(trainer, monitor, count, examples), count, _end(trainer, monitor, steps, count), artifact)
 
 
