@@ -141,7 +141,7 @@ class PeftAdaptation(Adaptation):
 
     def merge(self, network: nn.Module) -> nn.Module:
         inner = cast(Any, unwrapped(network))
-        tied = inner.config.get_text_config().tie_word_embeddings
+        tied = getattr(inner.config.get_text_config(), "tie_word_embeddings", False)
         if tied and getattr(inner.get_input_embeddings(), "lora_embedding_A", None):
             raise RecipeError(
                 "The embeddings are tied to the head, and a change of the embeddings alone cannot be merged into both.",
