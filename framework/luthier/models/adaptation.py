@@ -143,14 +143,9 @@ class PeftAdaptation(Adaptation):
 
     def merge(self, network: nn.Module) -> nn.Module:
         inner = cast(Any, unwrapped(network))
-<<<<<<< HEAD
         embeddings, head = inner.get_input_embeddings(), inner.get_output_embeddings()
         tied = head is not None and getattr(embeddings, "weight", None) is getattr(head, "weight", 0)
         if tied and getattr(embeddings, "lora_embedding_A", None):
-=======
-        tied = getattr(inner.config.get_text_config(), "tie_word_embeddings", False)
-        if tied and getattr(inner.get_input_embeddings(), "lora_embedding_A", None):
->>>>>>> h/experts
             raise RecipeError(
                 "The embeddings are tied to the head, and a change of the embeddings alone cannot be merged into both.",
                 where="adaptation.targets",
