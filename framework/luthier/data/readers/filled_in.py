@@ -39,8 +39,8 @@ def as_given(records: Iterator[Record]) -> Iterator[Record]:
 
     A file is an export from Arrow if in its first rows all turns have the same keys, so have all arguments of calls and
     all schemas of tools, and nulls stand where a key does not apply. Its nulls are then left out as by
-    `without_filled_in`, with a note where that changes arguments. Other nulls in JSON, such as that of an argument or of
-    a default, are data.
+    `without_filled_in`, with a note where that changes arguments. Other nulls in JSON, such as that of an argument or
+    of a default, are data.
     """
     first: list[Record] = []
     fault: DataError | None = None
