@@ -211,7 +211,10 @@ def test_networks_that_cannot_share_compute_each_answer_whole(pairs: list[Exampl
     assert batch.prefix_of
     assert not layout_of(method.network).shared_prefixes
     torch.testing.assert_close(
-        method.sequence_log_probs(batch), method.sequence_log_probs(without_shared_prefixes(batch)), rtol=1e-5, atol=1e-4
+        method.sequence_log_probs(batch),
+        method.sequence_log_probs(without_shared_prefixes(batch)),
+        rtol=1e-5,
+        atol=1e-4,
     )
 
 
