@@ -39,13 +39,14 @@ def as_given(records: Iterator[Record]) -> Iterator[Record]:
 
     A file is an export from Arrow if in its first rows all turns have the same keys, so have all arguments of calls and
     all schemas of tools, and nulls stand where a key does not apply. Its nulls are then left out as by
-    `without_filled_in`, with a note where that changes arguments. Other nulls in JSON, such as that of an argument or of
-    a default, are data.
+    `without_filled_in`, with a note where that changes arguments. Other nulls in JSON, such as that of an argument or
+    of a default, are data.
     """
     first: list[Record] = []
     fault: DataError | None = None
     try:
-        first.extend(_read(record) for record in islice(records, LOOK_AT))
+        for record in islice(records, LOOK_AT):
+            first.append(_read(record))
     except DataError as error:  # after the rows before it
         fault = error
     keys = _keys_of_export([record.row for record in first if record.row is not None])
