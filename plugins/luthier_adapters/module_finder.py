@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
-from luthier.api import RecipeError, unwrapped
+from luthier.api import RecipeError, decoder_layers, unwrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +31,14 @@ def find_sublayers(network: nn.Module) -> SublayersByRole:
 
     Layers are the modules that the architecture lists as not to be split. RecipeError where it lists none.
     """
-    plain: Any = unwrapped(network)
-    layer_classes = set(plain._no_split_modules or ())
-    layers = [module for module in plain.modules() if type(module).__name__ in layer_classes]
-    if not layers:
+    try:
+        layers = decoder_layers(network)
+    except RecipeError as error:
         raise RecipeError(
-            f"{type(plain).__name__} does not say which of its modules are layers.",
+            f"{type(unwrapped(network)).__name__} does not say which of its modules are layers.",
             where="adaptation",
             hint="Choose an adaptation that finds weight matrices by their names, such as lora.",
-        )
+        ) from error
     attention, feed_forward = [], []
     for layer in layers:
         sublayers = list(_sublayers(layer))

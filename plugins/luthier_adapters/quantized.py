@@ -17,6 +17,7 @@ from luthier.api import (
     adapt_experts,
     imported,
     router_modules,
+    text_weights,
     unwrapped,
     with_saved_adapter,
 )
@@ -88,15 +89,16 @@ class Qlora(LowRankAdaptation):
     def quantized(
         self, network: nn.Module, replacing: Callable[[nn.Linear, nn.Module], None] | None = None
     ) -> nn.Module:
-        """The network with its linear layers quantized in place; the LM head and routers of experts stay as they are.
+        """The network with its linear layers quantized in place.
 
-        `replacing` is called with each linear layer and its quantized one, before the first is dropped.
+        The LM head, routers of experts, and towers that no text passes through stay as they are. `replacing` is called
+        with each linear layer and its quantized one, before the first is dropped.
         """
-        head = unwrapped(network).get_output_embeddings()  # type: ignore[operator]
+        head, of_text = unwrapped(network).get_output_embeddings(), set(text_weights(network).values())  # type: ignore[operator]
         whole = {head, *(module for router in router_modules(network).values() for module in router.modules())}
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear and child not in whole:
+                if type(child) is nn.Linear and child not in whole and child.weight in of_text:
                     quantized = self.four_bits(child)
                     if replacing is not None:
                         replacing(child, quantized)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from torch import nn
 
-from luthier.api import FullFineTuning, NamedWeightsAdaptation, RecipeError, decoder_layers, freeze_routers, nearest
+from luthier.api import (
+    FullFineTuning,
+    NamedWeightsAdaptation,
+    RecipeError,
+    decoder_layers,
+    freeze_routers,
+    nearest,
+    text_weights,
+)
 
 
 class SelectiveFineTuning(NamedWeightsAdaptation):
@@ -21,8 +29,9 @@ class Freeze(SelectiveFineTuning):
     """Freeze all weights but those of the first and last layers, and those that patterns of names choose.
 
     Weights that match `also` are trained as well; those that match `never` are frozen in any case. Both are shell
-    patterns, such as *norm* or model.layers.3.*, each of which must match a weight. The routers of experts in those
-    layers are frozen, unless `routers` or a pattern of `also` names them.
+    patterns, such as *norm* or model.layers.3.*, each of which must match a weight. A pattern of `also` reaches a tower
+    for images or sound where it contains its name, as *vision_tower* does. The routers of experts in those layers are
+    frozen, unless `routers` or a pattern of `also` names them.
     """
 
     def __init__(
@@ -45,10 +54,13 @@ class Freeze(SelectiveFineTuning):
         for layer in [*layers[: self.first], *layers[len(layers) - self.last :]]:
             layer.requires_grad_(True)
         freeze_routers(network, unless=self.routers)
-        for weight in _matching(network, self.also, "adaptation.also"):
-            weight.requires_grad_(True)
-        for weight in _matching(network, self.never, "adaptation.never"):
-            weight.requires_grad_(False)
+        for pattern in self.also:
+            named = text_weights(network, [pattern])
+            for weight in _matching(named, pattern, "adaptation.also", left_out=network):
+                weight.requires_grad_(True)
+        for pattern in self.never:
+            for weight in _matching(dict(network.named_parameters()), pattern, "adaptation.never"):
+                weight.requires_grad_(False)
         return network
 
 
@@ -64,11 +76,13 @@ class BitFit(SelectiveFineTuning):
 
     def __call__(self, network: nn.Module) -> nn.Module:
         network.requires_grad_(False)
+        of_text = set(text_weights(network).values())
         for name, weight in network.named_parameters():
-            weight.requires_grad_(name.endswith(".bias"))
+            weight.requires_grad_(weight in of_text and name.endswith(".bias"))
         for module in network.modules():
             if self.norms and "norm" in type(module).__name__.lower():
-                module.requires_grad_(True)
+                for weight in of_text.intersection(module.parameters()):
+                    weight.requires_grad_(True)
         freeze_routers(network, unless=self.routers)
         if not any(weight.requires_grad for weight in network.parameters()):
             raise RecipeError(
@@ -100,16 +114,26 @@ class EmbeddingRate(FullFineTuning):
         return self.factor if name in self._tables else 1.0
 
 
-def _matching(network: nn.Module, patterns: Iterable[str], where: str) -> list[nn.Parameter]:
-    """The weights whose names match any of the patterns; RecipeError for a pattern that matches none."""
-    named, matches = dict(network.named_parameters()), []
-    for pattern in patterns:
-        matching = [weight for name, weight in named.items() if fnmatchcase(name, pattern)]
-        if not matching:
-            raise RecipeError(
-                f"No weight of the network is named {pattern!r}.",
-                where=where,
-                hint=nearest(pattern.strip("*"), named, "There are"),
-            )
-        matches += matching
-    return matches
+def _matching(
+    named: Mapping[str, nn.Parameter], pattern: str, where: str, left_out: nn.Module | None = None
+) -> list[nn.Parameter]:
+    """The weights whose names match the pattern; RecipeError where none does.
+
+    `left_out` is the network whose weights these are, without those that no text passes through.
+    """
+    matching = [weight for name, weight in named.items() if fnmatchcase(name, pattern)]
+    if matching:
+        return matching
+    every = dict(left_out.named_parameters()) if left_out is not None else {}
+    seen = next((name for name in every if fnmatchcase(name, pattern)), None)
+    if seen is not None:
+        raise RecipeError(
+            f"{pattern!r} matches weights alone that no text passes through, such as {seen}.",
+            where=where,
+            hint="Name a weight of the text tower, or the tower for images or sound itself.",
+        )
+    raise RecipeError(
+        f"No weight of the network is named {pattern!r}.",
+        where=where,
+        hint=nearest(pattern.strip("*"), named, "There are"),
+    )

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from luthier.api import ChatCompletion, RecipeError, Sampling, api_key, chat_completions
+from luthier.api import (
+    ChatCompletion,
+    Conversation,
+    RecipeError,
+    Sampling,
+    ToolConversation,
+    api_key,
+    chat_completions,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -67,7 +76,7 @@ class Endpoint:
     def network(self) -> nn.Module:
         self._refuse()
 
-    def replies(self, conversations: Sequence[list[dict[str, Any]]], sampling: Sampling) -> list[list[Reply]]:
+    def replies(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[list[Reply]]:
         """`num_samples` answers to each conversation; ResourceError where the server gives none."""
         with ThreadPoolExecutor(max(1, self.at_once)) as pool:
             return list(pool.map(lambda messages: self._complete(messages, sampling), conversations))
@@ -78,16 +87,18 @@ class Endpoint:
 
         return httpx.Client(timeout=self.timeout)
 
-    def _complete(self, messages: list[dict[str, Any]], sampling: Sampling) -> list[Reply]:
+    def _complete(self, messages: Conversation, sampling: Sampling) -> list[Reply]:
         body: dict[str, Any] = {
             "model": self.name,
-            "messages": messages,
+            "messages": [_as_text(message) for message in messages],
             "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "n": sampling.num_samples,
             "seed": sampling.seed,
         }
+        if isinstance(messages, ToolConversation):
+            body["tools"] = messages.tools
         if self.top:
             body |= {"logprobs": True, "top_logprobs": self.top}
         completions = chat_completions(
@@ -108,6 +119,15 @@ class Endpoint:
             where="model@method.teacher",
             hint="Sample it once with luthier ask-teacher FOLDER <the recipe>; then set method.offline_teacher=FOLDER.",
         )
+
+
+def _as_text(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with the arguments of its calls as JSON text, as the protocol has them."""
+    calls = [
+        {**call, "function": {**call["function"], "arguments": json.dumps(call["function"]["arguments"])}}
+        for call in message.get("tool_calls") or ()
+    ]
+    return {**message, "tool_calls": calls} if calls else message
 
 
 def _reply(completion: ChatCompletion) -> Reply:

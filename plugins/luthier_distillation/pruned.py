@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
-from luthier.api import ARTIFACT_MANIFEST, RecipeError, content_hash, decoder_layers
+from luthier.api import ARTIFACT_MANIFEST, RecipeError, content_hash, decoder_layers, meta_causal_lm, processor_files
 from luthier_distillation.layers import LayerChoice
 from luthier_distillation.width import Importance, largest, narrow
 
@@ -98,8 +98,13 @@ class Pruned:
                     setattr(module, "layer_idx", place)  # noqa: B010 - as mypy sees it, modules hold modules
             heads, neurons = (None if of_layers is None else of_layers[place] for of_layers in kept[1:])
             narrow(layer, heads, neurons, int(config.num_key_value_heads))
-        network.config.update(self._smaller(network.config).to_dict())  # type: ignore[operator, union-attr, arg-type]
+        config.update(self._smaller(network.config).get_text_config().to_dict())  # type: ignore[arg-type]
+        _check_shapes(network)
         return network
+
+    def processor_files(self) -> list[Path]:
+        """Those of the base."""
+        return processor_files(self.base)
 
     def lineage(self) -> dict[str, Any]:
         """The base's under `parent`, with what is kept and a sha256 of both; heads and neurons as hexadecimal bits."""
@@ -164,6 +169,19 @@ def _check(name: str, kept: int, count: int, what: str) -> None:
             where=f"model.{name}",
             hint=f"Keep from 1 to {count} of them.",
         )
+
+
+def _check_shapes(network: Any) -> None:
+    """RecipeError where the architecture builds other shapes from the smaller configuration than are kept."""
+    built = dict(meta_causal_lm(network.config).named_parameters())
+    for name, weight in network.named_parameters():
+        if built[name].shape != weight.shape:
+            raise RecipeError(
+                f"{type(network).__name__} derives the width of a head from its number of heads: {name} would not fit "
+                "when the student is loaded again.",
+                where="model.heads",
+                hint="Prune layers (model.keep) and neurons (model.feed_forward) alone.",
+            )
 
 
 def _bits(numbers: Sequence[int]) -> str:

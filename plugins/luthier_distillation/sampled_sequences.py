@@ -22,6 +22,7 @@ from luthier.api import (
     collate,
     generate_from_tokens,
     prompt_of,
+    turn_example,
 )
 from luthier_distillation.sequences import (
     ChosenSequence,
@@ -78,8 +79,10 @@ class SampledSequences:
     def _prompts(self, batch: Batch, data: Data) -> Iterator[tuple[SequencePrompt, Row]]:
         """The prompt of each row of a batch, and the row."""
         examples = data.examples("train")
-        for number, row, pair in zip(batch.examples, batch.sequence_groups, sequence_pairs(batch), strict=True):
-            example = examples[number]
+        turns = batch.turns or (-1,) * len(batch.examples)  # -1: whole conversations
+        rows = zip(batch.examples, turns, batch.sequence_groups, sequence_pairs(batch), strict=True)
+        for number, after, row, pair in rows:
+            example = turn_example(examples[number], after)
             first = 0 if "messages" in example else self.source.text_prompt
             student_ids, teacher_ids = (_prompt_ids(sequence, first) for sequence in pair)
             yield SequencePrompt(number, example, student_ids, teacher_ids), Row(pair if len(row) > 1 else pair[:1])

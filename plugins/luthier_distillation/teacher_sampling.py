@@ -15,6 +15,7 @@ from luthier.api import (
     RecipeError,
     complete_lines,
     content_hash,
+    conversation_of,
     encode_prompt,
     generate_from_tokens,
     prompt_of,
@@ -111,7 +112,7 @@ class TeacherSampling:
     def _sample(self, examples: Sequence[Example], numbers: Sequence[int]) -> list[list[Reply]]:
         teacher = self.method.teacher
         if isinstance(teacher, Endpoint):
-            return teacher.replies([example["messages"] for example in examples], self.sampling)
+            return teacher.replies([conversation_of(example) for example in examples], self.sampling)
         network, tokenizer = self.method.teacher_networks.generator(self.device)
         prompts = [encode_prompt(example, tokenizer) for example in examples]
         answers = iter(generate_from_tokens(network, tokenizer, prompts, self.sampling, numbers=numbers))

@@ -11,9 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
 
 from luthier.api import (
     LoadableModel,
@@ -24,6 +22,8 @@ from luthier.api import (
     configure_tokenizer,
     content_hash,
     load_network,
+    meta_causal_lm,
+    processor_files,
     weight_files,
     weights_digest,
     without_progress_bars,
@@ -100,7 +100,7 @@ class Merge(LoadableModel):
                     where=f"model.models.{name}",
                     hint="Only models with the same tokens merge; model.vocabulary=aligned merges what they share.",
                 )
-        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, **self.loading.of_tokenizer)
         return tokenizer
 
     @cached_property
@@ -135,6 +135,10 @@ class Merge(LoadableModel):
         inputs = [VERSION, self._lineages, type(self.merging).__name__, vars(self.merging), self.base, self.vocabulary]
         return build_once(cache_folder("models") / f"merge-{content_hash(inputs)[:24]}", self._write)
 
+    def processor_files(self) -> list[Path]:
+        """Those of the base or the first model."""
+        return processor_files(self.first)
+
     def lineage(self) -> dict[str, Any]:
         """With the lineage of each model, and how they were merged."""
         return {
@@ -152,7 +156,14 @@ class Merge(LoadableModel):
 
     @cached_property
     def _stack(self) -> list[tuple[str, int]] | None:
-        return self.merging.stack({name: _layers(model.config) for name, model in self.models.items()})
+        stack = self.merging.stack({name: _layers(model.config) for name, model in self.models.items()})
+        if stack is not None and self.first.config.get_text_config() is not self.first.config:
+            raise RecipeError(
+                f"The layers of {self.first.config.model_type} are not stacked, as it has layers of several towers.",
+                where="model.merging",
+                hint="Choose a merging that takes a mean, such as linear.",
+            )
+        return stack
 
     def _write(self, target: Path) -> None:
         log.info("Merging %s.", ", ".join(self.models))
@@ -188,8 +199,7 @@ def _stored(name: str, model: Model, tied: Mapping[str, str], folders: ExitStack
 
 def _tied(config: PretrainedConfig) -> dict[str, str]:
     """The names of the weights that may be tied, and the names of the weights that they are tied to."""
-    with torch.device("meta"):
-        network: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    network: Any = meta_causal_lm(config)
     return dict(network._tied_weights_keys or {})
 
 

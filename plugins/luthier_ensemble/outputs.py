@@ -42,6 +42,7 @@ class Ensemble:
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
         gradient_checkpointing: bool = False,
         chat_template: str | None = None,
+        template_settings: dict[str, Any] | None = None,
     ) -> None:
         if not members:
             raise RecipeError(
@@ -51,7 +52,8 @@ class Ensemble:
             )
         combining.check(list(members))
         self.members, self.combining = members, combining
-        self.dtype, self.gradient_checkpointing, self.chat_template = dtype, gradient_checkpointing, chat_template
+        self.dtype, self.gradient_checkpointing = dtype, gradient_checkpointing
+        self.chat_template, self.template_settings = chat_template, template_settings
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -65,7 +67,9 @@ class Ensemble:
                     where=f"model.members.{name}",
                     hint="Members with other tokens can vote on whole answers: model=vote.",
                 )
-        configure_tokenizer(tokenizer, self.config, chat_template=self.chat_template)
+        configure_tokenizer(
+            tokenizer, self.config, chat_template=self.chat_template, template_settings=self.template_settings
+        )
         return tokenizer
 
     @cached_property

@@ -177,6 +177,16 @@ class PrefixTuningModel(VirtualTokenModel):
 class SoftPromptModel(VirtualTokenModel):
     """Virtual tokens are embeddings before those of the text (prompt tuning, p-tuning)."""
 
+    def __init__(self, network: nn.Module, config: PeftConfig) -> None:
+        super().__init__(network, config)
+        if self.word_embeddings is not self.base_model.get_input_embeddings():
+            raise RecipeError(
+                f"PEFT does not find the embeddings of {type(self.base_model).__name__}, as it looks for a weight with "
+                "a row for each token of the vocabulary and no more; it could not load the artifact.",
+                where="adaptation",
+                hint="Choose prefix, whose virtual tokens are keys and values, or lora.",
+            )
+
     def _packed(self, input_ids: Tensor, position_ids: Tensor, packing: Packing, **rest: Any) -> Any:
         embeddings, before = self.base_model.get_input_embeddings()(input_ids), self.virtual_tokens
         first = torch.arange(before, device=position_ids.device).expand(len(position_ids), before)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from luthier_prefix.virtual_tokens import VirtualTokens, sizes
+from luthier_prefix.virtual_tokens import VirtualTokens, refuse_embeddings_of_layers, sizes
 
 if TYPE_CHECKING:
     from peft import PromptEncoderConfig
@@ -28,6 +28,7 @@ class PTuning(VirtualTokens):
     def peft_config(self, network: nn.Module) -> PromptEncoderConfig:
         from peft import PromptEncoderConfig
 
+        refuse_embeddings_of_layers(network)
         return PromptEncoderConfig(
             **sizes(network),
             task_type="CAUSAL_LM",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from torch import nn
 
 from luthier.api import RecipeError
-from luthier_prefix.virtual_tokens import VirtualTokens, sizes
+from luthier_prefix.virtual_tokens import VirtualTokens, has_embeddings_of_layers, sizes
 
 if TYPE_CHECKING:
     from peft import PrefixTuningConfig
@@ -52,7 +52,9 @@ class Prefix(VirtualTokens):
                 f"The layers of {text.model_type} have keys of different shapes or share them, which prefix does not "
                 "support.",
                 where="adaptation",
-                hint="Choose prompt_tuning, whose virtual tokens are embeddings.",
+                hint="Choose an adaptation that changes weights, such as lora."
+                if has_embeddings_of_layers(text)
+                else "Choose prompt_tuning, whose virtual tokens are embeddings.",
             )
         recurrent = {kind for kind in getattr(text, "layer_types", None) or () if not kind.endswith("_attention")}
         recurrent |= {"linear_attention"} & set(getattr(text, "layer_types", None) or ())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.api import ADAPTER_NAME, RecipeError
-from luthier_prefix.virtual_tokens import VirtualTokens, sizes
+from luthier_prefix.virtual_tokens import VirtualTokens, refuse_embeddings_of_layers, sizes
 
 if TYPE_CHECKING:
     from peft import PromptTuningConfig
@@ -59,15 +59,22 @@ class PromptTuning(VirtualTokens):
             **sizes(network),
             task_type="CAUSAL_LM",
             num_virtual_tokens=self.virtual_tokens,
-            prompt_tuning_init="RANDOM" if self.init == "random" else "SAMPLE_VOCAB",
+            prompt_tuning_init="RANDOM",  # PEFT looks for the embeddings by their number of rows, and may find others
         )
 
     def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
+        refuse_embeddings_of_layers(network)
         prefixed = cast("VirtualTokenModel", super().__call__(network, added_tokens))
         table: Tensor = prefixed.prompt_encoder[ADAPTER_NAME].embedding.weight
-        if self.text is not None and table.device.type != "meta":
-            assert self._text_ids is not None, "`learn` tokenizes the text before the adaptation is called"
+        if self.init != "random" and table.device.type != "meta":
             embeddings = network.get_input_embeddings()  # type: ignore[operator]
             with torch.no_grad():
-                table.copy_(embeddings(torch.tensor(self._text_ids, device=table.device)))
+                table.copy_(embeddings(self._first_ids(len(embeddings.weight)).to(table.device)))
         return prefixed
+
+    def _first_ids(self, vocabulary: int) -> Tensor:
+        """The ids of the tokens as which the virtual ones start, int64 [virtual_tokens]."""
+        if self.text is None:
+            return torch.randint(0, vocabulary, (self.virtual_tokens,))
+        assert self._text_ids is not None, "`learn` tokenizes the text before the adaptation is called"
+        return torch.tensor(self._text_ids)

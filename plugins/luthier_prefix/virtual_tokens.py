@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from luthier_prefix.network import VirtualTokenModel
 
 
+def has_embeddings_of_layers(config: Any) -> bool:
+    """Whether each layer has an embedding of its own for each token of the vocabulary, as those of Gemma 3n and 4."""
+    return bool(getattr(config, "hidden_size_per_layer_input", 0))
+
+
+def refuse_embeddings_of_layers(network: nn.Module) -> None:
+    """RecipeError where virtual tokens that are embeddings would lack those that each layer adds for a token."""
+    text: Any = cast(Any, network).config.get_text_config()
+    if has_embeddings_of_layers(text):
+        raise RecipeError(
+            f"Each layer of {text.model_type} adds an embedding of the token itself, which virtual tokens do not have.",
+            where="adaptation",
+            hint="Choose an adaptation that changes weights, such as lora.",
+        )
+
+
 @dataclass(kw_only=True, eq=False)
 class VirtualTokens(PeftAdaptation):
     """Freeze the network and learn `virtual_tokens` virtual tokens, which are prepended to every text.

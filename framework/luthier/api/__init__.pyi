@@ -11,10 +11,15 @@ from luthier.contracts.adaptation import Adaptation as Adaptation
 from luthier.contracts.batch import Batch as Batch
 from luthier.contracts.batch import Row as Row
 from luthier.contracts.batch import TokenSequence as TokenSequence
+from luthier.contracts.conversation import Conversation as Conversation
+from luthier.contracts.conversation import ToolConversation as ToolConversation
 from luthier.contracts.examples import Example as Example
 from luthier.contracts.examples import Source as Source
 from luthier.contracts.model import (
     HasMetaNetwork as HasMetaNetwork,
+)
+from luthier.contracts.model import (
+    HasProcessor as HasProcessor,
 )
 from luthier.contracts.model import (
     LoadedModel as LoadedModel,
@@ -43,7 +48,6 @@ from luthier.contracts.policy_gradients import (
 from luthier.contracts.policy_gradients import (
     RewardedAnswers as RewardedAnswers,
 )
-from luthier.contracts.predictor import Conversation as Conversation
 from luthier.contracts.predictor import Predictor as Predictor
 from luthier.contracts.preferences import (
     AnswerLoss as AnswerLoss,
@@ -133,6 +137,12 @@ from luthier.data.examples import (
     answer_of as answer_of,
 )
 from luthier.data.examples import (
+    conversation_of as conversation_of,
+)
+from luthier.data.examples import (
+    example_of as example_of,
+)
+from luthier.data.examples import (
     example_text as example_text,
 )
 from luthier.data.examples import (
@@ -192,6 +202,7 @@ from luthier.data.sources.records_source import RecordsSource as RecordsSource
 from luthier.data.splits import HashSplits as HashSplits
 from luthier.data.splits import Splits as Splits
 from luthier.data.state import source_state as source_state
+from luthier.data.turn_examples import turn_example as turn_example
 from luthier.errors import (
     DataError as DataError,
 )
@@ -378,11 +389,16 @@ from luthier.models.loading import (
     load_tokenizer as load_tokenizer,
 )
 from luthier.models.loading import (
+    meta_causal_lm as meta_causal_lm,
+)
+from luthier.models.loading import (
     prepare_network as prepare_network,
 )
 from luthier.models.loading import (
     without_progress_bars as without_progress_bars,
 )
+from luthier.models.modalities import text_weights as text_weights
+from luthier.models.processors import processor_files as processor_files
 from luthier.models.reference_policy import (
     adaptation_disabled as adaptation_disabled,
 )

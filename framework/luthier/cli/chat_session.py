@@ -24,22 +24,27 @@ class Chat:
     sampling: Sampling
     system: str = ""
     turns: list[dict[str, Any]] = field(default_factory=list)
+    tools: list[dict[str, Any]] = field(default_factory=list)
 
     def reset(self) -> None:
         self.turns.clear()
 
     def say(self, text: str, on_text: Callable[[str], None] = lambda piece: None) -> dict[str, Any]:
         """Generate the next answer, which `on_text` receives in pieces; a failure adds no turn."""
+        from luthier.data.examples import conversation_of
+
         turns = [*self.turns, {"role": "user", "content": text}]
         opening = [{"role": "system", "content": self.system}] if self.system else []
-        shown = self.artifact.prompt({"messages": [*opening, *turns]})
+        shown = self.artifact.prompt({"messages": [*opening, *turns], **({"tools": self.tools} if self.tools else {})})
         decoder, began = _StreamDecoder(self.artifact.tokenizer, on_text), time.perf_counter()
-        (answer,) = self.artifact.answers([shown["messages"]], self.sampling, on_token=decoder.read)
+        (answer,) = self.artifact.answers([conversation_of(shown)], self.sampling, on_token=decoder.read)
         decoder.end(answer.text)
-        self.turns = [*turns, {"role": "assistant", "content": answer.text}]
+        reasoning = {"reasoning_content": answer.reasoning} if answer.reasoning else {}
+        self.turns = [*turns, {"role": "assistant", "content": answer.spoken, **reasoning}]
         seconds = time.perf_counter() - began
         return {
-            "answer": answer.text,
+            "answer": answer.spoken,
+            **({"reasoning": answer.reasoning} if answer.reasoning is not None else {}),
             "finish": answer.finish,
             "tokens": len(answer.ids),
             "tokens_per_second": round(len(answer.ids) / seconds, 1),

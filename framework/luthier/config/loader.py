@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
@@ -182,8 +183,11 @@ class _GuardedRepository(ConfigRepository):
 
 def _takes(signature: Signature, name: str, whole: bool) -> bool:
     """Whether the part takes the setting: the whole of it, or a plain value as an entry of the mapping that it is."""
+    if whole:
+        return signature.takes(name)
     expected = signature.types.get(name)
-    return signature.takes(name) if whole else get_origin(expected) is dict and get_args(expected)[-1] is not Part
+    kinds = get_args(expected) if get_origin(expected) in (Union, UnionType) else (expected,)  # such as dict | None
+    return any(get_origin(kind) is dict and get_args(kind)[-1] is not Part for kind in kinds)
 
 
 _REFUSED = re.compile(r"Could not override '([\w.]+)'\.\s")

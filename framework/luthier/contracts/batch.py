@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+WHOLE = -1
+"""In `Batch.turns`: the row is of a whole conversation."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
@@ -58,7 +61,9 @@ class Batch:
     of each token, aligned with the token that is predicted. segments: int32 [B, T], 0 for padding, else 1, 2, … for
     the sequences of a block. boundaries: the cumulative sequence lengths over the flattened batch, 0 … B·T, where the
     padding of a block counts as a sequence; plain integers, so that reading them does not synchronise with the device.
-    examples: the index of the example of each row. values: `Row.values` by name, float32 [rows], in the same order.
+    examples: the index of the example of each row. turns: where a row trains one turn of its conversation, the number
+    of messages after that turn, else -1; empty where every row is of a whole conversation. values: `Row.values` by
+    name, float32 [rows], in the same order.
 
     The shared prefix of a row is a sequence of its own, before the row's other sequences. `prefix_of` maps the number
     of a sequence among the boundaries to the number of the prefix that it continues; its positions continue those of
@@ -76,6 +81,7 @@ class Batch:
     prefix_of: Mapping[int, int] = field(default_factory=dict)
     sequence_groups: tuple[tuple[int, ...], ...] = ()
     extras: dict[str, Tensor] = field(default_factory=dict)
+    turns: tuple[int, ...] = ()
 
     @property
     def sequence_numbers(self) -> tuple[int, ...]:

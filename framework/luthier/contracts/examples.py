@@ -19,6 +19,7 @@ Example = dict[str, Any]
   other documents that hold the same passage;
 - `where`: file:line of the record, and `split`: train, validation or test, both always present; `source`: its name in
   a mixture;
+- `data.turns`: what of its conversation is an example (whole, each or last), where the source says so;
 - any further column of the source, under its own name.
 """
 

@@ -86,3 +86,11 @@ class HasMetaNetwork(Protocol):
 
     def meta_network(self) -> nn.Module:
         """Its network on the meta device, where nothing has values."""
+
+
+@runtime_checkable
+class HasProcessor(Protocol):
+    """A model with files beside its tokenizer that say how images or sound are prepared for it."""
+
+    def processor_files(self) -> list[Path]:
+        """These files, as transformers names them; they go into artifacts and exports."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.contracts.batch import TokenSequence
+from luthier.contracts.conversation import Conversation, Message, ToolConversation
 from luthier.contracts.examples import Example
 from luthier.contracts.prompt import Prompt
 
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from luthier.contracts.sampling import Answer, Sampling
     from luthier.contracts.training import Criterion
 
-Message = dict[str, Any]
-"""One turn in OpenAI's form: `role`, `content` and what else the chat template knows."""
-Conversation = Sequence[Message]
-"""Messages in order: dictionaries in OpenAI's form, with `role` and `content`."""
+__all__ = ["Conversation", "Message", "Predictor", "ToolConversation"]
 
 
 class Predictor(Protocol):

@@ -89,3 +89,12 @@ class Answer:
     logprobs: list[float] = field(default_factory=list)
     sampling_logprobs: list[float] = field(default_factory=list)
     finish: Literal["stop", "length"] = "length"
+    reasoning: str | None = None
+    """The reasoning before the answer, as the chat template shows it; None where there is none."""
+    said: str | None = None
+    """What comes after the reasoning; None where there is none."""
+
+    @property
+    def spoken(self) -> str:
+        """The answer without its reasoning: its whole text without any, empty where the reasoning did not end."""
+        return self.text if self.reasoning is None else self.said or ""

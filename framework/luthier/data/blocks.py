@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.batch import Row, TokenSequence
+from luthier.contracts.batch import WHOLE, Row, TokenSequence
 from luthier.data.chunks import Chunk
 from luthier.data.packing import Groups
 from luthier.fetch.digests import sha256_of_file
@@ -25,6 +25,7 @@ _KINDS = {
     "rows": "<i8",  # [rows + 1], the first sequence of each
     "shared": "<i8",  # [rows], the length of the shared prefix of each row's sequences
     "examples": "<i8",  # [rows], the index of the example that each row came from
+    "turns": "<i8",  # [rows], the messages after the turn that a row trains, WHOLE for whole conversations
     "values": "<f4",  # [rows · names], `Row.values`
     "blocks": "<i8",  # [blocks + 1], the first entry of each in `order`
     "order": "<i8",  # [rows], the rows block by block
@@ -75,6 +76,10 @@ class Blocks:
         """The index of the example of each row of a block."""
         return [int(self._arrays["examples"][number]) for number in self._members(block)]
 
+    def turns(self, block: int) -> list[int]:
+        """For each row of a block, the number of messages after the turn that it trains; `WHOLE` for whole ones."""
+        return [int(self._arrays["turns"][number]) for number in self._members(block)]
+
     def example(self, row: int) -> int:
         """The index of the example of a row."""
         return int(self._arrays["examples"][row])
@@ -106,8 +111,8 @@ class BlocksWriter:
         for name in ("sequences", "rows"):
             self._files[name].add([0])
 
-    def add(self, chunk: Chunk, examples: NDArray[np.int64]) -> None:
-        """Write rows, and the index of the example of each."""
+    def add(self, chunk: Chunk, examples: NDArray[np.int64], turns: NDArray[np.int64] | None = None) -> None:
+        """Write rows, the index of the example of each, and the turns that they train (`WHOLE` without `turns`)."""
         names = sorted(chunk.rows[0].values) if chunk.rows else self._names
         assert self._names in (None, names), "rows of one method have the same values"
         self._names = names
@@ -117,6 +122,7 @@ class BlocksWriter:
         self._files["rows"].add(self._sequences + np.cumsum(chunk.sequences))
         self._files["shared"].add(chunk.shared)
         self._files["examples"].add(examples)
+        self._files["turns"].add(np.full(len(chunk.rows), WHOLE) if turns is None else turns)
         if names:
             self._files["values"].add([row.values[name] for row in chunk.rows for name in names])
         self._tokens += int(chunk.sequence_lengths.sum())

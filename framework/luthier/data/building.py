@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.contracts.batch import Row
+from luthier.contracts.batch import WHOLE, Row
 from luthier.contracts.examples import Example
 from luthier.data import ledger
 from luthier.data.blocks import BlocksWriter
@@ -19,7 +19,8 @@ from luthier.data.chunks import Chunk
 from luthier.data.encoding.codec import Codec
 from luthier.data.overlong import split_row, truncated_row
 from luthier.data.packing import best_fit, one_each
-from luthier.data.rows import Encode, encoded
+from luthier.data.rows import Encode, EncodedChunk, encoded
+from luthier.data.turn_examples import EncodedTurn
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,30 +68,32 @@ class EncodingFacts:
 def build(folder: Path, examples: Sequence[Example], settings: EncodingSettings, *, split: str) -> None:
     """Encode the examples of a split, apply `overlong`, pack rows into blocks, and write these into an empty folder.
 
-    Counted are `overlong` rows, of which `truncated`, `dropped` or `split` into pieces; `truncated_answers`, rows
-    that lost trained tokens; `untrainable` rows, left out as one of their sequences has no trained token;
-    `special_text` and `moved_boundaries` (`Codec`). `truncated_away` are those of `untrainable` that lost all of an
-    answer. DataError where a row is too long and `overlong` is error, and where no row is left.
+    Counted are `overlong` rows, of which `truncated`, `dropped` or `split` into pieces; `truncated_answers`, rows that
+    lost trained tokens; `untrainable` rows, left out as one of their sequences has no trained token; `truncated_away`
+    are those of `untrainable` that lost all of an answer; `turns_apart`, conversations whose turns the template does
+    not render in one text; `turn_examples`, the examples of one turn that conversations became; `special_text`,
+    `moved_boundaries` and `left_out: …` (`Codec`). DataError where a row is too long and `overlong` is error, and where
+    no row is left.
     """
     facts, writer = EncodingFacts(), BlocksWriter(folder)
     codec = Codec.of(settings.tokenizer)
     before = Counter(codec.counts)
-    longest, number = 0, 0
+    longest = 0
     every = max(1, len(examples) // _SAMPLE)
-    for chunk in encoded(examples, settings.encode, settings.tokenizer, split=split):
-        numbers = np.arange(number, number + len(chunk.rows))
-        longest = max(longest, int(chunk.lengths.max()))
-        for at in range(-number % every, len(chunk.rows), every):
-            if len(chunk.rows[at]) > settings.length and settings.overlong in ("error", "drop"):
+    for made in encoded(examples, settings.encode, settings.tokenizer, split=split):
+        longest = max(longest, int(made.rows.lengths.max()))
+        _note_turns(made, facts)
+        for number, turn in zip(made.numbers.tolist(), made.turns, strict=True):
+            too_long = len(turn.row) > settings.length and settings.overlong in ("error", "drop")
+            if number % every or too_long:
                 continue
-            inspected = inspect_as_trained(examples[number + at], chunk.rows[at], settings)
+            inspected = inspect_as_trained(turn.example, turn.row, settings)
             facts.findings.append(
                 {"where": inspected.where, "found": [finding.as_json() for finding in inspected.findings]}
             )
-        number += len(chunk.rows)
-        chunk, numbers = _without_overlong(chunk, numbers, examples, settings, facts)
-        writer.add(chunk, numbers)
-        facts.counts.update(rows=len(numbers), tokens=int(chunk.lengths.sum()), trained=int(chunk.trained.sum()))
+        chunk, places = _without_overlong(made, settings, facts)
+        writer.add(chunk, made.numbers[places], made.after[places])
+        facts.counts.update(rows=len(places), tokens=int(chunk.lengths.sum()), trained=int(chunk.trained.sum()))
     facts.counts.update({name: count - before[name] for name, count in codec.counts.items()})
     _check(facts, settings, longest, split)
     groups = (best_fit if settings.packing else one_each)(writer.lengths, settings.length)
@@ -115,19 +118,31 @@ def inspect_as_trained(example: Example, row: Row, settings: EncodingSettings) -
     return replace(whole, findings=[finding, *whole.findings])
 
 
+def _note_turns(made: EncodedChunk, facts: EncodingFacts) -> None:
+    cut = [
+        (number, turn) for number, turn in zip(made.numbers.tolist(), made.turns, strict=True) if turn.after != WHOLE
+    ]
+    facts.counts["turn_examples"] += len(cut)
+    apart = {number: _place(turn, number) for number, turn in cut if not turn.asked}
+    for where in apart.values():
+        facts.note("turns_apart", where)
+
+
+def _place(turn: EncodedTurn, number: int) -> str:
+    return str(turn.example.get("where", f"example {number + 1}"))
+
+
 def _without_overlong(
-    chunk: Chunk,
-    numbers: NDArray[np.int64],
-    examples: Sequence[Example],
-    settings: EncodingSettings,
-    facts: EncodingFacts,
+    made: EncodedChunk, settings: EncodingSettings, facts: EncodingFacts
 ) -> tuple[Chunk, NDArray[np.int64]]:
-    """The rows that are trained on after `overlong` is applied, and the numbers of their examples."""
+    """The rows that are trained on after `overlong` is applied, and which row of the chunk each was."""
+    chunk = made.rows
     if chunk.trainable.all() and int(chunk.lengths.max()) <= settings.length:
-        return chunk, numbers
-    places = [str(examples[number].get("where", f"example {number + 1}")) for number in numbers]
+        return chunk, np.arange(len(chunk.rows))
+    places = [_place(turn, number) for number, turn in zip(made.numbers.tolist(), made.turns, strict=True)]
     pieces = [_trained_rows(row, settings, facts, where) for row, where in zip(chunk.rows, places, strict=True)]
-    return Chunk([row for rows in pieces for row in rows]), np.repeat(numbers, [len(rows) for rows in pieces])
+    rows = [row for rows in pieces for row in rows]
+    return Chunk(rows), np.repeat(np.arange(len(pieces)), [len(one) for one in pieces])
 
 
 def _trained_rows(row: Row, settings: EncodingSettings, facts: EncodingFacts, where: str) -> list[Row]:

@@ -16,12 +16,14 @@ def collate(
     *,
     pad: int = 0,
     examples: Sequence[int] | None = None,
+    turns: Sequence[int] = (),
 ) -> Batch:
     """Concatenate the rows of each block, and pad the block to `length` tokens, or to the longest block.
 
     The shared prefix of a row comes once, before its sequences, whose positions continue those of the prefix. A block
     without rows is a filler: padding only, segments and weights 0. `pad` may be any id of the vocabulary, as no token
-    attends to padding. `examples` are the indices of the rows' examples; by default they are counted from 0.
+    attends to padding. `examples` are the indices of the rows' examples; by default they are counted from 0. `turns`:
+    `Batch.turns`.
     ValueError where a block is longer than `length`.
     """
     longest = max((sum(map(len, block)) for block in blocks), default=0)
@@ -53,6 +55,7 @@ def collate(
         values={name: torch.tensor([row.values[name] for row in rows], dtype=torch.float32) for name in names},
         prefix_of=prefix_of,
         sequence_groups=tuple(groups),
+        turns=tuple(turns),
     )
 
 

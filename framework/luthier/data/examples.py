@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from luthier.contracts.conversation import Conversation, ToolConversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,20 @@ def answer_of(example: Example) -> str:
     """The content of the last message if it is an assistant turn, else an empty string."""
     messages = example.get("messages", ())
     return str(messages[-1]["content"]) if messages and messages[-1]["role"] == "assistant" else ""
+
+
+def conversation_of(example: Example, messages: Sequence[dict[str, Any]] | None = None) -> Conversation:
+    """The messages of an example, or those given, with its tools where it has some."""
+    messages = example.get("messages", []) if messages is None else messages
+    return ToolConversation(messages, example["tools"]) if example.get("tools") else list(messages)
+
+
+def example_of(conversation: Conversation | Example) -> Example:
+    """A conversation as an example: its `messages`, and its `tools` where it has some; an example is itself."""
+    if isinstance(conversation, Mapping):
+        return dict(conversation)
+    tools = {"tools": conversation.tools} if isinstance(conversation, ToolConversation) else {}
+    return {"messages": list(conversation), **tools}
 
 
 def last_question(example: Example) -> int | None:

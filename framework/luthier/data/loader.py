@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from luthier.contracts.batch import Batch
+from luthier.contracts.batch import WHOLE, Batch
 from luthier.data.blocks import Blocks
 from luthier.data.collate import collate
 from luthier.data.order import Order
@@ -39,8 +39,15 @@ class Batches:
         numbers = self.order.blocks_of(epoch, index, self.rank).tolist()
         missing = (self.order.share if self.length else 1) - len(numbers)
         examples = [example for number in numbers for example in self.blocks.examples(number)]
+        turns = [turn for number in numbers for turn in self.blocks.turns(number)]
         blocks = [self.blocks.rows(number) for number in numbers] + [[]] * max(0, missing)
-        return collate(blocks, self.length, pad=self.pad, examples=examples)
+        return collate(
+            blocks,
+            self.length,
+            pad=self.pad,
+            examples=examples,
+            turns=turns if any(turn != WHOLE for turn in turns) else (),
+        )
 
     def of(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The micro-batches of an epoch from number `start` on.

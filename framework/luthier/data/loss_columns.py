@@ -49,7 +49,7 @@ def _refuse(example: Example) -> None:
             raise _not_read(name, "masks or labels single tokens", "Weigh whole turns with `weight`")
     for name in RENDERING:
         if example.get(name) not in (None, {}, ""):
-            raise _not_read(name, "changes how a row is rendered", "Write it into a template of your own")
+            raise _not_read(name, "changes how a row is rendered", "Set it for all rows with model.template_settings")
     for name in PROMPT_TRAINED:
         if truth(example.get(name)):
             raise _not_read(name, "trains the prompt as well", "Give the turns of the user the weight 1")

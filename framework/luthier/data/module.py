@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,12 +25,14 @@ from luthier.data.content_hashes import (
     hash_of_template,
     hash_of_tokenizer,
 )
+from luthier.data.encoding.codec import LEFT_OUT
 from luthier.data.lazy_examples import MappedExamples
 from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
 from luthier.data.order import Order
 from luthier.data.prepared import PreparedLoader
 from luthier.data.reading import SPLITS, Reading
 from luthier.data.rows import Encode
+from luthier.data.turn_examples import encoded_turns
 from luthier.errors import DataError, RecipeError
 from luthier.errors.pasting import setting_to_paste
 from luthier.fetch import cache
@@ -234,9 +236,14 @@ class Data(pl.LightningDataModule):
         }
 
     def token_ledger(self, number: int = 0, split: str = "train") -> ledger.Ledger:
-        """The token ledger of an example after `overlong` is applied."""
+        """The token ledger of an example after `overlong` is applied; of its first turn, where each is an example."""
+        return self.token_ledgers(number, split)[0]
+
+    def token_ledgers(self, number: int = 0, split: str = "train") -> list[ledger.Ledger]:
+        """The token ledger of each row that an example becomes, after `overlong` is applied."""
         example = self.prompt(self.examples(split)[number])
-        return inspect_as_trained(example, self.settings.encode(example, self.settings.tokenizer), self.settings)
+        turns = encoded_turns(example, self.settings.encode, self.settings.tokenizer)
+        return [inspect_as_trained(turn.example, turn.row, self.settings) for turn in turns]
 
     @property
     def warnings(self) -> list[str]:
@@ -246,11 +253,21 @@ class Data(pl.LightningDataModule):
             if blocks is None:
                 continue
             counts, places = blocks.facts["counts"], blocks.facts["places"]
-            for event, sentence in _SENTENCES.items():
-                if counts.get(event):
-                    named = f" ({', '.join(places[event][:3])})" if places.get(event) else ""
-                    warnings.append(f"{counts[event]} {split} examples {sentence}{named}.")
+            warnings += encoding_notes(counts, places, split)
         return warnings
+
+
+def encoding_notes(counts: Mapping[str, int], places: Mapping[str, list[str]], split: str) -> list[str]:
+    """A sentence for each kind of event while a split was encoded, and one on what the chat template leaves out."""
+    notes = []
+    for event, sentence in _SENTENCES.items():
+        if counts.get(event):
+            named = f" ({', '.join(places[event][:3])})" if places.get(event) else ""
+            notes.append(f"{counts[event]} {split} examples {sentence}{named}.")
+    found = {name: count for name, count in sorted(counts.items()) if name.startswith(LEFT_OUT) and count}
+    kinds = ", ".join(f"{name.removeprefix(LEFT_OUT)} (in {count})" for name, count in found.items())
+    left_out = f"The chat template leaves out of {split} examples what it does not render: {kinds}."
+    return [*notes, left_out] if kinds else notes
 
 
 _SENTENCES = {
@@ -260,5 +277,7 @@ _SENTENCES = {
     "untrainable": "have no token to train on and were left out",
     "truncated_away": "lost the whole of an answer by truncation",
     "special_text": "contain the text of special tokens, which was encoded as plain text",
+    "turns_apart": "have turns before which the chat template renders the conversation differently when others follow: "
+    "each trained turn is an example of its own (data.turns=each)",
     "moved_boundaries": "have an answer that begins inside a token, where the text was split",
 }

@@ -62,4 +62,4 @@ class ValidationPromptScorer(PromptScorer):
         return PromptScores(score, [results.get(place) for place in range(len(examples))])
 
     def generate(self, conversations: Sequence[Sequence[dict[str, Any]]], sampling: Sampling) -> list[str]:
-        return [answer.text for answer in self.predictor.answers(conversations, sampling)]
+        return [answer.spoken for answer in self.predictor.answers(conversations, sampling)]

@@ -9,7 +9,7 @@ from typing import Any
 from luthier.contracts.examples import Example
 from luthier.contracts.predictor import Conversation
 from luthier.contracts.prompt import Prompt
-from luthier.data.examples import message_text
+from luthier.data.examples import conversation_of, message_text
 from luthier.evaluation.metrics.metric import Attempt
 
 
@@ -36,7 +36,8 @@ class Question:
         content = message_text(self.conversation[place])
         before, occurs, after = content.rpartition(self.text) if self.text else ("", "", "")
         changed = {**self.conversation[place], "content": f"{before}{text}{after}" if occurs else text}
-        return [*self.conversation[:place], changed, *self.conversation[place + 1 :]]
+        messages = [*self.conversation[:place], changed, *self.conversation[place + 1 :]]
+        return conversation_of(self.example, messages)
 
     @property
     def question(self) -> str:
@@ -59,7 +60,9 @@ def _question(shown: Example, example: Example) -> Question | None:
     if not messages or messages[-1].get("role") != "assistant" or not message_text(messages[-1]):
         return None
     text = str(example.get("text", "")) if "label" in example else ""
-    return Question(messages[:-1], message_text(messages[-1]), str(example.get("where", "")), text, shown)
+    return Question(
+        conversation_of(shown, messages[:-1]), message_text(messages[-1]), str(example.get("where", "")), text, shown
+    )
 
 
 def _asks(message: dict[str, Any]) -> bool:

@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.contracts.batch import TokenSequence
+from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_conversation, encode_for_scoring
+from luthier.data.examples import conversation_of, example_of
+from luthier.data.turn_examples import encoded_turns
 from luthier.errors import RecipeError
 from luthier.inference import generation, log_probabilities
 from luthier.inference.reward_scores import reward_scores
@@ -49,9 +51,13 @@ class NetworkPredictor:
     autocast: torch.dtype | None = None
 
     def generate(self, conversations: Sequence[Conversation], sampling: Sampling | None = None) -> list[str]:
-        """The text of the next assistant turn of each conversation, after the prompt is applied to it."""
-        prompted = [self.prompt({"messages": list(each)})["messages"] for each in conversations]
-        return [answer.text for answer in self.answers(prompted, sampling)]
+        """The text of the next assistant turn of each conversation, after the prompt is applied to it.
+
+        A conversation is a list of messages, or an example with `messages` and `tools`. Reasoning before the answer is
+        not part of the text; `answers` gives both.
+        """
+        prompted = [conversation_of(self.prompt(example_of(each))) for each in conversations]
+        return [answer.spoken for answer in self.answers(prompted, sampling)]
 
     def answers(
         self,
@@ -90,23 +96,34 @@ class NetworkPredictor:
         """
         if not is_reward_model(self.network):
             raise RecipeError("The model is no reward model.", hint="Train one with method=reward_model.")
-        sequences = [encode_for_scoring({"messages": list(each)}, self.tokenizer) for each in conversations]
+        sequences = [encode_for_scoring(example_of(each), self.tokenizer) for each in conversations]
         with evaluation_mode(self.network), self._autocast():
             scores = reward_scores(self.network, sequences)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def logprobs(self, conversation: Conversation) -> NDArray[np.float32]:
         """log p of each token of the assistant's turns of a conversation, in order, float32 [tokens]."""
-        sequence = encode_conversation({"messages": list(conversation)}, self.tokenizer)
-        return self.log_probs([sequence])[0][sequence.weights > 0]
+        turns = encoded_turns(example_of(conversation), _row, self.tokenizer)
+        sequences = [turn.row.sequences[0] for turn in turns]
+        found = zip(self.log_probs(sequences), sequences, strict=True)
+        return np.concatenate([logprobs[sequence.weights > 0] for logprobs, sequence in found])
 
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
         """The statistics of the method for each example, float64 [examples, s] by name; `loss` is (sum, weight)."""
         assert self.method is not None, "a predictor without a method has no loss"
-        rows = [self.method.encode(self.prompt(example), self.tokenizer) for example in examples]
+        turns = [encoded_turns(self.prompt(example), self.method.encode, self.tokenizer) for example in examples]
+        of_rows = [example for example, each in zip(examples, turns, strict=True) for _ in each]
         with evaluation_mode(self.network), self._autocast():
-            return self.method.measured_of(examples, rows)
+            measured = self.method.measured_of(of_rows, [turn.row for each in turns for turn in each])
+        if len(of_rows) == len(examples):
+            return measured
+        begins = np.cumsum([0, *map(len, turns)])[:-1]
+        return {name: np.add.reduceat(values, begins) for name, values in measured.items()}
 
     def _autocast(self) -> Any:
         device = next(self.network.parameters()).device.type
         return torch.autocast(device, self.autocast) if self.autocast else nullcontext()
+
+
+def _row(example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+    return Row((encode_conversation(example, tokenizer),))

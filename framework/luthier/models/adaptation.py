@@ -16,6 +16,7 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
 from luthier.models.added_tokens import with_trained_tokens
 from luthier.models.experts.layers import freeze_routers
+from luthier.models.modalities import freeze_other_modalities
 from luthier.models.peft_modules import choose_modules, refused_by_peft
 from luthier.models.sequence_classification import is_reward_model
 from luthier.models.wrappers import unwrapped
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 class FullFineTuning(Adaptation):
     """Full fine-tuning: every weight is trained, and the whole network is saved as transformers writes it.
 
-    The routers of mixtures of experts are frozen, unless `routers`.
+    Towers and projectors that no text passes through stay as they are, and so do the routers of mixtures of experts,
+    unless `routers`.
     """
 
     needs_base = False
@@ -41,7 +43,7 @@ class FullFineTuning(Adaptation):
         self.routers = routers
 
     def __call__(self, network: nn.Module) -> nn.Module:
-        network.requires_grad_(True)
+        freeze_other_modalities(network.requires_grad_(True))
         return freeze_routers(network, unless=self.routers)
 
     def save(self, network: nn.Module, folder: Path) -> None:
@@ -141,8 +143,9 @@ class PeftAdaptation(Adaptation):
 
     def merge(self, network: nn.Module) -> nn.Module:
         inner = cast(Any, unwrapped(network))
-        tied = getattr(inner.config.get_text_config(), "tie_word_embeddings", False)
-        if tied and getattr(inner.get_input_embeddings(), "lora_embedding_A", None):
+        embeddings, head = inner.get_input_embeddings(), inner.get_output_embeddings()
+        tied = head is not None and getattr(embeddings, "weight", None) is getattr(head, "weight", 0)
+        if tied and getattr(embeddings, "lora_embedding_A", None):
             raise RecipeError(
                 "The embeddings are tied to the head, and a change of the embeddings alone cannot be merged into both.",
                 where="adaptation.targets",

@@ -34,6 +34,9 @@ def trunk_of(network: nn.Module) -> nn.Module:
     """The part of a language model that gives its last hidden states: all but its head."""
     inner = cast(Any, unwrapped(network))
     decoder: nn.Module = inner.get_decoder()
+    head = getattr(inner, "get_output_embeddings", lambda: None)()
+    if decoder is not inner and head is not None and _holds(decoder, head):  # a language model inside of a larger one
+        return trunk_of(decoder)
     embeddings = getattr(inner, "get_input_embeddings", lambda: None)()
     if embeddings is None or (decoder is not inner and _holds(decoder, embeddings)):
         return decoder
@@ -166,16 +169,19 @@ def find_lm_head(network: nn.Module) -> LMHead:
     A linear map with a scale and a soft cap, multiplied by directly, or else whatever the network does (`WholeHead`).
     RecipeError where its logits do not follow from its last hidden states.
     """
-    head = lm_head_of(network)
-    if not _reproduces(network, head):
-        head = LMHead(WholeHead(network))
-        if not _reproduces(network, head):
-            raise RecipeError(
-                f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than a head.",
-                where="model",
-                hint="Choose a model whose logits follow from its last hidden states alone.",
-            )
-    return head
+    stated = lm_head_of(network)
+    # a network that reads more than text may leave out what the configuration of its text tower says
+    for head in (stated, replace(stated, softcap=None), replace(stated, scale=None), LMHead(stated.module)):
+        if _reproduces(network, head):
+            return head
+    whole = LMHead(WholeHead(network))
+    if not _reproduces(network, whole):
+        raise RecipeError(
+            f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than a head.",
+            where="model",
+            hint="Choose a model whose logits follow from its last hidden states alone.",
+        )
+    return whole
 
 
 class WholeHead(nn.Module):

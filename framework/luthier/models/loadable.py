@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from luthier.models.loading import LoadSettings
 
@@ -21,5 +21,8 @@ class LoadableModel:
         gradient_checkpointing: bool = False,
         compile: bool = False,
         chat_template: str | None = None,
+        template_settings: dict[str, Any] | None = None,
     ) -> None:
-        self.loading = LoadSettings(dtype, attn_implementation, gradient_checkpointing, compile, chat_template)
+        self.loading = LoadSettings(
+            dtype, attn_implementation, gradient_checkpointing, compile, chat_template, template_settings
+        )

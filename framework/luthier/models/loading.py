@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.models import attention
+from luthier.models.auto_class import auto_class
 from luthier.models.experts.outputs import without_router_outputs
+from luthier.models.modalities import other_modalities, within
+from luthier.models.processors import processor_template
 from luthier.models.safety import weight_files
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -30,11 +35,13 @@ class LoadSettings:
 
     dtype: of the weights. float32 keeps small updates from rounding away, whatever the trainer computes in; `auto`
         is what the file says.
-    attn_implementation: luthier_packed never lets packed examples see each other and builds no mask; sdpa, eager,
-        flex_attention and flash_attention_2 are those of transformers.
+    attn_implementation: luthier_packed never lets packed examples see each other and builds no mask; an architecture
+        that is not right with it is built with its own. sdpa, eager, flex_attention and flash_attention_2 are those of
+        transformers.
     gradient_checkpointing: keep the input of each layer alone and compute the rest again in the backward pass.
     compile: torch.compile for each decoder layer.
     chat_template: in place of the model's own: chatml, plain, or a .jinja file.
+    template_settings: variables of the chat template, such as {enable_thinking: false}; they become part of it.
     """
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
@@ -42,6 +49,12 @@ class LoadSettings:
     gradient_checkpointing: bool = False
     compile: bool = False
     chat_template: str | None = None
+    template_settings: Mapping[str, Any] | None = None
+
+    @property
+    def of_tokenizer(self) -> dict[str, Any]:
+        """The settings of `configure_tokenizer`."""
+        return {"chat_template": self.chat_template, "template_settings": self.template_settings}
 
     def torch_dtype(self, config: PretrainedConfig) -> torch.dtype:
         """The dtype in which the weights load; for `auto`, that of the configuration, else float32."""
@@ -75,27 +88,31 @@ def load_config(folder: Path, *, owner: str, trusted: bool = False) -> Pretraine
 
 
 def load_tokenizer(folder: Path, *, owner: str, trusted: bool = False) -> PreTrainedTokenizerBase:
-    """The tokenizer that lies beside a model."""
+    """The tokenizer that lies beside a model; with the chat template of its processor where it has none of its own."""
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
     except (OSError, ValueError, KeyError) as error:
         raise RecipeError(
             f"{owner} has no tokenizer that can be loaded: {_first_line(error)}",
             hint="Put tokenizer.json and tokenizer_config.json beside its weights.",
         ) from error
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = processor_template(folder)
+    return tokenizer
 
 
 def meta_causal_lm(config: PretrainedConfig, *, trusted: bool = False) -> nn.Module:
     """A causal language model of an architecture on the meta device; RecipeError if transformers has none of it."""
+    whole = auto_class(config)
     try:
         with torch.device("meta"):
-            network: nn.Module = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-                deepcopy(config), trust_remote_code=trusted
-            )
+            network: nn.Module = whole.from_config(deepcopy(config), trust_remote_code=trusted)
     except ValueError as error:
         raise RecipeError(
             f"transformers has no causal language model of the architecture {type(config).__name__}.", where="model"
         ) from error
+    except ImportError as error:
+        raise not_installed(error, config.model_type) from error
     return network
 
 
@@ -111,12 +128,15 @@ def load_network(
     attention.register()
     try:
         with without_progress_bars():
-            loaded: Any = _kind(config).from_pretrained(
+            loaded: Any = auto_class(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
                 attn_implementation=attention.attention_to_build(config, loading.attn_implementation),
                 output_loading_info=True, trust_remote_code=trusted,
+                ignore_mismatched_sizes=True,  # which are refused below, by name
             )  # fmt: skip
-    except (ValueError, ImportError) as error:
+    except ImportError as error:
+        raise not_installed(error, owner) from error
+    except ValueError as error:
         raise RecipeError(f"{owner} cannot be loaded: {_first_line(error)}", where="model") from error
     network, report = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
     absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
@@ -126,12 +146,6 @@ def load_network(
             hint="Is it a language model with a head, complete, and of the architecture that its config.json states?",
         )
     return prepare_network(network, loading)
-
-
-def _kind(config: PretrainedConfig) -> Any:
-    """A language model, unless the folder says that its network judges."""
-    named = next(iter(config.architectures or []), "")
-    return AutoModelForSequenceClassification if named.endswith("ForSequenceClassification") else AutoModelForCausalLM
 
 
 def prepare_network(network: PreTrainedModel, loading: LoadSettings) -> PreTrainedModel:
@@ -162,9 +176,14 @@ def cast_weights(network: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def decoder_layers(network: nn.Module) -> list[nn.Module]:
-    """The repeated blocks of a network, the first one first, as its architecture names them."""
-    names = set(cast("PreTrainedModel", network)._no_split_modules or ())
-    layers = [module for module in network.modules() if type(module).__name__ in names]
+    """The repeated blocks of a network that text passes through, the first one first, as its architecture names them.
+
+    The layers of towers for images or sound are not among them.
+    """
+    plain, others = unwrapped(network), other_modalities(network)
+    names = set(cast("PreTrainedModel", plain)._no_split_modules or ())
+    named = ((name, module) for name, module in plain.named_modules() if type(module).__name__ in names)
+    layers = [module for name, module in named if not within(name, others)]
     if not layers:
         raise RecipeError(f"{type(network).__name__} does not name its layers.", where="model")
     return layers
@@ -178,6 +197,16 @@ def _check_readable(file: Path, owner: str) -> None:
         raise ResourceError(
             f"{file.name} of {owner} is damaged: {error}", where=str(file), hint="Fetch the model again."
         ) from error
+
+
+def not_installed(error: ImportError, owner: str) -> RecipeError:
+    """What to say where an architecture needs a package that is not here, as transformers names it."""
+    said, advice = _first_line(error), re.search(r"`(pip install [^`]+)`", str(error))
+    return RecipeError(
+        f"{owner} cannot be built here: {said.partition('. You can')[0].rstrip('.')}.",
+        where="model",
+        hint=f"Run {advice.group(1)}." if advice else "",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from luthier.models.content_parts import takes_parts, text_parts
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -17,7 +19,9 @@ def opened(tokenizer: PreTrainedTokenizerBase, opening: Sequence[dict[str, Any]]
     before: Any = tokenizer.chat_template
     if opening and before is not None:
         several = isinstance(before, dict)
-        made = {name: with_opening(each, opening) for name, each in (before if several else {"": before}).items()}
+        tokens = tuple((name, str(token)) for name, token in tokenizer.special_tokens_map.items())
+        templates = before if several else {"": before}
+        made = {name: with_opening(each, opening, tokens) for name, each in templates.items()}
         tokenizer.chat_template = made if several else made[""]
     try:
         yield
@@ -25,15 +29,22 @@ def opened(tokenizer: PreTrainedTokenizerBase, opening: Sequence[dict[str, Any]]
         tokenizer.chat_template = before
 
 
-def with_opening(template: str, opening: Sequence[dict[str, Any]]) -> str:
-    """The template behind a line that puts the messages first; a conversation's system prompt joins the opening's."""
+def with_opening(template: str, opening: Sequence[dict[str, Any]], tokens: tuple[tuple[str, str], ...] = ()) -> str:
+    """The template behind a line that puts the messages first; a conversation's system prompt joins the opening's.
+
+    Texts are strings, or parts for a template that shows nothing else; `tokens` are those of `takes_parts`.
+    """
+    content = text_parts if takes_parts(template, tokens) else str
     system = [turn["content"] for turn in opening if turn["role"] == "system"]
-    turns = _said([{"role": turn["role"], "content": turn["content"]} for turn in opening if turn["role"] != "system"])
+    others = [turn for turn in opening if turn["role"] != "system"]
+    turns = _said([{"role": turn["role"], "content": content(turn["content"])} for turn in others])
     if not system:
         first = f"messages[:1] + {turns} + messages[1:]"
         return f"{_UNLESS}{{%- set messages = {first} if has_system else {turns} + messages -%}}{template}"
-    begin, joined = _said([{"role": "system", "content": system[0]}]), _said(system[0] + "\n\n")
-    own = f"[{{'role': 'system', 'content': {joined} + messages[0]['content']}}] + {turns} + messages[1:]"
+    begin = _said([{"role": "system", "content": content(system[0])}])
+    theirs, before = "messages[0]['content']", system[0] + "\n\n"
+    joined = f"{_said(before)} + {theirs} if {theirs} is string else {_said(text_parts(before))} + {theirs}"
+    own = f"[{{'role': 'system', 'content': {joined}}}] + {turns} + messages[1:]"
     return f"{_UNLESS}{{%- set messages = {own} if has_system else {begin} + {turns} + messages -%}}{template}"
 
 

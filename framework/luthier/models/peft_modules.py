@@ -1,4 +1,7 @@
-"""Which modules PEFT adapts: those that were named, or every linear layer; no router, and none beyond its reach."""
+"""Which modules PEFT adapts: those that were named, or every linear layer that text passes through.
+
+No router, and none beyond PEFT's reach.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from luthier.errors.suggestions import nearest
 from luthier.models.experts.layers import router_modules
 from luthier.models.experts.tensors import add_parameters, fused_parameters
 from luthier.models.linear_layers import beyond_adapters, is_linear
+from luthier.models.modalities import is_named, other_modalities, within
 from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -29,9 +33,10 @@ _MATRICES_OF_EXPERTS = {"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
 def choose_modules(config: PeftConfig, network: nn.Module) -> PeftConfig:
     """The configuration, set so that PEFT adapts what `target_modules` means in this network, and plain PEFT the same.
 
-    `all-linear` is every linear layer but the LM head, the routers of mixtures of experts, and those that an adapter
-    cannot change rightly (`beyond_adapters`). Of modules that are named, routers are left out. RecipeError for a name
-    or pattern that fits no module, or routers alone, or a module beyond adapters.
+    `all-linear` is every linear layer but the LM head, the routers of mixtures of experts, those that an adapter cannot
+    change rightly (`beyond_adapters`), and those of towers that no text passes through. Of modules that are named,
+    routers are left out, and such a tower unless a name or pattern contains the tower's own, such as `vision_tower`.
+    RecipeError for a name or pattern that fits no module, or those that are left out alone, or one beyond adapters.
     """
     if getattr(config, "target_modules", None) is not None:
         _Choice(config, network).write()
@@ -55,6 +60,11 @@ class _Choice:
         parts = router_modules(self.network)
         return {name for name in self.modules if any(name == one or name.startswith(f"{one}.") for one in parts)}
 
+    @cached_property
+    def towers(self) -> list[str]:
+        """The largest modules that no text passes through."""
+        return [name for name in other_modalities(self.network) if name in self.modules]
+
     @property
     def is_all_linear(self) -> bool:
         targets = self.config.target_modules
@@ -68,7 +78,7 @@ class _Choice:
             fitting = self._by_names(chosen, _short_names(chosen))
         elif isinstance(targets, str):
             fitting = self._fitting_pattern(targets)
-            chosen = self._without_routers(fitting)
+            chosen = self._without_routers(self._named(targets, fitting))
             if _taken_for_experts(self.config, self.network, [targets]):
                 fitting = self._by_names(chosen, set(chosen))
         else:
@@ -82,6 +92,7 @@ class _Choice:
         heads = {name for name, module in self.modules.items() if module is head or name in {"score", "classifier"}}
         linear = {name for name, module in self.modules.items() if is_linear(module)}
         chosen = linear - heads - self.routers - self._excluded() - beyond_adapters(self.network).keys()
+        chosen = {name for name in chosen if not within(name, self.towers)}
         if not chosen:
             raise RecipeError(
                 f"{type(self.network).__name__} has no linear layer that an adapter can change.", where=WHERE
@@ -96,7 +107,7 @@ class _Choice:
             if not fitting:
                 self._refuse_unknown(name)
             self._refuse_routers(name, fitting)
-            chosen |= fitting
+            chosen |= self._named(name, fitting)
         return chosen
 
     def _fitting_pattern(self, pattern: str) -> set[str]:
@@ -115,6 +126,20 @@ class _Choice:
             self._refuse_unknown(pattern)
         self._refuse_routers(pattern, fitting)
         return fitting
+
+    def _named(self, name: str, fitting: set[str]) -> set[str]:
+        """Those of the fitting modules that text passes through, or whose tower the name or pattern contains."""
+        left_out = [tower for tower in self.towers if not is_named(tower, [name])]
+        chosen = {one for one in fitting if not within(one, left_out)}
+        if not chosen:
+            towers = [tower for tower in left_out if any(within(one, [tower]) for one in fitting)]
+            raise RecipeError(
+                f"{name!r} fits modules of {' and '.join(towers)} alone, which no text passes through.",
+                where=WHERE,
+                hint="Choose modules of the text tower, or name the tower that you mean, as in "
+                f"'.*{towers[0].rpartition('.')[2]}.*{name}'.",
+            )
+        return chosen
 
     def _without_routers(self, fitting: set[str]) -> set[str]:
         chosen = fitting - self.routers - self._excluded()

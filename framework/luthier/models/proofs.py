@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from luthier.fetch.cache import cache_folder, cache_is_read_only
@@ -59,7 +60,10 @@ def _versions() -> list[str]:
 
 def _twin(config: Any, *, within: bool) -> nn.Module:
     try:
-        return twin_network(config, within=within)
+        network = twin_network(config, within=within)
+        with torch.no_grad():
+            network(input_ids=torch.tensor([[3, 4]]), use_cache=False)  # its parts fit together
+        return network
     except Exception as error:  # the network cannot be as small as that, for whatever reason
         raise NoTwin from error
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM
+from transformers import CONFIG_MAPPING, AutoConfig
 
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.models import attention
+from luthier.models.auto_class import auto_class
 from luthier.models.bpe import byte_level_bpe
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import cast_weights, prepare_network
@@ -28,9 +29,9 @@ class Random(LoadableModel):
     """Start from random weights, drawn from a seed: for tests, for dry runs, and for training from nothing.
 
     `architecture` is a model type of transformers (llama, qwen2, gpt2, …); `config` overrides any field of its
-    configuration, and so chooses the size. Without `tokenizer` a byte-level BPE of at most `vocabulary` tokens is
-    trained in the process; else it is another model, whose tokenizer is used (`/model@model.tokenizer: smollm2`
-    in a defaults list). The same settings give the same weights in every process.
+    configuration, and so chooses the size; that of a text tower in `text_config`. Without `tokenizer` a byte-level
+    BPE of at most `vocabulary` tokens is trained in the process; else it is another model, whose tokenizer is used
+    (`/model@model.tokenizer: smollm2` in a defaults list). The same settings give the same weights in every process.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Random(LoadableModel):
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         tokenizer = self._tokenizer
-        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, **self.loading.of_tokenizer)
         return tokenizer
 
     @cached_property
@@ -68,7 +69,7 @@ class Random(LoadableModel):
             "pad_token_id": tokenizer.pad_token_id,
         }
         try:
-            return AutoConfig.for_model(self.architecture, **(facts | self.overrides))
+            return AutoConfig.for_model(self.architecture, **self._settings(facts))
         except ValueError as error:
             raise RecipeError(
                 f"transformers knows no architecture {self.architecture!r}.",
@@ -76,12 +77,19 @@ class Random(LoadableModel):
                 hint=nearest(self.architecture, CONFIG_MAPPING.keys(), "It knows"),
             ) from error
 
+    def _settings(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """The overrides with what the tokenizer says, which belongs to the text tower where there is one."""
+        known = CONFIG_MAPPING.get(self.architecture, None)
+        if "text_config" not in getattr(known, "sub_configs", {}):
+            return facts | self.overrides
+        return self.overrides | {"text_config": facts | dict(self.overrides.get("text_config") or {})}
+
     def network(self) -> nn.Module:
         attention.register()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             try:
-                network: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                network: PreTrainedModel = auto_class(self.config).from_config(
                     deepcopy(self.config),
                     attn_implementation=attention.attention_to_build(self.config, self.loading.attn_implementation),
                 )

@@ -33,14 +33,17 @@ def refuse_code(folder: Path, *, owner: str, trusted: bool = False) -> None:
     `trusted` comes from the command line alone, for one model at one pinned revision.
     """
     for file in sorted(folder.glob("*.json")):
-        if file.name.endswith("config.json") and not trusted:
-            for key, value in _walk(_read(file)):
-                if _names_code(key, value):
-                    raise Refused(
-                        f"{owner} brings code of its own: {file.name} has {key!r}.",
-                        where=str(file),
-                        hint=f"Read that code; then vouch for it with --trust {owner}@<commit>.",
-                    )
+        if file.name.endswith("config.json") and not trusted and (key := names_code(read_json(file))):
+            raise Refused(
+                f"{owner} brings code of its own: {file.name} has {key!r}.",
+                where=str(file),
+                hint=f"Read that code; then vouch for it with --trust {owner}@<commit>.",
+            )
+
+
+def names_code(configuration: Any) -> str:
+    """The key with which a configuration names Python code to load with the model, at any depth; empty without one."""
+    return next((key for key, value in _walk(configuration) if _names_code(key, value)), "")
 
 
 def weight_files(folder: Path, *, owner: str) -> list[Path]:
@@ -48,7 +51,7 @@ def weight_files(folder: Path, *, owner: str) -> list[Path]:
     index = folder / INDEX
     if not index.is_file():
         return sorted(folder.glob("*.safetensors"))
-    names = sorted(set(_read(index).get("weight_map", {}).values()))
+    names = sorted(set(read_json(index).get("weight_map", {}).values()))
     for name in names:
         if PurePath(name).name != name or not name.endswith(".safetensors"):
             raise Refused(f"The index of {owner} names {name!r}, which is not a safetensors file beside it.")
@@ -72,7 +75,8 @@ def _walk(value: Any) -> Iterator[tuple[str, Any]]:
         yield from _walk(inner)
 
 
-def _read(file: Path) -> Any:
+def read_json(file: Path) -> Any:
+    """What a JSON file holds; ResourceError where it is not readable JSON."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -6,6 +6,7 @@ They have the layout of transformers' AutoModelForSequenceClassification, which 
 from __future__ import annotations
 
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from luthier.errors import RecipeError
+from luthier.models.processors import processor_files
 from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -48,7 +50,11 @@ def with_classification_head(network: nn.Module, outputs: int, pad: int | None) 
                 config, attn_implementation=given.config._attn_implementation
             )
     except ValueError as error:
-        raise RecipeError(f"{type(network).__name__} has no form that judges: {error}", where="model") from error
+        raise RecipeError(
+            f"transformers has no sequence classification for {type(network).__name__}.",
+            where="model",
+            hint="Choose a model whose architecture has one, such as llama, qwen3 or gemma3.",
+        ) from error
     trunk = getattr(given, given.base_model_prefix)
     setattr(made, made.base_model_prefix, trunk)
     if not isinstance(getattr(made, "score", None), nn.Linear):
@@ -82,6 +88,10 @@ class SequenceClassification:
     def network(self) -> nn.Module:
         """The network of the language model under a classification head of `outputs` numbers."""
         return with_classification_head(self.model.network(), self.outputs, self.tokenizer.pad_token_id)
+
+    def processor_files(self) -> list[Path]:
+        """The processor files of the language model."""
+        return processor_files(self.model)
 
     def lineage(self) -> dict[str, Any]:
         """The lineage of the language model."""

@@ -15,6 +15,7 @@ from luthier.contracts.trust import Trust
 from luthier.models.digests import weights_digest
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import load_config, load_network, load_tokenizer, meta_causal_lm
+from luthier.models.processors import processor_files_in
 from luthier.models.safety import refuse_code, refuse_pickles, weight_files
 from luthier.models.tokenizers import configure_tokenizer
 
@@ -66,7 +67,7 @@ class StoredModel(LoadableModel, ABC):
         """The tokenizer, with its chat template and special tokens configured; errors as `config`."""
         config = self.config  # checked for code before the tokenizer is touched
         tokenizer = load_tokenizer(self.plans(), owner=self.name, trusted=self.trusted)
-        configure_tokenizer(tokenizer, config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, config, **self.loading.of_tokenizer)
         return tokenizer
 
     def network(self) -> nn.Module:
@@ -79,6 +80,10 @@ class StoredModel(LoadableModel, ABC):
     def meta_network(self) -> nn.Module:
         """The network on the meta device, by the architecture's own code where the user trusts it."""
         return meta_causal_lm(self.config, trusted=self.trusted)
+
+    def processor_files(self) -> list[Path]:
+        """The files that say how images or sound are prepared; none for a model of text alone."""
+        return processor_files_in(self.plans())
 
     def lineage(self) -> dict[str, Any]:
         """The kind, the name and the sha256 of the weights; the licence, where a model card beside them names it."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from luthier.errors import RecipeError
+from luthier.models.template_settings import apply_template_settings
 from luthier.models.templates import template
 
 if TYPE_CHECKING:
@@ -17,14 +19,18 @@ _UNLIMITED = 10**9
 
 
 def configure_tokenizer(
-    tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, *, chat_template: str | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    config: PretrainedConfig,
+    *,
+    chat_template: str | None = None,
+    template_settings: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Fix length, padding and template in place; gives a sentence for each thing that was changed.
 
     The longest input is what both the tokenizer and the network's positions allow. Where there is no pad token, an
     unused special token takes its place, else EOS, which is safe because nothing here masks by id. RecipeError if
-    there is no EOS, if the tokenizer knows more ids than the network has embeddings, or if the template needs
-    tokens that are not in the vocabulary.
+    there is no EOS, if the tokenizer knows more ids than the network has embeddings, if the template needs
+    tokens that are not in the vocabulary, or if it does not read one of its settings.
     """
     changes = [*_settle_length(tokenizer, config), *_settle_padding(tokenizer)]
     _check_vocabulary(tokenizer, config)
@@ -32,6 +38,7 @@ def configure_tokenizer(
         tokenizer.chat_template = template(chat_template)
         changes.append(f"The chat template is {chat_template!r}.")
         _check_template(tokenizer, chat_template)
+    changes += apply_template_settings(tokenizer, template_settings or {})
     for change in changes:
         log.info(change)
     return changes
@@ -61,14 +68,21 @@ def _settle_padding(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 
 
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
-    rows = config.get_text_config().vocab_size
-    highest = max(tokenizer.get_vocab().values())
+    text = config.get_text_config()
+    rows = text.vocab_size + getattr(text, "additional_vocab_size", 0)
+    highest = max(set(tokenizer.get_vocab().values()) - _placeholders(config))
     if highest >= rows:
         token = tokenizer.convert_ids_to_tokens(highest)
         raise RecipeError(
             f"The tokenizer knows the id {highest} ({token!r}), but the network has {rows} embeddings.",
             hint="Use the tokenizer that belongs to this network.",
         )
+
+
+def _placeholders(config: PretrainedConfig) -> set[int]:
+    """The ids in whose places a network puts images or sound: some have no embedding of a text token."""
+    names = [f"{what}_token_{kind}" for what in ("image", "video", "audio") for kind in ("id", "index")]
+    return {token for name in names if isinstance(token := getattr(config, name, None), int)}
 
 
 def _check_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:

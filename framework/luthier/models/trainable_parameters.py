@@ -11,6 +11,7 @@ from torch import nn
 from luthier.contracts.model import HasMetaNetwork
 from luthier.errors import PluginError, RecipeError
 from luthier.models.loading import meta_causal_lm
+from luthier.models.modalities import check_gradients, other_modalities, other_weights
 
 if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
@@ -27,6 +28,12 @@ class ParameterCounts:
     width: int
     inner: int
     vocabulary: int
+    other_modalities: int = 0
+    """Weights of towers and projectors that no text passes through."""
+    other_parts: tuple[str, ...] = ()
+    """The names of these."""
+    warning: str = ""
+    """What the run will say of trainable weights among them."""
 
     @property
     def share(self) -> float:
@@ -76,6 +83,16 @@ def counts_of(adapted: nn.Module, model: Model) -> ParameterCounts:
         trained=sum(each.numel() for each in parameters if each.requires_grad),
         layers=int(text.num_hidden_layers),
         width=width,
-        inner=int(getattr(text, "intermediate_size", None) or 4 * width),
+        inner=_inner_width(text, width),
         vocabulary=int(text.vocab_size),
+        other_modalities=sum(each.numel() for each in other_weights(adapted)),
+        other_parts=tuple(other_modalities(adapted)),
+        warning=check_gradients(adapted),
     )
+
+
+def _inner_width(text: Any, width: int) -> int:
+    """The inner width of feed-forward: that of the widest layer where each has its own; 4 · `width` if unknown."""
+    name = text.attribute_map.get("intermediate_size", "intermediate_size")
+    stated: Any = text.to_dict().get(name) or 4 * width  # a dict, as configurations refuse what differs by layer
+    return int(max(stated)) if isinstance(stated, list) else int(stated)

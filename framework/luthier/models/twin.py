@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from luthier.models.modalities import text_weights
+from luthier.models.tower_twin import has_other_towers, with_text, with_towers_of_zeros
+
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
@@ -93,16 +96,17 @@ def _ropes(parameters: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def twin_config(config: PretrainedConfig, *, within: bool = False) -> PretrainedConfig:
-    """The configuration of the twin: the text part alone, with the first layers that show every kind there is.
+    """The configuration of the twin: of its text part, with the first layers that show every kind there is.
 
-    With `within`, the border of the configuration lies so far out that no text of the twin crosses it.
+    That of towers for images or sound stays, around the text part. With `within`, the border of the configuration lies
+    so far out that no text of the twin crosses it.
     """
     text = config.get_text_config()
     stated = {name: value for name, value in deepcopy(text.to_dict()).items() if name not in _DERIVED}
     small = _Shrinking(stated, text, FAR if within else 2 * WINDOW).done()
     made = type(text).from_dict(small)
     made._attn_implementation = text._attn_implementation
-    return made
+    return with_text(config, made) if has_other_towers(config) else made
 
 
 _DERIVED = {"architectures", "quantization_config", "transformers_version", "_name_or_path", "dtype", "torch_dtype"}
@@ -137,6 +141,10 @@ class _Shrinking:
         return {name: self._field(name, value) for name, value in fields.items()}
 
     def _field(self, name: str, value: Any) -> Any:
+        if isinstance(value, dict) and "mrope_section" in value:
+            turned = int(HEAD_DIM * value.get("partial_rotary_factor", 1.0)) // 2
+            sections = _apportioned(value["mrope_section"], turned)
+            return self._fields({**value, "mrope_section": None}) | {"mrope_section": sections}
         if isinstance(value, dict) and name not in ("id2label", "label2id"):
             if name == "per_layer_config":
                 return {key: self._layer(each) for key, each in value.items() if int(key) < self.layers}
@@ -163,8 +171,6 @@ class _Shrinking:
             return [token % VOCABULARY for token in value]
         if name in ("long_factor", "short_factor"):
             return [float(each) for each in value[: len(value) * HEAD_DIM // self.head_dim]]
-        if name == "mrope_section":
-            return [each * (HEAD_DIM // 2) // sum(value) or 1 for each in value]
         if len(value) == self.before:
             value = value[: self.layers]
             return [self._number("num_attention_heads", each) for each in value] if "heads" in name else value
@@ -212,6 +218,12 @@ class _Shrinking:
         return value
 
 
+def _apportioned(parts: list[int], total: int) -> list[int]:
+    """Whole numbers that relate to each other as the parts do and sum up to `total`."""
+    ends = [round(total * sum(parts[: number + 1]) / sum(parts)) for number in range(len(parts))]
+    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+
+
 def _showing_all(kinds: list[Any]) -> int:
     """The length of the shortest beginning that holds every kind of the list."""
     return max(kinds.index(kind) for kind in kinds) + 1
@@ -225,13 +237,16 @@ def twin_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _built(config, small, attention)
-        stir(network.parameters())
+        stir(text_weights(network).values())
     return network.eval()
 
 
 def _built(config: PretrainedConfig, small: PretrainedConfig, attention: str) -> nn.Module:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
+    if has_other_towers(small):
+        whole: nn.Module = with_towers_of_zeros(small, attention)
+        return whole
     kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(small), None) or MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     network: nn.Module = kind._from_config(small, attn_implementation=attention, dtype=torch.float32)
     return network

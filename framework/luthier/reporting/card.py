@@ -110,6 +110,8 @@ def _use(record: RunRecord) -> list[str]:
         f'print({call}([[{{"role": "user", "content": "Hello"}}]])[0])'
     )
     kind = "AutoModelForCausalLM" if record.is_generative else "AutoModelForSequenceClassification"
+    if record.model.other_parts:
+        kind = record.model.architecture  # the whole network, not its text tower alone
     plain = {
         "adapter": "The folder is a PEFT adapter: `peft.PeftModel.from_pretrained(base, folder)` reads it too.",
         "weights": f"The folder is a transformers model: `transformers.{kind}` reads it too.",

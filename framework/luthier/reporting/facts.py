@@ -13,6 +13,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "Model": model.name,
         "Architecture": model.architecture,
         "Weights trained": _trained(model.trained, model.parameters),
+        "Not reached by text": _other_modalities(model.other_modalities, model.other_parts),
         "Method": ", ".join(record.answers[key] for key in ("method", "adaptation") if record.answers.get(key)),
         **record.method,
         "Optimizer": ", ".join(text if key == "name" else f"{key} {text}" for key, text in training.optimizer.items()),
@@ -37,6 +38,10 @@ def _trained(trained: int | None, parameters: int | None) -> str:
     if trained is None or not parameters:
         return f"{format_count(parameters)} in all" if parameters else ""
     return f"{format_count(trained)} of {format_count(parameters)} ({share(trained, parameters)})"
+
+
+def _other_modalities(weights: int | None, parts: list[str]) -> str:
+    return f"{format_count(weights)} in {', '.join(parts)}" if weights else ""
 
 
 def _steps(record: RunRecord) -> str:

@@ -25,6 +25,8 @@ class ModelFacts:
     architecture: str = ""  # LlamaForCausalLM
     parameters: int | None = None  # all of them
     trained: int | None = None  # those that could move
+    other_modalities: int | None = None  # those of towers and projectors that no text passes through
+    other_parts: list[str] = field(default_factory=list)  # the names of these
     licence: str = ""  # an SPDX identifier: apache-2.0
     note: str = ""  # what else a reader must know: "weights were de-quantised from Q4_1"
     lineage: dict[str, str] = field(default_factory=dict)  # kind, revision, sha256, …

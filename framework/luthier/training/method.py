@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,14 @@ from luthier.models.added_tokens import adapt
 from luthier.models.experts.balance import balancing_coefficient
 from luthier.models.experts.description import describe_experts, describe_left_out
 from luthier.models.experts.layers import mixture_layers
+from luthier.models.modalities import check_gradients
 from luthier.training.mixture import Mixture
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+log = logging.getLogger("luthier")
 
 
 class Method(pl.LightningModule, ABC):
@@ -134,6 +139,9 @@ class Method(pl.LightningModule, ABC):
         if not self.adapted:
             self.network = adapt(self.adaptation, LoadedModel.of(self.model, self.network))
             self.adapted = True
+            if warning := check_gradients(self.network):
+                log.warning(warning)
+                self.warnings.append(warning)
             self.facts |= self.describe(self.network)
             if mixture_layers(self.network):
                 self.mixture = Mixture(self.network, balancing_coefficient(self, self.network).value)

@@ -25,6 +25,7 @@ from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.opening import opened
+from luthier.models.processors import copy_processor, processor_files_in
 from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.models.wrappers import unwrapped
@@ -109,6 +110,7 @@ class Artifact(NetworkPredictor):
             self.merged().save_pretrained(folder)  # type: ignore[operator]
         with opened(self.tokenizer, opening):
             self.tokenizer.save_pretrained(folder)
+        copy_processor(processor_files_in(self.folder), folder)
 
 
 def save(
@@ -120,10 +122,12 @@ def save(
     *,
     recipe: Any,
     facts: Mapping[str, Any],
+    processor: Iterable[Path] = (),
 ) -> Path:
     """Write an artifact whole or not at all: into a folder beside its place, sealed, then renamed.
 
     `moved` is None for a run that moved no weight, whose artifact is the recipe, the tokenizer and the prompt.
+    `processor` are the files that lie beside the tokenizer of a model that reads images or sound.
     """
     folder = run.artifact
     temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
@@ -137,6 +141,7 @@ def save(
             step_metrics.write(run.metrics, temporary, likelihood=likelihood)
         prompt.save(temporary)
         tokenizer.save_pretrained(temporary)
+        copy_processor(processor, temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
         (temporary / ARTIFACT_RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
         files = {

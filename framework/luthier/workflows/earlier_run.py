@@ -14,6 +14,7 @@ from luthier.models.attention import attention_to_build
 from luthier.models.digests import weights_digest
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import cast_weights, load_config, load_tokenizer, prepare_network
+from luthier.models.processors import processor_files_in
 from luthier.models.tokenizers import configure_tokenizer
 from luthier.workflows import artifact
 
@@ -50,7 +51,7 @@ class EarlierRun(LoadableModel):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer of the artifact, configured."""
         tokenizer = load_tokenizer(self.folder, owner=self.path)
-        configure_tokenizer(tokenizer, self.config, chat_template=self.loading.chat_template)
+        configure_tokenizer(tokenizer, self.config, **self.loading.of_tokenizer)
         return tokenizer
 
     @cached_property
@@ -72,6 +73,10 @@ class EarlierRun(LoadableModel):
         plain = cast("PreTrainedModel", network)  # or one that PEFT wraps, which answers as it would
         plain.set_attn_implementation(attention_to_build(plain.config, self.loading.attn_implementation))
         return prepare_network(plain, self.loading)
+
+    def processor_files(self) -> list[Path]:
+        """Those of the artifact."""
+        return processor_files_in(self.folder)
 
     @property
     def stacked_adapter(self) -> bool:

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from luthier.models.processors import processor_files
 from luthier.records.folder import write_text
 from luthier.reporting import terminal
 from luthier.reporting.card import card
@@ -42,8 +43,9 @@ def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: Networ
         "scores": _final_scores(run),
     }
     artifact.save(
-        parts.model.tokenizer, parts.prompt, trained, parts.adaptation, run.folder, recipe=config, facts=facts
-    )
+        parts.model.tokenizer, parts.prompt, trained, parts.adaptation, run.folder,
+        recipe=config, facts=facts, processor=processor_files(parts.model),
+    )  # fmt: skip
 
 
 def write_reports(run: RunOutcome, environment: dict[str, Any], console: Console) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from luthier.config.command_line import to_paste
 from luthier.models.adaptation import count
+from luthier.models.modalities import other_modalities, other_weights
 from luthier.records.events import complete_lines
 from luthier.reporting.record import (
     DataFacts,
@@ -126,13 +127,16 @@ def comparisons(before: Scores | None, after: Scores | None) -> list[ScoreCompar
 
 def _model(run: RunOutcome) -> ModelFacts:
     lineage = run.parts.model.lineage()
-    weights = list(run.parts.method.network.parameters()) if run.parts.method.is_loaded else []
+    network = run.parts.method.network if run.parts.method.is_loaded else None
+    weights = list(network.parameters()) if network is not None else []
     return ModelFacts(
         name=Path(str(lineage.get("name", ""))).name,
         base=str(lineage.get("id", "")),
         architecture=next(iter(run.parts.model.config.architectures or []), run.parts.model.config.model_type),
         parameters=count(weights) or None,
         trained=count(weight for weight in weights if weight.requires_grad) if run.trained else None,
+        other_modalities=(network is not None and count(other_weights(network))) or None,
+        other_parts=other_modalities(network) if network is not None else [],
         licence=str(lineage.get("licence", "")),
         note=str(lineage.get("note", "")),
         lineage={key: str(value) for key, value in lineage.items() if value and not isinstance(value, dict)},

@@ -21,6 +21,7 @@ from luthier.api import (
     example_text,
     hash_of_tokenizer,
     load_tokenizer,
+    processor_files,
 )
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.merges import Pair
@@ -83,6 +84,10 @@ class Extended:
             for table, rows in zip(_tables(network), new_rows, strict=True):
                 table[self._ids] = rows
         return network
+
+    def processor_files(self) -> list[Path]:
+        """Those of the base."""
+        return processor_files(self.base)
 
     def lineage(self) -> dict[str, Any]:
         """The base's, with a sha256 of weights and new tokens together, and the tokens per word before and after."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.api import Answer, Conversation, RecipeError, Sampling
+from luthier.api import Answer, Conversation, RecipeError, Sampling, example_of
 from luthier_ensemble.answers.answer_ensemble import AnswerEnsemble, AnswerEnsembleNetwork, Member
 from luthier_ensemble.lineages import stored_lineage
 
@@ -156,7 +156,7 @@ class CascadeNetwork(AnswerEnsembleNetwork):
         if self.recording is None:
             return predict(member, conversations)
         known = self.recording.predictions
-        keys = [json.dumps([member.name, settings, list(each)], default=str) for each in conversations]
+        keys = [json.dumps([member.name, settings, example_of(each)], default=str) for each in conversations]
         new = {key: conversation for key, conversation in zip(keys, conversations, strict=True) if key not in known}
         if new:
             predicted, confidences = predict(member, list(new.values()))

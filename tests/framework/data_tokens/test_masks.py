@@ -7,6 +7,7 @@ import pytest
 
 from luthier.data.encoding import encode_continuation, encode_conversation, encode_prompt
 from luthier.data.encoding.codec import Codec
+from luthier.data.encoding.turns_apart import TurnsApart
 from luthier.errors import DataError
 from luthier.models.templates import template
 from tests.framework.data_tokens.tiny_tokens import SMOLLM2, byte_level, metaspace, said, trained_text
@@ -143,21 +144,31 @@ def test_an_answer_after_a_shared_prompt_alone_is_trained(tokenizer):
     assert trained_text(sequence, tokenizer) == "Because.<|im_end|>"
 
 
-def test_a_template_that_changes_what_came_before_is_named(tokenizer):
+def test_a_template_that_changes_what_came_before_is_named():
     forgetful = byte_level(FORGETFUL)
     forgetful.name_or_path = "forgetful"
     assert encode_conversation(said("Hello", "well", "Why?", "so"), forgetful).weights.sum() > 0
-    with pytest.raises(DataError, match="chat template of forgetful") as caught:
-        encode_conversation(
-            said("Hello", "<think>hm</think>well", "Why?", "so"), byte_level(FORGETFUL, name_or_path="forgetful")
-        )
-    assert "generation" in caught.value.hint
+    forgetting = said("Hello", "<think>hm</think>well", "Why?", "so")
+    with pytest.raises(TurnsApart, match="chat template of forgetful") as caught:
+        encode_conversation(forgetting, byte_level(FORGETFUL, name_or_path="forgetful"))
+    assert "data.turns=each" in caught.value.hint
+    assert caught.value.after == [2, 0]
+
+
+def test_a_generation_prompt_that_opens_reasoning_is_context():
+    thinking = SMOLLM2.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n")
+    tokenizer = byte_level(thinking)
+    sequence = encode_conversation(said("Hello", "well"), tokenizer)
+    assert trained_text(sequence, tokenizer) == "well<|im_end|>"
+    prompt = encode_prompt(said("Hello"), tokenizer).tolist()
+    context = tokenizer.decode(sequence.ids[sequence.weights == 0].tolist())
+    assert context.startswith(tokenizer.decode(prompt) + "\n</think>\n\n")
 
 
 def test_a_generation_prompt_that_the_template_does_not_write_itself_is_an_error():
-    thinking = SMOLLM2.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n")
+    noting = SMOLLM2.replace("<|im_start|>assistant\n", "<|im_start|>assistant\nNote: ")
     with pytest.raises(DataError, match="differently in its generation prompt"):
-        encode_conversation(said("Hello", "well"), byte_level(thinking))
+        encode_conversation(said("Hello", "well"), byte_level(noting))
 
 
 def test_a_shape_of_conversation_whose_turns_are_framed_otherwise_is_never_trusted():

@@ -234,3 +234,9 @@ def test_the_lineage_holds_the_hash_of_the_weights(saved: Path) -> None:
     assert before["kind"] == "folder"
     assert len(before["sha256"]) == 64
     assert before["sha256"] != after["sha256"]
+
+
+def test_weights_of_other_shapes_are_refused_by_name(saved: Path) -> None:
+    rewrite(saved / "config.json", intermediate_size=96)
+    with pytest.raises(RecipeError, match=r"do not fill the network: 6 are missing, .*mlp.down_proj.weight"):
+        Folder(path=str(saved)).network()

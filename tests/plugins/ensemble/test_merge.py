@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 import luthier
 from luthier.errors import RecipeError
 from luthier.fetch import cache
+from luthier.models.folder import Folder
 from luthier.models.random import Random
 from luthier.testing.twin import twin
 from luthier_ensemble.greedy_soup import GreedySoup
@@ -25,6 +26,7 @@ from luthier_ensemble.merging.passthrough import Passthrough
 from luthier_ensemble.merging.slerp import Slerp
 from luthier_ensemble.safetensors_writer import write
 from luthier_ensemble.weights import StoredTensors
+from tests.framework.multimodal.families import save
 from tests.plugins.ensemble.conftest import SIZE
 
 
@@ -224,3 +226,16 @@ def test_memory_holds_a_few_tensors_and_not_the_models(tmp_path):
     peak, models = int(done.stdout) * 1024, 3 * 16 * each
     assert each <= peak < models / 4, f"{peak / each:.1f} tensors"
     assert load_file(tmp_path / "merged.safetensors").keys() == StoredTensors("a", tmp_path / "a").files.keys()
+
+
+def test_models_that_read_images_merge_whole_and_are_not_stacked(tmp_path):
+    models = {name: Folder(path=str(save("llava", tmp_path / name))) for name in ("one", "other")}
+    merged = Merge(models=models, merging=Linear())
+    network = merged.network()
+    assert type(network).__name__ == "LlavaForConditionalGeneration"
+    first = state(models["one"])
+    assert all(torch.equal(first[name], weight) for name, weight in network.state_dict().items())
+    assert [file.parent.name for file in merged.processor_files()] == ["one", "one"]
+    stacked = Merge(models=models, merging=Passthrough(slices=[{"model": "one", "layers": [0, 1]}]))
+    with pytest.raises(RecipeError, match="layers of several towers"):
+        _ = stacked.config

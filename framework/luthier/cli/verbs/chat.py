@@ -7,10 +7,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.cli.call import Call
-from luthier.errors import DataError
+from luthier.errors import DataError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console, harmless
 
@@ -24,10 +25,23 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run, or an artifact")
     parser.add_argument("--message", metavar="TEXT", help="say one thing, print the answer and end")
     parser.add_argument("--system", metavar="TEXT", default="", help="a system prompt")
+    parser.add_argument("--tools", type=Path, metavar="FILE", help="a JSON file of tools that the model may call")
     parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N", help="of one answer (default: 256)")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0, the default: the likeliest")
     parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest that make up P")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn")
+
+
+def _tools(file: Path | None) -> list[dict[str, Any]]:
+    """The definitions in a JSON file; RecipeError where there is none."""
+    if file is None:
+        return []
+    from luthier.data.formats.tools import tools
+
+    try:
+        return tools(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{file} cannot be read: {error.strerror}.", where="--tools") from error
 
 
 def act(call: Call) -> int:
@@ -43,7 +57,7 @@ def act(call: Call) -> int:
         seed=arguments.seed,
     )
     artifact = load(arguments.run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
-    chat = Chat(artifact, sampling, arguments.system)
+    chat = Chat(artifact, sampling, arguments.system, tools=_tools(arguments.tools))
     if arguments.message is not None:
         _answer(chat, arguments.message, call.console)
         return 0

@@ -84,7 +84,8 @@ def _record(plan: RecipePlan, origins: Origins, command: str) -> dict[str, Any]:
         "answers": list(_answers(plan.composition, origins)),
         "settings": list(_settings(plan.composition, origins)),
         "data": sample and {name: getattr(sample, name) for name in sample.__slots__ if name != "lengths"},
-        "weights": weights and {"total": weights.total, "trained": weights.trained},
+        "weights": weights
+        and {"total": weights.total, "trained": weights.trained, "other_modalities": weights.other_modalities},
         "proof": plan.proof and asdict(plan.proof),
         "experts": plan.experts,
         "steps": plan.steps and {"count": plan.steps.count, "tokens": round(plan.steps.tokens)},
@@ -163,6 +164,8 @@ def _facts(plan: RecipePlan) -> Iterator[tuple[str, str]]:
         yield from _of_data(plan.data)
     if (weights := plan.weights) is not None:
         yield "trains", _trained(weights)
+        if weights.other_modalities:
+            yield "", _other_modalities(weights)
     yield from ((name.lower(), text) for name, text in plan.experts.items())
     if plan.steps is not None:
         batch = plan.composition.config.batch
@@ -198,6 +201,11 @@ def _trained(weights: ParameterCounts) -> str:
     if weights.trained == weights.total:
         return f"all {weights.total:,} weights"
     return f"{weights.trained:,} of {weights.total:,} weights ({100 * weights.share:.2g} %)"
+
+
+def _other_modalities(weights: ParameterCounts) -> str:
+    parts = ", ".join(weights.other_parts)
+    return weights.warning or f"{weights.other_modalities:,} weights of {parts} stay: no text passes through them"
 
 
 def _of_data(sample: DataSample) -> Iterator[tuple[str, str]]:

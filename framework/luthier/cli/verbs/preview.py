@@ -32,7 +32,8 @@ def act(call: Call) -> int:
         hint = f"{arguments.split} has {count}, counted from 0."
         raise RecipeError(f"There is no example {arguments.example} to show.", where="--example", hint=hint)
     last = min(arguments.example + max(arguments.count, 1), count)
-    ledgers = [data.token_ledger(number, arguments.split) for number in range(arguments.example, last)]
+    numbers = range(arguments.example, last)
+    ledgers = [ledger for number in numbers for ledger in data.token_ledgers(number, arguments.split)]
     for warning in data.warnings:
         call.console.say(warning)
     return say(ledgers, call.console, every_token=arguments.tokens, html=arguments.html)

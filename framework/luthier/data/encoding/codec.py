@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,12 @@ from weakref import WeakKeyDictionary, ref
 
 from luthier.contracts.examples import Example
 from luthier.data.encoding.answer_frames import AnswerFrames
+from luthier.data.encoding.message_ends import MessageBoundaries, message_boundaries, message_weight
+from luthier.data.encoding.presence import missing_texts, named
 from luthier.data.encoding.shielded_tokenizer import ShieldedTokenizer
 from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.tokenized_messages import TokenizedMessages
-from luthier.data.encoding.turns import MessageBoundaries, Turns, exact_turns, message_boundaries
+from luthier.data.encoding.turns import Turns, exact_turns
 from luthier.errors import DataError, LuthierError
 
 if TYPE_CHECKING:
@@ -22,13 +24,16 @@ if TYPE_CHECKING:
 
 _codecs: WeakKeyDictionary[PreTrainedTokenizerBase, Codec] = WeakKeyDictionary()
 _making = Lock()
+LEFT_OUT = "left_out: "
+"""The beginning of the names of counts of what templates leave out."""
 
 
 class Codec:
     """Encodes conversations and texts with one tokenizer; several threads may use it.
 
     `counts`: `special_text`, examples whose content contains the text of special tokens, which is encoded as plain
-    text; `moved_boundaries`, answers that begin inside a token, before which the text is split.
+    text; `moved_boundaries`, answers that begin inside a token, before which the text is split; `left_out: <kind>`,
+    conversations of which the template does not render texts of this kind.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -64,43 +69,79 @@ class Codec:
         except LuthierError:
             return list(examples)
         result = list(examples)
-        for number, ids in zip(chats, self.tokenizer.encode_all(texts), strict=True):
-            result[number] = {**examples[number], "messages": TokenizedMessages(chats[number][0], ids)}
+        for number, text, ids in zip(chats, texts, self.tokenizer.encode_all(texts), strict=True):
+            result[number] = {**examples[number], "messages": TokenizedMessages(chats[number][0], text, ids)}
         return result
 
     def turns(self, messages: Sequence[Message], tools: Any, weights: Sequence[float], where: str) -> Turns:
         """The ids of a conversation, and the spans of the turns whose weight is not 0."""
         template, frames = self._template(tools)
         wanted = frozenset(number for number, weight in enumerate(weights) if weight)
-        ahead = messages.taken() if isinstance(messages, TokenizedMessages) else None
+        ahead = messages if isinstance(messages, TokenizedMessages) else None
         if ahead is None and (self.tokenizer.touches_tokens(messages) or self.tokenizer.touches_tokens(tools)):
-            exact = exact_turns(template, self.tokenizer, *self._shielded(messages, tools), wanted, where)
+            found = exact_turns(template, self.tokenizer, *self._shielded(messages, tools), wanted, where)
         else:
-            kinds = tuple((message["role"], *filter(message.get, message)) for message in messages)
-            shape = (bool(tools), wanted, kinds)
-            if frames.is_verified(shape):
-                ids = self.tokenizer.encode(template.render(messages, tools, where=where)) if ahead is None else ahead
-                found = frames.find(ids, messages, wanted)
-                if found is not None:
-                    return found
-            exact = exact_turns(template, self.tokenizer, messages, tools, wanted, where)
-            frames.learn(template, self.tokenizer, exact, messages, tools)
-            frames.verify(shape, exact, messages, wanted)
-        self._count("moved_boundaries", exact.moved)
-        return exact
+            shape = (bool(tools), wanted, tuple(map(_kind, messages)))
+            turns = self._by_frames(template, frames, shape, messages, tools, wanted, where)
+            if turns is None:
+                turns = exact_turns(template, self.tokenizer, messages, tools, wanted, where)
+                frames.learn(template, self.tokenizer, turns, messages, tools)
+                frames.verify(shape, turns, messages, wanted)
+            found = turns
+        self._count("moved_boundaries", found.moved)
+        for kind in named(found.missing, wanted):
+            self._count(f"{LEFT_OUT}{kind}", 1)
+        return found
+
+    def _by_frames(
+        self,
+        template: Template,
+        frames: AnswerFrames,
+        shape: Any,
+        messages: Sequence[Message],
+        tools: Any,
+        wanted: frozenset[int],
+        where: str,
+    ) -> Turns | None:
+        """The turns as `AnswerFrames` finds them, if it is to be trusted; None where they must be found exactly."""
+        known = frames.missing(shape)
+        if known is None:
+            return None
+        if isinstance(messages, TokenizedMessages):
+            text, ids = messages.taken()
+        else:
+            text = template.render(messages, tools, where=where)
+            ids = self.tokenizer.encode(text)
+        if not missing_texts(text, messages, tools) <= known:
+            return None
+        return frames.find(ids, messages, wanted, shape)
 
     def prompt(self, messages: Sequence[Message], tools: Any, where: str) -> list[int]:
         """The ids of a conversation and of the generation prompt after it."""
         template, _ = self._template(tools)
         if self.tokenizer.touches_tokens(messages) or self.tokenizer.touches_tokens(tools):
             messages, tools = self._shielded(messages, tools)
-        return self.tokenizer.encode(template.render(messages, tools, answer=True, where=where))
+        text = template.render(messages, tools, answer=True, where=where)
+        for kind in named(missing_texts(text, messages, tools), ()):
+            self._count(f"{LEFT_OUT}{kind}", 1)
+        return self.tokenizer.encode(text)
 
-    def boundaries(self, messages: Sequence[Message], tools: Any) -> MessageBoundaries:
-        """The ids of a conversation, and the end of each message in them."""
+    def boundaries(self, messages: Sequence[Message], tools: Any) -> Iterator[MessageBoundaries]:
+        """The ids that a conversation may have, and the end of each message in them."""
         if self.tokenizer.touches_tokens(messages) or self.tokenizer.touches_tokens(tools):
-            (messages, tools), _ = self.tokenizer.shield([messages, tools])
+            messages, tools = self.tokenizer.shield_messages(messages)[0], self.tokenizer.shield(tools)[0]
         return message_boundaries(self._template(tools)[0], self.tokenizer, messages, tools)
+
+    def left_out(self, messages: Sequence[Message], tools: Any) -> frozenset[str]:
+        """The kinds of texts that the template leaves out of a conversation, where that can be encoded."""
+        trained = [n for n, one in enumerate(messages) if one["role"] == "assistant" and message_weight(one) != 0]
+        for wanted in (trained, trained[-1:]):
+            try:
+                found = exact_turns(self._template(tools)[0], self.tokenizer, messages, tools, wanted, "")
+            except LuthierError:
+                continue
+            return named(found.missing, wanted)
+        return frozenset()
 
     def text(self, text: str) -> list[int]:
         """The ids of plain text, without those that the tokenizer adds by itself."""
@@ -115,8 +156,9 @@ class Codec:
         return self._template(None)[0]
 
     def _shielded(self, messages: Sequence[Message], tools: Any) -> tuple[Sequence[Message], Any]:
-        (messages, tools), hits = self.tokenizer.shield([messages, tools])
-        self._count("special_text", bool(hits))
+        messages, hits = self.tokenizer.shield_messages(messages)
+        tools, of_tools = self.tokenizer.shield(tools)
+        self._count("special_text", bool(hits + of_tools))
         return messages, tools
 
     def _count(self, what: str, number: int) -> None:
@@ -140,6 +182,11 @@ class Codec:
             template = Template(source, f"The chat template of {_short(tokenizer)}", variables)
             known = self._templates.setdefault(source, (template, AnswerFrames()))
         return known
+
+
+def _kind(message: Message) -> tuple[Any, ...]:
+    """What of a message decides how templates lay it out: its role, the keys that it has, and the number of calls."""
+    return message["role"], *filter(message.get, message), len(message.get("tool_calls") or ())
 
 
 def _short(tokenizer: PreTrainedTokenizerBase) -> str:

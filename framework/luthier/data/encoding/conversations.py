@@ -13,6 +13,8 @@ from luthier.contracts.batch import TokenSequence
 from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.encoding.template import Message
+from luthier.data.encoding.turns_apart import TurnsApart
+from luthier.data.turn_choice import TURNS, TurnChoice
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ def encode_conversation(
 
     A message's own `weight` replaces that 0 or 1. The end-of-turn token has the weight of its turn, or 0 if
     `end_of_turn` is false. Messages before number `start` have weight 0 in any case. DataError at the example's `where`
-    if it has no messages, if the template cannot render them, or if the beginning of an answer cannot be determined.
+    if it has no messages, if the template cannot render them, if it leaves out a text of a trained message, or if the
+    beginning of an answer cannot be determined; TurnsApart if it renders the messages before an answer differently when
+    others follow, so that each turn must be an example of its own (`encoded_turns`).
     """
     where = str(example.get("where", ""))
     if "messages" not in example:
@@ -41,7 +45,15 @@ def encode_conversation(
         )
     messages = example["messages"]
     weights = [_weight(message, roles, where) if number >= start else 0.0 for number, message in enumerate(messages)]
-    turns = Codec.of(tokenizer).turns(messages, example.get("tools"), weights, where)
+    weights = _chosen(weights, example.get(TURNS, "auto"), where)
+    try:
+        turns = Codec.of(tokenizer).turns(messages, example.get("tools"), weights, where)
+    except TurnsApart as apart:
+        if example.get(TURNS) == "whole":
+            raise DataError(
+                apart.message, where=where, hint=f"{apart.hint} They are chosen by data.turns=auto."
+            ) from None
+        raise
     ids = np.array(turns.ids, dtype=np.int32)
     of_tokens = np.zeros(len(ids), dtype=np.float32)
     for turn in turns.turns:
@@ -57,11 +69,20 @@ def encode_continuation(
 ) -> TokenSequence:
     """The prompt followed by the messages of `example[answer]`, such as `chosen`; only answers in these are trained.
 
-    The prompt is `messages`, without their last answer where `example[answer]` begins with an answer, too.
+    The prompt is `messages`, without their last answer where `example[answer]` begins with an answer, too. They are one
+    sequence: DataError where the template does not render several answers in one text.
     """
     prompt, further = continuation(example, answer)
     whole = {**example, "messages": [*prompt, *further]}
-    return encode_conversation(whole, tokenizer, end_of_turn=end_of_turn, start=len(prompt))
+    try:
+        return encode_conversation(whole, tokenizer, end_of_turn=end_of_turn, start=len(prompt))
+    except TurnsApart as apart:
+        raise DataError(
+            f"`{answer}` has several answers, which are compared as one text. {apart.message}",
+            where=apart.where,
+            hint="Train its last answer alone (data.turns=last), or choose a template that renders what it rendered "
+            "before: model.chat_template=chatml or plain.",
+        ) from None
 
 
 def continuation(example: Example, answer: str) -> tuple[list[Message], list[Message]]:
@@ -76,6 +97,17 @@ def encode_prompt(example: Example, tokenizer: PreTrainedTokenizerBase) -> NDArr
     """The token ids of the prompt from which the turn after the messages is generated, int32 [n]."""
     ids = Codec.of(tokenizer).prompt(example["messages"], example.get("tools"), str(example.get("where", "")))
     return np.array(ids, dtype=np.int32)
+
+
+def _chosen(weights: list[float], turns: TurnChoice, where: str) -> list[float]:
+    """The weights with those of the trained turns that `turns` leaves; TurnsApart where each is to be an example."""
+    trained = [number for number, weight in enumerate(weights) if weight]
+    if turns == "last":
+        return [weight if number in trained[-1:] else 0.0 for number, weight in enumerate(weights)]
+    if turns == "each" and len(trained) > 1:
+        after = [len(weights) - 1 - number for number in trained]
+        raise TurnsApart("With data.turns=each the conversation is no single example.", after, where, asked=True)
+    return weights
 
 
 def _weight(message: Message, roles: Sequence[str], where: str) -> float:

@@ -27,6 +27,7 @@ _CONVERSATIONS: tuple[tuple[list[dict[str, Any]], list[dict[str, Any]] | None, b
     (_CHAT[:1], None, True),
     (_CHAT, None, False),
     ([{"role": "system", "content": "Be brief."}, *_CHAT * 4], None, False),
+    ([{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in _CHAT], None, False),
     (
         [
             _CHAT[0],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Tokenizer
 
+from luthier.data.encoding.message_forms import Message
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 # A lone surrogate: text that can be tokenized contains none, so each occurrence is a mark of `shield`.
 MARK = "\udcff"
+_TAGS = re.compile(r"(</?think>)")
 _ESCAPED = "\\udcff"  # as a template's `tojson` may write it
 
 
@@ -65,6 +68,23 @@ class ShieldedTokenizer:
             items = [self.shield(inner) for inner in value]
             return [inner for inner, _ in items], sum(hits for _, hits in items)
         return value, 0
+
+    def shield_messages(self, messages: Sequence[Message]) -> tuple[list[Message], int]:
+        """The messages with each special-token text in them marked, and their number.
+
+        The tags of a `<think>` block of an answer are not marked: they are what the model is to write.
+        """
+        shielded: list[Message] = []
+        total = 0
+        for message in messages:
+            made, hits = self.shield(message)
+            if message["role"] == "assistant" and "</think>" in (message.get("content") or ""):
+                pieces = _TAGS.split(message["content"])
+                made["content"] = "".join(one if _TAGS.fullmatch(one) else self.shield(one)[0] for one in pieces)
+                hits -= sum(one in self.special for one in pieces)
+            shielded.append(made)
+            total += hits
+        return shielded, total
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text, without those that the tokenizer adds by itself. DataError if a mark is lost."""

@@ -1,29 +1,41 @@
-"""A chat template, rendered by transformers in Jinja's sandbox."""
+"""Rendering of chat templates in transformers' sandbox."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from threading import Lock
 from typing import Any, cast
 
 from jinja2.exceptions import SecurityError, TemplateError
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from luthier.data.encoding.message_forms import (
+    CallForm,
+    Message,
+    call_form,
+    in_parts,
+    reasoning_form,
+    takes_parts,
+)
+from luthier.data.encoding.reasoning_block import ReasoningBlock
 from luthier.data.encoding.template_check import check_template
 from luthier.errors import DataError, Refused
+from luthier.models.template_settings import with_settings
 
 _MARKS = re.compile(r"\{%-?\s*generation\b")
 _marking = Lock()  # transformers stores the marks of a rendering on the compiled template, which threads share
 
-Message = dict[str, Any]
+__all__ = ["Message", "Template"]
 
 
 class Template:
     """Renders conversations. `name` is the subject of error messages; `has_marks`: it contains `{% generation %}`.
 
-    A template that is not one of luthier's is checked when this is constructed (`check_template`). DataError, at
-    `where`, if it cannot render a conversation; Refused if it violates the sandbox.
+    Messages are in OpenAI's form; where the template takes tool calls or reasoning in another, they are brought into
+    that (`CallForm`). A template that is not one of luthier's is checked when this is constructed (`check_template`).
+    DataError, at `where`, if it cannot render a conversation; Refused if it violates the sandbox.
     """
 
     def __init__(self, source: str, name: str, variables: dict[str, Any]) -> None:
@@ -33,21 +45,59 @@ class Template:
 
     def render(self, messages: Sequence[Message], tools: Any = None, *, answer: bool = False, where: str = "") -> str:
         """The text of the messages; with `answer`, followed by the generation prompt."""
-        return self._render(messages, tools, where, answer=answer, marked=False)[0]
+        return self._render(self._formed(messages), tools, where, answer=answer, marked=False)[0]
 
     def render_marked(
         self, messages: Sequence[Message], tools: Any = None, *, where: str = ""
     ) -> tuple[str, list[tuple[int, int]]]:
         """The text of the messages, and the characters [start, stop) of each marked answer."""
         with _marking:
-            return self._render(messages, tools, where, answer=False, marked=True)
+            return self._render(self._formed(messages), tools, where, answer=False, marked=True)
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Template:
+        """The same template with other settings (`model.template_settings`)."""
+        return Template(with_settings(self.source, settings), self.name, self._variables)
+
+    @property
+    def end_of_text(self) -> str:
+        """The tokenizer's end-of-sequence token."""
+        return str(self._variables.get("eos_token") or "")
+
+    @cached_property
+    def call_form(self) -> CallForm:
+        """The form in which the template takes tool calls."""
+        return call_form(self._raw)
+
+    @cached_property
+    def reasoning_block(self) -> ReasoningBlock | None:
+        """The block in which the template shows reasoning; None where it shows none."""
+        return ReasoningBlock.of(self)
+
+    @cached_property
+    def _takes_parts(self) -> bool:
+        return takes_parts(self._raw)
+
+    @cached_property
+    def _reasoning_form(self) -> Callable[[Message], Message]:
+        return reasoning_form(self._raw, self.source)
+
+    def _formed(self, messages: Sequence[Message]) -> list[Message]:
+        formed = list(messages)
+        if any(message.get("reasoning_content") for message in formed):
+            formed = [self._reasoning_form(one) if one.get("reasoning_content") else one for one in formed]
+        if any(message.get("tool_calls") or message["role"] == "tool" for message in formed):
+            formed = self.call_form(formed)
+        return [in_parts(message) for message in formed] if self._takes_parts else formed
+
+    def _raw(self, messages: list[Message], tools: Any) -> str:
+        return self._render(messages, tools, "", answer=False, marked=False)[0]
 
     def _render(
-        self, messages: Sequence[Message], tools: Any, where: str, *, answer: bool, marked: bool
+        self, messages: list[Message], tools: Any, where: str, *, answer: bool, marked: bool
     ) -> tuple[str, list[tuple[int, int]]]:
         try:
             rendered = render_jinja_template(
-                [list(messages)],
+                [[_with_reasoning_names(message) for message in messages]],
                 tools=tools,
                 chat_template=self.source,
                 add_generation_prompt=answer,
@@ -56,11 +106,18 @@ class Template:
             )
         except SecurityError as error:
             raise Refused(f"{self.name} violates the sandbox: {error}") from error
-        except (TemplateError, TypeError, ValueError, KeyError, IndexError, RecursionError) as error:
+        except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
             raise DataError(
-                f"{self.name} cannot render this conversation: {error}.",
+                f"{self.name} cannot render this conversation: {str(error).rstrip('.')}.",
                 where=where,
                 hint="Change the record, or choose another template with model.chat_template.",
             ) from error
         texts, marks = cast("tuple[list[str], list[list[tuple[int, int]]]]", rendered)
         return texts[0], marks[0] if marks else []
+
+
+def _with_reasoning_names(message: Message) -> Message:
+    """The message with its reasoning under each name that templates read it by; unchanged without reasoning."""
+    if not (reasoning := message.get("reasoning_content")):
+        return message
+    return {"thinking": reasoning, "reasoning": reasoning, **message}

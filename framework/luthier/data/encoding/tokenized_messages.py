@@ -9,19 +9,19 @@ from luthier.data.encoding.template import Message
 
 
 class TokenizedMessages(list[Message]):
-    """The messages of a conversation with the token ids of their rendered text.
+    """The messages of a conversation with their rendered text and its token ids.
 
     `used` records whether the ids were taken instead of rendering again. Copies are plain lists, which may be changed.
     """
 
-    def __init__(self, messages: Iterable[Message], ids: list[int]) -> None:
+    def __init__(self, messages: Iterable[Message], text: str, ids: list[int]) -> None:
         super().__init__(messages)
-        self.ids, self.used = ids, False
+        self.text, self.ids, self.used = text, ids, False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (list(self),)
 
-    def taken(self) -> list[int]:
-        """The ids; marks them as used."""
+    def taken(self) -> tuple[str, list[int]]:
+        """The text and the ids; marks them as used."""
         self.used = True
-        return self.ids
+        return self.text, self.ids

@@ -91,7 +91,7 @@ def _turns(turn: Any, at: str) -> list[Message]:
     if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
         found = turn.get("role") if isinstance(turn, dict) else kind(turn)
         raise DataError(f"`{at}` has the role {found!r}; Bedrock's roles are user and assistant.")
-    message: Message = {"role": turn["role"]}
+    message: Message = {key: value for key, value in turn.items() if key != "content"}
     texts: list[str] = []
     calls: list[Message] = []
     results: list[Message] = []
@@ -114,7 +114,8 @@ def _read_block(
         texts.append(_text(block, at))
     elif names == ["reasoningContent"]:
         reasoning = _object(block["reasoningContent"], f"{at}.reasoningContent").get("reasoningText")
-        message["reasoning_content"] = _text(reasoning, f"{at}.reasoningContent")
+        before = f"{message['reasoning_content']}\n\n" if "reasoning_content" in message else ""
+        message["reasoning_content"] = before + _text(reasoning, f"{at}.reasoningContent")
     elif names == ["toolUse"]:
         use = _object(block["toolUse"], f"{at}.toolUse")
         function = {"name": use.get("name"), "arguments": use.get("input", {})}

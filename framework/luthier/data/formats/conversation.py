@@ -14,7 +14,7 @@ from luthier.errors import DataError
 Message = dict[str, Any]
 ROLES = ("system", "user", "assistant", "tool")
 OTHER_ROLES = {"developer": "system", "function": "tool"}
-REASONING = {"reasoning", "thinking"}  # other names of reasoning_content
+REASONING = ("reasoning_content", "reasoning", "thinking")
 KNOWN = ("role", "content", "weight", "name", "tool_calls", "tool_call_id", "reasoning_content", "function_call")
 READ = {*KNOWN, *REASONING, *loss_switches.NAMES, "refusal"}
 MEDIA = {"image", "images", "image_url", "audio", "audios", "video", "videos", "files"}
@@ -86,9 +86,9 @@ def _message(turn: Any, at: str, counts: Counter[str]) -> Message:
     message["content"] = _content(given, message, at, counts)
     if (weight := loss_switches.message_weight(given, message["role"], at)) is not None:
         message["weight"] = weight
-    for key in REASONING & given.keys():
-        given["reasoning_content"] = given.pop(key)
-    message.update({key: given[key] for key in ("name", "tool_call_id", "reasoning_content") if key in given})
+    message.update({key: given[key] for key in ("name", "tool_call_id") if key in given})
+    if reasoning := _reasoning(given, message["role"], at):
+        message["reasoning_content"] = reasoning
     for key in [key for key in given if key not in READ]:
         _not_read(key, given[key], at, counts)
     return message
@@ -111,6 +111,23 @@ def _not_read(key: str, value: Any, at: str, counts: Counter[str]) -> None:
     if key in MEDIA:
         raise DataError(f"`{at}` has {key}; only text can be trained on.")
     counts[f"{KEY_DROPPED}{key}"] += 1
+
+
+def _reasoning(given: Message, role: str, at: str) -> str:
+    """The reasoning of an answer under any of its names; an empty text where it has none."""
+    found = {key: given[key] for key in REASONING if given.get(key) not in (None, "")}
+    for key, value in found.items():
+        if not isinstance(value, str):
+            raise DataError(f"The {key} of `{at}` is {kind(value)}, where text is expected.")
+        if role != "assistant" and value.strip():
+            raise DataError(
+                f"`{at}` has {key} in a turn of the role {role}; only the assistant's turns have reasoning."
+            )
+    texts = list(dict.fromkeys(value for value in found.values() if value.strip()))
+    if len(texts) > 1:
+        names = " and ".join(key for key, value in found.items() if value.strip())
+        raise DataError(f"`{at}` has {names} with different texts; leave one of them.")
+    return texts[0] if texts and role == "assistant" else ""
 
 
 def _role(given: Message, at: str, counts: Counter[str]) -> str:

@@ -81,4 +81,6 @@ def _continuation(prompt: list[Message], answer: list[Message], key: str, counts
 
 
 def _content(turns: list[Message]) -> list[tuple[Any, ...]]:
-    return [(turn["role"], turn["content"].strip(), turn.get("tool_calls")) for turn in turns]
+    return [
+        (turn["role"], turn["content"].strip(), turn.get("reasoning_content"), turn.get("tool_calls")) for turn in turns
+    ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.data.formats.conversation import conversation
 from luthier.data.formats.fields import further_fields, system_turns, text_field
 from luthier.data.formats.format import Format
+from luthier.data.formats.tools import with_tools
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class PromptCompletion(Format):
     """`prompt` and `completion`: two texts, or two lists of turns with `role` and `content`.
 
-    Texts become the user and the assistant turn; `system`, if present, the system turn.
+    Texts become the user and the assistant turn; `system`, if present, the system turn; `tools` holds tool definitions.
     """
 
     name = "prompt_completion"
@@ -39,10 +40,10 @@ class PromptCompletion(Format):
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         """The example of a row, with its further columns; DataError where a key is missing or holds no text."""
-        example = further_fields(row, ("prompt", "completion", "system"), counts)
+        example = further_fields(row, ("prompt", "completion", "system", "tools"), counts)
         turns = system_turns(row)
         for key, role in (("prompt", "user"), ("completion", "assistant")):
             given = row.get(key)
             turns += given if isinstance(given, list) else [{"role": role, "content": text_field(row, key)}]
         example["messages"] = conversation(turns, counts, at="prompt and completion")
-        return example
+        return with_tools(example, row)

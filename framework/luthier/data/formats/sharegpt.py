@@ -36,8 +36,8 @@ class ShareGPT(Format):
     """ShareGPT's chat format: `conversations`, a list of turns with `from` and `value`.
 
     `from` is system, human, gpt (also user, assistant, chatgpt, bing, bard), function_call (the value is the call in
-    JSON: name and arguments) or observation (a tool result). The columns `system` and `tools` are read; a turn may have
-    a `weight`. Messages are normalised as by `data/format=messages`.
+    JSON: name and arguments, or a list of these) or observation (a tool result). The columns `system` and `tools` are
+    read; a turn may have a `weight`. Messages are normalised as by `data/format=messages`.
     """
 
     answered: bool = True
@@ -70,12 +70,15 @@ def turn_in_openai_form(turn: Any, at: str) -> dict[str, Any]:
         raise DataError(f"`{at}` has {found}; known are {', '.join(ROLES)}.")
     rest = {key: value for key, value in turn.items() if key not in ("from", "value")}
     if ROLES[speaker] == "call":
-        return {"role": "assistant", "content": None, "function_call": _call(turn.get("value"), at), **rest}
+        calls = _calls(turn.get("value"), at)
+        return {"role": "assistant", "content": None, "tool_calls": [{"function": call} for call in calls], **rest}
     return {"role": ROLES[speaker], "content": turn.get("value"), **rest}
 
 
-def _call(value: Any, at: str) -> Any:
+def _calls(value: Any, at: str) -> list[Any]:
+    """The calls of a turn: one, or a list of several."""
     try:
-        return json.loads(value)
+        calls = json.loads(value)
+        return calls if isinstance(calls, list) else [calls]
     except (TypeError, ValueError):
         raise DataError(f"`{at}` is a function call whose value is not JSON.") from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.ledger.entries import Entry, Finding
+from luthier.data.ledger.owners import conversations
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,6 +32,10 @@ def findings(example: Example, entries: list[Entry], tokenizer: PreTrainedTokeni
             f"{lost} trained tokens were truncated, {what}.",
             "Raise batch.length, or set batch.overlong=drop.",
         )
+    if kinds := _left_out(example, tokenizer):
+        by_name["left_out"] = Finding(
+            "note", "left_out", f"The chat template leaves out what it does not render: {', '.join(kinds)}."
+        )
     hits = Codec.of(tokenizer).tokenizer.shield([example.get(key) for key in _CONTENT])[1]
     if hits:
         by_name["special_text"] = Finding(
@@ -40,6 +45,13 @@ def findings(example: Example, entries: list[Entry], tokenizer: PreTrainedTokeni
         )
     order = ("error", "warning", "note")
     return sorted(by_name.values(), key=lambda finding: order.index(finding.severity))
+
+
+def _left_out(example: Example, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The kinds of texts of the example's conversations that the template does not render."""
+    codec = Codec.of(tokenizer)
+    kinds = {kind for messages in conversations(example) for kind in codec.left_out(messages, example.get("tools"))}
+    return sorted(kinds)
 
 
 def _of_sequence(entries: list[Entry], tokenizer: PreTrainedTokenizerBase, lost: int) -> Iterator[Finding]:

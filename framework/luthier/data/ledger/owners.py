@@ -9,7 +9,6 @@ from luthier.contracts.examples import Example
 from luthier.data.encoding.codec import Codec
 from luthier.data.encoding.conversations import continuation
 from luthier.data.encoding.template import Message
-from luthier.errors import LuthierError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -20,17 +19,15 @@ Owner = tuple[int | None, str]
 
 def owners(ids: list[int], example: Example, tokenizer: PreTrainedTokenizerBase) -> list[Owner]:
     """The owner of each token; (None, `text`) for all where the ids are not those of a conversation of the example."""
-    for messages in _conversations(example):
-        try:
-            boundaries = Codec.of(tokenizer).boundaries(messages, example.get("tools"))
-        except LuthierError:
-            continue
-        if boundaries.ids[: len(ids)] == ids:
-            return _owners_by_end(ids, messages, boundaries.ends, tokenizer)
+    for messages in conversations(example):
+        for boundaries in Codec.of(tokenizer).boundaries(messages, example.get("tools")):
+            if boundaries.ids[: len(ids)] == ids:
+                return _owners_by_end(ids, messages, boundaries.ends, tokenizer)
     return [(None, "text")] * len(ids)
 
 
-def _conversations(example: Example) -> Iterator[list[Message]]:
+def conversations(example: Example) -> Iterator[list[Message]]:
+    """The conversations that an example may be encoded as: its messages with each answer of a pair, or alone."""
     for answer in ("chosen", "rejected"):
         if isinstance(example.get(answer), list):
             prompt, further = continuation(example, answer)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.filters import Filter
 from luthier.data.records import Tally
 from luthier.data.state import Stateful, source_state
+from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,11 +23,12 @@ class Filtered:
     """The examples of a source that pass all filters, which are applied in the order of the recipe.
 
     The source assigns splits and applies its limit before. Counts of a filter have its name in front:
-    `near_duplicates: dropped`.
+    `near_duplicates: dropped`. `turns` is that of the source, unless it is `auto`.
     """
 
     source: Source
     filters: dict[str, Filter] = field(default_factory=dict)
+    turns: TurnChoice = "auto"
 
     tally = Tally()
     of_filters: Mapping[str, Tally] = field(default_factory=dict, init=False, repr=False)
@@ -36,7 +39,7 @@ class Filtered:
         examples: Iterable[Example] = self.source
         for name, apply in self.filters.items():
             examples = apply(examples, of_filters[name])
-        for example in examples:
+        for example in map(partial(with_turns, turns=self.turns), examples):
             tally.add(example)
             yield example
         if not tally.counts["examples"]:

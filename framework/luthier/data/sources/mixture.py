@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from luthier.data.dedup import SeenExamples
 from luthier.data.records import Tally
 from luthier.data.state import source_state
+from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
@@ -27,7 +29,8 @@ class Mixture:
     first source is exhausted, the rest of the others being left out and counted (`ends` first); or until the last is
     exhausted, the others starting again, counted as `repeated` (`ends` last). Held-out examples are used once in either
     case. A duplicate of an example of another source is dropped and counted, so that no example is trained on that
-    another source holds out. Each source assigns splits and applies its limit by itself.
+    another source holds out. Each source assigns splits and applies its limit by itself. `turns` is that of every
+    source, unless it is `auto`.
     """
 
     sources: dict[str, Source] = field(default_factory=dict)
@@ -35,6 +38,7 @@ class Mixture:
     seed: int = 0
     ends: Literal["first", "last"] = "first"
     limit: int | None = None
+    turns: TurnChoice = "auto"
 
     tally = Tally()
 
@@ -56,7 +60,7 @@ class Mixture:
 
     def __iter__(self) -> Iterator[Example]:
         tally = self.tally = Tally()
-        for example in islice(_Interleaving(self, tally), self.limit):
+        for example in map(partial(with_turns, turns=self.turns), islice(_Interleaving(self, tally), self.limit)):
             tally.add(example)
             tally.counts[f"from_{example['source']}"] += 1
             yield example

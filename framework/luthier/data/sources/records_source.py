@@ -20,9 +20,11 @@ from luthier.data.formats.format import Format
 from luthier.data.formats.naming import named
 from luthier.data.loss_columns import learned_as_given
 from luthier.data.quarantine import Quarantine
+from luthier.data.reasoning import Reasoning, with_reasoning
 from luthier.data.records import Record, Tally
 from luthier.data.sampling import sampled
 from luthier.data.splits import HashSplits, Splits, split_named
+from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ class RecordsSource(ABC):
     format: a format, or its name; rename: {column in the data: column that the format expects}. on_bad_row: a row that
     cannot be used ends the reading (error), is left out (skip), or is left out and written to `quarantine.jsonl` in the
     folder `quarantine` (null: that of the run); more than `bad_budget` of them end the reading in any case. shuffle: a
-    seed, with which `limit` takes random examples instead of the first; limit: the most examples, null for all.
+    seed, with which `limit` takes random examples instead of the first; limit: the most examples, null for all. turns:
+    what of a conversation is an example, the whole of it or each trained turn with what comes before; `auto` is whole
+    where the chat template renders it in one text, else each. reasoning: an answer's reasoning stays in its own field,
+    or becomes a `<think>` block of the content (inline), or is left out (drop).
     """
 
     format: Format | str = field(default_factory=Auto)
@@ -56,6 +61,10 @@ class RecordsSource(ABC):
     """The seed of a shuffle of all examples; None keeps the order of the source."""
     limit: int | None = None
     """The most examples to give; None is all."""
+    turns: TurnChoice = "auto"
+    """What of a conversation is an example: whole, each trained turn, or the last one alone is trained."""
+    reasoning: Reasoning = "field"
+    """What becomes of the reasoning of answers: it stays in its field, goes into the content, or is left out."""
 
     tally = Tally()
     """Counts and warnings of the latest reading."""
@@ -128,6 +137,8 @@ class RecordsSource(ABC):
                 fault.where = fault.where or record.where
                 self._set_aside(record, fault, quarantine, tally)
                 continue
+            if record.note:
+                tally.warn(record.note, record.where)
             if example is not None:
                 yield example
 
@@ -165,6 +176,8 @@ class RecordsSource(ABC):
         columns.check(row, example or {}, record.where, tally)
         if example is not None:
             example = learned_as_given({**example, "where": record.where}, tally, own)
+        if example is not None:
+            example = with_reasoning(example, self.reasoning, own)
         tally.counts.update(own)
         _warn_of(own, record.where, tally)
         if example is None:
@@ -172,7 +185,7 @@ class RecordsSource(ABC):
         split = record.split or example.pop("split", None)
         if split not in (None, ""):
             example["split"] = split_named(split, record.where)
-        return example
+        return with_turns(example, self.turns)
 
     def _set_aside(self, record: Record, fault: DataError, quarantine: Quarantine, tally: Tally) -> None:
         if self.on_bad_row == "error":

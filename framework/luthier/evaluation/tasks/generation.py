@@ -22,7 +22,9 @@ class Generation:
     def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:
         greedy = Sampling(max_new_tokens=self.max_new_tokens, temperature=0.0)
         answers = predictor.answers([question.conversation for question in questions], greedy)
-        attempts = [question.attempt(answer.text.strip()) for question, answer in zip(questions, answers, strict=True)]
+        attempts = [
+            question.attempt(answer.spoken.strip()) for question, answer in zip(questions, answers, strict=True)
+        ]
         empty, cut = (
             sum(not attempt.output for attempt in attempts),
             sum(answer.finish == "length" for answer in answers),

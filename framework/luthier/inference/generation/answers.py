@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_prompt
+from luthier.data.examples import example_of
 from luthier.errors import DataError
 from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.inference.generation.decoder import Decoder, Decoding
 from luthier.inference.generation.proof import decoding_of
+from luthier.inference.generation.reasoning import read_reasoning
 from luthier.inference.generation.stops import cut_at_stop, stop_tokens
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.wrappers import virtual_token_count
@@ -39,15 +41,19 @@ def generate(
 ) -> list[Answer]:
     """`num_samples` answers to each conversation, all of the first one first.
 
-    `on_token` is called with the answer so far after each of its tokens.
+    A conversation is a list of messages, a `ToolConversation`, or an example with `messages` and `tools`. Reasoning
+    that the chat template shows apart is also in `Answer.reasoning`, what follows it in `Answer.spoken`. `on_token` is
+    called with the answer so far after each of its tokens.
     Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
     longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all. A network
     that is an `AnsweringNetwork` generates by itself and does not call `on_token`.
     """
     if isinstance(network, AnsweringNetwork):
         return network.write_answers(conversations, settings or Sampling())
-    prompts = [encode_prompt({"messages": list(conversation)}, tokenizer) for conversation in conversations]
-    return generate_from_tokens(network, tokenizer, prompts, settings, on_token=on_token)
+    prompts = [encode_prompt(example_of(conversation), tokenizer) for conversation in conversations]
+    answers = generate_from_tokens(network, tokenizer, prompts, settings, on_token=on_token)
+    read_reasoning(answers, prompts, tokenizer, settings or Sampling())
+    return answers
 
 
 def generate_from_tokens(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from luthier.contracts.batch import TokenSequence
 from luthier.data.encoding import encode_continuation
+from luthier.data.examples import example_of
 from luthier.inference import log_probabilities as scoring
 from luthier.inference.generation.answering import AnsweringNetwork
 from luthier.models import attention
@@ -132,7 +133,7 @@ class Tree:
 def _continued(conversation: Sequence[dict[str, Any]], label: str, tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
     """The conversation with the label as its next turn, up to the end of that turn."""
     turn = [{"role": "assistant", "content": label}]
-    whole = encode_continuation({"messages": list(conversation), "label": turn}, "label", tokenizer)
+    whole = encode_continuation({**example_of(conversation), "label": turn}, "label", tokenizer)
     end = int(np.flatnonzero(whole.weights)[-1]) + 1
     return TokenSequence(whole.ids[:end], whole.weights[:end])
 

@@ -234,7 +234,10 @@ def _trees_alone(network: nn.Module, trees: Batch, vocabulary: int) -> Tensor:
 
 
 def _refuse_looking_ahead(network: nn.Module, rows: Batch) -> None:
-    """RecipeError where what a token gives depends on those behind it."""
+    """RecipeError where what a token gives depends on those behind it, under any attention implementation."""
+    stated = getattr(network.config.get_text_config(), "use_bidirectional_attention", None)  # type: ignore[union-attr, operator]
+    if stated in (True, "all"):
+        raise _no_causal_language_model(network)
     whole = rows.input_ids[:1, :12].clone()
     with torch.no_grad():
         first = network(input_ids=whole[:, :6], use_cache=False).logits[0]
@@ -242,11 +245,15 @@ def _refuse_looking_ahead(network: nn.Module, rows: Batch) -> None:
         whole[0, 6:] = whole[0, 6:].flip(0)
         other = network(input_ids=whole, use_cache=False).logits[0, :6]
     if not (torch.allclose(seen, other, atol=1e-3) and torch.allclose(first, other, atol=1e-3)):
-        raise RecipeError(
-            f"{type(network).__name__} is no causal language model: its tokens see those behind them.",
-            where="model",
-            hint="Choose a model that generates text.",
-        )
+        raise _no_causal_language_model(network)
+
+
+def _no_causal_language_model(network: nn.Module) -> RecipeError:
+    return RecipeError(
+        f"{type(network).__name__} is no causal language model: its tokens see those behind them.",
+        where="model",
+        hint="Choose a model that generates text.",
+    )
 
 
 def batch_of(lengths: Sequence[Sequence[int]], vocabulary: int, *, trees: bool = False) -> Batch:

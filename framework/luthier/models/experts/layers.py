@@ -96,8 +96,9 @@ def _trained_copy(module: nn.Module) -> nn.Module | None:
     if original is None:
         return None
     wrapper: Any = module
-    active = [name for name in wrapper.active_adapters if name in wrapper.modules_to_save]
-    return original if wrapper.disable_adapters or not active else cast(nn.Module, wrapper.modules_to_save[active[0]])
+    copies: Any = getattr(wrapper, "modules_to_save", {})  # a wrapper of a few trained rows has no whole copy
+    active = [name for name in wrapper.active_adapters if name in copies]
+    return original if wrapper.disable_adapters or not active else cast(nn.Module, copies[active[0]])
 
 
 def plain_modules(network: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:

@@ -12,6 +12,7 @@ import torch
 
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_prompt
+from luthier.data.examples import example_of
 from luthier.errors import DataError
 from luthier.evaluation.questions import questions
 from luthier.training.memory import peak_bytes
@@ -99,5 +100,5 @@ def _timed_answer(finished: FinishedRun, example: Example, sampling: Sampling) -
     (turn,) = questions([example], finished.predictor.prompt)
     finished.predictor.answers([turn.conversation], sampling, on_token=on_token)
     whole = time.perf_counter() - began
-    prompt = len(encode_prompt({"messages": list(turn.conversation)}, finished.predictor.tokenizer))
+    prompt = len(encode_prompt(example_of(turn.conversation), finished.predictor.tokenizer))
     return _Timed(prompt, len(times), times[0] - began, times[-1] - began, whole)

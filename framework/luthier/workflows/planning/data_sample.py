@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from luthier.contracts.batch import WHOLE
+from luthier.data.encoding.codec import Codec
+from luthier.data.module import encoding_notes
+from luthier.data.turn_examples import EncodedTurn, encoded_turns
+
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example, Source
     from luthier.contracts.prompt import Prompt
@@ -65,19 +70,34 @@ def sample_data(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any |
     if tokenizer is not None:
         prompt.learn(train, tokenizer)
         sample = [prompt(example) for example in sample]
-    rows = [len(encode(example, tokenizer)) for example in sample] if tokenizer is not None else []
+    turns, notes = _encoded(sample, encode, tokenizer) if tokenizer is not None else ([], [])
+    rows = [sum(len(turn.row) for turn in each) for each in turns]
     per_character, fixed = _fit(list(map(_characters, sample)), rows)
+    long = [max(len(turn.row) for turn in each) for each in turns]
     return DataSample(
         splits=dict(Counter(str(example.get("split", "train")) for example in examples)),
         counts=dict(source.counts),
-        warnings=list(getattr(source, "warnings", [])),
+        warnings=[*getattr(source, "warnings", []), *notes],
         format=getattr(getattr(source, "detected", None), "reason", ""),
         complete=complete,
         lengths=[round(fixed + per_character * _characters(example)) for example in train],
-        longest=max(rows, default=0),
+        longest=max(long, default=0),
         encoded=len(rows),
-        overlong=[str(one["where"]) for one, size in zip(sample, rows, strict=False) if size > length],
+        overlong=[str(one["where"]) for one, size in zip(sample, long, strict=False) if size > length],
     )
+
+
+def _encoded(sample: Sequence[Example], encode: Encode, tokenizer: Any) -> tuple[list[list[EncodedTurn]], list[str]]:
+    """The rows of each example, and notes on turns that are examples of their own and on what the template leaves out.
+
+    The notes count the examples of the sample alone.
+    """
+    counts = Codec.of(tokenizer).counts
+    before = Counter(counts)
+    turns = [encoded_turns(example, encode, tokenizer) for example in sample]
+    found = counts - before
+    found["turns_apart"] = sum(any(turn.after != WHOLE and not turn.asked for turn in each) for each in turns)
+    return turns, encoding_notes(found, {}, "train")
 
 
 def _fit(characters: Sequence[int], tokens: Sequence[int]) -> tuple[float, float]:

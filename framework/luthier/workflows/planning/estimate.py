@@ -81,7 +81,8 @@ def memory(weights: ParameterCounts, work: Work) -> dict[str, int]:
         activations = weights.layers * tokens * weights.width * work.computes_in + layer
     else:
         activations = weights.layers * layer
-    copies = weights.total * work.computes_in if work.computes_in < work.stored_in else 0  # autocast casts weights
+    computed = weights.total - weights.other_modalities
+    copies = computed * work.computes_in if work.computes_in < work.stored_in else 0  # autocast casts weights
     return {
         "weights": weights.total * work.stored_in,
         "copies": copies,
@@ -109,4 +110,5 @@ def checkpoints_at_once(steps: int, *, every: int, keep: int, extra: int, best: 
 
 def seconds(weights: ParameterCounts, tokens: float, *, flops: float) -> float:
     """Of training: for each weight and token 2 operations forwards, 2 for what flows back, 2 more where it trains."""
-    return tokens * (4 * weights.total + 2 * weights.trained) / flops
+    computed = weights.total - weights.other_modalities
+    return tokens * (4 * computed + 2 * weights.trained) / flops

@@ -1,0 +1,51 @@
+"""Which auto class of transformers builds the whole network of a configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from transformers import AutoModelForCausalLM, AutoModelForMultimodalLM, AutoModelForSequenceClassification
+
+from luthier.errors import RecipeError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+def auto_class(config: PretrainedConfig) -> Any:
+    """The class whose `from_pretrained` and `from_config` build what the configuration names as its architecture.
+
+    A model of text and images, or text and audio, is built whole, so that its weights keep the names under which it is
+    loaded elsewhere; transformers' AutoModelForCausalLM would build the text tower of some of them alone. RecipeError
+    for an encoder-decoder, whose answers are not continuations of a text.
+    """
+    named = next(iter(config.architectures or []), "")
+    if named.endswith("ForSequenceClassification"):
+        return AutoModelForSequenceClassification
+    if is_multimodal(config):
+        _refuse_encoder_decoder(config)
+        return AutoModelForMultimodalLM
+    text: Any = AutoModelForCausalLM._model_mapping.get(type(config), None)
+    if text is None or named not in {"", text.__name__}:  # some have a decoder that is a model of its own
+        _refuse_encoder_decoder(config)
+    return AutoModelForCausalLM
+
+
+def is_multimodal(config: PretrainedConfig) -> bool:
+    """Whether transformers has a class for it that reads more than text, unless the text tower alone is named."""
+    named = next(iter(config.architectures or []), "")
+    whole: Any = AutoModelForMultimodalLM._model_mapping.get(type(config), None)
+    if whole is None:
+        return False
+    text = AutoModelForCausalLM._model_mapping.get(type(config), None)
+    return text is None or text is whole or named in {"", whole.__name__}
+
+
+def _refuse_encoder_decoder(config: PretrainedConfig) -> None:
+    if config.is_encoder_decoder:
+        raise RecipeError(
+            f"{config.model_type} is an encoder-decoder: it reads a text with one network and writes with another, and "
+            "luthier trains networks that continue a text.",
+            where="model",
+            hint="Choose a decoder-only language model.",
+        )
