@@ -53,8 +53,8 @@ class SupervisedFineTuning(LikelihoodMethod):
             raise DataError(
                 f"The answer is marked as not liked (`{name}`), and supervised fine-tuning would learn to give it.",
                 where=str(example.get("where", "")),
-                hint="Learn from liked and disliked answers with method=kto, or leave such rows out; where the column is "
-                f"no vote, rename it: 'data.rename={{{name}: {name}_unused}}'.",
+                hint="Learn from liked and disliked answers with method=kto, or leave such rows out; where the column "
+                f"is no vote, rename it: 'data.rename={{{name}: {name}_unused}}'.",
             )
         return Row((encode_conversation(example, tokenizer),))
 
