@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-from luthier.models.content_parts import takes_parts, text_parts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 @contextmanager
-def opened(tokenizer: PreTrainedTokenizerBase, opening: Sequence[dict[str, Any]]) -> Iterator[None]:
-    """Let the tokenizer's chat template, or each of several, begin with the messages; put it back in the end."""
+def opened(
+    tokenizer: PreTrainedTokenizerBase,
+    opening: Sequence[dict[str, Any]],
+    takes_parts: Callable[[str, PreTrainedTokenizerBase], bool] = lambda template, tokenizer: False,
+) -> Iterator[None]:
+    """Let the tokenizer's chat template, or each of several, begin with the messages; put it back in the end.
+
+    `takes_parts` says of a template whether it shows the text of a message as a list of parts alone.
+    """
     before: Any = tokenizer.chat_template
     if opening and before is not None:
-        several = isinstance(before, dict)
-        tokens = tuple((name, str(token)) for name, token in tokenizer.special_tokens_map.items())
-        templates = before if several else {"": before}
-        made = {name: with_opening(each, opening, tokens) for name, each in templates.items()}
-        tokenizer.chat_template = made if several else made[""]
+        templates = before if isinstance(before, dict) else {"": before}
+        made = {
+            name: with_opening(each, opening, in_parts=takes_parts(each, tokenizer)) for name, each in templates.items()
+        }
+        tokenizer.chat_template = made if isinstance(before, dict) else made[""]
     try:
         yield
     finally:
         tokenizer.chat_template = before
 
 
-def with_opening(template: str, opening: Sequence[dict[str, Any]], tokens: tuple[tuple[str, str], ...] = ()) -> str:
+def with_opening(template: str, opening: Sequence[dict[str, Any]], *, in_parts: bool = False) -> str:
     """The template behind a line that puts the messages first; a conversation's system prompt joins the opening's.
 
-    Texts are strings, or parts for a template that shows nothing else; `tokens` are those of `takes_parts`.
+    Texts are strings, or with `in_parts` lists of one part. A conversation may have its own in either form.
     """
-    content = text_parts if takes_parts(template, tokens) else str
+    content = _parts if in_parts else str
     system = [turn["content"] for turn in opening if turn["role"] == "system"]
     others = [turn for turn in opening if turn["role"] != "system"]
     turns = _said([{"role": turn["role"], "content": content(turn["content"])} for turn in others])
@@ -43,12 +48,16 @@ def with_opening(template: str, opening: Sequence[dict[str, Any]], tokens: tuple
         return f"{_UNLESS}{{%- set messages = {first} if has_system else {turns} + messages -%}}{template}"
     begin = _said([{"role": "system", "content": content(system[0])}])
     theirs, before = "messages[0]['content']", system[0] + "\n\n"
-    joined = f"{_said(before)} + {theirs} if {theirs} is string else {_said(text_parts(before))} + {theirs}"
+    joined = f"{_said(before)} + {theirs} if {theirs} is string else {_said(_parts(before))} + {theirs}"
     own = f"[{{'role': 'system', 'content': {joined}}}] + {turns} + messages[1:]"
     return f"{_UNLESS}{{%- set messages = {own} if has_system else {begin} + {turns} + messages -%}}{template}"
 
 
 _UNLESS = "{%- set has_system = messages and messages[0]['role'] == 'system' -%}"
+
+
+def _parts(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}]
 
 
 def _said(value: Any) -> str:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from luthier.config.stored import stored_recipe
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
+from luthier.data.encoding.template import template_takes_parts
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.paths import local_path
@@ -108,7 +109,7 @@ class Artifact(NetworkPredictor):
 
         with without_progress_bars():
             self.merged().save_pretrained(folder)  # type: ignore[operator]
-        with opened(self.tokenizer, opening):
+        with opened(self.tokenizer, opening, template_takes_parts):
             self.tokenizer.save_pretrained(folder)
         copy_processor(processor_files_in(self.folder), folder)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from threading import Lock
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from jinja2.exceptions import SecurityError, TemplateError
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -24,10 +24,13 @@ from luthier.data.encoding.template_check import check_template
 from luthier.errors import DataError, Refused
 from luthier.models.template_settings import with_settings
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 _MARKS = re.compile(r"\{%-?\s*generation\b")
 _marking = Lock()  # transformers stores the marks of a rendering on the compiled template, which threads share
 
-__all__ = ["Message", "Template"]
+__all__ = ["Message", "Template", "template_takes_parts"]
 
 
 class Template:
@@ -74,7 +77,8 @@ class Template:
         return ReasoningBlock.of(self)
 
     @cached_property
-    def _takes_parts(self) -> bool:
+    def takes_parts(self) -> bool:
+        """Whether the template shows the text of a message as a list of parts alone."""
         return takes_parts(self._raw)
 
     @cached_property
@@ -87,7 +91,7 @@ class Template:
             formed = [self._reasoning_form(one) if one.get("reasoning_content") else one for one in formed]
         if any(message.get("tool_calls") or message["role"] == "tool" for message in formed):
             formed = self.call_form(formed)
-        return [in_parts(message) for message in formed] if self._takes_parts else formed
+        return [in_parts(message) for message in formed] if self.takes_parts else formed
 
     def _raw(self, messages: list[Message], tools: Any) -> str:
         return self._render(messages, tools, "", answer=False, marked=False)[0]
@@ -114,6 +118,12 @@ class Template:
             ) from error
         texts, marks = cast("tuple[list[str], list[list[tuple[int, int]]]]", rendered)
         return texts[0], marks[0] if marks else []
+
+
+def template_takes_parts(source: str, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether a template, with the tokenizer's special tokens, shows a text as a list of parts alone."""
+    variables = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    return Template(source, "The chat template", variables).takes_parts
 
 
 def _with_reasoning_names(message: Message) -> Message:
