@@ -14,15 +14,16 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING, __version__
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from luthier.errors import LuthierError
+from luthier.errors import LuthierError, RecipeError
 from luthier.inference.generation.proof import decoding_of
 from luthier.inference.proof import prove_adapted, prove_network
 from luthier.models.adaptation import FullFineTuning
-from luthier.models.attention import PACKED_ATTENTION, architecture_layout
+from luthier.models.attention import PACKED_ATTENTION, architecture_layout, layout_of
 from luthier.models.lm_head import find_lm_head
 from luthier.models.twin import stir, twin_network
 from luthier_adapters.lora import Lora
@@ -83,7 +84,10 @@ class Found:
         try:
             self.cells[column] = act()
         except LuthierError as error:
-            self.cells[column], self.refusals[column] = "refused", str(error)
+            self.cells[column], self.refusals[column] = "refused", " ".join(str(error).split())
+        except ImportError:
+            self.cells[column] = "refused"
+            self.refusals[column] = "transformers needs a further library to build it, such as timm."
         except Exception as error:
             self.cells[column] = "error"
             self.bugs[column] = f"{type(error).__name__}: {error}"
@@ -113,6 +117,7 @@ def found_of(model_type: str) -> Found:
 
     def packed() -> str:
         made.append(TwinModel(configuration(model_type)))
+        layout_of(made[0].network())
         layout = made[0].layout
         under = "" if layout.attention == PACKED_ATTENTION else f" ({layout.attention})"
         return f"{layout.packed}{under}"
@@ -145,8 +150,11 @@ def _full(model: TwinModel) -> str:
     network = model.network()
     find_lm_head(network)
     with TemporaryDirectory() as folder:
-        FullFineTuning().save(network, Path(folder))
-        again = cast(Any, type(network)).from_pretrained(folder, attn_implementation="eager")
+        try:
+            FullFineTuning().save(network, Path(folder))
+            again = cast(Any, type(network)).from_pretrained(folder, attn_implementation="eager")
+        except StrictDataclassClassValidationError as error:
+            raise RecipeError(f"transformers does not save this configuration, or not read it back: {error}") from error
     return _same(network, again)
 
 
