@@ -39,7 +39,7 @@ def laid(made: Any) -> Batch:
         for number, (prompt, answers) in enumerate(zip(PROMPTS, ANSWERS, strict=True))
     ]  # fmt: skip
     selections = [AnswerSelection(place, group, [0, 1, 2], [0, 1, 2]) for place, group in enumerate(groups)]
-    batches = PolicyBatches([selections], made.network, made.warnings)
+    batches = PolicyBatches([selections])
     batches.set_token_values("advantage", torch.tensor(ADVANTAGES).unsqueeze(-1).expand(2, 3, 4))
     return batches.batches[0]
 
