@@ -76,7 +76,10 @@ SECTIONS = [
         "evaluation.md",
         "Prompts and evaluation",
         "How an example becomes a prompt, what is evaluated, and how it is measured.",
-        ("contracts.prompt", "contracts.predictor", "contracts.conversation", "contracts.scores", "data.prompts", "evaluation"),
+        (
+            "contracts.prompt", "contracts.predictor", "contracts.conversation", "contracts.scores", "data.prompts",
+            "evaluation",
+        ),
     ),
     Section(
         "runs.md",

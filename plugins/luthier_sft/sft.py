@@ -51,6 +51,7 @@ class SupervisedFineTuning(LikelihoodMethod):
         if example.get("liked") is False:
             raise DataError(
                 "The answer is marked as not liked, and supervised fine-tuning would learn to give it.",
+                where=str(example.get("where", "")),
                 hint="Learn from liked and disliked answers with method=kto, or leave such rows out.",
             )
         return Row((encode_conversation(example, tokenizer),))

@@ -22,7 +22,8 @@ class Record:
     """One row of the file `file`, starting at `line` (the number of the row from 1 where a file has no lines).
 
     Either `row` or `fault` is set. `raw` is the row as it is in the file, for the quarantine, with bytes that are not
-    UTF-8 as lone surrogates; `split` is the split that the source gives the row, if any.
+    UTF-8 as lone surrogates; `split` is the split that the source gives the row, if any; `note` is a warning about how
+    the row was read.
     """
 
     file: str
@@ -31,6 +32,7 @@ class Record:
     fault: DataError | None = None
     raw: str | None = None
     split: str | None = None
+    note: str = ""
 
     @property
     def where(self) -> str:

@@ -125,12 +125,8 @@ def _prove_merge(adapted: nn.Module, adaptation: Adaptation, name: str) -> None:
 
 def _unread_adapters(adapted: nn.Module, ids: Tensor) -> list[str]:
     """The short names of modules with an adapter that a forward pass does not call."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
     called: set[nn.Module] = set()
-    layers: dict[str, nn.Module] = {
-        name: module for name, module in adapted.named_modules() if isinstance(module, BaseTunerLayer)
-    }
+    layers = {name: module for name, module in adapted.named_modules() if _is_adapter(module)}
     handles = [module.register_forward_hook(lambda one, *_: called.add(one)) for module in layers.values()]
     try:
         adapted(input_ids=ids, use_cache=False)
@@ -138,6 +134,12 @@ def _unread_adapters(adapted: nn.Module, ids: Tensor) -> list[str]:
         for handle in handles:
             handle.remove()
     return sorted({name.rpartition(".")[2] for name, module in layers.items() if module not in called})
+
+
+def _is_adapter(module: nn.Module) -> bool:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return isinstance(module, BaseTunerLayer)
 
 
 def _packed(network: nn.Module) -> float:

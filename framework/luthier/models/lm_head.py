@@ -35,7 +35,8 @@ def trunk_of(network: nn.Module) -> nn.Module:
     inner = cast(Any, unwrapped(network))
     decoder: nn.Module = inner.get_decoder()
     head = getattr(inner, "get_output_embeddings", lambda: None)()
-    if decoder is not inner and head is not None and _holds(decoder, head):  # a language model inside of a larger one
+    nested = decoder is not inner and hasattr(decoder, "get_decoder")
+    if nested and head is not None and _holds(decoder, head):  # a language model inside of a larger one
         return trunk_of(decoder)
     embeddings = getattr(inner, "get_input_embeddings", lambda: None)()
     if embeddings is None or (decoder is not inner and _holds(decoder, embeddings)):

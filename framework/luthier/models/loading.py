@@ -35,8 +35,9 @@ class LoadSettings:
 
     dtype: of the weights. float32 keeps small updates from rounding away, whatever the trainer computes in; `auto`
         is what the file says.
-    attn_implementation: luthier_packed never lets packed examples see each other and builds no mask; sdpa, eager,
-        flex_attention and flash_attention_2 are those of transformers.
+    attn_implementation: luthier_packed never lets packed examples see each other and builds no mask; an architecture
+        that is not right with it is built with its own. sdpa, eager, flex_attention and flash_attention_2 are those of
+        transformers.
     gradient_checkpointing: keep the input of each layer alone and compute the rest again in the backward pass.
     compile: torch.compile for each decoder layer.
     chat_template: in place of the model's own: chatml, plain, or a .jinja file.

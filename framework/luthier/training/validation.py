@@ -213,7 +213,7 @@ class Validation(pl.Callback):
         told = {name: value for name, value in result.measured.items() if name not in logged}
         if self.how.score is not None:
             told["validation_score"] = result.value
-        for logger in trainer.loggers:
+        for logger in trainer.loggers if told else ():
             logger.log_metrics(told, result.step)
 
 

@@ -31,11 +31,17 @@ def kept(best: ValidationResult, last: ValidationResult) -> str:
     return f"step {best.step}: {value}; {format_number(last.value)} at the last step, {last.step}"
 
 
-def warnings(end: TrainingEnd, *, keep_best: bool, has_test: bool) -> Iterator[str]:
-    """What a reader of the report must not miss."""
+def warnings(end: TrainingEnd, *, keep_best: bool, judged_by_others: bool) -> Iterator[str]:
+    """What a reader of the report must not miss; `judged_by_others`: no held-out example that chose also measures."""
     if end.results and keep_best and end.best is None:
         yield "No validation gave a finite value: the artifact is the last checkpoint, not a best one."
-    if end.best is not None and not has_test:
+    among = [one for one in end.results if one.kept and one.monitor == end.results[-1].monitor]
+    if end.best is not None and len(among) < len(end.results):
+        yield (
+            f"The best checkpoint was chosen among the validations from step {among[0].step} on: before, another value "
+            "was monitored, or the best was not kept."
+        )
+    if end.best is not None and not judged_by_others:
         yield "The best checkpoint was chosen on the examples that it is measured on: there is no test split."
     best = best_of(comparable(end.results)) if end.results else None
     if end.stopped and not keep_best:

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
+from luthier.evaluation.evaluation import GENERAL
 from luthier.evaluation.model_selection import select
 from luthier.evaluation.prompt_selection import ValidationPromptScorer
 from luthier.evaluation.scores import Scores
@@ -156,6 +157,12 @@ class Run:
 
     def _refuse_unmeasured_score(self) -> None:
         score, measured = str(self.config.score), self.evaluation.reductions(self.method)
+        if score in GENERAL and not self.evaluation.general_examples:
+            raise RecipeError(
+                f"The recipe's score is {score!r}, and no general text is measured.",
+                where="score",
+                hint="Set evaluation.general_examples to more than 0, or name another score.",
+            )
         if score not in measured:
             raise RecipeError(
                 f"The recipe's score is {score!r}, which its evaluation does not measure.",
@@ -216,8 +223,10 @@ class Run:
         )
         self.fit_seconds, self.trained = time.perf_counter() - began, True
         if first_rank():
-            has_test, keep_best = bool(self.data.examples("test")), self.parts.trainer.keep_best
-            self.method.warnings += course.warnings(self.end, keep_best=keep_best, has_test=has_test)
+            judged_by_others = "evaluate" not in self.config.stages or bool(self.data.examples("test"))
+            self.method.warnings += course.warnings(
+                self.end, keep_best=self.parts.trainer.keep_best, judged_by_others=judged_by_others
+            )
             for line in course.sentences(self.end):
                 self.console.say(line)
 

@@ -173,3 +173,10 @@ def test_an_answer_of_its_own_in_messages_stands_once():
     example = {"messages": [U, A], "chosen": [A], "rejected": [B], "where": "f:1"}
     sequence = encode_continuation(example, "rejected", TOKENIZER)
     assert TOKENIZER.decode(sequence.ids.tolist()).count("<|im_start|>assistant") == 1
+
+
+def test_a_label_at_the_beginning_of_a_text_is_no_mark():
+    row = {"prompt": "Human: what is that?", "chosen": "Assistant: a word.", "rejected": "Human: all of us."}
+    made = Preference()(row, Counter())
+    assert made["messages"][0]["content"] == row["prompt"]
+    assert [made[key][0]["content"] for key in ("chosen", "rejected")] == [row["chosen"], row["rejected"]]

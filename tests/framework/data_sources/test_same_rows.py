@@ -35,6 +35,7 @@ TOKENIZER = byte_level(
     "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
 )
 WORDS = st.text("abc dé", min_size=1, max_size=8).filter(str.strip)
+NESTED = {"type": "object", "properties": {"street": {"type": "string"}}}
 NAMES = ("city", "days", "unit", "note")
 VALUES = {"city": WORDS, "days": st.integers(0, 9), "unit": st.sampled_from(["C", "F"]), "note": WORDS}
 
@@ -51,7 +52,7 @@ def schemas(draw):
     return {
         "type": "object",
         "properties": {
-            "always": {"type": "string"},
+            "always": NESTED,
             **{name: {"type": "string", **each} for name, each in properties.items()},
         },
         **in_order(draw, {"required": st.lists(st.sampled_from(NAMES), max_size=2)}),
@@ -147,7 +148,7 @@ EVERY_KEY = {
                 "description": "x",
                 "parameters": {
                     "type": "object",
-                    "properties": {"always": {"type": "string"}, **dict.fromkeys(NAMES, KEYWORDS)},
+                    "properties": {"always": NESTED, **dict.fromkeys(NAMES, KEYWORDS)},
                     "required": ["x"],
                 },
             },
@@ -203,14 +204,39 @@ def test_rows_of_text_have_the_same_tokens_from_every_kind_of_file(tmp_path_fact
         assert tokens(source) == expected, name
 
 
-def test_an_argument_that_is_null_in_json_is_data(write):
-    call = {"function": {"name": "look", "arguments": {"city": "Cremona", "until": None}}}
+def called(arguments, **filled):
+    call = {"function": {"name": "look", "arguments": arguments}}
     turns = [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    return {"messages": [{**filled, **turn} for turn in turns]}
+
+
+def arguments_of(example):
+    return example["messages"][1]["tool_calls"][0]["function"]["arguments"]
+
+
+def test_an_argument_that_is_null_in_json_is_data(write):
     schema = {"type": "object", "properties": {"until": {"type": ["string", "null"], "default": None}}}
-    tool = {"type": "function", "function": {"name": "look", "parameters": schema}}
-    (example,) = Files(file=str(write([{"messages": turns, "tools": [tool]}])), splits=GivenSplits())
-    assert example["messages"][1]["tool_calls"][0]["function"]["arguments"] == call["function"]["arguments"]
+    tool = {"type": "function", "function": {"name": "look", "strict": None, "parameters": schema}}
+    given = {"city": "Cremona", "until": None}
+    (example,) = Files(file=str(write([{**called(given), "tools": [tool]}])), splits=GivenSplits())
+    assert arguments_of(example) == given
     assert example["tools"] == [tool]
+
+
+def test_nulls_of_turns_whose_calls_have_other_keys_fill_nothing_in(write):
+    dumped = {"name": None, "tool_calls": None}
+    rows = [called({"city": "Cremona", "until": None}, **dumped), called({"days": 3}, **dumped)]
+    source = Files(file=str(write(rows)), splits=GivenSplits())
+    assert [arguments_of(example) for example in source] == [{"city": "Cremona", "until": None}, {"days": 3}]
+    assert not source.warnings
+
+
+def test_nulls_of_arguments_that_an_export_filled_in_are_left_out_and_said(write):
+    dumped = {"name": None, "tool_calls": None}
+    rows = [called({"city": "Cremona", "days": None}, **dumped), called({"city": None, "days": 3}, **dumped)]
+    source = Files(file=str(write(rows)), splits=GivenSplits())
+    assert [arguments_of(example) for example in source] == [{"city": "Cremona"}, {"days": 3}]
+    assert any("Nulls of arguments are left out" in warning for warning in source.warnings)
 
 
 def test_names_of_classes_are_read_where_the_datasets_library_keeps_them(tmp_path):

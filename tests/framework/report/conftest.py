@@ -7,6 +7,7 @@ import pytest
 from luthier.contracts.scores import Score
 from luthier.reporting.record import (
     DataFacts,
+    ExpertLoad,
     LedgerToken,
     ModelFacts,
     RecordedLedger,
@@ -47,6 +48,7 @@ def record():
             "validation_loss": [(20, 1.3), (40, 0.6), (60, 0.4)],
             "learning_rate": [(step, 1e-4 * step / 60) for step in range(1, 61)],
         },
+        experts=[ExpertLoad(layer="model.layers.0.mlp", shares=[0.625, 0.375, 0.0], variation=0.77)],
         comparisons=[
             ScoreComparison(
                 name="accuracy", before=Score(0.5, 0.4, 0.6, 16), after=Score(0.875, 0.75, 1.0, 16),

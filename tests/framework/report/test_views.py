@@ -284,3 +284,12 @@ def test_texts_are_cut_shorter_where_escaping_makes_them_long(record):
     text = "<" * 4000
     sample = Sample(conversation=[{"role": "user", "content": text}] * 8, reference=text, before=text, after=text)
     assert len(page(dataclasses.replace(record, samples=[sample] * 8)).encode()) < 300_000
+
+
+def test_the_load_of_experts_is_drawn_and_counted_layer_by_layer(record):
+    text = words(page(record))
+    assert all(part in text for part in ("model.layers.0.mlp", "0.0 %", "62.5 %", "1 of 3", "0.77"))
+    bars = [attrs for tag, attrs in Elements(page(record)).found if tag == "rect"]
+    assert [float(bar["height"]) for bar in bars] == [28.0, 16.8, 0.0]
+    record.experts = []
+    assert "Experts" not in words(page(record))

@@ -91,7 +91,7 @@ def _turns(turn: Any, at: str) -> list[Message]:
     if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
         found = turn.get("role") if isinstance(turn, dict) else kind(turn)
         raise DataError(f"`{at}` has the role {found!r}; Bedrock's roles are user and assistant.")
-    message: Message = {"role": turn["role"]}
+    message: Message = {key: value for key, value in turn.items() if key != "content"}
     texts: list[str] = []
     calls: list[Message] = []
     results: list[Message] = []

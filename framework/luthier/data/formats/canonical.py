@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luthier.data.formats.conversation import conversation
+from luthier.data.formats.conversation import KEY_DROPPED, conversation
 from luthier.data.formats.fields import further_fields, text_field
 from luthier.data.formats.format import Format
 from luthier.data.formats.tools import with_tools
@@ -38,7 +38,8 @@ class Canonical(Format):
         example = further_fields(row, OWN, counts)
         for key in ("messages", "chosen", "rejected"):
             if key in row:
-                example[key] = conversation(row[key], Counter() if key != "messages" else counts, at=key)
+                example[key] = conversation(row[key], own := Counter[str](), at=key)
+                counts.update({name: own[name] for name in own if key == "messages" or name.startswith(KEY_DROPPED)})
         if ("chosen" in row) != ("rejected" in row):
             raise DataError("The row has only one of `chosen` and `rejected`.")
         example.update({key: text_field(row, key) for key in ("text", "label") if key in row})

@@ -40,7 +40,13 @@ def turns_of(row: Row, key: str, role: str) -> list[Message]:
             for i, turn in enumerate(value)
         ]
     text = text_field(row, key)
-    return _by_marks(text) if _MARK.match(text.lstrip()) else [{"role": role, "content": text}]
+    return _by_marks(text) if _is_marked(text) else [{"role": role, "content": text}]
+
+
+def _is_marked(text: str) -> bool:
+    """Whether a text is a conversation with marks: a single label at its beginning is text like any other."""
+    marks = _MARK.findall(text.lstrip())
+    return _MARK.match(text.lstrip()) is not None and "Assistant" in marks and len(marks) > 1
 
 
 def _by_marks(text: str) -> list[Message]:
@@ -126,7 +132,7 @@ def _has(*keys: str) -> Callable[[Row], bool]:
 
 def _are_marked(row: Row) -> bool:
     both = row.get("chosen"), row.get("rejected")
-    return all(isinstance(text, str) and _MARK.match(text.lstrip()) for text in both)
+    return all(isinstance(text, str) and _is_marked(text) for text in both)
 
 
 def _are_lists(row: Row) -> bool:

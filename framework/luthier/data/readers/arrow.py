@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.data.readers.characters import bad_character
-from luthier.data.readers.filled_in import as_given, without_filled_in
+from luthier.data.readers.filled_in import with_turns, without_filled_in
 from luthier.data.readers.opening import one_file
 from luthier.data.records import Record
 from luthier.errors import DataError
@@ -78,7 +78,7 @@ def class_names(schema: Any) -> ClassNames:
 
 def record_of_row(row: Mapping[str, Any], name: str, number: int, names: ClassNames) -> Record:
     """The record of a row as it was given, with the names of its classes; a fault where its text has bad characters."""
-    given = as_given(without_filled_in(row))
+    given = with_turns(without_filled_in(row))
     for column, classes in names.items():
         label = given.get(column)
         if isinstance(label, int) and 0 <= label < len(classes):

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from luthier.data.readers.characters import bad_character
-from luthier.data.readers.filled_in import as_given
+from luthier.data.readers.filled_in import with_turns
 from luthier.data.readers.lines import Line, lines
 from luthier.data.readers.opening import one_file
 from luthier.data.records import Record
@@ -164,5 +164,5 @@ def _record(
         reason = f"The text has a bad character: {bad}"
     if fault is None and reason:
         fault = DataError(f"{reason}.", where=f"{name}:{number}", hint="Is a field with a delimiter in it quoted?")
-    row = as_given(dict(zip(header or [], fields or [], strict=False))) if fault is None else None
+    row = with_turns(dict(zip(header or [], fields or [], strict=False))) if fault is None else None
     return Record(name, number, row, fault, raw)

@@ -31,6 +31,9 @@ class JsonDocument:
         return one_file(path)
 
     def records(self, path: Path, name: str) -> Iterator[Record]:
+        return as_given(self._records(path, name))
+
+    def _records(self, path: Path, name: str) -> Iterator[Record]:
         text = _text(path, name)
         place, line, counted = _first_row(text, name), 1, 0
         while text[place : place + 1] != "]":
@@ -135,4 +138,4 @@ def _record(row: object, raw: str, name: str, line: int) -> Record:
     if (bad := bad_escape(raw)) is not None:
         fault = DataError(f"The text holds {bad[1]}.", where=f"{name}:{line + raw.count(chr(10), 0, bad[0])}")
         return Record(name, line, fault=fault, raw=raw)
-    return Record(name, line, as_given(row), raw=raw)
+    return Record(name, line, row, raw=raw)

@@ -48,6 +48,9 @@ class JsonLines:
 
     def records(self, path: Path, name: str) -> Iterator[Record]:
         """The rows of one file, which faults call `name`; a row that cannot be read is a Record with its fault."""
+        return as_given(self._records(path, name))
+
+    def _records(self, path: Path, name: str) -> Iterator[Record]:
         for line in lines(path, name):
             if not line.text.isspace():
                 try:
@@ -77,7 +80,7 @@ def _row(line: Line, name: str) -> dict[str, Any]:
         at, what = bad
         offset = line.offset + len(line.text[:at].encode("utf-8"))
         raise DataError(f"The text holds {what}, at byte offset {offset}.", where=f"{place}:{at + 1}")
-    return as_given(row)
+    return row
 
 
 def _malformed(error: json.JSONDecodeError, line: Line, place: str) -> DataError:

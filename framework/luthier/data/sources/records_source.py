@@ -137,6 +137,8 @@ class RecordsSource(ABC):
                 fault.where = fault.where or record.where
                 self._set_aside(record, fault, quarantine, tally)
                 continue
+            if record.note:
+                tally.warn(record.note, record.where)
             if example is not None:
                 yield example
 

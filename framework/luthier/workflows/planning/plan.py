@@ -13,6 +13,7 @@ import torch
 from luthier.config import checks
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
+from luthier.fetch.once import NotYetError
 from luthier.inference.proof import ArchitectureProof, prove_architecture
 from luthier.models.trainable_parameters import ParameterCounts, counts_of, meta_network
 from luthier.workflows.parts import Parts, attempt
@@ -139,6 +140,8 @@ def _estimate(plan: RecipePlan, parts: Parts) -> None:
     trainer, method = parts.trainer, parts.method
     try:
         work, device = _work(plan.composition.config, parts), trainer.device
+    except NotYetError:  # reported with its tokenizer already
+        return
     except LuthierError as error:  # such as a GPU that is not here
         plan.add(error)
         return
