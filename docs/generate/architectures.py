@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import CONFIG_MAPPING, AutoModelForCausalLM, __version__
+from transformers import CONFIG_MAPPING, __version__
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from luthier.errors import LuthierError
@@ -31,20 +31,21 @@ from luthier_prefix.prompt_tuning import PromptTuning
 
 PAGE = Path(__file__).parents[1] / "reference" / "architectures.md"
 
+INDEXED: dict[str, Any] = {
+    "indexer_n_heads": 8, "indexer_kv_heads": 1, "indexer_head_dim": 256, "indexer_budget": 64,
+    "indexer_compress_ratio": 4,
+}  # fmt: skip
+
 COMPLETE: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1, 4]},
     "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
     "deepseek_v2": {"num_experts_per_tok": 6, "n_group": 8, "topk_group": 3},
     "dots1": {"n_routed_experts": 128, "num_experts_per_tok": 6, "n_shared_experts": 2},
     "dbrx": {"attn_config": {"kv_n_heads": 8, "rope_theta": 500000.0, "clip_qkv": 8.0}},
+    "emu3": {"vocabulary_map": {"<image>": 3}},
     "granitemoehybrid": {"layer_types": (["linear_attention"] * 5 + ["full_attention"] + ["linear_attention"] * 2) * 4},
-    "qwen4_exp_text": {
-        "indexer_n_heads": 8,
-        "indexer_kv_heads": 1,
-        "indexer_head_dim": 64,
-        "indexer_budget": 64,
-        "indexer_compress_ratio": 4,
-    },
+    "qwen4_exp_text": INDEXED,
+    "qwen4_exp": {"text_config": INDEXED},
     "hunyuan_v1_dense": {"head_dim": 128},
     "hunyuan_v1_moe": {"head_dim": 128},
     "lfm2": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
@@ -145,7 +146,7 @@ def _full(model: TwinModel) -> str:
     find_lm_head(network)
     with TemporaryDirectory() as folder:
         FullFineTuning().save(network, Path(folder))
-        again = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+        again = cast(Any, type(network)).from_pretrained(folder, attn_implementation="eager")
     return _same(network, again)
 
 

@@ -123,6 +123,10 @@ def _token_mask(batch: ForwardPass, config: Any) -> Tensor:
 
 
 def _token_states(inputs: Any, mask: Tensor, name: str) -> Tensor:
-    """The inputs of a layer at the tokens of the mask, [N, width]."""
+    """The inputs of a layer at the tokens of the mask, [N, width]; all of them where a layer is given other rows.
+
+    An architecture may have flattened batch and tokens, or put a dimension of one head between them.
+    """
     states = inputs if isinstance(inputs, torch.Tensor) else inputs[0]
-    return states[mask]
+    rows = states.reshape(-1, states.shape[-1])
+    return rows[mask.flatten()] if len(rows) == mask.numel() else rows

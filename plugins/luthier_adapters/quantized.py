@@ -63,7 +63,8 @@ class Qlora(LowRankAdaptation):
     def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
         refuse_added_tokens(added_tokens, "Rows of new tokens cannot be merged back into a base of four bits.")
         if next(network.parameters()).is_meta:
-            return super().__call__(network)  # a plan counts weights, whatever their bits
+            cast(Any, network).is_loaded_in_4bit = True  # as it will be: a plan counts weights, whatever their bits
+            return super().__call__(network)
         return self.adapted_in_four_bits(network)
 
     def adapted_in_four_bits(self, network: nn.Module) -> nn.Module:

@@ -49,10 +49,12 @@ class SupervisedFineTuning(LikelihoodMethod):
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         if example.get("liked") is False:
+            name = next(name for name in ("kto_tag", "label", "liked") if name in example)
             raise DataError(
-                "The answer is marked as not liked, and supervised fine-tuning would learn to give it.",
+                f"The answer is marked as not liked (`{name}`), and supervised fine-tuning would learn to give it.",
                 where=str(example.get("where", "")),
-                hint="Learn from liked and disliked answers with method=kto, or leave such rows out.",
+                hint="Learn from liked and disliked answers with method=kto, or leave such rows out; where the column "
+                f"is no vote, rename it: 'data.rename={{{name}: {name}_unused}}'.",
             )
         return Row((encode_conversation(example, tokenizer),))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 from transformers import CONFIG_MAPPING, Phi3Config
 
 from luthier.errors import RecipeError
@@ -186,3 +187,13 @@ def test_lora_is_proved_beside_it() -> None:
     found = prove_architecture(CONFIG_MAPPING["qwen2"](), PACKED_ATTENTION, Lora())
     assert found is not None
     assert found.layout.packed is Packed.KERNELS
+
+
+def test_the_door_compiles_nothing() -> None:
+    network, counted = twin_of("llama"), CompileCounter()
+    for layer in network.model.layers:
+        layer.compile(backend=counted)
+    prove_network(network)
+    assert counted.frame_count == 0
+    network(input_ids=torch.ones(1, 5, dtype=torch.int64))
+    assert counted.frame_count > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.command import luthier
+from tests.held_out_rows import held_out
 
 RECIPE = (
     "recipe=demo", "name=run", "stages=[fit,evaluate]", "data.splits.validation=0.2", "data.limit=200",
@@ -176,6 +178,26 @@ def test_two_ranks_agree_on_the_score_of_the_first(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "method",
+    [
+        "dpo",
+        "grpo",
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("kto", "cpt", "distill", "reward_model")),
+    ],
+)
+def test_every_method_keeps_its_best(tmp_path, method):
+    done = luthier("debug=tiny", "name=run", f"method={method}", "adaptation=full", *held_out(tmp_path), "stages=[fit]",
+                   "trainer.max_steps=4", "trainer.epochs=9", "trainer.validate_every=1", "trainer.keep_best=true",
+                   "optimizer.lr=0.3", "optimizer/schedule=constant", "batch.packing=false", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = lines(tmp_path / "runs/run/validations.jsonl")
+    best = min(results, key=lambda one: one["value"])
+    assert [one["step"] for one in results] == [1, 2, 3, 4]
+    assert left_training(tmp_path)["best_step"] == best["step"]
+    assert_made_of(tmp_path / "runs/run", best["step"])
+
+
+@pytest.mark.parametrize(
     ("overrides", "code", "said"),
     [
         (["trainer.keep_best=true"], 3, "trainer.keep_best looks at the validation split, and the data has none"),
@@ -222,11 +244,17 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_not_the_run_where_diver
 def test_the_interval_may_be_a_share_of_an_epoch(tmp_path):
     settings = [one for one in RECIPE if not one.startswith(("trainer.validate_every", "trainer.max_steps"))]
     done = luthier(*settings, "trainer.max_steps=null", "trainer.epochs=2", "trainer.validate_every_epochs=0.4",
-                   cwd=tmp_path)  # fmt: skip
+                   "tracking=csv", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     steps = len(lines(tmp_path / "runs/run/metrics.jsonl")) // 2
     due = sorted({-(-step * steps * 2 // 5) for step in range(1, 6)})
-    assert [one["step"] for one in lines(tmp_path / "runs/run/validations.jsonl")] == due
+    results = lines(tmp_path / "runs/run/validations.jsonl")
+    assert [one["step"] for one in results] == due
+    with next((tmp_path / "runs/run/csv").rglob("metrics.csv")).open() as stream:
+        tracked = [row for row in csv.DictReader(stream) if row.get("validation_loss")]
+    assert {int(row["step"]): float(row["validation_loss"]) for row in tracked} == {
+        one["step"]: pytest.approx(one["validation_loss"]) for one in results
+    }
 
 
 def test_plan_says_when_a_training_validates_what_ends_it_and_what_is_kept(tmp_path):

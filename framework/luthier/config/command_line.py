@@ -96,15 +96,17 @@ def _unreadable(text: str, error: Exception) -> RecipeError:
     return RecipeError(
         f"{text!r} cannot be read: {reason}.",
         where=text,
-        hint=f"Put a value with special signs into quotes: {_quoted(text)}.",
+        hint=_way_out(text),
     )
 
 
-def _quoted(text: str) -> str:
-    """The override with its value as text, for pasting; a pattern for one that is a list or a mapping."""
+def _way_out(text: str) -> str:
+    """The override with its value as text, for pasting; a file for one that is a list or a mapping."""
     path, _, value = text.partition("=")
     bare = value.strip().strip("\"'")
-    return setting_to_paste(path, bare) if bare and bare[0] not in "[{" else "key='\"a=b\"'"
+    if bare[:1] in ("[", "{"):
+        return "Put texts in it into quotes; where a key has special signs, write the setting into a recipe file."
+    return f"Put a value with special signs into quotes: {setting_to_paste(path, bare)}."
 
 
 def refuse_unknown_answers(words: Sequence[Word], catalog: Catalog) -> None:

@@ -31,7 +31,6 @@ def learned_as_given(example: Example, tally: Tally, counts: Counter[str]) -> Ex
     `kto_tag`, and a `label` of true or false, become `liked`. `mask_history` leaves all answers but the last out of the
     loss. DataError for columns that mask single tokens, that are handed to the chat template, or that train the prompt.
     """
-    _refuse(example)
     if "text" in example:
         for name in WEIGHTS:
             if name in example:
@@ -39,6 +38,7 @@ def learned_as_given(example: Example, tally: Tally, counts: Counter[str]) -> Ex
         return example
     if "messages" not in example:
         return example
+    _refuse(example)
     return _weighed(_voted(_without_history(example, counts), counts), counts)
 
 

@@ -39,7 +39,7 @@ def prove_network(network: nn.Module, *, name: str = "") -> float:
     """
     started, inner = perf_counter(), unwrapped(network)
     who = f"{type(inner).__name__} with {name}" if name else type(inner).__name__
-    with evaluation_mode(network):
+    with evaluation_mode(network), torch.compiler.set_stance("force_eager"):  # not compiled for these few texts
         for what, differs in (("packed texts", _packed), ("prompts beside each other", _decoded)):
             try:
                 nats = differs(network)

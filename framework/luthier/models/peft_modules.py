@@ -150,17 +150,28 @@ class _Choice:
         """Write the ends of names; names that PEFT would take for experts become parameters. What the names fit."""
         moved = _taken_for_experts(self.config, self.network, ends)
         as_parameters = {one for one in chosen if any(_ends(one, end) for end in moved)}
-        if as_parameters and self.is_all_linear and not self._takes_parameters(as_parameters):
+        why = self._not_as_parameters() if as_parameters else ""
+        if why and self.is_all_linear:
             chosen -= as_parameters
+        elif why and "PEFT" not in why:
+            raise RecipeError(
+                f"PEFT takes {' and '.join(sorted(moved))} for the names of experts, and adapts such layers as "
+                f"parameters alone, which cannot be here: {why}.",
+                where=WHERE,
+                hint=f"Leave {' and '.join(sorted(moved))} out of {WHERE}, or choose adaptation=lora.",
+            )
         elif as_parameters:
             add_parameters(self.config, self.network, {f"{name}.weight" for name in as_parameters})
         self.config.target_modules = ends - moved
         return {one for one in self.modules if any(_ends(one, end) for end in ends - moved)}
 
-    def _takes_parameters(self, names: Iterable[str]) -> bool:
-        """Whether PEFT adapts weights as parameters with these settings: plain LoRA, on weights of floating point."""
-        plain = not self.config.lora_dropout and not self.config.use_dora
-        return plain and all(self.modules[name].weight.is_floating_point() for name in names)  # type: ignore[operator]
+    def _not_as_parameters(self) -> str:
+        """Why weights cannot be adapted as parameters with these settings; empty where they can."""
+        if self.config.lora_dropout or self.config.use_dora:
+            return "PEFT does so without dropout and DoRA"
+        if self.config.init_lora_weights == "eva":
+            return "EVA gives each layer a rank of its own"
+        return "their weights have four bits" if getattr(self.network, "is_loaded_in_4bit", False) else ""
 
     def _leave_out(self, names: set[str], chosen: set[str]) -> None:
         if not names:

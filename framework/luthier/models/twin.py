@@ -42,7 +42,7 @@ _EXPERTS = re.compile(r"(num_|n_routed_|num_local_|moe_num_|zero_)experts?(_num)
 _TOP_K = re.compile(r"num_experts_per_tok(en)?|moe_topk|moe_k|moe_top_k|top_k_experts")
 _WIDTH = re.compile(r"hidden_size|d_model|n_embd|dim|embedding_dim|word_embed_proj_dim|lru_width|emb_dim|hidden_dim")
 _HEAD_DIM = re.compile(
-    r"((global_|swa_|qk_nope_|qk_rope_|index_|linear_|linear_key_|linear_value_|mamba_|v_)?head_dim|kv_channels|dim_head|d_head"
+    r"((global_|swa_|qk_nope_|qk_rope_|index_|indexer_|linear_|linear_key_|linear_value_|mamba_|v_)?head_dim|kv_channels|dim_head|d_head"
     r"|attention_head_size|attention_head_dim|mamba_d_head|mamba_headdim|query_pre_attn_scalar)"
 )
 _INNER = re.compile(
@@ -65,6 +65,7 @@ _OTHER = {
 """Fields with a value of their own in a twin, at most."""
 
 _PECULIAR: dict[str, dict[str, Any]] = {
+    "dots3_note_text": {"head_dim": 2 * HEAD_DIM, "swa_head_dim": 2 * HEAD_DIM},
     "mamba2": {"num_heads": 8},
     "zamba": {"attention_hidden_size": 2 * HEADS * HEAD_DIM, "attention_head_dim": 2 * HEAD_DIM, "n_mamba_heads": 2},
     "zamba2": {"attention_hidden_size": 2 * HEADS * HEAD_DIM, "attention_head_dim": 2 * HEAD_DIM,

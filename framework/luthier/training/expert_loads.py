@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from luthier.training.mixture import variation
+from luthier.training.mixture import Mixture, variation
 
 if TYPE_CHECKING:
     from luthier.training.method import Method
@@ -19,24 +19,23 @@ class ExpertLoads(pl.Callback):
 
     def __init__(self) -> None:
         self._loads: list[Tensor] = []
-        self._method: Method | None = None
+        self._mixture: Mixture | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._method = cast("Method", pl_module)
-        mixture = self._method.mixture
-        if mixture is not None and [load.shape for load in self._loads] == [load.shape for load in mixture.loads]:
-            mixture.loads = [load.double() for load in self._loads]
+        self._mixture = getattr(pl_module, "mixture", None)
+        if self._mixture is None:
+            return
+        if [load.shape for load in self._loads] == [load.shape for load in self._mixture.loads]:
+            self._mixture.loads = [load.double() for load in self._loads]
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        method = cast("Method", pl_module)
-        if method.mixture is not None:
-            loads = dict(zip(method.mixture.recorder.layers, method.mixture.loads, strict=True))
+        if self._mixture is not None:
+            method, loads = cast("Method", pl_module), self._mixture.by_layer
             method.expert_loads = {name: load.tolist() for name, load in loads.items()}
             method.facts["Expert load"] = summary(loads)
 
     def state_dict(self) -> dict[str, Any]:
-        mixture = self._method.mixture if self._method is not None else None
-        return {"loads": [load.clone() for load in mixture.loads] if mixture is not None else []}
+        return {"loads": [load.clone() for load in self._mixture.loads] if self._mixture is not None else []}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._loads = list(state_dict["loads"])

@@ -50,10 +50,14 @@ class Mixture:
         self.coefficient = coefficient
         self.top_k = (balanced_top_k(network) or 0) if coefficient else 0
         self.loads = [torch.zeros(count, dtype=torch.float64) for count in self.recorder.layers.values()]
-        """Tokens that each expert was given in the whole training, by layer."""
         self._step = [torch.zeros(count) for count in self.recorder.layers.values()]
         self._counted: StepTotals | None = None
         self._measured: list[RoutingTotals] = []
+
+    @property
+    def by_layer(self) -> dict[str, Tensor]:
+        """Tokens that each expert was given in the whole training, by the layer's name."""
+        return dict(zip(self.recorder.layers, self.loads, strict=True))
 
     @contextmanager
     def recording(self, batch: Batch) -> Iterator[Recorded]:

@@ -85,6 +85,7 @@ def test_the_share_that_trains_is_that_of_the_run(planned):
     assert planned(*argv)["weights"] == {
         "total": sum(each.numel() for each in network.parameters()),
         "trained": trained,
+        "other_modalities": 0,
     }
     whole = planned("model=random", "model.config={num_hidden_layers: 2}")["weights"]
     full = FullFineTuning()(Random(config={"num_hidden_layers": 2}).network())

@@ -169,6 +169,11 @@ def test_columns_of_those_names_that_change_nothing_are_kept(write, columns):
     assert columns.items() <= example.items()
 
 
+def test_classes_of_a_text_are_no_labels_of_tokens(write):
+    rows = [{"text": "a", "labels": [0, 3]}]
+    assert next(iter(Files(file=str(write(rows)), format="text", splits=GivenSplits())))["labels"] == [0, 3]
+
+
 def test_history_that_is_masked_is_not_trained(write):
     source, (example,) = read(write, [{**answers(None, None, None), "mask_history": True}])
     assert [turn.get("weight") for turn in example["messages"]] == [None, 0.0, None, 0.0, None, None]

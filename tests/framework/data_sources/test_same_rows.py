@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from luthier.data.encoding import encode_conversation
+from luthier.data.readers.json_document import JsonDocument
 from luthier.data.sources.files import Files
 from luthier.data.sources.hub import Hub
 from luthier.data.splits import GivenSplits
@@ -291,3 +292,12 @@ def test_a_local_data_set_is_read_again_when_its_rows_change(tmp_path):
     assert [example["messages"][1]["content"] for example in Hub(name=str(folder), splits=GivenSplits())] == ["two"]
     assert before[1] == ["one"]
     assert source.state() != before[0]
+
+
+def test_the_rows_before_a_document_breaks_off_are_read(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text('[{"prompt": "a", "completion": "b"}, {"prompt"')
+    records = JsonDocument().records(path, "rows.json")
+    assert next(records).row == {"prompt": "a", "completion": "b"}
+    with pytest.raises(DataError, match="breaks off"):
+        next(records)

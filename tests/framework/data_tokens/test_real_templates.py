@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.data.encoding import encode_continuation, encode_for_scoring, encode_prompt
+from luthier.contracts.batch import Row
+from luthier.data.encoding import encode_continuation, encode_conversation, encode_for_scoring, encode_prompt
 from luthier.data.encoding.codec import Codec
+from luthier.data.turn_examples import encoded_turns
 from luthier.errors import DataError
 from luthier.models.template_settings import apply_template_settings
 from tests.framework.data_tokens import real_templates
@@ -296,3 +298,29 @@ def test_a_whole_conversation_is_scored_though_its_turns_are_apart():
     text = made.decode(sequence.ids.tolist())
     assert "Fine." in text
     assert "Let me see." in text
+
+
+@pytest.mark.parametrize("name", ["qwen2_5", "llama3_1", "deepseek_v3", "mistral_nemo", "gemma4", "gpt_oss"])
+def test_a_model_is_asked_after_calls_as_clients_send_them(name):
+    """Arguments are text, content is null, and nothing was normalised."""
+    made = tokenizer(name)
+    sent = [user("2 kg?"), assistant(None, tool_calls=[call("add", '{"a": 2, "unit": "kg"}', ID)]), CALLED[2]]
+    text = made.decode(encode_prompt(example(sent, tools=[ADD]), made).tolist())
+    assert '\\"unit\\"' not in text
+    assert "None" not in text
+    for given in ("add", "unit", "kg", "It is 4."):
+        assert given in text
+    assert text == made.decode(encode_prompt(example([*CALLED[:1], *_called(), CALLED[2]], tools=[ADD]), made).tolist())
+
+
+def _called() -> list[dict]:
+    return [assistant("", tool_calls=[call("add", {"a": 2, "unit": "kg"}, ID)])]
+
+
+def test_the_users_turns_can_be_trained_though_answers_are_forgotten():
+    made = tokenizer("qwen3")
+    messages = [*FRESH, user("Why?"), assistant("Because.")]
+    first, second = encoded_turns(
+        example(messages), lambda one, using: Row((encode_conversation(one, using, roles=("user",)),)), made
+    )
+    assert [trained(turn, made) for turn in (first, second)] == [["Hello?<|im_end|>"], ["Why?<|im_end|>"]]

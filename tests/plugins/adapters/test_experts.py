@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from luthier.errors import RecipeError
 from luthier.models.adaptation import FullFineTuning, with_saved_adapter
 from luthier.models.experts.layers import router_modules, routing_weights
 from luthier_adapters.adalora import AdaLora
+from luthier_adapters.eva import Eva, _token_states
 from luthier_adapters.lisa import LayerSampling, Lisa
 from luthier_adapters.lora import Lora, LoraPlus
 from luthier_adapters.orthogonal import Oft
 from luthier_adapters.principal import Pissa
 from luthier_adapters.products import LoHa, LoKr
+from luthier_adapters.quantized import Qlora
 from luthier_adapters.selective import BitFit, EmbeddingRate, Freeze
 from luthier_adapters.vera import Vera
 from tests.mixtures import every_mixture, logits, mixture, tokens
@@ -238,3 +241,29 @@ def test_experts_that_peft_cannot_adapt_are_refused(model_type: str) -> None:
     with pytest.raises(RecipeError, match="no tensors of") as caught:
         Lora(experts=True)(mixture(model_type))
     assert caught.value.where == "adaptation.experts"
+
+
+@pytest.mark.parametrize("adaptation", [Lora(rank=2, dora=True), Lora(rank=2, dropout=0.1), Eva(rank=2), Qlora(rank=2)])
+def test_layers_that_peft_takes_for_experts_are_left_out_or_refused_where_they_cannot_be_parameters(
+    adaptation: Any,
+) -> None:
+    """PEFT adapts `gate_proj` of a shared expert as a parameter alone, by LoRA without dropout, DoRA and four bits."""
+    network = adaptation(mixture("deepseek_v3").to("meta"))
+    adapted = {name.rpartition(".lora_A")[0] for name, _ in network.named_modules() if "lora_A" in name}
+    assert adapted
+    assert not any("gate_proj" in name for name in adapted)
+    with pytest.raises(RecipeError):
+        type(adaptation)(**{**vars_of(adaptation), "targets": ["gate_proj"]})(mixture("deepseek_v3").to("meta"))
+
+
+def vars_of(adaptation: Any) -> dict[str, Any]:
+    """The settings of an adaptation."""
+    return {field.name: getattr(adaptation, field.name) for field in fields(adaptation) if field.init}
+
+
+def test_eva_reads_flattened_tokens_and_heads() -> None:
+    mask = torch.tensor([[True, True, False]])
+    states = torch.arange(6.0).view(1, 3, 2)
+    for given in (states, states.view(3, 2), states.view(1, 1, 3, 2)):
+        assert _token_states(given, mask, "layer").tolist() == [[0.0, 1.0], [2.0, 3.0]]
+    assert _token_states(torch.ones(5, 2), mask, "an expert").shape == (5, 2)

@@ -12,7 +12,9 @@ import luthier
 from luthier.errors import RecipeError
 from luthier.testing.adaptation import TRAINING, adapt, logits, train
 from luthier.testing.twin import twin
+from luthier.training.checkpoint_io import load_model_state
 from luthier_adapters.lisa import LayerSampling
+from tests.held_out_rows import held_out
 
 SMALL = "adaptation.rank=4"
 
@@ -108,6 +110,29 @@ def test_adalora_ends_with_the_ranks_that_it_was_given(tmp_path):
     assert sum(ranks) == 3 * 14
     saved = luthier.load(done.folder).network
     assert sum(len(weight) for name, weight in saved.named_parameters() if ".lora_E." in name) == 3 * 14
+
+
+def test_the_best_checkpoint_of_adalora_has_the_ranks_of_its_step(tmp_path):
+    data = (*held_out(tmp_path), "stages=[fit]")
+    steps = ("trainer.max_steps=12", "trainer.epochs=19", "trainer.validate_every=2", "trainer.keep_best=true")
+    done = train(tmp_path / "run", "adaptation=adalora", *data, *steps, "trainer.keep=0", "optimizer.lr=10",
+                 "optimizer/schedule=constant")  # fmt: skip
+    best = done.run.end.best
+    assert best.step < 12, "the test needs a best that is not the last"
+    patterns = {
+        step: load_model_state(done.folder / "checkpoints" / f"step-{step:08d}")["callbacks"]["RankAllocation"][
+            "rank_pattern"
+        ]
+        for step in (best.step, 12)
+    }
+    kept = {step: sum(sum(mask) for mask in pattern.values()) for step, pattern in patterns.items()}
+    assert kept[best.step] > kept[12], "the test needs ranks that were pruned afterwards"
+    assert sum(len(weight) for name, weight in done.after.items() if ".lora_E." in name) == kept[best.step]
+    assert torch.equal(logits(luthier.load(done.folder).network), logits(done.network))
+    ended = twin(tmp_path / "run", "adaptation=adalora", *data, *steps, "trainer.keep=0", "optimizer.lr=10",
+                 "optimizer/schedule=constant", "resume=auto")  # fmt: skip
+    ended.carry_out()
+    assert torch.equal(logits(ended.method.network), logits(done.network)), "with nothing left to train"
 
 
 def test_adalora_refuses_a_target_that_prunes_nothing(tmp_path):

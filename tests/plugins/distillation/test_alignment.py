@@ -143,3 +143,23 @@ def test_a_run_learns_from_a_teacher_with_another_vocabulary_on_on_policy_sequen
     assert "no distribution for the others" in record["method"]["Tokens compared"]
     assert "ran out of tokens" in record["method"]["Student's own answers"]
     assert {"teacher_agreement", "teacher_distance"} <= {each["name"] for each in record["comparisons"]}
+
+
+def test_the_student_answers_each_turn_of_conversations_whose_turns_are_apart(tmp_path: Path) -> None:
+    from tests.framework.data_tokens.real_templates import FOLDER, assistant, user
+
+    rows = [
+        {"messages": [turn for at in "ab" for turn in (user(f"{row}{at}?"), assistant(f"{row}{at}.", thinking="Hm."))]}
+        for row in range(8)
+    ]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = luthier(
+        "method=distill", "debug=tiny", "method/alignment=byte_spans", "model.vocabulary=300", "data=jsonl",
+        "data.file=mine.jsonl", "data/format=messages", "data.splits.test=0",
+        f"model.chat_template={FOLDER}/qwen3.jinja",
+        "method/sequences=student", "method.sequences.max_new_tokens=4", "batch.length=512", "trainer.max_steps=2",
+        "stages=[fit]", "hydra.run.dir=run", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (source,) = json.loads((tmp_path / "run/record.json").read_text())["data"]
+    assert (source["counts"]["turns_apart"], source["counts"]["rows"]) == (8, 16)

@@ -12,10 +12,10 @@ from luthier.data.encoding.given_texts import (
     IDS,
     NAMES,
     REASONING,
-    Probe,
     given_texts,
     left_out,
 )
+from luthier.data.encoding.probe import Probe
 from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.turns_apart import TurnsApart
 from luthier.data.reasoning import inline_reasoning

@@ -137,7 +137,9 @@ def _other_delimiter(header: str, delimiter: str) -> str:
     if other is None:
         return ""
     named, value = ("a tab", "\\t") if other == "\t" else (repr(other), other)
-    return f"If {named} separates its columns, set {setting_to_paste('data.reader.delimiter', value)}."
+    return (
+        f"If {named} separates its columns, read it with data=csv {setting_to_paste('data.reader.delimiter', value)}."
+    )
 
 
 def _number(source: _RowLines) -> int:

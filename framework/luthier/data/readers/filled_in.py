@@ -45,7 +45,8 @@ def as_given(records: Iterator[Record]) -> Iterator[Record]:
     first: list[Record] = []
     fault: DataError | None = None
     try:
-        first.extend(_read(record) for record in islice(records, LOOK_AT))
+        for record in islice(records, LOOK_AT):
+            first.append(_read(record))
     except DataError as error:  # after the rows before it
         fault = error
     keys = _keys_of_export([record.row for record in first if record.row is not None])
