@@ -54,8 +54,8 @@ def suggestions(network: nn.Module, *, micro: int, length: int, checkpointing: b
     2022, equation 1 without the attention matrix); halving `batch.micro` leaves the update as it is, because the
     accumulation follows.
     """
-    whole: Any = getattr(network, "config", None)
-    config = None if whole is None else whole.get_text_config()
+    config: Any = getattr(network, "config", None)
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
     layers, width = getattr(config, "num_hidden_layers", 0), getattr(config, "hidden_size", 0)
     activations = 34 * micro * length * layers * width
     moved = sum(weight.numel() * weight.element_size() for weight in network.parameters() if weight.requires_grad)

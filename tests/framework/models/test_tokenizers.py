@@ -63,6 +63,14 @@ def test_a_tokenizer_with_more_ids_than_the_network_has_embeddings_is_refused(to
         _ = config.tokenizer
 
 
+def test_a_placeholder_of_an_image_needs_no_embedding_but_any_other_token_does(tokenizer, config) -> None:
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    with pytest.raises(RecipeError, match="400 embeddings"):
+        configure_tokenizer(tokenizer, config)
+    config.image_token_id = 400
+    configure_tokenizer(tokenizer, config)
+
+
 def test_a_template_whose_turn_tokens_are_unknown_is_refused_and_plain_is_the_way_out(config) -> None:
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast

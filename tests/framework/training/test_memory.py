@@ -54,6 +54,15 @@ def test_suggestions_are_ranked_by_what_they_save():
     assert error.hint.count("saves about") == 3
 
 
+def test_of_a_network_that_reads_images_the_text_tower_is_what_activations_are_kept_of():
+    from transformers import Gemma3Config
+
+    network = Large()
+    network.config = Gemma3Config(text_config={"num_hidden_layers": 30, "hidden_size": 4096})
+    settings = {"micro": 8, "length": 2048, "checkpointing": False}
+    assert suggestions(network, **settings) == suggestions(Large(), **settings)
+
+
 def test_what_is_done_already_is_not_suggested():
     names = [offer.setting for offer in suggestions(Large(), micro=1, length=256, checkpointing=True)]
     assert names == ["adaptation=lora"]
