@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
@@ -11,7 +12,7 @@ from luthier.api import PeftAdaptation, RecipeError, unwrapped
 from luthier_adapters.module_finder import Sublayer, find_sublayers
 
 if TYPE_CHECKING:
-    from peft import IA3Config
+    from peft import IA3Config, PeftConfig
 
 
 class Ia3(PeftAdaptation):
@@ -24,6 +25,13 @@ class Ia3(PeftAdaptation):
 
     def __init__(self, *, keys_values: list[str] | None = None, feed_forward: list[str] | None = None) -> None:
         self.keys_values, self.feed_forward = keys_values, feed_forward
+
+    def adapted(self, network: nn.Module, config: PeftConfig, added_tokens: Sequence[int] = ()) -> nn.Module:
+        try:
+            return super().adapted(network, config, added_tokens)
+        except RecipeError as error:
+            settings = {"keys_values": self.keys_values, "feed_forward": self.feed_forward}
+            raise _own_setting(error, settings) from error
 
     def peft_config(self, network: nn.Module) -> IA3Config:
         from peft import IA3Config
@@ -40,6 +48,13 @@ class Ia3(PeftAdaptation):
             feedforward_modules=feed_forward,
             fan_in_fan_out=any(isinstance(module, Conv1D) for module in network.modules()),
         )
+
+
+def _own_setting(error: RecipeError, settings: dict[str, list[str] | None]) -> RecipeError:
+    """An error about a name, at the setting that has it."""
+    named = [setting for setting, names in settings.items() if any(repr(name) in error.message for name in names or ())]
+    error.where = f"adaptation.{named[0]}" if named and error.where == "adaptation.targets" else error.where
+    return error
 
 
 def _keys_values(attention: list[Sublayer]) -> list[str]:

@@ -17,7 +17,8 @@ from luthier.errors.suggestions import nearest
 from luthier.models.added_tokens import with_trained_tokens
 from luthier.models.experts.layers import freeze_routers
 from luthier.models.modalities import freeze_other_modalities
-from luthier.models.peft_modules import choose_modules, refused_by_peft
+from luthier.models.peft_modules import choose_modules
+from luthier.models.peft_reading import refused_by_peft
 from luthier.models.sequence_classification import is_reward_model
 from luthier.models.wrappers import unwrapped
 

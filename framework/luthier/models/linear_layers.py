@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
+from functools import cache
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -28,7 +29,6 @@ def beyond_adapters(network: nn.Module) -> dict[str, str]:
     A weight that several blocks share (Zamba) would be adapted in one of them alone.
     """
     found: dict[str, str] = {}
-    read: dict[type[nn.Module], set[str]] = {}
     linear = (module for _, module in network.named_modules(remove_duplicate=False) if is_linear(module))
     count = Counter(id(module.weight) for module in linear)
     for name, module in network.named_modules():
@@ -37,12 +37,10 @@ def beyond_adapters(network: nn.Module) -> dict[str, str]:
             inner = plain(one)
             if not is_linear(inner):
                 continue
-            if kind not in read:
-                read[kind] = _weights_read(kind)
             full = f"{name}.{child}".lstrip(".")
             if count[id(inner.weight)] > 1:
                 found[full] = "it stands in several places, and an adapter would in one of them"
-            elif child in read[kind]:
+            elif child in _weights_read(kind):
                 found[full] = f"{kind.__name__} computes with its weight past the module"
             elif _computes_more(inner):
                 found[full] = f"{type(inner).__name__} computes more than a matrix product"
@@ -56,10 +54,12 @@ def _computes_more(module: nn.Module) -> bool:
     return own and kind.__module__.startswith(("transformers.models.", "transformers_modules."))
 
 
-def _weights_read(kind: type[nn.Module]) -> set[str]:
+@cache
+def _weights_read(kind: type[nn.Module]) -> frozenset[str]:
+    """The children of a class whose weights its source reads; finding the source takes long."""
     if kind.__module__.startswith(("torch.", "peft.")):
-        return set()
+        return frozenset()
     try:
-        return set(_READ.findall(inspect.getsource(kind)))
+        return frozenset(_READ.findall(inspect.getsource(kind)))
     except (OSError, TypeError):  # its source is not there
-        return set()
+        return frozenset()

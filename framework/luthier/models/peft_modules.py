@@ -6,7 +6,7 @@ No router, and none beyond PEFT's reach.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,7 +19,7 @@ from luthier.models.experts.layers import router_modules
 from luthier.models.experts.tensors import add_parameters, fused_parameters
 from luthier.models.linear_layers import beyond_adapters, is_linear
 from luthier.models.modalities import is_named, other_modalities, within
-from luthier.models.wrappers import unwrapped
+from luthier.models.peft_reading import ends_with, patterns, refuse_as_peft, short_names, taken_for_experts
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -75,11 +75,11 @@ class _Choice:
         targets = self.config.target_modules
         if self.is_all_linear:
             chosen = self._linear()
-            fitting = self._by_names(chosen, _short_names(chosen))
+            fitting = self._by_names(chosen, short_names(chosen))
         elif isinstance(targets, str):
             fitting = self._fitting_pattern(targets)
             chosen = self._without_routers(self._named(targets, fitting))
-            if _taken_for_experts(self.config, self.network, [targets]):
+            if taken_for_experts(self.config, self.network, [targets]):
                 fitting = self._by_names(chosen, set(chosen))
         else:
             chosen = self._without_routers(self._listed(targets))
@@ -103,7 +103,7 @@ class _Choice:
         """The modules that the entries of a list fit, as PEFT reads them: whole names, or their ends."""
         chosen: set[str] = set()
         for name in sorted(names):
-            fitting = {one for one in self.modules if _ends(one, name)}
+            fitting = {one for one in self.modules if ends_with(one, name)}
             if not fitting:
                 self._refuse_unknown(name)
             self._refuse_routers(name, fitting)
@@ -116,7 +116,7 @@ class _Choice:
             fitting = {one for one in self.modules if re.fullmatch(pattern, one)}
         except re.error as error:
             raise RecipeError(f"{pattern!r} is no regular expression: {error}.", where=WHERE) from error
-        if not fitting and any(_ends(one, pattern) for one in self.modules):
+        if not fitting and any(ends_with(one, pattern) for one in self.modules):
             raise RecipeError(
                 f"{pattern!r} is read as a regular expression, which fits no whole name of a module.",
                 where=WHERE,
@@ -148,8 +148,8 @@ class _Choice:
 
     def _by_names(self, chosen: set[str], ends: set[str]) -> set[str]:
         """Write the ends of names; names that PEFT would take for experts become parameters. What the names fit."""
-        moved = _taken_for_experts(self.config, self.network, ends)
-        as_parameters = {one for one in chosen if any(_ends(one, end) for end in moved)}
+        moved = taken_for_experts(self.config, self.network, ends)
+        as_parameters = {one for one in chosen if any(ends_with(one, end) for end in moved)}
         why = self._not_as_parameters() if as_parameters else ""
         if why and self.is_all_linear:
             chosen -= as_parameters
@@ -163,7 +163,7 @@ class _Choice:
         elif as_parameters:
             add_parameters(self.config, self.network, {f"{name}.weight" for name in as_parameters})
         self.config.target_modules = ends - moved
-        return {one for one in self.modules if any(_ends(one, end) for end in ends - moved)}
+        return {one for one in self.modules if any(ends_with(one, end) for end in ends - moved)}
 
     def _not_as_parameters(self) -> str:
         """Why weights cannot be adapted as parameters with these settings; empty where they can."""
@@ -178,8 +178,8 @@ class _Choice:
             return
         if hasattr(self.config, "exclude_modules"):
             known = self.config.exclude_modules or []
-            patterns = [known] if isinstance(known, str) else [rf"(.*\.)?{re.escape(one)}" for one in known]
-            self.config.exclude_modules = "|".join([*patterns, *_patterns(names, besides=chosen)])
+            before = [known] if isinstance(known, str) else [rf"(.*\.)?{re.escape(one)}" for one in known]
+            self.config.exclude_modules = "|".join([*before, *patterns(names, besides=chosen)])
         else:
             self.config.target_modules = chosen
 
@@ -188,7 +188,7 @@ class _Choice:
         known = getattr(self.config, "exclude_modules", None) or []
         if isinstance(known, str):
             return {name for name in self.modules if re.fullmatch(known, name)}
-        return {name for name in self.modules if any(_ends(name, one) for one in known)}
+        return {name for name in self.modules if any(ends_with(name, one) for one in known)}
 
     def _refuse_unknown(self, name: str) -> NoReturn:
         fused = {one.rpartition(".")[2] for one in fused_parameters(self.network)}
@@ -216,64 +216,3 @@ class _Choice:
                 where=WHERE,
                 hint=f"Leave {ignored[0].rpartition('.')[2]} out of {WHERE}.",
             )
-
-
-def refused_by_peft(error: ValueError, network: nn.Module) -> RecipeError:
-    """What PEFT says of a configuration that it does not put on a network, in one line."""
-    said = re.sub(r"Target module (\w+)\(.*\) is not supported", r"\1 is not supported", " ".join(str(error).split()))
-    stop = "" if said.endswith((".", "!")) else "."
-    return RecipeError(
-        f"PEFT refuses to adapt {type(unwrapped(network)).__name__} so: {said}{stop}", where="adaptation"
-    )
-
-
-def refuse_as_peft(config: PeftConfig, network: nn.Module, name: str) -> None:
-    """RecipeError with PEFT's own reason, where PEFT knows that it cannot adapt a module of this name."""
-    from peft.tuners.tuners_utils import BaseTuner
-
-    check = getattr(BaseTuner, "_check_target_module_compatiblity", None)
-    try:
-        if check is not None:
-            check(None, config, network, name.rpartition(".")[2])
-    except ValueError as error:
-        raise refused_by_peft(error, network) from error
-
-
-def _short_names(names: Iterable[str]) -> set[str]:
-    """The last words of names, and the word before where the last is a number."""
-    ends = ((name, re.search(r"[^.]*[^.\d][^.]*(\.\d+)*$", name)) for name in names)
-    return {end.group() if end else name for name, end in ends}
-
-
-def _patterns(names: set[str], *, besides: set[str]) -> list[str]:
-    r"""Regular expressions that fit names in every layer, `layers\.\d+\.mlp\.gate`, or alone where others would fit."""
-    shorter = {name: re.sub(r"(?<=\\\.)\d+(?=\\\.)", r"\\d+", re.escape(name)) for name in names}
-    exact = {one for one in shorter.values() if any(re.fullmatch(one, other) for other in besides)}
-    return sorted({re.escape(name) if one in exact else one for name, one in shorter.items()})
-
-
-def _taken_for_experts(config: Any, network: nn.Module, names: Iterable[str]) -> set[str]:
-    """The names that PEFT takes for experts of transformers 4, so that it would adapt something else by them."""
-    return set(_converted(config, network, names)) if getattr(config, "peft_type", None) == "LORA" else set()
-
-
-def _converted(config: Any, network: nn.Module, names: Iterable[str]) -> Iterator[str]:
-    try:
-        from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
-    except ImportError:  # another version of PEFT, which takes names as they are
-        return
-    for name in names:
-        pattern = isinstance(config.target_modules, str) and config.target_modules == name
-        probe = type(config)(r=1, target_modules=name if pattern else [name])
-        try:
-            convert_peft_config_for_transformers(probe, model=network, conversions=None)
-        except ValueError:  # the name of one of two matrices that are one now
-            yield name
-        else:
-            if probe.target_modules not in (name, {name}):
-                yield name
-
-
-def _ends(name: str, end: str) -> bool:
-    """Whether PEFT takes a module of this name for one that is listed as `end`."""
-    return name == end or name.endswith(f".{end}")

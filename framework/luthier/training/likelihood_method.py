@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from luthier.errors import RecipeError
 from luthier.models.evaluation_mode import evaluation_mode
-from luthier.models.experts.balance import own_coefficient, routing_totals
+from luthier.models.experts.balance import routing_totals
 from luthier.training.language_model import LanguageModelMethod, shifted_targets
 from luthier.training.mixture import StepTotals
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.batch import Batch
     from luthier.contracts.model import Model
-    from luthier.contracts.training import Optimizer, Preparation
+    from luthier.contracts.training import Optimizer
 
 
 class LikelihoodMethod(LanguageModelMethod):
@@ -37,16 +36,11 @@ class LikelihoodMethod(LanguageModelMethod):
                 hint="Use 0 or more.",
             )
         self.router_aux_loss_coef = router_aux_loss_coef
+        self.preparation = RoutingCount(self)
 
     def as_trained(self, batch: Batch) -> Batch:
         """The batch as the loss gives it to the network."""
         return batch
-
-    @cached_property
-    def preparation(self) -> Preparation | None:  # type: ignore[override]
-        """Counts the routing of a step's micro-batches before they are trained on, where that may be balanced."""
-        may = self.router_aux_loss_coef != 0 and own_coefficient(self.model.config) is not None
-        return RoutingCount(self) if may else None
 
     def count_routing(self, step: list[Batch]) -> None:
         """Count how the tokens of a step's micro-batches are routed, in forward passes without gradients or dropout.
@@ -68,12 +62,19 @@ class LikelihoodMethod(LanguageModelMethod):
 
 
 class RoutingCount:
-    """A preparation that leaves the batches of a step as they are, and has their routing counted first."""
+    """A preparation that leaves the batches of a step as they are, and has their routing counted first.
+
+    It is false where nothing is balanced: the batches of a step need not be known together then.
+    """
 
     visits = 1
 
     def __init__(self, method: LikelihoodMethod) -> None:
         self._method = method
+
+    def __bool__(self) -> bool:
+        mixture = self._method.mixture
+        return mixture is not None and mixture.top_k > 0
 
     def __call__(self, step: list[Batch], number: int) -> list[Batch]:
         self._method.count_routing(step)
