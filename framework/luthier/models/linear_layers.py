@@ -40,7 +40,7 @@ def beyond_adapters(network: nn.Module) -> dict[str, str]:
             full = f"{name}.{child}".lstrip(".")
             if count[id(inner.weight)] > 1:
                 found[full] = "it stands in several places, and an adapter would in one of them"
-            elif child in _weights_read(kind):
+            elif child in _weights_read(kind):  # type: ignore[arg-type]
                 found[full] = f"{kind.__name__} computes with its weight past the module"
             elif _computes_more(inner):
                 found[full] = f"{type(inner).__name__} computes more than a matrix product"
