@@ -8,6 +8,7 @@ checked where all of these come by: in the loader.
 from __future__ import annotations
 
 import re
+from copy import copy, deepcopy
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
@@ -157,6 +158,12 @@ class _GuardedRepository(ConfigRepository):
         self.catalog = catalog
         self.replaced: dict[str, str] = {}
         self.preset: dict[str, str] = {}
+        self._files: dict[str, ConfigResult | None] = {}
+        """What was read, by name: an error, an old name or a run's name has the same files composed once more."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _GuardedRepository:
+        """The copy that Hydra makes for each composition; it replaces the list of sources and changes nothing else."""
+        return copy(self)
 
     def read_overrides(self, overrides: list[str]) -> None:
         """Take from the overrides which answers of the recipes they replace."""
@@ -171,14 +178,19 @@ class _GuardedRepository(ConfigRepository):
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         config_path = current_answer(config_path)
-        source = self._find_object_source(config_path, ObjectType.CONFIG)
-        if source is not None and source.provider == USER:
-            bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
-        loaded = super().load_config(config_path)
+        if config_path not in self._files:
+            self._files[config_path] = self._read(config_path)
+        loaded = deepcopy(self._files[config_path])
         if loaded is not None and loaded.defaults_list and config_path.startswith(("recipe/", "debug/")):
             entries = replaced.without_lost_questions(loaded.defaults_list, self.replaced, self.catalog)
             loaded.defaults_list = replaced.everywhere(entries, self.preset)
         return loaded
+
+    def _read(self, config_path: str) -> ConfigResult | None:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        if source is not None and source.provider == USER:
+            bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
+        return super().load_config(config_path)
 
 
 def _takes(signature: Signature, name: str, whole: bool) -> bool:
