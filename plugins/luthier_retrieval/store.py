@@ -8,6 +8,7 @@ manifest, and so the index, unchanged; complete segments that no manifest names 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,12 +19,13 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from luthier.api import DataError, ResourceError, build_once, cache_is_read_only, content_hash
+from luthier.api import DataError, ResourceError, build_once, cache_is_read_only, content_hash, is_intact
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
 from luthier_retrieval.searches import PassageNumbers, ReusedRows, Search
 from luthier_retrieval.segment import IndexedDocument, Segment, write_segment
 
+log = logging.getLogger("luthier")
 MANIFEST = "manifest.json"
 
 
@@ -77,8 +79,7 @@ class IndexStore:
 
     def segments(self) -> list[Segment]:
         """The current segments; ResourceError where one is missing."""
-        file = self.folder / MANIFEST
-        names = json.loads(file.read_text(encoding="utf-8"))["segments"] if file.is_file() else []
+        names = self._names()
         if lost := [name for name in names if not (self.folder / name).is_dir()]:
             raise ResourceError(
                 f"The index lacks {lost[0]}, which its manifest names.",
@@ -87,6 +88,19 @@ class IndexStore:
             )
         return [Segment(self.folder / name) for name in names]
 
+    def _intact(self) -> list[Segment]:
+        """The current segments that are as they were written."""
+        names = self._names()
+        intact = [name for name in names if is_intact(self.folder / name)]
+        if lost := len(names) - len(intact):
+            log.warning("%d of %d segments of the index %s are gone or not as written, and are built again.",
+                        lost, len(names), self.folder)  # fmt: skip
+        return [Segment(self.folder / name) for name in intact]
+
+    def _names(self) -> list[str]:
+        file = self.folder / MANIFEST
+        return json.loads(file.read_text(encoding="utf-8"))["segments"] if file.is_file() else []
+
     def update(
         self, documents: Iterable[Document], chunker: Callable[[Document], Iterator[Passage]], search: Search
     ) -> IndexUpdate:
@@ -94,12 +108,13 @@ class IndexStore:
 
         Only new documents are chunked and embedded; a document whose digest is unchanged stays where it is. A few
         segments are rewritten from their stored passages: those that lose a document, and small ones, which are merged
-        so that there are never many. A lock makes a second process that builds the same index wait.
+        so that there are never many. A lock makes a second process that builds the same index wait. A segment that is
+        gone or was changed is built again, with a warning.
         """
         if not cache_is_read_only():
             self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock") if self.folder.is_dir() else nullcontext():
-            before = self.segments()
+            before = self._intact()
             full, rest, unchanged, update = self._index_new(documents, chunker, search, before)
             after = self._merge(before, full, rest, unchanged, search)
             if [segment.folder for segment in after] != [segment.folder for segment in before]:
@@ -186,6 +201,7 @@ class IndexStore:
         for folder in self.folder.iterdir():
             if folder.is_dir() and folder.name not in names:
                 shutil.rmtree(folder, ignore_errors=True)
+                folder.with_name(f".sealed-{folder.name}.json").unlink(missing_ok=True)
 
     def copy(self, to: Path) -> None:
         """Copy the current index into a new folder."""

@@ -257,6 +257,7 @@ from luthier.fetch.extras import imported as imported
 from luthier.fetch.extras import is_installed as is_installed
 from luthier.fetch.extras import refuse_absent as refuse_absent
 from luthier.fetch.once import build_once as build_once
+from luthier.fetch.once import is_intact as is_intact
 from luthier.fetch.packages import (
     fetch_package as fetch_package,
 )

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from luthier.config.importing import named
+from luthier.plugins.source_code import spec
 
 
 class Names(dict[str, Any]):
@@ -29,7 +30,7 @@ class Names(dict[str, Any]):
         source = modules.source(self.module, largest=None) if self.module else None
         for binding in source.bound(name) if source else ():
             if binding.imported:
-                is_module = modules.spec(binding.imported) is not None
+                is_module = spec(binding.imported) is not None
                 self[name] = import_module(binding.imported) if is_module else named(binding.imported)
                 return self[name]
             if value := getattr(binding.node, "value", None):

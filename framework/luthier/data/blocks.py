@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from luthier.contracts.batch import WHOLE, Row, TokenSequence
 from luthier.data.chunks import Chunk
 from luthier.data.packing import Groups
-from luthier.fetch.digests import sha256_of_file
 
 _BUFFER = 1 << 20  # bytes of an array held before they are written
 _KINDS = {
@@ -88,15 +87,6 @@ class Blocks:
         begin, end = self._arrays["blocks"][block : block + 2].tolist()
         members: list[int] = self._arrays["order"][begin:end].tolist()
         return members
-
-    @classmethod
-    def intact(cls, folder: Path) -> bool:
-        """Whether all files have the sha256 with which they were written."""
-        try:
-            sums = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))["sha256"]
-            return all(sha256_of_file(folder / name) == sums[name] for name in _KINDS)
-        except (OSError, ValueError, KeyError):
-            return False
 
 
 class BlocksWriter:

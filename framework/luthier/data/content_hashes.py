@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 from collections.abc import Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.contracts.examples import Example, Source
 from luthier.data.state import source_state
-from luthier.version import __version__
+from luthier.plugins.source_code import code_hash
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+_ROOMS = ("contracts", "data", "models")
+"""The folders of luthier whose code reads and encodes examples."""
 
 
 class ExamplesHash:
@@ -44,15 +48,14 @@ def hash_of_examples(examples: Iterable[Example]) -> str:
 def hash_of_reading(source: Source) -> str | None:
     """The sha256 of everything that a reading of a source depends on: its settings, its code and its files' state.
 
-    None where that is unknown without reading: for a source without `state`, or with a constructor parameter that is
-    not an attribute of the same name.
+    None where that is unknown without reading: for a source without `state`, with a constructor parameter that is not
+    an attribute of the same name, or with code that is in no file.
     """
-    state = source_state(source)
-    settings = None if state is None else _part(source)
-    if settings is None:
+    state, classes = source_state(source), set[str]()
+    settings = None if state is None else _part(source, classes)
+    if settings is None or any(map(_in_no_file, classes)):
         return None
-    code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    return content_hash([__version__, code, settings, state])
+    return content_hash([code_hash(classes, _ROOMS), settings, state])
 
 
 def hash_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -66,17 +69,25 @@ def hash_of_template(tokenizer: PreTrainedTokenizerBase) -> str:
     return content_hash(tokenizer.chat_template)
 
 
-def hash_of_function(function: Any) -> str:
-    """The sha256 of an encode function: its name, its source file, and the settings of the object that it belongs to.
+def hash_of_encoding(settings: Any, targets: Iterable[str]) -> str:
+    """The sha256 of how examples are encoded: the resolved settings of the parts that encode, and their code.
 
-    The result of `encode` must depend on nothing but these, the example and the tokenizer.
+    `targets` are the dotted names of these parts and of all parts nested in them. The result of `encode` must depend on
+    nothing but these, the example and the tokenizer.
     """
-    owner = getattr(function, "__self__", None)
-    classes = type(owner).__mro__ if owner is not None else ()
-    sources = {_source(each) for each in (*classes, function)} - {""}
-    encoding = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("encoding/*.py"))]
+    return content_hash([settings, code_hash(targets, _ROOMS)])
+
+
+def hash_of_function(function: Any) -> str:
+    """The sha256 of an encode function that no recipe names: its name, its code, the settings of the object it is of.
+
+    It is another one each time where the code is in no file, as in a notebook.
+    """
+    owner, classes = getattr(function, "__self__", None), set[str]()
     name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    return content_hash([__version__, name, sorted(sources), encoding, _settings(owner)])
+    _note_code(type(function if owner is None else owner), classes)
+    unknown = os.urandom(16).hex() if any(_in_no_file(each) for each in {name, *classes}) else ""
+    return hash_of_encoding([name, _settings(owner, classes), unknown], {name, *classes})
 
 
 def content_hash(value: Any) -> str:
@@ -84,28 +95,26 @@ def content_hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _source(target: Any) -> str:
-    """The source code of the file in which a class or function of luthier or a plugin is written."""
-    if str(getattr(target, "__module__", "")).partition(".")[0] in {"torch", "pytorch_lightning", "builtins", "abc"}:
-        return ""
-    try:
-        file = inspect.getsourcefile(target)
-        return Path(file).read_text(encoding="utf-8") if file else ""
-    except (TypeError, OSError):
-        return ""
+def _in_no_file(name: str) -> bool:
+    return name.partition(".")[0] == "__main__"
 
 
-def _part(part: Any) -> Any:
-    """A part as JSON: its class, the source of that, and its parameters, read from the attributes of the same names.
+def _note_code(kind: type, classes: set[str]) -> None:
+    """Note the names of a class and of those that it inherits from."""
+    classes |= {f"{each.__module__}.{each.__qualname__}" for each in kind.__mro__}
+
+
+def _part(part: Any, classes: set[str]) -> Any:
+    """A part as JSON: its class, and its parameters, read from the attributes of the same names; notes the `classes`.
 
     Plain values represent themselves. None where a parameter is not an attribute.
     """
     if part is None or isinstance(part, (str, int, float, bool)):
         return [part]
     if isinstance(part, Mapping):
-        return _all({str(key): _part(inner) for key, inner in part.items()})
+        return _all({str(key): _part(inner, classes) for key, inner in part.items()})
     if isinstance(part, (list, tuple)):
-        return _all(dict(enumerate(map(_part, part))))
+        return _all({index: _part(inner, classes) for index, inner in enumerate(part)})
     kind = type(part)
     try:
         names = inspect.signature(kind).parameters
@@ -113,29 +122,36 @@ def _part(part: Any) -> Any:
         return None
     if not all(hasattr(part, name) for name in names):
         return None
-    parameters = {name: _part(getattr(part, name)) for name in names}
-    code = sorted({_source(base) for base in kind.__mro__})
-    return _all({"": [f"{kind.__module__}.{kind.__qualname__}", code], **parameters})
+    _note_code(kind, classes)
+    parameters = {name: _part(getattr(part, name), classes) for name in names}
+    return _all({"": [f"{kind.__module__}.{kind.__qualname__}"], **parameters})
 
 
 def _all(values: dict[Any, Any]) -> dict[Any, Any] | None:
     return None if any(value is None for value in values.values()) else values
 
 
-def _settings(owner: Any) -> Any:
-    """A part's keyword-only parameters, from attributes of the same names; if one is missing, all plain attributes."""
+def _settings(owner: Any, classes: set[str], *, nested: bool = False) -> Any:
+    """A part's settings, from attributes of the same names; if one is missing, all plain attributes.
+
+    Those of a part that is `nested` in another are all its parameters, else those that are keyword-only.
+    """
     if owner is None or isinstance(owner, (str, int, float, bool)):
         return owner
     if isinstance(owner, (list, tuple)):
-        return [_settings(inner) for inner in owner]
+        return [_settings(inner, classes, nested=True) for inner in owner]
     if isinstance(owner, Mapping):
-        return {str(key): _settings(inner) for key, inner in owner.items()}
+        return {str(key): _settings(inner, classes, nested=True) for key, inner in owner.items()}
     if isinstance(owner, partial):
-        return {"": f"{owner.func.__module__}.{owner.func.__qualname__}", **_settings(owner.keywords)}
+        name = f"{owner.func.__module__}.{owner.func.__qualname__}"
+        classes.add(name)
+        return {"": name, **_settings(owner.keywords, classes)}
     kind = type(owner)
-    named = [name for name, each in inspect.signature(kind).parameters.items() if each.kind is each.KEYWORD_ONLY]
-    values = {name: _settings(getattr(owner, name)) for name in named if hasattr(owner, name)}
+    _note_code(kind, classes)
+    known = inspect.signature(kind).parameters
+    named = [name for name, each in known.items() if nested or each.kind is each.KEYWORD_ONLY]
+    values = {name: _settings(getattr(owner, name), classes, nested=True) for name in named if hasattr(owner, name)}
     if len(values) < len(named):
         simple = (str, int, float, bool, type(None))
-        values = {name: value for name, value in vars(owner).items() if isinstance(value, simple)}
+        values |= {name: value for name, value in vars(owner).items() if isinstance(value, simple)}
     return {"": f"{kind.__module__}.{kind.__qualname__}", **values}

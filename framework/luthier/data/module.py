@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -41,8 +39,6 @@ from luthier.fetch.once import build_once
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-log = logging.getLogger("luthier")
-
 
 class Data(pl.LightningDataModule):
     """Reads the source once, fits the prompt to the training split, encodes and packs the examples, and makes batches.
@@ -55,7 +51,8 @@ class Data(pl.LightningDataModule):
     endless_answer, double_bos, truncated_answer).
 
     `source` yields the examples and `prompt` changes them. `seed` is that of the order of blocks; `preparation` changes
-    the batches of a step before they are trained on, None leaves them unchanged.
+    the batches of a step before they are trained on, None leaves them unchanged. `encoding` is the hash of all that
+    `encode` depends on (`hash_of_encoding`); without one, it is taken from the function and the object it belongs to.
 
     `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which
     they are made. RecipeError where `length` is less than 2 or more than the model's number of positions.
@@ -70,6 +67,7 @@ class Data(pl.LightningDataModule):
         seed: int = 0,
         folder: Path | None = None,
         preparation: Preparation | None = None,
+        encoding: str | None = None,
         *,
         size: int = 8,
         micro: int = 2,
@@ -85,6 +83,7 @@ class Data(pl.LightningDataModule):
         self.size, self.micro, self.length, self.workers = size, micro, length, workers
         self.allow = frozenset(allow or ())
         self.preparation = preparation
+        self._encoding = hash_of_function(encode) if encoding is None else encoding
         self._blocks: dict[str, Blocks | None] = {}
         if folder is not None:
             source.quarantine_into(folder)
@@ -131,14 +130,11 @@ class Data(pl.LightningDataModule):
                 hash_of_examples(examples),
                 self._tokenizer_identity,
                 hash_of_template(settings.tokenizer),
-                hash_of_function(settings.encode),
+                self._encoding,
                 [settings.length, settings.packing, settings.overlong],
             ]
         )
         folder = cache.cache_folder("blocks") / name[:32]
-        if folder.is_dir() and not Blocks.intact(folder):
-            log.warning("The encoded data in %s is damaged and is encoded again.", folder)
-            shutil.rmtree(folder)
         blocks = Blocks(build_once(folder, lambda place: build(place, examples, settings, split=split)))
         self._check(blocks)
         return blocks
@@ -230,7 +226,7 @@ class Data(pl.LightningDataModule):
             "splits": {split: len(self.examples(split)) for split in SPLITS},
             "tokenizer": self._tokenizer_identity,
             "chat_template": hash_of_template(tokenizer),
-            "encode": hash_of_function(self.settings.encode),
+            "encode": self._encoding,
             "blocks": {split: blocks.folder.name for split, blocks in self._blocks.items() if blocks},
             "counts": self.report(),
         }

@@ -30,8 +30,8 @@ def fetch_package(requirement: str, *, sha256: str | None = None, kind: Literal[
     """The archive of a pinned package (`name==version`), downloaded once into the cache.
 
     Wheels are fetched by `pip download`. pip cannot fetch an sdist without building its metadata, which runs the
-    package's own code; `simple_index` therefore finds an sdist as pip would, and only downloads it. The sha256 is
-    stored beside the archive and verified each time: an archive with another one is removed, with ResourceError.
+    package's own code; `simple_index` therefore finds an sdist as pip would, and only downloads it. An archive that was
+    damaged in the cache is downloaded again; one without the expected `sha256` is removed, with ResourceError.
     RecipeError if the requirement is not pinned.
     """
     name, version = _pinned(requirement)
@@ -41,19 +41,14 @@ def fetch_package(requirement: str, *, sha256: str | None = None, kind: Literal[
     def make(folder: Path) -> None:
         log.info("Fetching %s (%s) into the cache.", requirement, kind)
         download(name, version, folder)
-        (archive,) = folder.iterdir()
-        (folder / "sha256").write_text(sha256_of_file(archive), encoding="ascii")
 
-    build_once(entry, make)
-    (archive,) = (path for path in entry.iterdir() if path.name != "sha256")
-    actual = sha256_of_file(archive)
-    for expected in filter(None, [(entry / "sha256").read_text(encoding="ascii"), sha256]):
-        if actual != expected.lower():
-            shutil.rmtree(entry)
-            raise ResourceError(
-                f"{archive.name} has the sha256 {actual}, but {expected} was expected, so it was removed.",
-                hint=f"If the download was damaged, run again; if {requirement} was replaced, do not use it.",
-            )
+    (archive,) = build_once(entry, make).iterdir()
+    if sha256 and (actual := sha256_of_file(archive)) != sha256.lower():
+        shutil.rmtree(entry)
+        raise ResourceError(
+            f"{archive.name} has the sha256 {actual}, but {sha256} was expected, so it was removed.",
+            hint=f"If the download was damaged, run again; if {requirement} was replaced, do not use it.",
+        )
     return archive
 
 

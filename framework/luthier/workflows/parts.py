@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from luthier.config.checks import PARTS
+from luthier.config.checks import PARTS, targets_in
 from luthier.config.instantiate import instantiate
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError
@@ -60,9 +60,14 @@ class Parts:
     @cached_property
     def data(self) -> Data:
         """The source's examples, prompted, encoded and packed; building it loads the model's tokenizer."""
+        from luthier.data.content_hashes import hash_of_encoding
+
+        method = OmegaConf.to_container(self.config.method, resolve=True)
+        targets = [str(node["_target_"]) for _, node in targets_in(method)]
         built: Data = instantiate(
             self.config.batch, self.source, self.prompt, self.method.encode, self.model.tokenizer,
-            int(self.config.seed), self.folder.path if self.folder else None, self.method.preparation, trust=self.trust,
+            int(self.config.seed), self.folder.path if self.folder else None, self.method.preparation,
+            hash_of_encoding(method, targets), trust=self.trust,
         )  # fmt: skip
         return built
 

@@ -63,9 +63,9 @@ def test_an_artifact_counts_by_what_it_holds(composer, write):  # noqa: F811
     assert key(composer, *words) != before
 
 
-def test_another_luthier_or_another_source_of_a_part_makes_another_run(composer, monkeypatch, write):  # noqa: F811
+def test_another_version_of_luthier_makes_another_run(composer, monkeypatch, write):  # noqa: F811
     before = key(composer, *MINE)
-    monkeypatch.setattr("luthier.workflows.cached_runs.key.__version__", "0.0.0")
+    monkeypatch.setattr("luthier.plugins.source_code.__version__", "0.0.0")
     assert key(composer, *MINE) != before
 
 

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
 import griffe
+
+from luthier.plugins.source_code import spec
 
 LARGEST = 100_000
 """Characters. A larger module (torch's are) is not read for what others inherit or import from it."""
@@ -175,20 +176,6 @@ def _truth(test: ast.expr) -> bool | None:
         }  # fmt: skip
         return answers.get(type(test.ops[0]))
     return None
-
-
-@cache
-def spec(name: str) -> ModuleSpec | None:
-    """Where a module lies; nothing is imported, the packages around it neither."""
-    top, *inner = name.split(".")
-    try:
-        found = importlib.util.find_spec(top) if top else None
-    except (ValueError, ImportError):  # a module in sys.modules without a spec
-        return None
-    for word in inner:
-        inside = list(found.submodule_search_locations or ()) if found else []
-        found = PathFinder.find_spec(word, inside) if inside and word else None
-    return found
 
 
 @cache

@@ -14,13 +14,14 @@ from luthier.config.source.parameters import Parameter, either
 from luthier.config.source.resolution import Defined, Meaning, inside, members
 from luthier.config.type_hints import Part
 from luthier.errors import PluginError
+from luthier.plugins.source_code import spec
 
 
 def read(target: str) -> Signature:
     """The signature of a target; PluginError where there is no such module, or nothing of that name in it."""
     module, words = _module(target)
-    spec = modules.spec(module)
-    file = Path(spec.origin) if spec and spec.origin else Path()
+    found = spec(module)
+    file = Path(found.origin) if found and found.origin else Path()
     try:
         source = modules.source(module, largest=None)
     except (SyntaxError, UnicodeDecodeError) as error:
@@ -51,7 +52,7 @@ def _module(target: str) -> tuple[str, list[str]]:
     """The module of a target and the names inside it: `package.module.Outer.Inner` has two."""
     words = target.split(".")
     for split in range(len(words) - 1, 0, -1):
-        found = modules.spec(".".join(words[:split]))
+        found = spec(".".join(words[:split]))
         if found is not None and found.origin and found.origin not in {"built-in", "frozen"}:
             return ".".join(words[:split]), words[split:]
     raise _no_module(target)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from luthier.config.source import modules
 from luthier.config.source.modules import Binding, Scope, Source
+from luthier.plugins.source_code import spec
 
 NOWHERE = "?"
 """The path of what is known to Python only."""
@@ -51,7 +52,7 @@ def find(path: str) -> list[Meaning]:
         return [UNKNOWN]
     if words[0] in sys.stdlib_module_names or words[0] == "builtins":
         return [Outside(path)]
-    depth = next((depth for depth in range(len(words), 0, -1) if modules.spec(".".join(words[:depth]))), 0)
+    depth = next((depth for depth in range(len(words), 0, -1) if spec(".".join(words[:depth]))), 0)
     if not depth:
         return [Outside(path)]
     with _once(path):
@@ -103,7 +104,7 @@ def members(source: Source, words: list[str], scope: str = "", *, asked: bool = 
         return [one for binding in bound for one in _followed(binding, source, path, words[1:])]
     if scope:
         return []
-    if modules.spec(f"{source.name}.{words[0]}") and len(words) > 1:
+    if spec(f"{source.name}.{words[0]}") and len(words) > 1:
         return find(".".join([source.name, *words]))
     for star in reversed(source.stars):
         if star.partition(".")[0] in sys.stdlib_module_names:

@@ -12,9 +12,8 @@ from omegaconf import OmegaConf
 
 from luthier.config.checks import targets_in
 from luthier.config.fingerprint import recipe_hash
-from luthier.config.signatures import signature
 from luthier.fetch.paths import local_path
-from luthier.version import __version__
+from luthier.plugins.source_code import code_hash
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
@@ -27,17 +26,14 @@ MANIFEST = "manifest.json"
 def key(composition: Composition) -> str:
     """SHA-256 over everything that a run depends on, 64 hexadecimal digits; equal keys mean equal runs.
 
-    Hashed are the resolved recipe without `name` and `resume`, luthier's version, the source file of each part, and
-    the contents of every local file and folder that the recipe names: data, documents, templates, models, artifacts
-    of earlier runs. Downloads count by their name only, so their revision should be pinned.
+    Hashed are the resolved recipe without `name` and `resume`, luthier's version and code, the code of each part with
+    what it imports (`code_hash`), and the contents of every local file and folder that the recipe names: data,
+    documents, templates, models, artifacts of earlier runs. Downloads count by their name only, so their revision
+    should be pinned.
     """
     config: Any = OmegaConf.to_container(composition.config, resolve=True)
-    return _hash([recipe_hash(config), __version__, _sources(config), dict(_contents(config))])
-
-
-def _sources(config: Any) -> dict[str, str]:
-    targets = sorted({str(node["_target_"]) for _, node in targets_in(config)})
-    return {target: _hash(signature(target).file.read_text(encoding="utf-8")) for target in targets}
+    code = code_hash(str(node["_target_"]) for _, node in targets_in(config))
+    return _hash([recipe_hash(config), code, dict(_contents(config))])
 
 
 def _contents(node: Any, at: str = "") -> Iterator[tuple[str, str]]:
