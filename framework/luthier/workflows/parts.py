@@ -66,8 +66,8 @@ class Parts:
         targets = [str(node["_target_"]) for _, node in targets_in(method)]
         built: Data = instantiate(
             self.config.batch, self.source, self.prompt, self.method.encode, self.model.tokenizer,
-            int(self.config.seed), self.folder.path if self.folder else None, self.method.preparation,
-            hash_of_encoding(method, targets), trust=self.trust,
+            int(self.config.seed), self.folder.path if self.folder else None, hash_of_encoding(method, targets),
+            self.method.preparation, trust=self.trust,
         )  # fmt: skip
         return built
 

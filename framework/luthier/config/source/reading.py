@@ -20,8 +20,8 @@ from luthier.plugins.source_code import spec
 def read(target: str) -> Signature:
     """The signature of a target; PluginError where there is no such module, or nothing of that name in it."""
     module, words = _module(target)
-    found = spec(module)
-    file = Path(found.origin) if found and found.origin else Path()
+    lies = spec(module)
+    file = Path(lies.origin) if lies and lies.origin else Path()
     try:
         source = modules.source(module, largest=None)
     except (SyntaxError, UnicodeDecodeError) as error:
