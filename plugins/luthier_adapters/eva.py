@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.api import ADAPTER_NAME, Batch, ForwardPass, RecipeError, forward_passes, layout_of
-from luthier_adapters.lora import LowRankAdaptation
+from luthier_adapters.lora import LowRankAdaptation, ranks_within, widths
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -27,7 +27,8 @@ class Eva(LowRankAdaptation):
 
     The incremental SVD reads `batches` micro-batches of the training split until the directions stay within a cosine of
     `tau`, at most `passes` times; a warning is logged for those that have not converged. Ranks are redistributed to
-    the layers where they explain most variance, up to `rho` times `rank` in one layer; the sum of all ranks stays.
+    the layers where they explain most variance, up to `rho` times `rank` in one layer, and to as many as it has inputs;
+    the sum of all ranks stays.
     RecipeError where `learn` was not called with data.
     """
 
@@ -48,7 +49,9 @@ class Eva(LowRankAdaptation):
     def peft_config(self, network: nn.Module) -> LoraConfig:
         from peft import EvaConfig
 
-        return self.lora_config(init_lora_weights="eva", eva_config=EvaConfig(rho=self.rho, tau=self.tau))
+        inputs = {name: max(1, int(sizes[0] / self.rho)) for name, sizes in widths(network).items()}
+        ranks, eva = ranks_within(inputs, self.rank), EvaConfig(rho=self.rho, tau=self.tau)
+        return self.lora_config(init_lora_weights="eva", eva_config=eva, rank_pattern=ranks)
 
     def __call__(self, network: nn.Module, added_tokens: Sequence[int] = ()) -> nn.Module:
         from peft.tuners.lora.eva import initialize_lora_eva_weights
@@ -57,7 +60,7 @@ class Eva(LowRankAdaptation):
         adapted = super().__call__(network, added_tokens)
         if next(network.parameters()).is_meta:
             return adapted  # with the same rank everywhere: ranks are redistributed by data alone
-        self._check_calibration()
+        self._check_calibration(max(layer.r[ADAPTER_NAME] for layer in _lora_layers(adapted)))
         calibration = [each for batch in self._calibration for each in forward_passes(batch, layout_of(network))]
         initialize_lora_eva_weights(
             adapted,
@@ -72,17 +75,23 @@ class Eva(LowRankAdaptation):
         cast_adapter_dtype(adapted, adapter_name=ADAPTER_NAME)
         return adapted
 
-    def _check_calibration(self) -> None:
-        """RecipeError without calibration batches, or where one has fewer tokens than there are directions."""
+    def _check_calibration(self, rank: int) -> None:
+        """RecipeError without calibration batches, or where one has fewer tokens than a layer of `rank` directions."""
         if not self._calibration:
             raise RecipeError("eva is initialised from training data, and was given none.", where="adaptation")
-        fewest, directions = min(batch.tokens for batch in self._calibration), round(self.rho * self.rank)
+        fewest, directions = min(batch.tokens for batch in self._calibration), round(self.rho * rank)
         if fewest < directions:
             raise RecipeError(
                 f"eva estimates {directions} directions (rank times rho) in batches of as few as {fewest} tokens.",
                 where="adaptation.rank",
                 hint="Lower adaptation.rank or adaptation.rho, or raise batch.micro.",
             )
+
+
+def _lora_layers(network: nn.Module) -> list[Any]:
+    from peft.tuners.lora import LoraLayer
+
+    return [module for module in network.modules() if isinstance(module, LoraLayer)]
 
 
 class _CountedForward:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from luthier.api import ADAPTER_NAME
+from luthier_adapters.lora import ranks_within, widths
 from luthier_adapters.quantized import Qlora, dequantized_weight
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,17 @@ class Loftq(Qlora):
 
     One step of their algorithm 1, so that Q is W quantized as always: the artifact needs nothing beside the base, and
     plain PEFT loads it on the base quantized the same way. `iterations` of a randomised decomposition are fast and
-    near; null decomposes exactly.
+    near; null decomposes exactly. A layer with fewer than `rank` rows or columns gets factors of that rank.
     """
 
     alpha: float = 16.0
     iterations: int | None = 16
+
+    def peft_config(self, network: nn.Module) -> LoraConfig:
+        config = super().peft_config(network)
+        narrowest = {name: min(sizes) for name, sizes in widths(network).items()}
+        config.rank_pattern = (config.rank_pattern or {}) | ranks_within(narrowest, self.rank)
+        return config
 
     def adapted_in_four_bits(self, network: nn.Module) -> nn.Module:
         initial: dict[nn.Module, LowRankFactors] = {}
@@ -51,10 +61,11 @@ class Loftq(Qlora):
     def error_factors(self, linear: nn.Linear, quantized: nn.Module) -> LowRankFactors:
         """The factors of the quantization error W - Q at `rank`, its singular values halved between both."""
         error = linear.weight.data.float() - dequantized_weight(quantized).float()
+        rank = min(self.rank, *error.shape)
         if self.iterations is None:
             left, values, right = torch.linalg.svd(error, full_matrices=False)
         else:
-            left, values, right_columns = torch.svd_lowrank(error, self.rank, self.iterations)
+            left, values, right_columns = torch.svd_lowrank(error, rank, self.iterations)
             right = right_columns.T
-        root = values[: self.rank].sqrt()
-        return LowRankFactors(down=root.unsqueeze(1) * right[: self.rank], up=left[:, : self.rank] * root)
+        root = values[:rank].sqrt()
+        return LowRankFactors(down=root.unsqueeze(1) * right[:rank], up=left[:, :rank] * root)

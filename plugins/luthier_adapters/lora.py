@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,22 @@ class LowRankAdaptation(TargetedAdaptation):
 
         settings = self.targeted(r=self.rank, lora_alpha=self.alpha, lora_dropout=self.dropout, use_rslora=self.rslora)
         return LoraConfig(**{**settings, **changed})
+
+
+def widths(network: nn.Module) -> dict[str, tuple[int, int]]:
+    """The inputs and outputs of each linear layer of a network, by name; those of GPT-2 hold them the other way."""
+    from transformers.pytorch_utils import Conv1D
+
+    return {
+        name: (module.nx, module.nf) if isinstance(module, Conv1D) else (module.in_features, module.out_features)
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear | Conv1D)
+    }
+
+
+def ranks_within(widest: Mapping[str, int], rank: int) -> dict[str, int]:
+    """PEFT's `rank_pattern` for the layers that have room for `widest` directions, and for fewer than `rank`."""
+    return {re.escape(name): most for name, most in widest.items() if most < rank}
 
 
 @dataclass(kw_only=True, eq=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from luthier.api import ADAPTER_NAME, RecipeError, ResourceError
-from luthier_adapters.lora import LowRankAdaptation
+from luthier_adapters.lora import LowRankAdaptation, ranks_within, widths
 from luthier_adapters.targeted import refuse_added_tokens
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel
 
     from luthier.api import Model
 
@@ -32,7 +33,7 @@ class DecomposedLora(LowRankAdaptation):
 
     The artifact holds the difference to W as a LoRA of twice the rank, with the factors [A; A₀] and [B, -B₀]: plain
     PEFT loads it on the unchanged base. `load` computes the residual from B₀ and A₀, bit for bit as it was in training,
-    and decomposes nothing again.
+    and decomposes nothing again. A layer with fewer than `rank` rows or columns is decomposed whole, at that rank.
     """
 
     alpha: float = 16.0
@@ -51,6 +52,10 @@ class DecomposedLora(LowRankAdaptation):
                 hint="Load the base with its own model answer.",
             )
 
+    def peft_config(self, network: nn.Module) -> LoraConfig:
+        narrowest = {name: min(sizes) for name, sizes in widths(network).items()}
+        return self.lora_config(rank_pattern=ranks_within(narrowest, self.rank))
+
     @abstractmethod
     def split(self, layer: Any) -> None:
         """Put B₀ and A₀ into a LoRA layer of PEFT and the residual into its base layer."""
@@ -64,7 +69,8 @@ class DecomposedLora(LowRankAdaptation):
         if next(network.parameters()).is_meta:
             return adapted  # nothing to decompose
         with torch.no_grad():
-            for layer in _lora_layers(adapted).values():
+            for name, layer in _lora_layers(adapted).items():
+                _refuse_other_than_linear(name, layer)
                 self.split(layer)
                 _store_initial_factors(layer, layer.lora_A[ADAPTER_NAME].weight, layer.lora_B[ADAPTER_NAME].weight)
         return adapted
@@ -76,14 +82,16 @@ class DecomposedLora(LowRankAdaptation):
             tensors[f"{name}.lora_A.weight"] = torch.cat([down, layer.first_A]).detach().contiguous()
             tensors[f"{name}.lora_B.weight"] = torch.cat([up, -layer.first_B], dim=1).detach().contiguous()
         save_file(tensors, folder / WEIGHTS)
-        difference = copy(model.peft_config[ADAPTER_NAME])
+        difference: Any = copy(model.peft_config[ADAPTER_NAME])
         growth = math.sqrt(2) if self.rslora else 2  # of alpha, so that the scale of B A stays at twice the rank
-        difference.r, difference.lora_alpha = 2 * self.rank, growth * self.alpha  # type: ignore[attr-defined]
+        difference.r, difference.lora_alpha = 2 * self.rank, growth * self.alpha
+        difference.rank_pattern = {name: 2 * rank for name, rank in difference.rank_pattern.items()}
         difference.inference_mode = True
         difference.save_pretrained(str(folder))
 
     def load(self, model: Model, folder: Path) -> nn.Module:
-        network = self.adapted(model.network(), self.lora_config())
+        base = model.network()
+        network = self.adapted(base, self.peft_config(base))
         saved, layers = load_file(folder / WEIGHTS), _lora_layers(network)
         if {name.partition(".lora_")[0] for name in saved} != layers.keys():
             raise ResourceError("The adapter has other layers than the network.", where=str(folder))
@@ -116,7 +124,8 @@ class Olora(DecomposedLora):
     """Learn the first columns of Q and rows of R, where W = Q R (OLoRA, Büyükakyüz, 2024)."""
 
     def split(self, layer: Any) -> None:
-        layer.olora_init(ADAPTER_NAME)
+        with _outputs_first(layer):  # PEFT's function knows no other
+            layer.olora_init(ADAPTER_NAME)
 
 
 def _lora_layers(network: nn.Module) -> dict[str, Any]:
@@ -134,5 +143,29 @@ def _store_initial_factors(layer: Any, down: Tensor, up: Tensor) -> None:
 def _subtract_initial_product(layer: Any) -> None:
     """Make the base weight W - s B₀ A₀, computed in float32 and in this order, as by PEFT, and cast to its dtype."""
     weight = layer.get_base_layer().weight
-    product = layer.scaling[ADAPTER_NAME] * layer.first_B @ layer.first_A
-    weight.data = (weight.data.float() - product).to(weight.dtype)
+    with _outputs_first(layer):
+        product = layer.scaling[ADAPTER_NAME] * layer.first_B @ layer.first_A
+        weight.data = (weight.data.float() - product).to(weight.dtype)
+
+
+@contextmanager
+def _outputs_first(layer: Any) -> Iterator[None]:
+    """The weight of a linear layer as [out, in], also where the layer keeps it as [in, out], as those of GPT-2 do."""
+    weight = layer.get_base_layer().weight
+    if layer.fan_in_fan_out:
+        weight.data = weight.data.T
+    yield
+    if layer.fan_in_fan_out:
+        weight.data = weight.data.T.contiguous()
+
+
+def _refuse_other_than_linear(name: str, layer: Any) -> None:
+    if ADAPTER_NAME in layer.lora_A and layer.get_base_layer().weight.ndim == 2:
+        return
+    kind = type(layer.get_base_layer()).__name__
+    raise RecipeError(
+        f"This adaptation decomposes the weights of linear layers, and {name.removeprefix('base_model.model.')} is "
+        f"of the kind {kind}.",
+        where="adaptation.targets",
+        hint="Name linear layers alone, or choose adaptation=lora.",
+    )

@@ -132,7 +132,9 @@ class PeftAdaptation(Adaptation):
         config = choose_modules(config, network)
         try:
             return freeze_routers(get_peft_model(network, with_trained_tokens(config, added_tokens)), unless=True)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
+            if isinstance(error, TypeError) and "not supported" not in str(error):  # of a kind of layer
+                raise
             raise refused_by_peft(error, network) from error
 
     def save(self, network: nn.Module, folder: Path) -> None:

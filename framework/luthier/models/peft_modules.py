@@ -85,6 +85,9 @@ class _Choice:
             chosen = self._without_routers(self._listed(targets))
             fitting = self._by_names(chosen, set(targets))
         self._leave_out(fitting - chosen - self._excluded(), chosen)
+        if ranks := getattr(self.config, "rank_pattern", None):  # PEFT warns of those that fit no chosen module
+            fitting = {key for key in ranks if any(re.fullmatch(key, name) for name in chosen)}
+            self.config.rank_pattern = {key: rank for key, rank in ranks.items() if key in fitting}
 
     def _linear(self) -> set[str]:
         network: Any = self.network

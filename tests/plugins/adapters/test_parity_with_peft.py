@@ -64,7 +64,7 @@ def test_losses_are_those_of_a_plain_loop(kind, tmp_path):
     config.task_type = "CAUSAL_LM"
     ours = train(tmp_path / "ours", f"adaptation={kind}", *words, *WORDS).losses()
     run = twin(tmp_path / "plain", *WORDS)
-    assert ours == pytest.approx(plain_losses(run, config, kind, tmp_path / "base"), rel=2e-5)
+    assert ours == pytest.approx(plain_losses(run, config, kind, tmp_path / "base"), rel=1e-4)
     assert ours[0] != pytest.approx(ours[-1], rel=1e-3), "something was learned"
 
 

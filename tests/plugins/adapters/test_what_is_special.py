@@ -99,7 +99,7 @@ def test_eva_ends_with_a_warning_where_its_directions_do_not_converge(tmp_path, 
 
 def test_eva_refuses_batches_with_too_few_tokens(tmp_path):
     run = twin(tmp_path, "adaptation=eva", "adaptation.rank=200")
-    with pytest.raises(RecipeError, match="400 directions"):
+    with pytest.raises(RecipeError, match="128 directions"):
         adapt(run)
 
 
@@ -115,10 +115,12 @@ def test_adalora_ends_with_the_ranks_that_it_was_given(tmp_path):
 def test_the_best_checkpoint_of_adalora_has_the_ranks_of_its_step(tmp_path):
     data = (*held_out(tmp_path), "stages=[fit]")
     steps = ("trainer.max_steps=12", "trainer.epochs=19", "trainer.validate_every=2", "trainer.keep_best=true")
-    done = train(tmp_path / "run", "adaptation=adalora", *data, *steps, "trainer.keep=0", "optimizer.lr=10",
-                 "optimizer/schedule=constant")  # fmt: skip
-    best = done.run.end.best
-    assert best.step < 12, "the test needs a best that is not the last"
+    words = ("adaptation=adalora", *data, *steps, "trainer.keep=0", "optimizer/schedule=constant")
+    for rate in (1, 3, 30, 100):  # at so high a rate the loss goes up and down, on each processor in its own way
+        done = train(tmp_path / f"run-{rate}", *words, f"optimizer.lr={rate}")
+        if (best := done.run.end.best).step < 8:
+            break
+    assert best.step < 8, "the test needs a best before the last ranks are pruned"
     patterns = {
         step: load_model_state(done.folder / "checkpoints" / f"step-{step:08d}")["callbacks"]["RankAllocation"][
             "rank_pattern"
@@ -129,8 +131,7 @@ def test_the_best_checkpoint_of_adalora_has_the_ranks_of_its_step(tmp_path):
     assert kept[best.step] > kept[12], "the test needs ranks that were pruned afterwards"
     assert sum(len(weight) for name, weight in done.after.items() if ".lora_E." in name) == kept[best.step]
     assert torch.equal(logits(luthier.load(done.folder).network), logits(done.network))
-    ended = twin(tmp_path / "run", "adaptation=adalora", *data, *steps, "trainer.keep=0", "optimizer.lr=10",
-                 "optimizer/schedule=constant", "resume=auto")  # fmt: skip
+    ended = twin(done.folder, *words, f"optimizer.lr={rate}", "resume=auto")
     ended.carry_out()
     assert torch.equal(logits(ended.method.network), logits(done.network)), "with nothing left to train"
 
