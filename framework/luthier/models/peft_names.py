@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -58,6 +58,6 @@ def _in_checkpoints(network: nn.Module, names: Iterable[str]) -> list[str]:
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightRenaming, apply_renamings
 
-    table = get_model_conversion_mapping(unwrapped(network), add_legacy=False)
-    back = [entry.reverse_transform() for entry in reversed(table) if isinstance(entry, WeightRenaming)]
+    table = get_model_conversion_mapping(cast(Any, unwrapped(network)), add_legacy=False)
+    back: Any = [entry.reverse_transform() for entry in reversed(table) if isinstance(entry, WeightRenaming)]
     return [_PREFIX + apply_renamings(name.removeprefix(_PREFIX), back) for name in names]
