@@ -136,7 +136,7 @@ class VirtualTokenModel(PeftModelForCausalLM, ABC):
                 f"{self.virtual_tokens} virtual tokens and {longest} of text are more than the {positions} positions "
                 "of the network.",
                 where="batch.length",
-                hint=f"Set batch.length={positions - self.virtual_tokens} or less.",
+                hint=f"Set batch.length and evaluation.general_length to {positions - self.virtual_tokens} or less.",
             )
 
 

@@ -31,7 +31,8 @@ def texts(examples: Iterable[Example], most: int) -> list[str]:
 
 
 def text_losses(predictor: Predictor, texts: Sequence[str], length: int) -> tuple[Floats, int]:
-    """(-log p, tokens) of each text, [texts, 2], and how many were cut to `length` tokens."""
+    """(-log p, tokens) of each text, [texts, 2], and how many were cut to `length` tokens, or what the model takes."""
+    length = min(length, predictor.tokenizer.model_max_length)
     encoded = [encode_text({"text": text}, predictor.tokenizer, end=False) for text in texts]
     sequences = [TokenSequence(whole.ids[:length], whole.weights[:length]) for whole in encoded]
     log_probs = predictor.log_probs(sequences)

@@ -18,6 +18,7 @@ from luthier.models.added_tokens import with_trained_tokens
 from luthier.models.experts.layers import freeze_routers
 from luthier.models.modalities import freeze_other_modalities
 from luthier.models.peft_modules import choose_modules
+from luthier.models.peft_names import as_read, write_readable_names
 from luthier.models.peft_reading import refused_by_peft
 from luthier.models.sequence_classification import is_reward_model
 from luthier.models.wrappers import unwrapped
@@ -91,6 +92,7 @@ class NamedWeightsAdaptation(Adaptation):
         return network
 
 
+ADAPTER_FILE = "adapter_model.safetensors"
 ADAPTER_NAME = "default"
 """What PEFT calls the adapter that a run trains."""
 
@@ -140,6 +142,7 @@ class PeftAdaptation(Adaptation):
     def save(self, network: nn.Module, folder: Path) -> None:
         # Not "auto": that saves tables of the base, too, wherever new tokens were trained.
         network.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
+        write_readable_names(network, folder / ADAPTER_FILE, ADAPTER_NAME)
 
     def load(self, model: Model, folder: Path) -> nn.Module:
         return with_saved_adapter(model.network(), folder)
@@ -199,11 +202,13 @@ def _fill(network: nn.Module, folder: Path, adapter: str) -> bool:
     """Copy each tensor of the file to the weight of its name; False where the file has names of another time."""
     from peft import get_peft_model_state_dict
 
-    file = folder / "adapter_model.safetensors"
+    file = folder / ADAPTER_FILE
     if not file.is_file():
         return False
     saved = load_file(file)
     here = get_peft_model_state_dict(network, adapter_name=adapter, save_embedding_layers=False)
+    if here.keys() != saved.keys():
+        saved = as_read(network, saved, network.peft_config[adapter], adapter)  # type: ignore[index]
     absent, unknown = sorted(here.keys() - saved.keys()), saved.keys() - here.keys()
     if absent and not unknown:
         raise ResourceError(f"{file.name} lacks {len(absent)} weights, {absent[0]} for one.", where=str(file))

@@ -23,6 +23,7 @@ from luthier.models.experts.outputs import without_router_outputs
 from luthier.models.modalities import other_modalities, within
 from luthier.models.processors import processor_template
 from luthier.models.safety import weight_files
+from luthier.models.text_attention import for_text
 from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class LoadSettings:
         is what the file says.
     attn_implementation: luthier_packed never lets packed examples see each other and builds no mask; an architecture
         that is not right with it is built with its own. sdpa, eager, flex_attention and flash_attention_2 are those of
-        transformers.
+        transformers. Towers for images and sound keep their own.
     gradient_checkpointing: keep the input of each layer alone and compute the rest again in the backward pass.
     compile: torch.compile for each decoder layer.
     chat_template: in place of the model's own: chatml, plain, or a .jinja file.
@@ -130,7 +131,9 @@ def load_network(
         with without_progress_bars():
             loaded: Any = auto_class(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
-                attn_implementation=attention.attention_to_build(config, loading.attn_implementation),
+                attn_implementation=for_text(
+                    config, attention.attention_to_build(config, loading.attn_implementation)
+                ),
                 output_loading_info=True, trust_remote_code=trusted,
                 ignore_mismatched_sizes=True,  # which are refused below, by name
             )  # fmt: skip

@@ -91,7 +91,9 @@ def _reads_more_than_text(network: Any) -> bool:
     config = getattr(network, "config", None)
     modalities = getattr(network, "input_modalities", "text")
     several = not isinstance(modalities, str) and len(set(modalities)) > 1
-    return several or (config is not None and any(_sees(name) for name in getattr(config, "sub_configs", ())))
+    return several or (
+        config is not None and any(names_another_modality(name) for name in getattr(config, "sub_configs", ()))
+    )
 
 
 def _outside(module: nn.Module, name: str, text: set[nn.Module]) -> Iterator[str]:
@@ -112,7 +114,7 @@ def _outside(module: nn.Module, name: str, text: set[nn.Module]) -> Iterator[str
 def _seeing(module: nn.Module, name: str) -> Iterator[str]:
     """The largest modules inside the text tower that compute with images or sound alone."""
     for own, child in module.named_children():
-        if (_sees(own) or _computes_with_others(child)) and any(True for _ in child.parameters()):
+        if (names_another_modality(own) or _computes_with_others(child)) and any(True for _ in child.parameters()):
             yield _join(name, own)
         else:
             yield from _seeing(child, _join(name, own))
@@ -120,10 +122,11 @@ def _seeing(module: nn.Module, name: str) -> Iterator[str]:
 
 def _computes_with_others(module: nn.Module) -> bool:
     modalities: Any = cast(Any, module).input_modalities if isinstance(module, PreTrainedModel) else "text"
-    return "text" not in modalities or _sees(type(module).__name__)
+    return "text" not in modalities or names_another_modality(type(module).__name__)
 
 
-def _sees(name: str) -> bool:
+def names_another_modality(name: str) -> bool:
+    """Whether a part is named after images, video or sound."""
     return any(word in name.lower() for word in _SEEING)
 
 

@@ -17,6 +17,7 @@ from luthier.models.auto_class import auto_class
 from luthier.models.bpe import byte_level_bpe
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import cast_weights, prepare_network
+from luthier.models.text_attention import for_text
 from luthier.models.tokenizers import configure_tokenizer
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ class Random(LoadableModel):
             try:
                 network: PreTrainedModel = auto_class(self.config).from_config(
                     deepcopy(self.config),
-                    attn_implementation=attention.attention_to_build(self.config, self.loading.attn_implementation),
+                    attn_implementation=for_text(
+                        self.config, attention.attention_to_build(self.config, self.loading.attn_implementation)
+                    ),
                 )
             except (ValueError, ImportError) as error:
                 raise RecipeError(

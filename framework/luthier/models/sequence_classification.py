@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification
 
 from luthier.errors import RecipeError
 from luthier.models.processors import processor_files
+from luthier.models.text_attention import for_text
 from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def with_classification_head(network: nn.Module, outputs: int, pad: int | None) 
     try:
         with torch.device("meta"):
             made: Any = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
-                config, attn_implementation=given.config._attn_implementation
+                config, attn_implementation=for_text(config, config.get_text_config()._attn_implementation)
             )
     except ValueError as error:
         raise RecipeError(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from luthier.models.auto_class import auto_class, is_multimodal
 from luthier.models.modalities import other_modalities, within
+from luthier.models.text_attention import for_text
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -38,7 +39,7 @@ def with_towers_of_zeros(config: PretrainedConfig, attention: str) -> Any:
     It is laid out on the meta device first, so that towers as large as a model's own cost no memory.
     """
     with torch.device("meta"):
-        whole: Any = auto_class(config).from_config(deepcopy(config), attn_implementation=attention)
+        whole: Any = auto_class(config).from_config(deepcopy(config), attn_implementation=for_text(config, attention))
     parts = other_modalities(whole)
     _check_size(whole, parts)
     tied = whole.get_input_embeddings().weight is whole.get_output_embeddings().weight

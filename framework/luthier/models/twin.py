@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from luthier.models.modalities import text_weights
+from luthier.models.text_attention import for_text
 from luthier.models.tower_twin import has_other_towers, with_text, with_towers_of_zeros
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def _built(config: PretrainedConfig, small: PretrainedConfig, attention: str) ->
         whole: nn.Module = with_towers_of_zeros(small, attention)
         return whole
     kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(small), None) or MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    network: nn.Module = kind._from_config(small, attn_implementation=attention, dtype=torch.float32)
+    network: nn.Module = kind._from_config(small, attn_implementation=for_text(small, attention), dtype=torch.float32)
     return network
 
 

@@ -15,6 +15,7 @@ from luthier.models.digests import weights_digest
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import cast_weights, load_config, load_tokenizer, prepare_network
 from luthier.models.processors import processor_files_in
+from luthier.models.text_attention import set_text_attention
 from luthier.models.tokenizers import configure_tokenizer
 from luthier.workflows import artifact
 
@@ -71,7 +72,7 @@ class EarlierRun(LoadableModel):
 
     def _dressed(self, network: nn.Module) -> nn.Module:
         plain = cast("PreTrainedModel", network)  # or one that PEFT wraps, which answers as it would
-        plain.set_attn_implementation(attention_to_build(plain.config, self.loading.attn_implementation))
+        set_text_attention(plain, attention_to_build(plain.config, self.loading.attn_implementation))
         return prepare_network(plain, self.loading)
 
     def processor_files(self) -> list[Path]:

@@ -8,8 +8,10 @@ import torch
 
 from luthier.contracts.sampling import Sampling
 from luthier.data import encoding as encode
+from luthier.data.prompts import ChatPrompt
 from luthier.errors import DataError, NumericsError
 from luthier.evaluation.evaluation import Evaluation
+from luthier.evaluation.general_text import text_losses
 from luthier.evaluation.metrics.accuracy import Accuracy
 from luthier.evaluation.metrics.exact_match import ExactMatch
 from luthier.evaluation.metrics.macro_f1 import MacroF1
@@ -18,6 +20,8 @@ from luthier.evaluation.side_by_side import side_by_side
 from luthier.evaluation.tasks.classification import Classification
 from luthier.evaluation.tasks.generation import Generation
 from luthier.evaluation.tasks.none import NoTask
+from luthier.inference.predictor import NetworkPredictor
+from luthier.models.random import Random
 
 
 def evaluation(general=(), task=None, **settings):
@@ -49,6 +53,14 @@ def test_held_out_loss_is_the_mean_over_answered_tokens(subject, examples):
     assert scores["loss"].low < mean < scores["loss"].high
     assert scores["loss"].better == "lower"
     assert scores["loss"].count == 8
+
+
+def test_general_text_is_cut_to_what_a_short_model_takes(general):
+    gpt2 = Random(architecture="gpt2", config={"n_positions": 64, "n_embd": 32, "n_layer": 1, "n_head": 2})
+    short = NetworkPredictor(gpt2.network(), gpt2.tokenizer, ChatPrompt())
+    losses, cut = text_losses(short, [20 * example["text"] for example in general], length=512)
+    assert cut == len(general)
+    assert set(losses[:, 1]) == {63.0}, "the first of 64 tokens is given"
 
 
 def test_general_loss_is_the_mean_over_the_tokens_of_the_texts_that_count(subject, examples, general):

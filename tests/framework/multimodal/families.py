@@ -26,6 +26,15 @@ QWEN_VISION: dict[str, Any] = {
     "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 4, "out_hidden_size": 64, "patch_size": 8,
 }  # fmt: skip
 EXPERTS: dict[str, Any] = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+DEEPSEEK: dict[str, Any] = {
+    **TEXT, "num_key_value_heads": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16,
+    "n_shared_experts": 1, "n_group": 1, "topk_group": 1, "mlp_layer_types": ["dense", "sparse"],
+}  # fmt: skip
+SAM: dict[str, Any] = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 32, "patch_size": 8,
+    "window_size": 2, "global_attn_indexes": [1], "mlp_dim": 48, "output_channels": 16,
+}  # fmt: skip
+"""A tower that looks its attention up in a dict of its own."""
 
 
 def mrope(*sections: int, **more: Any) -> dict[str, Any]:
@@ -34,6 +43,17 @@ def mrope(*sections: int, **more: Any) -> dict[str, Any]:
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "aya_vision": {"text_config": {**TEXT, "sliding_window": 16}, "vision_config": VISION},
+    "deepseek_ocr2": {
+        "text_config": DEEPSEEK,
+        "vision_config": {
+            "sam_config": {**SAM, "downsample_channels": [16, 32]}, "encoder_config": {**TEXT, "hidden_size": 32},
+        },
+    },
+    "deepseek_vl_hybrid": {
+        "text_config": {**TEXT, "model_type": "llama"},
+        "vision_config": {**VISION, "model_type": "siglip_vision_model"},
+        "high_res_vision_config": {**SAM, "model_type": "sam_vision_model"},
+    },
     "gemma3": {"text_config": {**TEXT, "sliding_window": 16}, "vision_config": VISION, "mm_tokens_per_image": 4},
     "glm4v": {"text_config": {**TEXT, **mrope(2, 1, 1, partial_rotary_factor=0.5)}, "vision_config": QWEN_VISION},
     "idefics3": {"text_config": {**TEXT, "model_type": "llama"}, "vision_config": VISION},
@@ -80,6 +100,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3_vl_moe": {
         "text_config": {**TEXT, **EXPERTS, **mrope(2, 3, 3)},
         "vision_config": {**QWEN_VISION, "deepstack_visual_indexes": [0], "num_position_embeddings": 16},
+    },
+    "unlimited_ocr": {
+        "text_config": DEEPSEEK,
+        "vision_config": {
+            "sam_config": {**SAM, "downsample_channels": [16, 32]}, "encoder_config": {**VISION, "image_size": 8},
+        },
     },
     "smolvlm": {"text_config": {**TEXT, "model_type": "llama"}, "vision_config": VISION},
     "qwen2_audio": {

@@ -10,14 +10,16 @@ from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.models import attention
-from luthier.models.attention import layout_of
+from luthier.models.attention import attention_to_build, layout_of
 from luthier.models.attention.layouts import PACKED_ATTENTION, Packed
 from luthier.models.auto_class import auto_class
+from luthier.models.folder import Folder
 from luthier.models.lm_head import find_lm_head, hidden_states
 from luthier.models.loading import decoder_layers, meta_causal_lm
 from luthier.models.modalities import other_modalities, text_weights
 from luthier.models.proofs import NoTwin, _twin
-from tests.framework.multimodal.families import FAMILIES, SPECIAL, network_of
+from luthier.models.text_attention import set_text_attention
+from tests.framework.multimodal.families import FAMILIES, SPECIAL, network_of, save
 
 EVERY = [*FAMILIES, *SPECIAL]
 ROW_BY_ROW = {"qwen3_5"}
@@ -78,6 +80,20 @@ def test_packed_texts_are_computed_as_each_alone_by_the_whole_network(family):
         for text, found in zip(texts, packed.split([len(text) for text in texts]), strict=False):
             torch.testing.assert_close(found, alone(family, text), atol=2e-4, rtol=1e-3)
     assert (layout_of(network).packed is Packed.ROWS) == (family in ROW_BY_ROW)
+
+
+@pytest.mark.parametrize("family", [family for family in EVERY if family != "paligemma"])
+def test_attention_is_chosen_for_the_text_part_and_towers_keep_their_own(family, tmp_path):
+    network = Folder(path=str(save(family, tmp_path / "base"))).network()
+    text = network.config.get_text_config()
+    assert text._attn_implementation == attention_to_build(network.config, PACKED_ATTENTION)
+    named = [
+        name for name in network.config.sub_configs if (part := getattr(network.config, name)) and part is not text
+    ]
+    assert named
+    assert all(getattr(network.config, name)._attn_implementation in ("sdpa", "eager") for name in named)
+    set_text_attention(network, "eager")
+    assert text._attn_implementation == "eager"
 
 
 def alone(family: str, text: Tensor) -> Tensor:

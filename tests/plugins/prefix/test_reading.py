@@ -139,7 +139,9 @@ def test_an_answer_ends_where_text_and_virtual_tokens_fill_the_positions(model: 
 
 
 def test_positions_that_the_network_does_not_have_are_refused() -> None:
-    with pytest.raises(RecipeError, match=r"4 virtual tokens and 62 of text .* Set batch.length=60"):
+    with pytest.raises(
+        RecipeError, match=r"4 virtual tokens and 62 of text .* Set batch.length and evaluation.general_length to 60"
+    ):
         packed_loss(adapted("prefix", "gpt2"), blocks((62,)), None)
 
 

@@ -21,6 +21,7 @@ from luthier.errors import LuthierError, RecipeError
 from luthier.models.attention.forward import as_the_batch, forward_passes, tree_mask
 from luthier.models.attention.layouts import KNOWN_LAYERS, PACKED_ATTENTION, Layout, Packed
 from luthier.models.attention.packed import asks_the_registry
+from luthier.models.text_attention import can_switch, for_text, set_text_attention
 
 NATS = 1e-3
 """The largest difference of log-probabilities in float32 that is rounding."""
@@ -97,7 +98,7 @@ def switched(network: Any, attention: str) -> nn.Module:
                 where="model.attn_implementation",
                 hint=f"Set model.attn_implementation={attention}.",
             )
-        network.set_attn_implementation(attention)
+        set_text_attention(network, attention)
     return cast(nn.Module, network)
 
 
@@ -105,15 +106,11 @@ def built_anew(network: Any, attention: str) -> nn.Module:
     """As `switched`; where a class takes attention only as it is built, a new network with the same weights."""
     if network.config.get_text_config()._attn_implementation == attention or can_switch(network):
         return switched(network, attention)
-    other = type(network)._from_config(deepcopy(network.config), attn_implementation=attention, dtype=network.dtype)
+    other = type(network)._from_config(
+        deepcopy(network.config), attn_implementation=for_text(network.config, attention), dtype=network.dtype
+    )
     other.load_state_dict(network.state_dict())
     return cast(nn.Module, other.train(network.training))
-
-
-def can_switch(network: Any) -> bool:
-    """Whether the attention implementation can be set after the network is built."""
-    asked = getattr(network, "_can_set_attn_implementation", None)  # of a network of several there is none
-    return asked is None or bool(asked())
 
 
 @contextmanager
