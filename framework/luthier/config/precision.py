@@ -28,7 +28,7 @@ def decides(trainer: Any) -> bool:
 def decided(config: DictConfig, precision: Literal["fp32", "bf16"]) -> DictConfig:
     """The recipe with this precision, read-only as it was."""
     plain: Any = OmegaConf.to_container(config)
-    copy = OmegaConf.create(plain)
+    copy: DictConfig = OmegaConf.create(plain)
     OmegaConf.update(copy, SETTING, precision)
     OmegaConf.set_readonly(copy, True)
     return copy
