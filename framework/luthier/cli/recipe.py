@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from luthier.cli import hydra_arguments, session
-from luthier.config import command_line, messages
+from luthier.config import command_line, messages, precision
 from luthier.config.compose import ROOT_FILE
 from luthier.errors import RecipeError
 from luthier.workflows.pipelines import addressing
@@ -87,7 +87,7 @@ def _run_name(composition: Composition) -> str:
         return new
     from luthier.records import unfinished
 
-    return unfinished.newest(Path("runs"), composition.hash) or new
+    return unfinished.newest(Path("runs"), precision.hashes(composition.config)) or new
 
 
 def _call_hydra(arguments: Namespace, overrides: list[str], composer: Composer, job: HydraJob) -> None:

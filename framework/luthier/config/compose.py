@@ -59,6 +59,12 @@ class Composition:
     vouched: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     started: float = field(default_factory=time.time)
+    precision: str = ""
+    """What the run computes in, and why where the machine decided it; empty before it is settled."""
+    notes: tuple[str, ...] = ()
+    """What a machine makes slow that the recipe asks for, a sentence each."""
+    decided: tuple[str, ...] = ()
+    """Overrides for another process of the same run: what this one decided for `auto`."""
 
     @property
     def trust(self) -> Trust:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from luthier.config.fingerprint import recipe_hash
 from luthier.records.folder import RunFolder
 
 
-def newest(runs: Path, recipe: str) -> str | None:
-    """The name of the youngest run in `runs` whose recipe has this hash and that left no record; None without one."""
+def newest(runs: Path, hashes: Collection[str]) -> str | None:
+    """The name of the youngest run in `runs` with one of these hashes and no record; None without one."""
     folders = [RunFolder(path) for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
     started = sorted((folder for folder in folders if folder.resolved.is_file()), key=_age, reverse=True)
     unfinished = (folder for folder in started if not folder.record.is_file())
-    return next((folder.path.name for folder in unfinished if recipe_hash(folder.read_resolved()) == recipe), None)
+    return next((folder.path.name for folder in unfinished if recipe_hash(folder.read_resolved()) in hashes), None)
 
 
 def _age(folder: RunFolder) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytorch_lightning as pl
 import torch
 
-from luthier.errors import DataError, ResourceError
+from luthier.errors import DataError
 from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
+from luthier.training.precision import Precision, device_of, faster
 from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
 from luthier.training.validation import Validating, Validation
@@ -51,7 +51,9 @@ class TrainingEnd:
 class Trainer:
     """Fit a method to data with Lightning, for `epochs` or `max_steps` optimizer steps, or until `stop` ends it.
 
-    `precision` bf16 computes in bfloat16 over float32 weights, fp32 is exact. `clip` is the largest gradient norm.
+    `precision` bf16 computes in bfloat16 over float32 weights, fp32 is exact, auto is bf16 where the device computes
+    it faster than float32 and fp32 elsewhere; what it became stands in the run's resolved recipe. `clip` is the
+    largest gradient norm.
     A checkpoint is written every `checkpoint_every` optimizer steps and at the end, and the newest `keep` stay.
     Trackers hear of every `log_every`th step; metrics.jsonl has them all.
 
@@ -72,7 +74,7 @@ class Trainer:
         *,
         accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
         devices: int | str = 1,
-        precision: Literal["fp32", "bf16"] = "bf16",
+        precision: Literal["auto", "fp32", "bf16"] = "auto",
         epochs: int = 1,
         max_steps: int | None = None,
         clip: float | None = 1.0,
@@ -94,21 +96,17 @@ class Trainer:
     @property
     def autocast(self) -> torch.dtype | None:
         """The dtype that forward passes compute in, None for that of the weights."""
-        return torch.bfloat16 if self.precision == "bf16" else None
+        return torch.bfloat16 if self.computes_in == "bf16" else None
+
+    @property
+    def computes_in(self) -> Precision:
+        """The precision, decided where the recipe leaves it to the machine."""
+        return faster(self.device) if self.precision == "auto" else self.precision
 
     @property
     def device(self) -> torch.device:
         """Where a network computes that this process holds whole."""
-        seen = torch.cuda.is_available()
-        if self.accelerator == "gpu" and not seen:
-            raise ResourceError(
-                "trainer=gpu needs a CUDA device, and torch sees none.",
-                where="trainer.accelerator",
-                hint="Use trainer=cpu, or install a torch built for your driver.",
-            )
-        if self.accelerator != "cpu" and seen:
-            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        return torch.device("cpu")
+        return device_of(self.accelerator)
 
     @property
     def needs_validation(self) -> bool:
@@ -159,7 +157,7 @@ class Trainer:
             accelerator=self.accelerator,
             devices=self.devices,
             strategy=self.strategy(),
-            precision=LIGHTNING_PRECISION[self.precision],  # type: ignore[arg-type]
+            precision=LIGHTNING_PRECISION[self.computes_in],  # type: ignore[arg-type]
             max_epochs=self.epochs,
             max_steps=self.max_steps or -1,
             gradient_clip_val=self.clip,

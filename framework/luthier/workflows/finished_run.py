@@ -16,6 +16,7 @@ from luthier.data.module import Data
 from luthier.errors import DataError
 from luthier.workflows import artifact
 from luthier.workflows.parts import assemble, part
+from luthier.workflows.precision import slow
 
 if TYPE_CHECKING:
     from luthier.evaluation.evaluation import Evaluation
@@ -33,6 +34,8 @@ class FinishedRun:
     predictor: artifact.Artifact
     data: Data
     trust: Trust
+    notes: tuple[str, ...] = ()
+    """What makes it slow on this machine."""
 
     @classmethod
     def load(cls, path: str | Path, *, plugins: Plugins, vouched: tuple[str, ...] = ()) -> FinishedRun:
@@ -49,7 +52,7 @@ class FinishedRun:
         parts.method.take(predictor.network)
         predictor = replace(predictor, method=parts.method, autocast=parts.trainer.autocast)
         parts.data.examples("train")
-        return cls(recipe, predictor, parts.data, trust)
+        return cls(recipe, predictor, parts.data, trust, slow(recipe, parts.trainer.device))
 
     def evaluation(self, *, examples: int | None = None) -> Evaluation:
         """The evaluation that the recipe names, with another number of examples where one is given."""

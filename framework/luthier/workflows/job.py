@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.workflows.parts import assemble
+from luthier.workflows.precision import settle
 from luthier.workflows.quiet import silence_libraries
 from luthier.workflows.run import CorePlugin, Run
 from luthier.workflows.sweeps import jobs
@@ -33,8 +34,9 @@ def carry_out(
     """Assemble and carry out a run, with the plugins' wrappers, and return the score that the recipe names."""
     silence_libraries()
     jobs.end_with_parent()
-    child_processes.remember(flags, composition.overrides, folder)
     plugins.register(CorePlugin(), "luthier")
+    composition = settle(composition, RunFolder(Path(folder)))
+    child_processes.remember(flags, [*composition.overrides, *composition.decided], folder)
     needed = tuple(flag for flag in flags if flag not in ("--json", "--debug"))
     run = run_of(replace(composition, flags=needed), RunFolder(Path(folder)), plugins, console)
     return plugins.run(run)

@@ -102,7 +102,7 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
             "platform": environment["platform"],
             **{name: packages[name] for name in REPORTED_VERSIONS if name in packages},
         },
-        warnings=[*composition.dropped, *run.parts.data.warnings, *run.parts.method.warnings],
+        warnings=[*composition.dropped, *composition.notes, *run.parts.data.warnings, *run.parts.method.warnings],
         artifact="artifact" if run.folder.artifact.is_dir() else "",
         artifact_kind=run.artifact_kind,
         next_commands=_next(run),
@@ -161,7 +161,7 @@ def _training(run: RunOutcome) -> TrainingFacts:
         peak_memory=max(step["memory_bytes"] for step in steps) or None,
         joules=sum(step["joules"] for step in steps) if all("joules" in step for step in steps) else None,
         device=_device(run),
-        precision="bfloat16 autocast" if run.parts.trainer.autocast else "float32",
+        precision=run.composition.precision,
         resumed_from=run.start.name if run.start else "",
         **course.facts(run.end),
         optimizer={

@@ -150,6 +150,10 @@ class Run:
         self.folder.write_recipe(self.composition.given)
         self.folder.write_resolved(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
         self.folder.write_environment(described)
+        if self.composition.precision:
+            self.console.say(f"precision: {self.composition.precision}")
+        for note in self.composition.notes:
+            self.console.say(f"note: {note}")
         for _, lines in self.plugins.ask("luthier_report", config=self.config):
             for line in lines:
                 self.console.say(line)

@@ -40,7 +40,7 @@ OFFERS = {
     "luthier optimizer/schedule=co": ["optimizer/schedule=constant", "optimizer/schedule=cosine"],
     "luthier evaluation/": ["evaluation/metric=", "evaluation/task="],
     "luthier trainer.pre": ["trainer.precision="],
-    "luthier trainer.precision=": ["trainer.precision=bf16", "trainer.precision=fp32"],
+    "luthier trainer.precision=": ["trainer.precision=auto", "trainer.precision=bf16", "trainer.precision=fp32"],
     "luthier batch.packing=t": ["batch.packing=true"],
     "luthier adaptation=lora adaptation.ra": ["adaptation.rank="],
     "luthier optimizer.schedule.wa": ["optimizer.schedule.warmup="],

@@ -34,6 +34,8 @@ def act(call: Call) -> int:
 
     def predictor(run: str) -> Predictor:
         finished = ready.pop(run, None) or load(run)
+        for note in finished.notes:
+            call.console.say(f"note: {run}: {note}")
         if seen := finished.trained_on(examples):
             call.console.say(f"warning: {run} was trained on {seen} of the {len(examples)} examples it is evaluated on")
         return finished.predictor

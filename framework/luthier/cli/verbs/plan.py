@@ -96,6 +96,8 @@ def _record(plan: RecipePlan, origins: Origins, command: str) -> dict[str, Any]:
         "problems": [problem.as_json() for problem in plan.problems],
         "unknown": plan.unknown,
         "dropped": plan.composition.dropped,
+        "precision": plan.composition.precision,
+        "notes": list(plan.composition.notes),
         "run": command,
     }
 
@@ -144,11 +146,15 @@ def _page(call: Call, plan: RecipePlan, record: dict[str, Any]) -> str:
     tables += [call.console.table(("setting", "value", "set in"), values)] if values else []
     tables += [call.console.table(("", ""), list(_facts(plan)))]
     lines = [f"unknown  {line}" for line in plan.unknown]
-    lines += [f"note     {line}" for line in plan.composition.dropped]
+    lines += [f"note     {line}" for line in _notes(plan.composition)]
     lines += [f"problem  {problem}" for problem in plan.problems]
     verdict = "GO" if not plan.problems else "NO GO"
     lines += [f"{verdict}  recipe={plan.composition.recipe}  {plan.composition.hash[:12]}", *_next(record)]
     return "\n\n".join([*tables, "\n".join(lines)])
+
+
+def _notes(composition: Composition) -> list[str]:
+    return [*composition.dropped, *composition.notes]
 
 
 def _is_explicit(one: dict[str, Any]) -> bool:
@@ -171,6 +177,8 @@ def _facts(plan: RecipePlan) -> Iterator[tuple[str, str]]:
         batch = plan.composition.config.batch
         unit = f"blocks of {batch.length} tokens" if batch.packing else "examples"
         yield "steps", f"{plan.steps.count:,} of {batch.size} {unit}, {round(plan.steps.tokens):,} tokens in all"
+    if plan.trains and plan.composition.precision:
+        yield "precision", plan.composition.precision
     if plan.proof is not None:
         yield "proof", _proved(plan.proof)
     if (held_out := plan.held_out) is not None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.config import command_line
+from luthier.config import command_line, precision
 from luthier.errors import RecipeError
 from luthier.records.folder import RunFolder
 from luthier.records.lock import RunLock
@@ -50,8 +50,17 @@ class CachedRun:
         return cls(composer.compose(overrides), tuple(overrides))
 
     @cached_property
+    def settled(self) -> Composition:
+        """The composition with the precision that this machine decides for where the recipe leaves it open."""
+        if not precision.is_open(self.composition.config):
+            return self.composition
+        from luthier.workflows.precision import settle
+
+        return settle(self.composition)
+
+    @cached_property
     def key(self) -> str:
-        return key(self.composition)
+        return key(self.settled)
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -81,7 +90,9 @@ class CachedRun:
         if self._wait(console) and self.is_finished:
             return 0
         self.folder.score.unlink(missing_ok=True)
-        return jobs.carry_out(flags, [*self.overrides, "resume=auto"], self.folder.path, output=STDERR)
+        return jobs.carry_out(
+            flags, [*self.overrides, *self.settled.decided, "resume=auto"], self.folder.path, output=STDERR
+        )
 
     def score(self) -> dict[str, Any]:
         """The recipe's score by its name; empty where none was measured."""

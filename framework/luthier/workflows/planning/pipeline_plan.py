@@ -51,7 +51,7 @@ class StepPlan:
         if self.plan is not None:
             yield from (pair for pair in facts_of(self.plan) if pair[1])
             yield from (("unknown", line) for line in self.plan.unknown)
-            yield from (("note", line) for line in self.plan.composition.dropped)
+            yield from (("note", line) for line in (*self.plan.composition.dropped, *self.plan.composition.notes))
 
     def as_json(self) -> dict[str, Any]:
         run = "" if self.after else str(self.run.folder.path)

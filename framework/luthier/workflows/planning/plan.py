@@ -21,6 +21,7 @@ from luthier.workflows.planning import estimate, machine
 from luthier.workflows.planning.data_sample import DataSample, sample_data
 from luthier.workflows.planning.estimate import StepEstimate, Work
 from luthier.workflows.planning.held_out import HeldOutPlan, plan_held_out
+from luthier.workflows.precision import LOW, settle
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
@@ -65,10 +66,10 @@ class RecipePlan:
 def plan_recipe(composition: Composition) -> RecipePlan:
     """Plan a recipe offline and read-only; an error that a part raises is a problem of the plan."""
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-    plan = RecipePlan(composition)
+    plan = RecipePlan(settle(composition))
     with cache.read_only_cache(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parts, plan.problems = attempt(composition.config, composition.trust)
+        parts, plan.problems = attempt(plan.composition.config, composition.trust)
         if parts is not None:
             _look_at_data(plan, parts)
             _count_weights(plan, parts)
@@ -158,7 +159,8 @@ def _estimate(plan: RecipePlan, parts: Parts) -> None:
     plan.memory, plan.disk = estimate.memory(plan.weights, work), estimate.disk(plan.weights, _checkpoints(plan, parts))
     plan.memory |= method.memory(len(plan.data.lengths)) if plan.data is not None else {}
     if plan.steps is not None:
-        speed = machine.flops(device, trainer.autocast or torch.float32, width=plan.weights.width)
+        stored = LOW.get(str(checks.at(plan.composition.config, "model.dtype")), torch.float32)
+        speed = machine.flops(device, trainer.autocast or stored, width=plan.weights.width)
         plan.seconds = estimate.seconds(plan.weights, plan.steps.tokens, flops=speed)
     smaller = "Try batch.micro=1, model.gradient_checkpointing=true or adaptation=lora."
     _compare(plan, "memory", sum(plan.memory.values()), plan.free_memory, smaller)
