@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, RecipeError, ResourceError
+from luthier.api import ADAPTER_NAME, RecipeError, ResourceError, untie_adapted
 from luthier_adapters.lora import LowRankAdaptation
 from luthier_adapters.targeted import refuse_added_tokens
 
@@ -60,7 +60,7 @@ class DecomposedLora(LowRankAdaptation):
             added_tokens,
             "The artifact of this adaptation is a difference of low rank, which holds no rows of new tokens.",
         )
-        adapted = super().__call__(network)
+        adapted = self._of_linear_layers(super().__call__(network))
         if next(network.parameters()).is_meta:
             return adapted  # nothing to decompose
         with torch.no_grad():
@@ -68,6 +68,18 @@ class DecomposedLora(LowRankAdaptation):
                 self.split(layer)
                 _store_initial_factors(layer, layer.lora_A[ADAPTER_NAME].weight, layer.lora_B[ADAPTER_NAME].weight)
         return adapted
+
+    def _of_linear_layers(self, network: nn.Module) -> nn.Module:
+        """The adapted network, an adapted LM head apart from the embeddings, whose weights are no residual."""
+        others = [name for name, layer in _lora_layers(network).items() if ADAPTER_NAME not in layer.lora_A]
+        if others:
+            raise RecipeError(
+                f"{type(self).__name__} splits weights of linear layers, and {others[0].rpartition('.')[2]} is none.",
+                where="adaptation.targets",
+                hint="Leave it out of adaptation.targets, or choose adaptation=lora.",
+            )
+        untie_adapted(network)
+        return network
 
     def save(self, network: nn.Module, folder: Path) -> None:
         tensors, model = {}, cast("PeftModel", network)
@@ -83,7 +95,7 @@ class DecomposedLora(LowRankAdaptation):
         difference.save_pretrained(str(folder))
 
     def load(self, model: Model, folder: Path) -> nn.Module:
-        network = self.adapted(model.network(), self.lora_config())
+        network = self._of_linear_layers(self.adapted(model.network(), self.lora_config()))
         saved, layers = load_file(folder / WEIGHTS), _lora_layers(network)
         if {name.partition(".lora_")[0] for name in saved} != layers.keys():
             raise ResourceError("The adapter has other layers than the network.", where=str(folder))

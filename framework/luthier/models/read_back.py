@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers.utils import logging
 
+from luthier.contracts.proof import Proof, Rounding
 from luthier.errors import RecipeError
 from luthier.models.auto_class import auto_class
 from luthier.models.evaluation_mode import evaluation_mode
@@ -26,18 +27,6 @@ from luthier.models.wrappers import unwrapped
 
 LENGTH = 32
 """The most tokens of a text that are compared."""
-LOST = 0.5
-"""The share of an adapter's change of the logits, above which what a merge rounds away is reported."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rounding:
-    """The largest differences of logits or log-probabilities that are rounding: of any token, and on average."""
-
-    largest: float
-    mean: float
-
-
 ROUNDING = {
     torch.float64: Rounding(1e-6, 1e-7),
     torch.float32: Rounding(5e-3, 5e-4),
@@ -96,7 +85,7 @@ class Logits:
         pairs = list(zip(self.of_texts, other.of_texts, strict=True))
         if any(ours.shape != theirs.shape for ours, theirs in pairs):
             inf = float("inf")
-            return Proof(reader, inf, inf, inf, self.texts.tokens, self.texts.kind)
+            return Proof(reader=reader, logits=inf, mean=inf, tokens=self.texts.tokens, texts=self.texts.kind)
         apart = [_apart(ours, theirs) for ours, theirs in pairs]
         normed = [[torch.log_softmax(each, dim=-1) for each in pair] for pair in pairs]
         compared = apart if self.scores else [_apart(ours, theirs) for ours, theirs in normed]
@@ -108,46 +97,6 @@ class Logits:
             mean=sum(float(each.double().sum()) for each in compared) / max(count, 1),
             tokens=self.texts.tokens,
             texts=self.texts.kind,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """The largest differences between the logits of what `reader` reads and those of the network in memory.
-
-    `nats` are those of log-probabilities, None where the network gives scores; `mean` is their mean. `changed` is the
-    mean change by the adapter, where it could be switched off: a merge that rounds as much has lost what was learned.
-    """
-
-    reader: str
-    """Who read it back: plain transformers, plain PEFT, luthier."""
-    logits: float
-    nats: float | None
-    mean: float
-    tokens: int
-    texts: str
-    """What was read."""
-    changed: float | None = None
-
-    def within(self, *allowed: Rounding) -> bool:
-        """Whether the differences are rounding in the coarsest of these."""
-        largest = self.logits if self.nats is None else self.nats
-        return largest <= max(each.largest for each in allowed) and self.mean <= max(each.mean for each in allowed)
-
-    @property
-    def lossy(self) -> bool:
-        """Whether rounding has taken most of what the adapter changed."""
-        return bool(self.changed) and self.mean > LOST * cast(float, self.changed)
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, without what is not known."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    def __str__(self) -> str:
-        nats = "" if self.nats is None else f", log-probabilities by {self.nats:.2g} nats"
-        return (
-            f"as read by {self.reader}, its logits differ by {self.logits:.2g} at most{nats}, over {self.tokens} tokens "
-            f"({self.texts})"
         )
 
 
@@ -193,24 +142,37 @@ def _other_values(ours: nn.Module, theirs: nn.Module) -> Iterator[str]:
             yield f"{name} has other values"
 
 
+def prove_folder(network: nn.Module, folder: Path) -> Proof:
+    """How far plain transformers reads a folder from a network in memory, over token ids drawn by seed.
+
+    RecipeError where that is more than rounding in the coarser dtype of the two.
+    """
+    ours = Logits.of(network, texts_by_seed(network))
+    read = read_by_transformers(folder)
+    proof = ours.against(Logits.of(read, ours.texts), "plain transformers")
+    if not proof.within(ours.rounding, rounding_of(read)):
+        raise RecipeError(f"{folder} holds another network than {type(network).__name__} in memory: {proof}.")
+    return proof
+
+
 def read_by_peft(base: nn.Module, folder: Path) -> nn.Module:
     """A network with the adapter of a folder as plain PEFT reads it."""
     from peft import PeftModel
 
     with warnings.catch_warnings(), _unheard():
         warnings.simplefilter("ignore")  # what PEFT warns of shows in the logits
-        return cast(nn.Module, PeftModel.from_pretrained(base, str(folder))).eval()  # type: ignore[arg-type]
+        return cast(nn.Module, PeftModel.from_pretrained(base, str(folder))).eval()
 
 
 @contextmanager
 def _unheard() -> Iterator[None]:
     """transformers' own warnings stay out: what they warn of is compared here."""
-    before = logging.get_verbosity()  # type: ignore[no-untyped-call]
+    before = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        logging.set_verbosity(before)  # type: ignore[no-untyped-call]
+        logging.set_verbosity(before)
 
 
 def _apart(ours: Tensor, theirs: Tensor) -> Tensor:

@@ -22,12 +22,8 @@ def untie_adapted(network: nn.Module) -> bool:
     from peft.tuners.trainable_tokens import TrainableTokensLayer
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    layers = [
-        layer
-        for layer in network.modules()
-        if isinstance(layer, BaseTunerLayer) and not isinstance(layer, TrainableTokensLayer)
-    ]
-    adapted = {id(layer.get_base_layer()) for layer in layers}
+    layers: list[Any] = [layer for layer in network.modules() if isinstance(layer, BaseTunerLayer)]
+    adapted = {id(layer.get_base_layer()) for layer in layers if type(layer) is not TrainableTokensLayer}
     pairs = list(_tied_pairs(unwrapped(network)))
     if not any(_weight(one) is _weight(other) and {id(one[0]), id(other[0])} & adapted for one, other in pairs):
         return False

@@ -27,7 +27,7 @@ from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.processors import copy_processor
-from luthier.models.read_back import Logits, Proof, ProofTexts, rounding_of
+from luthier.models.read_back import Logits, ProofTexts, rounding_of
 from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.models.wrappers import unwrapped
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.model import Model
     from luthier.contracts.prompt import Prompt
+    from luthier.contracts.proof import Proof
     from luthier.records.folder import RunFolder
 
 FORMAT = 1
@@ -93,7 +94,7 @@ class Artifact(NetworkPredictor):
     def merged(self) -> nn.Module:
         """A plain network with the same logits, which no longer needs PEFT; the artifact's own is used up.
 
-        `proof` is then how far they are from those of the adapted network; RecipeError where that is more than rounding.
+        `proof` is then how far they are from those of the adapted network; RecipeError where it is more than rounding.
         """
         assert self.adaptation is not None
         if not (self.manifest["trained"] and self.manifest["needs_base"]):
@@ -102,7 +103,7 @@ class Artifact(NetworkPredictor):
         with _without_adapter(self.network) as base:
             before = None if base is None else Logits.of(base, adapted.texts)
         merged = self.adaptation.merge(self.network)
-        proof = adapted.against(Logits.of(merged, adapted.texts), "the network in memory")
+        proof = adapted.against(Logits.of(merged, adapted.texts), "luthier, merged in memory")
         if not proof.within(adapted.rounding, rounding_of(merged)):
             raise RecipeError(
                 f"{type(self.adaptation).__name__} cannot be merged into the weights of this network: {proof}.",

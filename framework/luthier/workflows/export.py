@@ -18,10 +18,11 @@ from luthier.inference.generation.stops import stop_tokens
 from luthier.models.loading import load_tokenizer, without_progress_bars
 from luthier.models.opening import opened
 from luthier.models.processors import copy_processor, processor_files_in
-from luthier.models.read_back import Logits, Proof, read_by_transformers, rounding_of
+from luthier.models.read_back import Logits, read_by_transformers, rounding_of
 from luthier.models.sequence_classification import is_reward_model
 
 if TYPE_CHECKING:
+    from luthier.contracts.proof import Proof
     from luthier.workflows.artifact import Artifact
 
 _ASKED = ([{"role": "user", "content": "Why is it 12°, ok?"}],)
@@ -100,7 +101,7 @@ def _prove_tokenizer(artifact: Artifact, folder: Path, *, prompted: bool) -> Non
     for turns in _ASKED if ours.chat_template is not None else ():
         shown = conversation_of(artifact.prompt(example_of(turns))) if prompted else turns
         expected, found = (
-            str(tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
+            str(tokenizer.apply_chat_template(list(conversation), tokenize=False, add_generation_prompt=True))
             for tokenizer, conversation in ((ours, shown), (theirs, turns))
         )
         if found != expected:

@@ -12,7 +12,7 @@ import torch
 from luthier.errors import DataError, LuthierError, RecipeError
 from luthier.models.adaptation import PeftAdaptation
 from luthier.models.attention.proof import FAILURES, first_line
-from luthier.models.read_back import LENGTH, Logits, Proof, ProofTexts, read_by_peft, read_by_transformers, texts_by_seed
+from luthier.models.read_back import LENGTH, Logits, ProofTexts, read_by_peft, read_by_transformers, texts_by_seed
 from luthier.models.safety import names_code, read_json
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.models.wrappers import unwrapped, virtual_token_count
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.examples import Example
     from luthier.contracts.model import Model
+    from luthier.contracts.proof import Proof
     from luthier.data.module import Data
 
 TEXTS = 3
@@ -143,7 +144,7 @@ def _refuse_without_memory(network: nn.Module) -> None:
     """NotProved where the base does not fit into memory a second time."""
     needed = sum(weight.nbytes for weight in network.parameters())
     if needed > 0.9 * (free := free_memory(torch.device("cpu"))):
-        raise NotProved(f"its base would take {needed / 1e9:.1f} GB of memory again, of which {free / 1e9:.1f} GB are free")
+        raise NotProved(f"its base would take {needed / 1e9:.1f} GB of memory again, and {free / 1e9:.1f} GB are free")
 
 
 def _device(network: nn.Module) -> torch.device:
