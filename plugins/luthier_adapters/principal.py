@@ -128,6 +128,12 @@ class Olora(DecomposedLora):
     """Learn the first columns of Q and rows of R, where W = Q R (OLoRA, Büyükakyüz, 2024)."""
 
     def split(self, layer: Any) -> None:
+        if layer.fan_in_fan_out:
+            raise RecipeError(
+                "PEFT decomposes the weights of a Conv1D, as GPT-2 has them, with rows and columns exchanged.",
+                where="adaptation",
+                hint="Choose adaptation=pissa.",
+            )
         layer.olora_init(ADAPTER_NAME)
 
 
@@ -147,4 +153,6 @@ def _subtract_initial_product(layer: Any) -> None:
     """Make the base weight W - s B₀ A₀, computed in float32 and in this order, as by PEFT, and cast to its dtype."""
     weight = layer.get_base_layer().weight
     product = layer.scaling[ADAPTER_NAME] * layer.first_B @ layer.first_A
+    if layer.fan_in_fan_out:  # the weights of a Conv1D, as GPT-2 has them
+        product = product.T
     weight.data = (weight.data.float() - product).to(weight.dtype)

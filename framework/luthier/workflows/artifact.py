@@ -34,6 +34,7 @@ from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
 from luthier.workflows.parts import part
+from luthier.workflows.places import refuse_without_base, with_places
 from luthier.workflows.proving import texts_of_run
 
 if TYPE_CHECKING:
@@ -193,10 +194,13 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
-    recipe = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
+    written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
+    recipe = with_places(written, manifest.get("places", {}), folder)
+    if manifest["needs_base"]:
+        refuse_without_base(recipe, written, manifest, folder)
     trust = Trust(frozenset(vouched))
     model: Model = part(recipe, trust, "model")
-    if isinstance(model, RestorableModel):
+    if manifest["needs_base"] and isinstance(model, RestorableModel):
         model.restore(folder)
     adaptation: Adaptation = part(recipe, trust, "adaptation")
     _refuse_another_base(model, manifest, folder)
