@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from luthier.api import ADAPTER_NAME, RecipeError, ResourceError
+from luthier.api import ADAPTER_NAME, RecipeError, ResourceError, untie_adapted
 from luthier_adapters.lora import LowRankAdaptation, ranks_within, widths
 from luthier_adapters.targeted import refuse_added_tokens
 
@@ -65,15 +65,21 @@ class DecomposedLora(LowRankAdaptation):
             added_tokens,
             "The artifact of this adaptation is a difference of low rank, which holds no rows of new tokens.",
         )
-        adapted = super().__call__(network)
+        adapted = self._of_linear_layers(super().__call__(network))
         if next(network.parameters()).is_meta:
             return adapted  # nothing to decompose
         with torch.no_grad():
-            for name, layer in _lora_layers(adapted).items():
-                _refuse_other_than_linear(name, layer)
+            for layer in _lora_layers(adapted).values():
                 self.split(layer)
                 _store_initial_factors(layer, layer.lora_A[ADAPTER_NAME].weight, layer.lora_B[ADAPTER_NAME].weight)
         return adapted
+
+    def _of_linear_layers(self, network: nn.Module) -> nn.Module:
+        """The adapted network, an adapted LM head apart from the embeddings, whose weights are no residual."""
+        for name, layer in _lora_layers(network).items():
+            _refuse_other_than_linear(name, layer)
+        untie_adapted(network)
+        return network
 
     def save(self, network: nn.Module, folder: Path) -> None:
         tensors, model = {}, cast("PeftModel", network)
@@ -91,7 +97,7 @@ class DecomposedLora(LowRankAdaptation):
 
     def load(self, model: Model, folder: Path) -> nn.Module:
         base = model.network()
-        network = self.adapted(base, self.peft_config(base))
+        network = self._of_linear_layers(self.adapted(base, self.peft_config(base)))
         saved, layers = load_file(folder / WEIGHTS), _lora_layers(network)
         if {name.partition(".lora_")[0] for name in saved} != layers.keys():
             raise ResourceError("The adapter has other layers than the network.", where=str(folder))

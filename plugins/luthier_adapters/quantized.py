@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
@@ -19,7 +18,6 @@ from luthier.api import (
     router_modules,
     text_weights,
     unwrapped,
-    with_saved_adapter,
 )
 from luthier_adapters.lora import LowRankAdaptation
 from luthier_adapters.targeted import refuse_added_tokens
@@ -71,8 +69,8 @@ class Qlora(LowRankAdaptation):
         """The network with its linear layers quantized and LoRA layers around those that `targets` names."""
         return self.adapted(self.quantized(network), self.peft_config(network))
 
-    def load(self, model: Model, folder: Path) -> nn.Module:
-        return with_saved_adapter(self.quantized(model.network()), folder)
+    def base(self, model: Model) -> nn.Module:
+        return self.quantized(model.network())
 
     def merge(self, network: nn.Module) -> nn.Module:
         """The network with its weights dequantized, and the update added without rounding it to four bits."""
@@ -83,7 +81,7 @@ class Qlora(LowRankAdaptation):
                 if _is_quantized(inner):
                     delta = child.get_delta_weight(ADAPTER_NAME) if inner is not child else None  # type: ignore[operator]
                     setattr(parent, name, _dequantized(inner, delta))
-        network.merge_and_unload()  # type: ignore[operator]  # what is not quantized, such as fused experts
+        super().merge(network)  # what is not quantized, such as fused experts
         cast(Any, base).is_loaded_in_4bit = False
         return base
 

@@ -11,14 +11,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
-from luthier.api import ARTIFACT_MANIFEST, RecipeError, content_hash, decoder_layers, meta_causal_lm, processor_files
+from luthier.api import (
+    ARTIFACT_MANIFEST,
+    RecipeError,
+    content_hash,
+    decoder_layers,
+    meta_causal_lm,
+    processor_files,
+    proofs_of,
+)
 from luthier_distillation.layers import LayerChoice
 from luthier_distillation.width import Importance, largest, narrow
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.api import Model
+    from luthier.api import Model, Proof
 
 _PER_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers")
 
@@ -101,6 +109,11 @@ class Pruned:
         config.update(self._smaller(network.config).get_text_config().to_dict())  # type: ignore[arg-type]
         _check_shapes(network)
         return network
+
+    @property
+    def proofs(self) -> dict[str, Proof]:
+        """Those of the base."""
+        return proofs_of(self.base)
 
     def processor_files(self) -> list[Path]:
         """Those of the base."""

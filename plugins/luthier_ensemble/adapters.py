@@ -68,7 +68,7 @@ class MergedAdapters(EarlierRun):
             loaded.add(path, name)
         self._combine(tuner, names)
         loaded.use(COMBINED)
-        network = loaded.merged()
+        network = self._merged(loaded)
         if self.loading.dtype != "auto":
             cast_weights(network, self.loading.torch_dtype(self.config))
         return self._dressed(network)

@@ -18,7 +18,7 @@ from luthier_ensemble.merging.linear import Linear
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from luthier.api import Model
+    from luthier.api import Model, Proof
 
 log = logging.getLogger("luthier")
 
@@ -34,6 +34,7 @@ class GreedySoup(LoadableModel):
         super().__init__(**loading)
         self.models = models
         self.chosen: list[str] = []
+        self._loaded: Merge | None = None
         self._note = ""
         self._all = self._soup(list(models))  # which refuses models that do not merge
 
@@ -65,11 +66,17 @@ class GreedySoup(LoadableModel):
         self.chosen = list(stored_lineage(folder)["chosen"])
 
     def network(self) -> nn.Module:
-        return self._chosen_soup.network()
+        self._loaded = self._chosen_soup
+        return self._loaded.network()
 
     def lineage(self) -> dict[str, Any]:
         """The lineage of the merge, with the chosen models."""
         return {**self._chosen_soup.lineage(), "kind": "greedy soup", "chosen": self.chosen, "note": self._note}
+
+    @property
+    def proofs(self) -> dict[str, Proof]:
+        """Those of the merge of the chosen models."""
+        return self._loaded.proofs if self._loaded is not None else {}
 
     @property
     def _chosen_soup(self) -> Merge:

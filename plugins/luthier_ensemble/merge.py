@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from torch import nn
 
 from luthier.api import (
     LoadableModel,
+    Proof,
     RecipeError,
     StoredModel,
     build_once,
@@ -24,6 +26,8 @@ from luthier.api import (
     load_network,
     meta_causal_lm,
     processor_files,
+    proofs_of,
+    prove_folder,
     weight_files,
     weights_digest,
     without_progress_bars,
@@ -42,6 +46,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Part of the cache key: raise it when the same models would merge to other weights."""
+
+PROOF = "proof.json"
+"""The file beside merged weights with the proof that they were written whole."""
 
 log = logging.getLogger("luthier")
 
@@ -121,11 +128,18 @@ class Merge(LoadableModel):
     def network(self) -> nn.Module:
         return load_network(self.folder, self.loading, self.config, owner="The merged model")
 
+    @property
+    def proofs(self) -> dict[str, Proof]:
+        """Those of the models, and how plain transformers read the merged weights when they were written."""
+        file = self.folder / PROOF
+        own = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        return proofs_of(*self.models.values()) | ({f"Merge of {', '.join(self.models)}": Proof(**own)} if own else {})
+
     def uncached_network(self) -> nn.Module:
         """The same network, without writing it to the cache."""
         _ = self.tokenizer
         with tempfile.TemporaryDirectory(dir=cache_folder("models"), prefix=".tmp-merge-") as folder:
-            self._write(Path(folder))
+            self._write(Path(folder), prove=False)
             return load_network(Path(folder), self.loading, self.config, owner="The merged model")
 
     @cached_property
@@ -165,7 +179,7 @@ class Merge(LoadableModel):
             )
         return stack
 
-    def _write(self, target: Path) -> None:
+    def _write(self, target: Path, *, prove: bool = True) -> None:
         log.info("Merging %s.", ", ".join(self.models))
         tied = _tied(self.config)
         without = list(tied) if self.config.tie_word_embeddings else []
@@ -179,6 +193,9 @@ class Merge(LoadableModel):
                 tensors = tensors_of_stack(stored, self._stack, without)
             write_merged(target / "model.safetensors", tensors, stored, self.merging, self.base)
         self.config.save_pretrained(target)
+        if prove:
+            proof = prove_folder(load_network(target, self.loading, self.config, owner="The merged model"), target)
+            (target / PROOF).write_text(json.dumps(proof.as_json()), encoding="utf-8")
 
 
 def _stored(name: str, model: Model, tied: Mapping[str, str], folders: ExitStack) -> StoredTensors:
@@ -194,6 +211,7 @@ def _stored(name: str, model: Model, tied: Mapping[str, str], folders: ExitStack
         )
     with without_progress_bars():
         network.save_pretrained(folder)
+    prove_folder(network, folder)
     return StoredTensors(name, folder, aliases)
 
 

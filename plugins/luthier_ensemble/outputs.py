@@ -17,6 +17,7 @@ from luthier.api import (
     is_reward_model,
     meta_network,
     prepare_network,
+    proofs_of,
 )
 from luthier_ensemble.combining.combining import Combining
 from luthier_ensemble.lineages import hash_of_members, lineages_of
@@ -25,7 +26,7 @@ from luthier_ensemble.network import EnsembleNetwork
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from luthier.api import Model
+    from luthier.api import Model, Proof
 
 
 class Ensemble:
@@ -54,6 +55,11 @@ class Ensemble:
         self.members, self.combining = members, combining
         self.dtype, self.gradient_checkpointing = dtype, gradient_checkpointing
         self.chat_template, self.template_settings = chat_template, template_settings
+
+    @property
+    def proofs(self) -> dict[str, Proof]:
+        """Those of the members."""
+        return proofs_of(*self.members.values())
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:

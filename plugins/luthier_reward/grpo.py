@@ -182,6 +182,7 @@ class Grpo(LanguageModelMethod):
     def on_train_end(self) -> None:
         self._rollout_log.close()
         self.reward_runner.close()
+        self.reward_runner.refuse_without_scores()
         self.facts |= self.reward_runner.facts()
         if self.kl.active:
             self.facts["Reference"] = self.reference_policy.description

@@ -82,6 +82,17 @@ class RewardRunner:
         for worker in self.workers:
             worker.close()
 
+    def refuse_without_scores(self) -> None:
+        """PluginError where not one of all answers has a score: nothing was learned of them."""
+        answers = self.counts["answers"]
+        if answers and self.counts["faults"] == answers:
+            raise PluginError(
+                f"The reward failed for all {answers:,} answers, so that nothing was learned; the last fault: "
+                f"{self.last_fault}",
+                where="method.reward",
+                hint="Try it with `luthier reward-check`.",
+            )
+
     def state_dict(self) -> dict[str, Any]:
         return {"counts": dict(self.counts), "faults": dict(self.faults)}
 

@@ -22,6 +22,9 @@ from luthier.contracts.model import (
     HasProcessor as HasProcessor,
 )
 from luthier.contracts.model import (
+    HasProofs as HasProofs,
+)
+from luthier.contracts.model import (
     LoadedModel as LoadedModel,
 )
 from luthier.contracts.model import (
@@ -32,6 +35,9 @@ from luthier.contracts.model import (
 )
 from luthier.contracts.model import (
     SelectsItself as SelectsItself,
+)
+from luthier.contracts.model import (
+    proofs_of as proofs_of,
 )
 from luthier.contracts.policy_gradients import (
     Advantage as Advantage,
@@ -64,6 +70,7 @@ from luthier.contracts.preferences import (
 from luthier.contracts.prompt import Prompt as Prompt
 from luthier.contracts.prompt import PromptScorer as PromptScorer
 from luthier.contracts.prompt import PromptScores as PromptScores
+from luthier.contracts.proof import Proof as Proof
 from luthier.contracts.rewards import (
     CompositeReward as CompositeReward,
 )
@@ -400,6 +407,7 @@ from luthier.models.loading import (
 )
 from luthier.models.modalities import text_weights as text_weights
 from luthier.models.processors import processor_files as processor_files
+from luthier.models.read_back import prove_folder as prove_folder
 from luthier.models.reference_policy import (
     adaptation_disabled as adaptation_disabled,
 )
@@ -422,6 +430,7 @@ from luthier.models.sequence_classification import (
     is_reward_model as is_reward_model,
 )
 from luthier.models.stored import StoredModel as StoredModel
+from luthier.models.tied import untie_adapted as untie_adapted
 from luthier.models.tokenizers import configure_tokenizer as configure_tokenizer
 from luthier.models.trainable_parameters import count_parameters as count_parameters
 from luthier.models.trainable_parameters import meta_network as meta_network

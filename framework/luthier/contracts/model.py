@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -12,6 +12,8 @@ from torch import nn
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from luthier.contracts.proof import Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,20 @@ class HasMetaNetwork(Protocol):
 
     def meta_network(self) -> nn.Module:
         """Its network on the meta device, where nothing has values."""
+
+
+@runtime_checkable
+class HasProofs(Protocol):
+    """A model whose weights were merged or written before they were loaded, and compared with what they came from."""
+
+    @property
+    def proofs(self) -> Mapping[str, Proof]:
+        """What the report calls each of them, with its proof; those of networks that were not loaded are missing."""
+
+
+def proofs_of(*models: Model) -> dict[str, Proof]:
+    """Those of models that another one is made of."""
+    return {name: proof for model in models if isinstance(model, HasProofs) for name, proof in model.proofs.items()}
 
 
 @runtime_checkable

@@ -102,17 +102,26 @@ class Data(pl.LightningDataModule):
 
     @cached_property
     def reading(self) -> Reading:
-        """The reading of the source; the prompt is fitted to it. DataError where there is no training example."""
+        """The reading of the source; the prompt is fitted to its training split."""
         reading = Reading.of(self.source)
-        if not reading.examples.get("train"):
-            sizes = {name: len(examples) for name, examples in reading.examples.items()}
-            raise DataError(f"No example is left to train on; there are {sizes}.", hint="Hold out less of the data.")
-        self.prompt.learn(reading.examples["train"], self.settings.tokenizer)
+        self.prompt.learn(reading.examples.get("train", []), self.settings.tokenizer)
         return reading
+
+    def refuse_without_training(self) -> None:
+        """DataError where there is no example to train on; to be measured, data needs none."""
+        if self.examples("train"):
+            return
+        sizes = [f"{len(self.examples(split)):,} in {split}" for split in SPLITS if self.examples(split)]
+        raise DataError(
+            f"No example is left to train on: there are {' and '.join(sizes) or 'none at all'}.",
+            where="data",
+            hint="Hold out less of the data (data.splits.test=0.1), or only measure: stages=[evaluate].",
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Encode the training and validation splits, unless they are cached; Lightning calls it on every rank."""
         if stage in (None, "fit"):
+            self.refuse_without_training()
             self.blocks("train")
             self.blocks("validation")
 
@@ -165,17 +174,19 @@ class Data(pl.LightningDataModule):
 
     def first_batches(self) -> Iterator[Batch]:
         """The micro-batches of the first epoch on a single device, without preparation; a lazy iterator."""
-        blocks = self.blocks("train")
-        assert blocks is not None, "a run without training examples ends when they are read"
-        yield from self._batches(blocks, self._order(1), 0).of(0)
+        yield from self._batches(self._training_blocks(), self._order(1), 0).of(0)
 
     def train_dataloader(self) -> TrainingLoader | PreparedLoader:
         """The training split's micro-batches for this device, as the method's preparation leaves them."""
-        blocks = self.blocks("train")
-        assert blocks is not None, "a run without training examples ends when they are read"
-        world, rank = self._data_parallel()
+        blocks, (world, rank) = self._training_blocks(), self._data_parallel()
         batches = self._batches(blocks, self._order(world), rank)
         return PreparedLoader(batches, self.preparation) if self.preparation else TrainingLoader(batches)
+
+    def _training_blocks(self) -> Blocks:
+        self.refuse_without_training()
+        blocks = self.blocks("train")
+        assert blocks is not None
+        return blocks
 
     def val_dataloader(self) -> list[HeldOutLoader]:
         """The loader of the validation split; an empty list where there is none."""
@@ -231,9 +242,13 @@ class Data(pl.LightningDataModule):
             "counts": self.report(),
         }
 
-    def token_ledger(self, number: int = 0, split: str = "train") -> ledger.Ledger:
-        """The token ledger of an example after `overlong` is applied; of its first turn, where each is an example."""
-        return self.token_ledgers(number, split)[0]
+    def token_ledger(self, number: int = 0, split: str | None = None) -> ledger.Ledger:
+        """The token ledger of an example after `overlong` is applied; of its first turn, where each is an example.
+
+        It is of the training split, or of the first that has examples.
+        """
+        there = next((name for name in SPLITS if self.examples(name)), "train")
+        return self.token_ledgers(number, split or there)[0]
 
     def token_ledgers(self, number: int = 0, split: str = "train") -> list[ledger.Ledger]:
         """The token ledger of each row that an example becomes, after `overlong` is applied."""

@@ -77,6 +77,7 @@ class Evaluation:
                 self._measure_set(predictor, name, examples, scores, first=place == 0)
             if self.general_examples and _is_generative(predictor):
                 self._measure_general(predictor, scores)
+        scores.set_aside_unscored()
         scores.seconds = time.monotonic() - started
         return scores
 
@@ -96,6 +97,9 @@ class Evaluation:
                 scores.measurements[name] = Measurement(statistics, metric.reduce, metric.better, digest)
             else:
                 self._measure_by_method(predictor, chosen, "", digest, scores)
+        scores.set_aside_unscored()
+        if name not in scores.measurements:
+            raise DataError(f"Nothing could be scored: {name!r} has a value for none of {len(chosen)} examples.")
         return scores[name]
 
     def _measure_set(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from luthier.contracts.scores import FEWEST_PAIRS, Score
 from luthier.errors import RecipeError
-from luthier.evaluation.bootstrap import Floats, Reduction, interval, resampled
+from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, interval, ratio, resampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class Measurement:
     reduce: Reduction
     better: str
     examples: str
+
+    @property
+    def has_values(self) -> bool:
+        """Whether a mean has anything to be the mean of; other reductions are taken at their word."""
+        return self.reduce not in (ratio, exponential_ratio) or bool(self.statistics[:, 1].any())
 
     def score(self, bootstrap: Bootstrap) -> Score:
         """The value over all examples with its interval."""

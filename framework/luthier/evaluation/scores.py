@@ -56,6 +56,13 @@ class Scores:
         """Names and scores, in the order in which they were measured."""
         return ((name, self[name]) for name in self)
 
+    def set_aside_unscored(self) -> None:
+        """Count measurements that have a value for no example instead of giving them one, such as a mean of nothing."""
+        for name, measured in list(self.measurements.items()):
+            if not measured.has_values:
+                del self.measurements[name]
+                self.counts[f"{name}: examples without a value"] = len(measured.statistics)
+
     def compare(self, after: Scores, *, only: Container[str] | None = None) -> dict[str, Difference]:
         """What changed from this evaluation to a later one of the same examples, for each score that both have.
 

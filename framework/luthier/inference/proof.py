@@ -23,6 +23,7 @@ from luthier.models.attention import Layout, architecture_layout, as_the_batch, 
 from luthier.models.attention.proof import FAILURES, NATS, batch_of, first_line
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.lm_head import find_lm_head
+from luthier.models.read_back import rounding_of
 from luthier.models.twin import stir, twin_network
 from luthier.models.wrappers import unwrapped
 
@@ -107,13 +108,13 @@ def _prove_merge(adapted: nn.Module, adaptation: Adaptation, name: str) -> None:
     """RecipeError where the merged network is another one: a layer reads weights past what was put in their place."""
     ids, who = batch_of(((12,),), _vocabulary(adapted)).input_ids, type(unwrapped(adapted)).__name__
     before = torch.log_softmax(adapted(input_ids=ids, use_cache=False).logits.float(), dim=-1)
-    unread = _unread_adapters(adapted, ids)
+    unread, allowed = _unread_adapters(adapted, ids), rounding_of(adapted).largest
     try:
         merged = adaptation.merge(adapted)
     except Exception:  # it cannot be merged, which is said where somebody asks for it
         return
     nats = float((torch.log_softmax(merged(input_ids=ids, use_cache=False).logits.float(), -1) - before).abs().max())
-    if not nats <= ROUNDING[torch.float32]:
+    if not nats <= max(ROUNDING[torch.float32], allowed):
         where = f" Its layers do not call {', '.join(unread)}." if unread else ""
         raise RecipeError(
             f"{who} with {name} is another network once it is merged, by {nats:.2g} nats: some of the adapted modules "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,7 +21,7 @@ from luthier.models.peft_modules import choose_modules
 from luthier.models.peft_names import as_read, write_readable_names
 from luthier.models.peft_reading import refused_by_peft
 from luthier.models.sequence_classification import is_reward_model
-from luthier.models.wrappers import unwrapped
+from luthier.models.tied import state_ties, untie_adapted
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -144,20 +144,19 @@ class PeftAdaptation(Adaptation):
         network.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
         write_readable_names(network, folder / ADAPTER_FILE, ADAPTER_NAME)
 
+    def base(self, model: Model) -> nn.Module:
+        """The network on which PEFT puts the adapter that was saved."""
+        return model.network()
+
     def load(self, model: Model, folder: Path) -> nn.Module:
-        return with_saved_adapter(model.network(), folder)
+        return with_saved_adapter(self.base(model), folder)
 
     def merge(self, network: nn.Module) -> nn.Module:
-        inner = cast(Any, unwrapped(network))
-        embeddings, head = inner.get_input_embeddings(), inner.get_output_embeddings()
-        tied = head is not None and getattr(embeddings, "weight", None) is getattr(head, "weight", 0)
-        if tied and getattr(embeddings, "lora_embedding_A", None):
-            raise RecipeError(
-                "The embeddings are tied to the head, and a change of the embeddings alone cannot be merged into both.",
-                where="adaptation.targets",
-                hint="Keep the adapter beside its base, or leave the embeddings out of adaptation.targets.",
-            )
-        return cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]
+        """As PEFT merges it; embeddings and LM head that were tied, and of which one is adapted, are untied first."""
+        untie_adapted(network)
+        merged = cast(nn.Module, network.merge_and_unload())  # type: ignore[operator]
+        state_ties(merged)
+        return merged
 
     def add(self, network: nn.Module, folder: Path, name: str) -> None:
         if name in network.peft_config:  # type: ignore[operator]

@@ -16,6 +16,7 @@ from luthier.fetch import cache
 from luthier.fetch.once import build_once
 from luthier.fetch.remembered import remembered_digest
 from luthier.models.loading import without_progress_bars
+from luthier.models.read_back import prove_folder
 from luthier.models.tokenizers import configure_tokenizer
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _convert(file: Path, target: Path) -> None:
     configure_tokenizer(tokenizer, network.config)
     network.save_pretrained(target)
     tokenizer.save_pretrained(target)
+    log.info("%s: %s.", file.name, prove_folder(network, target))
 
 
 def restore_pre_tokenizer(tokenizer: PreTrainedTokenizerBase, kind: str, name: str) -> None:

@@ -15,11 +15,11 @@ from luthier.reporting.record import RunRecord, ScoreComparison
 LIBRARIES = {"adapter": "peft", "weights": "transformers"}
 
 
-def card(record: RunRecord) -> str:
-    """The whole card. Text from data and recipes is escaped, so that it stays text."""
+def card(record: RunRecord, *, exported: bool = False) -> str:
+    """The whole card, of an artifact or of an export. Text from data and recipes is escaped, so that it stays text."""
     sections = {
         "Results": _results(record),
-        "Use": _use(record),
+        "Use": _use_of_export(record) if exported else _use(record),
         "Training": _list(facts(record)) + ([f"\n{markdown(record.model.note)}"] if record.model.note else []),
         "Data": _data(record),
         "Warnings": [f"- {markdown(warning)}" for warning in record.warnings],
@@ -109,14 +109,34 @@ def _use(record: RunRecord) -> list[str]:
         'model = luthier.load("path/to/this/folder")\n'
         f'print({call}([[{{"role": "user", "content": "Hello"}}]])[0])'
     )
-    kind = "AutoModelForCausalLM" if record.is_generative else "AutoModelForSequenceClassification"
-    if record.model.other_parts:
-        kind = record.model.architecture  # the whole network, not its text tower alone
-    plain = {
-        "adapter": "The folder is a PEFT adapter: `peft.PeftModel.from_pretrained(base, folder)` reads it too.",
-        "weights": f"The folder is a transformers model: `transformers.{kind}` reads it too.",
-    }.get(record.artifact_kind, "")
+    plain = _plain(record)
     return [fenced(code, "python"), *([f"\n{plain}"] if plain else [])]
+
+
+def _use_of_export(record: RunRecord) -> list[str]:
+    kind, folder = _auto_class(record), '"path/to/this/folder"'
+    code = (
+        f"from transformers import AutoTokenizer, {kind}\n\n"
+        f"network = {kind}.from_pretrained({folder})\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({folder})"
+    )
+    return [fenced(code, "python")]
+
+
+def _plain(record: RunRecord) -> str:
+    """Who else reads the folder: as it was proved, or as its kind is where nothing was."""
+    if any(proof.what == "Artifact" and proof.reader == "luthier" for proof in record.proofs):
+        return "Only luthier reads the folder as it was trained."
+    return {
+        "adapter": "The folder is a PEFT adapter: `peft.PeftModel.from_pretrained(base, folder)` reads it too.",
+        "weights": f"The folder is a transformers model: `transformers.{_auto_class(record)}` reads it too.",
+    }.get(record.artifact_kind, "")
+
+
+def _auto_class(record: RunRecord) -> str:
+    if record.model.other_parts:
+        return record.model.architecture  # the whole network, not its text tower alone
+    return "AutoModelForCausalLM" if record.is_generative else "AutoModelForSequenceClassification"
 
 
 def _data(record: RunRecord) -> list[str]:

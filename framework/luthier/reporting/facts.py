@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luthier.reporting.figures import duration, format_count, format_number, format_size, share
-from luthier.reporting.record import RunRecord
+from luthier.reporting.record import ProofFacts, RunRecord
 
 
 def facts(record: RunRecord) -> dict[str, str]:
@@ -29,9 +29,23 @@ def facts(record: RunRecord) -> dict[str, str]:
         "Device": training.device,
         "Precision": training.precision,
         "Resumed from": training.resumed_from,
+        **{f"{proof.what} proved": _proof(proof) for proof in record.proofs},
         "Artifact": f"{record.artifact} ({record.artifact_kind})" if record.artifact_kind else record.artifact,
     }
     return {name: text for name, text in known.items() if text}
+
+
+def _proof(proof: ProofFacts) -> str:
+    """The figure in words; where there is none, that nothing was proved, and why."""
+    if proof.unproved:
+        return f"no: {proof.unproved}"
+    apart = [f"logits differ by {format_number(proof.logits)} at most"] if proof.logits is not None else []
+    apart += [f"log-probabilities by {format_number(proof.nats)} nats"] if proof.nats is not None else []
+    if proof.changed is not None and proof.mean is not None:
+        mean = f"by {format_number(proof.mean)} on average, where the adapter changed them by "
+        apart.append(mean + format_number(proof.changed))
+    tokens = f" over {format_count(proof.tokens)} tokens: {proof.texts}" if proof.tokens else ""
+    return f"read back by {proof.reader}, {', '.join(apart)}{tokens}"
 
 
 def _trained(trained: int | None, parameters: int | None) -> str:

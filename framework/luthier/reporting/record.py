@@ -114,6 +114,21 @@ class ExpertLoad:
     variation: float = 0.0  # their coefficient of variation
 
 
+@dataclass(kw_only=True)
+class ProofFacts:
+    """How far the logits of what was written, or merged, are from those of the network in memory."""
+
+    what: str  # Artifact; Start (the merged weights of an earlier run); Export to FOLDER
+    reader: str = ""  # who read it back: plain transformers, plain PEFT, luthier
+    logits: float | None = None  # the largest difference
+    nats: float | None = None  # of log-probabilities; None for a network that gives scores
+    mean: float | None = None  # of the differences of log-probabilities, or of scores
+    changed: float | None = None  # the mean change by the adapter that was merged
+    tokens: int | None = None  # that were compared
+    texts: str = ""  # "3 texts of the split test and token ids drawn by seed"
+    unproved: str = ""  # why nobody read it back, where that is so
+
+
 Points = list[tuple[int, float | None]]
 """(step, value); None where the value was not finite."""
 
@@ -149,6 +164,7 @@ class RunRecord:
     is_generative: Annotated[bool, Field(alias="speaks")] = True  # a language model, no reward model
     artifact: str = ""  # its folder, relative to the run's
     artifact_kind: str = ""  # adapter or weights
+    proofs: list[ProofFacts] = field(default_factory=list)  # of what was written, and of what the run started from
     next_commands: dict[str, str] = field(default_factory=dict)  # what it does: the command, with this run's name
 
     def as_json(self) -> dict[str, Any]:

@@ -10,29 +10,32 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
+from safetensors import SafetensorError
 
 from luthier.config.stored import stored_recipe
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
-from luthier.data.encoding.template import template_takes_parts
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
-from luthier.models.opening import opened
-from luthier.models.processors import copy_processor, processor_files_in
+from luthier.models.processors import copy_processor
+from luthier.models.read_back import Logits, ProofTexts, rounding_of
 from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
 from luthier.workflows.parts import part
+from luthier.workflows.places import refuse_without_base, with_places
+from luthier.workflows.proving import texts_of_run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.model import Model
     from luthier.contracts.prompt import Prompt
+    from luthier.contracts.proof import Proof
     from luthier.records.folder import RunFolder
 
 FORMAT = 1
@@ -63,6 +67,8 @@ class Artifact(NetworkPredictor):
     """The resolved recipe of its run."""
     adaptation: Adaptation | None = None
     """How its weights were adapted; None for a model that no run customised."""
+    proof: Proof | None = None
+    """How far the logits of the merged network are from those of the adapted one, once it is merged."""
 
     def add(self, path: str | Path, name: str) -> None:
         """Put what another run learned beside this one's, which is called `default`, on the same base; see `use`.
@@ -87,31 +93,36 @@ class Artifact(NetworkPredictor):
         self.adaptation.use(self.network, name)
 
     def merged(self) -> nn.Module:
-        """A plain network with the same logits, which no longer needs PEFT; the artifact's own is used up."""
-        assert self.adaptation is not None
-        return self.adaptation.merge(self.network) if self.manifest["trained"] else self.network
+        """A plain network with the same logits, which no longer needs PEFT; the artifact's own is used up.
 
-    def export(self, folder: Path, *, prompted: bool = True) -> None:
-        """Write the merged network and the tokenizer as plain transformers load them; RecipeError where it exists.
-
-        What the prompt says before every conversation goes into the chat template. RecipeError for a prompt that does
-        more than that, unless the export is to be without it (`prompted`).
+        `proof` is then how far they are from those of the adapted network; RecipeError where it is more than rounding.
         """
-        opening = self.prompt.opening() if prompted else []
-        if opening is None:
+        assert self.adaptation is not None
+        if not (self.manifest["trained"] and self.manifest["needs_base"]):
+            return self.network
+        adapted = Logits.of(self.network, self.texts())
+        with _without_adapter(self.network) as base:
+            before = None if base is None else Logits.of(base, adapted.texts)
+        merged = self.adaptation.merge(self.network)
+        proof = adapted.against(Logits.of(merged, adapted.texts), "luthier, merged in memory")
+        if not proof.within(adapted.rounding, rounding_of(merged)):
             raise RecipeError(
-                f"The prompt {type(self.prompt).__name__} looks at each question, which a chat template cannot do.",
-                hint="Export with --without-prompt, and ask the model through luthier.load(run).generate.",
+                f"{type(self.adaptation).__name__} cannot be merged into the weights of this network: {proof}.",
+                where=str(self.folder),
+                hint="Keep the adapter beside its base.",
             )
-        if folder.exists() and any(folder.iterdir()):
-            raise RecipeError(f"{folder} is not empty.", hint="Name a new folder.")
-        from luthier.models.loading import without_progress_bars
+        self.proof = replace(proof, changed=None if before is None else before.against(adapted, "").mean)
+        return merged
 
-        with without_progress_bars():
-            self.merged().save_pretrained(folder)  # type: ignore[operator]
-        with opened(self.tokenizer, opening, template_takes_parts):
-            self.tokenizer.save_pretrained(folder)
-        copy_processor(processor_files_in(self.folder), folder)
+    def texts(self) -> ProofTexts:
+        """Texts on which networks are compared: some that the run held out, where it lies here, and drawn token ids."""
+        return texts_of_run(self.folder, self.tokenizer, self.network)
+
+    def export(self, folder: Path, *, prompted: bool = True) -> Proof:
+        """`luthier.workflows.export.export`; the artifact's own network is used up."""
+        from luthier.workflows.export import export
+
+        return export(self, folder, prompted=prompted)
 
 
 def save(
@@ -124,8 +135,11 @@ def save(
     recipe: Any,
     facts: Mapping[str, Any],
     processor: Iterable[Path] = (),
+    prove: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
 ) -> Path:
-    """Write an artifact whole or not at all: into a folder beside its place, sealed, then renamed.
+    """Write an artifact whole or not at all: into a folder beside its place, proved, sealed, then renamed.
+
+    `prove` reads back what was written, and gives what the manifest says of it.
 
     `moved` is None for a run that moved no weight, whose artifact is the recipe, the tokenizer and the prompt.
     `processor` are the files that lie beside the tokenizer of a model that reads images or sound.
@@ -144,6 +158,7 @@ def save(
         tokenizer.save_pretrained(temporary)
         copy_processor(processor, temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
+        proof = prove(temporary)
         (temporary / ARTIFACT_RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
         files = {
             path.relative_to(temporary).as_posix(): sha256_of_file(path)
@@ -152,11 +167,11 @@ def save(
         }
         network: Any = unwrapped(moved.network) if moved and is_reward_model(moved.network) else None
         head = {"outputs": int(network.config.num_labels)} if network is not None else {}
-        manifest = {"format": FORMAT, **facts, **head, "files": files}
+        manifest = {"format": FORMAT, **facts, **head, **({"proof": proof} if proof else {}), "files": files}
         (temporary / ARTIFACT_MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ResourceError(f"The artifact cannot be written: {error}.", where=str(folder)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -179,10 +194,13 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
-    recipe = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
+    written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
+    recipe = with_places(written, manifest.get("places", {}), folder)
+    if manifest["needs_base"]:
+        refuse_without_base(recipe, written, manifest, folder)
     trust = Trust(frozenset(vouched))
     model: Model = part(recipe, trust, "model")
-    if isinstance(model, RestorableModel):
+    if manifest["needs_base"] and isinstance(model, RestorableModel):
         model.restore(folder)
     adaptation: Adaptation = part(recipe, trust, "adaptation")
     _refuse_another_base(model, manifest, folder)
@@ -235,3 +253,14 @@ def _tokenizer(folder: Path) -> Any:
     from luthier.models.loading import load_tokenizer
 
     return load_tokenizer(folder, owner=str(folder), trusted=False)
+
+
+@contextmanager
+def _without_adapter(network: nn.Module) -> Iterator[nn.Module | None]:
+    """The network as it was before its adapter; None where the two cannot be told apart."""
+    switched = getattr(network, "disable_adapter", None)
+    if switched is None:
+        yield None
+        return
+    with switched():
+        yield network

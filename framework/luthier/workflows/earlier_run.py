@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,14 @@ from luthier.workflows import artifact
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from luthier.contracts.proof import Proof
+
+log = logging.getLogger("luthier")
+LOSSY = (
+    "merging rounds away most of what the adapter changed, since the weights have few digits. It is whole beside its "
+    "base alone (model.merge=false)."
+)
 
 
 class EarlierRun(LoadableModel):
@@ -42,6 +51,7 @@ class EarlierRun(LoadableModel):
     ) -> None:
         super().__init__(**loading)
         self.trust, self.path, self.merge = trust, path, merge
+        self.proofs: dict[str, Proof] = {}
 
     @cached_property
     def folder(self) -> Path:
@@ -65,10 +75,18 @@ class EarlierRun(LoadableModel):
     def network(self) -> nn.Module:
         """The network with what the run learned, merged unless `merge` is false."""
         loaded = artifact.load(self.path, vouched=self.trust.names)
-        network = loaded.merged() if self.merge else loaded.network
+        network = self._merged(loaded) if self.merge else loaded.network
         if self.loading.dtype != "auto":
             cast_weights(network, self.loading.torch_dtype(self.config))
         return self._dressed(network)
+
+    def _merged(self, loaded: artifact.Artifact) -> nn.Module:
+        network = loaded.merged()
+        if loaded.proof is not None:
+            self.proofs = {f"Merge of {self.path}": loaded.proof}
+            if loaded.proof.lossy:
+                log.warning("%s: %s", self.path, LOSSY)
+        return network
 
     def _dressed(self, network: nn.Module) -> nn.Module:
         plain = cast("PreTrainedModel", network)  # or one that PEFT wraps, which answers as it would

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from luthier.models.processors import processor_files
@@ -14,9 +15,12 @@ from luthier.reporting.console import coloured
 from luthier.reporting.page import page
 from luthier.training.tracking import finish
 from luthier.workflows import artifact, recording
+from luthier.workflows.places import places
+from luthier.workflows.proving import NotProved, prove_artifact, texts_of_data
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from luthier.inference.predictor import NetworkPredictor
     from luthier.reporting.console import Console
@@ -40,12 +44,24 @@ def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: Networ
         **({"best": run.end.best.line} if run.end.best else {}),
         "needs_base": parts.adaptation.needs_base or not run.trained,
         "data": parts.data.fingerprint(),
+        "places": places(config, run.folder.artifact),
         "scores": _final_scores(run),
     }
     artifact.save(
         parts.model.tokenizer, parts.prompt, trained, parts.adaptation, run.folder,
         recipe=config, facts=facts, processor=processor_files(parts.model),
+        prove=partial(_proof, run, trained) if trained else lambda folder: {},
     )  # fmt: skip
+
+
+def _proof(run: RunOutcome, trained: NetworkPredictor, folder: Path) -> Mapping[str, Any]:
+    """The manifest's words on what was read back, or why nobody could."""
+    parts = run.parts
+    try:
+        texts = texts_of_data(parts.data, trained.network)
+        return prove_artifact(trained.network, parts.adaptation, parts.model, texts, folder).as_json()
+    except NotProved as error:
+        return {"unproved": str(error)}
 
 
 def write_reports(run: RunOutcome, environment: dict[str, Any], console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from luthier.config.command_line import to_paste
+from luthier.contracts.model import HasProofs
 from luthier.models.adaptation import count
 from luthier.models.modalities import other_modalities, other_weights
 from luthier.records.events import complete_lines
@@ -22,6 +24,7 @@ from luthier.reporting.record import (
     ExpertLoad,
     LedgerToken,
     ModelFacts,
+    ProofFacts,
     RecordedLedger,
     RunRecord,
     Sample,
@@ -30,9 +33,11 @@ from luthier.reporting.record import (
 )
 from luthier.training.child_processes import quoted
 from luthier.workflows import course
+from luthier.workflows.artifact import ARTIFACT_MANIFEST
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
+    from luthier.contracts.proof import Proof
     from luthier.data.ledger import Ledger as TokenLedger
     from luthier.evaluation.scores import Scores
     from luthier.records.folder import RunFolder
@@ -103,6 +108,7 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
             **{name: packages[name] for name in REPORTED_VERSIONS if name in packages},
         },
         warnings=[*composition.dropped, *composition.notes, *run.parts.data.warnings, *run.parts.method.warnings],
+        proofs=_proofs(run),
         artifact="artifact" if run.folder.artifact.is_dir() else "",
         artifact_kind=run.artifact_kind,
         next_commands=_next(run),
@@ -186,6 +192,20 @@ def _curves(run: RunOutcome) -> dict[str, list[tuple[int, float | None]]]:
         for name in dict.fromkeys([*CURVES, *(name for line in steps[:1] for name in line if name not in NOT_DRAWN)])
     } | held_out
     return {name: points for name, points in curves.items() if points}
+
+
+def _proofs(run: RunOutcome) -> list[ProofFacts]:
+    """Of the weights that the run started from, where they were merged, and of its artifact."""
+    manifest = run.folder.artifact / ARTIFACT_MANIFEST
+    written = json.loads(manifest.read_text(encoding="utf-8")).get("proof") if manifest.is_file() else None
+    model = run.parts.model
+    begun = [proof_facts(what, proof) for what, proof in (model.proofs if isinstance(model, HasProofs) else {}).items()]
+    return [*begun, *([ProofFacts(what="Artifact", **written)] if written else [])]
+
+
+def proof_facts(what: str, proof: Proof) -> ProofFacts:
+    """A proof as reports show it."""
+    return ProofFacts(what=what, **proof.as_json())
 
 
 def _experts(loads: Mapping[str, Sequence[float]]) -> list[ExpertLoad]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
-from luthier.errors import RecipeError
+from luthier.errors import DataError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.evaluation.evaluation import GENERAL
 from luthier.evaluation.model_selection import select
@@ -132,8 +132,11 @@ class Run:
         if self.parts.trainer.device.type == "cpu":
             keep_freed_memory()
         self._refuse_unmeasured_score()
+        if {"baseline", "evaluate"} & set(self.config.stages):
+            self._refuse_unheld_out()
         if "fit" in self.config.stages:
             trainer = self.parts.trainer
+            self.data.refuse_without_training()
             if trainer.needs_validation:
                 trainer.refuse_without_validation(len(self.data.examples("validation")))
             events = EventLog(self.folder.events if first_rank() else None)
@@ -174,6 +177,14 @@ class Run:
                 hint=nearest(score, measured, "It measures"),
             )
 
+    def _refuse_unheld_out(self) -> None:
+        if not self.data.examples("test") and not self.data.examples("validation"):
+            raise DataError(
+                f"No example is held out to measure on: all {len(self.data.examples('train')):,} are for training.",
+                where="data",
+                hint="Hold some out with data.splits.test=0.1 (1: all of them), or leave measuring out of the stages.",
+            )
+
     def _compare_settings(self) -> None:
         """Report the settings that differ from those of the run that is resumed."""
         then = self.folder.read_resolved()
@@ -206,6 +217,7 @@ class Run:
             return
         self.method.load()
         self.before = self._evaluated("before")
+        self._refuse_unscored(self.before)
 
     def fit(self) -> None:
         """Train the weights that the adaptation makes trainable."""
@@ -245,6 +257,16 @@ class Run:
                 self.method.load()
             self.after = self._evaluated("after")
 
+    def _refuse_unscored(self, scores: Scores) -> None:
+        """DataError where the recipe's score could be computed of no example."""
+        name = str(self.config.score)
+        if name not in scores.measurements:
+            raise DataError(
+                f"Nothing could be scored: {name!r} has a value for none of the examples that were measured.",
+                where=str(self.folder.path),
+                hint="The log and the counts of the report say what became of each.",
+            )
+
     def _evaluated(self, name: str) -> Scores:
         split = "test" if self.data.examples("test") else "validation"
         self.console.say(f"measuring {name} on the {split} split …")
@@ -278,6 +300,7 @@ class Run:
         measured = self.after if self.after is not None else self.before
         if measured is None:
             return None
+        self._refuse_unscored(measured)
         value = measured[name].value
         self.folder.write_score(value, name)
         return value

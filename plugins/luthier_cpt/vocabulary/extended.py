@@ -22,6 +22,7 @@ from luthier.api import (
     hash_of_tokenizer,
     load_tokenizer,
     processor_files,
+    proofs_of,
 )
 from luthier_cpt.vocabulary import tokenizers
 from luthier_cpt.vocabulary.merges import Pair
@@ -29,7 +30,7 @@ from luthier_cpt.vocabulary.merges import Pair
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from luthier.api import Model, Source
+    from luthier.api import Model, Proof, Source
 
 _LEARNED = "learned.json"
 
@@ -84,6 +85,11 @@ class Extended:
             for table, rows in zip(_tables(network), new_rows, strict=True):
                 table[self._ids] = rows
         return network
+
+    @property
+    def proofs(self) -> dict[str, Proof]:
+        """Those of the base."""
+        return proofs_of(self.base)
 
     def processor_files(self) -> list[Path]:
         """Those of the base."""

@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 
 from luthier.cli.call import Call
+from luthier.errors import DataError
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -45,4 +46,7 @@ def act(call: Call) -> int:
     for warning in results.warnings():
         call.console.say(f"warning: {warning}")
     call.console.data(lines(results), results.as_json())
+    if unscored := [run for run, scores in results.scores.items() if not scores.measurements]:
+        who = ", ".join(unscored)
+        raise DataError(f"Nothing could be scored of {who}: no score has a value for any of {len(examples)} examples.")
     return 0

@@ -19,8 +19,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def act(call: Call) -> int:
     from luthier.workflows.artifact import load
+    from luthier.workflows.earlier_run import LOSSY
+    from luthier.workflows.exported import describe
 
+    folder: Path = call.arguments.folder
     artifact = load(call.arguments.run, plugins=call.plugins, vouched=tuple(call.flags.trusted))
-    artifact.export(call.arguments.folder, prompted=not call.arguments.without_prompt)
-    call.console.data(str(call.arguments.folder), {"folder": str(call.arguments.folder)})
+    proof = artifact.export(folder, prompted=not call.arguments.without_prompt)
+    call.console.say(f"{folder}: {proof}.")
+    if proof.lossy:
+        call.console.say(f"warning: {folder}: {LOSSY}")
+    describe(artifact.folder, folder, proof)
+    call.console.data(str(folder), {"folder": str(folder), "proof": proof.as_json()})
     return 0

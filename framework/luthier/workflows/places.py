@@ -1,0 +1,137 @@
+"""Where the files lie that the recipe of an artifact names, seen from wherever the artifact lies now.
+
+A path in a recipe is relative to the folder in which the run was started. The manifest keeps where that was, as an
+absolute path and as the way there from the artifact, so that the two may move together or apart.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from luthier.config.stored import escaped
+from luthier.errors import RecipeError
+from luthier.fetch.paths import local_path
+
+_PATHS = re.compile(r"(^|.*_)(path|file|folder|dir|directory|run)$")
+_OF_PATHS = ("runs",)
+"""Settings whose every value is a path."""
+_TEMPLATE = "chat_template"
+LONGEST = 1024
+
+
+def places(recipe: Any, artifact: Path) -> dict[str, dict[str, str]]:
+    """The files and folders of a recipe that are here, by setting, also as seen from where the artifact will lie."""
+    found = {}
+    for setting, written in _named(OmegaConf.to_container(recipe, resolve=True)):
+        if _exists(place := local_path(written)):
+            absolute = os.path.abspath(place)
+            found[setting] = {"absolute": absolute, **_way(absolute, artifact)}
+    return found
+
+
+def _way(absolute: str, artifact: Path) -> dict[str, str]:
+    try:
+        return {"relative": os.path.relpath(absolute, os.path.realpath(artifact))}
+    except ValueError:  # on another drive of Windows
+        return {}
+
+
+def with_places(recipe: DictConfig, known: Mapping[str, Mapping[str, str]], artifact: Path) -> DictConfig:
+    """The recipe with the path of each file as it is found now; one that is not found stays an absolute path.
+
+    A template of the model that is not here any more is left out: the artifact's tokenizer has it.
+    """
+    plain: Any = OmegaConf.to_container(recipe, resolve=True)
+    for setting, written in list(_named(plain)):
+        place = next(filter(_exists, _candidates(written, known.get(setting, {}), artifact)), None)
+        last = setting.rpartition(".")[2]
+        if place is not None:
+            _set(plain, setting, str(place))
+        elif last == _TEMPLATE and written.endswith(".jinja"):
+            _set(plain, setting, None)
+        elif setting in known:
+            _set(plain, setting, known[setting]["absolute"])
+    return DictConfig(escaped(plain))
+
+
+def refuse_without_base(recipe: DictConfig, written: Any, manifest: Mapping[str, Any], artifact: Path) -> None:
+    """RecipeError where the model is a file or folder that is not here, with the places where it was looked for.
+
+    `written` is the recipe before `with_places`.
+    """
+    before, known = OmegaConf.to_container(written, resolve=True), manifest.get("places", {})
+    values = dict(_named(before))
+    for setting, now in _named(OmegaConf.to_container(recipe, resolve=True)):
+        if setting.split(".")[0] != "model" or setting not in known or _exists(Path(now)):
+            continue
+        looked = list(dict.fromkeys(map(str, _candidates(values[setting], known[setting], artifact))))
+        sha256 = str(manifest["model"].get("sha256") or "")
+        weights = f" with weights of the sha256 {sha256[:12]}…" if sha256 else ""
+        link = shlex.quote(str(_beside(values[setting], artifact)))
+        raise RecipeError(
+            f"The artifact needs {values[setting]} beside it ({setting}){weights}, and it is in none of "
+            f"{', '.join(looked[:4])}.",
+            where=str(artifact),
+            hint=f"Put it there, or a link to where it is now: ln -s FOLDER {link}",
+        )
+
+
+def _named(node: Any, at: str = "", *, each: bool = False) -> Iterator[tuple[str, str]]:
+    """The settings whose values are paths, and these."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, value in pairs:
+        setting = f"{at}.{name}".lstrip(".")
+        if "." in str(name):
+            continue  # which a setting of a command line cannot name either
+        if isinstance(value, dict | list):
+            yield from _named(value, setting, each=name in _OF_PATHS)
+        elif isinstance(value, str) and (each or _names_a_file(str(name), value)):
+            yield setting, value
+
+
+def _names_a_file(name: str, value: str) -> bool:
+    if not 0 < len(value) < LONGEST or "\n" in value or "\0" in value:
+        return False
+    return bool(_PATHS.match(name)) or (name == _TEMPLATE and value.endswith(".jinja"))
+
+
+def _candidates(written: str, known: Mapping[str, str], artifact: Path) -> Iterator[Path]:
+    """Where a path may be: as it was, seen from the artifact, then where it was, then from here or a folder above."""
+    real = Path(os.path.realpath(artifact))
+    place = local_path(written)
+    if place.is_absolute():
+        yield place
+    if "relative" in known:
+        yield Path(os.path.normpath(real / known["relative"]))
+    if "absolute" in known:
+        yield Path(known["absolute"])
+    if not place.is_absolute():
+        yield Path.cwd() / place
+        yield from (above / place for above in real.parents)
+    yield _beside(written, artifact)
+
+
+def _beside(written: str, artifact: Path) -> Path:
+    """A place in the folder that holds the artifact."""
+    return Path(os.path.realpath(artifact)).parent / local_path(written).name
+
+
+def _exists(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:  # longer than the disk allows
+        return False
+
+
+def _set(node: Any, setting: str, value: Any) -> None:
+    *before, last = setting.split(".")
+    for name in before:
+        node = node[int(name) if isinstance(node, list) else name]
+    node[int(last) if isinstance(node, list) else last] = value
