@@ -94,6 +94,8 @@ class LoraPlus(Lora):
     `optimizer.lr` is that of A; the paper advises a ratio of 2 to 16.
     """
 
+    resumable = ("ratio",)
+
     ratio: float = 16.0
 
     def rate(self, name: str) -> float:

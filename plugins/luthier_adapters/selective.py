@@ -99,6 +99,8 @@ class EmbeddingRate(FullFineTuning):
     The routers of mixtures of experts are frozen, unless `routers`.
     """
 
+    resumable = ("factor",)
+
     def __init__(self, *, factor: float = 0.1, routers: bool = False) -> None:
         super().__init__(routers=routers)
         self.factor = factor

@@ -47,6 +47,7 @@ class ContinuedPretraining(LikelihoodMethod):
     are trained, and 0 where not.
     """
 
+    resumable = ("embedding_rate",)
     measures = {"bits_per_byte": Measure(_bits_per_byte, "lower")}  # noqa: RUF012
 
     def __init__(

@@ -43,6 +43,8 @@ class RewardModel(Method):
     likelihood = False
     is_generative = False
 
+    resumable = ("head_rate",)
+
     def __init__(
         self,
         model: Model,

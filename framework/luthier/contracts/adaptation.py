@@ -30,6 +30,9 @@ class Adaptation(Protocol):
     shaping_base: tuple[str, ...] = ()
     """The settings in which two runs must agree to take turns on one base, as they change it or how it computes."""
 
+    resumable: tuple[str, ...] = ()
+    """The settings that may change where a training goes on from a checkpoint: those that no weight depends on."""
+
     @abstractmethod
     def __call__(self, network: nn.Module) -> nn.Module:
         """The network with only the chosen weights trainable, new ones inserted where the method needs them.

@@ -14,7 +14,8 @@ from luthier.contracts.batch import WHOLE, Batch
 from luthier.data.blocks import Blocks
 from luthier.data.collate import collate
 from luthier.data.order import Order
-from luthier.errors import RecipeError, ResourceError
+from luthier.data.saved_place import check_data_identity, data_identity
+from luthier.errors import ResourceError
 
 log = logging.getLogger("luthier")
 
@@ -109,36 +110,19 @@ class TrainingLoader:
                 self.epoch, self.index = self.epoch + 1, 0
             yield batch
 
+    @property
+    def done(self) -> int:
+        """Micro-batches of its epoch that have been yielded."""
+        return self.index
+
     def state_dict(self) -> dict[str, Any]:
         place = self.batches.order.place(self.index)
         return {"epoch": self.epoch, "place": place, **data_identity(self.batches)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a saved position; RecipeError if it is one of other data, another batch size or another seed."""
+        """Restore a saved position; RecipeError where it is none of this data, seed and batch size."""
         check_data_identity(state, self.batches)
         self.epoch, self.index = int(state["epoch"]), self.batches.order.index(int(state["place"]))
-
-
-def data_identity(batches: Batches) -> dict[str, Any]:
-    """The data, batch size and seed that a saved position belongs to, for the checkpoint."""
-    order = batches.order
-    return {
-        "data": batches.blocks.digest,
-        "blocks": order.blocks,
-        "batch.size": order.size,
-        "seed": order.seed,
-    }
-
-
-def check_data_identity(state: dict[str, Any], batches: Batches) -> None:
-    """RecipeError where a saved position is one of other data, another batch size or another seed."""
-    for name, now in data_identity(batches).items():
-        if state[name] != now:
-            raise RecipeError(
-                f"The checkpoint was made with {state[name]} as {name}, which is {now} now.",
-                where="resume",
-                hint="Continue with the data and settings of before, or start anew with resume=null.",
-            )
 
 
 class HeldOutLoader:

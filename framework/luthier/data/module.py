@@ -30,6 +30,7 @@ from luthier.data.order import Order
 from luthier.data.prepared import PreparedLoader
 from luthier.data.reading import SPLITS, Reading
 from luthier.data.rows import Encode
+from luthier.data.saved_place import ResumedSteps, SavedPlace, check_data_identity
 from luthier.data.turn_examples import encoded_turns
 from luthier.errors import DataError, RecipeError
 from luthier.errors.pasting import setting_to_paste
@@ -171,6 +172,24 @@ class Data(pl.LightningDataModule):
     def steps(self, epochs: int, world: int) -> int:
         """Optimizer steps of `epochs` epochs; independent of the number of devices."""
         return epochs * self._order(world).steps * (self.preparation.visits if self.preparation else 1)
+
+    def resumed_steps(self, saved: Mapping[str, Any], epochs: int) -> ResumedSteps:
+        """The optimizer steps before and after a saved position; RecipeError where it is none of this data."""
+        visits = self.preparation.visits if self.preparation else 1
+        blocks, order = self.blocks("train"), self._order(1)
+        assert blocks is not None, "a run without training examples ends when they are read"
+        check_data_identity(saved, self._batches(blocks, order, 0))
+        place = SavedPlace.of(saved)
+        done = place.steps(order, visits)
+        return ResumedSteps(place.epoch * order.steps * visits + done, place.steps_left(order, visits, epochs))
+
+    def micro_batches_done(self, saved: Mapping[str, Any], epoch: int) -> tuple[int, int]:
+        """How many micro-batches of an epoch lie before a saved position on this device, and how many it has."""
+        loader, place = self.train_dataloader(), SavedPlace.of(saved)
+        if place.epoch > epoch:
+            return len(loader), len(loader)
+        loader.load_state_dict(dict(saved))
+        return loader.done, len(loader)
 
     def first_batches(self) -> Iterator[Batch]:
         """The micro-batches of the first epoch on a single device, without preparation; a lazy iterator."""

@@ -11,7 +11,8 @@ import torch
 from luthier.contracts.batch import Batch
 from luthier.contracts.training import Preparation
 from luthier.data.collate import collate
-from luthier.data.loader import Batches, check_data_identity, data_identity
+from luthier.data.loader import Batches
+from luthier.data.saved_place import check_data_identity, data_identity
 
 
 class PreparedLoader:
@@ -19,7 +20,8 @@ class PreparedLoader:
 
     The prepared batches are yielded `preparation.visits` times, an optimizer step each time; where there are fewer than
     the step has micro-batches, fillers complete it. A checkpoint between two visits stores the prepared batches, with
-    which a run on one device continues; on several devices they are prepared again, with the weights at that time.
+    which a run on one device continues; on several devices, and where `batch.micro` has changed, they are prepared
+    again, with the weights at that time.
     """
 
     def __init__(self, batches: Batches, preparation: Preparation) -> None:
@@ -31,6 +33,11 @@ class PreparedLoader:
         """Micro-batches of an epoch."""
         order = self.batches.order
         return order.steps * order.accumulation * self.preparation.visits
+
+    @property
+    def done(self) -> int:
+        """Micro-batches of the epoch that lie before the step that comes next."""
+        return (self.step * self.preparation.visits + self.visit) * self.batches.order.accumulation
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch
@@ -69,15 +76,17 @@ class PreparedLoader:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a saved position; RecipeError if it is one of other data, another batch size or another seed."""
+        """Restore a saved position; RecipeError where it is none of this data, seed and batch size."""
         check_data_identity(state, self.batches)
         order = self.batches.order
-        self.epoch, self.visit = int(state["epoch"]), int(state["visit"])
+        self.epoch, self.visit = int(state["epoch"]), int(state.get("visit", 0))
         self.step = order.index(int(state["place"])) // order.accumulation
         self._prepared = [
-            Batch(**{_FIELDS.get(name, name): value for name, value in each.items()}) for each in state["made"]
+            Batch(**{_FIELDS.get(name, name): value for name, value in each.items()}) for each in state.get("made", ())
         ]
-        self.preparation.load_state_dict(state["preparation"])
+        if len(self._prepared) != order.accumulation:
+            self._prepared = []
+        self.preparation.load_state_dict(state.get("preparation", {}))
 
 
 _FIELDS = {"beside": "extras", "branches": "prefix_of", "rows": "sequence_groups"}

@@ -13,6 +13,9 @@ class LoadableModel:
     Subclasses hand them on: `def __init__(self, *, own: str, **loading: Any)` calls `super().__init__(**loading)`.
     """
 
+    resumable: tuple[str, ...] = ("attn_implementation", "gradient_checkpointing", "compile")
+    """The settings that may change where a training goes on from a checkpoint: how the network computes, not what."""
+
     def __init__(
         self,
         *,

@@ -15,6 +15,7 @@ from luthier.training.frozen import WithoutFrozen
 from luthier.training.heartbeat import Heartbeat, Listener
 from luthier.training.memory import OutOfMemory
 from luthier.training.metrics_log import MetricsLog
+from luthier.training.optimizer_state import OptimizerState
 from luthier.training.progress import Progress
 from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
@@ -49,6 +50,7 @@ def reliable(
         finite,
         random_state,
         WithoutFrozen(),
+        OptimizerState(),
         ExpertLoads(),
         validation,
         Checkpoints(folder.checkpoints, heartbeat, random_state, metrics, events, validation, every=every, keep=keep),

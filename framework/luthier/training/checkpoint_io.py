@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from luthier.training import checkpoint_files
 from luthier.training.plain_state import dismantle, rebuild
 
 TENSORS, STATE = "state.safetensors", "state.json"
+OF_RUN = "luthier_run"
+"""The key of a checkpoint under which it says of which recipe it is."""
 
 
 class SealedCheckpoints(CheckpointIO):
@@ -72,6 +75,25 @@ def load_model_state(path: Path) -> dict[str, Any]:
             wanted = {name: value for name, value in state.items() if name not in NOT_OF_THE_MODEL}
             result: dict[str, Any] = rebuild(wanted, _Read(tensors))
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a checkpoint says of its run before anything of it is loaded."""
+
+    step: int
+    place: dict[str, Any]
+    """The state of the loader: the place in the data."""
+    run: dict[str, Any]
+    """What `OfRun` wrote; empty in checkpoints of version 0.1."""
+
+
+def describe(path: Path) -> Description:
+    """Read what a checkpoint says of itself; ResourceError where that cannot be read."""
+    with _refused(path):
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        place = state["loops"]["fit_loop"]["state_dict"]["combined_loader"][0]
+        return Description(checkpoint_files.step_of(path) or 0, place, state.get(OF_RUN, {}))
 
 
 class _Read(dict[str, torch.Tensor]):

@@ -61,6 +61,9 @@ class Method(pl.LightningModule, ABC):
     preparation: Preparation | None = None
     """Transforms the batches of a step before training on them, such as by rollouts; None leaves them as they are."""
 
+    resumable: tuple[str, ...] = ()
+    """The settings that may change where a training goes on from a checkpoint: those that change no loss."""
+
     network: nn.Module
     """None before `load` and after `unload`."""
 

@@ -46,8 +46,8 @@ class Progress(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        estimate = trainer.estimated_stepping_batches
-        self.start(total=0 if math.isinf(estimate) else int(estimate), step=trainer.global_step)
+        whole = getattr(pl_module, "steps", 0) or trainer.estimated_stepping_batches
+        self.start(total=0 if math.isinf(whole) else int(whole), step=trainer.global_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from luthier.errors import RecipeError
@@ -12,18 +13,23 @@ from luthier.training import checkpoint_files
 log = logging.getLogger(__name__)
 
 
-def starting_point(folder: Path, resume: str | None, events: EventLog) -> Path | None:
+def starting_point(
+    folder: Path, resume: str | None, events: EventLog, check: Callable[[Path], None] = lambda path: None
+) -> Path | None:
     """The checkpoint to start from; None is the beginning. Sweeps what killed processes left in `folder` first.
 
     `resume` is null, which refuses to start anew over earlier checkpoints (RecipeError); auto, the newest intact one
     or the beginning where there is none; never, the beginning, removing what is there; or a checkpoint's path.
-    Checkpoints later than the chosen one are removed: the run leaves their path.
+    `check` is called with the chosen one before anything is removed. Checkpoints later than it are: the run leaves
+    their path.
     """
     swept = checkpoint_files.sweep(folder)
     if swept.folders:
         log.warning("Removed %d unfinished checkpoints (%d bytes) of a killed run.", swept.folders, swept.bytes)
         events.tell("swept", folders=swept.folders, bytes=swept.bytes)
     chosen = _chosen(folder, resume)
+    if chosen is not None:
+        check(chosen)
     step = (checkpoint_files.step_of(chosen) or 0) if chosen else 0
     if chosen is None or chosen.parent.resolve() == folder.resolve():
         left = checkpoint_files.cut(folder, step)

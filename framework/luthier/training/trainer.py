@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from luthier.errors import DataError
 from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
-from luthier.training.checkpoint_io import SealedCheckpoints
+from luthier.training.checkpoint_io import Description, SealedCheckpoints, describe
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
 from luthier.training.precision import Precision, device_of, faster
+from luthier.training.resumed_place import ResumedPlace
 from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
 from luthier.training.validation import Validating, Validation
@@ -147,9 +149,11 @@ class Trainer:
                 for logger in loggers:
                     logger.log_metrics(measured, record["step"])
 
-        method.steps = self.steps(data, 1)  # as many on any number of devices
+        saved = describe(start) if start else None
+        method.steps = self.steps(data, saved)
         validating = Validating(
             self.validation_times, method.steps, data.steps(1, 1), self.stop, self.keep_best,
+            ahead=saved.step - data.resumed_steps(saved.place, self.epochs).before if saved else 0,
             held_out=data.blocks("validation") is not None, score=score if self.monitors_score else None,
         )  # fmt: skip
         own, validation = self._callbacks(method, data, folder, signals, validating, tell, gradient_checkpointing)
@@ -189,8 +193,12 @@ class Trainer:
             length=data.length, checkpointing=gradient_checkpointing,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
-        return [BestCheckpoint(folder.checkpoints, validation, acting), *acting, *own], validation
+        best = BestCheckpoint(folder.checkpoints, validation, acting)
+        return [best, *acting, *own, ResumedPlace(data)], validation
 
-    def steps(self, data: Data, world: int) -> int:
-        """Optimizer steps of the whole run."""
-        return min(data.steps(self.epochs, world), self.max_steps or math.inf)  # type: ignore[return-value]
+    def steps(self, data: Data, saved: Description | None = None) -> int:
+        """Optimizer steps of the whole run, on any number of devices; after `saved` with batches as they are now."""
+        whole = data.steps(self.epochs, 1)
+        if saved is not None:
+            whole = saved.step + data.resumed_steps(saved.place, self.epochs).left
+        return min(whole, self.max_steps or whole)

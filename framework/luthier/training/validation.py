@@ -36,7 +36,8 @@ class Validating:
     """What a training validates by: when, of how many steps in all and in an epoch, what ends it, what is kept.
 
     `score` is the name of the recipe's score and what measures it on the validation split, called on the first rank
-    only; None where the held-out loss is monitored. Without held-out data (`held_out`) nothing validates.
+    only; None where the held-out loss is monitored. Without held-out data (`held_out`) nothing validates. `ahead` is by
+    how much the number of a step is ahead of the place in the epochs, in a run that began with smaller batches.
     """
 
     times: ValidationTimes
@@ -44,6 +45,7 @@ class Validating:
     steps_per_epoch: int
     stop: Stop
     keep_best: bool = False
+    ahead: int = 0
     held_out: bool = True
     score: tuple[str, Callable[[], Score]] | None = None
 
@@ -51,6 +53,10 @@ class Validating:
     def monitor(self) -> str:
         """The name of the monitored value."""
         return self.score[0] if self.score else HELD_OUT_LOSS
+
+    def after(self, step: int) -> bool:
+        """Whether step `step`, counted from 1, is one that validates, but for a clock."""
+        return self.times.after(step if self.times.steps else step - self.ahead, self.steps_per_epoch)
 
 
 class Validation(pl.Callback):
@@ -104,7 +110,7 @@ class Validation(pl.Callback):
         self._stop(trainer)
         last = self._step >= how.steps or bool(self.stopped)
         at_time = how.times.by_clock and self._clock_says_so(trainer)
-        self.is_due = how.held_out and (last or at_time or how.times.after(self._step, how.steps_per_epoch))
+        self.is_due = how.held_out and (last or at_time or how.after(self._step))
 
     def carry_out(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validate, remember and decide. An exception on the way leaves it due."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from luthier.training.trainer import TrainingEnd
 from luthier.workflows import course
 from luthier.workflows.finishing import close_trackers, write_artifact, write_reports
 from luthier.workflows.recording import RunOutcome
+from luthier.workflows.resumed_recipe import OfRun, ResumedRecipe, listed
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -73,6 +75,7 @@ class Run:
     end: TrainingEnd = field(default_factory=TrainingEnd)
     same_settings: bool = False  # as the run that the folder holds already, so that its baseline counts
     start: Path | None = None
+    resumed: ResumedRecipe | None = None
 
     @property
     def name(self) -> str:
@@ -140,7 +143,7 @@ class Run:
             if trainer.needs_validation:
                 trainer.refuse_without_validation(len(self.data.examples("validation")))
             events = EventLog(self.folder.events if first_rank() else None)
-            self.start = starting_point(self.folder.checkpoints, self.config.resume, events)
+            self.start = starting_point(self.folder.checkpoints, self.config.resume, events, self._check_checkpoint)
             if first_rank():
                 adapted = check_adaptation(self.model, self.adaptation)
                 if adapted is not None:
@@ -185,16 +188,22 @@ class Run:
                 hint="Hold some out with data.splits.test=0.1 (1: all of them), or leave measuring out of the stages.",
             )
 
-    def _compare_settings(self) -> None:
-        """Report the settings that differ from those of the run that is resumed."""
-        then = self.folder.read_resolved()
-        now: Any = redact(OmegaConf.to_container(self.config))
-        different = changes(then, now) if then else []
-        if different and first_rank():
-            warning = f"It was resumed with other settings than it began with: {'; '.join(different)}."
+    def _check_checkpoint(self, start: Path) -> None:
+        """RecipeError where the recipe cannot go on from a checkpoint; a note on what is different from now on."""
+        self.resumed = ResumedRecipe.at(start, self.composition, self.parts)
+        self.resumed.check()
+        if (different := self.resumed.changes) and first_rank():
+            warning = f"It goes on from step {self.resumed.then.step} with other settings: {listed(different)}."
             self.method.warnings.append(warning)
             self.console.say(f"note: {warning}")
-        self.same_settings = bool(then) and not different
+
+    def _compare_settings(self) -> None:
+        """Whether the baseline that the folder holds is that of this recipe; one of another recipe is removed."""
+        then = self.folder.read_resolved()
+        now: Any = redact(OmegaConf.to_container(self.config))
+        self.same_settings = bool(then) and not changes(then, now)
+        if first_rank() and not self.same_settings:
+            shutil.rmtree(self.folder.scores / "before", ignore_errors=True)
 
     def search(self) -> None:
         """Search for a prompt on the validation split."""
@@ -232,12 +241,17 @@ class Run:
             self.folder,
             self.signals,
             loggers=self.loggers,
-            callbacks=[callback for _, callbacks in of_plugins for callback in callbacks],
+            callbacks=[
+                OfRun(self.composition, self.parts),
+                *(callback for _, callbacks in of_plugins for callback in callbacks),
+            ],
             gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
             start=self.start,
             score=(str(self.config.score), self._validation_score),
         )
         self.fit_seconds, self.trained = time.perf_counter() - began, True
+        if self.resumed and self.end.step == self.resumed.then.step:
+            self.resumed.refuse_without_steps(f"after step {self.end.step}: {self.end.stopped}")
         if first_rank():
             judged_by_others = "evaluate" not in self.config.stages or bool(self.data.examples("test"))
             self.method.warnings += course.warnings(

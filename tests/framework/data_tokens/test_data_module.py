@@ -18,6 +18,7 @@ from luthier.contracts.batch import Row, TokenSequence
 from luthier.data.encoding import encode_continuation, encode_conversation
 from luthier.data.module import Data
 from luthier.data.prompts import ChatPrompt
+from luthier.training.resumed_place import ResumedPlace
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.fetch import cache
 from tests.framework.data_tokens.tiny_tokens import SMOLLM2, Examples, byte_level, chat_row, said
@@ -353,10 +354,12 @@ class Recorder(pl.LightningModule):
 
     def __init__(self, stop_after: int, checkpoint: Path) -> None:
         super().__init__()
-        self.layer, self.seen, self.stop_after, self.checkpoint = nn.Linear(1, 1), [], stop_after, checkpoint
+        self.layer, self.stop_after, self.checkpoint = nn.Linear(1, 1), stop_after, checkpoint
+        self.seen, self.steps = [], []
 
     def training_step(self, batch, index):
         self.seen.append(batch.examples)
+        self.steps.append(self.global_step)
         return self.layer(batch.weights.mean()[None]).sum()
 
     def on_train_batch_end(self, outputs, batch, index):
@@ -380,6 +383,7 @@ def fit(made: Data, tmp_path: Path, *, stop_after: int = -1, start: Path | None 
         default_root_dir=tmp_path,
         use_distributed_sampler=False,
         accumulate_grad_batches=made.accumulation(1),
+        callbacks=[ResumedPlace(made)],
     )
     module = Recorder(stop_after, tmp_path / "cut.ckpt")
     trainer.fit(module, datamodule=made, ckpt_path=start)
@@ -395,3 +399,38 @@ def test_lightning_resumes_in_the_middle_of_an_epoch_exactly(tmp_path):
         second, trainer = fit(data(**settings), tmp_path, start=tmp_path / "cut.ckpt")
         assert first.seen + second.seen == whole.seen
         assert trainer.global_step == 16
+
+
+@pytest.mark.parametrize(
+    ("stop", "other"),
+    [
+        (3, {"micro": 1}),
+        (3, {"micro": 4}),
+        (3, {"micro": 3}),
+        (3, {"size": 6, "micro": 3}),
+        (3, {"size": 2, "micro": 1}),
+        (8, {"size": 7, "micro": 2}),
+        (11, {"size": 3, "micro": 3}),
+    ],
+    ids=str,
+)
+def test_batches_of_another_size_from_a_step_on_repeat_and_lose_nothing(tmp_path, stop, other):
+    """A step is made of as many examples as it should be, and an epoch ends where its examples do."""
+    settings = {"packing": False, "size": 4, "micro": 2}
+    first, _ = fit(data(**settings), tmp_path, stop_after=stop)
+    made = data(**{**settings, **other})
+    left = made.resumed_steps(
+        torch.load(tmp_path / "cut.ckpt")["loops"]["fit_loop"]["state_dict"]["combined_loader"][0], 2
+    ).left
+    second, trainer = fit(made, tmp_path, start=tmp_path / "cut.ckpt")
+    seen = [example for module in (first, second) for examples in module.seen for example in examples]
+    assert sorted(seen[:30]) == sorted(seen[30:]) == list(range(30))
+    sizes = [
+        sum(len(examples) for step, examples in zip(second.steps, second.seen, strict=True) if step == each)
+        for each in sorted(set(second.steps))
+    ]
+    whole = [size for number, size in enumerate(sizes)]
+    assert len(sizes) == left == trainer.global_step - stop
+    assert [size for size in whole if size != made.size] == [30 % made.size] * (1 if stop == 11 or stop == 8 else 2) * (
+        30 % made.size > 0
+    )
