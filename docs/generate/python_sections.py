@@ -46,7 +46,7 @@ SECTIONS = [
         "adaptations.md",
         "Adaptations",
         "Which weights may move, and how what moved is saved.",
-        ("contracts.adaptation", "models.adaptation"),
+        ("contracts.adaptation", "contracts.proof", "models.adaptation"),
     ),
     Section(
         "methods.md",

@@ -9,7 +9,16 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from luthier.api import Messages, PluginError, Reward, RewardResult, WarmingReward, compute_rewards
+from luthier.api import (
+    Messages,
+    PluginError,
+    Reward,
+    RewardResult,
+    StatefulPart,
+    WarmingReward,
+    compute_rewards,
+    has_state,
+)
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork copies torch's threads as locks that are never released
 _START_SECONDS = 120
@@ -23,7 +32,8 @@ class RewardError(Exception):
 class RewardProcess:
     """Computes a reward in a separate process, which starts at the first call and is killed at the time limit.
 
-    Arguments and scores are sent as JSON, so a reward sees an example as plain values.
+    Arguments and scores are sent as JSON, so a reward sees an example as plain values. The state of a reward that has
+    one (`StatefulPart`) is sent to the process before each call and taken back after it, unless the call failed.
     """
 
     def __init__(self, reward: Reward, timeout: float) -> None:
@@ -35,7 +45,8 @@ class RewardProcess:
         """The rewards of the answers; RewardError where there are no valid ones within `timeout` seconds."""
         if self._process is None or not self._process.is_alive():
             self._start()
-        arguments = json.dumps([list(prompt), list(answers), dict(example)], default=str)
+        state = _state(self.reward) if has_state(self.reward) else None
+        arguments = json.dumps([list(prompt), list(answers), dict(example), state], default=str)
         try:
             self._connection.send_bytes(arguments.encode())
             if not self._connection.poll(self.timeout):
@@ -47,6 +58,9 @@ class RewardProcess:
             raise RewardError("its process died") from error
         if "error" in response:
             raise RewardError(response["error"])
+        changed = response.pop("state")
+        if has_state(self.reward):
+            self.reward.load_state_dict(changed)
         return RewardResult(**response)
 
     def close(self) -> None:
@@ -100,14 +114,33 @@ def _serve(connection: Connection, reward: Reward) -> None:
     connection.send_bytes(b"ready")
     while True:
         try:
-            prompt, answers, example = json.loads(connection.recv_bytes())
+            prompt, answers, example, state = json.loads(connection.recv_bytes())
         except EOFError:
             return  # the run has ended or was killed
         try:
+            if has_state(reward):
+                reward.load_state_dict(state)
             response: dict[str, Any] = asdict(compute_rewards(reward, prompt, answers, example))
+            response["state"] = _state(reward) if has_state(reward) else None
         except Exception as error:
             response = {"error": _description(error)}
         connection.send_bytes(json.dumps(response).encode())
+
+
+def _state(reward: StatefulPart) -> dict[str, Any] | None:
+    """The state of a reward; PluginError where JSON does not hold it unchanged."""
+    state = reward.state_dict()
+    try:
+        held = json.loads(json.dumps(state, allow_nan=False)) == state
+    except (TypeError, ValueError):
+        held = False
+    if not held:
+        raise PluginError(
+            f"JSON does not hold the state of the reward {type(reward).__name__} unchanged.",
+            where="method.reward",
+            hint="Let state_dict give text, numbers, lists, and dicts whose keys are text; or set in_process = True.",
+        )
+    return state
 
 
 def _description(error: Exception) -> str:

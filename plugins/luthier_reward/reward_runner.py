@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.api import ConcurrentReward, Messages, PluginError, Reward, RewardResult
+from luthier.api import ConcurrentReward, Messages, PluginError, Reward, RewardResult, has_state
 from luthier_reward.reward_process import LocalReward, RewardError, RewardProcess
 
 log = logging.getLogger("luthier")
@@ -35,7 +35,7 @@ class RewardRunner:
     have no score. Failed calls are counted and reported, also where a repetition or separate calls gave the scores.
     An example with `quarantine` such faults is not scored any more. The run ends (PluginError) where more than the
     share `max_faults` of the answers has no score. `timeout` is in seconds per call; it does not apply to rewards
-    with `in_process`.
+    with `in_process`. A reward with a state (`StatefulPart`) scores one prompt after another, whatever `workers` is.
     """
 
     def __init__(
@@ -52,6 +52,9 @@ class RewardRunner:
         count = workers
         if in_process:
             count = reward.at_once if isinstance(reward, ConcurrentReward) else 1
+        self.serial = count > 1 and has_state(reward)
+        if self.serial:
+            count = 1
         self.workers: list[RewardProcess | LocalReward] = [
             LocalReward(reward) if in_process else RewardProcess(reward, timeout) for _ in range(count)
         ]
@@ -103,7 +106,8 @@ class RewardRunner:
         """For the report: the number of answers, of those without a score, and of the calls that failed."""
         counts = self.counts
         failed = f", {counts['failed_calls']:,} failed calls" if counts["failed_calls"] else ""
-        return {"Reward": f"{counts['answers']:,} answers, {counts['faults']:,} without a score{failed}"}
+        serial = ", one prompt after another, as the reward has a state" if self.serial else ""
+        return {"Reward": f"{counts['answers']:,} answers, {counts['faults']:,} without a score{failed}{serial}"}
 
     def warnings(self) -> list[str]:
         """A sentence for the report where answers have no score, and one where a repetition gave the scores."""

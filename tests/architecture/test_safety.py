@@ -19,17 +19,17 @@ def calls(module: str):
     return [node for node in ast.walk(modules()[module].tree) if isinstance(node, ast.Call)]
 
 
-KIT = "luthier.testing.source"  # the kit for plugin authors, which tests that sources survive being sent to a worker
+KITS = {"luthier.testing.source", "luthier.testing.reward"}  # which test that a part survives being sent to a process
 
 
-@pytest.mark.parametrize("module", sorted(set(modules()) - {KIT}))
+@pytest.mark.parametrize("module", sorted(set(modules()) - KITS))
 def test_no_text_is_run_as_code(module):
     for call in calls(module):
         name = ast.unparse(call.func)
         assert name not in CALLS | DOTTED, f"{name} in line {call.lineno}"
 
 
-@pytest.mark.parametrize("module", sorted(set(modules()) - {KIT}))
+@pytest.mark.parametrize("module", sorted(set(modules()) - KITS))
 def test_nothing_is_unpickled(module):
     assert not {name.split(".")[0] for name in modules()[module].imports(lazy=True)} & MODULES
     for call in calls(module):

@@ -116,6 +116,12 @@ from luthier.contracts.training import (
 from luthier.contracts.training import (
     Preparation as Preparation,
 )
+from luthier.contracts.training import (
+    StatefulPart as StatefulPart,
+)
+from luthier.contracts.training import (
+    has_state as has_state,
+)
 from luthier.contracts.trust import Trust as Trust
 from luthier.contracts.verbs import Verb as Verb
 from luthier.data.collate import collate as collate

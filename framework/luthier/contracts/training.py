@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,29 @@ class Preparation(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave, before the first step of a resumed run."""
+
+
+@runtime_checkable
+class StatefulPart(Protocol):
+    """A part of a recipe that changes while it trains, such as a reward that counts what it has seen.
+
+    Its state after the last optimizer step is in each checkpoint, for every rank; a resumed run gives it back before
+    its first step. A part that holds others has their state in its own.
+    """
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """What it has become, as plain values (of a reward, as JSON holds them: it may be in a process of its own).
+
+        None where it has no state, such as a part whose nested parts have none.
+        """
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Become what `state_dict` told."""
+
+
+def has_state(part: Any) -> TypeGuard[StatefulPart]:
+    """Whether a part changes while it trains, and says what it has become."""
+    return isinstance(part, StatefulPart) and part.state_dict() is not None
 
 
 Optimizer = Callable[[Iterable[tuple[str, nn.Parameter]], int, Callable[[str], float]], Any]

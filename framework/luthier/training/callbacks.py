@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytorch_lightning as pl
 
+from luthier.contracts.training import StatefulPart
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
 from luthier.training.checkpoints import Checkpoints
@@ -16,6 +17,7 @@ from luthier.training.heartbeat import Heartbeat, Listener
 from luthier.training.memory import OutOfMemory
 from luthier.training.metrics_log import MetricsLog
 from luthier.training.optimizer_state import OptimizerState
+from luthier.training.part_states import PartStates
 from luthier.training.progress import Progress
 from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
@@ -27,6 +29,7 @@ def reliable(
     signals: Signals,
     validating: Validating,
     listeners: Sequence[Listener] = (),
+    stateful: Mapping[str, StatefulPart] | None = None,
     *,
     every: int = 100,
     keep: int = 2,
@@ -35,7 +38,7 @@ def reliable(
     checkpointing: bool = False,
 ) -> list[pl.Callback]:
     """Measure, show, guard, validate and save a training in `folder`; `listeners` hear of each step, after
-    metrics.jsonl and the progress on stderr.
+    metrics.jsonl and the progress on stderr. `stateful` are the parts with a state, by their paths in the recipe.
 
     `every` and `keep` are those of `Checkpoints`; `micro`, `length` and `checkpointing` (of gradients) are what the
     advice on memory starts from. The trainer needs `SealedCheckpoints` among its plugins, or checkpoints are pickles.
@@ -49,6 +52,7 @@ def reliable(
         heartbeat,
         finite,
         random_state,
+        PartStates(stateful or {}, heartbeat),
         WithoutFrozen(),
         OptimizerState(),
         ExpertLoads(),

@@ -36,6 +36,15 @@ def restore(state: State) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
+def on_all_ranks(own: State) -> list[State]:
+    """The state of each rank, by its number; all of them must ask."""
+    ranks = [own]
+    if dist.is_available() and dist.is_initialized():
+        ranks = [own] * dist.get_world_size()
+        dist.all_gather_object(ranks, own)
+    return ranks
+
+
 class RandomState(pl.Callback):
     """Keeps the generators as they were after the last optimizer step, and restores them when the first batch starts.
 
@@ -63,12 +72,7 @@ class RandomState(pl.Callback):
             restore(before)
 
     def state_dict(self) -> dict[str, Any]:
-        own = self._boundary or capture()
-        ranks = [own]
-        if dist.is_available() and dist.is_initialized():
-            ranks = [own] * dist.get_world_size()
-            dist.all_gather_object(ranks, own)
-        return {"ranks": ranks}
+        return {"ranks": on_all_ranks(self._boundary or capture())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._ranks = state_dict["ranks"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +26,7 @@ from luthier.training.validation_times import ValidationTimes
 
 if TYPE_CHECKING:
     from luthier.contracts.scores import Score
+    from luthier.contracts.training import StatefulPart
     from luthier.data.module import Data
     from luthier.records.folder import RunFolder
     from luthier.training.method import Method
@@ -134,13 +133,13 @@ class Trainer:
     def fit(
         self, method: Method, data: Data, folder: RunFolder, signals: Signals, *, loggers: Sequence[GuardedLogger] = (),
         callbacks: Sequence[Any] = (), gradient_checkpointing: bool = False, start: Path | None = None,
-        score: tuple[str, Callable[[], Score]] | None = None,
+        score: tuple[str, Callable[[], Score]] | None = None, stateful: Mapping[str, StatefulPart] | None = None,
     ) -> TrainingEnd:  # fmt: skip
         """Train, from a checkpoint where `start` names one.
 
         The accumulation follows from the batch and the number of devices, so that the update does not. `callbacks`
         come after those of the adaptation and of a reliable training. `score` is the recipe's, with what measures it
-        on the validation split.
+        on the validation split. The state of the parts in `stateful` is in the checkpoints.
         """
 
         def tell(record: dict[str, Any]) -> None:
@@ -156,7 +155,9 @@ class Trainer:
             ahead=saved.step - data.resumed_steps(saved.place, self.epochs).before if saved else 0,
             held_out=data.blocks("validation") is not None, score=score if self.monitors_score else None,
         )  # fmt: skip
-        own, validation = self._callbacks(method, data, folder, signals, validating, tell, gradient_checkpointing)
+        own, validation = self._callbacks(
+            method, data, folder, signals, validating, tell, stateful, gradient_checkpointing
+        )
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
@@ -184,13 +185,13 @@ class Trainer:
 
     def _callbacks(
         self, method: Method, data: Data, folder: RunFolder, signals: Signals, validating: Validating, tell: Listener,
-        gradient_checkpointing: bool,
+        stateful: Mapping[str, StatefulPart] | None, gradient_checkpointing: bool,
     ) -> tuple[list[Any], Validation]:  # fmt: skip
         """Those of the adaptation and of a reliable training, and of these the one that validates."""
         acting = method.adaptation.callbacks()  # before ours: what they do after a step is in that step's checkpoint
         own = reliable(
-            folder, signals, validating, [tell], every=self.checkpoint_every, keep=self.keep, micro=data.micro,
-            length=data.length, checkpointing=gradient_checkpointing,
+            folder, signals, validating, [tell], stateful, every=self.checkpoint_every, keep=self.keep,
+            micro=data.micro, length=data.length, checkpointing=gradient_checkpointing,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)

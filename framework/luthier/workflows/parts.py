@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from luthier.contracts.examples import Source
     from luthier.contracts.model import Model
     from luthier.contracts.prompt import Prompt
+    from luthier.contracts.training import StatefulPart
     from luthier.data.module import Data
     from luthier.evaluation.evaluation import Evaluation
     from luthier.records.folder import RunFolder
@@ -56,6 +57,8 @@ class Parts:
     folder: RunFolder | None = None
     trust: Trust = field(default_factory=Trust)
     """What the user vouched for."""
+    stateful: Mapping[str, StatefulPart] = field(default_factory=dict)
+    """Parts that have a state, nested ones too, by their paths in the recipe; what the network holds is none."""
 
     @cached_property
     def data(self) -> Data:
@@ -85,8 +88,9 @@ def attempt(
 ) -> tuple[Parts | None, list[LuthierError]]:
     """Build the parts, or collect the errors of all of them, each with its part in `where`."""
     built: dict[str, Any] = {}
+    made: dict[str, Any] = {}
     problems: list[LuthierError] = []
-    builders = {name: partial(part, config, trust, name, quarantine=folder is not None) for name in PARTS}
+    builders = {name: partial(part, config, trust, name, quarantine=folder is not None, made=made) for name in PARTS}
 
     def build(name: str, *others: str) -> None:
         if any(other not in built for other in others):
@@ -103,16 +107,32 @@ def attempt(
     if problems:
         return None, problems
     source, _ = built.pop("data"), built.pop("optimizer")
-    return Parts(config=config, source=source, folder=folder, trust=trust, **built), []
+    return Parts(config=config, source=source, folder=folder, trust=trust, stateful=_stateful(made), **built), []
 
 
-def part(config: DictConfig, trust: Trust, name: str, *others: Any, quarantine: bool = False) -> Any:
+def _stateful(made: Mapping[str, Any]) -> dict[str, StatefulPart]:
+    from torch import nn
+
+    from luthier.contracts.training import has_state
+
+    return {path: one for path, one in made.items() if not isinstance(one, nn.Module | type) and has_state(one)}
+
+
+def part(
+    config: DictConfig,
+    trust: Trust,
+    name: str,
+    *others: Any,
+    quarantine: bool = False,
+    made: dict[str, Any] | None = None,
+) -> Any:
     """One part of a checked recipe, for what needs no other: an artifact needs no method, a comparison no model.
 
-    `others` are the parts that it is handed. A source passes over rows for the quarantine unless there is one.
+    `others` are the parts that it is handed; what is built goes into `made`. A source passes over rows for the
+    quarantine unless there is one.
     """
     node = without_quarantine(config[name]) if name == "data" and not quarantine else config[name]
-    return instantiate(node, *others, trust=trust)
+    return instantiate(node, *others, trust=trust, made=made)
 
 
 def without_quarantine(config: Any) -> Any:

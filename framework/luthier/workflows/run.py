@@ -248,6 +248,7 @@ class Run:
             gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
             start=self.start,
             score=(str(self.config.score), self._validation_score),
+            stateful=self.parts.stateful,
         )
         self.fit_seconds, self.trained = time.perf_counter() - began, True
         if self.resumed and self.end.step == self.resumed.then.step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.api import Messages, ParsingReward, RecipeError, Reward, RewardScores, WarmingReward
+from luthier.api import Messages, ParsingReward, RecipeError, Reward, RewardScores, WarmingReward, has_state
 
 
 class Weighted:
@@ -37,6 +37,15 @@ class Weighted:
         for reward in self.rewards.values():
             if isinstance(reward, WarmingReward):
                 reward.warm_up()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """The states of the rewards that have one, by name; None where none has."""
+        return {name: reward.state_dict() for name, reward in self.rewards.items() if has_state(reward)} or None
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, reward in self.rewards.items():
+            if has_state(reward):
+                reward.load_state_dict(state[name])
 
     def parts(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> dict[str, RewardScores]:
         return {name: reward(prompt, answers, example) for name, reward in self.rewards.items()}

@@ -47,3 +47,31 @@ def length_or_fault(prompt, answers, example):
 
 def always_fails(prompt, answers, example):
     raise RuntimeError("out of order")
+
+
+class Forgetful:
+    """Scores an answer the less the more often it was given, and does not say what it has seen."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, prompt, answers, example):
+        self.seen += answers
+        return [1 / self.seen.count(answer) for answer in answers]
+
+
+class Novelty(Forgetful):
+    """Scores alike, and says what it has seen."""
+
+    def state_dict(self):
+        return {"seen": list(self.seen)}
+
+    def load_state_dict(self, state):
+        self.seen = list(state["seen"])
+
+
+class Unwritable(Novelty):
+    """Has a state that JSON would change."""
+
+    def state_dict(self):
+        return {1: "a key that is no text"}
