@@ -23,7 +23,7 @@ LIGHT_ROOMS = {"cli", "config", "plugins", "errors", "version"}
 LIGHT = {
     "luthier", "luthier.api", "luthier.cli.pipeline", "luthier.contracts", "luthier.contracts.trust",
     "luthier.contracts.verbs", "luthier.evaluation", "luthier.evaluation.citations", "luthier.fetch",
-    "luthier.fetch.cache", "luthier.fetch.extras", "luthier.fetch.paths", "luthier.records",
+    "luthier.fetch.cache", "luthier.fetch.digests", "luthier.fetch.extras", "luthier.fetch.paths", "luthier.records",
     "luthier.records.folder", "luthier.records.lock", "luthier.records.redaction", "luthier.records.unfinished",
     "luthier.reporting", "luthier.reporting.console",
     "luthier.training", "luthier.training.child_processes", "luthier.training.signals", "luthier.workflows",
