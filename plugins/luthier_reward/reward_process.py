@@ -17,6 +17,7 @@ from luthier.api import (
     StatefulPart,
     WarmingReward,
     compute_rewards,
+    culprit,
     has_state,
 )
 
@@ -144,4 +145,5 @@ def _state(reward: StatefulPart) -> dict[str, Any] | None:
 
 
 def _description(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+    place = culprit(error)
+    return f"{type(error).__name__}: {error}"[:500] + (f", in {place}" if place else "")

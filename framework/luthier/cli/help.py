@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 def overview(flags: Flags) -> str:
     from luthier.cli.session import load_plugins
-    from luthier.cli.verbs import BUILT_IN
+    from luthier.cli.verbs import BUILT_IN, of_plugins
     from luthier.config.catalog import Catalog
     from luthier.reporting.console import Console
 
-    catalog = Catalog.of(load_plugins(flags, Console()))
+    console = Console()
+    plugins = load_plugins(flags, console)
+    catalog, foreign = Catalog.of(plugins), of_plugins(plugins, console)
     questions = [question for question in catalog.questions() if "/" not in question and question != "advice"]
-    width = max(map(len, [*questions, *BUILT_IN]))
+    width = max(map(len, [*questions, *BUILT_IN, *foreign]))
     lines = [
         "luthier fits a foundation model to its user.",
         "",
@@ -27,6 +29,7 @@ def overview(flags: Flags) -> str:
         "",
         "verbs",
         *(f"  {name:<{width}}  {help}" for name, help in BUILT_IN.items()),
+        *(f"  {verb.name:<{width}}  {verb.help}" for verb in foreign.values()),
         "",
         "questions and their answers (luthier explain question=answer says more)",
         *(_wrapped(question, catalog.names(question), width) for question in questions),

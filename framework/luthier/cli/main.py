@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from luthier.cli.session import Flags, load_plugins
 from luthier.cli.threads import wait_briefly
-from luthier.errors import LuthierError, RecipeError
+from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console
 from luthier.workflows.quiet import silence_warnings
@@ -69,10 +69,10 @@ def _run_verb(name: str, flags: Flags, console: Console) -> int:
 
 
 def _run_foreign_verb(name: str, flags: Flags, console: Console) -> int:
-    from luthier.cli.verbs import BUILT_IN
+    from luthier.cli.verbs import BUILT_IN, of_plugins
 
     plugins = load_plugins(flags, console)
-    foreign: dict[str, Verb] = {verb.name: verb for _, verbs in plugins.ask("luthier_verbs") for verb in verbs}
+    foreign = of_plugins(plugins, console)
     if name not in foreign:
         raise RecipeError(
             f"There is no verb {name!r}.", where=name, hint=nearest(name, {*BUILT_IN, *foreign}, "There are")
@@ -109,8 +109,13 @@ def _run_recipe(flags: Flags, console: Console) -> int:
 
 
 def _bug(error: Exception) -> LuthierError:
-    bug = LuthierError(
-        f"{type(error).__name__}: {error}", hint="This is a bug in luthier or a plugin; the traceback above says where."
-    )
+    """An error that nobody expected: of the plugin in whose code it arose, or luthier's own."""
+    from luthier.plugins.faults import culprit
+
+    text = f"{type(error).__name__}: {error}".rstrip(": .")
+    if place := culprit(error):
+        bug: LuthierError = PluginError(f"{text}, in {place}.", hint="The traceback above says how it came there.")
+    else:
+        bug = LuthierError(f"{text}.", hint="This is a bug in luthier; the traceback above says where.")
     bug.__cause__ = error
     return bug

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier.errors import PluginError
+from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins.registry import Plugins
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ _TARGET = re.compile(r"^[^#\n]*?\b_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class CatalogAnswer:
-    """One option file: `question` is its Hydra group (`method/objective`), `owner` the plugin that ships it."""
+    """One option file: `question` is its Hydra group (`method/objective`), `owner` the plugin that ships it.
+
+    `origin` is the plugin with its distribution and version, `place` the search path of the folder that holds the file.
+    """
 
     question: str
     name: str
@@ -31,9 +34,15 @@ class CatalogAnswer:
     owner: str
 
     place: str = ""
+    origin: str = ""
 
     def __str__(self) -> str:
         return f"{self.question}={self.name}"
+
+    @property
+    def qualified(self) -> str:
+        """Its name where others give the same answer."""
+        return f"{'own' if self.owner == USER else self.owner}.{self.file.stem}"
 
     @property
     def shown(self) -> str:
@@ -50,7 +59,16 @@ class CatalogAnswer:
 
     @property
     def text(self) -> str:
-        return self.file.read_text(encoding="utf-8")
+        """What its file says; an error of who ships it, where that is no UTF-8."""
+        try:
+            return self.file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise self.fault(f"is not UTF-8: {error.reason} at byte {error.start}") from error
+
+    def fault(self, what: str) -> LuthierError:
+        """The error that its file is not as it should be: RecipeError of a user's own, PluginError of a plugin's."""
+        message = f"The option file of {self}, {'yours' if self.owner == USER else f'of {self.origin}'}, {what}."
+        return (RecipeError if self.owner == USER else PluginError)(message, where=str(self.file))
 
     @property
     def tree(self) -> yaml.Node | None:
@@ -86,37 +104,51 @@ class CatalogAnswer:
 
     @property
     def targets(self) -> list[str]:
-        return _TARGET.findall(self.text)
+        """What its file names as targets; none where it cannot be read, which is told where it is used."""
+        return _TARGET.findall(self.file.read_bytes().decode(errors="replace"))
 
 
 @dataclass
 class Catalog:
-    """The answers by question and name. Two owners of the same answer are refused (exit 7)."""
+    """The answers by question and name.
+
+    An answer that two owners give is in `claimed`, and each of them also under its qualified name, `owner.name`: the
+    short name is refused where it is used (exit 7).
+    """
 
     answers: dict[tuple[str, str], CatalogAnswer] = field(default_factory=dict)
     search_path: dict[str, str] = field(default_factory=dict)
+    claimed: dict[tuple[str, str], list[CatalogAnswer]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plugins: Plugins, *user_folders: Path) -> Catalog:
         catalog = cls()
+        origins = {plugin.name: str(plugin) for plugin in plugins.known}
         for owner, (place, folder) in plugins.recipe_folders().items():
-            catalog._add(owner, place, folder)
+            catalog._add(owner, place, folder, origins.get(owner, owner))
         for folder in user_folders:
             if folder.is_dir():
-                catalog._add(USER, f"file://{folder.resolve()}", folder)
+                catalog._add(USER, f"file://{folder.resolve()}", folder, USER)
         return catalog
 
-    def _add(self, owner: str, place: str, folder: Path) -> None:
+    def _add(self, owner: str, place: str, folder: Path, origin: str) -> None:
         self.search_path[place] = owner
         for file in sorted(folder.rglob("*.yaml")):
             question = file.parent.relative_to(folder).as_posix()
-            answer = CatalogAnswer(question, file.stem, file, owner, place)
+            answer = CatalogAnswer(question, file.stem, file, owner, place, origin)
             twin = self.answers.setdefault((question, file.stem), answer)
             if twin is not answer and question != ".":
-                raise PluginError(
-                    f"Both {twin.owner} ({twin.file}) and {owner} ({file}) answer {answer}.",
-                    hint=f"Rename one of them, or switch one off with -p no:{owner}.",
-                )
+                claims = self.claimed.setdefault((question, file.stem), [twin])
+                claims.append(answer)
+                for one in claims:
+                    self.answers[question, one.qualified] = replace(one, name=one.qualified)
+
+    def refuse_claimed(self, question: str, name: str) -> None:
+        """PluginError (7) for an answer that several give; each has a qualified name."""
+        if claims := self.claimed.get((question, name)):
+            givers = " and ".join(f"{one.origin} ({one.file})" for one in claims)
+            choices = " or ".join(f"{question}={one.qualified}" for one in claims)
+            raise PluginError(f"Both {givers} answer {question}={name}.", hint=f"Choose one with {choices}.")
 
     def __iter__(self) -> Iterator[CatalogAnswer]:
         return iter(self.answers.values())

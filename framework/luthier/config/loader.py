@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.config import bounds, command_line, replaced, trust
-from luthier.config.catalog import USER, Catalog
+from luthier.config.catalog import USER, Catalog, CatalogAnswer
 from luthier.config.names import refuse_bad_name
 from luthier.config.renamed_settings import rename_in
 from luthier.config.renamed_words import current_words
@@ -158,6 +158,7 @@ class _GuardedRepository(ConfigRepository):
         self.catalog = catalog
         self.replaced: dict[str, str] = {}
         self.preset: dict[str, str] = {}
+        self._only: ConfigSource | None = None
         self._files: dict[str, ConfigResult | None] = {}
         """What was read, by name: an error, an old name or a run's name has the same files composed once more."""
 
@@ -174,7 +175,7 @@ class _GuardedRepository(ConfigRepository):
     def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
         if config_path:
             refuse_bad_name(config_path)
-        return super()._find_object_source(current_answer(config_path), object_type)
+        return self._only or super()._find_object_source(current_answer(config_path), object_type)
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         config_path = current_answer(config_path)
@@ -187,10 +188,35 @@ class _GuardedRepository(ConfigRepository):
         return loaded
 
     def _read(self, config_path: str) -> ConfigResult | None:
+        question, _, name = config_path.rpartition("/")
+        name = name.removesuffix(".yaml")
+        self.catalog.refuse_claimed(question, name)
+        answer = self.catalog.answers.get((question, name))
+        if answer is not None and name != answer.file.stem:  # the qualified name of an answer that several give
+            self._only = self._source_of(answer)
+            try:
+                return super().load_config(f"{question}/{answer.file.stem}")
+            finally:
+                self._only = None
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         if source is not None and source.provider == USER:
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
-        return super().load_config(config_path)
+        if answer is not None:
+            _ = answer.text  # or the error that says whose file it is
+        loaded = super().load_config(config_path)
+        if answer is not None and loaded is not None:
+            _refuse_no_part(answer, loaded)
+        return loaded
+
+    def _source_of(self, answer: CatalogAnswer) -> ConfigSource:
+        return next(source for source in self.sources if f"{source.scheme()}://{source.path}" == answer.place)
+
+
+def _refuse_no_part(answer: CatalogAnswer, loaded: ConfigResult) -> None:
+    if not isinstance(loaded.config, DictConfig):
+        raise answer.fault("is a list or a single value, and must be a mapping of settings")
+    if answer.is_part and not loaded.defaults_list and "_target_" not in loaded.config:
+        raise answer.fault("has no _target_, the dotted name of the class or function that it builds")
 
 
 def _takes(signature: Signature, name: str, whole: bool) -> bool:

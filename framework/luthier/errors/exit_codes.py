@@ -6,7 +6,7 @@ from luthier import errors
 
 MEANINGS: dict[int, str] = {
     0: "It worked; of `plan`: the recipe can run.",
-    errors.LuthierError.code: "A bug in luthier or a plugin; --debug shows where.",
+    errors.LuthierError.code: "A bug in luthier; --debug shows where.",
     **{
         kind.code: (kind.__doc__ or "").strip()
         for kind in (

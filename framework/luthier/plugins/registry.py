@@ -19,6 +19,7 @@ import pluggy
 from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins import hookspecs
 from luthier.plugins.calls import call_hook, error_text
+from luthier.plugins.faults import culprit, entry_point_fault, hook_fault
 
 CORE_RECIPES = "pkg://luthier_recipes"
 
@@ -89,7 +90,7 @@ class Plugins:
                 answer = call_hook(implementation, hook, given)
             except PluginError as error:
                 failure = PluginError(
-                    f"Plugin {self._describe(name)} failed in {hook}: {error.message}",
+                    f"Plugin {self.describe(name)} failed in {hook}: {error.message}",
                     hint=f"Switch it off with -p no:{name}.",
                 )
                 if hook not in ONLY_TELLS:
@@ -108,8 +109,9 @@ class Plugins:
         except Exception as error:
             if (name := self._culprit(error)) is None:
                 raise
-            message = f"Plugin {self._describe(name)} failed while the run was carried out: {error_text(error)}."
-            raise PluginError(message, hint="--debug shows where.") from error
+            place = culprit(error)
+            message = f"Plugin {self.describe(name)} failed while the run was carried out: {error_text(error)}"
+            raise PluginError(f"{message}{f', in {place}' if place else ''}.", hint="--debug shows more.") from error
 
     def register(self, module: object, name: str) -> None:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
@@ -125,7 +127,8 @@ class Plugins:
         """Owner -> (Hydra search path, folder), the core first."""
         return dict(self._folders)
 
-    def _describe(self, name: str) -> str:
+    def describe(self, name: str) -> str:
+        """A plugin with its distribution and version."""
         return next((str(plugin) for plugin in self.known if plugin.name == name), name)
 
     def _load(self, plugin: Plugin) -> Plugin:
@@ -134,10 +137,15 @@ class Plugins:
         ):
             return replace(plugin, off=True)
         self._refuse_twin(plugin)
+        if plugin.problem:
+            return plugin
         began = time.perf_counter()
         try:
             with redirect_stdout(sys.stderr):
-                self._manager.register(importlib.import_module(plugin.module), plugin.name)
+                module = importlib.import_module(plugin.module)
+            if fault := hook_fault(module):
+                raise PluginError(fault)
+            self._manager.register(module, plugin.name)
             self._manager.check_pending()
             self._folders.update(self._own_folder(plugin.name))
         except KeyboardInterrupt:
@@ -147,7 +155,7 @@ class Plugins:
                 self._manager.unregister(name=plugin.name)
             if not plugin.distribution:
                 raise _cannot_use(plugin, error) from error
-            return replace(plugin, problem=error_text(error))
+            return replace(plugin, problem=_text(error))
         return replace(plugin, seconds=time.perf_counter() - began)
 
     def _refuse_twin(self, plugin: Plugin) -> None:
@@ -190,13 +198,23 @@ def _cannot_use(plugin: Plugin, error: BaseException) -> LuthierError:
     if isinstance(error, ModuleNotFoundError) and error.name == plugin.module.partition(".")[0]:
         hint = f"-p takes a module that Python can import here; {os.getcwd()} is searched too. Hydra's is --package."
         return RecipeError(f"There is no module {plugin.module!r}.", where=where, hint=hint)
-    return PluginError(f"The module {plugin.module!r} does not load as a plugin: {error_text(error)}.", where=where)
+    return PluginError(f"The module {plugin.module!r} does not load as a plugin: {_text(error)}.", where=where)
+
+
+def _text(error: BaseException) -> str:
+    return error.message.rstrip(".") if isinstance(error, LuthierError) else error_text(error)
 
 
 def _installed() -> list[Plugin]:
     entry_points = metadata.entry_points(group="luthier")
     return [
-        Plugin(entry.name, entry.value, entry.dist.name if entry.dist else "", entry.dist.version if entry.dist else "")
+        Plugin(
+            entry.name,
+            entry.value,
+            entry.dist.name if entry.dist else "",
+            entry.dist.version if entry.dist else "",
+            entry_point_fault(entry.value, entry.dist),
+        )
         for entry in sorted(entry_points, key=lambda entry: (entry.name, entry.value))
     ]
 

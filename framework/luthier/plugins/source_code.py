@@ -68,7 +68,7 @@ def _reached(names: frozenset[str]) -> frozenset[str]:
 def _imported(module: str) -> frozenset[str]:
     """What a module that is neither luthier's nor a library's imports of the same kind, wherever the statement is."""
     path = _origin(module)
-    if path is None or path.suffix != ".py" or not _is_own(module.partition(".")[0]):
+    if path is None or path.suffix != ".py" or not is_own(module.partition(".")[0]):
         return frozenset()
     try:
         tree = ast.parse(path.read_bytes())
@@ -83,7 +83,7 @@ def _imported(module: str) -> frozenset[str]:
             above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
             around = ".".join([*above, *filter(None, [node.module])])
             names |= {f"{around}.{alias.name}" for alias in node.names}
-    own = {name for name in names if _is_own(name.partition(".")[0])}
+    own = {name for name in names if is_own(name.partition(".")[0])}
     return frozenset(found for name in own for found in _modules(name))
 
 
@@ -97,8 +97,8 @@ def _modules(name: str) -> Iterator[str]:
 
 
 @cache
-def _is_own(top: str) -> bool:
-    """Whether it is a plugin's or not installed: code that changes without a new version of a library."""
+def is_own(top: str) -> bool:
+    """Whether a top-level package is a plugin's or not installed: its code changes without a new version of a library."""
     if top in _plugin_packages():
         return True
     places = [] if top == CORE or top in sys.stdlib_module_names else _places(top)

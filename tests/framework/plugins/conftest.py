@@ -30,6 +30,8 @@ def distribution(tmp_path_factory, monkeypatch) -> Callable[..., Path]:
         version: str = "1.0",
         answers: dict[str, str] | None = None,
         folder: str = "recipes",
+        entry: str = "",
+        requires: str = "",
     ) -> Path:
         module = name.replace("-", "_")
         made.append(module)
@@ -43,8 +45,9 @@ def distribution(tmp_path_factory, monkeypatch) -> Callable[..., Path]:
             file.write_text(text, encoding="utf-8")
         info = site / f"{module}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(METADATA.format(name=name, version=version))
-        (info / "entry_points.txt").write_text(f"[luthier]\n{plugin or module} = {module}\n")
+        needs = f"Requires-Dist: {requires}\n" if requires else ""
+        (info / "METADATA").write_text(METADATA.format(name=name, version=version) + needs)
+        (info / "entry_points.txt").write_text(f"[luthier]\n{plugin or module} = {entry or module}\n")
         return site
 
     yield install

@@ -13,8 +13,15 @@ BROKEN = {
     "raises what is no exception": ("raise BaseException('worse')", "BaseException: worse"),
     "is no Python": ("def f(:", "SyntaxError"),
     "misses a dependency": ("import no_such_dependency", "No module named 'no_such_dependency'"),
-    "misspells a hook": ("@luthier.hookimpl\ndef luthier_recipe(): ...", "unknown hook 'luthier_recipe'"),
-    "wants what a hook does not give": ("@luthier.hookimpl\ndef luthier_check(recipe): ...", "recipe"),
+    "misspells a hook": (
+        "@luthier.hookimpl\ndef luthier_recipe(): ...",
+        "a hook luthier_recipe, which luthier does not have",
+    ),
+    "forgets the mark": ("def luthier_check(config): ...", "luthier_check is no hook without @luthier.api.hookimpl"),
+    "wants what a hook does not give": (
+        "@luthier.hookimpl\ndef luthier_check(recipe): ...",
+        "takes recipe, and is given config",
+    ),
     "names no folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 'pkg://no_such_package'", "no_such_package"),
     "names a number as folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 3", "gives 3"),
     "raises for its folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 1 / 0", "ZeroDivisionError"),
@@ -34,6 +41,30 @@ def test_a_plugin_that_breaks_while_it_loads_is_named_and_left_out(how, luthier,
     assert record["state"] == "broken"
     assert reason in record["problem"]
     assert luthier("adaptation=lora", "--cfg", "job").code == 0, "the others still serve"
+
+
+MISFITS = {
+    "names no module": ({"entry": "luthier_broken:plugin"}, "must name a module: 'luthier_broken'"),
+    "is for a later luthier": ({"requires": "luthier>=9"}, "it needs luthier >=9, and this is luthier"),
+    "is for an earlier luthier": ({"requires": "luthier (<0.1)"}, "it needs luthier <0.1, and this is luthier"),
+}
+
+
+@pytest.mark.parametrize("how", MISFITS)
+def test_a_plugin_that_cannot_fit_is_named_and_not_imported(how, luthier, distribution):
+    metadata, reason = MISFITS[how]
+    distribution("luthier-broken", "raise ValueError('imported')", plugin="broken", version="2.3", **metadata)
+    end = luthier("--cfg", "job")
+    assert end.code == 0, end.err
+    assert "broken (luthier-broken 2.3) is left out" in end.err
+    assert reason in end.err
+    assert "imported" not in end.err
+
+
+@pytest.mark.parametrize("needed", ["luthier>=0.1", "luthier", "luthier-haiku>=9", "luthier[dspy]>=0.1"])
+def test_a_plugin_for_this_luthier_is_loaded(needed, luthier, distribution):
+    distribution("fitting", "", requires=needed)
+    assert "left out" not in luthier("--cfg", "job").err
 
 
 def hook(name: str, body: str) -> str:
@@ -177,3 +208,86 @@ def test_a_module_that_is_named_and_breaks_ends_the_command(luthier, write, here
     end = luthier("-p", "splinter", "--cfg", "job", "--json")
     assert end.code == 7
     assert "out of wood" in end.error["message"]
+
+
+FILES = {
+    "is not UTF-8": ("# Caf\xe9.\n_target_: luthier_broken.It\n".encode("latin-1"), "is not UTF-8"),
+    "builds nothing": (b"# It.\nfile: x\n", "has no _target_"),
+    "is a list": (b"# It.\n- a\n", "must be a mapping"),
+}
+
+
+@pytest.mark.parametrize("how", FILES)
+def test_an_option_file_that_is_none_is_told_where_it_is_used_and_costs_nobody_else_anything(
+    how, luthier, distribution
+):
+    text, reason = FILES[how]
+    site = distribution("luthier-broken", "", plugin="broken", version="2.3", answers={"data/it": ""})
+    (site / "luthier_broken" / "recipes" / "data" / "it.yaml").write_bytes(text)
+    assert luthier("recipe=demo", "--cfg", "job").code == 0
+    for words in (["plan", "recipe=demo", "data=it"], ["recipe=demo", "data=it", "--cfg", "job"]):
+        end = luthier(*words, "--json")
+        assert end.code == 7, end.err
+        assert reason in end.error["message"]
+        assert "data=it, of broken (luthier-broken 2.3)" in end.error["message"]
+
+
+PARTS = """
+class Raises:
+    def __init__(self, *, n: int = 1):
+        self.n = n / 0
+
+class Lacks:
+    def __init__(self, *, n: int = 1):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("Raises", "ZeroDivisionError: division by zero, in Raises.__init__ (luthier-broken 2.3, __init__.py:5)"),
+        ("Lacks", "'Lacks' object has no attribute 'learn', in Lacks (luthier-broken 2.3, __init__.py)"),
+    ],
+)
+def test_a_failure_of_a_part_names_its_distribution_file_and_line(part, reason, luthier, distribution):
+    answer = f"# It.\n_target_: luthier_broken.{part}\n"
+    distribution("luthier-broken", PARTS, plugin="broken", version="2.3", answers={"prompt/it": answer})
+    end = luthier("recipe=demo", "debug=tiny", "prompt=it", "stages=[fit]", "--json")
+    assert end.code == 7, end.err
+    assert reason in end.error["message"]
+
+
+def test_an_answer_that_two_plugins_give_is_refused_where_it_is_used_and_each_has_a_qualified_name(
+    luthier, distribution
+):
+    rates = {"one": 0.1, "two": 0.2}
+    for name, rate in rates.items():
+        answer = f"# The pace.\n_target_: luthier.training.optimizers.adamw.AdamW\nbeta1: {rate}\n"
+        distribution(f"shop-{name}", "", plugin=name, version="1.2", answers={"optimizer/pace": answer})
+    assert luthier("recipe=demo", "--cfg", "job").code == 0
+    end = luthier("recipe=demo", "optimizer=pace", "--cfg", "job", "--json")
+    assert end.code == 7, end.err
+    assert all(f"{name} (shop-{name} 1.2)" in end.error["message"] for name in rates)
+    assert "optimizer=one.pace or optimizer=two.pace" in end.error["hint"]
+    for name, rate in rates.items():
+        chosen = luthier("recipe=demo", f"optimizer={name}.pace", "optimizer.weight_decay=0.5", "--cfg", "job")
+        assert chosen.code == 0, chosen.err
+        assert f"beta1: {rate}" in chosen.out
+        assert "weight_decay: 0.5" in chosen.out
+        assert "The pace" in luthier("explain", f"optimizer={name}.pace").out
+
+
+def test_a_verb_that_another_hides_is_named_and_the_verbs_of_plugins_stand_in_the_help(luthier, distribution):
+    code = """
+from luthier.api import Verb
+@luthier.hookimpl
+def luthier_verbs():
+    return [Verb(name, f"Help of {name}", lambda parser: None, lambda call: 0) for name in ("plan", "plane-down")]
+"""
+    distribution("luthier-planes", code, plugin="planes", version="3.0")
+    end = luthier("--help")
+    assert "Help of plane-down" in end.out
+    assert "Help of plan\n" not in end.out
+    assert "the verb 'plan' of plugin planes (luthier-planes 3.0) is left out" in end.err
+    assert luthier("plane-down").code == 0

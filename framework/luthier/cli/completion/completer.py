@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.cli.verbs import BUILT_IN, built_in
+from luthier.cli.verbs import BUILT_IN, built_in, of_plugins
 from luthier.config import checks, signatures, type_words
 from luthier.contracts.verbs import Verb
 from luthier.errors import LuthierError
@@ -68,13 +68,10 @@ class Completer:
         return [str(choice) for choice in own.choices] if own.choices is not None else files(word)
 
     def _verbs(self) -> list[str]:
-        return [*BUILT_IN, *(verb.name for _, verbs in self.composer.plugins.ask("luthier_verbs") for verb in verbs)]
+        return [*BUILT_IN, *of_plugins(self.composer.plugins)]
 
     def _verb(self, name: str) -> Verb | None:
-        if name in BUILT_IN:
-            return built_in(name)
-        foreign = (verb for _, verbs in self.composer.plugins.ask("luthier_verbs") for verb in verbs)
-        return next((verb for verb in foreign if verb.name == name), None)
+        return built_in(name) if name in BUILT_IN else of_plugins(self.composer.plugins).get(name)
 
     def _of_verb(self, verb: Verb, words: list[str], word: str) -> Iterable[str]:
         """What the verb's next argument can be: one of its choices, else what its metavar says."""

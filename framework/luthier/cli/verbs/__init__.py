@@ -7,6 +7,8 @@ from importlib import import_module
 from types import MappingProxyType
 
 from luthier.contracts.verbs import Verb
+from luthier.plugins.registry import Plugins
+from luthier.reporting.console import Console
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
@@ -33,3 +35,19 @@ def built_in(name: str) -> Verb:
     """Import the file of a verb; it has `declare` and `act`."""
     module = import_module(f"luthier.cli.verbs.{name}")
     return Verb(name, BUILT_IN[name], module.declare, module.act)
+
+
+def of_plugins(plugins: Plugins, console: Console | None = None) -> dict[str, Verb]:
+    """The verbs of plugins by name; `console` is told of those that another verb of the same name hides."""
+    found: dict[str, Verb] = {}
+    for plugin, verbs in plugins.ask("luthier_verbs"):
+        for verb in verbs:
+            if verb.name not in BUILT_IN and verb.name not in found:
+                found[verb.name] = verb
+            elif console is not None:
+                whose = "another plugin" if verb.name in found else "luthier itself"
+                who = plugins.describe(plugin)
+                console.say(
+                    f"warning: the verb {verb.name!r} of plugin {who} is left out: {whose} has one of this name"
+                )
+    return found
