@@ -98,7 +98,7 @@ def _modules(name: str) -> Iterator[str]:
 
 @cache
 def is_own(top: str) -> bool:
-    """Whether a top-level package is a plugin's or not installed: its code changes without a new version of a library."""
+    """Whether a top-level package is a plugin's or not installed: it changes without a new version of a library."""
     if top in _plugin_packages():
         return True
     places = [] if top == CORE or top in sys.stdlib_module_names else _places(top)
