@@ -132,7 +132,7 @@ class PeftAdaptation(Adaptation):
         config = choose_modules(config, network)
         try:
             return freeze_routers(get_peft_model(network, with_trained_tokens(config, added_tokens)), unless=True)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # the latter of OFT, for a layer that it does not know
             raise refused_by_peft(error, network) from error
 
     def save(self, network: nn.Module, folder: Path) -> None:

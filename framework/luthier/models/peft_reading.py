@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from peft import PeftConfig
 
 
-def refused_by_peft(error: ValueError, network: nn.Module) -> RecipeError:
+def refused_by_peft(error: ValueError | TypeError, network: nn.Module) -> RecipeError:
     """What PEFT says of a configuration that it does not put on a network, in one line."""
-    said = re.sub(r"Target module (\w+)\(.*\) is not supported", r"\1 is not supported", " ".join(str(error).split()))
+    said = re.sub(r"Target module (\w+)\(.*?\) is not supported", r"\1 is not supported", " ".join(str(error).split()))
     stop = "" if said.endswith((".", "!")) else "."
     return RecipeError(
         f"PEFT refuses to adapt {type(unwrapped(network)).__name__} so: {said}{stop}", where="adaptation"

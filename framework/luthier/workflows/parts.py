@@ -16,6 +16,7 @@ from luthier.errors import LuthierError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+    from transformers import PreTrainedTokenizerBase
 
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.examples import Source
@@ -56,12 +57,14 @@ class Parts:
     folder: RunFolder | None = None
     trust: Trust = field(default_factory=Trust)
     """What the user vouched for."""
+    tokenizer: PreTrainedTokenizerBase | None = None
+    """That of an artifact, which has its own; None: the model's."""
 
     @cached_property
     def data(self) -> Data:
         """The source's examples, prompted, encoded and packed; building it loads the model's tokenizer."""
         built: Data = instantiate(
-            self.config.batch, self.source, self.prompt, self.method.encode, self.model.tokenizer,
+            self.config.batch, self.source, self.prompt, self.method.encode, self.tokenizer or self.model.tokenizer,
             int(self.config.seed), self.folder.path if self.folder else None, self.method.preparation, trust=self.trust,
         )  # fmt: skip
         return built
