@@ -88,7 +88,7 @@ class RewardRunner:
         if answers and self.counts["faults"] == answers:
             raise PluginError(
                 f"The reward failed for all {answers:,} answers, so that nothing was learned; the last fault: "
-                f"{self.last_fault}",
+                f"{self.last_fault}.",
                 where="method.reward",
                 hint="Try it with `luthier reward-check`.",
             )
