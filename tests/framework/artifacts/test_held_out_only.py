@@ -59,17 +59,10 @@ def test_a_run_that_measures_needs_rows_that_are_held_out(tmp_path):
     assert "step 1/" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("stage", "code", "why"),
-    [
-        ("evaluate", 3, "Nothing could be scored: 'reward' has a value for none of the examples"),
-        ("fit", 7, "The reward failed for all 8 answers, so that nothing was learned"),
-    ],
-)
-def test_a_reward_that_fails_for_every_answer_ends_a_run_with_its_reason(tmp_path, stage, code, why):
+@pytest.mark.parametrize("stage", ["evaluate", "fit"])
+def test_a_reward_that_fails_for_every_answer_ends_a_run_with_its_reason(tmp_path, stage):
     failing = ("recipe=grpo", "method/reward=json_schema", "method.reward.column=absent", "method.group=2")
     quick = ("evaluation.general_examples=0", "evaluation.samples=0", "score=reward", "trainer.max_steps=2")
     done = command("debug=tiny", *failing, *quick, f"stages=[{stage}]", f"hydra.run.dir={tmp_path / 'run'}")
-    assert done.returncode == code, done.stderr
-    assert why in done.stderr
-    assert "KeyError: 'absent'" in done.stderr
+    assert done.returncode == 7, done.stderr
+    assert "answers, so that nothing is known of them; the last fault: KeyError: 'absent'" in done.stderr
