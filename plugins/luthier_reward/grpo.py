@@ -207,6 +207,7 @@ class Grpo(LanguageModelMethod):
     ) -> dict[str, NDArray[np.float64]]:
         self.rollout.use(self.model, self.adapted)
         known = held_out.greedy_statistics(self.network, prompts, examples, self.rollout, self.reward_runner)
+        self.reward_runner.refuse_without_scores()
         return {name: values for name, values in known.items() if name in {"loss", *self.measures}}
 
     def _penalties(self, hidden: Tensor, log_probs: Tensor, known: Mapping[str, Tensor]) -> Tensor:

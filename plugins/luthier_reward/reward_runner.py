@@ -86,12 +86,12 @@ class RewardRunner:
             worker.close()
 
     def refuse_without_scores(self) -> None:
-        """PluginError where not one of all answers has a score: nothing was learned of them."""
+        """PluginError where not one of all answers has a score: nothing was measured or learned by them."""
         answers = self.counts["answers"]
         if answers and self.counts["faults"] == answers:
             raise PluginError(
-                f"The reward failed for all {answers:,} answers, so that nothing was learned; the last fault: "
-                f"{self.last_fault}",
+                f"The reward failed for all {answers:,} answers, so that nothing is known of them; the last fault: "
+                f"{self.last_fault}.",
                 where="method.reward",
                 hint="Try it with `luthier reward-check`.",
             )

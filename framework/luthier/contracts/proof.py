@@ -28,12 +28,17 @@ class Proof:
     reader: str
     """Who read it back: plain transformers, plain PEFT, luthier."""
     logits: float
+    """The largest difference of logits."""
     nats: float | None = None
+    """The largest difference of log-probabilities."""
     mean: float
+    """The mean difference of log-probabilities, or of scores."""
     tokens: int
+    """How many were read."""
     texts: str
     """What was read."""
     changed: float | None = None
+    """The mean change by the adapter."""
 
     def within(self, *allowed: Rounding) -> bool:
         """Whether the differences are rounding in the coarsest of these."""

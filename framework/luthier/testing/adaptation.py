@@ -143,6 +143,13 @@ class AdaptationContract:
     def test_what_was_saved_loads_bit_equal(self, trained: Trained, loaded: Artifact) -> None:
         assert torch.equal(logits(loaded.network), logits(trained.network))
 
+    def test_what_was_saved_was_read_back_before_it_got_its_name(self, trained: Trained) -> None:
+        proof = json.loads((trained.folder / "artifact" / "manifest.json").read_text(encoding="utf-8"))["proof"]
+        whole = (trained.folder / "artifact" / "config.json").is_file()
+        known = "luthier" if "plain_peft" in self.cannot else "plain PEFT"
+        assert proof["reader"] == ("plain transformers" if whole else known)
+        assert proof["nats"] < 1e-3
+
     def test_the_artifact_holds_little_more_than_what_moved(self, trained: Trained) -> None:
         moved = sum(trained.before[name].nbytes for name in trained.moving)
         assert 0 < _bytes(trained.folder / "artifact") <= 10 * moved

@@ -34,7 +34,7 @@ from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
 from luthier.workflows.parts import part
-from luthier.workflows.places import refuse_without_base, with_places
+from luthier.workflows.places import refuse_without_base, with_places, with_revisions
 from luthier.workflows.proving import texts_of_run
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
     written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
-    recipe = with_places(written, manifest.get("places", {}), folder)
+    recipe = with_revisions(with_places(written, manifest.get("places", {}), folder), manifest["model"])
     if manifest["needs_base"]:
         refuse_without_base(recipe, written, manifest, folder)
     trust = Trust(frozenset(vouched))

@@ -52,6 +52,7 @@ class EarlierRun(LoadableModel):
         super().__init__(**loading)
         self.trust, self.path, self.merge = trust, path, merge
         self.proofs: dict[str, Proof] = {}
+        """How far the merged network is from the adapted one, once it was loaded."""
 
     @cached_property
     def folder(self) -> Path:

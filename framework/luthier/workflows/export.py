@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from safetensors import SafetensorError
 from torch import nn
@@ -22,13 +22,32 @@ from luthier.models.read_back import Logits, read_by_transformers, rounding_of
 from luthier.models.sequence_classification import is_reward_model
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from luthier.contracts.prompt import Prompt
     from luthier.contracts.proof import Proof
-    from luthier.workflows.artifact import Artifact
+    from luthier.models.read_back import ProofTexts
 
 _ASKED = ([{"role": "user", "content": "Why is it 12°, ok?"}],)
 
 
-def export(artifact: Artifact, target: Path, *, prompted: bool = True) -> Proof:
+class Exportable(Protocol):
+    """What an artifact gives to its export."""
+
+    folder: Path
+    network: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    prompt: Prompt
+    proof: Proof | None
+
+    def texts(self) -> ProofTexts:
+        """Texts on which networks are compared."""
+
+    def merged(self) -> nn.Module:
+        """The plain network; `proof` is then known."""
+
+
+def export(artifact: Exportable, target: Path, *, prompted: bool = True) -> Proof:
     """Write the merged network and the tokenizer to a new folder; how far its logits are from the adapted network's.
 
     What the prompt says before every conversation goes into the chat template. RecipeError for a prompt that does more
@@ -94,7 +113,7 @@ def _proved(adapted: Logits, merged: nn.Module, folder: Path) -> Proof:
     return proof
 
 
-def _prove_tokenizer(artifact: Artifact, folder: Path, *, prompted: bool) -> None:
+def _prove_tokenizer(artifact: Exportable, folder: Path, *, prompted: bool) -> None:
     """RecipeError where the tokenizer that was written renders or tokenizes a conversation otherwise than the run's."""
     ours, theirs = artifact.tokenizer, load_tokenizer(folder, owner=str(folder))
     texts = [str(message["content"]) for turns in _ASKED for message in turns]

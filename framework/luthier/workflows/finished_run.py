@@ -47,7 +47,7 @@ class FinishedRun:
         trust = Trust(frozenset(vouched))
         recipe: Any = predictor.recipe
         parts = assemble(recipe, trust)
-        parts = replace(parts, prompt=predictor.prompt)
+        parts = replace(parts, prompt=predictor.prompt, tokenizer=predictor.tokenizer)
         predictor.network.to(parts.trainer.device)
         parts.method.take(predictor.network)
         predictor = replace(predictor, method=parts.method, autocast=parts.trainer.autocast)

@@ -16,6 +16,7 @@ from luthier.errors import LuthierError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+    from transformers import PreTrainedTokenizerBase
 
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.examples import Source
@@ -59,6 +60,8 @@ class Parts:
     """What the user vouched for."""
     stateful: Mapping[str, StatefulPart] = field(default_factory=dict)
     """Parts that have a state, nested ones too, by their paths in the recipe; what the network holds is none."""
+    tokenizer: PreTrainedTokenizerBase | None = None
+    """That of an artifact, which has its own; None: the model's."""
 
     @cached_property
     def data(self) -> Data:
@@ -68,7 +71,7 @@ class Parts:
         method = OmegaConf.to_container(self.config.method, resolve=True)
         targets = [str(node["_target_"]) for _, node in targets_in(method)]
         built: Data = instantiate(
-            self.config.batch, self.source, self.prompt, self.method.encode, self.model.tokenizer,
+            self.config.batch, self.source, self.prompt, self.method.encode, self.tokenizer or self.model.tokenizer,
             int(self.config.seed), self.folder.path if self.folder else None, hash_of_encoding(method, targets),
             self.method.preparation, trust=self.trust,
         )  # fmt: skip

@@ -83,6 +83,29 @@ def refuse_without_base(recipe: DictConfig, written: Any, manifest: Mapping[str,
         )
 
 
+def with_revisions(recipe: DictConfig, lineage: Mapping[str, Any]) -> DictConfig:
+    """The recipe with each model of a hub at the commit that the run found, where the recipe names none."""
+    plain: Any = OmegaConf.to_container(recipe, resolve=True)
+    commits = dict(_commits(lineage))
+    for node in _mappings(plain.get("model")):
+        if "revision" in node and node["revision"] is None and node.get("id") in commits:
+            node["revision"] = commits[node["id"]]
+    return DictConfig(escaped(plain))
+
+
+def _commits(lineage: Any) -> Iterator[tuple[str, str]]:
+    for node in _mappings(lineage):
+        if str(node.get("kind", "")).startswith("hub") and node.get("revision"):
+            yield str(node["name"]), str(node["revision"])
+
+
+def _mappings(node: Any) -> Iterator[Any]:
+    if isinstance(node, Mapping):
+        yield node
+    for inner in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        yield from _mappings(inner)
+
+
 def _named(node: Any, at: str = "", *, each: bool = False) -> Iterator[tuple[str, str]]:
     """The settings whose values are paths, and these."""
     pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
