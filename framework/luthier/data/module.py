@@ -27,6 +27,7 @@ from luthier.data.content_hashes import (
 )
 from luthier.data.encoding.codec import LEFT_OUT
 from luthier.data.lazy_examples import MappedExamples
+from luthier.data.ledger.entries import ErrorName
 from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
 from luthier.data.order import Order
 from luthier.data.prepared import PreparedLoader
@@ -77,7 +78,7 @@ class Data(pl.LightningDataModule):
         packing: bool = True,
         overlong: Literal["error", "truncate", "drop", "split"] = "error",
         workers: int = 0,
-        allow: list[str] | None = None,
+        allow: list[ErrorName] | None = None,
     ) -> None:
         super().__init__()
         self.source, self.prompt, self.seed = source, prompt, seed

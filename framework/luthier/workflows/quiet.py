@@ -15,6 +15,7 @@ SILENCED_WARNINGS = (
     r".*Starting from v1\.9\.0",
     r".*Checkpoint directory .* exists and is not empty",
     r".*Found \d+ module\(s\) in eval mode at the start of training",
+    r"The following rank_pattern keys did not match any targeted module.*\.lora_E",  # AdaLoRA's own reading has them
 )
 
 
