@@ -17,7 +17,7 @@ from luthier.contracts.prompt import Prompt
 from luthier.contracts.training import Preparation
 from luthier.data import ledger
 from luthier.data.blocks import Blocks
-from luthier.data.building import EncodingSettings, build, inspect_as_trained
+from luthier.data.building import EncodingSettings, build, inspect_as_trained, template_name
 from luthier.data.content_hashes import (
     content_hash,
     hash_of_examples,
@@ -151,11 +151,10 @@ class Data(pl.LightningDataModule):
             in_all = all(any(other["name"] == finding["name"] for other in one["found"]) for one in inspected)
             if finding["severity"] == "error" and in_all and finding["name"] not in self.allow:
                 allowed = setting_to_paste("batch.allow", [finding["name"]])
-                template = getattr(self.settings.tokenizer, "name_or_path", "")
                 every = f"each of {len(inspected)} inspected examples has an error: {finding['message']}"
                 by_template = finding["name"] != "truncated_answer"
                 raise DataError(
-                    f"With the chat template of {template}, {every}" if by_template else f"E{every[1:]}",
+                    f"With {template_name(self.settings)}, {every}" if by_template else f"E{every[1:]}",
                     where=inspected[0]["where"],
                     hint=f"{finding['hint']} See it with `luthier preview`; {allowed} allows it.",
                 )
