@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
@@ -131,10 +132,11 @@ def _check_fields(given: Mapping[str, Any], config: type[PretrainedConfig], wher
         if name not in fields and not re.search(rf"\b{re.escape(name)}\b", _sources(config)):
             check_names([name], fields, kind="field", use=f"of {config.__name__}", where=where)
         tower = towers.get(name)
-        if isinstance(value, dict) and hasattr(tower, "sub_configs"):
+        if isinstance(value, dict) and tower is not None and hasattr(tower, "sub_configs"):
             _check_fields(value, tower, f"{where}.{name}")
 
 
 def _sources(config: type[PretrainedConfig]) -> str:
     """The sources in which the fields of a configuration are read as it is made."""
-    return "\n".join(map(inspect.getsource, (inspect.getmodule(config), configuration_utils, modeling_rope_utils)))
+    own = sys.modules[config.__module__]
+    return "\n".join(inspect.getsource(one) for one in (own, configuration_utils, modeling_rope_utils))

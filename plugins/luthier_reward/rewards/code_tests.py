@@ -35,7 +35,8 @@ class CodeTests(ColumnReward):
         processes: int = 16,
         output: int = 64,
     ) -> None:
-        self.column, self.all_or_nothing, self.walls = column, all_or_nothing, walls
+        self.column: str = column
+        self.all_or_nothing, self.walls = all_or_nothing, walls
         self.limits = Limits(seconds, memory, disk, processes, output)
         if walls == "bubblewrap" and (reason := sandbox.why_unavailable()):
             raise Refused(
