@@ -24,6 +24,7 @@ class Turns(Format):
     role: str = "user"
 
     name = "turns"
+    columns = ("column",)
     expects = "a list of turns with `role` and `content`"
 
     def recognises(self, row: dict[str, Any]) -> str:

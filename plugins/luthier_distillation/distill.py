@@ -96,6 +96,12 @@ class Distillation(LanguageModelMethod):
         else:
             self.alignment.check(self.model.tokenizer, self.teacher_networks.tokenizers, self.signal)
 
+    def describe(self, network: nn.Module) -> dict[str, str]:
+        student, teacher = self._text_configs()
+        for _, distance in self.signal.layer_distances():
+            distance.layer_pairs(int(student.num_hidden_layers), int(teacher.num_hidden_layers))
+        return super().describe(network)
+
     def load(self) -> None:
         """Check the teacher, then load the student."""
         self.check()
@@ -106,9 +112,7 @@ class Distillation(LanguageModelMethod):
         super().configure_model()
         distances = self.signal.layer_distances()
         if len(self.feature_losses) < len(distances):
-            student, teacher = (
-                model.config.get_text_config() for model in (self.model, self.teacher_networks.models["teacher"])
-            )
+            student, teacher = self._text_configs()
             self.feature_losses.extend(
                 FeatureLoss(weight, distance, student, teacher) for weight, distance in distances
             )
@@ -227,6 +231,12 @@ class Distillation(LanguageModelMethod):
         self.compared_tokens += len(positions)
         self.trained_tokens += len(trained)
         return distributions, positions, teacher_positions
+
+    def _text_configs(self) -> tuple[Any, Any]:
+        """The configurations of the student's and of the first teacher's text tower."""
+        models = self.model, self.teacher_networks.models["teacher"]
+        student, teacher = (model.config.get_text_config() for model in models)
+        return student, teacher
 
     def _refuse_what_needs_the_network(self) -> None:
         needed: Mapping[str, object] = {

@@ -20,7 +20,7 @@ MEASURED = ("loss", "teacher_agreement", "teacher_loss")
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a finished run of method=distill")
     parser.add_argument("--without", metavar="RUN", type=Path, help="the same student, trained without the teacher")
-    parser.add_argument("--teacher", metavar="RUN", type=Path, help="a run of the teacher, such as stages=[evaluate]")
+    parser.add_argument("--teacher", metavar="RUN", type=Path, help="a run of the teacher, such as 'stages=[evaluate]'")
     parser.add_argument("--answers", type=int, default=8, help="how many questions each answers to be timed (8)")
     parser.add_argument("--tokens", type=int, default=32, help="at most, of each answer (32)")
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import Answer, Example, RecipeError, Sampling
+from luthier.api import Answer, Example, RecipeError, Sampling, check_names
 
 PromptIds = Sequence[NDArray[np.int32]]
 """The token ids of prompts, int32 each."""
@@ -156,12 +156,20 @@ class Mixed(FromData):
         self.sequences: Mapping[str, SequenceSource] = sequences or {}
         self.shares = shares or {}
         shares_of = {name: self.shares.get(name, 1.0) for name in self.sequences}
-        if not shares_of or set(self.shares) - set(shares_of) or min(shares_of.values()) <= 0:
+        check_names(
+            self.shares, self.sequences, kind="source", use="to give a share to", where="method.sequences.shares"
+        )
+        if not shares_of:
             raise RecipeError(
-                f"A mixture of {', '.join(self.sequences) or 'nothing'} has the shares {self.shares}.",
-                where="method.sequences",
-                hint="In a recipe's defaults: /method/sequences@method.sequences.sequences.NAME: student, for each; "
-                "shares are more than 0.",
+                "The mixture has no sources of sequences.",
+                where="method.sequences.sequences",
+                hint="In a recipe's defaults: /method/sequences@method.sequences.sequences.NAME: student, for each.",
+            )
+        if (least := min(shares_of, key=shares_of.__getitem__)) and shares_of[least] <= 0:
+            raise RecipeError(
+                f"The share of {least} is {shares_of[least]}.",
+                where="method.sequences.shares",
+                hint="Give each source a share above 0.",
             )
         self._cumulative = np.cumsum(list(shares_of.values())) / sum(shares_of.values())
         self.generated_by = frozenset().union(*(source.generated_by for source in self.sequences.values()))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from luthier.api import RecipeError
+from luthier.api import RecipeError, check_names
 from luthier_distillation.layer_distance import LayerDistance
 
 
@@ -182,11 +182,11 @@ class Weighted(Signal):
     def __init__(self, *, signals: dict[str, Any] | None = None, weights: dict[str, float] | None = None) -> None:
         self.signals: Mapping[str, Signal] = signals or {}
         self.weights = weights or {}
-        if not self.signals or set(self.weights) - set(self.signals):
+        check_names(self.weights, self.signals, kind="signal", use="to give a weight to", where="method.signal.weights")
+        if not self.signals:
             raise RecipeError(
-                f"A mixture of {', '.join(self.signals) or 'nothing'} has weights for "
-                f"{', '.join(self.weights) or 'nothing'}.",
-                where="method.signal",
+                "The weighted sum has no signals.",
+                where="method.signal.signals",
                 hint="In a recipe's defaults: /method/signal@method.signal.signals.NAME: forward_kl, for each.",
             )
         self.needs_teacher = any(signal.needs_teacher for signal in self.signals.values())

@@ -16,6 +16,7 @@ from luthier.api import (
     Model,
     RecipeError,
     ResourceError,
+    check_names,
     find_lm_head,
     unwrapped,
 )
@@ -50,14 +51,15 @@ class TeacherNetworks:
     """
 
     def __init__(self, models: Mapping[str, Model], weights: Mapping[str, float]) -> None:
-        unknown, shares = sorted(set(weights) - set(models)), {name: weights.get(name, 1.0) for name in models}
-        if unknown or min(shares.values()) <= 0:
-            reason = f"no teacher is called {unknown[0]!r}" if unknown else "each teacher's weight must be more than 0"
-            raise RecipeError(
-                f"The weights of the teachers do not fit: {reason}.",
-                where="method.teacher_weights",
-                hint=f"There are {', '.join(models)}.",
-            )
+        check_names(weights, models, kind="teacher", use="to give a weight to", where="method.teacher_weights")
+        shares = {name: weights.get(name, 1.0) for name in models}
+        for name, share in shares.items():
+            if share <= 0:
+                raise RecipeError(
+                    f"The weight of the teacher {name} is {share}.",
+                    where="method.teacher_weights",
+                    hint="Give each teacher a weight above 0.",
+                )
         self.models = models
         self.shares = {name: share / sum(shares.values()) for name, share in shares.items()}
         self._loaded: list[tuple[nn.Module, LMHead, float]] = []

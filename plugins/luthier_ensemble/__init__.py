@@ -25,13 +25,13 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
         return
     if model in ANSWERS:
         yield (
-            "The model chooses among whole answers of its members, which no loss trains: set stages=[evaluate], "
+            "The model chooses among whole answers of its members, which no loss trains: set 'stages=[evaluate]', "
             "or distill its answers into a network."
         )
     if model == OUTPUTS and adaptation == target_name("FullFineTuning"):
         yield (
             "adaptation=full would train every weight of every member, and one folder of weights cannot hold them: "
-            "choose adaptation=gate, mixing or lora, or set stages=[evaluate]."
+            "choose adaptation=gate, mixing or lora, or set 'stages=[evaluate]'."
         )
     if model == OUTPUTS and "virtual_tokens" in config.adaptation:
         yield "Virtual tokens are prepended for one network, and an ensemble is several: choose adaptation=gate."

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from luthier.api import ADAPTER_NAME, EarlierRun, RecipeError, Trust, cast_weights, content_hash, load
-from luthier_ensemble.names import check_name
+from luthier.api import ADAPTER_NAME, EarlierRun, RecipeError, Trust, cast_weights, check_names, content_hash, load
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +46,7 @@ class MergedAdapters(EarlierRun):
                 hint="Name them: 'model.runs={one: runs/one, other: runs/other}'.",
             )
         for name in weights or {}:
-            check_name(name, runs, kind="run", use="to give a weight to", where=f"model.weights.{name}")
+            check_names([name], runs, kind="run", use="to give a weight to", where=f"model.weights.{name}")
         if not 0 < density <= 1:
             raise RecipeError(f"density is {density}, but lies above 0 and at most at 1.", where="model.density")
         super().__init__(trust, path=next(iter(runs.values())), merge=True, **loading)

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from luthier.api import RecipeError
-from luthier_ensemble.names import check_name
+from luthier.api import RecipeError, check_names
 
 _LAYER = re.compile(r"\.(\d+)\.")
 _EMBEDDINGS = ("embed_tokens", "embed_in", "wte", "wpe", "embeddings")
@@ -53,6 +52,6 @@ def check_numbers(numbers: LayerNumbers | None, models: Sequence[str], setting: 
     """RecipeError for a number of an unknown model, and for an empty list of numbers."""
     for name, value in (numbers or {}).items():
         where = f"model.merging.{setting}.{name}"
-        check_name(name, models, kind="model", use="to give a number to", where=where)
+        check_names([name], models, kind="model", use="to give a number to", where=where)
         if not isinstance(value, (int, float)) and not value:
             raise RecipeError("A list of numbers for the layers is empty.", where=where)

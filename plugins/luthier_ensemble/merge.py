@@ -21,6 +21,7 @@ from luthier.api import (
     StoredModel,
     build_once,
     cache_folder,
+    check_names,
     configure_tokenizer,
     content_hash,
     load_network,
@@ -35,7 +36,6 @@ from luthier.api import (
 from luthier_ensemble.lineages import lineages_of
 from luthier_ensemble.merged_tensors import tensors_of_all, tensors_of_stack, write_merged
 from luthier_ensemble.merging.merging import Merging
-from luthier_ensemble.names import check_name
 from luthier_ensemble.vocabulary_alignment import aligned
 from luthier_ensemble.weights import StoredTensors
 
@@ -81,7 +81,7 @@ class Merge(LoadableModel):
                 hint="Add each to the recipe's defaults: /model@model.models.NAME: folder.",
             )
         if base is not None:
-            check_name(base, models, kind="model", where="model.base")
+            check_names([base], models, kind="model", where="model.base")
         if merging.needs_base and base is None:
             raise RecipeError(
                 f"{type(merging).__name__} compares models with the one that they started from.",

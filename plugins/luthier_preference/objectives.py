@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from luthier.api import PairLoss, PreferencePairs, RecipeError
+from luthier.api import PairLoss, PreferencePairs, RecipeError, check_names
 
 
 def sigmoid(
@@ -131,10 +131,11 @@ def mixture(
     """Σ weight · objective over the named objectives; the weight of one that `weights` does not name is 1."""
     terms: Mapping[str, PairLoss] = objectives or {}
     factors = weights or {}
-    if not terms or set(factors) - set(terms):
+    check_names(factors, terms, kind="objective", use="to give a weight to", where="method.objective.weights")
+    if not terms:
         raise RecipeError(
-            f"A mixture of {', '.join(terms) or 'nothing'} has weights for {', '.join(factors) or 'nothing'}.",
-            where="method.objective",
+            "The mixture has no objectives.",
+            where="method.objective.objectives",
             hint="In a recipe's defaults: /method/objective@method.objective.objectives.NAME: sigmoid, for each.",
         )
     return torch.stack([factors.get(name, 1.0) * objective(pairs) for name, objective in terms.items()]).sum(0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import DataError, RecipeError, Tally, number_field, source_state, text_field
+from luthier.api import DataError, RecipeError, Tally, column_of, number_field, source_state, text_field
 
 if TYPE_CHECKING:
     from luthier.api import Example, Source
@@ -39,6 +39,7 @@ class RatedPairs:
         tally = self.tally = Tally()
         unpaired: dict[str, list[Example]] = defaultdict(list)
         for text in self.texts:
+            column_of(text, self.rating, setting="data.rating")
             rating = number_field(text, self.rating)
             waiting = unpaired[text["split"]]
             apart = (other for other in waiting if abs(number_field(other, self.rating) - rating) >= self.gap)

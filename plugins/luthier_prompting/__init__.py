@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """prompt=searched needs the stage `search`."""
     if config.prompt.get("_target_") == "luthier_prompting.searched.PromptSearch" and "search" not in config.stages:
-        yield 'prompt=searched needs the stage search before the others: "stages=[search,evaluate]".'
+        yield "prompt=searched needs the stage search before the others: 'stages=[search,evaluate]'."

@@ -48,7 +48,7 @@ class JinjaTemplate:
             unknown = sorted(self.names - set(fields))
             hint = nearest(unknown[0], fields, "It has") if unknown else ""
             problem = f"names {unknown[0]!r}, which the example does not have" if unknown else f"fails: {error.message}"
-            raise RecipeError(f"The template {problem}.", where=where or "prompt.template", hint=hint) from error
+            raise RecipeError(f"prompt.template {problem}.", where=where or "prompt.template", hint=hint) from error
         except SecurityError as error:
             raise Refused(f"The template does what the sandbox forbids: {error}", where="prompt.template") from error
         except (TemplateError, TypeError, ValueError, KeyError, IndexError, RecursionError) as error:

@@ -34,6 +34,7 @@ class FillIn(Format):
     instruction: str = "What belongs in the blank? Answer with the amount and nothing else."
 
     name = "fill_in"
+    columns = ("title", "content", "id")
     expects = "`title`, `content` and `id`, unless the format names other columns"
 
     def recognises(self, row: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ from luthier_retrieval.chunking import Chunker, Passage
 from luthier_retrieval.documents import Documents
 from luthier_retrieval.layouts import Layout
 from luthier_retrieval.passage_search import PassageSearch
+from luthier_retrieval.relevant import relevant_names
 from luthier_retrieval.reranking import Reranking
 from luthier_retrieval.searches import Search
 from luthier_retrieval.store import IndexStore
@@ -143,7 +144,7 @@ class Retrieval(Prompt):
         retrieved = search(self._query(example))
         answer = None
         if example.get("split") == "train":
-            relevant = search.passages_of(example.get("relevant") or (), retrieved)
+            relevant = search.passages_of(relevant_names(example), retrieved)
             context = self.teaching(example, retrieved, relevant, self.passages, self.absent)
             candidates, answer = context.passages, context.answer
         else:

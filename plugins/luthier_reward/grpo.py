@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,12 @@ from luthier.api import (
     Optimizer,
     PolicyLoss,
     PolicyTokens,
+    ReadingReward,
     RecipeError,
     Reward,
     Row,
     TokenSequence,
+    column_of,
     encode_prompt,
     evaluation_mode,
     prompt_of,
@@ -106,6 +109,8 @@ class Grpo(LanguageModelMethod):
         self.entropy_weight, self.value_weight, self.correction = entropy, value, correction
         self.advantage_inputs = advantage_inputs(advantage)
         self.measures = held_out.measures(reward)
+        columns = list(reward.columns) if isinstance(reward, ReadingReward) else []
+        self.reward_columns = json.dumps(columns)  # a plain value, so that encoded data is cached by it
         self.register_module("value_head", None)
         self.reward_runner = RewardRunner(
             reward, timeout=reward_timeout, retries=reward_retries, quarantine=quarantine, max_faults=most_faults,
@@ -144,6 +149,8 @@ class Grpo(LanguageModelMethod):
                 f"{type(self).__name__} answers prompts, and the example has no message to be answered.",
                 hint="Use data whose examples have messages, such as data.format=prompt_completion.",
             )
+        for column in json.loads(self.reward_columns):
+            column_of(example, column, setting="method.reward.column")
         ids = encode_prompt({**example, "messages": messages}, tokenizer)
         return Row((TokenSequence(ids, np.zeros(len(ids), np.float32)),), prompt_only=True)
 

@@ -18,6 +18,7 @@ from luthier.api import (
     Measure,
     Row,
     TokenSequence,
+    column_of,
     encode_for_scoring,
     number_field,
     ratio,
@@ -56,6 +57,7 @@ class RatingRegression(RewardObjective):
         self.rating, self.middle, self.spread = rating, middle, spread
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
+        column_of(example, self.rating, setting="method.objective.rating")
         value = (number_field(example, self.rating) - self.middle) / self.spread
         return Row((rated_text(example, tokenizer),), {"rating": value})
 

@@ -84,6 +84,9 @@ from luthier.contracts.rewards import (
     ParsingReward as ParsingReward,
 )
 from luthier.contracts.rewards import (
+    ReadingReward as ReadingReward,
+)
+from luthier.contracts.rewards import (
     Reward as Reward,
 )
 from luthier.contracts.rewards import (
@@ -125,6 +128,12 @@ from luthier.contracts.training import (
 from luthier.contracts.trust import Trust as Trust
 from luthier.contracts.verbs import Verb as Verb
 from luthier.data.collate import collate as collate
+from luthier.data.columns import (
+    column_of as column_of,
+)
+from luthier.data.columns import (
+    no_column as no_column,
+)
 from luthier.data.content_hashes import content_hash as content_hash
 from luthier.data.content_hashes import hash_of_tokenizer as hash_of_tokenizer
 from luthier.data.encoding import (
@@ -237,6 +246,7 @@ from luthier.errors import (
 from luthier.errors import (
     ResourceError as ResourceError,
 )
+from luthier.errors.names import check_names as check_names
 from luthier.errors.suggestions import nearest as nearest
 from luthier.evaluation.bootstrap import Floats as Floats
 from luthier.evaluation.bootstrap import ratio as ratio

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from luthier.cli.session import Flags, load_plugins
@@ -88,6 +89,10 @@ def _call(verb: Verb, flags: Flags, console: Console, plugins: Plugins) -> int:
     if flags.help:
         console.data(parser.format_help().rstrip())
         return 0
+    for word in flags.rest[1:]:
+        if word.startswith("-") and word not in parser._option_string_actions and Path(word).exists():
+            hint = f"Write it as ./{word}."
+            raise RecipeError(f"{word!r} is the name of a file, and reads as a flag.", where=word, hint=hint)
     arguments, unknown = parser.parse_known_args(flags.rest[1:])
     if unknown:
         hint = nearest(unknown[0], parser._option_string_actions, "There are") or f"See `luthier {verb.name} --help`."

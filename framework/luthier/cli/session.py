@@ -106,7 +106,7 @@ def catalog(plugins: Plugins, config_dir: str | None = None) -> Catalog:
 def own_recipes() -> list[Path]:
     """The `recipes` folder of the working folder, where it holds answers (and is not luthier's own source)."""
     folder = Path("recipes")
-    holds = folder.is_dir() and any(folder.glob("*/*.yaml")) and not (folder / "luthier_recipes").is_dir()
+    holds = folder.is_dir() and any(folder.rglob("*/*.y*ml")) and not (folder / "luthier_recipes").is_dir()
     return [folder] if holds else []
 
 

@@ -159,6 +159,12 @@ class Catalog:
     def names(self, question: str) -> list[str]:
         return sorted(name for other, name in self.answers if other == question)
 
+    def misnamed(self, question: str, name: str) -> str:
+        """The file of an own answer that ends in .yml, which is not read; empty where there is none."""
+        folders = [place.removeprefix("file://") for place, owner in self.search_path.items() if owner == USER]
+        files = [Path(folder, question, f"{name}.yml") for folder in folders]
+        return next((os.path.relpath(file) for file in files if file.is_file()), "")
+
     def installed_targets(self) -> set[str]:
         """Exactly the callables that option files of installed packages name."""
         return {target for answer in self if answer.owner != USER for target in answer.targets}

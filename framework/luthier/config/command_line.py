@@ -146,9 +146,9 @@ def no_such_answer(question: str, name: str, catalog: Catalog, *, where: str) ->
     names = catalog.names(question)
     if not names:
         return no_such_question(question, catalog, where=where)
-    return RecipeError(
-        f"There is no answer {name!r} to {question}.", where=where, hint=nearest(name, names, "There are")
-    )
+    misnamed = catalog.misnamed(question, name)
+    hint = f"{misnamed} is not read: rename it to {name}.yaml." if misnamed else nearest(name, names, "There are")
+    return RecipeError(f"There is no answer {name!r} to {question}.", where=where, hint=hint)
 
 
 def first_jobs(words: Sequence[Word]) -> list[list[str]]:

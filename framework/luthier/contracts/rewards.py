@@ -65,6 +65,15 @@ class WarmingReward(Protocol):
         """Import or load what takes seconds; called once in the process that computes the reward."""
 
 
+@runtime_checkable
+class ReadingReward(Protocol):
+    """A reward that reads columns of the example; without one of them nothing is trained."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of the columns that each example must have."""
+
+
 @dataclass(slots=True)
 class RewardResult:
     """The scores of the answers to one prompt, in the order of the answers.

@@ -203,8 +203,8 @@ def _check(facts: EncodingFacts, settings: EncodingSettings, longest: int, split
         )
     if counts["untrainable"]:
         raise DataError(
-            f"No {split} example has a token to train on: {_template(settings)} and the weights of the messages leave "
-            "every token out of the loss.",
+            f"No {split} example has a token to train on: {template_name(settings)} and the weights of the messages "
+            "leave every token out of the loss.",
             where=places["untrainable"][0],
             hint="See the tokens with `luthier preview`, or choose model.chat_template=chatml.",
         )
@@ -215,7 +215,7 @@ def _check(facts: EncodingFacts, settings: EncodingSettings, longest: int, split
     )
 
 
-def _template(settings: EncodingSettings) -> str:
+def template_name(settings: EncodingSettings) -> str:
     if settings.tokenizer.chat_template is None:
         return "the method's encoding"
     name = Codec.of(settings.tokenizer).template.name

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from luthier.data.records import Tally
 from luthier.errors import DataError
 from luthier.errors.suggestions import nearest
 
+if TYPE_CHECKING:
+    from luthier.data.formats.format import Format
+
+PLACE = ("where", "split")
+"""Fields of an example that are no columns of the data."""
 KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -48,9 +54,31 @@ def check_renaming(rows: list[dict[str, Any]], names: dict[str, str]) -> None:
     columns = {column for row in rows for column in row}
     for yours, expected in names.items():
         if yours not in columns:
-            raise DataError(
-                f"data.rename names the column {yours!r}, which no row has.",
-                hint=nearest(yours, map(str, columns), "The columns are"),
-            )
+            raise no_column(yours, columns, setting="data.rename", who="no row has")
         if expected in columns and expected not in names:
             raise DataError(f"data.rename calls {yours!r} {expected!r}, but there is already a column of that name.")
+
+
+def check_columns(rows: list[dict[str, Any]], row_format: Format) -> None:
+    """DataError if a setting of the format names a column, other than by its default, that is in none of the rows."""
+    columns = dict.fromkeys(column for row in rows for column in row)
+    for setting in row_format.columns:
+        named = getattr(row_format, setting)
+        if named not in columns and named != getattr(type(row_format), setting, None):
+            raise no_column(named, columns, setting=f"data.format.{setting}", who="no row has")
+
+
+def no_column(
+    name: str, columns: Iterable[Any], *, setting: str, who: str = "the example does not have", where: str = ""
+) -> DataError:
+    """The error of a setting that names a column which is not there, with the nearest of those that are, or all."""
+    there = [str(column) for column in columns if column not in PLACE]
+    hint = nearest(name, there, "The columns are")
+    return DataError(f"{setting} names the column {name!r}, which {who}.", where=where, hint=hint)
+
+
+def column_of(example: Mapping[str, Any], name: str, *, setting: str) -> Any:
+    """The value in the column that a setting names; DataError where the example does not have it."""
+    if name not in example:
+        raise no_column(name, example, setting=setting, where=str(example.get("where", "")))
+    return example[name]

@@ -15,7 +15,7 @@ from luthier.contracts.prompt import Prompt
 from luthier.contracts.training import Preparation
 from luthier.data import ledger
 from luthier.data.blocks import Blocks
-from luthier.data.building import EncodingSettings, build, inspect_as_trained
+from luthier.data.building import EncodingSettings, build, inspect_as_trained, template_name
 from luthier.data.content_hashes import (
     content_hash,
     hash_of_examples,
@@ -25,6 +25,7 @@ from luthier.data.content_hashes import (
 )
 from luthier.data.encoding.codec import LEFT_OUT
 from luthier.data.lazy_examples import MappedExamples
+from luthier.data.ledger.entries import ErrorName
 from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
 from luthier.data.order import Order
 from luthier.data.prepared import PreparedLoader
@@ -76,7 +77,7 @@ class Data(pl.LightningDataModule):
         packing: bool = True,
         overlong: Literal["error", "truncate", "drop", "split"] = "error",
         workers: int = 0,
-        allow: list[str] | None = None,
+        allow: list[ErrorName] | None = None,
     ) -> None:
         super().__init__()
         self.source, self.prompt, self.seed = source, prompt, seed
@@ -156,11 +157,10 @@ class Data(pl.LightningDataModule):
             in_all = all(any(other["name"] == finding["name"] for other in one["found"]) for one in inspected)
             if finding["severity"] == "error" and in_all and finding["name"] not in self.allow:
                 allowed = setting_to_paste("batch.allow", [finding["name"]])
-                template = getattr(self.settings.tokenizer, "name_or_path", "")
                 every = f"each of {len(inspected)} inspected examples has an error: {finding['message']}"
                 by_template = finding["name"] != "truncated_answer"
                 raise DataError(
-                    f"With the chat template of {template}, {every}" if by_template else f"E{every[1:]}",
+                    f"With {template_name(self.settings)}, {every}" if by_template else f"E{every[1:]}",
                     where=inspected[0]["where"],
                     hint=f"{finding['hint']} See it with `luthier preview`; {allowed} allows it.",
                 )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from luthier.contracts.batch import WHOLE, Row
 from luthier.contracts.examples import Example
 from luthier.data.encoding.turns_apart import TurnsApart
+from luthier.errors import DataError
 
 Encode = Callable[[Example, Any], Row]
 """`Method.encode`: (example, tokenizer) → row."""
@@ -32,8 +33,21 @@ def encoded_turns(example: Example, encode: Encode, tokenizer: Any) -> list[Enco
     try:
         return [EncodedTurn(encode(example, tokenizer), example)]
     except TurnsApart as apart:
-        cut = [(turn_example(example, after), after) for after in apart.after]
-        return [EncodedTurn(encode(one, tokenizer), one, after, apart.asked) for one, after in cut]
+        cut = [EncodedTurn(Row(()), turn_example(example, after), after, apart.asked) for after in apart.after]
+        try:
+            return [turn._replace(row=encode(turn.example, tokenizer)) for turn in cut]
+        except DataError as fault:
+            if _is_encoded(cut[-1].example, encode, tokenizer):
+                fault.hint = "The last answer alone is encoded: give the earlier ones weight 0, or set data.turns=last."
+            raise
+
+
+def _is_encoded(example: Example, encode: Encode, tokenizer: Any) -> bool:
+    try:
+        encode(example, tokenizer)
+    except DataError:
+        return False
+    return True
 
 
 def turn_example(example: Example, after: int) -> Example:

@@ -15,7 +15,8 @@ from luthier.contracts.examples import Example, Source
 from luthier.contracts.predictor import Predictor
 from luthier.contracts.sampling import Sampling
 from luthier.contracts.scores import Score
-from luthier.errors import DataError, NumericsError
+from luthier.errors import DataError, NumericsError, RecipeError
+from luthier.errors.names import check_names
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
 from luthier.evaluation.measurement import Bootstrap, Measurement
@@ -64,6 +65,16 @@ class Evaluation:
         if method is None or method.is_generative:
             reductions |= {"general_loss": ratio, "general_perplexity": exponential_ratio}
         return reductions | {name: measure.reduce for name, measure in (method.measures if method else {}).items()}
+
+    def refuse_unmeasured(self, score: str, method: Method) -> None:
+        """RecipeError where a recipe's score is none of those that are measured."""
+        if score in GENERAL and not self.general_examples:
+            raise RecipeError(
+                f"The recipe's score is {score!r}, and no general text is measured.",
+                where="score",
+                hint="Set evaluation.general_examples to more than 0, or name another score.",
+            )
+        check_names([score], self.reductions(method), kind="score", where="score")
 
     def __call__(self, predictor: Predictor, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
         """Evaluate a model in eval mode; the training mode of its network is restored afterwards.

@@ -14,9 +14,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import logging
 
 from luthier.errors import RecipeError, ResourceError
+from luthier.errors.names import check_names
 from luthier.models import attention
 from luthier.models.auto_class import auto_class
 from luthier.models.experts.outputs import without_router_outputs
@@ -51,6 +53,10 @@ class LoadSettings:
     compile: bool = False
     chat_template: str | None = None
     template_settings: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        known = [attention.PACKED_ATTENTION, "eager", *ALL_ATTENTION_FUNCTIONS.valid_keys()]
+        check_names([self.attn_implementation], known, kind="attention", where="model.attn_implementation")
 
     @property
     def of_tokenizer(self) -> dict[str, Any]:

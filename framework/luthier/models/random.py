@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import CONFIG_MAPPING, AutoConfig
+from transformers import CONFIG_MAPPING, AutoConfig, configuration_utils, modeling_rope_utils
 
 from luthier.errors import RecipeError
+from luthier.errors.names import check_names
 from luthier.errors.suggestions import nearest
 from luthier.models import attention
 from luthier.models.auto_class import auto_class
@@ -80,8 +85,11 @@ class Random(LoadableModel):
 
     def _settings(self, facts: dict[str, Any]) -> dict[str, Any]:
         """The overrides with what the tokenizer says, which belongs to the text tower where there is one."""
-        known = CONFIG_MAPPING.get(self.architecture, None)
-        if "text_config" not in getattr(known, "sub_configs", {}):
+        if self.architecture not in CONFIG_MAPPING:  # which for_model refuses
+            return facts | self.overrides
+        known = CONFIG_MAPPING[self.architecture]  # its `get` knows none that was not used before
+        _check_fields(self.overrides, known, "model.config")
+        if "text_config" not in known.sub_configs:
             return facts | self.overrides
         return self.overrides | {"text_config": facts | dict(self.overrides.get("text_config") or {})}
 
@@ -114,3 +122,24 @@ class Random(LoadableModel):
             "tokenizer": f"bpe-{self.vocabulary}" if self.lender is None else self.lender.lineage(),
             "dtype": self.loading.dtype,
         }
+
+
+def _check_fields(given: Mapping[str, Any], config: type[PretrainedConfig], where: str) -> None:
+    """RecipeError for a field that a configuration does not have; those of its towers as well.
+
+    transformers keeps any field. Fields of earlier times, such as `rope_theta`, are those that its sources still read.
+    """
+    towers: Mapping[str, Any] = getattr(config, "sub_configs", {})
+    fields = {*config().to_dict(), *config.attribute_map, *towers}
+    for name, value in given.items():
+        if name not in fields and not re.search(rf"\b{re.escape(name)}\b", _sources(config)):
+            check_names([name], fields, kind="field", use=f"of {config.__name__}", where=where)
+        tower = towers.get(name)
+        if isinstance(value, dict) and tower is not None and hasattr(tower, "sub_configs"):
+            _check_fields(value, tower, f"{where}.{name}")
+
+
+def _sources(config: type[PretrainedConfig]) -> str:
+    """The sources in which the fields of a configuration are read as it is made."""
+    own = sys.modules[config.__module__]
+    return "\n".join(inspect.getsource(one) for one in (own, configuration_utils, modeling_rope_utils))

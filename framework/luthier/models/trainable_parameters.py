@@ -10,6 +10,7 @@ from torch import nn
 
 from luthier.contracts.model import HasMetaNetwork
 from luthier.errors import PluginError, RecipeError
+from luthier.models.experts.description import idle_weights
 from luthier.models.loading import meta_causal_lm
 from luthier.models.modalities import check_gradients, other_modalities, other_weights
 
@@ -32,6 +33,10 @@ class ParameterCounts:
     """Weights of towers and projectors that no text passes through."""
     other_parts: tuple[str, ...] = ()
     """The names of these."""
+    idle: int = 0
+    """Weights of experts that a token does not pass through."""
+    idle_trained: int = 0
+    """Those of them that are trained."""
     warning: str = ""
     """What the run will say of trainable weights among them."""
 
@@ -78,6 +83,7 @@ def counts_of(adapted: nn.Module, model: Model) -> ParameterCounts:
     parameters = list(adapted.parameters())
     text: Any = model.config.get_text_config()
     width = int(text.hidden_size)
+    idle, idle_trained = idle_weights(adapted)
     return ParameterCounts(
         total=sum(each.numel() for each in parameters),
         trained=sum(each.numel() for each in parameters if each.requires_grad),
@@ -87,6 +93,8 @@ def counts_of(adapted: nn.Module, model: Model) -> ParameterCounts:
         vocabulary=int(text.vocab_size),
         other_modalities=sum(each.numel() for each in other_weights(adapted)),
         other_parts=tuple(other_modalities(adapted)),
+        idle=idle,
+        idle_trained=idle_trained,
         warning=check_gradients(adapted),
     )
 

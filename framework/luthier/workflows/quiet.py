@@ -16,6 +16,7 @@ SILENCED_WARNINGS = (
     r".*Checkpoint directory .* exists and is not empty",
     r".*a tied layer is part of the adapter",  # which is untied where it is merged
     r".*Found \d+ module\(s\) in eval mode at the start of training",
+    r"The following rank_pattern keys did not match any targeted module.*\.lora_E",  # AdaLoRA's own reading has them
 )
 
 

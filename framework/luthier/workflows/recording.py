@@ -236,9 +236,8 @@ def _samples(before: Scores | None, after: Scores | None) -> list[Sample]:
 
 
 def _next(run: RunOutcome) -> dict[str, str]:
-    folder, flags = os.path.relpath(run.folder.path), list(run.composition.flags)
-    if "--config-dir" in flags:  # it stands last, and is for recipes
-        del flags[flags.index("--config-dir") :]
+    folder, for_recipes = os.path.relpath(run.folder.path), list(run.composition.flags)
+    flags = for_recipes[: for_recipes.index("--config-dir")] if "--config-dir" in for_recipes else for_recipes
     value = folder if re.fullmatch(r"[\w./-]+", folder) else quoted(folder)
     prompted = run.parts.prompt.opening() is not None  # else a chat template cannot do what the prompt does
     export = ["export", folder, f"{folder}/exported", *([] if prompted else ["--without-prompt"])]
@@ -246,7 +245,7 @@ def _next(run: RunOutcome) -> dict[str, str]:
         **({"talk to it": to_paste("chat", folder, flags=flags)} if run.parts.method.is_generative else {}),
         "measure it again": to_paste("evaluate", folder, flags=flags),
         "export it for plain transformers": to_paste(*export, flags=flags),
-        "go on from it": to_paste("model=run", f"model.path={value}", flags=flags),
+        "go on from it": to_paste("model=run", f"model.path={value}", flags=for_recipes),
     }
 
 

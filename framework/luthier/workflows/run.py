@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
-from luthier.errors import DataError, RecipeError
-from luthier.errors.suggestions import nearest
-from luthier.evaluation.evaluation import GENERAL
+from luthier.errors import DataError
 from luthier.evaluation.model_selection import select
 from luthier.evaluation.prompt_selection import ValidationPromptScorer
 from luthier.evaluation.scores import Scores
@@ -134,7 +132,7 @@ class Run:
         """Check what only the parts know, find the start, write the recipe; the description of the machine."""
         if self.parts.trainer.device.type == "cpu":
             keep_freed_memory()
-        self._refuse_unmeasured_score()
+        self.evaluation.refuse_unmeasured(str(self.config.score), self.method)
         if {"baseline", "evaluate"} & set(self.config.stages):
             self._refuse_unheld_out()
         if "fit" in self.config.stages:
@@ -164,21 +162,6 @@ class Run:
             for line in lines:
                 self.console.say(line)
         return described
-
-    def _refuse_unmeasured_score(self) -> None:
-        score, measured = str(self.config.score), self.evaluation.reductions(self.method)
-        if score in GENERAL and not self.evaluation.general_examples:
-            raise RecipeError(
-                f"The recipe's score is {score!r}, and no general text is measured.",
-                where="score",
-                hint="Set evaluation.general_examples to more than 0, or name another score.",
-            )
-        if score not in measured:
-            raise RecipeError(
-                f"The recipe's score is {score!r}, which its evaluation does not measure.",
-                where="score",
-                hint=nearest(score, measured, "It measures"),
-            )
 
     def _refuse_unheld_out(self) -> None:
         if not self.data.examples("test") and not self.data.examples("validation"):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import Answer, Bm25, Conversation, RecipeError, Sampling
+from luthier.api import Answer, Bm25, Conversation, RecipeError, Sampling, check_names
 from luthier_ensemble.answers.answer_ensemble import AnswerEnsemble, AnswerEnsembleNetwork, Member
-from luthier_ensemble.names import check_name
 
 if TYPE_CHECKING:
     from luthier.api import Model
@@ -26,7 +25,7 @@ class Router(AnswerEnsemble):
     def __init__(self, *, members: dict[str, Model], examples: dict[str, list[str]], neighbours: int = 3) -> None:
         super().__init__(members)
         for name in examples:
-            check_name(name, members, use="to route questions to", where=f"model.examples.{name}")
+            check_names([name], members, kind="member", use="to route questions to", where=f"model.examples.{name}")
         for name in members:
             if not examples.get(name):
                 raise RecipeError(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import Answer, Conversation, RecipeError, Sampling, normalised_text
+from luthier.api import Answer, Conversation, RecipeError, Sampling, check_names, normalised_text
 from luthier_ensemble.answers.answer_ensemble import AnswerEnsemble, AnswerEnsembleNetwork, Member
-from luthier_ensemble.names import check_name
 
 if TYPE_CHECKING:
     from luthier.api import Model
@@ -45,7 +44,7 @@ class Vote(AnswerEnsemble):
                 hint="Draw at least one, and several at a temperature above 0.",
             )
         for name, weight in (weights or {}).items():
-            check_name(name, members, where=f"model.weights.{name}")
+            check_names([name], members, kind="member", where=f"model.weights.{name}")
             if weight <= 0:
                 raise RecipeError(
                     f"The vote of {name} has the weight {weight}, which is not above 0.", where=f"model.weights.{name}"

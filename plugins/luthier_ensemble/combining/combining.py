@@ -7,8 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from luthier.api import RecipeError
-from luthier_ensemble.names import check_name
+from luthier.api import RecipeError, check_names
 
 
 class Combining(Protocol):
@@ -34,7 +33,7 @@ def normalized(weights: Mapping[str, float] | None, members: Sequence[str]) -> l
     """The weight of each member, 1 by default, over the sum of all; RecipeError for unknown members and weights ≤ 0."""
     for name, weight in (weights or {}).items():
         where = f"model.combining.weights.{name}"
-        check_name(name, members, use="to give a weight to", where=where)
+        check_names([name], members, kind="member", use="to give a weight to", where=where)
         if weight <= 0:
             raise RecipeError(
                 f"{name} has the weight {weight}, which is not above 0.",

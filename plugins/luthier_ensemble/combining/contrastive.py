@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from luthier.api import RecipeError
+from luthier.api import RecipeError, check_names
 from luthier_ensemble.combining.combining import Combining
-from luthier_ensemble.names import check_name
 
 
 @dataclass(kw_only=True)
@@ -32,7 +31,9 @@ class Contrastive(Combining):
 
     def check(self, members: Sequence[str]) -> None:
         for role in ("expert", "amateur"):
-            check_name(getattr(self, role), members, use=f"to be the {role}", where=f"model.combining.{role}")
+            check_names(
+                [getattr(self, role)], members, kind="member", use=f"to be the {role}", where=f"model.combining.{role}"
+            )
         if len(members) != 2 or self.expert == self.amateur:
             raise RecipeError(
                 f"A contrast is between an expert and an amateur, and the members are {', '.join(members)}.",

@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from luthier.api import RecipeError
+from luthier.api import RecipeError, check_names
 from luthier_ensemble.merging.merging import Merging
-from luthier_ensemble.names import check_name
 
 
 @dataclass(kw_only=True)
@@ -33,7 +32,7 @@ class Passthrough(Merging):
             )
         for index, piece in enumerate(self.slices):
             where, layers = f"model.merging.slices[{index}]", piece.get("layers")
-            check_name(str(piece.get("model")), models, kind="model", where=where)
+            check_names([str(piece.get("model"))], models, kind="model", where=where)
             if set(piece) != {"model", "layers"} or not _is_range(layers):
                 raise RecipeError("A slice is {model: NAME, layers: [first, end]}.", where=where)
 

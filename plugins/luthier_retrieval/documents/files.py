@@ -8,7 +8,14 @@ from pathlib import Path
 
 from luthier.api import DataError, local_path
 from luthier_retrieval.documents import Document, Documents
-from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, documents_of, unreadable_sentences
+from luthier_retrieval.documents.reading import (
+    ENDINGS,
+    ColumnRole,
+    Columns,
+    can_read,
+    documents_of,
+    unreadable_sentences,
+)
 
 
 @dataclass(kw_only=True)
@@ -21,14 +28,14 @@ class DocumentFiles(Documents):
     """
 
     path: str
-    columns: dict[str, str] | None = None
+    columns: dict[ColumnRole, str] | None = None
     unsupported: list[str] = field(default_factory=list, init=False)
     unreadable: list[DataError] = field(default_factory=list, init=False)
 
     def __iter__(self) -> Iterator[Document]:
         self.unsupported, self.unreadable = [], []
         root, count = local_path(self.path), 0
-        columns = {**COLUMNS, **(self.columns or {})}
+        columns = Columns(self.columns)
         for file in self._files(root):
             if not can_read(file):
                 self.unsupported.append(str(file.relative_to(root)))
@@ -37,6 +44,7 @@ class DocumentFiles(Documents):
             for document in documents_of(file, name, columns, self.unreadable):
                 count += 1
                 yield document
+        columns.refuse_absent()
         if self.unreadable and not count:
             raise self.unreadable[0]
 

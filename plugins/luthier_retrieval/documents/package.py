@@ -8,7 +8,14 @@ from typing import Literal
 
 from luthier.api import DataError, RecipeError, fetch_package, package_member
 from luthier_retrieval.documents import Document, Documents
-from luthier_retrieval.documents.reading import COLUMNS, ENDINGS, can_read, documents_of, unreadable_sentences
+from luthier_retrieval.documents.reading import (
+    ENDINGS,
+    ColumnRole,
+    Columns,
+    can_read,
+    documents_of,
+    unreadable_sentences,
+)
 
 
 @dataclass(kw_only=True)
@@ -23,7 +30,7 @@ class DocumentPackage(Documents):
     member: str
     sha256: str | None = None
     kind: Literal["wheel", "sdist"] = "wheel"
-    columns: dict[str, str] | None = None
+    columns: dict[ColumnRole, str] | None = None
     unreadable: list[DataError] = field(default_factory=list, init=False)
 
     def __iter__(self) -> Iterator[Document]:
@@ -32,10 +39,11 @@ class DocumentPackage(Documents):
             hint = f"Supported endings: {', '.join(ENDINGS)}."
             raise RecipeError(f"{path.name} is of an unsupported kind.", hint=hint)
         self.unreadable = []
-        count = 0
-        for document in documents_of(path, path.name, {**COLUMNS, **(self.columns or {})}, self.unreadable):
+        columns, count = Columns(self.columns), 0
+        for document in documents_of(path, path.name, columns, self.unreadable):
             count += 1
             yield document
+        columns.refuse_absent()
         if self.unreadable and not count:
             raise self.unreadable[0]
 

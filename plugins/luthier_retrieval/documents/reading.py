@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
-from luthier.api import TABLE_ENDINGS, DataError, reader_for
+from luthier.api import TABLE_ENDINGS, DataError, no_column, reader_for
 from luthier_retrieval.documents import Document
 from luthier_retrieval.documents.kinds import needed
 
-Columns = Mapping[str, str]
-TEXT, TITLE, NAME = "text", "title", "name"
-COLUMNS: Columns = {TEXT: "text", TITLE: "title", NAME: "id"}
+ColumnRole = Literal["text", "title", "name"]
+COLUMNS: Mapping[ColumnRole, str] = {"text": "text", "title": "title", "name": "id"}
 """The default names of the columns of records."""
+
+
+class Columns:
+    """The columns of records that hold the text, the title and the name of a document, where `given` names others."""
+
+    def __init__(self, given: Mapping[ColumnRole, str] | None) -> None:
+        self.given, self.names = dict(given or {}), {**COLUMNS, **(given or {})}
+        self.present: dict[str, None] = {}
+
+    def values(self, row: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+        """Text, title and name of a record; None for what it does not have."""
+        self.present.update(dict.fromkeys(row))
+        return row.get(self.names["text"]), row.get(self.names["title"]), row.get(self.names["name"])
+
+    def refuse_absent(self) -> None:
+        """DataError where a column that was given is in none of the records, after all were read."""
+        for column in self.given.values() if self.present else ():
+            if column not in self.present:
+                raise no_column(column, self.present, setting="prompt.documents.columns", who="no record has")
 
 
 def _plain(path: Path) -> Document:
@@ -98,15 +117,14 @@ def read(path: Path, name: str, columns: Columns) -> Iterator[Document | DataErr
         if record.row is None:
             yield record.fault or DataError("The row cannot be read.", where=record.where)
             continue
-        text = record.row.get(columns[TEXT])
+        text, title, identifier = columns.values(record.row)
         if not isinstance(text, str):
             columns_present = ", ".join(map(str, record.row))
             hint = f"It has {columns_present}; 'prompt.documents.columns={{text: …}}' names the right one."
-            yield DataError(f"A record has no text in {columns[TEXT]!r}.", where=record.where, hint=hint)
+            yield DataError(f"A record has no text in {columns.names['text']!r}.", where=record.where, hint=hint)
             continue
-        identifier = record.row.get(columns[NAME])
-        title = str(record.row.get(columns[TITLE]) or "")
-        yield Document(record.where if identifier is None else str(identifier), text, title, markdown=True)
+        name_of_record = record.where if identifier is None else str(identifier)
+        yield Document(name_of_record, text, str(title or ""), markdown=True)
 
 
 def _decoded(path: Path) -> str:

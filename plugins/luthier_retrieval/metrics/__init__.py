@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from luthier.api import Attempt, DataError, Floats, RecipeError, ratio
+from luthier_retrieval.relevant import COLUMN, relevant_names
 
 
 class RatioMetric(ABC):
@@ -47,13 +48,13 @@ def is_of(passage: Mapping[str, Any], names: set[str]) -> bool:
 
 def relevant_documents(attempt: Attempt) -> set[str]:
     """The names of the documents that answer the question; empty where no document does."""
-    if "relevant" not in attempt.example:
+    if COLUMN not in attempt.example:
         raise DataError(
             "The example does not say which documents are relevant.",
             where=str(attempt.example.get("where", "")),
             hint='Give the data a column `relevant`, a list of names of documents: "relevant": ["prices.md"].',
         )
-    return set(attempt.example["relevant"] or ())
+    return set(relevant_names(attempt.example))
 
 
 def _column(attempt: Attempt, name: str) -> Any:

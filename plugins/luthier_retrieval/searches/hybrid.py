@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luthier.api import RecipeError
+from luthier.api import RecipeError, check_names
 from luthier_retrieval.searches import PassageNumbers, ReusedRows, Scores, Search
 from luthier_retrieval.segment import Segment
 
@@ -30,8 +30,7 @@ class HybridSearch(Search):
     ) -> None:
         if len(searches) < 2:
             raise RecipeError("A hybrid search needs two searches or more.", where="prompt.search.searches")
-        if unknown := set(weights or {}) - set(searches):
-            raise RecipeError(f"There is no search {min(unknown)!r} to weigh.", where="prompt.search.weights")
+        check_names(weights or (), searches, kind="search", use="to give a weight to", where="prompt.search.weights")
         self.searches, self.k, self.depth, self.weights = searches, k, depth, weights or {}
 
     def write(self, folder: Path, texts: Sequence[str], reused: Sequence[ReusedRows]) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from luthier.api import Example, RecipeError, answer_of, prompt_key
 from luthier_retrieval.chunking import Passage
+from luthier_retrieval.relevant import relevant_names
 from luthier_retrieval.teaching import TrainingContext, TrainingPassages
 
 
@@ -37,7 +38,7 @@ class Distractors(TrainingPassages):
     def __call__(
         self, example: Example, retrieved: Sequence[Passage], relevant: Sequence[Passage], most: int, absent: str
     ) -> TrainingContext:
-        names = set(example.get("relevant") or ())
+        names = set(relevant_names(example))
         distractors = [passage for passage in retrieved if names.isdisjoint(passage.documents)]
         if not names:
             return TrainingContext(distractors[:most])

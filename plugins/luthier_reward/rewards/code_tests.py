@@ -8,13 +8,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from luthier.api import DataError, Messages, Refused
+from luthier.api import DataError, Messages, Refused, column_of
 from luthier_reward import sandbox
-from luthier_reward.rewards.reading import fenced
+from luthier_reward.rewards.reading import COLUMN, ColumnReward, fenced
 from luthier_reward.sandbox import Limits
 
 
-class CodeTests:
+class CodeTests(ColumnReward):
     """The share of an example's tests that the answer's Python program passes; 1 or 0 with `all_or_nothing`.
 
     The column `column` holds a list of tests: Python statements such as asserts, which run after the program in its
@@ -35,7 +35,8 @@ class CodeTests:
         processes: int = 16,
         output: int = 64,
     ) -> None:
-        self.column, self.all_or_nothing, self.walls = column, all_or_nothing, walls
+        self.column: str = column
+        self.all_or_nothing, self.walls = all_or_nothing, walls
         self.limits = Limits(seconds, memory, disk, processes, output)
         if walls == "bubblewrap" and (reason := sandbox.why_unavailable()):
             raise Refused(
@@ -46,7 +47,7 @@ class CodeTests:
             )
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
-        tests = example.get(self.column)
+        tests = column_of(example, self.column, setting=COLUMN)
         tests = json.loads(tests) if isinstance(tests, str) else tests
         if not isinstance(tests, list) or not tests:
             raise DataError(f"The column {self.column!r} holds no list of tests.", where=str(example.get("where", "")))

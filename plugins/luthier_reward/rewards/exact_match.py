@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from luthier.api import Messages, normalised_text
-from luthier_reward.rewards.reading import reference
+from luthier_reward.rewards.reading import ColumnReward, reference
 
 
-class ExactMatch:
+class ExactMatch(ColumnReward):
     """1 for an answer that equals the reference, else 0; case, punctuation and articles are ignored, as in evaluation.
 
     With `normalise=false` only white space at the ends is. The reference is the example's answer, or `column`.

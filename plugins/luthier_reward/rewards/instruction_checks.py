@@ -8,9 +8,13 @@ from typing import Any
 
 from luthier.api import DataError, Messages, RecipeError, nearest
 from luthier_reward.rewards.checks import CHECKS
+from luthier_reward.rewards.reading import ColumnReward
+
+DEFAULT = "checks"
+"""The column that an example may have, or not."""
 
 
-class InstructionChecks:
+class InstructionChecks(ColumnReward):
     """The share of verifiable instructions that an answer follows; with `all_or_nothing` 1 for all of them, else 0.
 
     `checks` apply to every example, such as `{most_words: 50, no_commas: true}`; the column `column` of an example, if
@@ -18,7 +22,7 @@ class InstructionChecks:
     """
 
     def __init__(
-        self, *, checks: dict[str, Any] | None = None, column: str | None = "checks", all_or_nothing: bool = False
+        self, *, checks: dict[str, Any] | None = None, column: str | None = DEFAULT, all_or_nothing: bool = False
     ) -> None:
         self.checks, self.column, self.all_or_nothing = dict(checks or {}), column, all_or_nothing
         if unknown := [name for name in self.checks if name not in CHECKS]:
@@ -27,6 +31,10 @@ class InstructionChecks:
                 where="method.reward.checks",
                 hint=nearest(unknown[0], CHECKS, "There are"),
             )
+
+    @property
+    def columns(self) -> list[str]:
+        return [] if self.column == DEFAULT else super().columns
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
         wanted = {**self.checks, **self._own(example)}

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from luthier.api import Messages, Needs, RecipeError
-from luthier_reward.rewards.reading import is_json, parsed_json
+from luthier.api import Messages, Needs, RecipeError, column_of
+from luthier_reward.rewards.reading import COLUMN, ColumnReward, is_json, parsed_json
 
 
-class JsonSchema:
+class JsonSchema(ColumnReward):
     """1 for JSON that is valid under a schema (draft 2020-12), `parses` for other JSON, else 0.
 
     `column` is the column of the example with the schema, in place of `schema`. JSON may be in a ``` block. Remote
@@ -32,7 +32,8 @@ class JsonSchema:
             _validator(schema)
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> list[float]:
-        validator = _validator(self.schema if self.column is None else _read(example[self.column]))
+        own = None if self.column is None else _read(column_of(example, self.column, setting=COLUMN))
+        validator = _validator(self.schema if own is None else own)
 
         def score(answer: str) -> float:
             try:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from luthier.api import Messages, Needs
-from luthier_reward.rewards.reading import reference
+from luthier_reward.rewards.reading import ColumnReward, reference
 
 
-class Number:
+class Number(ColumnReward):
     """1 for an answer whose final result equals that of the reference, as math-verify parses and compares them, else 0.
 
     The result of a reference follows `marker`, as in GSM8K; without it all of the reference is parsed. Of an answer the

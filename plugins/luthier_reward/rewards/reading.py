@@ -7,11 +7,23 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from luthier.api import DataError, answer_of
+from luthier.api import DataError, answer_of, column_of
 
 REFERENCES = ("reference_answer", "reference", "solution", "label")
 """Columns with the reference of an example that does not end with an answer, the first one being Bedrock's."""
+COLUMN = "method.reward.column"
+"""The setting that names the column of a reward."""
 _FENCE = re.compile(r"```[ \t]*(\w*)[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+
+
+class ColumnReward:
+    """A reward that reads the column of an example that its setting `column` names."""
+
+    column: str | None
+
+    @property
+    def columns(self) -> list[str]:
+        return [self.column] if self.column else []
 
 
 def reference(example: Mapping[str, Any], column: str | None = None) -> str:
@@ -19,9 +31,9 @@ def reference(example: Mapping[str, Any], column: str | None = None) -> str:
 
     DataError where there is none.
     """
-    value = known_reference(example) if column is None else example.get(column)
+    value = known_reference(example) if column is None else column_of(example, column, setting=COLUMN)
     if value is None or value == "":
-        place = f"no column {column!r}" if column else "neither an answer nor a column " + ", ".join(REFERENCES)
+        place = f"nothing in {column!r}" if column else "neither an answer nor a column " + ", ".join(REFERENCES)
         raise DataError(
             f"The reward compares answers with a reference, and the example has {place}.",
             where=str(example.get("where", "")),

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from luthier.api import Attempt, Messages, Metric
-from luthier_reward.rewards.reading import question, reference
+from luthier_reward.rewards.reading import ColumnReward, question, reference
 
 
-class Similarity:
+class Similarity(ColumnReward):
     """An evaluation metric of a single answer, divided by its maximum `out_of`: 1 for ROUGE-L, 100 for chrF."""
 
     def __init__(self, *, metric: Metric, out_of: float = 1.0, column: str | None = None) -> None:

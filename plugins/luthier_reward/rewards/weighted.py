@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.api import Messages, ParsingReward, RecipeError, Reward, RewardScores, WarmingReward, has_state
+from luthier.api import (
+    Messages,
+    ParsingReward,
+    ReadingReward,
+    RecipeError,
+    Reward,
+    RewardScores,
+    WarmingReward,
+    check_names,
+    has_state,
+)
 
 
 class Weighted:
@@ -21,12 +31,13 @@ class Weighted:
                 where="method.reward.rewards",
                 hint="In a recipe's defaults: /method/reward@method.reward.rewards.NAME: length, for each.",
             )
-        unknown = sorted(set(weights or ()) - set(rewards))
-        if unknown:
-            raise RecipeError(
-                f"`weights` names {unknown[0]!r}, which is no reward of the sum.", where="method.reward.weights"
-            )
+        check_names(weights or (), rewards, kind="reward", use="to give a weight to", where="method.reward.weights")
         self.rewards, self.weights = rewards, {name: float((weights or {}).get(name, 1.0)) for name in rewards}
+
+    @property
+    def columns(self) -> list[str]:
+        reading = [reward for reward in self.rewards.values() if isinstance(reward, ReadingReward)]
+        return [column for reward in reading for column in reward.columns]
 
     @property
     def in_process(self) -> bool:

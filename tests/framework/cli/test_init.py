@@ -178,3 +178,11 @@ def test_a_first_recipe_has_an_offline_twin(kind, luthier, write):
     assert luthier("init", name).code == 0
     planned = luthier("plan", "recipe=mine", "debug=tiny", "--json")
     assert planned.code == 0, planned.err + planned.out
+
+
+def test_a_file_whose_name_reads_as_a_flag_is_asked_for_as_a_path(luthier, write):
+    write("-lead.jsonl", '{"prompt": "a", "completion": "b"}\n')
+    end = luthier("init", "-lead.jsonl", "--json")
+    assert end.code == 2
+    assert end.error["hint"] == "Write it as ./-lead.jsonl."
+    assert luthier("init", "./-lead.jsonl").code == 0

@@ -143,3 +143,18 @@ def test_a_bug_shows_its_traceback_and_ends_with_1(luthier, monkeypatch):
 def test_a_mistake_shows_no_traceback_unless_asked(luthier):
     assert "Traceback" not in luthier("model=tniy").err
     assert "Traceback" in luthier("model=tniy", "--debug").err
+
+
+def test_an_own_answer_to_a_nested_question_is_found_where_it_stands_alone(luthier, write):
+    write("recipes/method/reward/mine.yaml", "# Mine.\n_target_: luthier_reward.rewards.length.Length\nmost: 5\n")
+    end = luthier("recipes", "method/reward", "--json")
+    assert [one["owner"] for one in end.record if one["name"] == "mine"] == ["this folder"]
+    chosen = luthier("--cfg", "job", "method=grpo", "batch.packing=false", "method/reward=mine", "--json")
+    assert chosen.record["method"]["reward"]["most"] == 5
+
+
+def test_an_own_answer_whose_file_ends_otherwise_is_pointed_at(luthier, write):
+    write("recipes/recipe/mine.yml", "seed: 1\n")
+    end = luthier("preview", "recipe=mine", "--json")
+    assert end.code == 2
+    assert end.error["hint"].startswith("recipes/recipe/mine.yml is not read: rename it to mine.yaml.")

@@ -20,6 +20,8 @@ say(DeprecationWarning, "torch.utils", "of torch")
 say(FutureWarning, "peft", "of peft")
 say(FutureWarning, "noisy_plugin", "of the plugin")
 say(UserWarning, "transformers.generation", "a warning of transformers")
+say(RuntimeWarning, "peft.tuners.tuners_utils", "The following rank_pattern keys did not match any targeted module and "
+    "were ignored: ['model.layers.0.mlp.down_proj.lora_E'].")
 logging.getLogger("bitsandbytes.backends.cpu.ops").warning("Failed to load CPU gemm_4bit_forward")
 logging.getLogger("bitsandbytes").warning("a warning of bitsandbytes")
 """
@@ -30,7 +32,7 @@ def test_announcements_of_libraries_are_not_shown_and_warnings_are(words, here, 
     write("noisy_plugin.py", NOISY)
     end = command(*words, "-p", "noisy_plugin", cwd=here)
     assert end.returncode == 0, end.stderr
-    for silenced in ("of transformers\n", "of torch", "of peft", "gemm_4bit"):
+    for silenced in ("of transformers\n", "of torch", "of peft", "gemm_4bit", "rank_pattern"):
         assert silenced not in end.stderr.replace("a warning of transformers", "")
     for shown in ("of the plugin", "a warning of transformers", "a warning of bitsandbytes"):
         assert shown in end.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import luthier
-from luthier.models.trainable_parameters import ParameterCounts
+from luthier.models.adaptation import FullFineTuning
+from luthier.models.random import Random
+from luthier.models.trainable_parameters import ParameterCounts, count_parameters
 from luthier.workflows.planning import estimate
 from luthier.workflows.planning.estimate import Work
 
@@ -258,3 +261,14 @@ def test_steps_end_at_the_most_that_a_recipe_allows():
 
 def test_the_package_is_the_one_under_test():
     assert Path(luthier.__file__).is_relative_to(Path(os.path.realpath(__file__)).parents[3])
+
+
+def test_the_time_of_a_mixture_counts_the_experts_that_a_token_passes_through():
+    config = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "num_key_value_heads": 2, "num_local_experts": 8, "num_experts_per_tok": 2}  # fmt: skip
+    counted = count_parameters(Random(architecture="mixtral", config=config), FullFineTuning())
+    assert counted.idle == counted.idle_trained == 2 * 6 * 3 * 32 * 64
+    tokens, flops = 1000.0, 1e9
+    fewer = {"total": counted.total - counted.idle, "trained": counted.trained - counted.idle}
+    dense = dataclasses.replace(counted, **fewer, idle=0, idle_trained=0)
+    assert estimate.seconds(counted, tokens, flops=flops) == estimate.seconds(dense, tokens, flops=flops)

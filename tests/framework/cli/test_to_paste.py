@@ -61,7 +61,8 @@ def test_what_to_do_with_a_run_next_is_quoted_and_has_its_flags():
     own = ["-p", "own", "--trust", "x"]
     assert words["talk to it"] == ["luthier", "chat", "runs/it's, mine", *own]
     assert words["export it for plain transformers"][2:4] == ["runs/it's, mine", "runs/it's, mine/exported"]
-    assert words["go on from it"] == ["luthier", "model=run", 'model.path="runs/it\'s, mine"', *own]
+    of_recipes = [*own, "--config-dir", "d"]
+    assert words["go on from it"] == ["luthier", "model=run", 'model.path="runs/it\'s, mine"', *of_recipes]
     parts.prompt.opening = lambda: None  # it looks at each question, so that no chat template can do what it does
     exported = _next(SimpleNamespace(folder=folder, composition=composition, parts=parts))
     assert "--without-prompt" in shlex.split(exported["export it for plain transformers"])

@@ -263,7 +263,7 @@ def test_reasoning_that_a_template_does_not_know_is_refused_and_may_be_written_i
 def test_a_setting_that_switches_reasoning_on_is_named_where_it_helps():
     with pytest.raises(DataError) as caught:
         rows(example(THOUGHT), tokenizer("deepseek_v3_1"))
-    assert "Set model.template_settings={enable_thinking: true}" in caught.value.hint
+    assert "Set 'model.template_settings={enable_thinking: true}'" in caught.value.hint
     made = tokenizer("deepseek_v3_1")
     apply_template_settings(made, {"enable_thinking": True})
     (turn,) = rows(example(THOUGHT), made)

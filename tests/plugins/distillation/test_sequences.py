@@ -128,7 +128,7 @@ def test_a_mixture_gives_each_its_share_of_the_prompts(student: Random, teacher:
     written = token_sequences(method.preparation([data_batch], 0)[0])  # type: ignore[misc]
     own = sum(each.weights.sum() == 1 for each in written)
     assert 6 <= own <= 26
-    with pytest.raises(RecipeError, match="mixture"):
+    with pytest.raises(RecipeError, match="There is no source 'missing'"):
         Mixed(sequences={"data": FromData()}, shares={"missing": 1.0})
 
 

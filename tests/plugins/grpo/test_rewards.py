@@ -148,7 +148,7 @@ def test_a_weighted_sum_says_what_each_part_gave():
     reward = Weighted(rewards={"short": Length(most=1), "right": ExactMatch()}, weights={"right": 2.0})
     found = compute_rewards(reward, ASKED, ["spruce", "pine tree"], example("spruce"))
     assert (found.scores, found.parts) == ([3, 0], {"short": [1, 0], "right": [1, 0]})
-    with pytest.raises(RecipeError, match="names 'wrong', which is no reward"):
+    with pytest.raises(RecipeError, match="There is no reward 'wrong' to give a weight to"):
         Weighted(rewards={"short": Length()}, weights={"wrong": 1.0})
     with pytest.raises(RecipeError, match="at least one reward"):
         Weighted(rewards={})
@@ -182,7 +182,7 @@ def test_code_passes_its_tests_or_not():
     assert CodeTests(**WALLS, all_or_nothing=False)(ASKED, [RIGHT, WRONG], example("", **TESTS)) == [1, 0.5]
     assert [reward.formed(answer) for answer in answers] == [True, True, False, True, True]
     assert reward(ASKED, [RIGHT], example("", tests=json.dumps(TESTS["tests"]))) == [1]
-    with pytest.raises(DataError, match="no list of tests"):
+    with pytest.raises(DataError, match="names the column 'tests', which the example does not have"):
         reward(ASKED, [RIGHT], example(""))
 
 

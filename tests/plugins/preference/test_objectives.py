@@ -152,7 +152,7 @@ def test_only_objectives_with_log_ratios_use_the_reference() -> None:
         (kto, "not an objective for pairs"),
         (lambda pairs: pairs.chosen.sum(), "a finite loss for each"),
         (lambda pairs: pairs.margin.log(), "a finite loss for each"),
-        (partial(o.mixture), "A mixture of nothing"),
+        (partial(o.mixture), "The mixture has no objectives"),
         (partial(o.exo, label_smoothing=0.0), "smoothed labels"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from luthier_retrieval.metrics.injection_success_rate import InjectionSuccessRat
 from luthier_retrieval.metrics.mrr import Mrr
 from luthier_retrieval.metrics.ndcg import Ndcg
 from luthier_retrieval.metrics.recall import Recall
+from luthier_retrieval.relevant import relevant_names
 
 
 def value(metric, *attempts: Attempt) -> float:
@@ -98,3 +100,16 @@ def test_a_metric_without_its_columns_is_refused():
     with pytest.raises(DataError, match="which documents are relevant") as error:
         Recall().statistics([Attempt("?", "", "", {"found": ["a"], "where": "q.jsonl:3"})])
     assert error.value.where == "q.jsonl:3"
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [("prices.md", ["prices.md"]), (["a.md", "b.md"], ["a.md", "b.md"]), (None, []), ("", []), ([], [])],
+)
+def test_a_relevant_document_given_as_text_is_one_name(given: Any, names: list[str]) -> None:
+    assert relevant_names({"relevant": given}) == names
+
+
+def test_what_is_no_list_of_names_is_refused() -> None:
+    with pytest.raises(DataError, match="a list of names of documents is expected"):
+        relevant_names({"relevant": [3], "where": "x:1"})

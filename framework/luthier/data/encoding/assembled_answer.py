@@ -89,7 +89,7 @@ def _apart(template: Template, answer: Message, prompt: str, count: int, where: 
     block = template.reasoning_block
     if block is not None and has_reasoning(answer) and prompt.rstrip().endswith(block.closing.strip() or "\0"):
         switch = next((name for name in ("enable_thinking", "thinking") if name in template.source), None)
-        switched_on = f"Set model.template_settings={{{switch}: true}}, or leave" if switch else "Leave"
+        switched_on = f"Set 'model.template_settings={{{switch}: true}}', or leave" if switch else "Leave"
         return DataError(
             f"The generation prompt of {template.name[:1].lower() + template.name[1:]} ends the reasoning before the "
             f"answer, and message {count} has reasoning.",
@@ -100,6 +100,5 @@ def _apart(template: Template, answer: Message, prompt: str, count: int, where: 
         f"{template.name} renders the messages before message {count} differently in its generation prompt, so the "
         "beginning of the answer cannot be determined.",
         where=where,
-        hint="Choose model.chat_template=chatml or plain, or a template that marks answers with {% generation %}; a "
-        "message of weight 0 is not trained.",
+        hint="Choose model.chat_template=chatml or plain, or a template that marks answers with {% generation %}.",
     )

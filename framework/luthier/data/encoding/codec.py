@@ -18,6 +18,7 @@ from luthier.data.encoding.template import Message, Template
 from luthier.data.encoding.tokenized_messages import TokenizedMessages
 from luthier.data.encoding.turns import Turns, exact_turns
 from luthier.errors import DataError, LuthierError
+from luthier.models.templates import file_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -179,7 +180,8 @@ class Codec:
         known = self._templates.get(source)
         if known is None:
             variables = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
-            template = Template(source, f"The chat template of {_short(tokenizer)}", variables)
+            name = file_of(source) or f"of {_short(tokenizer)}"
+            template = Template(source, f"The chat template {name}", variables)
             known = self._templates.setdefault(source, (template, AnswerFrames()))
         return known
 

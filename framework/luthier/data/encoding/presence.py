@@ -108,7 +108,7 @@ def _switched_on(template: Template, messages: Sequence[Message], tools: Any) ->
     for name in ("enable_thinking", "thinking"):
         on = template.with_settings({name: True}) if name in template.source else None
         if on is not None and _shows_reasoning(on, messages, tools):
-            yield f"set model.template_settings={{{name}: true}}"
+            yield f"set 'model.template_settings={{{name}: true}}'"
             break
     inline = inline_reasoning(answer) if answer.get("reasoning_content") else None
     if inline and _shows_reasoning(template, [*before, inline], tools):

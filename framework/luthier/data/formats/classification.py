@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.data.formats.fields import further_fields, kind, text_field
 from luthier.data.formats.format import Format
 from luthier.errors import DataError
+from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -45,6 +46,7 @@ class Classification(Format):
     names: list[str] | None = None
 
     name = "classification"
+    columns = ("text", "label")
     expects = "a column of texts and a column of labels (`text` and `label`, unless the format names others)"
     synonyms = {  # noqa: RUF012
         "text": ("sentence", "review", "content", "tweet", "query", "question", "utterance", "message", "title"),
@@ -72,6 +74,9 @@ class Classification(Format):
                 raise DataError(f"`{self.label}` is {label}, where names are given for 0 to {len(self.names) - 1}.")
             return self.names[int(label)]
         if isinstance(label, str) and label.strip():
+            if self.names and label.strip() not in self.names:
+                hint = nearest(label.strip(), self.names, "The names are")
+                raise DataError(f"`{self.label}` is {label.strip()!r}, which is none of data.format.names.", hint=hint)
             return label.strip()
         hint = "Cut a column of numbers into classes with data/format=rated." if isinstance(label, float) else ""
         found = f"{kind(label)}, where a label is expected" if self.label in row else "missing"

@@ -34,8 +34,10 @@ def text_field(row: dict[str, Any], key: str, *, blank: bool = False) -> str:
 
 
 def number_field(row: dict[str, Any], key: str) -> float:
-    """The finite number in a field, which may be written as text; DataError if it is not one."""
-    value = row.get(key)
+    """The finite number in a field, which may be written as text; DataError if it is missing or not one."""
+    if key not in row:
+        raise DataError(f"The row has no `{key}`.")
+    value = row[key]
     try:
         if isinstance(value, bool) or value is None:
             raise ValueError

@@ -20,6 +20,8 @@ class Format(Protocol):
 
     name: str
     """The name of its option file in `data/format`."""
+    columns: tuple[str, ...] = ()
+    """The settings that name a column: a name that no row has is an error."""
     expects: str
     """The fields that a row must have, for error messages: "`prompt` and `completion`"."""
 

@@ -32,6 +32,7 @@ class Rated(Format):
     instruction: str = "Classify the text. Answer with its class and nothing else."
 
     name = "rated"
+    columns = ("text", "rating")
     expects = "a column of texts and a column of numbers (`text` and `rating`, unless the format names others)"
     synonyms = {"text": ("review", "sentence", "content"), "rating": ("score", "stars", "grade")}  # noqa: RUF012
 

@@ -6,6 +6,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
+ErrorName = Literal[
+    "truncated_answer", "no_trainable_token", "double_bos", "endless_answer", "pad_is_end_of_turn",
+    "untrained_end_of_turn",
+]  # fmt: skip
+"""The findings that end a run where all inspected examples have them, unless `batch.allow` names them."""
 
 
 @dataclass(frozen=True, slots=True)

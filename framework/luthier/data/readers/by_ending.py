@@ -65,7 +65,7 @@ class ByEnding:
         chosen = [file for file in known if known[file] != "text"] or list(known)
         if not chosen:
             raise DataError(
-                f"The folder {path} holds no file to read: {len(visible)} files match {self.glob!r}.",
+                f"The folder {path} holds no file to read: {len(visible)} files match the glob {self.glob!r}.",
                 where=str(path),
                 hint=f"These endings are known: {', '.join([*TABLE_ENDINGS, *TEXTS])}, also followed by .gz or .zst.",
             )

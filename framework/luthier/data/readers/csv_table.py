@@ -68,7 +68,14 @@ class CsvTable:
                 yield _record(None, source, name, REASONS.get(str(error), f"The row cannot be read: {error}"))
                 continue
             if not _blank(fields):
-                yield _record(fields, source, name, _misfit(fields, header), header)
+                by = f"data.reader.columns ({', '.join(self.columns)})" if self.columns else "the header"
+                yield _record(
+                    fields,
+                    source,
+                    name,
+                    _misfit(fields, header, by),
+                    header,
+                )
 
     def _header(self, rows: Iterator[list[str]], source: _RowLines, name: str, delimiter: str) -> list[str] | None:
         header = [column.strip() for column in next((fields for fields in rows if not _blank(fields)), [])]
@@ -150,10 +157,10 @@ def _blank(fields: list[str]) -> bool:
     return not fields or (len(fields) == 1 and not fields[0].strip())
 
 
-def _misfit(fields: list[str], header: list[str]) -> str:
+def _misfit(fields: list[str], header: list[str], by: str) -> str:
     if len(fields) == len(header):
         return ""
-    return f"The row has {len(fields)} fields, the header {len(header)}"
+    return f"The row has {len(fields)} fields, {by} {len(header)}"
 
 
 def _record(

@@ -15,7 +15,7 @@ from luthier.data.records import Tally
 from luthier.data.state import source_state
 from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import RecipeError
-from luthier.errors.suggestions import nearest
+from luthier.errors.names import check_names
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example, Source
@@ -50,10 +50,7 @@ class Mixture:
                 hint="Add each to the recipe's defaults: /data@data.sources.NAME: jsonl.",
             )
         weights = self.weights or {}
-        for name in weights:
-            if name not in self.sources:
-                way_out = nearest(name, self.sources, "The sources are")
-                raise RecipeError(f"There is no source {name!r} to weigh.", where=f"data.weights.{name}", hint=way_out)
+        check_names(weights, self.sources, kind="source", use="to give a weight to", where="data.weights")
         for name in self.sources if weights else ():
             if not weights.get(name, 0) > 0:
                 raise RecipeError(f"The source {name!r} has no weight above 0.", where=f"data.weights.{name}")

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from luthier.data.columns import Columns, check_renaming, renamed
+from luthier.data.columns import Columns, check_columns, check_renaming, renamed
 from luthier.data.dedup import unique
 from luthier.data.formats import reserved
 from luthier.data.formats.auto import Auto
@@ -157,6 +157,7 @@ class RecordsSource(ABC):
         try:
             check_renaming(rows, self.rename or {})
             rows = [renamed(row, self.rename or {}) for row in rows]
+            check_columns(rows, configured)
             settled = configured.settle(rows)
         except DataError as fault:
             fault.where = fault.where or first[0].where

@@ -35,9 +35,13 @@ class Classification:
         """The most probable label for each question; DataError for answers that are no labels."""
         labels = self._labels(known)
         chosen = [labels[index] for index in self.scores(predictor, questions, labels).argmax(1)]
+        absent = [repr(label) for label in labels if label not in {question.reference for question in known}]
         return Attempts(
             [question.attempt(label) for question, label in zip(questions, chosen, strict=True)],
-            {"labels": len(labels)},
+            {
+                "labels": len(labels),
+                **({f"labels that no example has ({', '.join(absent)})": len(absent)} if absent else {}),
+            },
         )
 
     def scores(

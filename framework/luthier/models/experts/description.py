@@ -27,6 +27,23 @@ def describe_experts(network: nn.Module) -> dict[str, str]:
     return {"Experts": f"{len(layers)} layers{of}{held}", "Routers": "trained" if trained else "frozen"}
 
 
+def idle_weights(network: nn.Module) -> tuple[int, int]:
+    """How many weights of experts a token does not pass through, of all and of those that are trained.
+
+    None are where the configuration does not say through how many experts it goes.
+    """
+    config: Any = getattr(unwrapped(network), "config", None)
+    stated: Any = getattr(config.get_text_config(), "num_experts_per_tok", 0) if config is not None else 0
+    per_token = stated if isinstance(stated, int) else 0
+    idle = idle_trained = 0
+    for experts in (one for layer in mixture_layers(network) for one in layer.experts.values() if per_token):
+        share_of_others = 1 - min(1.0, per_token / max(1, expert_count(experts)))
+        weights = list(experts.parameters())
+        idle += round(count(weights) * share_of_others)
+        idle_trained += round(count(weight for weight in weights if weight.requires_grad) * share_of_others)
+    return idle, idle_trained
+
+
 def describe_left_out(network: nn.Module) -> dict[str, str]:
     """What share of all weights has no adapter, by its kinds; empty for a network that PEFT does not adapt.
 

@@ -109,6 +109,9 @@ def checkpoints_at_once(steps: int, *, every: int, keep: int, extra: int, best: 
 
 
 def seconds(weights: ParameterCounts, tokens: float, *, flops: float) -> float:
-    """Of training: for each weight and token 2 operations forwards, 2 for what flows back, 2 more where it trains."""
-    computed = weights.total - weights.other_modalities
-    return tokens * (4 * computed + 2 * weights.trained) / flops
+    """Of training: for each weight and token 2 operations forwards, 2 for what flows back, 2 more where it trains.
+
+    Of experts those weights that a token passes through.
+    """
+    computed = weights.total - weights.other_modalities - weights.idle
+    return tokens * (4 * computed + 2 * (weights.trained - weights.idle_trained)) / flops

@@ -71,11 +71,19 @@ def plan_recipe(composition: Composition) -> RecipePlan:
         warnings.simplefilter("ignore")
         parts, plan.problems = attempt(plan.composition.config, composition.trust)
         if parts is not None:
+            _check_score(plan, parts)
             _look_at_data(plan, parts)
             _count_weights(plan, parts)
             _prove(plan, parts)
             _estimate(plan, parts)
     return plan
+
+
+def _check_score(plan: RecipePlan, parts: Parts) -> None:
+    try:
+        parts.evaluation.refuse_unmeasured(str(parts.config.score), parts.method)
+    except LuthierError as error:
+        plan.add(error)
 
 
 def _look_at_data(plan: RecipePlan, parts: Parts) -> None:
