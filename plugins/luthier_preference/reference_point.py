@@ -91,7 +91,11 @@ def mismatched_in(sequences: Sequence[Sequence[TokenSequence]]) -> list[Row]:
     """Those of rows that no split is known of, each with the row after it; none for a single row."""
     if len(sequences) < 2:
         return []
-    return [row for own, after in zip(sequences, [*sequences[1:], sequences[0]], strict=True) for row in mismatched(own, after)]
+    return [
+        row
+        for own, after in zip(sequences, [*sequences[1:], sequences[0]], strict=True)
+        for row in mismatched(own, after)
+    ]
 
 
 class ReferencePoint:
@@ -102,7 +106,9 @@ class ReferencePoint:
 
     visits = 1
 
-    def __init__(self, used: bool, rows_of: Callable[[Batch], list[Row]], estimate: Callable[[list[Row]], float]) -> None:
+    def __init__(
+        self, used: bool, rows_of: Callable[[Batch], list[Row]], estimate: Callable[[list[Row]], float]
+    ) -> None:
         self._used, self._rows_of, self._estimate = used, rows_of, estimate
 
     def __bool__(self) -> bool:

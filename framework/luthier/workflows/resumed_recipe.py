@@ -138,9 +138,7 @@ def _back(changed: Sequence[Change]) -> str:
     return f"Set {' '.join(words)} again, {ANEW}." if words else "Begin again with resume=never."
 
 
-def _with_answers(
-    known: Sequence[Change], then: Mapping[str, str], now: Mapping[str, str]
-) -> Iterator[Change]:
+def _with_answers(known: Sequence[Change], then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Change]:
     """The changes, where another answer was chosen in place of its settings that one."""
     replaced = {}
     for question in {**then, **now}:

@@ -50,7 +50,9 @@ def by_hand(start: Path, folder: Path, *words: str) -> tuple[dict[str, Tensor], 
     total = min(total, run.parts.trainer.max_steps or total)
     optimizer = _optimizer(run, saved, total)
     first = position["place"] // order.size * order.accumulation
-    batches = [run.data.train_dataloader().batches.batch(position["epoch"], first + one) for one in range(order.accumulation)]
+    batches = [
+        run.data.train_dataloader().batches.batch(position["epoch"], first + one) for one in range(order.accumulation)
+    ]
     weight = 0.0
     for batch in batches:
         with torch.autocast("cpu", torch.bfloat16, enabled=run.parts.trainer.autocast is not None):

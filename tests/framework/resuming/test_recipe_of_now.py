@@ -15,14 +15,13 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from torch import nn
 
-from luthier.errors import RecipeError
 from luthier.testing.twin import composer
 from luthier.training.optimizer_state import move_to, names, take_over
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.muon import Muon
 from luthier.training.optimizers.schedules import Linear
-from tests.held_out_rows import held_out
 from tests.framework.resuming.next_step import AT, by_hand, carried_out, checkpoint, weights
+from tests.held_out_rows import held_out
 
 CATALOG = composer().catalog
 OPTIMIZERS = [name for name in CATALOG.names("optimizer") if name != "adamw_8bit"]  # which needs CUDA
@@ -108,7 +107,9 @@ def rounding(*words: str) -> float:
     return 2e-4 if "optimizer=muon" in words else 1e-6
 
 
-@given(lr=st.floats(1e-6, 1), factor=st.sampled_from([0.5, 1.0, 4.0]), step=st.integers(0, 30), total=st.integers(1, 40))
+@given(
+    lr=st.floats(1e-6, 1), factor=st.sampled_from([0.5, 1.0, 4.0]), step=st.integers(0, 30), total=st.integers(1, 40)
+)
 @settings_of_hypothesis(max_examples=25, deadline=None)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_state_is_taken_over_by_name_and_every_setting_is_that_of_now(
@@ -163,7 +164,8 @@ STEPS = {
 }
 """Trainer settings that change an optimizer step."""
 AROUND = {
-    "checkpoint_every": "2", "keep": "1", "log_every": "3", "validate_every": "2", "monitor": "loss", "keep_best": "true",
+    "checkpoint_every": "2", "keep": "1", "log_every": "3", "validate_every": "2", "monitor": "loss",
+    "keep_best": "true",
 }  # fmt: skip
 """Those that change what happens around the steps."""
 INSTEAD = {"validate_every_epochs": "0.5", "validate_every_seconds": "0.001"}
@@ -224,7 +226,9 @@ def test_the_rate_of_a_group_holds_from_the_next_step(
 
 def test_a_finished_run_that_is_extended_goes_on_as_a_longer_one_would(adamw: Path, tmp_path: Path) -> None:
     assert_next_step(checkpoint(adamw, 6), tmp_path, "trainer.max_steps=9")
-    rates = [json.loads(line)["learning_rate"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    rates = [
+        json.loads(line)["learning_rate"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
     assert len(rates) == 3
     assert min(rates) > 0
 
