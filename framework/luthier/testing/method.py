@@ -36,7 +36,9 @@ class Update:
     """The weights that two optimizer steps moved, by name, and the metrics of each step."""
 
     weights: dict[str, Tensor]
+    """The trainable weights by name, after the steps."""
     metrics: list[dict[str, float]]
+    """What metrics.jsonl has of each step, without the figures of the machine."""
 
     def assert_same(self, other: Update) -> None:
         """AssertionError where the two differ by more than rounding."""
