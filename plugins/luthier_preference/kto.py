@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from luthier.api import (
     Adaptation,
     AnswerLoss,
     Batch,
+    Data,
     DataError,
     Example,
     Loss,
@@ -23,21 +23,20 @@ from luthier.api import (
     Optimizer,
     RatedAnswers,
     Row,
-    TokenSequence,
-    adaptation_disabled,
-    collate,
     encode_continuation,
+    evaluation_mode,
     ratio,
     row_means,
     row_with_shared_prefix,
     token_sequences,
 )
 from luthier_preference.preference_method import PreferenceMethod, halved_ties
+from luthier_preference.reference_log_probabilities import EncodedRows
+from luthier_preference.reference_point import POINT, Mismatched, ReferencePoint, mismatched_in, uses_reference_point
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-log = logging.getLogger("luthier")
 LIKED = {True: 1.0, "true": 1.0, "yes": 1.0, False: 0.0, "false": 0.0, "no": 0.0}  # 1 is True, 0 is False
 
 
@@ -47,9 +46,9 @@ class UnpairedPreference(PreferenceMethod):
     An example is an answer with a column `liked` (true or false), or a pair, of which the chosen answer is liked and
     the rejected one is not. The loss is the mean of the objective over answers.
 
-    The reference point, KL(π_θ ‖ π_ref), is estimated from mismatched pairs of prompt and answer within the
-    micro-batch, at the cost of a forward pass under each policy. With a cached reference policy it is estimated from
-    the answers themselves, with a warning.
+    The reference point, KL(π_θ ‖ π_ref), is estimated over all answers of an optimizer step, whatever micro-batches and
+    devices they are cut into, from prompts with the answer of the next example of the data, at the cost of a forward
+    pass under each policy. Held-out answers have one of their own, estimated over all of them.
     """
 
     measures: Mapping[str, Measure] = {"reward_accuracy": Measure(ratio)}
@@ -57,6 +56,10 @@ class UnpairedPreference(PreferenceMethod):
     def __init__(self, model: Model, adaptation: Adaptation, optimizer: Optimizer, *, objective: AnswerLoss) -> None:
         super().__init__(model, adaptation, optimizer)
         self.objective = objective
+        self.uses_reference_point = uses_reference_point(objective)
+        self.preparation = ReferencePoint(self.uses_reference_point, self._mismatched_rows, self._estimate)
+        self._mismatched: dict[str, Mismatched] = {}
+        self._held_out_point: float | None = None
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         if "chosen" in example and "rejected" in example:
@@ -85,7 +88,7 @@ class UnpairedPreference(PreferenceMethod):
             first[number] ^ (place > 0) for number, row in enumerate(batch.sequence_groups) for place in range(len(row))
         ]
         labels = torch.stack(liked) if liked else first
-        return RatedAnswers(log_ratio, labels, lambda: self._reference_point(batch, log_ratio))
+        return RatedAnswers(log_ratio, labels, lambda: self._reference_point(batch))
 
     @torch.no_grad()
     def measured(self, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
@@ -95,44 +98,89 @@ class UnpairedPreference(PreferenceMethod):
         ½, as before training.
         """
         self.compute_reference(rows)
+        if self.uses_reference_point:
+            others = mismatched_in([row.sequences for row in rows])
+            self.compute_reference(others)
+            self._held_out_point = _mean(self._log_ratios(others))
         statistics = {name: np.zeros((len(rows), 2)) for name in ("loss", "reward_accuracy")}
         for indices, batch in self.batches_with_reference(rows):
             answers = self.answers(batch)
             owner = np.repeat(indices, [len(row) for row in batch.sequence_groups])
             for name, values in (("loss", self.objective(answers)), ("reward_accuracy", _correct(answers))):
                 np.add.at(statistics[name], owner, row_means(values.double().cpu().numpy()))
+        self._held_out_point = None
         return statistics
 
+    def rows_with_reference(self, split: EncodedRows) -> Iterator[Row]:
+        """The rows of a split, and where the reference point is read the mismatched ones."""
+        yield from super().rows_with_reference(split)
+        if self.uses_reference_point:
+            data: Data = self.trainer.datamodule  # type: ignore[attr-defined]
+            yield from Mismatched(split, data.length).all()
+
+    def memory(self, rows: int) -> dict[str, int]:
+        """Twice the bytes where mismatched answers are cached, too."""
+        return {name: size * (1 + self.uses_reference_point) for name, size in super().memory(rows).items()}
+
     @torch.no_grad()
-    def _reference_point(self, batch: Batch, log_ratio: Tensor) -> Tensor:
-        """The mean log-ratio of mismatched answers: an estimate of KL(π_θ ‖ π_ref), a scalar."""
-        if self.caches_reference:
-            warning = (
-                "The KL divergence from the cached reference policy is estimated from the answers themselves, not from "
-                "mismatched ones."
-            )
-            if warning not in self.warnings:
-                self.warnings.append(warning)
-                log.warning(warning)
-            return log_ratio.detach().mean() if len(log_ratio) else log_ratio.sum()
-        if not self.adapted or not batch.sequence_groups:
-            return log_ratio.new_zeros(())
-        mismatched = collate([_mismatched(token_sequences(batch))]).to(batch.input_ids.device)
-        log_probs = self.sequence_log_probs(mismatched)
-        with adaptation_disabled(self.network, self.adaptation):
-            return (log_probs - self.sequence_log_probs(mismatched)).mean()
+    def on_validation_epoch_start(self) -> None:
+        """Estimate the reference point of the validation split, each device from its share of the rows."""
+        if self.uses_reference_point and self._of_split("validation") is not None:
+            others = list(self._of_split("validation").all())  # type: ignore[union-attr]
+            self._held_out_point = self._estimate(others[self.trainer.global_rank :: self.trainer.world_size])
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        self._held_out_point = None
+
+    def _mismatched_rows(self, batch: Batch) -> list[Row]:
+        split = self._of_split("train")
+        assert split is not None, "a batch of the training split has a training split"
+        return split.of(batch)
+
+    def _of_split(self, name: str) -> Mismatched | None:
+        data: Data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if name not in self._mismatched and (blocks := data.blocks(name)) is not None:
+            self._mismatched[name] = Mismatched(blocks, data.length)
+        return self._mismatched.get(name)
+
+    @torch.no_grad()
+    def _estimate(self, rows: list[Row]) -> float:
+        """The mean log-ratio of mismatched rows, over all devices, without dropout; 0 where there is none."""
+        with evaluation_mode(self.network), self.trainer.precision_plugin.forward_context():
+            log_ratios = self._log_ratios(rows)
+        total = torch.tensor([log_ratios.sum(), len(log_ratios)], dtype=torch.float64)
+        if self.trainer.world_size > 1:
+            summed = self.trainer.strategy.reduce(total.float().to(self.device), reduce_op="sum")
+            assert isinstance(summed, Tensor)
+            total = summed.cpu()
+        return float(total[0] / total[1].clamp_min(1))
+
+    def _log_ratios(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """log π_θ - log π_ref of rows of a sequence each, float64 [rows], in packed forward passes."""
+        found = np.zeros(len(rows))
+        if self.adapted or self.caches_reference:
+            for indices, batch in self.batches_with_reference(rows):
+                log_ratios = self.sequence_log_probs(batch) - self.reference_log_probs(batch)
+                found[indices] = log_ratios.double().cpu().numpy()
+        return found
+
+    @torch.no_grad()
+    def _reference_point(self, batch: Batch) -> Tensor:
+        """That of the optimizer step or of the held-out answers; of the batch alone where it belongs to neither."""
+        zero = batch.weights.new_zeros(())
+        if POINT in batch.values:
+            return batch.values[POINT].mean() if len(batch.values[POINT]) else zero
+        if self._held_out_point is not None:
+            return zero + self._held_out_point
+        sequences = iter(token_sequences(batch))
+        rows = mismatched_in([[next(sequences) for _ in group] for group in batch.sequence_groups])
+        self.compute_reference(rows)
+        return zero + _mean(self._log_ratios(rows))
 
 
-def _mismatched(sequences: Sequence[TokenSequence]) -> list[Row]:
-    """Each prompt with the answer of the next sequence."""
-    starts = [int(np.argmax(sequence.weights != 0)) for sequence in sequences]
-    rows = []
-    for index, (prompt, start) in enumerate(zip(sequences, starts, strict=True)):
-        following = (index + 1) % len(sequences)
-        answer, begin = sequences[following], starts[following]
-        ids = np.concatenate([prompt.ids[:start], answer.ids[begin:]])
-        rows.append(Row((TokenSequence(ids, np.concatenate([prompt.weights[:start], answer.weights[begin:]])),)))
-    return rows
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _correct(answers: RatedAnswers) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from luthier.api import (
     token_sequences,
 )
 from luthier_preference.displacement import LikelihoodDisplacement
-from luthier_preference.reference_log_probabilities import ReferenceLogProbabilities
+from luthier_preference.reference_log_probabilities import EncodedRows, ReferenceLogProbabilities
 
 REFERENCE = "reference"
 """The key of the cached reference log-probabilities in `Batch.values`, float32 [len(batch.sequence_numbers)]."""
@@ -83,9 +84,13 @@ class PreferenceMethod(LanguageModelMethod):
         with self.trainer.precision_plugin.forward_context():
             for blocks in (data.blocks("train"), data.blocks("validation")):
                 if blocks is not None:
-                    self.reference.compute((blocks.row(number) for number in range(blocks.row_count)), unadapted)
+                    self.reference.compute(self.rows_with_reference(blocks), unadapted)
         answers = f"log-probabilities of {len(self.reference):,} answers, computed once"
         self.facts["Reference"] = f"{answers}: {format_size(self.reference.size)}"
+
+    def rows_with_reference(self, split: EncodedRows) -> Iterator[Row]:
+        """The rows of a split whose reference log-probabilities are needed, without further values."""
+        return (replace(split.row(number), values={}) for number in range(split.row_count))
 
     def memory(self, rows: int) -> dict[str, int]:
         """Bytes of the cached reference, for two answers per row at 12 bytes each."""

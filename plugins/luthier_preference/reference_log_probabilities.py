@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +17,17 @@ from luthier.api import Model, Row, TokenSequence, build_once, cache_folder, con
 
 SequenceScorer = Callable[[nn.Module, list[Row]], NDArray[np.float32]]
 """The log-probability of each sequence of the rows under a network, float32 [sequences]."""
+
+
+class EncodedRows(Protocol):
+    """The rows of a split, such as its blocks."""
+
+    @property
+    def row_count(self) -> int: ...
+
+    def row(self, number: int) -> Row: ...
+
+    def example(self, row: int) -> int: ...
 
 
 class ReferenceLogProbabilities:

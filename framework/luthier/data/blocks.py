@@ -56,6 +56,11 @@ class Blocks:
     def row_count(self) -> int:
         return len(self._arrays["rows"]) - 1
 
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """The names of the further values that each row has."""
+        return tuple(self._names)
+
     def row(self, number: int) -> Row:
         """The row number `number` in the order of encoding, from 0."""
         first, last = self._arrays["rows"][number : number + 2].tolist()

@@ -17,13 +17,14 @@ def collate(
     pad: int = 0,
     examples: Sequence[int] | None = None,
     turns: Sequence[int] = (),
+    names: Sequence[str] = (),
 ) -> Batch:
     """Concatenate the rows of each block, and pad the block to `length` tokens, or to the longest block.
 
     The shared prefix of a row comes once, before its sequences, whose positions continue those of the prefix. A block
     without rows is a filler: padding only, segments and weights 0. `pad` may be any id of the vocabulary, as no token
     attends to padding. `examples` are the indices of the rows' examples; by default they are counted from 0. `turns`:
-    `Batch.turns`.
+    `Batch.turns`. `names` are those of the values of rows, which a batch without rows has, too, each of length 0.
     ValueError where a block is longer than `length`.
     """
     longest = max((sum(map(len, block)) for block in blocks), default=0)
@@ -44,7 +45,7 @@ def collate(
         arrays.end()
 
     rows = [row for block in blocks for row in block]
-    names = rows[0].values if rows else ()
+    names = tuple(rows[0].values) if rows else names
     return Batch(
         input_ids=torch.from_numpy(arrays.ids),
         weights=torch.from_numpy(arrays.weights),

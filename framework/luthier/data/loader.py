@@ -48,7 +48,13 @@ class Batches:
             pad=self.pad,
             examples=examples,
             turns=turns if any(turn != WHOLE for turn in turns) else (),
+            names=self.blocks.value_names,
         )
+
+    @property
+    def filler(self) -> Batch:
+        """A micro-batch without rows."""
+        return collate([[]], pad=self.pad, names=self.blocks.value_names)
 
     def of(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The micro-batches of an epoch from number `start` on.

@@ -10,7 +10,6 @@ import torch
 
 from luthier.contracts.batch import Batch
 from luthier.contracts.training import Preparation
-from luthier.data.collate import collate
 from luthier.data.loader import Batches
 from luthier.data.saved_place import check_data_identity, data_identity
 
@@ -53,7 +52,7 @@ class PreparedLoader:
         last = min(first + order.accumulation, order.micro_batches)
         batches = [self.batches.batch(self.epoch, index) for index in range(first, last)]
         prepared = self.preparation(batches, self.epoch * order.steps + self.step)
-        prepared += [collate([[]], pad=self.batches.pad) for _ in range(order.accumulation - len(prepared))]
+        prepared += [self.batches.filler for _ in range(order.accumulation - len(prepared))]
         return [batch.pin_memory() for batch in prepared] if torch.cuda.is_available() else prepared
 
     def _advance(self) -> None:

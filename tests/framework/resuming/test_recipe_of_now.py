@@ -15,14 +15,13 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from torch import nn
 
-from luthier.errors import RecipeError
 from luthier.testing.twin import composer
 from luthier.training.optimizer_state import move_to, names, take_over
 from luthier.training.optimizers.adamw import AdamW
 from luthier.training.optimizers.muon import Muon
 from luthier.training.optimizers.schedules import Linear
-from tests.held_out_rows import held_out
 from tests.framework.resuming.next_step import AT, by_hand, carried_out, checkpoint, weights
+from tests.held_out_rows import held_out
 
 CATALOG = composer().catalog
 OPTIMIZERS = [name for name in CATALOG.names("optimizer") if name != "adamw_8bit"]  # which needs CUDA
@@ -165,7 +164,8 @@ STEPS = {
 }
 """Trainer settings that change an optimizer step."""
 AROUND = {
-    "checkpoint_every": "2", "keep": "1", "log_every": "3", "validate_every": "2", "monitor": "loss", "keep_best": "true",
+    "checkpoint_every": "2", "keep": "1", "log_every": "3", "validate_every": "2", "monitor": "loss",
+    "keep_best": "true",
 }  # fmt: skip
 """Those that change what happens around the steps."""
 INSTEAD = {"validate_every_epochs": "0.5", "validate_every_seconds": "0.001"}

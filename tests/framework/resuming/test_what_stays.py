@@ -68,7 +68,7 @@ def test_other_rows_in_the_same_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_only_a_further_step_would_heed_is_refused_where_none_is_left(begun: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="nothing is left for what has changed: optimizer.lr was 0.01, is 0.5"):
+    with pytest.raises(RecipeError, match=r"nothing is left for what has changed: optimizer\.lr was 0\.01, is 0\.5"):
         check(checkpoint(begun, 6), tmp_path / "a", "optimizer.lr=0.5")
     check(checkpoint(begun, 6), tmp_path / "b", "optimizer.lr=0.5", "trainer.max_steps=8")
     check(checkpoint(begun, 6), tmp_path / "c")

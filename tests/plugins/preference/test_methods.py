@@ -26,7 +26,8 @@ from luthier_preference import objectives
 from luthier_preference import unpaired_objectives as unpaired
 from luthier_preference.displacement import LikelihoodDisplacement
 from luthier_preference.dpo import DirectPreference
-from luthier_preference.kto import UnpairedPreference, _mismatched
+from luthier_preference.kto import UnpairedPreference
+from luthier_preference.reference_point import mismatched_in
 from luthier_prefix.prefix import Prefix
 from luthier_prefix.prompt_tuning import PromptTuning
 from tests.plugins.preference.tiny_pairs import PAIRS, network
@@ -255,9 +256,9 @@ def test_the_reference_point_is_estimated_from_answers_to_other_prompts(model: A
     method = moved(liked(model, Lora(rank=4)))
     rows = [method.encode(pair, model.tokenizer) for pair in pairs[:2]]
     whole = [sequence for row in rows for sequence in row.sequences]
-    mixed = [row.sequences[0] for row in _mismatched(whole)]
-    prompt, answer = whole[0].weights == 0, whole[1].weights > 0
-    assert mixed[0].ids.tolist() == [*whole[0].ids[: int(np.argmax(~prompt))], *whole[1].ids[int(np.argmax(answer)) :]]
+    mixed = [row.sequences[0] for row in mismatched_in([row.sequences for row in rows])]
+    prompt, answer = whole[0].weights == 0, whole[2].weights > 0
+    assert mixed[0].ids.tolist() == [*whole[0].ids[: int(np.argmax(~prompt))], *whole[2].ids[int(np.argmax(answer)) :]]
     batch = collate([[Row((sequence,)) for sequence in mixed]])
     expected = (method.sequence_log_probs(batch) - method.reference_log_probs(batch)).mean()
     answers = method.answers(collate([rows]))

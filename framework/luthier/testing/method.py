@@ -1,0 +1,115 @@
+"""What every method keeps to; inherit it, and say the answer, and what else a recipe with it needs.
+
+class TestMine(MethodContract):
+    words = ("method=mine", "data=tiny")
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from safetensors import safe_open
+from torch import Tensor
+
+from luthier.errors import RecipeError
+from luthier.testing.ranks import two_ranks
+from luthier.testing.twin import twin
+
+ALL = 64
+"""More than the tiny data has examples: a step is made of all of them."""
+STEPS = (
+    "stages=[fit]", "trainer.max_steps=2", "trainer.epochs=2", f"batch.size={ALL}", "optimizer.lr=0.01",
+    "optimizer.eps=0.001", "optimizer/schedule=constant", "trainer.clip=null",
+)  # fmt: skip
+OF_TIME = ("seconds", "tokens_per_second", "memory_bytes", "joules", "rollout_seconds", "tokens")
+"""What metrics.jsonl has of the machine, and the tokens, which include those of prepared batches."""
+WEIGHTS, METRICS = 3e-5, 1e-3
+"""What sums in another order may differ by, in float32 over two steps."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """The weights that two optimizer steps moved, by name, and the metrics of each step."""
+
+    weights: dict[str, Tensor]
+    """The trainable weights by name, after the steps."""
+    metrics: list[dict[str, float]]
+    """What metrics.jsonl has of each step, without the figures of the machine."""
+
+    def assert_same(self, other: Update) -> None:
+        """AssertionError where the two differ by more than rounding."""
+        assert self.weights.keys() == other.weights.keys()
+        assert_same_weights(self.weights, other.weights)
+        assert_same_metrics(self.metrics, other.metrics)
+
+
+def assert_same_weights(some: dict[str, Tensor], others: dict[str, Tensor]) -> None:
+    """AssertionError where some of the weights differ from the others by more than rounding."""
+    far = {name: float((weight - others[name]).abs().max()) for name, weight in some.items()}
+    assert max(far.values()) < WEIGHTS, max(far.items(), key=lambda one: one[1])
+
+
+def assert_same_metrics(some: list[dict[str, float]], others: list[dict[str, float]]) -> None:
+    """AssertionError where the metrics of a step differ by more than rounding."""
+    for mine, theirs in zip(some, others, strict=True):
+        assert mine.keys() == theirs.keys()
+        for name, value in mine.items():
+            assert theirs[name] == pytest.approx(value, rel=METRICS, abs=METRICS, nan_ok=True), name
+
+
+def update(folder: Path, *words: str) -> Update:
+    """What two steps of the tiny twin do."""
+    run = twin(folder, *STEPS, *words)
+    run.carry_out()
+    moved = {name: weight for name, weight in run.method.named_parameters() if weight.requires_grad}
+    return Update({name: weight.detach().clone() for name, weight in moved.items()}, metrics_of(folder))
+
+
+def metrics_of(folder: Path) -> list[dict[str, float]]:
+    """The metrics of each step, without those of the machine."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{name: value for name, value in line.items() if name not in OF_TIME} for line in lines]
+
+
+class MethodContract:
+    """Trains tiny models by `words`, in which the answer to `method` stands.
+
+    `cannot` names what the suite shall see refused when the recipe is composed: packing.
+    """
+
+    words: ClassVar[tuple[str, ...]]
+    cannot: ClassVar[frozenset[str]] = frozenset()
+
+    @pytest.fixture(scope="class")
+    def whole(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Update:
+        """Two steps, each in one forward pass of all examples."""
+        folder = tmp_path_factory.mktemp("whole") / "run"
+        return update(folder, *request.cls.words, "batch.packing=false", f"batch.micro={ALL}")
+
+    @pytest.mark.parametrize("micro", [1, 3])
+    def test_the_update_does_not_depend_on_micro_batches(self, whole: Update, micro: int, tmp_path: Path) -> None:
+        whole.assert_same(update(tmp_path / "run", *self.words, "batch.packing=false", f"batch.micro={micro}"))
+
+    def test_the_update_does_not_depend_on_packing(self, whole: Update, tmp_path: Path) -> None:
+        words = (*self.words, "batch.packing=true", "batch.micro=1")
+        if "packing" in self.cannot:
+            with pytest.raises(RecipeError):
+                twin(tmp_path / "refused", *words)
+            return
+        whole.assert_same(update(tmp_path / "run", *words))
+
+    def test_the_update_does_not_depend_on_ranks(self, whole: Update, tmp_path: Path) -> None:
+        words = (*STEPS, *self.words, "batch.packing=false", "batch.micro=2")
+        known = {name.removeprefix("network."): weight for name, weight in whole.weights.items()}
+        for file in two_ranks(tmp_path / "ranks", *words):
+            assert_same_weights(_tensors(file), known)
+        assert_same_metrics(whole.metrics, metrics_of(tmp_path / "ranks"))
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    with safe_open(file, framework="pt") as tensors:
+        return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 - it is no mapping
