@@ -23,7 +23,8 @@ from luthier.models.attention import Layout, architecture_layout, as_the_batch, 
 from luthier.models.attention.proof import FAILURES, NATS, batch_of, first_line
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.lm_head import find_lm_head
-from luthier.models.twin import stir, twin_network
+from luthier.models.proofs import NoTwin, readable_twin
+from luthier.models.twin import stir
 from luthier.models.wrappers import unwrapped
 
 LENGTHS = ((5, 9, 3), (13,))
@@ -79,10 +80,8 @@ def prove_architecture(config: Any, attention: str, adaptation: Adaptation) -> A
     with torch.random.fork_rng(devices=[]):
         try:
             layout = architecture_layout(config, attention)
-            twin = twin_network(config, layout.attention)
-        except RecipeError:
-            raise
-        except Exception:  # whatever anybody's configuration raises
+            twin = readable_twin(config, layout.attention)
+        except NoTwin:
             return None
         find_lm_head(twin)
         prove_network(twin)
@@ -94,7 +93,7 @@ def _prove_twin(config: Any, attention: str, adaptation: Adaptation) -> None:
     """Try an adaptation on the twin of a configuration, if it can be put there: one for layer 20 cannot."""
     name, own = type(adaptation).__name__, copy(adaptation)  # what it remembers of a network is not of a twin
     try:
-        adapted = own(twin_network(config, attention)).eval()
+        adapted = own(readable_twin(config, attention)).eval()
         stir(weight for weight in adapted.parameters() if weight.requires_grad)
     except Exception:  # the real network says what is wrong, if anything is
         return

@@ -136,6 +136,15 @@ class PeftAdaptation(Adaptation):
             if isinstance(error, TypeError) and "not supported" not in str(error):  # of a kind of layer
                 raise
             raise refused_by_peft(error, network) from error
+        except AttributeError as error:
+            if error.name != "prepare_inputs_for_generation":
+                raise
+            raise RecipeError(
+                f"PEFT adapts networks that transformers generates with, and {type(unwrapped(network)).__name__} has "
+                "no prepare_inputs_for_generation.",
+                where="adaptation",
+                hint="Let its class inherit GenerationMixin of transformers, or choose adaptation=full.",
+            ) from error
 
     def save(self, network: nn.Module, folder: Path) -> None:
         # Not "auto": that saves tables of the base, too, wherever new tokens were trained.
