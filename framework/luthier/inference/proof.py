@@ -63,6 +63,7 @@ def prove_adapted(network: nn.Module, adaptation: Adaptation) -> float:
     with torch.random.fork_rng(devices=[]):  # what is drawn here must not change what a run draws
         _prove_twin(cast(Any, unwrapped(network)).config, layout_of(network).attention, adaptation)
         prove_network(network, name=type(adaptation).__name__)
+        _refuse_without_effect(network, type(adaptation).__name__)
     return perf_counter() - started
 
 
@@ -98,7 +99,25 @@ def _prove_twin(config: Any, attention: str, adaptation: Adaptation) -> None:
     except Exception:  # the real network says what is wrong, if anything is
         return
     prove_network(adapted, name=name)
+    _refuse_without_effect(adapted, name)
     _prove_merge(adapted, own, name)
+
+
+def _refuse_without_effect(network: nn.Module, name: str) -> None:
+    """RecipeError where what a network gives depends on no weight that is trained, such as keys that it does not read."""
+    if not any(weight.requires_grad for weight in network.parameters()):
+        return
+    ids = batch_of(((5,),), _vocabulary(network)).to(next(network.parameters()).device).input_ids
+    (alone,) = forward_passes(_only(ids[0]), layout_of(network))
+    with evaluation_mode(network), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
+        logits = network(**alone.inputs).logits
+    if not logits.requires_grad:
+        raise RecipeError(
+            f"{type(unwrapped(network)).__name__} with {name} would learn nothing: it does not compute with the "
+            "weights that are trained.",
+            where="adaptation",
+            hint="Choose an adaptation that changes its own weights, such as lora.",
+        )
 
 
 @torch.no_grad()

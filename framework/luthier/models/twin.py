@@ -56,7 +56,7 @@ _WINDOW = re.compile(
 _OTHER = {
     "ple_embed_dim": 32, "hidden_size_per_layer_input": 16, "router_hidden_size": 16, "ngram_vocab_size_base": 64,
     "split_ngram_parts": 4, "mamba_d_state": 16, "state_size": 16, "ssm_state_size": 16, "mamba_n_heads": 8,
-    "mamba_num_heads": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "mamba_d_ssm": 128,
+    "mamba_num_heads": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
     "index_topk_blocks": 2, "index_local_blocks": 1, "n_groups": 1, "mamba_n_groups": 1, "mamba_ngroups": 1,
     "vocab_size_per_layer_input": VOCABULARY, "hc_lowrank": 8, "block_multiple_of": 16, "first_k_dense_replace": 1,
     "num_dense_layers": 1, "moe_layer_start_index": 1, "index_n_heads": 16, "n_group": 2, "num_expert_group": 2,
@@ -182,6 +182,8 @@ class _Shrinking:
         return value
 
     def _number(self, name: str, value: int) -> int:
+        if name == "mamba_d_ssm":
+            return min(int(self.stated.get("mamba_n_heads") or 8), _OTHER["mamba_n_heads"]) * HEAD_DIM
         if name in _OTHER:
             return min(value, _OTHER[name])
         if name == "num_kv_shared_layers":
