@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from luthier_prefix.virtual_tokens import VirtualTokens, refuse_embeddings_of_layers, sizes
+from luthier_prefix.virtual_tokens import VirtualTokens, refuse_embeddings_of_layers, soft_prompt_sizes
 
 if TYPE_CHECKING:
     from peft import PromptEncoderConfig
@@ -30,7 +30,7 @@ class PTuning(VirtualTokens):
 
         refuse_embeddings_of_layers(network)
         return PromptEncoderConfig(
-            **sizes(network),
+            **soft_prompt_sizes(network),
             task_type="CAUSAL_LM",
             num_virtual_tokens=self.virtual_tokens,
             encoder_reparameterization_type=self.encoder.upper(),

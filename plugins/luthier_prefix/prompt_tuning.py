@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.api import ADAPTER_NAME, RecipeError
-from luthier_prefix.virtual_tokens import VirtualTokens, refuse_embeddings_of_layers, sizes
+from luthier_prefix.virtual_tokens import VirtualTokens, refuse_embeddings_of_layers, soft_prompt_sizes
 
 if TYPE_CHECKING:
     from peft import PromptTuningConfig
@@ -56,7 +56,7 @@ class PromptTuning(VirtualTokens):
         from peft import PromptTuningConfig
 
         return PromptTuningConfig(
-            **sizes(network),
+            **soft_prompt_sizes(network),
             task_type="CAUSAL_LM",
             num_virtual_tokens=self.virtual_tokens,
             prompt_tuning_init="RANDOM",  # PEFT looks for the embeddings by their number of rows, and may find others

@@ -104,3 +104,9 @@ def sizes(network: nn.Module) -> dict[str, Any]:
         "num_attention_heads": heads,
         "token_dim": text.hidden_size,
     }
+
+
+def soft_prompt_sizes(network: nn.Module) -> dict[str, Any]:
+    """`sizes` of virtual tokens that are embeddings, which may be narrower than the layers behind them."""
+    table: Any = cast("Any", network).get_input_embeddings()
+    return sizes(network) | {"token_dim": int(table.weight.shape[-1])}

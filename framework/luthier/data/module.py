@@ -89,14 +89,7 @@ class Data(pl.LightningDataModule):
         self._blocks: dict[str, Blocks | None] = {}
         if folder is not None:
             source.quarantine_into(folder)
-        if length < 2:
-            raise RecipeError(f"batch.length is {length}.", where="batch.length", hint="Use 2 or more.")
-        if length > tokenizer.model_max_length:
-            raise RecipeError(
-                f"batch.length={length} is more than the model's {tokenizer.model_max_length} positions.",
-                where="batch.length",
-                hint=f"Set batch.length={tokenizer.model_max_length} or less.",
-            )
+        refuse_length(length, tokenizer)
 
     def examples(self, split: str) -> Sequence[Example]:
         """The examples of a split before the prompt is applied; empty where there is no such split."""
@@ -285,6 +278,18 @@ class Data(pl.LightningDataModule):
             counts, places = blocks.facts["counts"], blocks.facts["places"]
             warnings += encoding_notes(counts, places, split)
         return warnings
+
+
+def refuse_length(length: int, tokenizer: PreTrainedTokenizerBase) -> None:
+    """RecipeError for blocks without room for a token to predict, or with more tokens than the model has positions."""
+    if length < 2:
+        raise RecipeError(f"batch.length is {length}.", where="batch.length", hint="Use 2 or more.")
+    if length > tokenizer.model_max_length:
+        raise RecipeError(
+            f"batch.length={length} is more than the model's {tokenizer.model_max_length} positions.",
+            where="batch.length",
+            hint=f"Set batch.length={tokenizer.model_max_length} or less.",
+        )
 
 
 def encoding_notes(counts: Mapping[str, int], places: Mapping[str, list[str]], split: str) -> list[str]:

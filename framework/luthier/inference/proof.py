@@ -23,8 +23,9 @@ from luthier.models.attention import Layout, architecture_layout, as_the_batch, 
 from luthier.models.attention.proof import FAILURES, NATS, batch_of, first_line
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.lm_head import find_lm_head
+from luthier.models.proofs import NoTwin, readable_twin
 from luthier.models.read_back import rounding_of
-from luthier.models.twin import stir, twin_network
+from luthier.models.twin import stir
 from luthier.models.wrappers import unwrapped
 
 LENGTHS = ((5, 9, 3), (13,))
@@ -63,6 +64,7 @@ def prove_adapted(network: nn.Module, adaptation: Adaptation) -> float:
     with torch.random.fork_rng(devices=[]):  # what is drawn here must not change what a run draws
         _prove_twin(cast(Any, unwrapped(network)).config, layout_of(network).attention, adaptation)
         prove_network(network, name=type(adaptation).__name__)
+        _refuse_without_effect(network, type(adaptation).__name__)
     return perf_counter() - started
 
 
@@ -80,10 +82,8 @@ def prove_architecture(config: Any, attention: str, adaptation: Adaptation) -> A
     with torch.random.fork_rng(devices=[]):
         try:
             layout = architecture_layout(config, attention)
-            twin = twin_network(config, layout.attention)
-        except RecipeError:
-            raise
-        except Exception:  # whatever anybody's configuration raises
+            twin = readable_twin(config, layout.attention)
+        except NoTwin:
             return None
         find_lm_head(twin)
         prove_network(twin)
@@ -95,12 +95,30 @@ def _prove_twin(config: Any, attention: str, adaptation: Adaptation) -> None:
     """Try an adaptation on the twin of a configuration, if it can be put there: one for layer 20 cannot."""
     name, own = type(adaptation).__name__, copy(adaptation)  # what it remembers of a network is not of a twin
     try:
-        adapted = own(twin_network(config, attention)).eval()
+        adapted = own(readable_twin(config, attention)).eval()
         stir(weight for weight in adapted.parameters() if weight.requires_grad)
     except Exception:  # the real network says what is wrong, if anything is
         return
     prove_network(adapted, name=name)
+    _refuse_without_effect(adapted, name)
     _prove_merge(adapted, own, name)
+
+
+def _refuse_without_effect(network: nn.Module, name: str) -> None:
+    """RecipeError where the output depends on no weight that is trained, such as those of keys that are not read."""
+    if not any(weight.requires_grad for weight in network.parameters()):
+        return
+    ids = batch_of(((5,),), _vocabulary(network)).to(next(network.parameters()).device).input_ids
+    (alone,) = forward_passes(_only(ids[0]), layout_of(network))
+    with evaluation_mode(network), torch.enable_grad(), torch.compiler.set_stance("force_eager"):
+        logits = network(**alone.inputs).logits
+    if not logits.requires_grad:
+        raise RecipeError(
+            f"{type(unwrapped(network)).__name__} with {name} would learn nothing: it does not compute with the "
+            "weights that are trained.",
+            where="adaptation",
+            hint="Choose an adaptation that changes its own weights, such as lora.",
+        )
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from luthier.models.peft_names import as_read, write_readable_names
 from luthier.models.peft_reading import refused_by_peft
 from luthier.models.sequence_classification import is_reward_model
 from luthier.models.tied import state_ties, untie_adapted
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -138,6 +139,15 @@ class PeftAdaptation(Adaptation):
             if isinstance(error, TypeError) and "not supported" not in str(error):  # of a kind of layer
                 raise
             raise refused_by_peft(error, network) from error
+        except AttributeError as error:
+            if error.name != "prepare_inputs_for_generation":
+                raise
+            raise RecipeError(
+                f"PEFT adapts networks that transformers generates with, and {type(unwrapped(network)).__name__} has "
+                "no prepare_inputs_for_generation.",
+                where="adaptation",
+                hint="Let its class inherit GenerationMixin of transformers, or choose adaptation=full.",
+            ) from error
 
     def save(self, network: nn.Module, folder: Path) -> None:
         # Not "auto": that saves tables of the base, too, wherever new tokens were trained.

@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from torch.utils.hooks import RemovableHandle
 from transformers.modeling_outputs import BaseModelOutput
 
 from luthier.contracts.batch import Batch
@@ -30,8 +31,11 @@ class LanguageModel(Protocol):
     def get_output_embeddings(self) -> nn.Module: ...
 
 
-def trunk_of(network: nn.Module) -> nn.Module:
-    """The part of a language model that gives its last hidden states: all but its head."""
+def trunk_of(network: nn.Module) -> nn.Module | None:
+    """The part of a language model that gives its last hidden states: all but its head.
+
+    None where no module does, as in networks that call their layers one by one beside their head.
+    """
     inner = cast(Any, unwrapped(network))
     decoder: nn.Module = inner.get_decoder()
     head = getattr(inner, "get_output_embeddings", lambda: None)()
@@ -39,9 +43,10 @@ def trunk_of(network: nn.Module) -> nn.Module:
     if nested and head is not None and _holds(decoder, head):  # a language model inside of a larger one
         return trunk_of(decoder)
     embeddings = getattr(inner, "get_input_embeddings", lambda: None)()
-    if embeddings is None or (decoder is not inner and _holds(decoder, embeddings)):
-        return decoder
-    return next((child for child in inner.children() if _holds(child, embeddings)), decoder)
+    if embeddings is not None and (decoder is inner or not _holds(decoder, embeddings)):
+        decoder = next((child for child in inner.children() if _holds(child, embeddings)), decoder)
+    called = type(decoder).forward is not nn.Module.forward  # a ModuleDict holds modules and is not called itself
+    return decoder if called and decoder is not embeddings and decoder is not inner else None
 
 
 def _holds(network: nn.Module, part: nn.Module) -> bool:
@@ -62,7 +67,8 @@ def last_hidden_state(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     """Hidden states [B, T, H] after the last norm, from one call of the whole network.
 
     The network itself is called, not its trunk, so that its wrappers (PEFT, DDP, hooks) take part; logits are computed
-    for the last position alone. The hidden states of virtual tokens are cut off.
+    for the last position alone. The hidden states of virtual tokens are cut off. Without a trunk they are what the head
+    is given, and logits are computed for every position.
     """
     return hidden_states_and_logits(network, inputs)[0]
 
@@ -74,13 +80,27 @@ def hidden_states_and_logits(network: nn.Module, inputs: Mapping[str, Any]) -> t
     def catch(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         caught.append(output if isinstance(output, Tensor) else output[0])
 
-    handle = trunk_of(network).register_forward_hook(catch)
+    trunk = trunk_of(network)
+    handle = trunk.register_forward_hook(catch) if trunk is not None else _catch_input(network, caught)
     try:
-        output = network(**inputs, logits_to_keep=1)
+        output = network(**inputs, logits_to_keep=1) if trunk is not None else network(**inputs)
     finally:
         handle.remove()
+    if not caught:
+        raise RecipeError(
+            f"{type(unwrapped(network)).__name__} calls neither what its get_decoder() gives nor its output embeddings "
+            "as modules, so that its last hidden states cannot be read.",
+            where="model",
+            hint="Make get_decoder() the module that gives the last hidden states.",
+        )
     tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
     return caught[-1][:, -tokens.shape[1] :], output.logits[:, -1]
+
+
+def _catch_input(network: nn.Module, caught: list[Tensor]) -> RemovableHandle:
+    """A hook that keeps what the head of a network is given."""
+    head = cast(LanguageModel, unwrapped(network)).get_output_embeddings()
+    return head.register_forward_pre_hook(lambda module, arguments: caught.append(arguments[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +195,9 @@ def find_lm_head(network: nn.Module) -> LMHead:
     for head in (stated, replace(stated, softcap=None), replace(stated, scale=None), LMHead(stated.module)):
         if _reproduces(network, head):
             return head
-    whole = LMHead(WholeHead(network))
-    if not _reproduces(network, whole):
+    trunk = trunk_of(network)
+    whole = LMHead(WholeHead(network, trunk)) if trunk is not None else None
+    if whole is None or not _reproduces(network, whole):
         raise RecipeError(
             f"{type(unwrapped(network)).__name__} does more between its hidden states and its logits than a head.",
             where="model",
@@ -191,9 +212,9 @@ class WholeHead(nn.Module):
     The network is called with given hidden states in place of those of its trunk, which is not computed.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, trunk: nn.Module) -> None:
         super().__init__()
-        inner, trunk = unwrapped(network), trunk_of(network)
+        inner = unwrapped(network)
         inside = {id(module) for module in trunk.modules()}
         self.parts = nn.ModuleList(child for child in inner.children() if id(child) not in inside)
         self.call = _with_hidden_states(inner, trunk)  # in no list of modules: its weights are not the head's
@@ -265,7 +286,7 @@ def _reproduces(network: nn.Module, head: LMHead) -> bool:
         hidden, logits = hidden_states_and_logits(network, {"input_ids": tokens, "use_cache": False})
         try:
             ours = head.logits(hidden[:, -1])
-        except RuntimeError:  # of other shapes than the head takes
+        except (RuntimeError, TypeError, ValueError, AttributeError):  # it takes other hidden states, or none at all
             return False
     if not logits.isfinite().all():
         raise NumericsError(

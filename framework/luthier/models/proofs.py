@@ -15,11 +15,14 @@ from torch import nn
 
 from luthier.fetch.cache import cache_folder, cache_is_read_only
 from luthier.fetch.once import build_once
-from luthier.models.twin import twin_config, twin_network
+from luthier.models.twin import is_of_transformers, twin_config, twin_network
 
 ROOT = Path(__file__).parents[1]
 PROVED = ("models", "inference/generation")
 """The folders of this package whose code is what a proof is about: a change of it is proved anew."""
+
+LEAST = 30
+"""The tokens that a twin of a class that is unknown here must read: as many as are tried."""
 
 Facts = dict[str, Any]
 """What a proof found out, as JSON holds it."""
@@ -47,7 +50,7 @@ def proved_on_twin(
     text = json.dumps([kind, stated, settings, *_versions()])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     if key not in _known:
-        _known[key] = _read(key) or _kept(key, prove(_twin(config, within=within)))
+        _known[key] = _read(key) or _kept(key, prove(readable_twin(config, within=within)))
     return _known[key]
 
 
@@ -58,11 +61,13 @@ def _versions() -> list[str]:
     return [own, *(version(name) for name in ("torch", "transformers"))]
 
 
-def _twin(config: Any, *, within: bool) -> nn.Module:
+def readable_twin(config: Any, attention: str = "eager", *, within: bool = False) -> nn.Module:
+    """A twin that was seen to read a text; NoTwin where there is none."""
     try:
-        network = twin_network(config, within=within)
+        network = twin_network(config, attention, within=within)
+        length = 2 if is_of_transformers(network) else LEAST  # a setting may mean something else where it is unknown
         with torch.no_grad():
-            network(input_ids=torch.tensor([[3, 4]]), use_cache=False)  # its parts fit together
+            network(input_ids=torch.full((1, length), 3), use_cache=False)  # its parts fit together
         return network
     except Exception as error:  # the network cannot be as small as that, for whatever reason
         raise NoTwin from error

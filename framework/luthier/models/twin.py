@@ -57,7 +57,7 @@ _WINDOW = re.compile(
 _OTHER = {
     "ple_embed_dim": 32, "hidden_size_per_layer_input": 16, "router_hidden_size": 16, "ngram_vocab_size_base": 64,
     "split_ngram_parts": 4, "mamba_d_state": 16, "state_size": 16, "ssm_state_size": 16, "mamba_n_heads": 8,
-    "mamba_num_heads": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "mamba_d_ssm": 128,
+    "mamba_num_heads": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
     "index_topk_blocks": 2, "index_local_blocks": 1, "n_groups": 1, "mamba_n_groups": 1, "mamba_ngroups": 1,
     "vocab_size_per_layer_input": VOCABULARY, "hc_lowrank": 8, "block_multiple_of": 16, "first_k_dense_replace": 1,
     "num_dense_layers": 1, "moe_layer_start_index": 1, "index_n_heads": 16, "n_group": 2, "num_expert_group": 2,
@@ -123,6 +123,7 @@ class _Shrinking:
         heads = (value for name, value in stated.items() if _HEADS.fullmatch(name) and isinstance(value, int))
         self.heads = max(1, next(heads, HEADS))
         self.head_dim = int(stated.get("head_dim") or (stated.get("hidden_size") or HEAD_DIM) // self.heads)
+        self.width, self.wide = min(self.heads, HEADS) * HEAD_DIM, getattr(config, "hidden_size", None)
         self.before = next((v for k, v in stated.items() if _LAYERS.fullmatch(k) and isinstance(v, int)), 2)
         kinds = max((_showing_all(value) for value in self._per_layer(config)), default=1)
         self.shared = min(kinds, MOST_LAYERS // 2) if stated.get("num_kv_shared_layers") else 0
@@ -172,7 +173,8 @@ class _Shrinking:
         if name.endswith("token_id"):
             return [token % VOCABULARY for token in value]
         if name in ("long_factor", "short_factor"):
-            return [float(each) for each in value[: len(value) * HEAD_DIM // self.head_dim]]
+            length = max(1, len(value) * HEAD_DIM // self.head_dim)
+            return [float(value[number * len(value) // length]) for number in range(length)]
         if len(value) == self.before:
             value = value[: self.layers]
             return [self._number("num_attention_heads", each) for each in value] if "heads" in name else value
@@ -181,6 +183,8 @@ class _Shrinking:
         return value
 
     def _number(self, name: str, value: int) -> int:
+        if name == "mamba_d_ssm":
+            return min(int(self.stated.get("mamba_n_heads") or 8), _OTHER["mamba_n_heads"]) * HEAD_DIM
         if name in _OTHER:
             return min(value, _OTHER[name])
         if name == "num_kv_shared_layers":
@@ -206,7 +210,7 @@ class _Shrinking:
         if name == "qk_head_dim":
             return 2 * HEAD_DIM
         if _WIDTH.fullmatch(name) or name.endswith("embedding_size") or name == "attention_hidden_size":
-            return min(value, HEADS * HEAD_DIM)
+            return self.width if value == self.wide else min(value, HEADS * HEAD_DIM)
         if _INNER.fullmatch(name):
             return min(value, 2 * HEADS * HEAD_DIM)
         if _RANK.fullmatch(name):
@@ -252,6 +256,14 @@ def _built(config: PretrainedConfig, small: PretrainedConfig, attention: str) ->
     kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(small), None) or MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     network: nn.Module = kind._from_config(small, attn_implementation=for_text(small, attention), dtype=torch.float32)
     return network
+
+
+def is_of_transformers(network: nn.Module) -> bool:
+    """Whether it is one of transformers' classes, of which a twin shortens whatever tokens look back by.
+
+    Code that somebody brings along may look back further, under names that are unknown here.
+    """
+    return type(network).__module__.startswith("transformers.models.")
 
 
 @torch.no_grad()

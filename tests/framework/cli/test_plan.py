@@ -11,6 +11,7 @@ import pytest
 
 import luthier
 from luthier.models.adaptation import FullFineTuning
+from luthier.models.bpe import byte_level_bpe
 from luthier.models.random import Random
 from luthier.models.trainable_parameters import ParameterCounts, count_parameters
 from luthier.workflows.planning import estimate
@@ -170,6 +171,37 @@ def test_what_cannot_work_is_a_no_go_with_its_exit_code(argv, code, word, planne
     found = planned(*argv)
     assert (found["code"], found["go"]) == (code, False)
     assert any(word in f"{problem['where']} {problem['message']} {problem['hint']}" for problem in found["problems"])
+
+
+@pytest.fixture
+def dynamic(tmp_path: Path) -> Path:
+    """A model whose positions all change with the longest text that it has read, beyond 32 tokens."""
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    tokenizer = byte_level_bpe(400)
+    config = LlamaConfig(
+        vocab_size=400, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=32, rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0},
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "dynamic")
+    tokenizer.save_pretrained(tmp_path / "dynamic")
+    return tmp_path / "dynamic"
+
+
+def test_texts_beyond_what_a_model_reads_are_a_no_go_as_they_end_the_run(planned, luthier, dynamic):
+    words = ["debug=tiny", "model=folder", f"model.path={dynamic}", "adaptation=lora"]
+    for more, problem in (
+        (["batch.length=256"], "batch.length=256 is more than the model's 32 positions"),
+        (["batch.length=32"], "tokens changes all positions of this model"),
+    ):
+        found, done = planned(*words, *more), luthier(*words, *more)
+        assert (found["go"], found["code"]) == (False, done.code)
+        assert problem in found["problems"][0]["message"]
+        assert problem in done.err
+    cut = ["batch.length=32", "stages=[fit]"]
+    assert planned(*words, *cut)["go"]
+    assert luthier(*words, *cut).code == 0
 
 
 def test_the_page_says_the_verdict_last(luthier):

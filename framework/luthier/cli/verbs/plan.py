@@ -198,6 +198,9 @@ def _proved(proof: ArchitectureProof) -> str:
     layout, decoding = proof.layout, proof.decoding
     said = f"a tiny twin computes texts {layout.packed} ({layout.attention}) as each alone"
     said += f"; not faster, as {layout.reason}" if layout.reason else ""
+    if layout.border is not None:
+        beyond = "longer ones one length at a time" if layout.takes_longer else "longer ones are refused"
+        said += f"; up to {layout.border:,} tokens, {beyond}"
     if not decoding.padded:
         said += "; it generates from prompts of one length at a time"
     return said + ("" if decoding.cache else ", and reads all again for each token")

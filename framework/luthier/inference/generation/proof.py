@@ -15,14 +15,16 @@ from torch import Tensor, nn
 from luthier.errors import RecipeError
 from luthier.inference.generation.decoder import Decoder, Decoding
 from luthier.models.attention import WINDOWS, layout_of
-from luthier.models.attention.proof import FAILURES, NATS, built_anew, first_line
+from luthier.models.attention.proof import FAILURES, FAR_BACK, NATS, built_anew, first_line, reads
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.proofs import NoTwin, proved_on_twin
-from luthier.models.twin import FAR, border_of
+from luthier.models.twin import FAR, border_of, is_of_transformers
 from luthier.models.wrappers import unwrapped, virtual_token_count
 
 PROMPTS, STEPS = (13, 5, 9, 9), 7
 """Lengths of the prompts that are tried, across the windows of a twin, and the tokens behind them."""
+LONG = (FAR_BACK, *PROMPTS)
+"""Those for classes that may look back by more than is known here."""
 
 _WAYS = (Decoding(), Decoding(padded=False), Decoding(padded=False, cache="cache_params"), Decoding(False, None))
 _proved: WeakKeyDictionary[nn.Module, Decoding] = WeakKeyDictionary()
@@ -41,14 +43,17 @@ def decoding_of(network: nn.Module) -> Decoding:
         if inner not in _proved:
             _proved[inner] = _architecture_decoding(inner, layout_of(network).attention)
         made = _proved[inner]
-    if virtual_token_count(network) and not _sees_all(inner.config.get_text_config()):
+    if virtual_token_count(network) and not _sees_all(inner):
         return replace(made, padded=False, reason="its windows would count padding behind virtual tokens")
     return made
 
 
-def _sees_all(config: Any) -> bool:
+def _sees_all(network: Any) -> bool:
+    """Whether every layer sees all of the past, by the settings that transformers' classes have."""
+    config: Any = network.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
-    return not (kinds - {"full_attention"}) and not any(getattr(config, name, None) for name in WINDOWS)
+    windows = any(getattr(config, name, None) for name in WINDOWS)
+    return is_of_transformers(network) and not (kinds - {"full_attention"}) and not windows
 
 
 def _architecture_decoding(network: nn.Module, attention: str) -> Decoding:
@@ -72,9 +77,9 @@ def _architecture_decoding(network: nn.Module, attention: str) -> Decoding:
             return way
         beyond = Decoding(**proved_on_twin("decoding across", config, attention, crossing))
         return replace(way, border=border, beyond=beyond.beyond)
-    except NoTwin:
+    except NoTwin:  # its texts are too short for a border: answers end there
         with evaluation_mode(network):
-            return prove_decoding(network, _References.of(network), _WAYS)
+            return replace(prove_decoding(network, _References.of(network), _WAYS), border=border)
 
 
 def prove_decoding(network: nn.Module, reference: _References, ways: Sequence[Decoding]) -> Decoding:
@@ -99,53 +104,53 @@ def prove_decoding(network: nn.Module, reference: _References, ways: Sequence[De
 class _References:
     """Prompts with the tokens that follow them, and log p of the next token behind each, read whole and alone."""
 
-    def __init__(self, texts: Sequence[NDArray[np.int32]], log_probs: Sequence[Tensor]) -> None:
-        self.texts, self.log_probs = texts, log_probs
+    def __init__(self, sizes: Sequence[int], texts: Sequence[NDArray[np.int32]], log_probs: Sequence[Tensor]) -> None:
+        self.sizes, self.texts, self.log_probs = sizes, texts, log_probs
 
     @classmethod
     def of(cls, network: Any) -> _References:
         grows = (border_of(network.config) or FAR) < FAR  # what a token gives depends on how long its text is by then
         vocabulary, generator = int(network.config.get_text_config().vocab_size), np.random.default_rng(0)
-        texts = [generator.integers(3, vocabulary, size + STEPS).astype(np.int32) for size in PROMPTS for _ in range(2)]
+        sizes = PROMPTS if is_of_transformers(network) or not reads(network, max(LONG) + STEPS) else LONG
+        texts = [generator.integers(3, vocabulary, size + STEPS).astype(np.int32) for size in sizes for _ in range(2)]
         for first, second in zip(texts[::2], texts[1::2], strict=True):
             second[: len(first) - STEPS] = first[: len(first) - STEPS]  # one prompt that goes on in two ways
         found = []
         with torch.no_grad():
-            for text, size in zip(texts, (size for size in PROMPTS for _ in range(2)), strict=True):
+            for text, size in zip(texts, (size for size in sizes for _ in range(2)), strict=True):
                 ids = torch.from_numpy(text.astype(np.int64)).to(next(network.parameters()).device)
                 found.append(_log_probs(network(input_ids=ids[None], use_cache=False).logits[0]))
                 for stop in range(size, len(text)) if grows else ():
                     found[-1][stop - 1] = _log_probs(network(input_ids=ids[None, :stop], use_cache=False).logits[0, -1])
-        return cls(texts, found)
+        return cls(sizes, texts, found)
 
     def compared(self, network: nn.Module, way: Decoding) -> Iterator[tuple[Tensor, Tensor]]:
         """Log-probabilities [rows, V] of the decoder beside those of each alone, step after step.
 
         Each prompt has two rows that go on apart; one row after the other ends.
         """
-        for group in [range(len(PROMPTS))] if way.padded else _by_length():
+        for group in [range(len(self.sizes))] if way.padded else self._by_length():
             with torch.no_grad():
                 yield from self._of_group(network, way, list(group))
 
     def _of_group(self, network: nn.Module, way: Decoding, group: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
         decoder = Decoder(network, way)
         live = [(number, sample) for number in group for sample in range(2)]
-        logits = decoder.start([self.texts[2 * number][: PROMPTS[number]] for number in group], STEPS, samples=2)
+        logits = decoder.start([self.texts[2 * number][: self.sizes[number]] for number in group], STEPS, samples=2)
         for step in range(STEPS):
             yield _log_probs(logits), torch.stack([self._alone(number, sample, step) for number, sample in live])
             if step % 2 and len(live) > 1:
                 decoder.keep(torch.arange(1, len(live), device=decoder.device))
                 live = live[1:]
-            tokens = [int(self.texts[2 * number + sample][PROMPTS[number] + step]) for number, sample in live]
+            tokens = [int(self.texts[2 * number + sample][self.sizes[number] + step]) for number, sample in live]
             logits = decoder.step(torch.tensor(tokens, device=decoder.device))
 
     def _alone(self, number: int, sample: int, step: int) -> Tensor:
-        return self.log_probs[2 * number + sample][PROMPTS[number] + step - 1]
+        return self.log_probs[2 * number + sample][self.sizes[number] + step - 1]
 
-
-def _by_length() -> Iterator[list[int]]:
-    for size in sorted(set(PROMPTS)):
-        yield [number for number, each in enumerate(PROMPTS) if each == size]
+    def _by_length(self) -> Iterator[list[int]]:
+        for size in sorted(set(self.sizes)):
+            yield [number for number, each in enumerate(self.sizes) if each == size]
 
 
 def _log_probs(logits: Tensor) -> Tensor:

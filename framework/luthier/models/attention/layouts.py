@@ -65,9 +65,9 @@ class Layout:
             return self
         if not self.takes_longer:
             raise RecipeError(
-                f"This model computes a text of {longest} tokens otherwise after another one than by itself: what "
-                f"is longer than {self.border} tokens changes all positions.",
+                f"A text of {longest} tokens changes all positions of this model, which are others beyond "
+                f"{self.border} tokens, and it was not found to compute such a text after another one as by itself.",
                 where="batch.length",
-                hint=f"Set batch.length={self.border} or less.",
+                hint=f"Set batch.length={self.border} or less, and score and prompt with texts as short.",
             )
         return Layout(self.attention, Packed.LENGTHS, reason=f"texts of over {self.border} tokens are read otherwise")

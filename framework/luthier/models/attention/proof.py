@@ -22,6 +22,7 @@ from luthier.models.attention.forward import as_the_batch, forward_passes, tree_
 from luthier.models.attention.layouts import KNOWN_LAYERS, PACKED_ATTENTION, Layout, Packed
 from luthier.models.attention.packed import asks_the_registry
 from luthier.models.text_attention import can_switch, for_text, set_text_attention
+from luthier.models.twin import is_of_transformers
 
 NATS = 1e-3
 """The largest difference of log-probabilities in float32 that is rounding."""
@@ -39,11 +40,36 @@ class Lengths:
     short: tuple[tuple[int, ...], ...] = ((3, 2, 2), (2, 4))
     """Trees that every window holds."""
 
+    @classmethod
+    def of(cls, network: nn.Module) -> Lengths:
+        """Those that cross what a token looks back by: more of them where that is unknown, as far as texts may go."""
+        return (
+            cls()
+            if is_of_transformers(network) or not reads(network, FAR_BACK)
+            else cls(rows=(*cls().rows, (FAR_BACK, 3)))
+        )
+
+
+FAR_BACK = 130
+"""The tokens of a text that crosses what classes that are unknown here may look back by."""
+
+
+@torch.no_grad()
+def reads(network: nn.Module, length: int) -> bool:
+    """Whether a network on the CPU reads a text of so many tokens; elsewhere too many would stop the device."""
+    if next(network.parameters()).device.type != "cpu":
+        return False
+    try:
+        network(input_ids=torch.full((1, length), 3), use_cache=False)
+    except FAILURES:
+        return False
+    return True
+
 
 def prove_layout(
     network: nn.Module,
     attention: str,
-    lengths: Lengths = Lengths(),
+    lengths: Lengths | None = None,
     *,
     under: Callable[[nn.Module, str], nn.Module] | None = None,
 ) -> Layout:
@@ -56,7 +82,7 @@ def prove_layout(
     under = under or switched
     with _attention(network, "eager"):
         try:
-            alone = _Alone.of(network, lengths)
+            alone = _Alone.of(network, lengths or Lengths.of(network))
         except RecipeError:
             raise
         except FAILURES as error:

@@ -46,12 +46,15 @@ def layout_of(network: nn.Module) -> Layout:
 def architecture_layout(config: Any, attention: str, network: nn.Module | None = None) -> Layout:
     """The layout of an architecture under an attention implementation, proved once on its twin.
 
-    Where no twin can be built, as of code that a model brings along, `network` itself is tried, if it is given.
+    Where no twin can be built, as of code that a model brings along, `network` itself is tried, if it is given: on
+    texts that are too short for a border, beyond which they are refused.
     """
     try:
         return _on_twins(config, attention)
     except NoTwin:
-        return _of_itself(network, attention)
+        border = border_of(config)
+        layout = _of_itself(network, attention)
+        return layout if border is None else replace(layout, border=border, takes_longer=False)
 
 
 def attention_to_build(config: Any, asked: str) -> str:

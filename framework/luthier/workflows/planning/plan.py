@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from luthier.config import checks
+from luthier.data.module import refuse_length
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
@@ -90,6 +91,8 @@ def _look_at_data(plan: RecipePlan, parts: Parts) -> None:
     batch, sample = parts.config.batch, None
     try:
         tokenizer = _tokenizer(plan, parts)
+        if tokenizer is not None:
+            refuse_length(int(batch.length), tokenizer)
         sample = plan.data = sample_data(parts.source, parts.prompt, parts.method.encode, tokenizer, int(batch.length))
     except ResourceError as error:
         plan.unknown.append(f"the data: {error}")
@@ -139,8 +142,16 @@ def _prove(plan: RecipePlan, parts: Parts) -> None:
         return
     try:
         plan.proof = prove_architecture(parts.model.config, loading.attn_implementation, parts.adaptation)
+        if plan.proof is not None and plan.data is not None:
+            plan.proof.layout.for_texts_of(_longest_text(plan))
     except LuthierError as error:
         plan.add(error)
+
+
+def _longest_text(plan: RecipePlan) -> int:
+    """The tokens of the longest text that the run computes, as far as was sampled; what is scored is never cut."""
+    config, longest = plan.composition.config, plan.data.longest if plan.data is not None else 0
+    return longest if set(config.stages) - {"fit"} else min(longest, int(config.batch.length))
 
 
 def _estimate(plan: RecipePlan, parts: Parts) -> None:
