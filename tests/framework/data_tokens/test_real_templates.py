@@ -90,6 +90,13 @@ def test_a_prompt_that_a_template_writes_after_a_whole_conversation_is_not_train
         assert found == [f"<|START_RESPONSE|>{each}<|END_RESPONSE|><|END_OF_TURN_TOKEN|>" for each in answers]
 
 
+def test_an_end_of_sequence_after_a_turn_that_has_ended_is_not_trained():
+    made = tokenizer("phi3_5")
+    for _ in range(2):
+        (turn,) = rows(example([*FRESH, user("Why?"), assistant("Because.")]), made)
+        assert trained(turn, made) == ["Fine.<|end|>", "Because.<|end|>"]
+
+
 @pytest.mark.parametrize(
     ("name", "setting"),
     [("gemma4_it", {}), ("command_r7b", {}), ("deepseek_v3_2", {}), ("glm4_7", {"enable_thinking": False})],

@@ -85,6 +85,19 @@ class Template:
         return after if after.strip() and prompt.endswith(after) else ""
 
     @cached_property
+    def ends_conversations(self) -> bool:
+        """Whether the end-of-sequence token stands after the last turn alone, whose own end is before it."""
+        asked: Message = {"role": "user", "content": ASKED}
+        try:
+            whole = self._raw([asked, {"role": "assistant", "content": SAID}], None)
+            further = self._raw([asked, {"role": "assistant", "content": SAID}, asked], None)
+        except DataError:
+            return False
+        end = self.end_of_text
+        turn = whole.removesuffix(end)
+        return bool(end) and turn != whole and not further.startswith(whole) and further.startswith(turn)
+
+    @cached_property
     def call_form(self) -> CallForm:
         """The form in which the template takes tool calls."""
         return call_form(self._raw)
