@@ -17,6 +17,8 @@ FOLDER = Path(__file__).with_name("chat_templates")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.jinja"))
 PLAIN = {"<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"}
 """Added tokens that are not special, as in the tokenizers of Qwen3 and DeepSeek."""
+ENDS = {"command_r7b": "<|END_OF_TURN_TOKEN|>"}
+"""The end-of-sequence token of a template's tokenizer, where it is not `</s>`."""
 _TOKENS = re.compile(
     r"<\|[^|<>\n{}']{1,40}\|>|<｜[^｜\n]{1,40}｜>|<\|[a-z_\"]{1,20}>|<[a-z_\"]{1,20}\|>|\[/?[A-Z_]{3,25}\]|"
     r"</?(?:start_of_turn|end_of_turn|think|tool_call|tool_response|start_of_image)>|<SPECIAL_\d+>|\[gMASK\]|<sop>"
@@ -36,7 +38,7 @@ def tokenizer(name: str) -> PreTrainedTokenizerFast:
     tokens = sorted({*_TOKENS.findall(source(name)), "<s>", "</s>", "<think>", "</think>"})
     backend.add_tokens([AddedToken(token, special=token not in PLAIN, normalized=False) for token in tokens])
     made = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", model_max_length=100_000
+        tokenizer_object=backend, bos_token="<s>", eos_token=ENDS.get(name, "</s>"), model_max_length=100_000
     )
     made.chat_template, made.name_or_path = source(name), name
     return made

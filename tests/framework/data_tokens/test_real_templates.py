@@ -49,7 +49,9 @@ def test_the_context_of_an_answer_is_the_prompt_that_it_is_generated_from(name):
     added = own[len(asked) :].replace("think", "").replace("<|END_THINKING|>", "")
     assert added.strip("<>/\n") == ""  # an empty block of reasoning at most
     (answer,) = trained(turn, made)
-    openings = {"gpt_oss": "<|channel|>final<|message|>", "cohere2_moe": "<|START_TEXT|>"}
+    openings = {
+        "gpt_oss": "<|channel|>final<|message|>", "cohere2_moe": "<|START_TEXT|>", "command_r7b": "<|START_RESPONSE|>",
+    }  # fmt: skip
     assert answer.strip().removeprefix(openings.get(name, "")).startswith("Fine.")
 
 
@@ -64,6 +66,9 @@ def test_the_context_of_an_answer_is_the_prompt_that_it_is_generated_from(name):
         ("glm4_5", "<|assistant|>\n<think></think>\n", "Fine."),
         ("nemotron_nano_2", "Assistant\n<think>\n\n</think>\n\n", "Fine.\n<SPECIAL_12>"),
         ("gpt_oss", "<|start|>assistant", "<|channel|>final<|message|>Fine.<|return|>"),
+        ("gemma4_it", "<|turn>model\n<|channel>thought\n<channel|>", "Fine.<turn|>"),
+        ("deepseek_v3_2", "<｜Assistant｜><think></think>", "Fine.<｜end▁of▁sentence｜>"),
+        ("glm4_7", "<|assistant|><think></think>", "Fine."),
     ],
 )
 def test_no_empty_block_of_reasoning_is_trained(name, before, answer):
@@ -72,6 +77,44 @@ def test_no_empty_block_of_reasoning_is_trained(name, before, answer):
         (turn,) = rows(example(FRESH), made)
         assert context(turn, made).endswith(before)
         assert trained(turn, made) == [answer]
+
+
+@pytest.mark.parametrize(
+    ("messages", "answers"),
+    [(FRESH, ["Fine."]), ([*FRESH, user("Why?"), assistant("Because.")], ["Fine.", "Because."])],
+)
+def test_a_prompt_that_a_template_writes_after_a_whole_conversation_is_not_trained(messages, answers):
+    made = tokenizer("command_r7b")
+    for _ in range(2):
+        found = [text for turn in rows(example(messages), made) for text in trained(turn, made)]
+        assert found == [f"<|START_RESPONSE|>{each}<|END_RESPONSE|><|END_OF_TURN_TOKEN|>" for each in answers]
+
+
+def test_an_end_of_sequence_after_a_turn_that_has_ended_is_not_trained():
+    made = tokenizer("phi3_5")
+    for _ in range(2):
+        (turn,) = rows(example([*FRESH, user("Why?"), assistant("Because.")]), made)
+        assert trained(turn, made) == ["Fine.<|end|>", "Because.<|end|>"]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("gemma4_it", {}), ("command_r7b", {}), ("deepseek_v3_2", {}), ("glm4_7", {"enable_thinking": False})],
+)
+@pytest.mark.parametrize("answer", [THOUGHT[1], assistant("<think>\nHmm.\n</think>\n\nFine.")])
+def test_reasoning_after_a_prompt_that_ends_it_is_refused_by_that_sentence(name, setting, answer):
+    made = tokenizer(name)
+    apply_template_settings(made, setting)
+    with pytest.raises(DataError, match="ends the reasoning before the answer, and message 2 has reasoning"):
+        rows(example([user("Hello?"), answer]), made)
+
+
+def test_reasoning_in_the_content_is_not_trained_after_a_block_that_a_template_closes():
+    made = tokenizer("deepseek_v3_2")
+    apply_template_settings(made, {"thinking": True})
+    (turn,) = rows(example([user("Hello?"), assistant("<think>\nHmm.\n</think>\n\nFine.")]), made)
+    assert context(turn, made).endswith("<｜Assistant｜><think>")
+    assert trained(turn, made) == ["\nHmm.\n</think>\n\nFine.<｜end▁of▁sentence｜>"]
 
 
 def test_a_header_inside_the_marks_of_a_template_is_context():

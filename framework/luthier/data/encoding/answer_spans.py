@@ -132,7 +132,8 @@ def _between_prefixes(
 def _goes_on(answer: Message, prompt: str, text: str) -> bool:
     """Whether a message goes on where its prompt ends: in a block for reasoning that this opens, with reasoning.
 
-    Otherwise templates open the block a second time, write the answer itself into it, or leave its reasoning out.
+    Otherwise templates open the block a second time or close it first, write the answer itself into it, or leave its
+    reasoning out.
     """
     tag = opened_tag(prompt) if answer["role"] == "assistant" else None
     if tag is None:
@@ -141,7 +142,7 @@ def _goes_on(answer: Message, prompt: str, text: str) -> bool:
     if not has_reasoning(answer):
         return said.startswith(tag.closes)
     texts = [given for given in given_texts([answer], None) if given.kind == REASONING]
-    return not said.startswith(tag.opens) and not left_out(said, texts)
+    return not said.startswith((tag.opens, tag.closes)) and not left_out(said, texts)
 
 
 def _content(message: Message, text: str, begin: int, template: Template, where: str) -> int:

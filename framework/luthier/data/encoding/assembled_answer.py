@@ -7,7 +7,7 @@ from typing import Any
 
 from luthier.data.encoding.message_forms import ASKED
 from luthier.data.encoding.reasoning_block import CLOSE, has_reasoning
-from luthier.data.encoding.reasoning_tags import closed_block, empty_block, opened_tag
+from luthier.data.encoding.reasoning_tags import after_closed_block, closed_block, empty_block, opened_tag
 from luthier.data.encoding.template import Message, Template
 from luthier.errors import DataError
 
@@ -29,6 +29,7 @@ def assembled(template: Template, messages: Sequence[Message], tools: Any, promp
         rest = _rendered(template, messages[:-1], answer, tools, prompt, where)
         if rest is None and closed:
             rest = _rendered(template, messages[:-1], answer, tools, prompt[: -len(closed)], where)
+            rest = None if rest is None else after_closed_block(closed, rest)
         if rest is None:
             raise _apart(template, answer, prompt, len(messages), where)
         return prompt + rest, len(prompt)
@@ -87,7 +88,8 @@ def _rendered(
 
 def _apart(template: Template, answer: Message, prompt: str, count: int, where: str) -> DataError:
     block = template.reasoning_block
-    if block is not None and has_reasoning(answer) and prompt.rstrip().endswith(block.closing.strip() or "\0"):
+    ended = block is not None and prompt.rstrip().endswith(block.closing.strip() or "\0")
+    if has_reasoning(answer) and (ended or closed_block(prompt)):
         switch = next((name for name in ("enable_thinking", "thinking") if name in template.source), None)
         switched_on = f"Set 'model.template_settings={{{switch}: true}}', or leave" if switch else "Leave"
         return DataError(

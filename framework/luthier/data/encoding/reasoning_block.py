@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -41,7 +42,7 @@ class ReasoningBlock:
         said = thought.find(SAID, at)
         if at < 0 or said < 0:
             return None
-        opening = thought[common_length(thought, prompt) : at]
+        opening = thought[_before_a_tag(thought, common_length(thought, prompt)) : at]
         always = _squeezed(thought.replace(THOUGHT, "")) == _squeezed(plain)
         return cls(opening, thought[at + len(THOUGHT) : said], always)
 
@@ -65,6 +66,12 @@ def common_length(one: str, other: str) -> int:
     """The number of characters with which both texts begin."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
+
+
+def _before_a_tag(text: str, place: int) -> int:
+    """The place, or the beginning of the tag that it lies in."""
+    inside = re.search(r"[<\[][^<>\[\]\s]*\Z", text[:place])
+    return inside.start() if inside else place
 
 
 def _squeezed(text: str) -> str:

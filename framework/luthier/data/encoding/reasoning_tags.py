@@ -6,12 +6,14 @@ import re
 from typing import NamedTuple
 
 _NAME = r"([\w:.-]*(?:think|thought|reason)[\w:.-]*)"
-_FORMS = (("<{}>", "</{}>"), ("[{}]", "[/{}]"), ("<|START_{}|>", "<|END_{}|>"), ("<|begin_of_{}|>", "<|end_of_{}|>"))
+_FORMS = (
+    ("<{}>", "</{}>"), ("[{}]", "[/{}]"), ("<|START_{}|>", "<|END_{}|>"), ("<|begin_of_{}|>", "<|end_of_{}|>"),
+    ("<|channel>{}", "<channel|>"),
+)  # fmt: skip
 
 
 def _pattern(form: str, name: str) -> str:
-    before, after = form.split("{}")
-    return re.escape(before) + name + re.escape(after)
+    return name.join(re.escape(part) for part in form.split("{}"))
 
 
 def _at_the_end(*patterns: str) -> re.Pattern[str]:
@@ -19,7 +21,7 @@ def _at_the_end(*patterns: str) -> re.Pattern[str]:
 
 
 _OPENED = [(_at_the_end(_pattern(opens, _NAME)), opens, closes) for opens, closes in _FORMS]
-_CLOSED = [_at_the_end(_pattern(opens, _NAME), _pattern(closes, r"\1")) for opens, closes in _FORMS]
+_CLOSED = [(_at_the_end(_pattern(opens, _NAME), _pattern(closes, r"\1")), opens, closes) for opens, closes in _FORMS]
 
 
 class ReasoningTag(NamedTuple):
@@ -51,8 +53,18 @@ def opened_tag(prompt: str) -> ReasoningTag | None:
 
 def closed_block(prompt: str) -> str:
     """The empty block of reasoning at the end of a generation prompt; an empty text without one."""
-    found = (pattern.search(prompt) for pattern in _CLOSED)
+    found = (pattern.search(prompt) for pattern, _, _ in _CLOSED)
     return next((one[0] for one in found if one), "")
+
+
+def after_closed_block(closed: str, answer: str) -> str:
+    """The text of an answer without an empty block at its beginning, or the rest of one, where its prompt closed it."""
+    tags = ((pattern.search(closed), opens, closes) for pattern, opens, closes in _CLOSED)
+    tag = next(
+        ReasoningTag(opens.format(found[1]), closes.format(found[1]), "") for found, opens, closes in tags if found
+    )
+    empty = empty_block(tag, answer)
+    return answer[empty.end() :] if empty else answer
 
 
 def empty_block(tag: ReasoningTag, answer: str) -> re.Match[str] | None:

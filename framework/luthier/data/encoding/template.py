@@ -12,6 +12,8 @@ from jinja2.exceptions import SecurityError, TemplateError
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from luthier.data.encoding.message_forms import (
+    ASKED,
+    SAID,
     CallForm,
     Message,
     call_form,
@@ -48,14 +50,16 @@ class Template:
 
     def render(self, messages: Sequence[Message], tools: Any = None, *, answer: bool = False, where: str = "") -> str:
         """The text of the messages; with `answer`, followed by the generation prompt."""
-        return self._render(self._formed(messages), tools, where, answer=answer, marked=False)[0]
+        text = self._render(self._formed(messages), tools, where, answer=answer, marked=False)[0]
+        return text if answer else text.removesuffix(self.standing_prompt)
 
     def render_marked(
         self, messages: Sequence[Message], tools: Any = None, *, where: str = ""
     ) -> tuple[str, list[tuple[int, int]]]:
         """The text of the messages, and the characters [start, stop) of each marked answer."""
         with _marking:
-            return self._render(self._formed(messages), tools, where, answer=False, marked=True)
+            text, marks = self._render(self._formed(messages), tools, where, answer=False, marked=True)
+        return text.removesuffix(self.standing_prompt), marks
 
     def with_settings(self, settings: Mapping[str, Any]) -> Template:
         """The same template with other settings (`model.template_settings`)."""
@@ -65,6 +69,33 @@ class Template:
     def end_of_text(self) -> str:
         """The tokenizer's end-of-sequence token."""
         return str(self._variables.get("eos_token") or "")
+
+    @cached_property
+    def standing_prompt(self) -> str:
+        """The generation prompt that the template writes after a whole conversation, too; else an empty text."""
+        asked: Message = {"role": "user", "content": ASKED}
+        try:
+            prompt = self._raw([asked], None)
+            if prompt != self._render([asked], None, "", answer=True, marked=False)[0]:
+                return ""
+            said = self._raw([asked, {"role": "assistant", "content": SAID}], None).rpartition(SAID)[2]
+        except DataError:
+            return ""
+        after = said.partition(self.end_of_text or "\0")[2]
+        return after if after.strip() and prompt.endswith(after) else ""
+
+    @cached_property
+    def ends_conversations(self) -> bool:
+        """Whether the end-of-sequence token stands after the last turn alone, whose own end is before it."""
+        asked: Message = {"role": "user", "content": ASKED}
+        try:
+            whole = self._raw([asked, {"role": "assistant", "content": SAID}], None)
+            further = self._raw([asked, {"role": "assistant", "content": SAID}, asked], None)
+        except DataError:
+            return False
+        end = self.end_of_text
+        turn = whole.removesuffix(end)
+        return bool(end) and turn != whole and not further.startswith(whole) and further.startswith(turn)
 
     @cached_property
     def call_form(self) -> CallForm:

@@ -74,7 +74,7 @@ def turns_in(answers: RenderedAnswers, template: Template, tokenizer: ShieldedTo
         upto = tokenizer.encode(text[offset:stop])
         end = len(before) + common_tokens(rest[len(before) :], upto[len(before) :])
         inside = rest[len(before) : end]
-        last = _end_of_turn(tokenizer, inside)
+        last = _end_of_turn(template, tokenizer, inside)
         first = len(ids) + len(before)
         turns.append(Turn(message, first, first + (len(inside) if last is None else last + 1), last is not None))
     return Turns(ids + rest, turns, moved, is_rendering=answers.is_rendering)
@@ -97,7 +97,18 @@ def common_tokens(one: list[int], other: list[int]) -> int:
     return next((number for number, (left, right) in pairs if left != right), len(one) - 1) + 1
 
 
-def _end_of_turn(tokenizer: ShieldedTokenizer, ids: list[int]) -> int | None:
-    """The index of the last special token, if only white space follows it."""
+def _end_of_turn(template: Template, tokenizer: ShieldedTokenizer, ids: list[int]) -> int | None:
+    """The index of the last special token, if only white space follows it.
+
+    Where that ends the conversation and another one the turn before it, it is the index of the latter.
+    """
+    last = _last_special(tokenizer, ids)
+    if last is not None and template.ends_conversations and tokenizer.decode([ids[last]]) == template.end_of_text:
+        before = _last_special(tokenizer, ids[:last])
+        return last if before is None else before
+    return last
+
+
+def _last_special(tokenizer: ShieldedTokenizer, ids: list[int]) -> int | None:
     last = next((place for place in reversed(range(len(ids))) if ids[place] in tokenizer.special_ids), None)
     return None if last is None or tokenizer.decode(ids[last + 1 :]).strip() else last
