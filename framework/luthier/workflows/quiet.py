@@ -16,6 +16,9 @@ SILENCED_WARNINGS = (
     r".*Checkpoint directory .* exists and is not empty",
     r".*a tied layer is part of the adapter",  # which is untied where it is merged
     r".*Found \d+ module\(s\) in eval mode at the start of training",
+    r"Failed to load the CUDA extension",  # BOFT's faster kernel
+    r"lora with eva initialization used with low_cpu_mem_usage",
+    r"input of type .*ForwardPass.* could not be moved",  # EVA's batches are where the network is
     r"The following rank_pattern keys did not match any targeted module.*\.lora_E",  # AdaLoRA's own reading has them
 )
 
