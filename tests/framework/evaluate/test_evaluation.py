@@ -5,13 +5,17 @@ import copy
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from luthier.contracts.sampling import Sampling
 from luthier.data import encoding as encode
 from luthier.data.prompts import ChatPrompt
 from luthier.errors import DataError, NumericsError
+from luthier.evaluation.bootstrap import exponential_ratio, ratio
 from luthier.evaluation.evaluation import Evaluation
 from luthier.evaluation.general_text import text_losses
+from luthier.evaluation.measurement import Measurement
 from luthier.evaluation.metrics.accuracy import Accuracy
 from luthier.evaluation.metrics.exact_match import ExactMatch
 from luthier.evaluation.metrics.macro_f1 import MacroF1
@@ -215,3 +219,13 @@ def test_nothing_about_the_examples_is_changed(subject, examples, general):
     kept = copy.deepcopy((examples, general))
     evaluation(general, task=classification(), samples=2, sample_tokens=2)(subject, {"test": examples})
     assert (examples, general) == kept
+
+
+@given(weights=st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=1, max_size=6), perplexity=st.booleans())
+def test_a_mean_over_nothing_is_counted_and_is_no_score(weights, perplexity):
+    statistics = np.array([[0.5 * weight, weight] for weight in weights])
+    measured = Measurement(statistics, exponential_ratio if perplexity else ratio, "lower", "digest")
+    scores = Scores(measurements={"loss": measured})
+    scores.set_aside_unscored()
+    assert ("loss" in scores.measurements) == any(weights)
+    assert scores.counts == ({} if any(weights) else {"loss: examples without a value": len(weights)})
