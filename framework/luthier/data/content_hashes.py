@@ -123,7 +123,7 @@ def _all(values: dict[Any, Any]) -> dict[Any, Any] | None:
 
 
 def _settings(owner: Any) -> Any:
-    """A part's keyword-only parameters, from attributes of the same names; if one is missing, all plain attributes."""
+    """A part's keyword-only parameters, from attributes of the same names; if one is missing, plain attributes, too."""
     if owner is None or isinstance(owner, (str, int, float, bool)):
         return owner
     if isinstance(owner, (list, tuple)):
@@ -137,5 +137,5 @@ def _settings(owner: Any) -> Any:
     values = {name: _settings(getattr(owner, name)) for name in named if hasattr(owner, name)}
     if len(values) < len(named):
         simple = (str, int, float, bool, type(None))
-        values = {name: value for name, value in vars(owner).items() if isinstance(value, simple)}
+        values |= {name: value for name, value in vars(owner).items() if isinstance(value, simple)}
     return {"": f"{kind.__module__}.{kind.__qualname__}", **values}
