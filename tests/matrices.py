@@ -32,9 +32,16 @@ FURTHER_TRAININGS = {  # test of the contract -> what the class `cannot` have wh
 }
 
 
+CUT_IN_EVERY_WAY = {"Test_kto": "a method that prepares the batches of a step"}
+FURTHER_CUTS = ("test_the_update_does_not_depend_on_packing", "test_the_update_does_not_depend_on_ranks")
+"""Of the contract of methods; `make test` cuts each method into micro-batches."""
+
+
 def is_exhaustive(item: pytest.Item) -> bool:
-    """Whether a test repeats for one more adaptation what `make test` shows for another of its kind."""
+    """Whether a test repeats for one more adaptation or method what `make test` shows for another of its kind."""
     owner, name = getattr(item, "cls", None), getattr(item, "originalname", item.name)
+    if name in FURTHER_CUTS:
+        return owner is not None and owner.__name__ not in CUT_IN_EVERY_WAY
     if owner is None or not hasattr(owner, "cannot") or owner.__name__ in WHOLE or name not in FURTHER_TRAININGS:
         return False
     return FURTHER_TRAININGS[name] not in owner.cannot

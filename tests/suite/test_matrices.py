@@ -7,13 +7,17 @@ import re
 import pytest
 
 from luthier.testing.adaptation import AdaptationContract
+from luthier.testing.method import MethodContract
 from tests.docs.doc_kinds import kind, repeated
 from tests.docs.doc_pages import ROOT, Command, fences, pages
-from tests.matrices import FURTHER_TRAININGS, WHOLE
+from tests.matrices import CUT_IN_EVERY_WAY, FURTHER_CUTS, FURTHER_TRAININGS, WHOLE
+from tests.plugins import test_how_a_batch_is_cut
 
 
 def test_what_is_left_out_are_tests_of_the_contract():
     assert all(hasattr(AdaptationContract, name) for name in FURTHER_TRAININGS)
+    assert all(hasattr(MethodContract, name) for name in FURTHER_CUTS)
+    assert CUT_IN_EVERY_WAY.keys() <= vars(test_how_a_batch_is_cut).keys()
 
 
 def test_each_class_with_the_whole_contract_is_there():

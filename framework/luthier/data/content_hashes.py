@@ -132,7 +132,7 @@ def _all(values: dict[Any, Any]) -> dict[Any, Any] | None:
 
 
 def _settings(owner: Any, classes: set[str], *, nested: bool = False) -> Any:
-    """A part's settings, from attributes of the same names; if one is missing, all plain attributes.
+    """A part's settings, from attributes of the same names; if one is missing, plain attributes, too.
 
     Those of a part that is `nested` in another are all its parameters, else those that are keyword-only.
     """

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("luthier")
+NO_WEIGHT = torch.finfo(torch.float32).tiny
+"""What sums without weight are divided by, instead of 0."""
 
 
 class Method(pl.LightningModule, ABC):
@@ -183,7 +185,8 @@ class Method(pl.LightningModule, ABC):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Turn the gradient of the sum into that of the mean; Lightning has divided by micro-batches and ranks."""
         means, weight = self._step.taken(self.trainer)
-        scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / weight
+        parts = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        scale = torch.where(weight > NO_WEIGHT, parts / weight, 0)  # of a step without weight, any gradient is 0
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         if gradients:  # a step that is not finite has lost them
             torch._foreach_mul_(gradients, scale)
@@ -230,7 +233,7 @@ class _Totals:
         """The mean of each and the weight of the loss over all ranks; what comes next is added up anew."""
         total = trainer.strategy.reduce(self._total, reduce_op="sum") if trainer.world_size > 1 else self._total
         assert isinstance(total, Tensor)
-        weights = total[:, 1].clamp_min(torch.finfo(torch.float32).tiny)
+        weights = total[:, 1].clamp_min(NO_WEIGHT)
         means = dict(zip(self.names, total[:, 0] / weights, strict=True))
         self.names = ()
         return means, weights[0]

@@ -204,7 +204,8 @@ def test_settings_around_the_steps_hold_from_there(with_held_out: Any, tmp_path:
 def test_another_clock_of_validations_holds_from_there(with_held_out: Any, tmp_path: Path, setting: str) -> None:
     folder, data = with_held_out
     words = (*data, f"trainer.{setting}={INSTEAD[setting]}", "trainer.stop.patience=1", "trainer.stop.min_delta=100")
-    run = carried_out(tmp_path / "run", "trainer/stop=early", *words, f"resume={checkpoint(folder, AT)}")
+    words = (*words, "trainer/stop=early", "trainer.max_steps=9")
+    run = carried_out(tmp_path / "run", *words, f"resume={checkpoint(folder, AT)}")
     steps = [one.step for one in run.end.results]
     assert steps[-2:] == ([4, 5] if setting == "validate_every_seconds" else [5, 6])
     assert run.end.stopped, "and the new rule ends it"
