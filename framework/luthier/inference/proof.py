@@ -104,7 +104,7 @@ def _prove_twin(config: Any, attention: str, adaptation: Adaptation) -> None:
 
 
 def _refuse_without_effect(network: nn.Module, name: str) -> None:
-    """RecipeError where what a network gives depends on no weight that is trained, such as keys that it does not read."""
+    """RecipeError where what a network gives depends on no weight that is trained, as on keys that it does not read."""
     if not any(weight.requires_grad for weight in network.parameters()):
         return
     ids = batch_of(((5,),), _vocabulary(network)).to(next(network.parameters()).device).input_ids
