@@ -98,6 +98,12 @@ def sizes(network: nn.Module) -> dict[str, Any]:
     PEFT reads them from a configuration by the names of some architectures, transformers under any.
     """
     text: Any = cast("Any", network).config.get_text_config()
+    if absent := [name for name in ("num_hidden_layers", "hidden_size") if getattr(text, name, None) is None]:
+        raise RecipeError(
+            f"The configuration of {text.model_type} does not say {' and '.join(absent)}, which virtual tokens need.",
+            where="adaptation",
+            hint="Map its own names to those in the attribute_map of its class.",
+        )
     heads = text.to_dict().get("num_attention_heads") or getattr(text, "num_attention_heads", None) or 1
     return {
         "num_layers": text.num_hidden_layers,

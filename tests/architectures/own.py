@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ class FlatConfig(PretrainedConfig):
     """Sizes under the names of nanoGPT, where `block_size` is the length of the table of positions."""
 
     model_type = "flat_of_nobody"
+    attribute_map: ClassVar = {"hidden_size": "n_embd", "num_hidden_layers": "n_layer"}
 
     def __init__(self, vocab_size: int = 96, n_embd: int = 32, n_layer: int = 2, block_size: int = 200, **rest: Any):
         super().__init__(**{"tie_word_embeddings": False, **rest})

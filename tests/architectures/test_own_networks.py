@@ -22,6 +22,8 @@ from luthier.models.lm_head import find_lm_head, hidden_states
 from luthier.models.proofs import NoTwin, readable_twin
 from luthier.models.twin import stir
 from luthier_adapters.lora import Lora
+from luthier_prefix.p_tuning import PTuning
+from luthier_prefix.prefix import Prefix
 from luthier_prefix.prompt_tuning import PromptTuning
 from tests.architectures.own import FarConfig, FarForCausalLM, FlatConfig, FlatForCausalLM, FlatWithoutGeneration
 
@@ -80,6 +82,32 @@ def test_a_network_that_transformers_does_not_generate_with_is_refused_by_its_ad
     with pytest.raises(RecipeError, match="FlatWithoutGeneration has no prepare_inputs_for_generation") as caught:
         Lora()(FlatWithoutGeneration(FlatConfig()))
     assert "GenerationMixin" in caught.value.hint
+
+
+def test_an_adaptation_that_a_network_does_not_compute_with_is_refused() -> None:
+    """A prefix lies in a cache, which this network does not read."""
+    adaptation = Prefix(virtual_tokens=2)
+    with pytest.raises(RecipeError, match="FlatForCausalLM with Prefix would learn nothing"):
+        prove_adapted(adaptation(made("layers beside the head")), adaptation)
+
+
+@pytest.mark.parametrize("kind", [Prefix, PromptTuning, PTuning])
+def test_virtual_tokens_need_a_configuration_that_says_how_many_layers_there_are(kind: Any) -> None:
+    with pytest.raises(RecipeError, match="far_of_nobody does not say num_hidden_layers") as caught:
+        kind()(made("far"))
+    assert "attribute_map" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", [PromptTuning, PTuning])
+def test_virtual_tokens_are_as_wide_as_embeddings(kind: Any) -> None:
+    """Those of OPT-350m are narrower than its layers."""
+    config = CONFIG_MAPPING["opt"](
+        vocab_size=96, hidden_size=48, ffn_dim=32, num_hidden_layers=2, num_attention_heads=4, word_embed_proj_dim=24,
+        max_position_embeddings=64,
+    )  # fmt: skip
+    adaptation = kind(virtual_tokens=2)
+    prove_adapted(adaptation(built(config)), adaptation)
+    assert prove_architecture(config, PACKED_ATTENTION, adaptation) is not None
 
 
 def test_prompts_behind_virtual_tokens_are_not_padded_where_windows_are_unknown() -> None:

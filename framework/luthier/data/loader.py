@@ -123,11 +123,11 @@ class TrainingLoader:
 
     def state_dict(self) -> dict[str, Any]:
         place = self.batches.order.place(self.index)
-        return {"epoch": self.epoch, "place": place, **data_identity(self.batches)}
+        return {"epoch": self.epoch, "place": place, **data_identity(self.batches.blocks.digest, self.batches.order)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a saved position; RecipeError where it is none of this data, seed and batch size."""
-        check_data_identity(state, self.batches)
+        check_data_identity(state, self.batches.blocks.digest, self.batches.order)
         self.epoch, self.index = int(state["epoch"]), self.batches.order.index(int(state["place"]))
 
 

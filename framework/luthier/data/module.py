@@ -171,7 +171,7 @@ class Data(pl.LightningDataModule):
         visits = self.preparation.visits if self.preparation else 1
         blocks, order = self.blocks("train"), self._order(1)
         assert blocks is not None, "a run without training examples ends when they are read"
-        check_data_identity(saved, self._batches(blocks, order, 0))
+        check_data_identity(saved, blocks.digest, order)
         place = SavedPlace.of(saved)
         done = place.steps(order, visits)
         return ResumedSteps(place.epoch * order.steps * visits + done, place.steps_left(order, visits, epochs))

@@ -71,12 +71,12 @@ class PreparedLoader:
             "visit": self.visit,
             "made": [_as_dict(batch) for batch in self._prepared] if alone else [],
             "preparation": self.preparation.state_dict(),
-            **data_identity(self.batches),
+            **data_identity(self.batches.blocks.digest, self.batches.order),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a saved position; RecipeError where it is none of this data, seed and batch size."""
-        check_data_identity(state, self.batches)
+        check_data_identity(state, self.batches.blocks.digest, self.batches.order)
         order = self.batches.order
         self.epoch, self.visit = int(state["epoch"]), int(state.get("visit", 0))
         self.step = order.index(int(state["place"])) // order.accumulation

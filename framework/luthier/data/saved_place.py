@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from luthier.data.order import Order
 from luthier.errors import RecipeError
 from luthier.errors.pasting import setting_to_paste
-
-if TYPE_CHECKING:
-    from luthier.data.loader import Batches
 
 ANEW = "or begin again with resume=never"
 
@@ -64,20 +61,19 @@ class ResumedSteps:
     """Those from here on; less than 0 where the last epoch lies behind."""
 
 
-def data_identity(batches: Batches) -> dict[str, Any]:
-    """The data, batch size and seed that a saved position belongs to, for the checkpoint."""
-    order = batches.order
+def data_identity(data: str, order: Order) -> dict[str, Any]:
+    """The digest of the data, the batch size and the seed that a saved position belongs to, for the checkpoint."""
     return {
-        "data": batches.blocks.digest,
+        "data": data,
         "blocks": order.blocks,
         "batch.size": order.size,
         "seed": order.seed,
     }
 
 
-def check_data_identity(state: Mapping[str, Any], batches: Batches) -> None:
+def check_data_identity(state: Mapping[str, Any], data: str, order: Order) -> None:
     """RecipeError where a saved position is one of other data or another seed, or where no step of now begins there."""
-    now = data_identity(batches)
+    now = data_identity(data, order)
     if state["seed"] != now["seed"]:
         raise RecipeError(
             f"seed was {state['seed']}, is {now['seed']}: it gives the order of the data.",
@@ -92,4 +88,4 @@ def check_data_identity(state: Mapping[str, Any], batches: Batches) -> None:
             where="data",
             hint=f"Put the data and the settings of data, prompt and batch back, {ANEW}.",
         )
-    SavedPlace.of(state).steps(batches.order, 1)
+    SavedPlace.of(state).steps(order, 1)

@@ -34,11 +34,9 @@ def refuse_code(folder: Path, *, owner: str, trusted: bool = False) -> None:
     """
     for file in sorted(folder.glob("*.json")):
         if file.name.endswith("config.json") and not trusted and (key := names_code(read_json(file))):
-            raise Refused(
-                f"{owner} brings code of its own: {file.name} has {key!r}.",
-                where=str(file),
-                hint=f"Read that code; then vouch for it with --trust {owner}@<commit>.",
-            )
+            known = owner if Path(owner) == folder else f"{owner}@<commit>"  # a folder has no commit to pin
+            hint = f"Read that code; then vouch for it with --trust {known}."
+            raise Refused(f"{owner} brings code of its own: {file.name} has {key!r}.", where=str(file), hint=hint)
 
 
 def names_code(configuration: Any) -> str:

@@ -204,6 +204,20 @@ def test_texts_beyond_what_a_model_reads_are_a_no_go_as_they_end_the_run(planned
     assert luthier(*words, *cut).code == 0
 
 
+def test_where_no_twin_can_be_built_nothing_is_said_to_be_proved(luthier, tmp_path):
+    """Key heads of DiffLlama come in pairs, so that a small network with one is none."""
+    from transformers import AutoModelForCausalLM, DiffLlamaConfig
+
+    config = DiffLlamaConfig(
+        vocab_size=400, hidden_size=96, intermediate_size=32, num_hidden_layers=2, num_attention_heads=12,
+        num_key_value_heads=2, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    byte_level_bpe(400).save_pretrained(tmp_path)
+    page = luthier("plan", "debug=tiny", "model=folder", f"model.path={tmp_path}", "adaptation=lora")
+    assert "none yet: no small twin of its configuration can be built" in " ".join(page.out.split())
+
+
 def test_the_page_says_the_verdict_last(luthier):
     end = luthier("plan", "recipe=demo", "debug=tiny", "seed=3")
     lines = end.out.splitlines()

@@ -126,6 +126,7 @@ def test_a_model_that_brings_code_of_its_own_is_refused_and_the_code_never_runs(
         with pytest.raises(Refused, match=r"code of its own") as refusal:
             ask(Folder(path=str(saved)))
         assert refusal.value.code == 6
+        assert refusal.value.hint == f"Read that code; then vouch for it with --trust {saved}."
     assert not marker.exists()
 
 

@@ -181,6 +181,8 @@ def _facts(plan: RecipePlan) -> Iterator[tuple[str, str]]:
         yield "precision", plan.composition.precision
     if plan.proof is not None:
         yield "proof", _proved(plan.proof)
+    elif not plan.has_twin:
+        yield "proof", "none yet: no small twin of its configuration can be built, so the run tries the network itself"
     if (held_out := plan.held_out) is not None:
         yield "validation", held_out.validation
         yield "ends", held_out.end

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class RecipePlan:
     """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet.
 
-    `experts` is what there is to say of a mixture of experts, and of what an adapter leaves out.
+    `experts` is what there is to say of a mixture of experts, and of what an adapter leaves out. Without a small twin
+    of its configuration (`has_twin`) an architecture is tried by the run alone.
     """
 
     composition: Composition
@@ -47,6 +48,7 @@ class RecipePlan:
     free_disk: int = 0
     seconds: float = 0.0
     proof: ArchitectureProof | None = None
+    has_twin: bool = True
     problems: list[LuthierError] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -142,6 +144,7 @@ def _prove(plan: RecipePlan, parts: Parts) -> None:
         return
     try:
         plan.proof = prove_architecture(parts.model.config, loading.attn_implementation, parts.adaptation)
+        plan.has_twin = plan.proof is not None
         if plan.proof is not None and plan.data is not None:
             plan.proof.layout.for_texts_of(_longest_text(plan))
     except LuthierError as error:
