@@ -241,6 +241,23 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_not_the_run_where_diver
     assert left_training(tmp_path)["stopped"].startswith("after step 2 of 9: the training loss or its gradient")
 
 
+def test_a_held_out_loss_that_is_not_finite_is_worse_than_any_and_said_so(tmp_path):
+    turns = [{"role": "user", "content": "Oak?"}, {"role": "assistant", "content": "Wood."}]
+    rows = [json.dumps({"messages": [{**turns[0], "content": f"Oak {n}?"}, turns[1]]}) for n in range(30)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    words = (
+        "debug=tiny", "name=run", "adaptation=lora", "optimizer.lr=1e30", "data=jsonl", "data.file=rows.jsonl",
+        "data/splits=by_hash", "data.splits.validation=0.3", "data.limit=null", "trainer/stop=early",
+        "trainer.stop.divergence=5", "score=perplexity", "trainer.validate_every=1", "evaluation.general_examples=0",
+    )  # fmt: skip
+    done = luthier(*words, cwd=tmp_path)
+    assert done.returncode == 4, done.stderr
+    assert "stopped after step 1 of 2: the held-out loss was nan at step 1" in done.stderr
+    assert "gives logits that are not finite for two tokens. Its weights hold NaN or infinity" in done.stderr
+    (only,) = lines(tmp_path / "runs/run/validations.jsonl")
+    assert (only["value"], only["better"]) == ("nan", "lower")
+
+
 def test_the_interval_may_be_a_share_of_an_epoch(tmp_path):
     settings = [one for one in RECIPE if not one.startswith(("trainer.validate_every", "trainer.max_steps"))]
     done = luthier(*settings, "trainer.max_steps=null", "trainer.epochs=2", "trainer.validate_every_epochs=0.4",

@@ -76,6 +76,11 @@ class Evaluation:
             )
         check_names([score], self.reductions(method), kind="score", where="score")
 
+    def better(self, name: str, method: Method | None = None) -> str:
+        """Which values of a score are better: `higher` or `lower`."""
+        named: Any = (method.measures if method else {}).get(name) or self.task.metrics.get(name)
+        return str(named.better) if named else "lower"  # a loss
+
     def __call__(self, predictor: Predictor, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
         """Evaluate a model in eval mode; the training mode of its network is restored afterwards.
 

@@ -290,10 +290,10 @@ def _reproduces(network: nn.Module, head: LMHead) -> bool:
             return False
     if not logits.isfinite().all():
         raise NumericsError(
-            f"{type(unwrapped(network)).__name__} gives logits that are not finite for two tokens, before any "
-            "training.",
+            f"{type(unwrapped(network)).__name__} gives logits that are not finite for two tokens.",
             where="model",
-            hint="Its weights hold NaN or infinity, or its dtype is too narrow for them: try model.dtype=float32.",
+            hint="Its weights hold NaN or infinity, as after a training with too high an optimizer.lr, or its dtype is "
+            "too narrow for them: try model.dtype=float32.",
         )
     tolerance = 1e-4 if logits.dtype in (torch.float32, torch.float64) else 2e-2
     return ours.shape == logits.shape and torch.allclose(ours, logits.float(), rtol=tolerance, atol=tolerance)

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from luthier.contracts.scores import Score
-from luthier.errors import NumericsError, RecipeError
+from luthier.errors import RecipeError
 from luthier.records import validations
 from luthier.records.events import EventLog
 from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, best_of
@@ -35,9 +35,10 @@ OWN = "validation_"
 class Validating:
     """What a training validates by: when, of how many steps in all and in an epoch, what ends it, what is kept.
 
-    `score` is the name of the recipe's score and what measures it on the validation split, called on the first rank
-    only; None where the held-out loss is monitored. Without held-out data (`held_out`) nothing validates. `ahead` is by
-    how much the number of a step is ahead of the place in the epochs, in a run that began with smaller batches.
+    `score` is the name of the recipe's score and what measures it on the validation split, NaN where losses are not
+    finite, called on the first rank only; None where the held-out loss is monitored. Without held-out data (`held_out`)
+    nothing validates. `ahead` is by how much the number of a step is ahead of the place in the epochs, in a run that
+    began with smaller batches.
     """
 
     times: ValidationTimes
@@ -120,7 +121,7 @@ class Validation(pl.Callback):
         if self.how.score is not None and trainer.is_global_zero:
             alone = trainer.world_size == 1
             with self.random_state.kept(), self.heartbeat.paused(), self.heartbeat.signals.answered_at_once(alone):
-                score = _measured(self.how.score[1])
+                score = self.how.score[1]()
         measured, score = self._of_first_rank(trainer, (measured, score))
         self._remember(self._result(measured, score, pl_module))
         self.is_due, self._seconds = False, 0.0
@@ -221,11 +222,3 @@ class Validation(pl.Callback):
             told["validation_score"] = result.value
         for logger in trainer.loggers if told else ():
             logger.log_metrics(told, result.step)
-
-
-def _measured(score: Callable[[], Score]) -> Score:
-    """The score; NaN where the network's losses are not finite."""
-    try:
-        return score()
-    except NumericsError:
-        return Score(math.nan, math.nan, math.nan, 0)

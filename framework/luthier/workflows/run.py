@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
-from luthier.errors import DataError
+from luthier.contracts.scores import Score
+from luthier.errors import DataError, NumericsError
 from luthier.evaluation.model_selection import select
 from luthier.evaluation.prompt_selection import ValidationPromptScorer
 from luthier.evaluation.scores import Scores
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from luthier.config.compose import Composition
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.model import Model
-    from luthier.contracts.scores import Score
     from luthier.data.module import Data
     from luthier.evaluation.evaluation import Evaluation
     from luthier.plugins.registry import Plugins
@@ -245,8 +246,12 @@ class Run:
                 self.console.say(line)
 
     def _validation_score(self) -> Score:
-        """The recipe's score of the network as it is now, on the validation split."""
-        return self.evaluation.measure(self.predictor, str(self.config.score), self.data.examples("validation"))
+        """The recipe's score of the network as it is now, on the validation split; NaN where losses are not finite."""
+        name = str(self.config.score)
+        try:
+            return self.evaluation.measure(self.predictor, name, self.data.examples("validation"))
+        except NumericsError:
+            return Score(math.nan, math.nan, math.nan, 0, self.evaluation.better(name, self.method))
 
     def evaluate(self) -> None:
         """Evaluate the model as it is now on the examples of the baseline."""
