@@ -28,7 +28,14 @@ HERE = Path(__file__).parent
 WARMUP = 2
 REAL = ("model=folder", "model.path={folder}/model", "data=jsonl", "data.file={folder}/data.jsonl", "batch.length=1024")
 TINY = ("model=tiny", "data=demo", "batch.length=256")
-ALIKE = ("stages=[fit]", "data.splits.test=0", "trainer.epochs=100", "batch.size=1", "batch.micro=1")
+ALIKE = (
+    "stages=[fit]",
+    "trainer.precision=bf16",
+    "data.splits.test=0",
+    "trainer.epochs=100",
+    "batch.size=1",
+    "batch.micro=1",
+)
 METHODS = {"sft": ("method=sft",), "cpt": ("method=cpt", "data/format=turns", "data.format.role=assistant")}
 OF_SEVERAL = {"mixing", "gate"}
 """Adaptations of an ensemble, not of a single network."""

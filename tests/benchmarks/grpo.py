@@ -32,8 +32,8 @@ RECIPE = [
     sys.executable, "-m", "luthier", "model=folder", "model.path={model}", "method=grpo", "method/objective=dapo",
     "method/reward=length", "method.reward.most=1", "method.reward.slack=64", f"method.group={GROUP}",
     "method.rollout.max_new_tokens=64", "data=jsonl", "data.file={data}", "data.splits.test=0", "stages=[fit]",
-    "trainer.max_steps={steps}", "batch.packing=false", "batch.size=1", "batch.micro=1", "batch.length=512",
-    "optimizer.lr=1e-6", "hydra.run.dir={run}",
+    "trainer.precision=bf16", "trainer.max_steps={steps}", "batch.packing=false", "batch.size=1", "batch.micro=1",
+    "batch.length=512", "optimizer.lr=1e-6", "hydra.run.dir={run}",
 ]  # fmt: skip
 CONTENDERS = {"luthier": RECIPE, BASIS: script(TRL, "trl_grpo.py")}
 

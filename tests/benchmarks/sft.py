@@ -1,9 +1,10 @@
 """Speed of supervised fine-tuning, SmolLM2-135M with all weights moving: luthier against a plain loop and TRL.
 
-Each contender runs in processes of its own, one after the other in turns, on the same conversations and in bf16
-autocast over float32 weights; a figure is the median of its processes, with the lowest and the highest beside it.
-Ratios are taken within a turn, so that a machine that is slower for a while is slower for all of them. The CPU time
-of each process is in the JSON only: on a machine that is shared it counts time that others took.
+Each contender runs in processes of its own, one after the other in turns, on the same conversations and in the
+precision that the machine computes faster: bf16 autocast over float32 weights, or float32. A figure is the median of
+its processes, with the lowest and the highest beside it. Ratios are taken within a turn, so that a machine that is
+slower for a while is slower for all of them. The CPU time of each process is in the JSON only: on a machine that is
+shared it counts time that others took.
 
     python tests/benchmarks/sft.py [--rounds 3] [--steps 8] [--only 'luthier;TRL, packing'] [--out benchmarks.json]
 """
@@ -25,6 +26,7 @@ from conversations import prepare
 from peak import fastest
 
 from luthier.cli.threads import SPINS
+from luthier.training.precision import faster
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 TRL = ROOT / ".venv-bench" / "bin" / "python"
@@ -34,14 +36,14 @@ BASIS = "TRL SFTTrainer"
 
 def script(python: str | Path, name: str, *more: str) -> list[str]:
     return [str(python), str(HERE / "contenders" / name), "--model", "{model}", "--data", "{data}",
-            "--steps", "{steps}", "--out", "{out}", *more]  # fmt: skip
+            "--steps", "{steps}", "--out", "{out}", "--precision", "{precision}", *more]  # fmt: skip
 
 
 def recipe(*more: str) -> list[str]:
     return [sys.executable, "-m", "luthier", "-p", "luthier_clock", "model=folder", "model.path={model}",
             "data=jsonl", "data.file={data}", "data.splits.test=0", "stages=[fit]", "trainer.max_steps={steps}",
             "trainer.epochs=100", "batch.size=1", "batch.micro=1", "batch.length=2048", "optimizer.lr=1e-5",
-            "hydra.run.dir={run}", *more]  # fmt: skip
+            "hydra.run.dir={run}", "trainer.precision={precision}", *more]  # fmt: skip
 
 
 CONTENDERS = {
@@ -64,12 +66,12 @@ def make_trl() -> None:
     subprocess.run([*pip, "trl==1.16.0"], check=True)
 
 
-def measure(name: str, command: list[str], folder: Path, steps: int, threads: int) -> dict[str, Any]:
+def measure(name: str, command: list[str], folder: Path, steps: int, threads: int, precision: str) -> dict[str, Any]:
     """One process of a contender: tokens a second by the wall and by the CPU, over the steps after the warm-up."""
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "out.json"
         places = {"model": folder / "model", "data": folder / "data.jsonl", "run": Path(scratch) / "run"}
-        filled = [part.format(**places, steps=steps, out=out) for part in command]
+        filled = [part.format(**places, steps=steps, out=out, precision=precision) for part in command]
         environment = os.environ | {
             "BENCHMARK_OUT": str(out),
             "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE / "contenders")]),
@@ -115,6 +117,7 @@ def main() -> None:
         "--steps", type=int, default=8, help=f"optimizer steps of a process; the first {WARMUP} are not counted"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--precision", choices=["bf16", "fp32"], help="that which is faster here by default")
     parser.add_argument("--only", help="names of contenders, separated by semicolons; all by default")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     asked = parser.parse_args()
@@ -122,19 +125,22 @@ def main() -> None:
     if any(str(TRL) in command for command in chosen.values()):
         make_trl()
     torch.set_num_threads(asked.threads)
+    precision = asked.precision or faster(torch.device("cpu"))
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     with tempfile.TemporaryDirectory() as folder:
         facts = prepare(Path(folder))
         peak, results = 0.0, {name: [] for name in chosen}  # type: ignore[var-annotated]
         for turn in range(asked.rounds):
-            peak = max(peak, fastest())
+            peak = max(peak, fastest(dtype=dtype))
             for name, command in chosen.items():
-                results[name].append(measure(name, command, Path(folder), asked.steps, asked.threads))
+                results[name].append(measure(name, command, Path(folder), asked.steps, asked.threads, precision))
                 print(f"{turn + 1}/{asked.rounds} {name}: {results[name][-1]}", file=sys.stderr, flush=True)
     shown = (
         f"{table(results, facts['flops_per_token'], peak)}\n\n"
         f"{facts['conversations']} conversations of at most {facts['longest']} tokens, {facts['tokens']} in all, "
-        f"{facts['trained']:.0%} of them trained; {asked.threads} threads; matrix peak {peak:.0f} GFLOP/s in bf16; "
-        f"{asked.rounds} processes each, {asked.steps - WARMUP} steps counted. MFU: 6 FLOP for each weight and token."
+        f"{facts['trained']:.0%} of them trained; {asked.threads} threads; matrix peak {peak:.0f} GFLOP/s in "
+        f"{precision}; {asked.rounds} processes each, {asked.steps - WARMUP} steps counted. "
+        "MFU: 6 FLOP for each weight and token."
     )
     print(shown)
     if asked.out:

@@ -17,6 +17,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="conversations, a JSON Lines file")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--out", required=True, help="the JSON file to write")
+    parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
     return parser.parse_args()
 
 

@@ -43,7 +43,7 @@ order = np.random.default_rng(0).permutation(len(blocks))
 watch = Stopwatch()
 for step in range(asked.steps):
     batch = collate([[rows[at] for at in blocks[order[step % len(order)]]]], LENGTH)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=asked.precision == "bf16"):
         hidden = hidden_states(network, batch)[:, :-1]
         total, weight = head.cross_entropy(
             hidden.flatten(0, 1), batch.input_ids[:, 1:].flatten(), batch.weights[:, 1:].flatten()

@@ -1,4 +1,4 @@
-"""The loop that one would write by hand with transformers: padded batches, full logits, bf16 autocast, fused AdamW."""
+"""The loop that one would write by hand with transformers: padded batches, full logits, autocast, fused AdamW."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ for step in range(asked.steps):
     ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in rows])
     labels = torch.tensor([labels + [-100] * (longest - len(labels)) for _, labels in rows])
     mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in rows])
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=asked.precision == "bf16"):
         loss = network(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

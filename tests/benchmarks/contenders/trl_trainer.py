@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer as it comes, or packing; its own precision and checkpointing defaults stay as they are."""
+"""TRL's SFTTrainer as it comes, or packing; its other defaults, such as checkpointing, stay as they are."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ if not PACKING:
 with tempfile.TemporaryDirectory() as folder:
     settings = SFTConfig(
         output_dir=folder, max_steps=asked.steps, learning_rate=1e-5, use_cpu=True, report_to=[], save_strategy="no",
+        bf16=asked.precision == "bf16",
         **shape,
     )  # fmt: skip
     trainer = Timed(
