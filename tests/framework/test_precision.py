@@ -44,6 +44,18 @@ def test_what_is_faster_is_measured_and_float64_is_not() -> None:
     assert faster(CPU) == ("bf16" if speedup(torch.bfloat16) > 1.25 else "fp32")
 
 
+def test_what_was_measured_once_is_what_the_next_process_decides_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path))
+    speedup.cache_clear()
+    measured = speedup(torch.float16)
+    (kept,) = (tmp_path / "precision").glob("*/times_as_fast.json")
+    assert json.loads(kept.read_text()) == measured
+    speedup.cache_clear()
+    monkeypatch.setattr(torch, "mm", lambda *_: pytest.fail("it was measured again"))
+    assert speedup(torch.float16) == measured
+    speedup.cache_clear()
+
+
 def test_what_a_gpu_computes_in_is_what_torch_says_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = torch.device("cuda", 0)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "T4")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import platform
 import time
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import torch
 
 from luthier.errors import ResourceError
+from luthier.fetch.cache import cache_folder
+from luthier.fetch.once import build_once
 
 Precision = Literal["fp32", "bf16"]
 WORTH = 1.25
 """How many times as fast its products must be before a lower precision pays for the casts of its weights."""
 ENOUGH = 0.003  # seconds of one product that a clock can tell
-SMALLEST, LARGEST, TIMES = 128, 1024, 3
+SMALLEST, LARGEST, TIMES = 128, 1024, 5
+_MEASURED = "times_as_fast.json"
 
 
 def device_of(accelerator: str) -> torch.device:
@@ -33,7 +40,7 @@ def device_of(accelerator: str) -> torch.device:
 
 
 def faster(device: torch.device) -> Precision:
-    """bf16 where the device computes it faster than float32, else fp32; once a process."""
+    """bf16 where the device computes it faster than float32, else fp32."""
     return "bf16" if is_worth(device, torch.bfloat16) else "fp32"
 
 
@@ -59,8 +66,32 @@ def in_words(device: torch.device, dtype: torch.dtype) -> str:
 def speedup(dtype: torch.dtype) -> float:
     """How many times as fast as in float32 this processor multiplies in a dtype; 0.01 where it emulates it.
 
-    The best of a few products of one size, in turns: small ones first, as an emulated product may take a minute.
+    It is measured once for a processor and a version of torch, and kept: the next process decides the same.
     """
+    about = json.dumps([*_processor(), torch.__version__, str(dtype)])
+    folder = cache_folder("precision") / hashlib.sha256(about.encode()).hexdigest()[:32]
+    try:
+        file = build_once(folder, lambda place: _write(place, _measured(dtype))) / _MEASURED
+        return float(json.loads(file.read_text(encoding="utf-8")))
+    except ResourceError:  # nothing may be written, or nothing can
+        return _measured(dtype)
+
+
+def _write(folder: Path, times: float) -> None:
+    (folder / _MEASURED).write_text(json.dumps(times), encoding="utf-8")
+
+
+def _processor() -> list[str]:
+    """Its name and instructions, as Linux lists them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return [platform.processor(), platform.machine()]
+    return sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+
+
+def _measured(dtype: torch.dtype) -> float:
+    """The best of a few products of one size, in turns: small ones first, as an emulated product may take a minute."""
     size = SMALLEST
     while True:
         plain, other = torch.ones(size, size), torch.ones(size, size, dtype=dtype)
