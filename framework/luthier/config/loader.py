@@ -201,7 +201,7 @@ class _GuardedRepository(ConfigRepository):
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         if source is not None and source.provider == USER:
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
-        if answer is not None:
+        if source is not None and answer is not None:
             _ = answer.text  # or the error that says whose file it is
         loaded = super().load_config(config_path)
         if answer is not None and loaded is not None:
