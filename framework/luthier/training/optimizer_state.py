@@ -39,8 +39,14 @@ class OptimizerState(pl.Callback):
         self._optimizers, checkpoint["optimizer_states"] = checkpoint["optimizer_states"], []
         self._schedulers, checkpoint["lr_schedulers"] = checkpoint["lr_schedulers"], []
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._take_over(trainer, pl_module)  # also where no step is left, and a training never starts
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.ckpt_path:
+        self._take_over(trainer, pl_module)  # of a strategy that loads after it has set up
+
+    def _take_over(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.ckpt_path or not self._optimizers:
             return
         for number, (optimizer, saved) in enumerate(zip(trainer.optimizers, self._optimizers, strict=True)):
             now = names(optimizer, pl_module)
