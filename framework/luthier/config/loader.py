@@ -215,7 +215,8 @@ class _GuardedRepository(ConfigRepository):
 def _refuse_no_part(answer: CatalogAnswer, loaded: ConfigResult) -> None:
     if not isinstance(loaded.config, DictConfig):
         raise answer.fault("is a list or a single value, and must be a mapping of settings")
-    if answer.is_part and not loaded.defaults_list and "_target_" not in loaded.config:
+    of_hydra = answer.question.partition("/")[0] == "hydra"
+    if answer.is_part and not of_hydra and not loaded.defaults_list and "_target_" not in loaded.config:
         raise answer.fault("has no _target_, the dotted name of the class or function that it builds")
 
 

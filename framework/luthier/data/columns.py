@@ -62,7 +62,7 @@ def check_renaming(rows: list[dict[str, Any]], names: dict[str, str]) -> None:
 def check_columns(rows: list[dict[str, Any]], row_format: Format) -> None:
     """DataError if a setting of the format names a column, other than by its default, that is in none of the rows."""
     columns = dict.fromkeys(column for row in rows for column in row)
-    for setting in row_format.columns:
+    for setting in getattr(row_format, "columns", ()):  # of a class that inherits nothing
         named = getattr(row_format, setting)
         if named not in columns and named != getattr(type(row_format), setting, None):
             raise no_column(named, columns, setting=f"data.format.{setting}", who="no row has")

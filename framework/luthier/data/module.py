@@ -110,7 +110,7 @@ class Data(pl.LightningDataModule):
         raise DataError(
             f"No example is left to train on: there are {' and '.join(sizes) or 'none at all'}.",
             where="data",
-            hint="Hold out less of the data (data.splits.test=0.1), or only measure: stages=[evaluate].",
+            hint="Hold out less of the data (data.splits.test=0.1), or only measure: 'stages=[evaluate]'.",
         )
 
     def setup(self, stage: str | None = None) -> None:

@@ -138,7 +138,8 @@ def _other_values(ours: nn.Module, theirs: nn.Module) -> Iterator[str]:
     for name in sorted(written.keys() ^ read.keys()):
         yield f"{name} is {'missing' if name in written else 'unexpected'}"
     for name in sorted(written.keys() & read.keys()):
-        if not torch.equal(written[name].to(read[name].device), read[name]):
+        here = written[name].to(read[name].device)
+        if here.shape != read[name].shape or not ((here == read[name]) | (here.isnan() & read[name].isnan())).all():
             yield f"{name} has other values"
 
 
@@ -176,8 +177,9 @@ def _unheard() -> Iterator[None]:
 
 
 def _apart(ours: Tensor, theirs: Tensor) -> Tensor:
-    """The absolute differences; 0 where both are the same infinity, and infinity where one is not a number."""
-    return torch.where(ours == theirs, 0.0, (ours - theirs).abs()).nan_to_num(nan=float("inf"), posinf=float("inf"))
+    """The absolute differences; 0 where both are the same infinity or no number, infinity where only one is none."""
+    same = (ours == theirs) | (ours.isnan() & theirs.isnan())
+    return torch.where(same, 0.0, (ours - theirs).abs()).nan_to_num(nan=float("inf"), posinf=float("inf"))
 
 
 def _largest(apart: Sequence[Tensor]) -> float:

@@ -61,8 +61,8 @@ def test_a_run_that_measures_needs_rows_that_are_held_out(tmp_path):
 
 @pytest.mark.parametrize("stage", ["evaluate", "fit"])
 def test_a_reward_that_fails_for_every_answer_ends_a_run_with_its_reason(tmp_path, stage):
-    failing = ("recipe=grpo", "method/reward=json_schema", "method.reward.column=absent", "method.group=2")
+    failing = ("recipe=grpo", "method/reward=json_schema", "method.reward.column=text", "method.group=2")
     quick = ("evaluation.general_examples=0", "evaluation.samples=0", "score=reward", "trainer.max_steps=2")
     done = command("debug=tiny", *failing, *quick, f"stages=[{stage}]", f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode == 7, done.stderr
-    assert "answers, so that nothing is known of them; the last fault: KeyError: 'absent'" in done.stderr
+    assert "answers, so that nothing is known of them; the last fault: JSONDecodeError" in done.stderr

@@ -133,10 +133,10 @@ def test_errors_are_json_on_the_last_line_of_stderr(luthier):
 def test_a_bug_shows_its_traceback_and_ends_with_1(luthier, monkeypatch):
     import luthier.cli.verbs.recipes as recipes
 
-    monkeypatch.setattr(recipes, "act", lambda call: 1 / 0)
+    monkeypatch.setattr(recipes, "act", {}.__getitem__)  # which no code of a plugin calls
     end = luthier("recipes")
     assert end.code == 1
-    assert "ZeroDivisionError" in end.err
+    assert "TypeError" in end.err
     assert "Traceback" in end.err
 
 

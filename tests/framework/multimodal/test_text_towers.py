@@ -17,7 +17,7 @@ from luthier.models.folder import Folder
 from luthier.models.lm_head import find_lm_head, hidden_states
 from luthier.models.loading import decoder_layers, meta_causal_lm
 from luthier.models.modalities import other_modalities, text_weights
-from luthier.models.proofs import NoTwin, _twin
+from luthier.models.proofs import NoTwin, readable_twin
 from luthier.models.text_attention import set_text_attention
 from tests.framework.multimodal.families import FAMILIES, SPECIAL, network_of, save
 
@@ -58,7 +58,7 @@ def test_layers_are_those_of_the_text_tower(family):
 @pytest.mark.parametrize("family", EVERY)
 def test_its_twin_has_the_classes_of_the_whole_network_and_no_other_towers(family):
     network = network_of(family)
-    twin = _twin(network.config, within=False)
+    twin = readable_twin(network.config, within=False)
     assert type(twin) is type(network)
     assert all(weight.numel() for weight in text_weights(twin).values())
     others = [weight for name, weight in twin.named_parameters() if name not in text_weights(twin)]
@@ -121,7 +121,7 @@ def test_a_network_that_needs_an_image_beside_a_text_is_refused_by_name():
         qformer_config={**tiny, "vocab_size": 8},
     )
     with pytest.raises(NoTwin):
-        _twin(config, within=False)
+        readable_twin(config, within=False)
     with pytest.raises(RecipeError, match=r"Blip2ForConditionalGeneration cannot compute a plain text.*pixel_values"):
         layout_of(Blip2ForConditionalGeneration(config))
 

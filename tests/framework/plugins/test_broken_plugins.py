@@ -153,7 +153,7 @@ def test_two_plugins_with_one_answer_are_refused_with_both_files(luthier, distri
         distribution(
             name, code, answers={"adaptation/mine": "# Mine.\n_target_: luthier.models.adaptation.FullFineTuning\n"}
         )
-    end = luthier("--cfg", "job", "--json")
+    end = luthier("adaptation=mine", "--cfg", "job", "--json")
     assert end.code == 7
     assert all(
         name in end.error["message"] for name in ("luthier_one/recipes", "luthier_two/recipes", "adaptation=mine")
