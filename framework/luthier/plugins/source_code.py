@@ -9,7 +9,6 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
@@ -75,7 +74,11 @@ def _reached(names: frozenset[str]) -> frozenset[str]:
 @cache
 def _imported(module: str) -> frozenset[str]:
     """What a module that is neither luthier's nor a library's imports of the same kind, wherever the statement is."""
-    own = {name for name in _said(module)[0] if is_own(name.partition(".")[0])} if is_own(module.partition(".")[0]) else ()
+    own = (
+        {name for name in _said(module)[0] if is_own(name.partition(".")[0])}
+        if is_own(module.partition(".")[0])
+        else ()
+    )
     return frozenset(found for name in own for found in _modules(name))
 
 
