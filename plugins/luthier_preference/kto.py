@@ -44,7 +44,10 @@ VOTES = ("liked", "kto_tag", "label")
 def _no_vote(example: Example) -> DataError:
     """The error of an answer without a vote, which names the columns where one is looked for."""
     found = {name: example[name] for name in VOTES if name in example}
-    said = " and ".join(f"`{name}` is {value!r}" for name, value in found.items()) or f"it has no {' or '.join(VOTES)}"
+    said = (
+        " and ".join(f"`{name}` is {value!r}" for name, value in found.items())
+        or "it has no column `liked`, `kto_tag` or `label`"
+    )
     by_number = "liked" not in found and found.get("label") in (0, 1, "0", "1")
     return DataError(
         f"The answer is neither liked nor disliked: {said}.",
