@@ -25,6 +25,7 @@ _COMPILED = {".pyc", ".pyo"}
 _NO_DATA = {".py", ".log", *_COMPILED}
 _LARGEST_DATA = 1 << 20  # bytes of a file beside code that is not installed and does not name it
 _LONGEST_NAME = 255
+_NAMES_A_MODULE = ("import_module", "__import__", "files", "get_data")  # of importlib, importlib.resources, pkgutil
 
 
 @cache
@@ -97,7 +98,7 @@ def _said(module: str) -> tuple[frozenset[str], frozenset[str]]:
             above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
             around = ".".join([*above, *filter(None, [node.module])])
             names |= {f"{around}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(_NAMES_A_MODULE):
             names |= {text for text in map(_text, node.args[:1]) if not text.startswith(".")}
         elif len(text := _text(node)) <= _LONGEST_NAME and text.isprintable():
             texts.add(text)

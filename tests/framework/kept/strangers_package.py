@@ -73,7 +73,10 @@ def half():
     "scribe/recipes/method/weighting/uniform.yaml": "# All alike.\n_target_: scribe.weighting.Uniform\n",
     "scribe/recipes/method/weighting/early.yaml": "# The first.\n_target_: scribe.weighting.Early\ndecay: 0.5\n",
     "scribe/recipes/method/weighting/half.yaml": "# A function.\n_target_: scribe.weighting.half\n",
-    "letters.py": "def capitals(text):\n    return text.upper()\n",
+    "letters.py": "from importlib.resources import files\n\n\n"
+    "def capitals(text):\n    return text.upper() + files('tables').joinpath('begin.txt').read_text()\n",
+    "tables/__init__.py": "",
+    "tables/begin.txt": "said",
     "marks.py": "def closing():\n    return open('closing.txt').read()\n",
     "closing.txt": "\n",
     "elsewhere/__init__.py": "",

@@ -31,6 +31,7 @@ PLACES = {
     "data in a folder that the code names": ("scribe/lists/end.txt", "so", "so on"),
     "a module that is imported by its name": ("marks.py", "read()", "read() * 2"),
     "a file beside a module of no package": ("closing.txt", "\n", "\n\n"),
+    "data of a package that the code opens": ("tables/begin.txt", "said", "told"),
     "a nested part": ("scribe/weighting.py", "** (only", "** 2 * (only"),
     "an option file": ("scribe/recipes/method/weighting/early.yaml", "0.5", "0.25"),
     "the chat template": ("mine.jinja", "<|im_end|>", "<|im_end|><|im_end|>"),
@@ -50,7 +51,7 @@ def package(tmp_path, monkeypatch, session_cache):  # noqa: F811
 
 
 def forget() -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"scribe", "letters", "marks"}]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"scribe", "letters", "marks", "tables"}]:
         del sys.modules[name]
 
 

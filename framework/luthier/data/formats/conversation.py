@@ -159,8 +159,10 @@ def _content(given: Message, message: Message, at: str, counts: Counter[str]) ->
     if isinstance(content, list):
         for part in content:
             if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-                what = part.get("type", "unknown") if isinstance(part, dict) else kind(part)
-                raise DataError(f"`{at}` has a content part of the type {what}; only text can be read.")
+                what = f"is of the type {part.get('type', 'unknown')}" if isinstance(part, dict) else f"is {kind(part)}"
+                raise DataError(
+                    f"`{at}` has a content part that {what}; only parts with the type text and a `text` can be read."
+                )
         content = "".join(part["text"] for part in content)
         counts["content_parts_joined"] += 1
     if content is None and "tool_calls" in message:
