@@ -15,7 +15,6 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from luthier.fetch.digests import sha256_of_file
-from luthier.fetch.remembered import remembered_digest
 from luthier.version import __version__
 
 CORE = "luthier"
@@ -197,4 +196,8 @@ def _named(module: str, folder: Path, *, with_folders: bool) -> Iterator[Path]:
 
 @cache
 def _hash_of_file(path: Path) -> str:
-    return (sha256_of_file if path.stat().st_size <= _LARGEST_DATA else remembered_digest)(path)
+    if path.stat().st_size <= _LARGEST_DATA:
+        return sha256_of_file(path)
+    from luthier.fetch.remembered import remembered_digest
+
+    return remembered_digest(path)
