@@ -38,6 +38,24 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 LIKED = {True: 1.0, "true": 1.0, "yes": 1.0, False: 0.0, "false": 0.0, "no": 0.0}  # 1 is True, 0 is False
+VOTES = ("liked", "kto_tag", "label")
+
+
+def _no_vote(example: Example) -> DataError:
+    """The error of an answer without a vote, which names the columns where one is looked for."""
+    found = {name: example[name] for name in VOTES if name in example}
+    said = (
+        " and ".join(f"`{name}` is {value!r}" for name, value in found.items())
+        or "it has no column `liked`, `kto_tag` or `label`"
+    )
+    by_number = "liked" not in found and found.get("label") in (0, 1, "0", "1")
+    return DataError(
+        f"The answer is neither liked nor disliked: {said}.",
+        where=str(example.get("where", "")),
+        hint="Where 1 means liked: 'data.rename={label: liked}'."
+        if by_number
+        else "Give each answer a column `liked` of true or false, or leave the row out.",
+    )
 
 
 class UnpairedPreference(PreferenceMethod):
@@ -67,10 +85,7 @@ class UnpairedPreference(PreferenceMethod):
             return row_with_shared_prefix(pair, {"liked": 1.0})
         label = example.get("liked")
         if (liked := LIKED.get(label.lower() if isinstance(label, str) else label)) is None:
-            raise DataError(
-                f"The column `liked` is {label!r}, where true or false is expected.",
-                hint="Rename the column with the labels: 'data.rename={label: liked}'.",
-            )
+            raise _no_vote(example)
         messages = example["messages"]
         answer = {**example, "messages": messages[:-1], "answer": messages[-1:]}
         return Row((encode_continuation(answer, "answer", tokenizer),), {"liked": liked})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import multiprocessing
 from collections.abc import Mapping, Sequence
@@ -94,15 +95,21 @@ class RewardProcess:
 
 
 class LocalReward:
-    """Computes a reward that holds a network or a connection in the training process, without a time limit."""
+    """Computes a reward that holds a network or a connection in the training process, without a time limit.
+
+    A call that fails leaves the state of a reward that has one (`StatefulPart`) as it was.
+    """
 
     def __init__(self, reward: Reward) -> None:
         self.reward = reward
 
     def compute(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]) -> RewardResult:
+        before = copy.deepcopy(self.reward.state_dict()) if has_state(self.reward) else None
         try:
             return compute_rewards(self.reward, prompt, answers, example)
         except Exception as error:
+            if before is not None and has_state(self.reward):
+                self.reward.load_state_dict(before)
             raise RewardError(_description(error)) from error
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.contracts.examples import Example, Source
 from luthier.data.state import source_state
+from luthier.models.backend import uncut
 from luthier.plugins.source_code import code_hash
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def hash_of_reading(source: Source) -> str | None:
 def hash_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
     """The sha256 of a tokenizer: its tokenizer.json and its special tokens."""
     special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
-    return content_hash([tokenizer.backend_tokenizer.to_str(), special])
+    return content_hash([uncut(tokenizer.backend_tokenizer).to_str(), special])
 
 
 def hash_of_template(tokenizer: PreTrainedTokenizerBase) -> str:

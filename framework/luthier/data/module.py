@@ -286,7 +286,8 @@ def refuse_length(length: int, tokenizer: PreTrainedTokenizerBase) -> None:
         raise RecipeError(f"batch.length is {length}.", where="batch.length", hint="Use 2 or more.")
     if length > tokenizer.model_max_length:
         raise RecipeError(
-            f"batch.length={length} is more than the model's {tokenizer.model_max_length} positions.",
+            f"batch.length={length} is more than the model's {tokenizer.model_max_length} positions, as its config or "
+            "its tokenizer (model_max_length) states them.",
             where="batch.length",
             hint=f"Set batch.length={tokenizer.model_max_length} or less.",
         )

@@ -21,6 +21,7 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.errors.names import check_names
 from luthier.models import attention
 from luthier.models.auto_class import auto_class
+from luthier.models.backend import backend_of
 from luthier.models.experts.outputs import without_router_outputs
 from luthier.models.modalities import other_modalities, within
 from luthier.models.processors import processor_template
@@ -95,7 +96,10 @@ def load_config(folder: Path, *, owner: str, trusted: bool = False) -> Pretraine
 
 
 def load_tokenizer(folder: Path, *, owner: str, trusted: bool = False) -> PreTrainedTokenizerBase:
-    """The tokenizer that lies beside a model; with the chat template of its processor where it has none of its own."""
+    """The tokenizer that lies beside a model; with the chat template of its processor where it has none of its own.
+
+    A length that its tokenizer.json cuts or pads to is removed.
+    """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
     except (OSError, ValueError, KeyError) as error:
@@ -103,6 +107,7 @@ def load_tokenizer(folder: Path, *, owner: str, trusted: bool = False) -> PreTra
             f"{owner} has no tokenizer that can be loaded: {_first_line(error)}",
             hint="Put tokenizer.json and tokenizer_config.json beside its weights.",
         ) from error
+    backend_of(tokenizer)
     if tokenizer.chat_template is None:
         tokenizer.chat_template = processor_template(folder)
     return tokenizer

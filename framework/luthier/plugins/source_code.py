@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -17,8 +18,13 @@ from luthier.fetch.digests import sha256_of_file
 from luthier.version import __version__
 
 CORE = "luthier"
+File = tuple[str, Path]
+"""A file by its place in its package, and where it lies."""
 _COMPILED = {".pyc", ".pyo"}
-_LARGEST_DATA = 1 << 20  # bytes of a file beside code that is not installed
+_NO_DATA = {".py", ".log", *_COMPILED}
+_LARGEST_DATA = 1 << 20  # bytes of a file beside code that is not installed and does not name it
+_LONGEST_NAME = 255
+_NAMES_A_MODULE = ("import_module", "__import__", "files", "get_data")  # of importlib, importlib.resources, pkgutil
 
 
 @cache
@@ -40,15 +46,16 @@ def code_hash(names: Iterable[str], rooms: Iterable[str] = ("",)) -> str:
 
     It covers luthier's version and code (that of the `rooms` alone, if given), the modules themselves and all that they
     import, directly or not: of a plugin the whole package with its data, of code that is not installed the imported
-    modules and the small files beside them. What they import of other distributions counts as unchanged.
+    modules, the small files beside them, and the files and folders beside them that a text in the code names. Each file
+    counts by its place in its package. What they import of other distributions counts as unchanged.
     """
     modules = _reached(frozenset(names))
     plugins = {module.partition(".")[0] for module in modules} & _plugin_packages()
-    files = {path for room in rooms for path in _files(CORE, room)}
-    files |= {path for top in plugins for path in _files(top)}
-    files |= {path for module in modules if module.partition(".")[0] not in plugins for path in _beside(module)}
+    files = {file for room in rooms for file in _files(CORE, room)}
+    files |= {file for top in plugins for file in _files(top)}
+    files |= {file for module in modules if module.partition(".")[0] not in plugins for file in _beside(module)}
     digest = hashlib.sha256(__version__.encode())
-    for line in sorted(f"\n{path.name} {_hash_of_file(path)}" for path in files):
+    for line in sorted(f"\n{place} {_hash_of_file(path)}" for place, path in files):
         digest.update(line.encode())
     return digest.hexdigest()
 
@@ -67,24 +74,43 @@ def _reached(names: frozenset[str]) -> frozenset[str]:
 @cache
 def _imported(module: str) -> frozenset[str]:
     """What a module that is neither luthier's nor a library's imports of the same kind, wherever the statement is."""
-    path = _origin(module)
-    if path is None or path.suffix != ".py" or not is_own(module.partition(".")[0]):
-        return frozenset()
+    own = (
+        {name for name in _said(module)[0] if is_own(name.partition(".")[0])}
+        if is_own(module.partition(".")[0])
+        else ()
+    )
+    return frozenset(found for name in own for found in _modules(name))
+
+
+@cache
+def _said(module: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The dotted names that a module imports, and the texts in its code that may name a file."""
+    path, package, names, texts = _origin(module), _package(module), set[str](), set[str]()
     try:
-        tree = ast.parse(path.read_bytes())
+        nodes = ast.walk(ast.parse(path.read_bytes() if path and path.suffix == ".py" else b""))
     except (SyntaxError, ValueError):  # no module of this Python
-        return frozenset()
-    package = module if path.stem == "__init__" else module.rpartition(".")[0]
-    names: set[str] = set()
-    for node in ast.walk(tree):
+        return frozenset(), frozenset()
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
             around = ".".join([*above, *filter(None, [node.module])])
             names |= {f"{around}.{alias.name}" for alias in node.names}
-    own = {name for name in names if is_own(name.partition(".")[0])}
-    return frozenset(found for name in own for found in _modules(name))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(_NAMES_A_MODULE):
+            names |= {text for text in map(_text, node.args[:1]) if not text.startswith(".")}
+        elif len(text := _text(node)) <= _LONGEST_NAME and text.isprintable():
+            texts.add(text)
+    return frozenset(names), frozenset(texts)
+
+
+def _text(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _package(module: str) -> str:
+    path = _origin(module)
+    return module if path is not None and path.stem == "__init__" else module.rpartition(".")[0]
 
 
 def _modules(name: str) -> Iterator[str]:
@@ -133,21 +159,45 @@ def _origin(module: str) -> Path | None:
 
 
 @cache
-def _files(top: str, room: str = "") -> tuple[Path, ...]:
+def _files(top: str, room: str = "") -> tuple[File, ...]:
     """The files of a package, or of a folder of it, without what Python compiles."""
-    found = [path for place in _places(top) for path in (place / room).rglob("*")] or _places(top)
-    return tuple(path for path in found if path.suffix not in _COMPILED and path.is_file())
+    found = [(path, place) for place in _places(top) for path in (place / room).rglob("*")]
+    found = found or [(place, place.parent) for place in _places(top)]
+    kept = ((path, place) for path, place in found if path.suffix not in _COMPILED and path.is_file())
+    return tuple((f"{top}/{path.relative_to(place).as_posix()}", path) for path, place in kept)
 
 
-def _beside(module: str) -> Iterator[Path]:
-    """The file of a module, and small files in its folder that are no modules, where it lies in a package."""
+@cache
+def _beside(module: str) -> frozenset[File]:
+    """The file of a module and its data: what its texts name and, in a package, small files in its folder."""
     path = _origin(module)
     if path is None:
-        return
-    yield path
-    if "." in module or path.stem == "__init__":
-        others = (other for other in path.parent.iterdir() if other.suffix not in {".py", *_COMPILED})
-        yield from (other for other in others if other.is_file() and other.stat().st_size <= _LARGEST_DATA)
+        return frozenset()
+    package, folder = _package(module), path.parent
+    found = {path, *_named(module, folder, with_folders=bool(package)), *(_small(folder) if package else ())}
+    return frozenset((f"{package}/{os.path.relpath(one, folder)}", one) for one in found)
 
 
-_hash_of_file = cache(sha256_of_file)
+@cache
+def _small(folder: Path) -> tuple[Path, ...]:
+    others = (other for other in folder.iterdir() if other.suffix not in _NO_DATA and other.is_file())
+    return tuple(other for other in others if other.stat().st_size <= _LARGEST_DATA)
+
+
+def _named(module: str, folder: Path, *, with_folders: bool) -> Iterator[Path]:
+    """The files that texts in a module's code name, from its folder on, and those in the folders that they name."""
+    for text in _said(module)[1]:
+        words, place = Path(text).parts, folder / text
+        if not words or Path(text).is_absolute() or ".." in words:
+            continue
+        inside = place.rglob("*") if with_folders and place.is_dir() else [place]
+        yield from (one for one in inside if one.suffix not in _NO_DATA and one.is_file())
+
+
+@cache
+def _hash_of_file(path: Path) -> str:
+    if path.stat().st_size <= _LARGEST_DATA:
+        return sha256_of_file(path)
+    from luthier.fetch.remembered import remembered_digest
+
+    return remembered_digest(path)

@@ -46,13 +46,14 @@ def reliable(
     metrics, events = MetricsLog(folder.metrics), EventLog(folder.events)
     random_state, progress = RandomState(), Progress()
     heartbeat = Heartbeat(signals, [metrics.write, progress.tell, *listeners])
+    part_states = PartStates(stateful or {}, heartbeat)
     finite = Finite(events, drops=validating.stop.ends_divergence)
-    validation = Validation(validating, folder.validations, events, heartbeat, finite, random_state)
+    validation = Validation(validating, folder.validations, events, heartbeat, finite, random_state, part_states)
     return [
         heartbeat,
         finite,
         random_state,
-        PartStates(stateful or {}, heartbeat),
+        part_states,
         WithoutFrozen(),
         OptimizerState(),
         ExpertLoads(),

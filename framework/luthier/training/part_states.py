@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,7 +20,8 @@ class PartStates(pl.Callback):
     """Keeps the state of each part on every rank as it was after the last optimizer step, and restores it.
 
     `parts` are those of the recipe that have a state, by their paths in it. A rank that the saved training did not have
-    begins with the state of rank 0.
+    begins with the state of rank 0. Validation asks the same parts; they are put back afterwards, so that looking at
+    held-out data more or less often changes nothing.
     """
 
     def __init__(self, parts: Mapping[str, StatefulPart], heartbeat: Heartbeat) -> None:
@@ -27,13 +29,18 @@ class PartStates(pl.Callback):
         self._boundary: State | None = None
         self._ranks: list[State] | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._ranks is None:
-            return
-        saved = self._ranks[trainer.global_rank if trainer.global_rank < len(self._ranks) else 0]
-        for path, state in saved.items():
-            if path in self.parts:
-                self.parts[path].load_state_dict(copy.deepcopy(state))
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What the parts become inside changes nothing outside."""
+        before = self._states()
+        try:
+            yield
+        finally:
+            self._restore(before)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._ranks is not None:
+            self._restore(self._ranks[trainer.global_rank if trainer.global_rank < len(self._ranks) else 0])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -46,6 +53,11 @@ class PartStates(pl.Callback):
 
     def load_state_dict(self, state_dict: State) -> None:
         self._ranks = state_dict["ranks"]
+
+    def _restore(self, states: State) -> None:
+        for path, state in states.items():
+            if path in self.parts:
+                self.parts[path].load_state_dict(copy.deepcopy(state))
 
     def _states(self) -> State:
         return {path: copy.deepcopy(part.state_dict()) for path, part in self.parts.items()}

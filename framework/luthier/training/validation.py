@@ -21,6 +21,7 @@ from luthier.records.events import EventLog
 from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, best_of
 from luthier.training.finite import Finite
 from luthier.training.heartbeat import Heartbeat
+from luthier.training.part_states import PartStates
 from luthier.training.random_state import RandomState
 from luthier.training.stopping import Stop, TrainingLoss
 from luthier.training.validation_times import ValidationTimes
@@ -76,9 +77,11 @@ class Validation(pl.Callback):
         heartbeat: Heartbeat,
         finite: Finite,
         random_state: RandomState,
+        part_states: PartStates,
     ) -> None:
         self.how, self.file, self.events = how, file, events
-        self.heartbeat, self.finite, self.random_state = heartbeat, finite, random_state
+        self.heartbeat, self.finite = heartbeat, finite
+        self.random_state, self.part_states = random_state, part_states
         self.results: list[ValidationResult] = []
         self.training_loss = TrainingLoss()
         self.is_due = False
@@ -116,12 +119,9 @@ class Validation(pl.Callback):
     def carry_out(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validate, remember and decide. An exception on the way leaves it due."""
         began = time.perf_counter()
-        measured, logged = self._held_out(trainer, pl_module)
-        score = None
-        if self.how.score is not None and trainer.is_global_zero:
-            alone = trainer.world_size == 1
-            with self.random_state.kept(), self.heartbeat.paused(), self.heartbeat.signals.answered_at_once(alone):
-                score = self.how.score[1]()
+        with self.part_states.kept():
+            measured, logged = self._held_out(trainer, pl_module)
+            score = self._score(alone=trainer.world_size == 1) if trainer.is_global_zero else None
         measured, score = self._of_first_rank(trainer, (measured, score))
         self._remember(self._result(measured, score, pl_module))
         self.is_due, self._seconds = False, 0.0
@@ -185,6 +185,12 @@ class Validation(pl.Callback):
             trainer.limit_val_batches, trainer.training, connector._first_loop_iter = 0, True, within
         known = trainer.callback_metrics.items()
         return {name: float(value) for name, value in known if name.startswith(OWN)}, logged
+
+    def _score(self, *, alone: bool) -> Score | None:
+        if self.how.score is None:
+            return None
+        with self.random_state.kept(), self.heartbeat.paused(), self.heartbeat.signals.answered_at_once(alone):
+            return self.how.score[1]()
 
     def _of_first_rank(self, trainer: pl.Trainer, value: Any) -> Any:
         if trainer.world_size == 1:

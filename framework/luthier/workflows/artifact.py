@@ -26,6 +26,7 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
+from luthier.models.backend import backend_of
 from luthier.models.processors import copy_processor
 from luthier.models.read_back import Logits, ProofTexts, rounding_of
 from luthier.models.safety import refuse_code, refuse_pickles
@@ -155,6 +156,7 @@ def save(
             likelihood = method is None or (method.likelihood and method.trains_likelihood)
             step_metrics.write(run.metrics, temporary, likelihood=likelihood)
         prompt.save(temporary)
+        backend_of(tokenizer)
         tokenizer.save_pretrained(temporary)
         copy_processor(processor, temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card

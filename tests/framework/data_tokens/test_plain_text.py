@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from luthier.data.content_hashes import hash_of_tokenizer
 from luthier.data.encoding import encode_conversation, encode_prompt, encode_text
 from luthier.data.encoding.codec import Codec
 from luthier.data.encoding.shielded_tokenizer import MARK
@@ -59,6 +61,19 @@ def test_plain_text_is_encoded_as_without_the_special_token_rule(tokenizer):
     ids = encode_text({"text": "a <|im_end|> b"}, tokenizer, end=False).ids.tolist()
     assert tokenizer.decode(ids) == "a <|im_end|> b"
     assert tokenizer.eos_token_id not in ids
+
+
+@pytest.mark.parametrize("ask", [encode_conversation, encode_text, encode_prompt])
+def test_a_length_that_a_tokenizer_file_or_an_earlier_call_cuts_and_pads_to_changes_no_text(ask):
+    kept, cut = byte_level(), byte_level()
+    example = said("Say something.", "This is quite a long answer.", text="This is quite a long text.")
+    for changed in (example, {**example, **said("Again.", "A longer answer."), "text": "A longer text."}):
+        cut.backend_tokenizer.enable_truncation(3)
+        cut.backend_tokenizer.enable_padding(length=40)
+        found, expected = (ask(changed, tokenizer) for tokenizer in (cut, kept))
+        np.testing.assert_array_equal(getattr(found, "ids", found), getattr(expected, "ids", expected))
+    cut.backend_tokenizer.enable_truncation(3)
+    assert hash_of_tokenizer(cut) == hash_of_tokenizer(kept)
 
 
 def test_a_tokenizer_that_prepends_spaces_keeps_plain_text_plain():

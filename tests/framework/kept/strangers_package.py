@@ -26,17 +26,21 @@ class Shouting:
         return {**example, "messages": turns}
 """,
     "scribe/words.py": """
+import importlib
 from pathlib import Path
 
 import letters
 
+marks = importlib.import_module("marks")
 MARK = Path(__file__).with_name("mark.txt").read_text().strip()
 
 
 def loud(text):
-    return letters.capitals(text) + MARK
+    return letters.capitals(text) + MARK + marks.closing() + (Path(__file__).parent / "lists" / "end.txt").read_text()
 """,
     "scribe/mark.txt": "!\n",
+    "scribe/lists/end.txt": "so",
+    "scribe/lists/begin/end.txt": "thus",
     "scribe/weighting.py": """
 from dataclasses import replace
 
@@ -69,7 +73,12 @@ def half():
     "scribe/recipes/method/weighting/uniform.yaml": "# All alike.\n_target_: scribe.weighting.Uniform\n",
     "scribe/recipes/method/weighting/early.yaml": "# The first.\n_target_: scribe.weighting.Early\ndecay: 0.5\n",
     "scribe/recipes/method/weighting/half.yaml": "# A function.\n_target_: scribe.weighting.half\n",
-    "letters.py": "def capitals(text):\n    return text.upper()\n",
+    "letters.py": "from importlib.resources import files\n\n\n"
+    "def capitals(text):\n    return text.upper() + files('tables').joinpath('begin.txt').read_text()\n",
+    "tables/__init__.py": "",
+    "tables/begin.txt": "said",
+    "marks.py": "def closing():\n    return open('closing.txt').read()\n",
+    "closing.txt": "\n",
     "elsewhere/__init__.py": "",
     "elsewhere/thing.py": "# A remark.\nTHING = 1\n",
     "mine.jsonl": '{"prompt": "Who are you?", "completion": "I am the scribe of this house."}\n' * 4,

@@ -28,6 +28,10 @@ PLACES = {
     "a helper module": ("scribe/words.py", "+ MARK", "+ MARK * 2"),
     "a module beside the package": ("letters.py", "upper()", "title()"),
     "data of the package": ("scribe/mark.txt", "!", "?"),
+    "data in a folder that the code names": ("scribe/lists/end.txt", "so", "so on"),
+    "a module that is imported by its name": ("marks.py", "read()", "read() * 2"),
+    "a file beside a module of no package": ("closing.txt", "\n", "\n\n"),
+    "data of a package that the code opens": ("tables/begin.txt", "said", "told"),
     "a nested part": ("scribe/weighting.py", "** (only", "** 2 * (only"),
     "an option file": ("scribe/recipes/method/weighting/early.yaml", "0.5", "0.25"),
     "the chat template": ("mine.jinja", "<|im_end|>", "<|im_end|><|im_end|>"),
@@ -47,7 +51,7 @@ def package(tmp_path, monkeypatch, session_cache):  # noqa: F811
 
 
 def forget() -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"scribe", "letters"}]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"scribe", "letters", "marks", "tables"}]:
         del sys.modules[name]
 
 
@@ -80,6 +84,21 @@ def test_a_part_that_is_a_function_counts_as_its_code_does(package: Path):
     file = package / "scribe" / "weighting.py"
     file.write_text(file.read_text().replace("/ 2", "/ 3"))
     assert all(one != other for one, other in zip(before, keys("method/weighting=half"), strict=True))
+
+
+def test_two_files_of_one_name_that_change_places_change_the_keys(package: Path):
+    before = keys()
+    one, other = package / "scribe" / "lists" / "end.txt", package / "scribe" / "lists" / "begin" / "end.txt"
+    first, second = one.read_text(), other.read_text()
+    one.write_text(second)
+    other.write_text(first)
+    assert all(each != was for each, was in zip(keys(), before, strict=True))
+
+
+def test_a_log_that_the_code_writes_beside_itself_changes_no_key(package: Path):
+    before = keys()
+    (package / "scribe" / "scribe.log").write_text("asked\n")
+    assert keys() == before
 
 
 def test_a_remark_in_an_unrelated_package_changes_no_key(package: Path):

@@ -70,6 +70,16 @@ class Novelty(Forgetful):
         self.seen = list(state["seen"])
 
 
+class Breaking(Novelty):
+    """Fails in the middle of the answers."""
+
+    def __call__(self, prompt, answers, example):
+        if "break" in answers:
+            super().__call__(prompt, answers[: answers.index("break")], example)
+            raise ValueError("break")
+        return super().__call__(prompt, answers, example)
+
+
 class Unwritable(Novelty):
     """Has a state that JSON would change."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from luthier.errors import PluginError
 from luthier.testing.reward import QUESTION, RewardContract
-from luthier_reward.reward_process import RewardProcess
+from luthier_reward.reward_process import LocalReward, RewardError, RewardProcess
 from luthier_reward.reward_runner import RewardRequest, RewardRunner
 from luthier_reward.rewards.exact_match import ExactMatch
 from luthier_reward.rewards.instruction_checks import InstructionChecks
@@ -23,7 +23,7 @@ from luthier_reward.rewards.regex import Regex
 from luthier_reward.rewards.weighted import Weighted
 from tests.command import luthier
 from tests.framework.cli.conftest import session_cache  # noqa: F401
-from tests.plugins.grpo.faulty_rewards import Forgetful, Novelty, Unwritable
+from tests.plugins.grpo.faulty_rewards import Breaking, Forgetful, Novelty, Unwritable
 
 STRANGER = {
     "novelty/__init__.py": "",
@@ -50,9 +50,15 @@ class Novel:
     "novelty/recipes/method/reward/novel.yaml": "# New letters.\n_target_: novelty.reward.Novel\nin_process: false\n",
 }
 RUN = (
-    "debug=tiny", "method=grpo", "stages=[fit]", "batch.packing=false", "batch.size=2", "method.group=3",
-    "method.rollout.max_new_tokens=8", "optimizer.lr=0.01", "trainer.checkpoint_every=1", "trainer.keep=0",
-    "trainer.epochs=4", "trainer.max_steps=4",
+    "model=tiny", "data=jsonl", "data.file=questions.jsonl", "data/format=messages", "data.format.answered=false",
+    "trainer.precision=fp32", "batch.micro=1", "batch.length=256", "method=grpo", "stages=[fit]",
+    "batch.packing=false", "batch.size=2", "method.group=3", "method.rollout.max_new_tokens=8", "optimizer.lr=0.01",
+    "trainer.checkpoint_every=1", "trainer.keep=0", "trainer.epochs=4", "trainer.max_steps=4",
+    "trainer.monitor=loss",
+)  # fmt: skip
+QUESTIONS = "".join(
+    json.dumps({"messages": [{"role": "user", "content": f"Say {number}."}],
+                "split": "train" if number < 8 else "validation"}) + "\n" for number in range(12)
 )  # fmt: skip
 WAYS = {
     "in a process of its own": ("method/reward=novel",),
@@ -66,8 +72,8 @@ WAYS = {
 
 
 @pytest.mark.parametrize("words", WAYS.values(), ids=WAYS)
-def test_a_resumed_run_rewards_as_the_undisturbed_one(words, tmp_path: Path, session_cache: Path):  # noqa: F811
-    for name, text in STRANGER.items():
+def test_a_run_resumed_with_fewer_validations_rewards_as_the_whole_one(words, tmp_path: Path, session_cache: Path):  # noqa: F811
+    for name, text in {**STRANGER, "questions.jsonl": QUESTIONS}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
 
@@ -80,13 +86,13 @@ def test_a_resumed_run_rewards_as_the_undisturbed_one(words, tmp_path: Path, ses
         files = (folder / "artifact").rglob("*.safetensors")
         return [step["reward"] for step in steps], {file.name: _digest(file) for file in files}
 
-    whole = run("whole")
+    whole = run("whole", "trainer.validate_every=1")
     shutil.copytree(tmp_path / "runs" / "whole", tmp_path / "runs" / "cut")
     for later in (tmp_path / "runs" / "cut" / "checkpoints").iterdir():
         if int(later.name.rpartition("-")[2]) > 2:
             shutil.rmtree(later)
     shutil.rmtree(tmp_path / "runs" / "cut" / "artifact")
-    assert run("cut", "resume=auto") == whole
+    assert run("cut", "resume=auto", "trainer.validate_every=2") == whole
 
 
 def _digest(file: Path) -> str:
@@ -105,6 +111,20 @@ def test_a_process_that_dies_takes_nothing_of_the_state_with_it():
         worker.close()
         assert worker.compute([QUESTION], ["a", "b"], {}).scores != first.scores
         assert reward.state_dict() == {"seen": ["a", "b", "a", "b"]}
+    finally:
+        worker.close()
+
+
+@pytest.mark.parametrize("computed", [lambda reward: RewardProcess(reward, timeout=30), LocalReward])
+def test_a_call_that_fails_leaves_the_state_as_it_was(computed):
+    reward = Breaking()
+    worker = computed(reward)
+    try:
+        with pytest.raises(RewardError, match="break"):
+            worker.compute([QUESTION], ["a", "break"], {})
+        assert reward.state_dict() == {"seen": []}
+        worker.compute([QUESTION], ["a"], {})
+        assert reward.state_dict() == {"seen": ["a"]}
     finally:
         worker.close()
 

@@ -268,5 +268,5 @@ def test_the_reference_point_is_estimated_from_answers_to_other_prompts(model: A
 
 def test_an_answer_without_a_label_is_refused(model: Any) -> None:
     asked = {"messages": [{"role": "user", "content": "Hm?"}, {"role": "assistant", "content": "Yes."}]}
-    with pytest.raises(DataError, match="true or false is expected"):
+    with pytest.raises(DataError, match="neither liked nor disliked: it has no column `liked`"):
         liked(model, FullFineTuning()).encode(asked, model.tokenizer)

@@ -12,6 +12,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from luthier.data.encoding.message_forms import Message
 from luthier.errors import DataError
+from luthier.models.backend import backend_of, uncut
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,12 +33,12 @@ class ShieldedTokenizer:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        if not isinstance(getattr(tokenizer, "backend_tokenizer", None), Tokenizer):
+        if (backend := backend_of(tokenizer)) is None:
             raise DataError(
                 f"The tokenizer {type(tokenizer).__name__} has no tokenizer.json behind it.",
                 hint="Save it once with a fast tokenizer of transformers, and name that folder.",
             )
-        self._backend: Tokenizer = tokenizer.backend_tokenizer
+        self._backend = backend
         named = set(tokenizer.all_special_tokens)
         self._added: dict[int, AddedToken] = dict(tokenizer.added_tokens_decoder)
         self.special: dict[str, int] = {
@@ -100,12 +101,12 @@ class ShieldedTokenizer:
 
     def encode_all(self, texts: list[str]) -> list[list[int]]:
         """Token ids of several texts without marks."""
-        return [encoded.ids for encoded in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
+        return [encoded.ids for encoded in uncut(self._backend).encode_batch_fast(texts, add_special_tokens=False)]
 
     @cached_property
     def frame(self) -> tuple[list[int], list[int]]:
         """The ids that the tokenizer adds before and after a text, such as BOS."""
-        bare = self._backend.encode("a", add_special_tokens=False).ids
+        bare = uncut(self._backend).encode("a", add_special_tokens=False).ids
         framed = self._backend.encode("a", add_special_tokens=True).ids
         begin = next(place for place in range(len(framed)) if framed[place : place + len(bare)] == bare)
         return framed[:begin], framed[begin + len(bare) :]
@@ -117,9 +118,7 @@ class ShieldedTokenizer:
 
     def _copy_of_backend(self) -> Tokenizer:
         if self._copy is None:
-            copy = Tokenizer.from_str(self._backend.to_str())
-            copy.no_truncation()
-            copy.no_padding()
+            copy = Tokenizer.from_str(uncut(self._backend).to_str())
             copy.encode_special_tokens = True
             secret = secrets.token_hex(8)
             self._names = {content: f"\ue000{secret}{number}\ue001" for content, number in self.special.items()}

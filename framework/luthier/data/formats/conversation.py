@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -22,8 +23,13 @@ KEY_DROPPED = "message_key_dropped_"
 """A count of messages with a key that is not read is called by this and the key."""
 
 
-def conversation(turns: Any, counts: Counter[str], *, at: str = "messages", answered: bool = True) -> list[Message]:
+def conversation(
+    turns: Any, counts: Counter[str], *, at: str = "messages", answered: bool = True, system: Sequence[Any] = ()
+) -> list[Message]:
     """The normalised messages of a conversation; DataError for an invalid one.
+
+    `system` are the turns of a column of its own, before the others; one that the conversation begins with is not said
+    twice.
 
     Refused: a role other than system, user, assistant and tool; content that is a number, an object, blank, or null
     without tool calls; content parts that are not text; images, audio and video; a system turn after another turn; two
@@ -47,12 +53,15 @@ def conversation(turns: Any, counts: Counter[str], *, at: str = "messages", answ
     if not turns:
         raise DataError(f"`{at}` is an empty list.")
     messages: list[Message] = []
-    for index, turn in enumerate(turns):
-        message = _message(turn, f"{at}[{index}]", counts)
+    numbered = [(f"{at}[{index}]", turn) for index, turn in enumerate(turns)]
+    if system and isinstance(turns[0], dict) and turns[0].get("role") == "system":
+        system = [turn for turn in system if turn["content"] != turns[0].get("content")]
+    for place, turn in [*(("system", turn) for turn in system), *numbered]:
+        message = _message(turn, place, counts)
         if message["role"] == "system" and not message["content"].strip():
             counts["empty_system_dropped"] += 1
         else:
-            _append(messages, message, f"{at}[{index}]", counts)
+            _append(messages, message, place, counts)
     _check_tools(messages, at)
     answers = [message for message in messages if message["role"] == "assistant"]
     if answered:
@@ -100,6 +109,8 @@ def _take_refusal(given: Message, message: Message, counts: Counter[str]) -> Non
     if message["role"] == "assistant" and isinstance(refusal, str) and refusal.strip() and not given.get("content"):
         given["content"] = refusal
         counts["refusal_as_content"] += 1
+    elif refusal:
+        counts[f"{KEY_DROPPED}refusal"] += 1
 
 
 def _not_read(key: str, value: Any, at: str, counts: Counter[str]) -> None:
@@ -148,8 +159,10 @@ def _content(given: Message, message: Message, at: str, counts: Counter[str]) ->
     if isinstance(content, list):
         for part in content:
             if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-                what = part.get("type", "unknown") if isinstance(part, dict) else kind(part)
-                raise DataError(f"`{at}` has a content part of the type {what}; only text can be read.")
+                what = f"is of the type {part.get('type', 'unknown')}" if isinstance(part, dict) else f"is {kind(part)}"
+                raise DataError(
+                    f"`{at}` has a content part that {what}; only parts with the type text and a `text` can be read."
+                )
         content = "".join(part["text"] for part in content)
         counts["content_parts_joined"] += 1
     if content is None and "tool_calls" in message:

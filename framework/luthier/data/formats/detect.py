@@ -123,11 +123,11 @@ def _way_out(found: Detected) -> str:
 def _none_fits(row: dict[str, Any]) -> Detected:
     reason = f"They have the columns {', '.join(map(repr, row)) or 'none'}."
     suggestible = [known for known in KNOWN if hasattr(known, "synonyms")]
-    tries = [(known.name, renaming) for known in suggestible if (renaming := _renaming(row, known))]
+    tries = [(known, renaming) for known in suggestible if (renaming := _renaming(row, known))]
     if not tries:
         return Detected("", reason, 0.0)
-    name, rename = min(tries, key=lambda tried: len(tried[1]))
-    return Detected("", reason, 0.0, name, rename)
+    known, rename = min(tries, key=lambda tried: (len(tried[1]), -len(_optional(row, tried[1], tried[0]))))
+    return Detected("", reason, 0.0, known.name, {**rename, **_optional(row, rename, known)})
 
 
 def _renaming(row: dict[str, Any], known: Detectable) -> dict[str, str]:
@@ -145,3 +145,13 @@ def _renaming(row: dict[str, Any], known: Detectable) -> dict[str, str]:
             if known.recognises(renamed(row, rename)):
                 return rename
     return {}
+
+
+def _optional(row: dict[str, Any], rename: dict[str, str], known: Detectable) -> dict[str, str]:
+    """The renaming of columns that the format reads where they are there, and that the row has under another name."""
+    required = {key for keys in known.keys for key in keys}
+    found: dict[str, str] = {}
+    for key in known.synonyms.keys() - required - row.keys():
+        free = [word for word in known.synonyms[key] if word in row and word not in required and word not in rename]
+        found |= dict.fromkeys(free[:1], key)
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luthier.data.formats.conversation import conversation
-from luthier.data.formats.fields import further_fields, is_list_of_turns
+from luthier.data.formats.fields import further_fields, is_list_of_turns, system_turns
 from luthier.data.formats.format import Format
 from luthier.data.formats.tools import with_tools
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class Messages(Format):
     """OpenAI's chat format: `messages`, a list of turns with `role` and `content`.
 
-    Turns may have tool calls and a `weight` (0: not trained on); the column `tools` holds the tool definitions, and
-    each further column is kept under its own name. `answered` false allows prompts without an assistant turn, for
-    reinforcement learning. `luthier.data.formats.conversation.conversation` lists what is refused and normalised.
+    Turns may have tool calls and a `weight` (0: not trained on). The column `system` is a system turn before them, and
+    `tools` (or `functions`) holds the tool definitions; each further column is kept under its own name. `answered`
+    false allows prompts without an assistant turn, for reinforcement learning.
+    `luthier.data.formats.conversation.conversation` lists what is refused and normalised.
     """
 
     answered: bool = True
@@ -35,6 +36,9 @@ class Messages(Format):
         return "`messages` is a list of turns with `role`" if is_list_of_turns(row.get("messages"), "role") else ""
 
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
-        example = further_fields(row, ("messages", "tools", "parallel_tool_calls"), counts)
-        example["messages"] = conversation(row.get("messages"), counts, answered=self.answered)
-        return with_tools(example, row)
+        used = ("messages", "system", "tools", "functions", "parallel_tool_calls")
+        example = further_fields(row, used, counts)
+        example["messages"] = conversation(
+            row.get("messages"), counts, answered=self.answered, system=system_turns(row)
+        )
+        return with_tools(example, {"tools": row.get("tools") or row.get("functions")})

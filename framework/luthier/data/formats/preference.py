@@ -49,7 +49,7 @@ class Preference(Format):
         if layout is None:
             raise DataError(f"The row has the keys {', '.join(row)}, where {self.expects} are expected.")
         prompt, chosen, rejected = layout.read(row)
-        example = further_fields(row, (*layout.uses, "tools", "parallel_tool_calls"), counts)
+        example = further_fields(row, (*layout.uses(row), "tools", "parallel_tool_calls"), counts)
         example["messages"] = conversation(prompt, counts, at="the prompt", answered=False)
         for key, answer in (("chosen", chosen), ("rejected", rejected)):
             example[key] = _continuation(example["messages"], answer, key, counts)

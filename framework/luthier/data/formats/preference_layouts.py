@@ -26,7 +26,13 @@ class Layout:
     holds: str
     fits: Callable[[Row], bool]
     read: Callable[[Row], Pair]
-    uses: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    def uses(self, row: Row) -> tuple[str, ...]:
+        """The columns that are read of a row: of several that may hold a text prompt, the first alone."""
+        question = _question(row) if self.read is _explicit else None
+        asked = {question, "input"} if question == "instruction" else {question}
+        return tuple(name for name in self.columns if question is None or name not in QUESTIONS or name in asked)
 
 
 def turns_of(row: Row, key: str, role: str) -> list[Message]:

@@ -56,9 +56,10 @@ class ShareGPT(Format):
         if not isinstance(turns, (list, tuple)):
             raise DataError(f"`conversations` is {kind(turns)}, where a list of turns is expected.")
         example = further_fields(row, ("conversations", "system", "tools"), counts)
-        system = system_turns(row)
-        messages = [*system, *(turn_in_openai_form(turn, f"conversations[{i}]") for i, turn in enumerate(turns))]
-        example["messages"] = conversation(messages, counts, at="conversations", answered=self.answered)
+        messages = [turn_in_openai_form(turn, f"conversations[{i}]") for i, turn in enumerate(turns)]
+        example["messages"] = conversation(
+            messages, counts, at="conversations", answered=self.answered, system=system_turns(row)
+        )
         return with_tools(example, row)
 
 

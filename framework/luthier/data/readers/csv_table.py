@@ -87,6 +87,12 @@ class CsvTable:
         place = f"{name}:{_number(source)}"
         if len(header) == 1 and (hint := _other_delimiter(header[0], delimiter)):
             raise DataError(f"The header has the one column {header[0]!r}.", where=place, hint=hint)
+        if len(header) > 1 and not header[0] and all(header[1:]) and len(set(header)) == len(header):
+            raise DataError(
+                "The first column has no name; pandas writes its index so.",
+                where=place,
+                hint="Write the file without it: df.to_csv(path, index=False).",
+            )
         if not all(header) or len(set(header)) != len(header):
             raise DataError(
                 f"The header names no column, or one twice or not at all: {', '.join(map(repr, header))}.",

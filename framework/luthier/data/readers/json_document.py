@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from luthier.data.readers.characters import bad_escape
 from luthier.data.readers.filled_in import as_given
@@ -69,18 +70,28 @@ def _first_row(text: str, name: str) -> int:
     if text[start] != "{":
         raise DataError(f"{name} is not JSON: it starts with {text[start : start + 20]!r}.", where=f"{name}:1")
     try:
-        places = [place for place, value in _fields(text, start) if isinstance(value, list) and value]
+        fields = list(_fields(text, start))
     except json.JSONDecodeError as error:
         raise _malformed(error, name) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"The document is not JSON: {error}.", where=f"{name}:1") from None
+    places = [place for place, value in fields if isinstance(value, list) and value]
     if len(places) != 1:
+        by_column = fields and all(isinstance(value, (list, dict)) and not _has_rows(value) for _, value in fields)
         raise DataError(
-            f"{name} is one JSON object with {len(places) or 'no'} lists of rows in it, where one is expected.",
+            f"{name} is one JSON object with {len(places) or 'no'} lists in it, where one list of rows is expected.",
             where=f"{name}:1",
-            hint="Read a file of one object a line with data=jsonl.",
+            hint="It holds columns: write rows, as df.to_json(path, orient='records') does."
+            if by_column
+            else "Write each list of rows to a file of its own."
+            if places
+            else "Read a file of one object a line with data=jsonl.",
         )
     return _skip(text, places[0] + 1)
+
+
+def _has_rows(value: list[Any] | dict[str, Any]) -> bool:
+    return isinstance(value, list) and isinstance(value[0] if value else None, dict)
 
 
 def _fields(text: str, start: int) -> Iterator[tuple[int, object]]:

@@ -25,6 +25,7 @@ from luthier.data.records import Record, Tally
 from luthier.data.sampling import sampled
 from luthier.data.splits import HashSplits, Splits, split_named
 from luthier.data.turn_choice import TurnChoice, with_turns
+from luthier.data.unread_columns import warn_of_unread
 from luthier.errors import DataError
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ class RecordsSource(ABC):
         if example is not None:
             example = learned_as_given({**example, "where": record.where}, tally, own)
         if example is not None:
+            warn_of_unread(example, tally)
             example = with_reasoning(example, self.reasoning, own)
         tally.counts.update(own)
         _warn_of(own, record.where, tally)
