@@ -73,14 +73,14 @@ class Place:
 
 
 def arrows() -> Arrows:
-    """(importing room, imported room) -> the number of imported modules, over all modules of the first."""
+    """(importing room, imported room) -> the number of imported modules, over all modules of the first, in order."""
     found = Counter(home.split(".")[1] for home in api.homes().values())
     counts = Counter({("api", to): number for to, number in found.items()})
     for module in core():
         if module.name not in TOP:
             inside = [name for name in every_import(module) if name.split(".")[0] == "luthier" and name not in TOP]
             counts.update((module.package, room(name)) for name in inside if room(name) != module.package)
-    return counts
+    return {arrow: counts[arrow] for arrow in sorted(counts)}
 
 
 def direct(counts: Arrows) -> Arrows:

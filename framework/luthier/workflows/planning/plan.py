@@ -69,9 +69,9 @@ class RecipePlan:
 def plan_recipe(composition: Composition) -> RecipePlan:
     """Plan a recipe offline and read-only; an error that a part raises is a problem of the plan."""
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-    plan = RecipePlan(settle(composition))
     with cache.read_only_cache(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        plan = RecipePlan(settle(composition))
         parts, plan.problems = attempt(plan.composition.config, composition.trust)
         if parts is not None:
             _check_score(plan, parts)
