@@ -19,10 +19,19 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from luthier.api import DataError, ResourceError, build_once, cache_is_read_only, content_hash, is_intact
+from luthier.api import (
+    DataError,
+    PassageNumbers,
+    ResourceError,
+    ReusedRows,
+    Search,
+    build_once,
+    cache_is_read_only,
+    content_hash,
+    is_intact,
+)
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
-from luthier_retrieval.searches import PassageNumbers, ReusedRows, Search
 from luthier_retrieval.segment import IndexedDocument, Segment, write_segment
 
 log = logging.getLogger("luthier")

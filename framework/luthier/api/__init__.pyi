@@ -13,6 +13,8 @@ from luthier.contracts.batch import Row as Row
 from luthier.contracts.batch import TokenSequence as TokenSequence
 from luthier.contracts.conversation import Conversation as Conversation
 from luthier.contracts.conversation import ToolConversation as ToolConversation
+from luthier.contracts.distillation import Signal as Signal
+from luthier.contracts.distillation import TokenDistributions as TokenDistributions
 from luthier.contracts.examples import Example as Example
 from luthier.contracts.examples import Source as Source
 from luthier.contracts.model import (
@@ -71,6 +73,7 @@ from luthier.contracts.prompt import Prompt as Prompt
 from luthier.contracts.prompt import PromptScorer as PromptScorer
 from luthier.contracts.prompt import PromptScores as PromptScores
 from luthier.contracts.proof import Proof as Proof
+from luthier.contracts.report_section import ReportSection as ReportSection
 from luthier.contracts.rewards import (
     CompositeReward as CompositeReward,
 )
@@ -101,9 +104,17 @@ from luthier.contracts.rewards import (
 from luthier.contracts.rewards import (
     compute_rewards as compute_rewards,
 )
+from luthier.contracts.rollout import Rollout as Rollout
+from luthier.contracts.rollout import SampledRollout as SampledRollout
 from luthier.contracts.sampling import Answer as Answer
 from luthier.contracts.sampling import Sampling as Sampling
 from luthier.contracts.scores import Score as Score
+from luthier.contracts.search import PassageNumbers as PassageNumbers
+from luthier.contracts.search import PassageScores as PassageScores
+from luthier.contracts.search import ReusedRows as ReusedRows
+from luthier.contracts.search import Search as Search
+from luthier.contracts.search import SearchedSegment as SearchedSegment
+from luthier.contracts.search import top_k as top_k
 from luthier.contracts.training import (
     Criterion as Criterion,
 )
@@ -210,6 +221,9 @@ from luthier.data.readers.json_lines import JsonLines as JsonLines
 from luthier.data.reading import Reading as Reading
 from luthier.data.records import Record as Record
 from luthier.data.records import Tally as Tally
+from luthier.data.selection import Demonstration as Demonstration
+from luthier.data.selection import Selection as Selection
+from luthier.data.selection import question_key as question_key
 from luthier.data.shared_prefixes import (
     scatter_to_tokens as scatter_to_tokens,
 )
@@ -317,6 +331,7 @@ from luthier.inference.generation.stops import (
     stop_tokens as stop_tokens,
 )
 from luthier.inference.log_probabilities import packed_batches as packed_batches
+from luthier.inference.reward_objective import RewardObjective as RewardObjective
 from luthier.inference.reward_scores import (
     last_token_positions as last_token_positions,
 )

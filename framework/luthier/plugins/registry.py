@@ -24,7 +24,7 @@ from luthier.plugins.faults import culprit, entry_point_fault, hook_fault
 CORE_RECIPES = "pkg://luthier_recipes"
 
 
-ONLY_TELLS = {"luthier_report"}  # hooks whose failure costs a line, not the run
+ONLY_TELLS = {"luthier_report", "luthier_report_sections"}  # hooks whose failure costs a line, not the run
 SLOW = 1.0
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from luthier.contracts.report_section import ReportSection
 from luthier.contracts.scores import Score
 from luthier.errors import DataError
 
@@ -159,6 +160,7 @@ class RunRecord:
     evaluated: dict[str, int] = field(default_factory=dict)  # what the evaluation counted
     samples: list[Sample] = field(default_factory=list)  # generated answers before and after
     ledger: RecordedLedger = field(default_factory=RecordedLedger)  # one training example
+    sections: list[ReportSection] = field(default_factory=list)  # of plugins
     versions: dict[str, str] = field(default_factory=dict)  # of luthier, its plugins and libraries, Python, the system
     warnings: list[str] = field(default_factory=list)  # whatever a reader must not miss
     is_generative: Annotated[bool, Field(alias="speaks")] = True  # a language model, no reward model

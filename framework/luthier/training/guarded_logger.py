@@ -27,6 +27,7 @@ class GuardedLogger(Logger):
         super().__init__()
         self.title, self.deadline = title, deadline
         self.failures = 0  # calls of the tracker that failed
+        self.faults: list[str] = []  # what failed, a sentence each
         self._make = make
         self._logger: Logger | None = None
         self._step: int | None = None
@@ -101,7 +102,9 @@ class GuardedLogger(Logger):
         except Exception as error:
             self.failures = PATIENCE if self._logger is None or isinstance(error, TimeoutError) else self.failures + 1
             last = "it is told nothing more" if self.silent else "the run goes on"
-            log.warning("Tracker %s failed in %s: %s; %s, metrics.jsonl has everything.", self.title, act, error, last)
+            fault = f"Tracker {self.title} failed in {act}: {error}; {last}, metrics.jsonl has everything."
+            self.faults.append(fault)
+            log.warning(fault)
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:

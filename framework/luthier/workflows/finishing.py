@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from luthier.inference.predictor import NetworkPredictor
+    from luthier.plugins.registry import Plugins
     from luthier.reporting.console import Console
     from luthier.training.guarded_logger import GuardedLogger
     from luthier.workflows.recording import RunOutcome
@@ -64,9 +65,14 @@ def _proof(run: RunOutcome, trained: NetworkPredictor, folder: Path) -> Mapping[
         return {"unproved": str(error)}
 
 
-def write_reports(run: RunOutcome, environment: dict[str, Any], console: Console) -> None:
+def write_reports(run: RunOutcome, environment: dict[str, Any], plugins: Plugins, console: Console) -> None:
     """Write report, model cards and record, the record last, and print the table of results."""
     record = recording.record(run, environment)
+    given = [section for _, sections in plugins.ask("luthier_report_sections", record=record) for section in sections]
+    record.sections = [one for one in given if not isinstance(one, str)]
+    for warning in (one for one in given if isinstance(one, str)):  # of a plugin that failed
+        record.warnings.append(warning.removeprefix("warning: "))
+        console.say(warning)
     write_text(run.folder.report, page(record))
     for place in (run.folder.card, run.folder.artifact / "README.md"):
         write_text(place, card(record))

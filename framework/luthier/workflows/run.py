@@ -294,7 +294,7 @@ class Run:
             self.fit_seconds, self.start, self.end,
         )  # fmt: skip
         write_artifact(outcome, described, self.predictor if self.trained else None)
-        write_reports(outcome, described, self.console)
+        write_reports(outcome, described, self.plugins, self.console)
         close_trackers(outcome, self.loggers)
         return self._write_score()
 

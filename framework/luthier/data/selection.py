@@ -1,13 +1,13 @@
-"""An in-context example: a question and its answer."""
+"""The contract of selections of in-context examples (`prompt/selection`), and the examples that they rank."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
-from luthier.api import prompt_key
+from luthier.data.examples import prompt_key
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,18 @@ class Demonstration:
 def question_key(text: str) -> bytes:
     """A 16-byte hash of a question's text, without regard to white space."""
     return prompt_key({"text": text})
+
+
+class Selection(Protocol):
+    """Ranks the training examples as in-context examples for a question."""
+
+    fixed: bool
+    """Whether the ranking is the same for every question."""
+    best_last: bool
+    """Whether the best example is to stand last, next to the question."""
+
+    def learn(self, pool: Sequence[Demonstration]) -> None:
+        """Index the examples that can be shown, before the first question."""
+
+    def __call__(self, text: str) -> Iterable[int]:
+        """The numbers of examples in the pool for a question about `text`, the best first."""
