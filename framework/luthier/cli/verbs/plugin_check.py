@@ -53,6 +53,7 @@ def act(call: Call) -> int:
 
 
 def _summary(name: str, counts: Counter[str]) -> str:
-    faults = f"{counts['failed']} {'fault' if counts['failed'] == 1 else 'faults'}" if counts["failed"] else "no fault"
+    faults, passed = counts["failed"], counts["passed"]
+    told = f"{faults} fault{'s' * (faults != 1)}" if faults else "no fault"
     skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    return f"\n{name}: {faults}, {counts['passed']} checks passed{skipped}."
+    return f"\n{name}: {told}, {passed} check{'s' * (passed != 1)} passed{skipped}."

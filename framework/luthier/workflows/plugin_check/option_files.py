@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luthier.config.bounds import refuse_unbounded_file
@@ -11,7 +12,7 @@ from luthier.config.option_file import Option
 from luthier.config.settings import REQUIRED, MissingSettingError, Signature
 from luthier.config.signatures import signature
 from luthier.config.type_words import written
-from luthier.errors import LuthierError
+from luthier.errors import LuthierError, PluginError
 from luthier.plugins.renamed import current_target
 from luthier.workflows.plugin_check.subject import Finding, Subject
 
@@ -23,24 +24,21 @@ CHECK = "option files"
 
 def check(subject: Subject) -> Iterator[Finding]:
     """A finding for each fault, and one that counts the files without any."""
-    faulty, read = set(), list[tuple[Option, Signature]]()
+    faulty, read = set[Path](), list[tuple[Option, Signature]]()
     for answer in subject.answers:
         try:
             read += _read(answer, subject)
         except LuthierError as error:
             faulty.add(answer.file)
             yield Finding(CHECK, "failed", error.message, error.where or str(answer.file), error.hint)
-    for option, known in read:
-        for fault in _against(option, known):
-            faulty.add(option.answer.file)
-            yield fault
-    for fault in _defaults(read):
-        faulty.add(fault.where.rpartition(":")[0])
-        yield fault
+    wrong = [fault for option, known in read for fault in _against(option, known)]
+    wrong += [fault for fault in _defaults(read) if fault.where not in {one.where for one in wrong}]
+    yield from wrong
+    faulty |= {Path(fault.where.rpartition(":")[0]) for fault in wrong}
     for folder in subject.folders:
         for file in sorted(folder.rglob("*.yml")):
             yield Finding(CHECK, "failed", "An option file that ends in .yml is not read.", str(file), "End it in .yaml.")
-    good = len(subject.answers) - len({str(file) for file in faulty})
+    good = len({answer.file for answer in subject.answers} - faulty)
     if good:
         yield Finding(CHECK, "passed", f"{good} of {len(subject.answers)} are read and agree with their signatures.")
 
@@ -63,8 +61,9 @@ def _read(answer: CatalogAnswer, subject: Subject) -> list[tuple[Option, Signatu
     try:
         return [(option, signature(option.target))]
     except LuthierError as error:
-        error.where = str(answer.file)
-        raise
+        place = f" ({error.where})" if error.where else ""
+        message = f"{error.message.rstrip('.')}{place}."
+        raise PluginError(message, where=str(answer.file), hint=error.hint) from error
 
 
 def _against(option: Option, known: Signature) -> Iterator[Finding]:

@@ -87,11 +87,12 @@ def _of_imports(subject: Subject) -> Iterator[Finding]:
         for line, module in imports(file):
             top = module.partition(".")[0]
             if top == CORE:
-                if not subject.is_core and not _is_public(module) and module not in seen:
-                    seen.add(module)
+                place = f"{file}:{line}"
+                if not subject.is_core and not _is_public(module) and place not in seen:
+                    seen.add(place)
                     message = f"It imports {module}, which is not luthier's API and changes without notice."
                     hint = "luthier.api has what plugins may import."
-                    yield Finding(CHECK, "failed", message, f"{file}:{line}", hint)
+                    yield Finding(CHECK, "failed", message, place, hint)
                 continue
             if top in seen or top in subject.packages or top in sys.stdlib_module_names:
                 continue

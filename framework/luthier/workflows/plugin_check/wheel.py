@@ -24,22 +24,24 @@ def check_plugins(subject: Subject) -> Iterator[Finding]:
         if plugin.off:
             yield Finding(LOADS, "failed", f"The plugin {plugin} is switched off.", hint="Check it without -p no: .")
         elif plugin.problem:
-            yield Finding(LOADS, "failed", f"The plugin {plugin} does not load: {plugin.problem}.", _file(plugin.module))
+            message = f"The plugin {plugin} does not load: {plugin.problem}."
+            yield Finding(LOADS, "failed", message, _file(plugin.module))
         else:
             yield Finding(LOADS, "passed", f"{plugin.name} loads.")
 
 
 def _file(module: str) -> str:
     found = spec(module.partition(":")[0])
-    return str(found.origin) if found and found.origin else module
+    return str(found.origin) if found and found.origin else "entry_points.txt"
 
 
 def check_wheel(subject: Subject) -> Iterator[Finding]:
     """Option files lie where luthier looks, and the wheel brought them."""
-    yield from _unseen(subject)
+    unseen = list(_unseen(subject))
+    yield from unseen
     brings = [plugin for plugin in subject.own if _brings(plugin.name, subject)]
     for plugin in subject.own:
-        if plugin not in brings and not plugin.problem and not plugin.off:
+        if plugin not in brings and not unseen and not plugin.problem and not plugin.off:
             yield Finding(
                 WHEEL,
                 "failed",
