@@ -506,6 +506,7 @@ from luthier.training.method import Method as Method
 from luthier.training.metrics_log import MetricsLog as MetricsLog
 from luthier.training.optimizers.groups import is_embedding_table as is_embedding_table
 from luthier.training.optimizers.schedules import Schedule as Schedule
+from luthier.training.tracking import Tracker as Tracker
 from luthier.version import __version__ as __version__
 from luthier.workflows.artifact import (
     ARTIFACT_MANIFEST as ARTIFACT_MANIFEST,

@@ -15,7 +15,7 @@ from luthier.contracts.policy_gradients import Advantage, RewardedAnswers
 from luthier.testing.part import PartContract
 
 CHEAP = (
-    "method=grpo", "method.group=3", "method.rollout.max_new_tokens=8", "method/reward=length",
+    "method=grpo", "batch.packing=false", "method.group=3", "method.rollout.max_new_tokens=8", "method/reward=length",
     "method.reward.fewest=4", "method.reward.most=4", "method.reward.slack=8",
 )  # fmt: skip
 """A training on rewards that takes a second: three short answers to each prompt."""

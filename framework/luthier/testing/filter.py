@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 from luthier.contracts.examples import Example
 from luthier.data.filters import Filter
 from luthier.data.records import Tally
 from luthier.data.sources.shipped import Shipped
+from luthier.errors import DataError
 from luthier.testing.part import PartContract
 
 
@@ -54,7 +57,12 @@ class FilterContract(PartContract):
         assert list(self._filter()([], Tally())) == []
 
     def test_a_source_is_filtered_by_it(self, tmp_path: Path) -> None:
-        assert list(self.run(tmp_path / "run").parts.source) is not None
+        source, passed = self.run(tmp_path / "run").parts.source, list(self._filter()(self.examples(), Tally()))
+        if passed:
+            assert [example["where"] for example in source] == [example["where"] for example in passed]
+            return
+        with pytest.raises(DataError):
+            list(source)
 
     def _filter(self) -> Filter:
         built: Filter = self.built()

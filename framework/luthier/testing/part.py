@@ -129,7 +129,8 @@ class PartContract:
         """The key by which finished runs are found again changes with each setting of the part."""
         known = signature(self.option().target)
         before = key(self.composed())
-        for name, value in _changed(self.option(), known).items():
+        node = OmegaConf.select(self.composed().config, self.node())
+        for name, value in _changed(node, known).items():
             assert key(self.composed(f"{self.node()}.{name}={value}")) != before, name
 
     def test_the_module_of_its_plugin_brings_no_torch(self) -> None:
@@ -172,17 +173,12 @@ def _same(said: Any, default: Any) -> bool:
     return (said == default and type(said) is type(default)) or (said in ({}, []) and default is None)
 
 
-def _changed(option: Option, known: Signature) -> dict[str, str]:
+def _changed(node: Any, known: Signature) -> dict[str, str]:
     """Other values of the settings whose type says which there are: truth values and numbers."""
-    other: dict[str, str] = {}
-    for name, said in option.written.items():
-        if name not in known.settings or known.settings[name].type not in (bool, int, float):
-            continue
-        if isinstance(said.value, bool):
-            other[name] = str(not said.value).lower()
-        elif isinstance(said.value, (int, float)):
-            other[name] = repr(said.value + 1)
-    return other
+    told = {name: node[name] for name in node if name in known.settings}
+    truths = {name: str(not value).lower() for name, value in told.items() if known.settings[name].type is bool}
+    numbers = {name: repr(value + 1) for name, value in told.items() if known.settings[name].type in (int, float)}
+    return {**truths, **numbers}
 
 
 @cache

@@ -20,7 +20,8 @@ class ScheduleContract(PartContract):
 
     @pytest.mark.parametrize("total", [1, 2, 7, 100])
     def test_each_step_has_a_factor_from_0_to_1(self, total: int) -> None:
-        factors = [self._schedule()(step, total) for step in range(total)]
+        schedule = self._schedule()
+        factors = [schedule(step, total) for step in range(total)]
         assert all(math.isfinite(factor) and 0 <= factor <= 1 for factor in factors), factors
         assert max(factors) > 0
 
@@ -28,7 +29,8 @@ class ScheduleContract(PartContract):
         """A resumed training asks a new schedule for the steps that are left."""
         used = self._schedule()
         there = [used(step, 20) for step in range(20)]
-        assert [self._schedule()(step, 20) for step in reversed(range(20))] == there[::-1]
+        fresh = self._schedule()
+        assert [fresh(step, 20) for step in reversed(range(20))] == there[::-1]
 
     def test_a_training_moves_by_it(self, tmp_path: Path) -> None:
         run = self.run(tmp_path / "run", "stages=[fit]")

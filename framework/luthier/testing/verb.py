@@ -12,12 +12,10 @@ from typing import ClassVar
 
 import pytest
 
-from luthier.cli.main import main
 from luthier.contracts.verbs import Verb
 from luthier.errors import exit_codes
-from luthier.plugins.registry import Plugins
+from luthier.testing.hook import alone, ended
 from luthier.testing.part import brought
-from luthier.testing.twin import composer
 
 
 class VerbContract:
@@ -33,7 +31,7 @@ class VerbContract:
 
     def found(self) -> Verb:
         """The verb, as the hook gives it."""
-        given = [verb for _, verbs in Plugins(only=[], extra=[self._module()]).ask("luthier_verbs") for verb in verbs]
+        given = [verb for _, verbs in alone(self._module()).ask("luthier_verbs") for verb in verbs]
         assert self.verb in {verb.name for verb in given}, f"{self.plugin} gives {[verb.name for verb in given]}"
         verb: Verb = next(verb for verb in given if verb.name == self.verb)
         return verb
@@ -54,24 +52,17 @@ class VerbContract:
         assert brought(self._module()) == []
 
     def test_it_stands_in_the_help_of_luthier(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert self._ended("--help") == 0
+        assert ended(self._module(), "--help") == 0
         assert self.found().help in " ".join(capsys.readouterr().out.split())
 
     def test_its_own_help_is_shown(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert self._ended(self.verb, "--help") == 0
+        assert ended(self._module(), self.verb, "--help") == 0
         assert self.verb in capsys.readouterr().out
 
     def test_a_call_ends_with_its_exit_code(self) -> None:
         if self.arguments is not None:
             assert self.exit_code in exit_codes.MEANINGS
-            assert self._ended(self.verb, *self.arguments) == self.exit_code
-
-    def _ended(self, *words: str) -> int:
-        """The exit code of a command line, in this process."""
-        installed = any(one.module.partition(":")[0] == self._module() for one in composer().plugins.known)
-        with pytest.raises(SystemExit) as ended:
-            main([*(() if installed else ("-p", self._module())), *words])
-        return int(ended.value.code or 0)
+            assert ended(self._module(), self.verb, *self.arguments) == self.exit_code
 
     def _module(self) -> str:
         return self.plugin.partition(":")[0]

@@ -60,7 +60,12 @@ class GuardedLogger(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *more: Any, **named: Any) -> None:
-        """Nothing: trackers take the redacted configuration from the run's folder."""
+        """Nothing: what Lightning knows of a method are no settings; `log_recipe` gives the recipe."""
+
+    @rank_zero_only
+    def log_recipe(self, recipe: dict[str, Any]) -> None:
+        """The resolved recipe without secrets, as `log_hyperparams` of the tracker."""
+        self._try("log_hyperparams", recipe)
 
     @rank_zero_only
     def log_samples(self, samples: Sequence[dict[str, Any]], step: int | None = None) -> None:

@@ -19,13 +19,12 @@ from luthier.workflows.places import places
 from luthier.workflows.proving import NotProved, prove_artifact, texts_of_data
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from luthier.inference.predictor import NetworkPredictor
     from luthier.plugins.registry import Plugins
     from luthier.reporting.console import Console
-    from luthier.training.guarded_logger import GuardedLogger
     from luthier.workflows.recording import RunOutcome
 
 
@@ -66,16 +65,18 @@ def _proof(run: RunOutcome, trained: NetworkPredictor, folder: Path) -> Mapping[
 
 
 def write_reports(run: RunOutcome, environment: dict[str, Any], plugins: Plugins, console: Console) -> None:
-    """Write report, model cards and record, the record last, and print the table of results."""
+    """Write model cards, close the trackers, write report and record, the record last, and print the results."""
     record = recording.record(run, environment)
     given = [section for _, sections in plugins.ask("luthier_report_sections", record=record) for section in sections]
     record.sections = [one for one in given if not isinstance(one, str)]
     for warning in (one for one in given if isinstance(one, str)):  # of a plugin that failed
         record.warnings.append(warning.removeprefix("warning: "))
         console.say(warning)
-    write_text(run.folder.report, page(record))
     for place in (run.folder.card, run.folder.artifact / "README.md"):
         write_text(place, card(record))
+    _close_trackers(run)
+    record.warnings += filter(None, [run.parts.tracking.warning()])
+    write_text(run.folder.report, page(record))
     record.save(run.folder.record)
     kind = f" ({run.artifact_kind})" if run.artifact_kind else ""
     places = {
@@ -85,13 +86,13 @@ def write_reports(run: RunOutcome, environment: dict[str, Any], plugins: Plugins
     console.data(terminal.table(record, places, colour=coloured(sys.stdout)), record.as_json())
 
 
-def close_trackers(run: RunOutcome, loggers: Sequence[GuardedLogger]) -> None:
+def _close_trackers(run: RunOutcome) -> None:
     """Give the final scores, the sample answers and the artifact to the trackers."""
     samples = [
         {"prompt": one.conversation[-1].get("content"), "answer": one.output, "reference": one.reference}
         for one in (run.after.samples if run.after else ())
     ]
-    finish(loggers, _final_scores(run), samples, run.folder.artifact)
+    finish(run.parts.tracking.loggers, _final_scores(run), samples, run.folder.artifact)
 
 
 def _final_scores(run: RunOutcome) -> dict[str, float]:

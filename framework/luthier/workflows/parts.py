@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from luthier.evaluation.evaluation import Evaluation
     from luthier.records.folder import RunFolder
     from luthier.training.method import Method
+    from luthier.training.tracking import GuardedTracker, Tracker
     from luthier.training.trainer import Trainer
 
 
@@ -51,7 +52,7 @@ class Parts:
     """The loss."""
     trainer: Trainer
     """Devices, precision and steps."""
-    tracking: Callable[[RunFolder], list[Any]]
+    tracking: GuardedTracker
     """Gives the loggers of a run in this folder."""
     evaluation: Evaluation
     """What is measured before and after."""
@@ -95,6 +96,8 @@ def attempt(
     problems: list[LuthierError] = []
     builders = {name: partial(part, config, trust, name, quarantine=folder is not None, made=made) for name in PARTS}
 
+    builders["tracking"] = partial(_guarded, str(config.tracking.get("_target_")), builders["tracking"])
+
     def build(name: str, *others: str) -> None:
         if any(other not in built for other in others):
             return
@@ -111,6 +114,12 @@ def attempt(
         return None, problems
     source, _ = built.pop("data"), built.pop("optimizer")
     return Parts(config=config, source=source, folder=folder, trust=trust, stateful=_stateful(made), **built), []
+
+
+def _guarded(target: str, build: Callable[[], Tracker]) -> GuardedTracker:
+    from luthier.training.tracking import GuardedTracker
+
+    return GuardedTracker(target.rpartition(".")[2], build)
 
 
 def _stateful(made: Mapping[str, Any]) -> dict[str, StatefulPart]:

@@ -28,12 +28,11 @@ from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
 from luthier.records.redaction import redact
 from luthier.training.allocator import keep_freed_memory
-from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.resume import starting_point
 from luthier.training.signals import Signals
 from luthier.training.trainer import TrainingEnd
 from luthier.workflows import course
-from luthier.workflows.finishing import close_trackers, write_artifact, write_reports
+from luthier.workflows.finishing import write_artifact, write_reports
 from luthier.workflows.recording import RunOutcome
 from luthier.workflows.resumed_recipe import OfRun, ResumedRecipe, listed
 
@@ -66,7 +65,6 @@ class Run:
     plugins: Plugins
     console: Console
     signals: Signals = field(default_factory=Signals)
-    loggers: list[GuardedLogger] = field(default_factory=list)
     before: Scores | None = None
     after: Scores | None = None
     trained: bool = False
@@ -217,14 +215,14 @@ class Run:
         pl.seed_everything(int(self.config.seed), verbose=False)
         self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
         began = time.perf_counter()
-        self.loggers = [GuardedLogger.around(logger) for logger in self.parts.tracking(self.folder)]
+        self._track()
         of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
         self.end = self.parts.trainer.fit(
             self.method,
             self.data,
             self.folder,
             self.signals,
-            loggers=self.loggers,
+            loggers=self.parts.tracking.loggers,
             callbacks=[
                 OfRun(self.composition, self.parts),
                 *(callback for _, callbacks in of_plugins for callback in callbacks),
@@ -235,6 +233,7 @@ class Run:
             stateful=self.parts.stateful,
         )
         self.fit_seconds, self.trained = time.perf_counter() - began, True
+        self._say_faults()
         if self.resumed and self.end.step == self.resumed.then.step:
             self.resumed.refuse_without_steps(f"after step {self.end.step}: {self.end.stopped}")
         if first_rank():
@@ -244,6 +243,18 @@ class Run:
             )
             for line in course.sentences(self.end):
                 self.console.say(line)
+
+    def _track(self) -> None:
+        """Make the loggers, and give them the recipe."""
+        recipe: Any = redact(OmegaConf.to_container(self.config))
+        for logger in self.parts.tracking(self.folder):
+            logger.log_recipe(recipe)
+        self._say_faults()
+
+    def _say_faults(self) -> None:
+        if first_rank():
+            for fault in self.parts.tracking.news():
+                self.console.say(f"note: {fault}")
 
     def _validation_score(self) -> Score:
         """The recipe's score of the network as it is now, on the validation split; NaN where losses are not finite."""
@@ -295,7 +306,7 @@ class Run:
         )  # fmt: skip
         write_artifact(outcome, described, self.predictor if self.trained else None)
         write_reports(outcome, described, self.plugins, self.console)
-        close_trackers(outcome, self.loggers)
+        self._say_faults()
         return self._write_score()
 
     def _write_score(self) -> float | None:
