@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,8 @@ def _tried(answer: CatalogAnswer, composer: Composer, words: Sequence[str]) -> F
             message = f"{answer} needs {absent}, which is not installed."
             return Finding(CHECK, "skipped", message, where)
         given = [word for word in words if word.split(".")[0] == answer.question.split("/")[0]]
-        with redirect_stdout(sys.stderr), tempfile.TemporaryDirectory() as folder:
+        said = StringIO()  # what a run tells its user is nobody's here
+        with redirect_stdout(said), redirect_stderr(said), tempfile.TemporaryDirectory() as folder:
             return Finding(CHECK, "passed", f"{answer} {_carried_out(answer, composer, given, Path(folder))}.")
     except _LacksSettingError as error:
         hint = "Give it behind the name of the distribution." if error.where else ""
@@ -95,7 +96,7 @@ def _run(composer: Composer, words: list[str], folder: Path) -> None:
         composer.plugins.register(CorePlugin(), "luthier")
     place = RunFolder(folder)
     place.create()
-    composer.plugins.run(run_of(composition, place, composer.plugins, Console(as_json=True)))
+    composer.plugins.run(run_of(composition, place, composer.plugins, Console()))
 
 
 def _composed(composer: Composer, words: list[str]) -> Composition:
@@ -136,15 +137,20 @@ def _absent(answer: CatalogAnswer, catalog: Catalog) -> str:
     return ", ".join(package for package in needs if not is_installed(package))
 
 
-def ways(answer: CatalogAnswer, catalog: Catalog) -> Iterator[list[str]]:
+def ways(answer: CatalogAnswer, catalog: Catalog, inside: frozenset[str] = frozenset()) -> Iterator[list[str]]:
     """The words that give an answer to its question, each with an answer around it that asks the question.
 
-    Those come first whose own answer to it takes the same parts.
+    Those come first of which the question is a part, and whose own answer to it takes the same parts.
     """
     if "/" not in answer.question:
         yield [str(answer)]
         return
-    for asking, key, usual in sorted(_askers(answer.question, catalog), key=lambda one: _parts(one[2]) != _parts(answer)):
+    around = answer.question.rpartition("/")[0]
+
+    def is_unusual(one: tuple[CatalogAnswer, str, CatalogAnswer | None]) -> tuple[bool, bool]:
+        return one[0].question != around, _parts(one[2]) != _parts(answer)
+
+    for asking, key, usual in sorted(_askers(answer.question, catalog), key=is_unusual):
         path = asking.question.replace("/", ".")
         if "." in key:
             word = f"+{answer.question}@{path}.{key.rpartition('.')[0]}.twin={answer.name}"
@@ -152,8 +158,9 @@ def ways(answer: CatalogAnswer, catalog: Catalog) -> Iterator[list[str]]:
             word = str(answer)
         else:
             word = f"{answer.question}@{path}.{key}={answer.name}"
-        if usual is not None:
-            yield from ([*outer, word] for outer in ways(asking, catalog))
+        if usual is not None and asking.question not in inside:
+            outside = ways(asking, catalog, inside | {answer.question})
+            yield from ([*outer, word] for outer in outside)
 
 
 def _askers(question: str, catalog: Catalog) -> Iterator[tuple[CatalogAnswer, str, CatalogAnswer | None]]:
@@ -165,7 +172,7 @@ def _askers(question: str, catalog: Catalog) -> Iterator[tuple[CatalogAnswer, st
         except LuthierError:
             continue
         for key, (asked, name) in nested.items():
-            if asked == question and (answer.question, name) not in seen:
+            if asked == question != answer.question and (answer.question, name) not in seen:
                 seen.add((answer.question, name))
                 yield answer, key, catalog.answers.get((asked, name))
 
