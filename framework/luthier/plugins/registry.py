@@ -24,6 +24,14 @@ from luthier.plugins.faults import culprit, entry_point_fault, hook_fault
 CORE_RECIPES = "pkg://luthier_recipes"
 
 
+_LOADED: dict[Path, None] = {}
+
+
+def loaded_recipe_folders() -> list[Path]:
+    """The recipe folders of all plugins that were loaded in this process, luthier's own aside, in that order."""
+    return list(_LOADED)
+
+
 ONLY_TELLS = {"luthier_report", "luthier_report_sections"}  # hooks whose failure costs a line, not the run
 SLOW = 1.0
 
@@ -147,7 +155,8 @@ class Plugins:
                 raise PluginError(fault)
             self._manager.register(module, plugin.name)
             self._manager.check_pending()
-            self._folders.update(self._own_folder(plugin.name))
+            self._folders.update(own := self._own_folder(plugin.name))
+            _LOADED.update(dict.fromkeys(folder for _, folder in own.values()))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, SystemExit too
