@@ -215,6 +215,7 @@ from luthier.data.formats.prompt_completion import PromptCompletion as PromptCom
 from luthier.data.module import Data as Data
 from luthier.data.overlong import split_row as split_row
 from luthier.data.prompts import with_system as with_system
+from luthier.data.readers import Reader as Reader
 from luthier.data.readers.by_ending import TABLE_ENDINGS as TABLE_ENDINGS
 from luthier.data.readers.by_ending import reader_for as reader_for
 from luthier.data.readers.json_lines import JsonLines as JsonLines
@@ -505,8 +506,12 @@ from luthier.training.likelihood_method import LikelihoodMethod as LikelihoodMet
 from luthier.training.method import Method as Method
 from luthier.training.metrics_log import MetricsLog as MetricsLog
 from luthier.training.optimizers.groups import is_embedding_table as is_embedding_table
+from luthier.training.optimizers.groups import parameter_groups as parameter_groups
 from luthier.training.optimizers.schedules import Schedule as Schedule
+from luthier.training.optimizers.schedules import scheduled as scheduled
+from luthier.training.strategies import Strategy as Strategy
 from luthier.training.tracking import Tracker as Tracker
+from luthier.training.trainer import Trainer as Trainer
 from luthier.version import __version__ as __version__
 from luthier.workflows.artifact import (
     ARTIFACT_MANIFEST as ARTIFACT_MANIFEST,

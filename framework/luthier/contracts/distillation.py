@@ -51,7 +51,19 @@ class TokenDistributions:
 
 
 class Signal:
-    """What the student is trained on: a loss of each token from the two distributions, [n], and layer distances."""
+    """What the student is trained on: a loss of each token from the two distributions, [n], and layer distances.
+
+    - *Given*: `TokenDistributions` of n tokens: the student's logits [n, V] with gradient, the teacher's
+      log-probabilities at a temperature, and int64 targets.
+    - *Returns*: the loss of each token, float32 [n], which depends on no other token; `layer_distances` what is
+      added of hidden states.
+    - *Called*: for each chunk of the tokens of each micro-batch, so that the whole vocabulary of all tokens is
+      never in memory.
+    - *Ranks*: on every rank with its own micro-batches; it calls no collective operation.
+    - *Raises*: RecipeError of the constructor for settings that cannot be.
+    - *Resume*: nothing: keep no state.
+    - *Nested*: a keyword-only parameter: `/method/signal@signals.NAME: forward_kl`, as `signal=weighted` has.
+    """
 
     needs_teacher = True
     any_vocabulary = False

@@ -23,6 +23,17 @@ class Rollout(Protocol):
 
     The answers follow from the weights, `seed` and the `numbers` that identify the prompts.
     `Answer.sampling_logprobs` holds the log-probability of each token in the distribution that it was sampled from.
+
+    - *Given*: the network in evaluation mode, prompts as int32 arrays of token ids, a number that identifies each
+      of them, how many answers to each, and a seed. `SampledRollout` has the settings and their checks.
+    - *Returns*: `count` answers to each prompt, all of the first prompt first; `ids`, `text`, `logprobs` under the
+      trainer's network and `sampling_logprobs` under the distribution that was sampled.
+    - *Called*: `use` once, before sampling; then at the beginning of each step of the data, and `greedy` where an
+      advantage or the evaluation asks for it.
+    - *Ranks*: on every rank with its own prompts.
+    - *Raises*: RecipeError of `use` where it cannot sample from the model; what an engine raises ends the run.
+    - *Resume*: answers follow from the weights, the seed and the numbers: keep no state.
+    - *Nested*: a keyword-only parameter filled by an answer of `method/rollout/NAME/`.
     """
 
     temperature: float

@@ -38,7 +38,21 @@ class SearchedSegment(Protocol):
 
 
 class Search(Protocol):
-    """Writes its index of a segment's passages, and ranks the passages of all open segments."""
+    """Writes its index of a segment's passages, and ranks the passages of all open segments.
+
+    - *Given*: `write` an empty folder and the texts of its passages; `open` the segments of an index in order;
+      `__call__` a question and a number.
+    - *Returns*: `__call__` int64 numbers of passages, counted over all segments, and their float32 scores, at most
+      `k`, the best first.
+    - *Called*: `write` when documents are new or changed, `open` before the first question, `__call__` for each
+      question, from several threads.
+    - *Ranks*: `write` in one process, `open` and `__call__` on every rank.
+    - *Raises*: RecipeError of the constructor; anything else is a fault. A passage that holds nothing to search by
+      is simply not found.
+    - *Resume*: an index is found again by `identity` and the documents, and opened.
+    - *Nested*: a keyword-only parameter: `/prompt/embedding@embedding: static` in the defaults, as `search=dense`
+      has.
+    """
 
     def write(self, folder: Path, texts: Sequence[str], reused: Sequence[ReusedRows]) -> None:
         """Index the texts of a new segment in its folder; the first of them are the reused rows, in order."""

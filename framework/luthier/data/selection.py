@@ -44,7 +44,20 @@ def question_key(text: str) -> bytes:
 
 
 class Selection(Protocol):
-    """Ranks the training examples as in-context examples for a question."""
+    """Ranks the training examples as in-context examples for a question.
+
+    - *Given*: `learn` the pool, at most `prompt.pool` demonstrations of the training split; `__call__` the text
+      that a question is about.
+    - *Returns*: numbers of the pool, each at most once, the best first; a generator, as no more are taken than fit
+      the prompt.
+    - *Called*: `learn` once, before the first question; `__call__` for each question, once for all where it is
+      `fixed`.
+    - *Ranks*: on every rank, and from several threads.
+    - *Raises*: RecipeError of the constructor for settings that cannot be.
+    - *Resume*: it learns again from the same pool; random numbers follow from a seed and the question.
+    - *Nested*: a keyword-only parameter: `/prompt/embedding@embedding: hashed` in the defaults, as
+      `selection=nearest` has.
+    """
 
     fixed: bool
     """Whether the ranking is the same for every question."""

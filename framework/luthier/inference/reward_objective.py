@@ -22,6 +22,16 @@ class RewardObjective(ABC):
 
     A unit is what the loss is averaged over: a pair, a text, a step. `outputs` is the number of scalars that the head
     predicts at each position, and `measures` say by name how the statistics of units become values.
+
+    - *Given*: `encode` an example and the tokenizer; `losses` the outputs of the head, float32 [positions,
+      outputs], and the batch.
+    - *Returns*: `encode` a `Row`; `losses` the loss of each unit, float32 [units]; `statistics` those of
+      `measures`, [units, s].
+    - *Called*: `encode` once for each example, before training; `losses` for each micro-batch and held-out batch.
+    - *Ranks*: `losses` on every rank; what is measured on the first alone.
+    - *Raises*: DataError of `encode` for an example without what it needs; RecipeError of the constructor.
+    - *Resume*: nothing: keep no state.
+    - *Nested*: a keyword-only parameter filled by an answer of `method/objective/NAME/`.
     """
 
     outputs: int

@@ -42,16 +42,37 @@ class Method(pl.LightningModule, ABC):
     by the weight of the whole optimizer step: how a batch is cut does not change the update.
 
     `model` gives the network, `adaptation` chooses the weights that move, `optimizer` moves them.
+
+    - *Given*: positional parameters `model`, `adaptation`, `optimizer`; `encode` an example and the tokenizer;
+      `loss` a `Batch` on the device of the network, whose tensors are described there.
+    - *Returns*: `encode` a `Row` of int32 ids and float32 weights; `loss` a `Loss`: the sum over the batch, with
+      its graph, and the weight to divide it by, two scalars, so that no cut of a batch changes the update.
+      `metrics` of a loss are pairs like it.
+    - *Called*: `encode` once for each example, before training, possibly in another process; its result is cached
+      by the settings and the code of the method and its nested parts. `loss` for each micro-batch and each held-out
+      batch; `measured_of` when the run is measured.
+    - *Ranks*: `loss` on every rank with its own batches, which must call collective operations alike; `measured_of`
+      on the first alone.
+    - *Raises*: DataError of `encode` for an example without what it needs (the run ends, or leaves it out, as
+      `data.on_bad_row` says); RecipeError of the constructor for settings that cannot be. Anything else is a fault
+      of the method.
+    - *Resume*: weights, optimizer and order of the data are restored by luthier. What else changes while it trains
+      is a buffer, or stands in `state_dict` of its `preparation`; random numbers follow from the seed and the step.
+    - *Nested*: a keyword-only parameter filled by an answer of its own folder: `objective: mine` in the defaults of
+      the option file, answered by `method/objective/mine.yaml`.
     """
 
     likelihood = True
-    """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
+    """Whether `losses` are -log p of the tokens, so that their exponential is a perplexity.
+
+    Say False for any other loss: the report, the figures and the card of its runs then have no perplexity.
+    """
     trains_likelihood = True
     """Whether the training loss is -log p of each token, too; it may differ from the loss that is measured."""
     is_generative = True
     """Whether the network is a causal language model: it generates text and has a loss on general text."""
     measures: Mapping[str, Measure] = {}
-    """What `measured` measures beside the loss, by name."""
+    """What `measured` gives statistics of beside the loss, by name, and how each becomes a value with an interval."""
     balances_experts = False
     """Whether the method adds the load-balancing loss of mixtures of experts to its own."""
     router_aux_loss_coef: float | None = None
