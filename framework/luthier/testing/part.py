@@ -32,11 +32,11 @@ from luthier.workflows.run import Run
 class PartContract:
     """Tests of one answer to a question.
 
-    `answer` is `question=name`, as on the command line. `words` are what else a recipe with it needs, such as a setting
-    without a default; `plugins` names modules beside the installed plugins, as `luthier -p` takes them. A suite of a
-    kind says what stands `around` its answers in a recipe, and at which `place` the answer is put where it has a name
-    of its own there, as a metric has. Where there is no answer, as of a part that a fixture makes, the tests of this
-    class are left out.
+    `answer` is `question=name`, as on the command line. `words` are what else a recipe with it needs, such as a
+    setting without a default; `plugins` names modules beside the installed plugins, as `luthier -p` takes them. A
+    suite of a kind says what stands `around` its answers in a recipe, and at which `place` the answer is put where it
+    has a name of its own there, as a metric has. An answer to the `question` may stand among the words. Where there
+    is no answer, as of a part that a fixture makes, the tests of this class are left out.
     """
 
     answer: ClassVar[str] = ""
