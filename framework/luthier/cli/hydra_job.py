@@ -14,6 +14,7 @@ from hydra.types import RunMode
 
 from luthier.errors import LuthierError
 from luthier.errors.interrupted import Interrupted
+from luthier.plugins.faults import exit_of_a_part
 from luthier.records.redaction import redact_text
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class HydraJob:
             raise SystemExit(self.console.error(error)) from error
         except KeyboardInterrupt as error:
             raise SystemExit(130) from error
+        except SystemExit as error:  # of a part that is made, or of a plugin around the run
+            _log(error)
+            raise SystemExit(self.console.error(exit_of_a_part(error))) from error
         except Exception as error:
             _log(error)
             raise

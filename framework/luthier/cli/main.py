@@ -66,7 +66,14 @@ def _act(flags: Flags, console: Console) -> int:
 def _run_verb(name: str, flags: Flags, console: Console) -> int:
     from luthier.cli.verbs import built_in
 
-    return _call(built_in(name), flags, console, load_plugins(flags, console))
+    try:
+        return _call(built_in(name), flags, console, load_plugins(flags, console))
+    except SystemExit as error:  # of the code of a plugin
+        from luthier.plugins.faults import culprit, exit_of_a_part
+
+        if not culprit(error):
+            raise
+        raise exit_of_a_part(error) from error
 
 
 def _run_foreign_verb(name: str, flags: Flags, console: Console) -> int:

@@ -7,12 +7,15 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from luthier.errors import PluginError
+from luthier.errors.interrupted import Interrupted
 from luthier.errors.suggestions import nearest
 from luthier.plugins import hookspecs
 from luthier.version import __version__
@@ -97,6 +100,31 @@ def _is_a_plugins(module: str) -> bool:
     top = module.partition(".")[0]
     shipped = (owner := _owners().get(top)) is not None and owner.name == CORE
     return top != CORE and not shipped and is_own(top)
+
+
+@contextmanager
+def exits_named() -> Iterator[None]:
+    """In this context neither sys.exit nor a KeyboardInterrupt of somebody's code ends the process: a PluginError.
+
+    Real signals are answered by the run, as `Interrupted`.
+    """
+    try:
+        yield
+    except Interrupted:
+        raise
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise exit_of_a_part(error) from error
+
+
+def exit_of_a_part(error: BaseException) -> PluginError:
+    """What is said of code that wanted to end the process; Lightning turns a KeyboardInterrupt into such an exit."""
+    first = error.__context__ if isinstance(error.__context__, KeyboardInterrupt) else error
+    what = f"{type(first).__name__}({', '.join(map(repr, first.args))})"
+    place = culprit(first) or culprit(error)
+    return PluginError(
+        f"{what} was to end the process{f', in {place}' if place else ''}.",
+        hint="A part ends a run with an exception of its own; --debug shows where it came from.",
+    )
 
 
 @cache

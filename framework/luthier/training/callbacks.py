@@ -47,7 +47,7 @@ def reliable(
     random_state, progress = RandomState(), Progress()
     heartbeat = Heartbeat(signals, [metrics.write, progress.tell, *listeners])
     part_states = PartStates(stateful or {}, heartbeat)
-    finite = Finite(events, drops=validating.stop.ends_divergence)
+    finite = Finite(events, folder.checkpoints, random_state, part_states, drops=validating.stop.ends_divergence)
     validation = Validation(validating, folder.validations, events, heartbeat, finite, random_state, part_states)
     return [
         heartbeat,

@@ -15,6 +15,7 @@ from luthier.records.events import EventLog
 from luthier.training import checkpoint_files
 from luthier.training.heartbeat import Heartbeat
 from luthier.training.metrics_log import MetricsLog
+from luthier.training.not_finite import Unfit
 from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
 from luthier.training.validation import Validation
@@ -120,6 +121,8 @@ class Checkpoints(pl.Callback):
         if step in (0, self._saved) or self._loops is None:
             return
         with self.heartbeat.paused():
+            if not self._is_fit(trainer):
+                return
             at = time.perf_counter()
             self.metrics.sync()
             path = self.folder / checkpoint_files.folder_name(step)
@@ -130,6 +133,17 @@ class Checkpoints(pl.Callback):
                 seconds = round(time.perf_counter() - at, 3)
                 self.events.tell("checkpoint", step=step, seconds=seconds, removed=[old.name for old in removed])
                 log.info("Saved step %d in %.2f s.", step, seconds)
+
+    def _is_fit(self, trainer: pl.Trainer) -> bool:
+        """Whether the weights are worth a checkpoint; NumericsError where they are not, and no other is the best."""
+        try:
+            self.validation.finite.check(trainer, trainer.lightning_module)
+        except Unfit:
+            best = self.validation.best
+            if not self.validation.finite.drops or best is None or best.step == trainer.global_step:
+                raise
+            return False
+        return True
 
     def _stop_if_alone(self, trainer: pl.Trainer) -> None:
         """End between two steps; several ranks can only do so together, after a step."""

@@ -21,6 +21,7 @@ from luthier.evaluation.prompt_selection import ValidationPromptScorer
 from luthier.evaluation.scores import Scores
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.trainable_parameters import check_adaptation
+from luthier.plugins.faults import exits_named
 from luthier.plugins.hookspecs import hookimpl
 from luthier.records import environment
 from luthier.records.changes import changes
@@ -117,7 +118,7 @@ class Run:
             "fit": self.fit,
             "evaluate": self.evaluate,
         }
-        with self.folder.lock(), self.signals:
+        with self.folder.lock(), self.signals, exits_named():
             described = self._begin()
             select(
                 self.model, self.data, self.method, self.evaluation, str(self.config.score),

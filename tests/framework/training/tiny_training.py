@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from luthier.contracts.batch import Batch
+from luthier.contracts.training import Loss
 from luthier.errors import LuthierError
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
@@ -132,6 +133,9 @@ class Net(pl.LightningModule):
     def forward(self, batch: Batch) -> torch.Tensor:
         hidden = self.middle(self.words(batch.input_ids[:, :-1]))
         return nn.functional.cross_entropy(self.head(hidden).flatten(0, 1), batch.input_ids[:, 1:].flatten())
+
+    def loss(self, batch: Batch) -> Loss:
+        return Loss(self(batch), torch.ones(()), {})
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         loss = self(batch)
