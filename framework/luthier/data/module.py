@@ -14,6 +14,7 @@ from luthier.contracts.examples import Example, Source
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.training import Preparation
 from luthier.data import ledger
+from luthier.data.batch_digest import BatchDigest
 from luthier.data.blocks import Blocks
 from luthier.data.building import EncodingSettings, build, inspect_as_trained, template_name
 from luthier.data.content_hashes import (
@@ -56,8 +57,9 @@ class Data(pl.LightningDataModule):
     the batches of a step before they are trained on, None leaves them unchanged. `encoding` is the hash of all that
     `encode` depends on (`hash_of_encoding`); without one, it is taken from the function and the object it belongs to.
 
-    `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which
-    they are made. RecipeError where `length` is less than 2 or more than the model's number of positions.
+    `settings` is how examples are encoded and packed, `seen` the digest of the batches that are trained on. Encoded
+    blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less than 2
+    or more than the model's number of positions.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Data(pl.LightningDataModule):
         self.size, self.micro, self.length, self.workers = size, micro, length, workers
         self.allow = frozenset(allow or ())
         self.preparation = preparation
+        self.seen = BatchDigest()
         self._encoding = hash_of_function(encode) if encoding is None else encoding
         self._blocks: dict[str, Blocks | None] = {}
         if folder is not None:
@@ -193,6 +196,12 @@ class Data(pl.LightningDataModule):
         blocks, (world, rank) = self._training_blocks(), self._data_parallel()
         batches = self._batches(blocks, self._order(world), rank)
         return PreparedLoader(batches, self.preparation) if self.preparation else TrainingLoader(batches)
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Count a training batch into the digest of its step while it is on the host; Lightning calls it."""
+        if self.trainer is not None and self.trainer.training:
+            self.seen.add(batch)
+        return batch
 
     def _training_blocks(self) -> Blocks:
         self.refuse_without_training()

@@ -57,7 +57,7 @@ class DataError(LuthierError):
 
 
 class NumericsError(LuthierError):
-    """A loss or gradient is not finite; the last good checkpoint stays."""
+    """A loss or gradient is not finite, or numbers that must be the same are not; the last good checkpoint stays."""
 
     code = 4
     kind = "numerics"

@@ -1,6 +1,6 @@
 """The folder of one run: its paths, its lock, and the small files about the run.
 
-recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   validations.jsonl   events.jsonl
+recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   digests.jsonl   validations.jsonl   events.jsonl
 report.html   MODEL_CARD.md   checkpoints/step-*/MANIFEST.json   artifact/   scores/   record.json   score.json   lock
 """
 
@@ -47,6 +47,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """`metrics.jsonl`: one line for each optimizer step."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def digests(self) -> Path:
+        """`digests.jsonl`: for each optimizer step, digests of its data and of the random generators."""
+        return self.path / "digests.jsonl"
 
     @property
     def events(self) -> Path:

@@ -19,6 +19,7 @@ from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
 from luthier.training.precision import Precision, device_of, faster
 from luthier.training.resumed_place import ResumedPlace
+from luthier.training.step_digests import StepDigests
 from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
 from luthier.training.validation import Validating, Validation
@@ -201,13 +202,14 @@ class Trainer:
     ) -> tuple[list[Any], Validation]:  # fmt: skip
         """Those of the adaptation and of a reliable training, and of these the one that validates."""
         acting = method.adaptation.callbacks()  # before ours: what they do after a step is in that step's checkpoint
+        digests = StepDigests(folder.digests, data.seen.taken)
         own = reliable(
-            folder, signals, validating, [tell], stateful, every=self.checkpoint_every, keep=self.keep,
+            folder, signals, validating, [digests.tell, tell], stateful, every=self.checkpoint_every, keep=self.keep,
             micro=data.micro, length=data.length, checkpointing=gradient_checkpointing,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)
-        return [best, *acting, *own, ResumedPlace(data)], validation
+        return [best, *acting, digests, *own, ResumedPlace(data)], validation
 
     def steps(self, data: Data, saved: Description | None = None) -> int:
         """Optimizer steps of the whole run, on any number of devices; after `saved` with batches as they are now."""

@@ -74,6 +74,7 @@ class Run:
     same_settings: bool = False  # as the run that the folder holds already, so that its baseline counts
     start: Path | None = None
     resumed: ResumedRecipe | None = None
+    callbacks: list[pl.Callback] = field(default_factory=list)  # of the training, after all others
 
     @property
     def name(self) -> str:
@@ -120,13 +121,25 @@ class Run:
         }
         with self.folder.lock(), self.signals, exits_named():
             described = self._begin()
-            select(
-                self.model, self.data, self.method, self.evaluation, str(self.config.score),
-                self._predictor, self.console.say,
-            )  # fmt: skip
+            self._select_model()
             for name in self.config.stages:
                 stages[name]()
             return self._finish(described) if first_rank() else None
+
+    def train(self) -> None:
+        """Search and train as `carry_out` does, and measure, write and report nothing."""
+        with self.folder.lock(), self.signals:
+            self._begin()
+            self._select_model()
+            if "search" in self.config.stages:
+                self.search()
+            self.fit()
+
+    def _select_model(self) -> None:
+        select(
+            self.model, self.data, self.method, self.evaluation, str(self.config.score),
+            self._predictor, self.console.say,
+        )  # fmt: skip
 
     def _begin(self) -> dict[str, Any]:
         """Check what only the parts know, find the start, write the recipe; the description of the machine."""
@@ -227,6 +240,7 @@ class Run:
             callbacks=[
                 OfRun(self.composition, self.parts),
                 *(callback for _, callbacks in of_plugins for callback in callbacks),
+                *self.callbacks,
             ],
             gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
             start=self.start,
