@@ -468,7 +468,7 @@ from luthier.models.trainable_parameters import count_parameters as count_parame
 from luthier.models.trainable_parameters import meta_network as meta_network
 from luthier.models.wrappers import unwrapped as unwrapped
 from luthier.models.wrappers import virtual_token_count as virtual_token_count
-from luthier.plugins.faults import culprit as culprit
+from luthier.plugins.blame import culprit as culprit
 from luthier.plugins.hookspecs import hookimpl as hookimpl
 from luthier.records.events import complete_lines as complete_lines
 from luthier.records.folder import RunFolder as RunFolder

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 
 from luthier.errors import LuthierError
 from luthier.errors.interrupted import Interrupted
-from luthier.plugins.faults import exit_of_a_part
+from luthier.plugins.exits import exit_of_a_part
 from luthier.records.redaction import redact_text
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from luthier.cli.session import Flags, load_plugins
 from luthier.cli.threads import wait_briefly
-from luthier.errors import LuthierError, PluginError, RecipeError
+from luthier.errors import LuthierError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console
 from luthier.workflows.quiet import silence_warnings
@@ -39,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:
-        console.debug = True
-        code = console.error(_bug(error))
+        failure = _failure(error)
+        console.debug = console.debug or failure.code == LuthierError.code
+        code = console.error(failure)
     sys.exit(code)
 
 
@@ -69,7 +70,8 @@ def _run_verb(name: str, flags: Flags, console: Console) -> int:
     try:
         return _call(built_in(name), flags, console, load_plugins(flags, console))
     except SystemExit as error:  # of the code of a plugin
-        from luthier.plugins.faults import culprit, exit_of_a_part
+        from luthier.plugins.blame import culprit
+        from luthier.plugins.exits import exit_of_a_part
 
         if not culprit(error):
             raise
@@ -120,14 +122,12 @@ def _run_recipe(flags: Flags, console: Console) -> int:
     return run_recipe(flags, console)
 
 
-def _bug(error: Exception) -> LuthierError:
+def _failure(error: Exception) -> LuthierError:
     """An error that nobody expected: of the plugin in whose code it arose, or luthier's own."""
-    from luthier.plugins.faults import culprit
+    from luthier.plugins.blame import blamed
+    from luthier.plugins.calls import error_text
 
-    text = f"{type(error).__name__}: {error}".rstrip(": .")
-    if place := culprit(error):
-        bug: LuthierError = PluginError(f"{text}, in {place}.", hint="The traceback above says how it came there.")
-    else:
-        bug = LuthierError(f"{text}.", hint="This is a bug in luthier; the traceback above says where.")
-    bug.__cause__ = error
-    return bug
+    bug = "This is a bug in luthier; the traceback above says where."
+    failure = blamed(error) or LuthierError(f"{error_text(error)}.", hint=bug)
+    failure.__cause__ = error
+    return failure

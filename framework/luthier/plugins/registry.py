@@ -6,20 +6,22 @@ import importlib
 import os
 import sys
 import time
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import pluggy
 
 from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins import hookspecs
+from luthier.plugins.blame import blamed
 from luthier.plugins.calls import call_hook, error_text
-from luthier.plugins.faults import culprit, entry_point_fault, hook_fault
+from luthier.plugins.faults import entry_point_fault, hook_fault
+from luthier.plugins.installed import EntryPoint, installed
+from luthier.plugins.recipe_folder import beside, folder_at
 
 CORE_RECIPES = "pkg://luthier_recipes"
 
@@ -66,9 +68,9 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._without = set(without)
         self._only = None if only is None else set(only)
-        self._folders = {"luthier": (CORE_RECIPES, _folder(CORE_RECIPES))}
+        self._folders = {"luthier": (CORE_RECIPES, folder_at(CORE_RECIPES))}
         self.known: list[Plugin] = []
-        for plugin in [*_installed(), *_named(extra)]:
+        for plugin in [*map(_plugin, installed()), *_named(extra)]:
             self.known.append(self._load(plugin))
         self._refuse_unknown_names()
 
@@ -115,11 +117,9 @@ class Plugins:
         except LuthierError:
             raise
         except Exception as error:
-            if (name := self._culprit(error)) is None:
+            if (failure := blamed(error)) is None:
                 raise
-            place = culprit(error)
-            message = f"Plugin {self.describe(name)} failed while the run was carried out: {error_text(error)}"
-            raise PluginError(f"{message}{f', in {place}' if place else ''}.", hint="--debug shows more.") from error
+            raise failure from error
 
     def register(self, module: object, name: str) -> None:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
@@ -178,16 +178,12 @@ class Plugins:
     def _own_folder(self, name: str) -> dict[str, tuple[str, Path]]:
         implementations = self._manager.hook.luthier_recipes.get_hookimpls()
         own = next((each for each in implementations if each.plugin_name == name), None)
-        place = call_hook(own, "luthier_recipes", {}) if own is not None else _beside(self._manager.get_plugin(name))
-        return {name: (place, _folder(place))} if place else {}
-
-    def _culprit(self, error: Exception) -> str | None:
-        """The plugin whose code is the innermost of ours in the error's traceback; None where that is the core's."""
-        owners = {plugin.module.partition(".")[0]: plugin.name for plugin in self.known}
-        frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
-        packages = [name.partition(".")[0] for name in reversed(frames)]
-        innermost = next((package for package in packages if package == "luthier" or package in owners), "luthier")
-        return owners.get(innermost)
+        place = (
+            call_hook(own, "luthier_recipes", {})
+            if own is not None
+            else beside(cast("ModuleType", self._manager.get_plugin(name)))
+        )
+        return {name: (place, folder_at(place))} if place else {}
 
     def _refuse_unknown_names(self) -> None:
         names = {plugin.name for plugin in self.known}
@@ -214,39 +210,13 @@ def _text(error: BaseException) -> str:
     return error.message.rstrip(".") if isinstance(error, LuthierError) else error_text(error)
 
 
-def _installed() -> list[Plugin]:
-    entry_points = metadata.entry_points(group="luthier")
-    return [
-        Plugin(
-            entry.name,
-            entry.value,
-            entry.dist.name if entry.dist else "",
-            entry.dist.version if entry.dist else "",
-            entry_point_fault(entry.value, entry.dist),
-        )
-        for entry in sorted(entry_points, key=lambda entry: (entry.name, entry.value))
-    ]
+def _plugin(entry: EntryPoint) -> Plugin:
+    owner = entry.distribution
+    name, version = (owner.name, owner.version) if owner is not None else ("", "")
+    return Plugin(entry.name, entry.value, name, version, entry_point_fault(entry))
 
 
 def _named(modules: Iterable[str]) -> list[Plugin]:
     if modules and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
     return [Plugin(name=module, module=module) for module in modules]
-
-
-def _beside(plugin: Any) -> str | None:
-    """The package `recipes` inside a plugin's own package, where there is one."""
-    folders = [Path(folder, "recipes", "__init__.py") for folder in getattr(plugin, "__path__", ())]
-    return f"pkg://{plugin.__name__}.recipes" if any(file.is_file() for file in folders) else None
-
-
-def _folder(place: str) -> Path:
-    package = place.removeprefix("pkg://")
-    try:
-        module = importlib.import_module(package)
-        return Path(next(iter(module.__path__)))
-    except (ImportError, AttributeError, StopIteration, ValueError) as error:
-        raise PluginError(
-            f"It names {place!r} as its recipe folder, but that is not a package: {error}.",
-            hint="Put an __init__.py into the folder and include it in the distribution.",
-        ) from error

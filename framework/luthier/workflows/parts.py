@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from luthier.config.annotation_names import evaluated, names_at
 from luthier.config.checks import PARTS, targets_in
+from luthier.config.conformance import refuse_misfit
 from luthier.config.instantiate import instantiate
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError
@@ -144,7 +146,17 @@ def part(
     quarantine unless there is one.
     """
     node = without_quarantine(config[name]) if name == "data" and not quarantine else config[name]
-    return instantiate(node, *others, trust=trust, made=made)
+    built = instantiate(node, *others, trust=trust, made=made)
+    refuse_misfit(built, _contract(name), name)
+    return built
+
+
+def _contract(name: str) -> Any:
+    """The type that a part of a recipe has, of which the parts that others hold are told by their parameters."""
+    from luthier.contracts.training import Optimizer
+
+    held_by_others = {"data": Parts.__annotations__["source"], "optimizer": Optimizer}
+    return evaluated(held_by_others.get(name, Parts.__annotations__.get(name, Any)), [names_at(__name__)])
 
 
 def without_quarantine(config: Any) -> Any:

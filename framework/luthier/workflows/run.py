@@ -21,7 +21,7 @@ from luthier.evaluation.prompt_selection import ValidationPromptScorer
 from luthier.evaluation.scores import Scores
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.trainable_parameters import check_adaptation
-from luthier.plugins.faults import exits_named
+from luthier.plugins.exits import exits_named
 from luthier.plugins.hookspecs import hookimpl
 from luthier.records import environment
 from luthier.records.changes import changes

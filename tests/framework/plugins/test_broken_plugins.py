@@ -246,8 +246,11 @@ class Lacks:
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        ("Raises", "ZeroDivisionError: division by zero, in Raises.__init__ (luthier-broken 2.3, __init__.py:5)"),
-        ("Lacks", "'Lacks' object has no attribute 'learn', in Lacks (luthier-broken 2.3, __init__.py)"),
+        (
+            "Raises",
+            "prompt=it failed: ZeroDivisionError: division by zero, in Raises.__init__ (luthier-broken 2.3, __init__.py:5)",
+        ),
+        ("Lacks", "Lacks (luthier-broken 2.3, __init__.py:7) has no method learn(examples, tokenizer)"),
     ],
 )
 def test_a_failure_of_a_part_names_its_distribution_file_and_line(part, reason, luthier, distribution):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -129,15 +130,8 @@ def test_luthier_run_names_the_plugin_whose_code_fails(distribution):
     )
     plugins = Plugins()
     plugins.register(Core(1.0), "luthier")
-    with pytest.raises(PluginError, match=r"mine \(luthier-mine 4\) failed .* ValueError: out of wood"):
+    with pytest.raises(PluginError, match=r"ValueError: out of wood, in luthier_run \(luthier-mine 4, __init__.py:4\)"):
         plugins.run([])
-
-
-class Broken:
-    """A run in which the core itself fails."""
-
-    def carry_out(self) -> float:
-        return 1 / 0
 
 
 def test_luthier_run_leaves_a_bug_of_the_core_a_bug(distribution):
@@ -146,5 +140,5 @@ def test_luthier_run_leaves_a_bug_of_the_core_a_bug(distribution):
     distribution("luthier-mine", hook("luthier_run", "return (yield)", "run", WRAPPER))
     plugins = Plugins()
     plugins.register(Last(), "luthier")
-    with pytest.raises(ZeroDivisionError):
-        plugins.run(Broken())
+    with pytest.raises(AttributeError, match="carry_out"):
+        plugins.run(SimpleNamespace())

@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from luthier.plugins.faults import CORE
+from luthier.plugins.installed import CORE
 from luthier.version import __version__
 from luthier.workflows.plugin_check.subject import Finding, Subject
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
-from luthier.plugins.faults import CORE
+from luthier.plugins.installed import CORE
 from luthier.plugins.source_code import spec
 
 if TYPE_CHECKING:
