@@ -39,8 +39,9 @@ def test_auto_is_the_default_of_every_trainer(composer: Composer) -> None:
 
 
 def test_what_is_faster_is_measured_and_float64_is_not() -> None:
-    assert 0.5 < speedup(torch.float32) < 2
-    assert not is_worth(CPU, torch.float64), "no processor multiplies twice the bits faster"
+    assert speedup(torch.float32) == pytest.approx(1, rel=0.2)
+    assert speedup(torch.float64) < 0.8, "no processor multiplies twice the bits faster"
+    assert not is_worth(CPU, torch.float64)
     assert faster(CPU) == ("bf16" if speedup(torch.bfloat16) > 1.25 else "fp32")
 
 

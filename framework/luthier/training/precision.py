@@ -68,7 +68,7 @@ def speedup(dtype: torch.dtype) -> float:
 
     It is measured once for a processor and a version of torch, and kept: the next process decides the same.
     """
-    about = json.dumps([*_processor(), torch.__version__, str(dtype)])
+    about = json.dumps([*_processor(), torch.__version__, str(dtype), "one thread"])
     folder = cache_folder("precision") / hashlib.sha256(about.encode()).hexdigest()[:32]
     try:
         file = build_once(folder, lambda place: _write(place, _measured(dtype))) / _MEASURED
@@ -92,19 +92,23 @@ def _processor() -> list[str]:
 
 def _measured(dtype: torch.dtype) -> float:
     """The best of a few products of one size, in turns: small ones first, as an emulated product may take a minute."""
-    size = SMALLEST
-    while True:
-        plain, other = torch.ones(size, size), torch.ones(size, size, dtype=dtype)
-        best = [float("inf")] * 2
-        for _ in range(TIMES):
-            best = [min(before, _seconds(one)) for before, one in zip(best, (plain, other), strict=True)]
-        if max(best) >= ENOUGH or size >= LARGEST:
-            return best[0] / best[1]
-        size *= 2
+    size, threads = SMALLEST, torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other on a busy machine count the time of others
+    try:
+        while True:
+            plain, other = torch.ones(size, size), torch.ones(size, size, dtype=dtype)
+            best = [float("inf")] * 2
+            for _ in range(TIMES):
+                best = [min(before, _seconds(one)) for before, one in zip(best, (plain, other), strict=True)]
+            if max(best) >= ENOUGH or size >= LARGEST:
+                return best[0] / best[1]
+            size *= 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _seconds(square: torch.Tensor) -> float:
-    """By the CPU time of this thread, which does its share of the product: other processes do not count."""
+    """Of computing: other processes do not count."""
     began = time.thread_time()
     torch.mm(square, square)
     return time.thread_time() - began
