@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -100,11 +100,17 @@ def _run(composer: Composer, words: list[str], folder: Path) -> None:
 
 
 def _composed(composer: Composer, words: list[str]) -> Composition:
-    try:
-        return composer.compose(words)
-    except RecipeError as error:
-        composer.compose(words, complete=False)
-        raise _LacksSettingError(error.message, where=error.where or "it") from error
+    """The recipe, with single examples as rows where it takes no blocks of several."""
+    refusals = list[RecipeError]()
+    for more in ([], ["batch.packing=false"]):
+        try:
+            return composer.compose([*words, *more])
+        except RecipeError as error:
+            refusals.append(error)
+    with suppress(RecipeError):
+        composer.compose([*words, *more], complete=False)
+        raise _LacksSettingError(refusals[0].message, where=refusals[0].where or "it")
+    raise refusals[0]
 
 
 def _read(answer: CatalogAnswer, composer: Composer, given: list[str]) -> str:
