@@ -239,15 +239,16 @@ def only(unpacked: Path, site: Path, *kept: str) -> Path:
 
 
 def test_each_answer_runs_as_a_tiny_twin(unpacked, tmp_path):
-    site = only(unpacked, tmp_path / "site", "optimizer/schedule", "model", "data/reader", "method/reward")
-    changed("acme/reward.py", "min(1.0, self.words / count)", "min(1.0, self.wrods / count)")(site)
+    site = only(unpacked, tmp_path / "site", "optimizer/schedule", "model", "data/reader", "evaluation/metric")
+    changed("acme/metric.py", "if self.fold else", "if self.flod else")(site)
     done = luthier("plugin-check", "acme", "--json", PYTHONPATH=str(site))
-    code, report = done.returncode, json.loads(done.stdout)
+    report = json.loads(done.stdout)
     found = {one["message"].split()[0]: one for one in report["findings"] if one["check"] == "twins"}
-    assert code == 7
+    assert done.returncode == 7
     assert found["optimizer/schedule=acme"]["message"].endswith("ran as optimizer=adamw optimizer/schedule=acme.")
     assert found["data/reader=acme"]["message"] == "data/reader=acme is built."
     assert found["model=acme"]["state"] == "skipped"
     assert "model.path must be given" in found["model=acme"]["message"]
-    assert found["method/reward=acme"]["state"] == "failed"
-    assert "Brevity" in found["method/reward=acme"]["message"]
+    assert found["evaluation/metric=acme"]["state"] == "failed"
+    assert "WordOverlap" in found["evaluation/metric=acme"]["message"]
+    assert "flod" in found["evaluation/metric=acme"]["message"]
