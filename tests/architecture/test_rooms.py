@@ -30,6 +30,7 @@ LIGHT = {
     "luthier.workflows.advice", "luthier.workflows.advice.facts", "luthier.workflows.advice.rules",
     "luthier.workflows.cached_runs", "luthier.workflows.cached_runs.cached_run",
     "luthier.workflows.cached_runs.key", "luthier.workflows.comparison", "luthier.workflows.comparison.contenders",
+    "luthier.workflows.new_plugin", "luthier.workflows.new_plugin.kinds",
     "luthier.workflows.pipelines", "luthier.workflows.pipelines.addressing",
     "luthier.workflows.pipelines.definition", "luthier.workflows.pipelines.running", "luthier.workflows.quiet",
     "luthier.workflows.sweeps",

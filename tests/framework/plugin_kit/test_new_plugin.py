@@ -32,7 +32,9 @@ def test_the_tests_of_each_kind_inherit_its_suite(kind, generated):
 
 
 def test_several_kinds_are_written_at_once(luthier, here):
-    end = luthier("new-plugin", "acme-luthier", "--kind", "reward", "--kind", "verb", "--kind", "report-section", "--json")
+    end = luthier(
+        "new-plugin", "acme-luthier", "--kind", "reward", "--kind", "verb", "--kind", "report-section", "--json"
+    )
     assert end.code == 0, end.err
     assert {file.split("/", 1)[1] for file in end.record["files"]} == {
         "pyproject.toml", "README.md", ".gitignore", ".github/workflows/test.yml",
@@ -82,7 +84,10 @@ REFUSED = {
     "a distribution that is installed": (("hydra-core", "--kind", "reward"), "a distribution hydra-core"),
     "a plugin that is installed": (("sft-luthier", "--kind", "reward"), "is a plugin called 'sft'"),
     "an answer that is installed": (("length", "--kind", "reward"), "method/reward=length is an answer of reward"),
-    "an unknown kind": (("acme", "--kind", "rewrad"), "There is no kind of part 'rewrad'. Did you mean reward or reader?"),
+    "an unknown kind": (
+        ("acme", "--kind", "rewrad"),
+        "There is no kind of part 'rewrad'. Did you mean reward or reader?",
+    ),
     "no kind": (("acme",), "luthier new-plugin needs a --kind"),
     "no name": (("--kind", "reward"), "luthier new-plugin needs a NAME"),
 }

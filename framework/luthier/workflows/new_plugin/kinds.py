@@ -8,7 +8,6 @@ from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 
 
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind: its name, the question that its parts answer (none where a hook gives them), and its template.

@@ -34,7 +34,9 @@ def check(subject: Subject) -> Iterator[Finding]:
         found = spec(plugin.module)
         where = str(found.origin) if found else plugin.module
         if heavy:
-            message = f"Importing {plugin.module} imports {', '.join(heavy)}, and every command of luthier does so, too."
+            message = (
+                f"Importing {plugin.module} imports {', '.join(heavy)}, and every command of luthier does so, too."
+            )
             hint = "Import it in the modules of the parts, or inside of the hooks."
             yield Finding(CHECK, "failed", message, where, hint)
         elif seconds > SLOW:
@@ -47,7 +49,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _imported(module: str) -> tuple[float, list[str]]:
     """Seconds of computing, and what of HEAVY came along."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", PROGRAM, module, *HEAVY], env=environment, capture_output=True, text=True, timeout=120
     )
     if done.returncode:

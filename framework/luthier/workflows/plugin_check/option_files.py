@@ -37,7 +37,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     faulty |= {Path(fault.where.rpartition(":")[0]) for fault in wrong}
     for folder in subject.folders:
         for file in sorted(folder.rglob("*.yml")):
-            yield Finding(CHECK, "failed", "An option file that ends in .yml is not read.", str(file), "End it in .yaml.")
+            yield Finding(
+                CHECK, "failed", "An option file that ends in .yml is not read.", str(file), "End it in .yaml."
+            )
     good = len({answer.file for answer in subject.answers} - faulty)
     if good:
         yield Finding(CHECK, "passed", f"{good} of {len(subject.answers)} are read and agree with their signatures.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CHECK = "twins"
 TINY = ("debug=tiny", "trainer.precision=fp32", "name=twin")
 READ = 16  # examples of a source
+MOST_WAYS = 3
+"""Answers around a nested one that are tried, one after another: the first of them may ask for another kind of part."""
 BUILT_ALONE = {"data/format", "data/reader", "data/filter", "data/splits"}
 """What reads data of its own kind, which a twin has not: it is built, and its author's tests give it rows."""
 NOTHING_TO_RUN = {"pipeline", "debug", "advice", "."}
@@ -74,7 +76,7 @@ def _carried_out(answer: CatalogAnswer, composer: Composer, given: list[str], fo
     if answer.question == "data":
         return _read(answer, composer, given)
     errors = list[Exception]()
-    for number, asking in enumerate(ways(answer, composer.catalog)):
+    for number, asking in enumerate(islice(ways(answer, composer.catalog), MOST_WAYS)):
         try:
             _run(composer, [*asking, *given], folder / str(number))
             return f"ran as {' '.join(asking)}"
@@ -100,11 +102,17 @@ def _run(composer: Composer, words: list[str], folder: Path) -> None:
 
 
 def _composed(composer: Composer, words: list[str]) -> Composition:
-    try:
-        return composer.compose(words)
-    except RecipeError as error:
-        composer.compose(words, complete=False)
-        raise _LacksSettingError(error.message, where=error.where or "it") from error
+    """The recipe, with single examples as rows where it takes no blocks of several."""
+    refusals = list[RecipeError]()
+    for more in ([], ["batch.packing=false"]):
+        try:
+            return composer.compose([*words, *more])
+        except RecipeError as error:
+            refusals.append(error)
+    with suppress(RecipeError):
+        composer.compose([*words, *more], complete=False)
+        raise _LacksSettingError(refusals[0].message, where=refusals[0].where or "it")
+    raise refusals[0]
 
 
 def _read(answer: CatalogAnswer, composer: Composer, given: list[str]) -> str:
@@ -172,8 +180,9 @@ def _askers(question: str, catalog: Catalog) -> Iterator[tuple[CatalogAnswer, st
         except LuthierError:
             continue
         for key, (asked, name) in nested.items():
-            if asked == question != answer.question and (answer.question, name) not in seen:
-                seen.add((answer.question, name))
+            asking = (answer.question, answer.name if "." in key else name)  # entries of a mapping are alike
+            if asked == question != answer.question and asking not in seen:
+                seen.add(asking)
                 yield answer, key, catalog.answers.get((asked, name))
 
 

@@ -53,7 +53,9 @@ def check_wheel(subject: Subject) -> Iterator[Finding]:
         message = f"{subject} is installed as a link to its source, so what a wheel would hold is not seen."
         yield Finding(WHEEL, "skipped", message, hint="Build a wheel, install that, and check again.")
         return
-    recorded = {Path(str(subject.distribution.locate_file(file))).resolve() for file in subject.distribution.files or ()}
+    recorded = {
+        Path(str(subject.distribution.locate_file(file))).resolve() for file in subject.distribution.files or ()
+    }
     missing = [answer for answer in subject.answers if answer.file.resolve() not in recorded]
     for answer in missing:
         message = f"The option file of {answer} is not in the wheel (RECORD does not list it)."
