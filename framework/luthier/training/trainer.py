@@ -100,10 +100,15 @@ class Trainer:
         monitor: Literal["score", "loss"] = "score",
         keep_best: bool = False,
     ) -> None:
-        self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
+        self.accelerator = accelerator
+        """cpu, gpu or auto."""
+        self.devices = devices
+        """How many devices; auto: all there are."""
+        self.strategy, self.precision = strategy, precision
         self.epochs, self.max_steps, self.clip = epochs, max_steps, clip
         self.checkpoint_every, self.keep, self.log_every = checkpoint_every, keep, log_every
         self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
+        """When the validation split is looked at."""
         self.stop, self.monitor, self.keep_best = stop, monitor, keep_best
 
     @property
