@@ -92,7 +92,9 @@ class Trainer:
         """cpu, gpu or auto."""
         self.devices = devices
         """How many devices; auto: all there are."""
-        self.strategy, self.precision = strategy, precision
+        self.strategy = strategy
+        """Makes the strategy of Lightning."""
+        self.precision = precision
         self.epochs, self.max_steps, self.clip = epochs, max_steps, clip
         self.checkpoint_every, self.keep, self.log_every = checkpoint_every, keep, log_every
         self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
