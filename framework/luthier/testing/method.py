@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from luthier.inference import log_probabilities as scoring
 from luthier.testing.part import PartContract
 from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import twin
+from luthier.workflows.parts import assemble
 
 ALL = 64
 """More than the tiny data has examples: a step is made of all of them."""
@@ -91,6 +92,11 @@ class MethodContract(PartContract):
     def recipe(cls) -> tuple[str, ...]:
         """The words of a recipe with the method, without packing where it cannot be."""
         return (*super().recipe(), *(["batch.packing=false"] if "packing" in cls.cannot else []))
+
+    def made(self) -> Any:
+        """What prepares its batches: the rest of its state is that of the network."""
+        composition = self.composed()
+        return assemble(composition.config, composition.trust).method.preparation
 
     @pytest.fixture(scope="class")
     def whole(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Update:
