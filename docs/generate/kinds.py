@@ -88,7 +88,7 @@ def _example(kind: Kind) -> Iterator[str]:
 def _suite(kind: Kind) -> Iterator[str]:
     test = EXAMPLES / f"test_{kind.name}.py"
     yield from ("## Its suite", "")
-    yield "Inherit it in your tests. `plugins` names modules that are not installed: leave it out in an installed plugin."
+    yield "Inherit it in your tests. `plugins` names modules that are not installed: an installed plugin needs none."
     yield from ("", f'```python title="{test.name}"', test.read_text(encoding="utf-8").rstrip(), "```", "")
     yield f"[What it checks](../python/testing.md#luthiertesting{kind.suite.replace('.', '').lower()})"
 

@@ -53,7 +53,9 @@ def test_no_page_is_left_over_and_each_stands_in_the_index_of_the_site():
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name not in NO_CONTRACT_OF_ITS_OWN], ids=str)
 def test_each_contract_says_its_duties_in_one_order(kind: Kind):
     for name in kind.contracts:
-        said = re.findall(r"^\s*- \*(\w+)\*: .", getattr(api, name).__doc__, re.MULTILINE)
+        contract = getattr(api, name)
+        told = contract.fit if name == "Trainer" else contract  # `explain trainer=cpu` shows what the class says
+        said = re.findall(r"^\s*- \*(\w+)\*: .", told.__doc__, re.MULTILINE)
         assert tuple(said) == DUTIES, name
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 class TokenDistributions:
     """What a signal compares for n tokens; each distribution is computed once, when it is first needed.
 
-    `logits` are the student's, [n, V]; `teacher(T)` gives the teacher's log-probabilities at a temperature, over the
+    `logits` are the student's, [n, V]; `teacher` (T) -> log-probabilities, the teacher's at a temperature, over the
     vocabulary to which `project` maps the student's; `targets` int64 [n] are the tokens of the data.
     """
 
@@ -66,10 +66,12 @@ class Signal:
     """
 
     needs_teacher = True
+    """Whether it compares with a teacher; without, none is loaded."""
     any_vocabulary = False
     """Whether it can compare distributions over different vocabularies."""
 
     def __call__(self, distributions: TokenDistributions) -> Tensor:
+        """The loss of each token, float32 [n]; 0 for a signal that compares layers alone."""
         return 0 * distributions.logits[:, 0]
 
     def layer_distances(self) -> list[tuple[float, Any]]:

@@ -37,11 +37,14 @@ class Rollout(Protocol):
     """
 
     temperature: float
+    """Of the sampling, and of the log-probabilities of the loss."""
     max_new_tokens: int
+    """Tokens of an answer, at most."""
 
     def __call__(
         self, network: nn.Module, prompts: Sequence[NDArray[np.int32]], numbers: Sequence[int], count: int, seed: int
-    ) -> list[Answer]: ...
+    ) -> list[Answer]:
+        """`count` answers to each prompt, those of the first prompt first."""
 
     def greedy(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
         """One answer to each prompt at temperature 0."""
@@ -69,6 +72,7 @@ class SampledRollout:
     stop: list[str] | None = None
 
     sampling: Sampling = field(init=False, repr=False)
+    """The settings as generation takes them, for one answer with the seed 0."""
     _greedy: Sampling = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from luthier.data.examples import prompt_key
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A question and its answer. `text` is the text that the question is about, without the instruction around it.
+    """A `question` and its `answer`. `text` is the text that the question is about, without the instruction around it.
 
     `label` is the class, or the answer where there is none; `selection=balanced` balances it. `columns` are the further
     columns that the template uses, and `where` is the example's place in the data.
@@ -35,6 +35,7 @@ class Demonstration:
         return {**self.columns, "question": self.question, "text": self.text, "answer": self.answer}
 
     def as_json(self) -> dict[str, Any]:
+        """Its fields as plain values."""
         return asdict(self)
 
 

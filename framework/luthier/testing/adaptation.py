@@ -127,7 +127,7 @@ class AdaptationContract(PartContract):
     @pytest.fixture
     def loaded(self, trained: Trained) -> Artifact:
         """The artifact of `trained`, opened."""
-        return load(trained.folder)
+        return load(trained.folder, plugins=composer(*self.plugins).plugins)
 
     def test_some_weights_move_and_no_other(self, trained: Trained) -> None:
         assert trained.moving
@@ -235,7 +235,9 @@ class AdaptationContract(PartContract):
             return
         done = train(tmp_path / "run", *words, plugins=self.plugins)
         assert any(not torch.equal(weight, done.before[name]) for name, weight in done.after.items())
-        assert torch.equal(logits(load(done.folder).network), logits(done.network))
+        assert torch.equal(
+            logits(load(done.folder, plugins=composer(*self.plugins).plugins).network), logits(done.network)
+        )
 
     def test_gradient_checkpointing_changes_no_gradient(self, tmp_path: Path) -> None:
         words = (*self.recipe(), "model.gradient_checkpointing=true")

@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from safetensors import safe_open
 from torch import Tensor
 
 from luthier.errors import RecipeError
+from luthier.inference import log_probabilities as scoring
 from luthier.testing.part import PartContract
 from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import twin
+from luthier.workflows.parts import assemble
 
 ALL = 64
 """More than the tiny data has examples: a step is made of all of them."""
@@ -85,6 +88,16 @@ class MethodContract(PartContract):
     question: ClassVar[str] = "method"
     cannot: ClassVar[frozenset[str]] = frozenset()
 
+    @classmethod
+    def recipe(cls) -> tuple[str, ...]:
+        """The words of a recipe with the method, without packing where it cannot be."""
+        return (*super().recipe(), *(["batch.packing=false"] if "packing" in cls.cannot else []))
+
+    def made(self) -> Any:
+        """What prepares its batches: the rest of its state is that of the network."""
+        composition = self.composed()
+        return assemble(composition.config, composition.trust).method.preparation
+
     @pytest.fixture(scope="class")
     def whole(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Update:
         """Two steps, each in one forward pass of all examples."""
@@ -92,6 +105,24 @@ class MethodContract(PartContract):
         return update(
             folder, *request.cls.recipe(), "batch.packing=false", f"batch.micro={ALL}", plugins=request.cls.plugins
         )
+
+    def test_it_measures_what_it_says(self, tmp_path: Path) -> None:
+        """Statistics of the loss and of each of `measures`; what it calls a likelihood is one, as of a perplexity."""
+        run = self.run(tmp_path / "run")
+        run.method.load()
+        examples = list(run.data.examples("train"))[:3]
+        measured = run.predictor.measured(examples)
+        assert measured.keys() == {"loss", *run.method.measures}
+        assert all(len(statistics) == len(examples) for statistics in measured.values())
+        for name, measure in run.method.measures.items():
+            assert measure.better in {"higher", "lower"}
+            assert np.shape(measure.reduce(measured[name].sum(0))) == ()
+        for example, (total, weight) in zip(examples if run.method.likelihood else (), measured["loss"], strict=False):
+            sequences = run.method.encode(run.parts.prompt(example), run.model.tokenizer).sequences
+            log_probs = scoring.log_probs(run.method.network, list(sequences))
+            surprise = -sum(float((one.weights * each).sum()) for one, each in zip(sequences, log_probs, strict=True))
+            assert total == pytest.approx(surprise, rel=1e-3), "no sum of -log p: say `likelihood = False`"
+            assert weight == pytest.approx(sum(float(one.weights.sum()) for one in sequences))
 
     @pytest.mark.parametrize("micro", [1, 3])
     def test_the_update_does_not_depend_on_micro_batches(self, whole: Update, micro: int, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from luthier.contracts.model import Model
 from luthier.models.trainable_parameters import meta_network
 from luthier.testing.adaptation import logits
 from luthier.testing.part import PartContract
+from luthier.testing.twin import composer
 from luthier.workflows.artifact import load
 
 
@@ -53,7 +54,8 @@ class ModelContract(PartContract):
     def test_it_is_trained_saved_and_loaded(self, tmp_path: Path) -> None:
         run = self.run(tmp_path / "run", "stages=[fit]", "adaptation=full")
         run.carry_out()
-        assert torch.equal(logits(load(tmp_path / "run").network), logits(run.method.network))
+        loaded = load(tmp_path / "run", plugins=composer(*self.plugins).plugins)
+        assert torch.equal(logits(loaded.network), logits(run.method.network))
 
     def _model(self) -> Model:
         built: Model = self.built()

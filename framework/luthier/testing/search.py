@@ -23,13 +23,16 @@ TEXTS = [
 
 
 @dataclass(frozen=True)
-class Part:
+class IndexedTexts:
     """A folder with the index of some texts."""
 
     folder: Path
+    """The folder."""
     texts: list[str]
+    """The texts, in order."""
 
     def __len__(self) -> int:
+        """The number of texts."""
         return len(self.texts)
 
 
@@ -58,7 +61,7 @@ class SearchContract(PartContract):
     def test_an_index_is_opened_again(self, tmp_path: Path) -> None:
         there = self._opened(tmp_path, TEXTS)("Which wood?", 3)[0].tolist()
         again: Search = self.built()
-        again.open([Part(tmp_path / "0", TEXTS)])
+        again.open([IndexedTexts(tmp_path / "0", TEXTS)])
         assert again("Which wood?", 3)[0].tolist() == there
 
     def test_rows_of_an_earlier_segment_are_used_again(self, tmp_path: Path) -> None:
@@ -69,7 +72,7 @@ class SearchContract(PartContract):
             folder.mkdir()
         search.write(old, TEXTS[:3], [])
         search.write(new, TEXTS, [ReusedRows(old, np.arange(3))])
-        search.open([Part(new, TEXTS)])
+        search.open([IndexedTexts(new, TEXTS)])
         assert search("Which wood?", 3)[0].tolist() == fresh
 
     def test_it_is_called_the_same_each_time(self) -> None:
@@ -90,6 +93,6 @@ class SearchContract(PartContract):
             place = folder / str(number)
             place.mkdir(parents=True)
             search.write(place, texts, [])
-            parts.append(Part(place, texts))
+            parts.append(IndexedTexts(place, texts))
         search.open(parts)
         return search

@@ -67,18 +67,6 @@ class Trainer:
     `monitor` is the value that decides: `score` is the recipe's score, measured as by the evaluation but on the
     validation split; `loss` is the method's loss on all of that split. With `keep_best` the artifact is made of the
     checkpoint with the best monitored value, the earlier one of two equals, which stays beside the newest `keep`.
-
-    - *Given*: the parts `strategy` and `stop`, and settings; `fit` the method, the data, the folder of the run and
-      what listens.
-    - *Returns*: `fit` a `TrainingEnd`. Inherit it and give other defaults, or override a step of `fit`; a trainer
-      of another kind is not one.
-    - *Called*: once in a run, in the stage `fit`; its `device`, `computes_in` and `steps` before, too.
-    - *Ranks*: on every rank.
-    - *Raises*: RecipeError or DataError before training where it cannot be; what training raises passes through.
-    - *Resume*: `start` names the checkpoint: weights, optimizer, random numbers, place in the data and states of
-      parts are given back, and the run goes on bit for bit.
-    - *Nested*: the positional parameters `strategy` and `stop`, answered from `trainer/strategy/` and
-      `trainer/stop/`.
     """
 
     def __init__(
@@ -101,10 +89,17 @@ class Trainer:
         monitor: Literal["score", "loss"] = "score",
         keep_best: bool = False,
     ) -> None:
-        self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
+        self.accelerator = accelerator
+        """cpu, gpu or auto."""
+        self.devices = devices
+        """How many devices; auto: all there are."""
+        self.strategy = strategy
+        """Makes the strategy of Lightning."""
+        self.precision = precision
         self.epochs, self.max_steps, self.clip = epochs, max_steps, clip
         self.checkpoint_every, self.keep, self.log_every = checkpoint_every, keep, log_every
         self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
+        """When the validation split is looked at."""
         self.stop, self.monitor, self.keep_best = stop, monitor, keep_best
 
     @property
@@ -153,6 +148,18 @@ class Trainer:
         The accumulation follows from the batch and the number of devices, so that the update does not. `callbacks`
         come after those of the adaptation and of a reliable training. `score` is the recipe's, with what measures it
         on the validation split. The state of the parts in `stateful` is in the checkpoints.
+
+        - *Given*: the parts `strategy` and `stop`, and settings; `fit` the method, the data, the folder of the run and
+          what listens.
+        - *Returns*: a `TrainingEnd`. Inherit `Trainer` and give other defaults, or override a step of `fit`; a trainer
+          of another kind is not one.
+        - *Called*: once in a run, in the stage `fit`; its `device`, `computes_in` and `steps` before, too.
+        - *Ranks*: on every rank.
+        - *Raises*: RecipeError or DataError before training where it cannot be; what training raises passes through.
+        - *Resume*: `start` names the checkpoint: weights, optimizer, random numbers, place in the data and states of
+          parts are given back, and the run goes on bit for bit.
+        - *Nested*: the positional parameters `strategy` and `stop`, answered from `trainer/strategy/` and
+          `trainer/stop/`.
         """
 
         def tell(record: dict[str, Any]) -> None:
