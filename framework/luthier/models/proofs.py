@@ -76,7 +76,7 @@ def readable_twin(config: Any, attention: str = "eager", *, within: bool = False
 def _read(key: str) -> Facts | None:
     try:
         facts: Facts = json.loads(_file(cache_folder("proofs") / key).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there, or not whole: it is proved again
+    except (OSError, ValueError, RecursionError):  # not there, or not whole: it is proved again
         return None
     return facts
 
