@@ -6,12 +6,12 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from luthier.errors import PluginError
@@ -69,10 +69,8 @@ def culprit(error: BaseException) -> str:
     It is the innermost such place, the class that lacks an attribute, or the function that did not take what it was
     given. Empty where the error is luthier's or a library's.
     """
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        name = str(frame.f_globals.get("__name__", ""))
-        if _is_a_plugins(name):
-            return f"{frame.f_code.co_qualname} ({_whose(name)}{Path(frame.f_code.co_filename).name}:{line})"
+    if place := _first_of_a_plugin(reversed(list(traceback.walk_tb(error.__traceback__)))):
+        return place
     kind = type(error.obj) if isinstance(error, AttributeError) else None
     if kind is not None and _is_a_plugins(kind.__module__):
         file = Path(sys.modules[kind.__module__].__file__ or "")
@@ -100,6 +98,19 @@ def _is_a_plugins(module: str) -> bool:
     top = module.partition(".")[0]
     shipped = (owner := _owners().get(top)) is not None and owner.name == CORE
     return top != CORE and not shipped and is_own(top)
+
+
+def culprit_of(frame: FrameType) -> str:
+    """The innermost place outside of luthier on the stack of a thread, as `culprit` writes it; empty without one."""
+    return _first_of_a_plugin(traceback.walk_stack(frame))
+
+
+def _first_of_a_plugin(frames: Iterable[tuple[FrameType, int]]) -> str:
+    for frame, line in frames:
+        name = str(frame.f_globals.get("__name__", ""))
+        if _is_a_plugins(name):
+            return f"{frame.f_code.co_qualname} ({_whose(name)}{Path(frame.f_code.co_filename).name}:{line})"
+    return ""
 
 
 @contextmanager

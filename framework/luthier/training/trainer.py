@@ -66,6 +66,9 @@ class Trainer:
     `monitor` is the value that decides: `score` is the recipe's score, measured as by the evaluation but on the
     validation split; `loss` is the method's loss on all of that split. With `keep_best` the artifact is made of the
     checkpoint with the best monitored value, the earlier one of two equals, which stays beside the newest `keep`.
+
+    A training in which no part of a step is reached for `hang_after` seconds ends with exit code 5, and says where it
+    hangs; a score may take any time. None waits for ever.
     """
 
     def __init__(
@@ -87,12 +90,14 @@ class Trainer:
         validate_every_seconds: float | None = None,
         monitor: Literal["score", "loss"] = "score",
         keep_best: bool = False,
+        hang_after: float | None = 900,
     ) -> None:
         self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
         self.epochs, self.max_steps, self.clip = epochs, max_steps, clip
         self.checkpoint_every, self.keep, self.log_every = checkpoint_every, keep, log_every
         self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
         self.stop, self.monitor, self.keep_best = stop, monitor, keep_best
+        self.hang_after = hang_after
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -192,6 +197,7 @@ class Trainer:
         own = reliable(
             folder, signals, validating, [tell], stateful, every=self.checkpoint_every, keep=self.keep,
             micro=data.micro, length=data.length, checkpointing=gradient_checkpointing,
+            hang_after=self.hang_after,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)
