@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+LONGEST = 3000
+"""Characters of a message that are shown."""
+
 
 class LuthierError(Exception):
     """An error that is reported as one sentence and ends the command with the exit code `code`.
@@ -22,6 +25,7 @@ class LuthierError(Exception):
     """What the exit code means, in a word; the `kind` of errors as JSON."""
 
     def __init__(self, message: str, *, where: str = "", hint: str = "", resumable: bool = False) -> None:
+        message = _shortened(message)
         super().__init__(message)
         self.message, self.where, self.hint, self.resumable = message, where, hint, resumable
 
@@ -40,6 +44,11 @@ class LuthierError(Exception):
             "hint": self.hint,
             "resumable": self.resumable,
         }
+
+
+def _shortened(message: str) -> str:
+    """A message without the middle of what makes it longer than anybody reads, such as a value that it quotes."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST - 500]} … {message[-400:]}"
 
 
 class RecipeError(LuthierError):

@@ -29,6 +29,12 @@ def culprit(error: BaseException) -> str:
     return next((place for place, _ in _places(error)), "")
 
 
+def culprit_of(frame: FrameType) -> str:
+    """The innermost place outside of luthier on the stack of a thread, as `culprit` writes it; empty without one."""
+    stack = traceback.walk_stack(frame)
+    return next((_line_of(one, line) for one, line in stack if is_foreign(str(one.f_globals.get("__name__", "")))), "")
+
+
 def blamed(error: BaseException, made: Any = None, *, at: str = "") -> PluginError | None:
     """An error of a part's own code as a sentence with its answer, distribution, version, file and line.
 
@@ -69,13 +75,17 @@ def _places(error: BaseException) -> Iterator[tuple[str, Any]]:
             module = str(frame.f_globals.get("__name__", ""))
             inside = inside or _is_luthiers(module)
             if is_foreign(module) and not (inside and frame.f_code.co_name == "luthier_run"):
-                said = filter(None, [_whose(module), _at(frame.f_code.co_filename, line)])
-                yield f"{_name_of(frame)} ({', '.join(said)})", _part_of(frame)
+                yield _line_of(frame, line), _part_of(frame)
         if isinstance(one, AttributeError) and is_foreign((kind := type(one.obj)).__module__):
             yield place_of(kind), kind
         if isinstance(one, TypeError) and (called := _CALLED.match(str(one))):
             for function, owner in _loaded(called[1]):
                 yield place_of(function), owner
+
+
+def _line_of(frame: FrameType, line: int) -> str:
+    said = filter(None, [_whose(str(frame.f_globals.get("__name__", ""))), _at(frame.f_code.co_filename, line)])
+    return f"{_name_of(frame)} ({', '.join(said)})"
 
 
 def _name_of(frame: FrameType) -> str:

@@ -45,7 +45,7 @@ def complete_lines(file: Path) -> list[dict[str, Any]]:
             break
         try:
             records.append(json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             break
     return records
 

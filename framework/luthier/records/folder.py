@@ -145,7 +145,7 @@ class RunFolder:
         """The score that a finished run left; None where there is none."""
         try:
             return float(json.loads(self.score.read_text(encoding="utf-8"))["score"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
 

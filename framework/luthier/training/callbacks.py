@@ -22,6 +22,7 @@ from luthier.training.progress import Progress
 from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
 from luthier.training.validation import Validating, Validation
+from luthier.training.watchdog import Watchdog
 
 
 def reliable(
@@ -36,12 +37,14 @@ def reliable(
     micro: int = 1,
     length: int = 1024,
     checkpointing: bool = False,
+    hang_after: float | None = None,
 ) -> list[pl.Callback]:
     """Measure, show, guard, validate and save a training in `folder`; `listeners` hear of each step, after
     metrics.jsonl and the progress on stderr. `stateful` are the parts with a state, by their paths in the recipe.
 
     `every` and `keep` are those of `Checkpoints`; `micro`, `length` and `checkpointing` (of gradients) are what the
-    advice on memory starts from. The trainer needs `SealedCheckpoints` among its plugins, or checkpoints are pickles.
+    advice on memory starts from; `hang_after` is the patience of `Watchdog`. The trainer needs `SealedCheckpoints`
+    among its plugins, or checkpoints are pickles.
     """
     metrics, events = MetricsLog(folder.metrics), EventLog(folder.events)
     random_state, progress = RandomState(), Progress()
@@ -50,6 +53,7 @@ def reliable(
     finite = Finite(events, folder.checkpoints, random_state, part_states, drops=validating.stop.ends_divergence)
     validation = Validation(validating, folder.validations, events, heartbeat, finite, random_state, part_states)
     return [
+        Watchdog(folder.path / "stacks.txt", events, heartbeat, hang_after),
         heartbeat,
         finite,
         random_state,

@@ -265,7 +265,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         step, files = manifest["step"], manifest["files"]
     except (FileNotFoundError, NotADirectoryError):
         raise Invalid(file, "is missing") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Invalid(file, "cannot be read") from None
     if manifest.get("format") != FORMAT:
         raise Invalid(file, f"is of format {manifest.get('format')!r}, this luthier reads {FORMAT}")

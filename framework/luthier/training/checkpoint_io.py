@@ -113,7 +113,7 @@ def _refused(place: Path) -> Iterator[None]:
     """ResourceError for a checkpoint that is not what was written."""
     try:
         yield
-    except (checkpoint_files.Invalid, SafetensorError, OSError, ValueError, KeyError) as error:
+    except (checkpoint_files.Invalid, SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
         raise ResourceError(
             f"The checkpoint is not intact: {error}.",
             where=str(place),

@@ -67,6 +67,9 @@ class Trainer:
     `monitor` is the value that decides: `score` is the recipe's score, measured as by the evaluation but on the
     validation split; `loss` is the method's loss on all of that split. With `keep_best` the artifact is made of the
     checkpoint with the best monitored value, the earlier one of two equals, which stays beside the newest `keep`.
+
+    A training in which no part of a step is reached for `hang_after` seconds ends with exit code 5, and says where it
+    hangs; a score may take any time. None waits for ever.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Trainer:
         validate_every_seconds: float | None = None,
         monitor: Literal["score", "loss"] = "score",
         keep_best: bool = False,
+        hang_after: float | None = 900,
     ) -> None:
         self.accelerator = accelerator
         """cpu, gpu or auto."""
@@ -101,6 +105,7 @@ class Trainer:
         self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
         """When the validation split is looked at."""
         self.stop, self.monitor, self.keep_best = stop, monitor, keep_best
+        self.hang_after = hang_after
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -213,6 +218,7 @@ class Trainer:
         own = reliable(
             folder, signals, validating, [digests.tell, tell], stateful, every=self.checkpoint_every, keep=self.keep,
             micro=data.micro, length=data.length, checkpointing=gradient_checkpointing,
+            hang_after=self.hang_after,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)

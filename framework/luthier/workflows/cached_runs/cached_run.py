@@ -73,9 +73,9 @@ class CachedRun:
         try:
             json.loads(self.folder.record.read_bytes())
             manifest = json.loads((self.folder.artifact / MANIFEST).read_bytes())
-        except (OSError, ValueError):
+            return _intact(self.folder.artifact, manifest["files"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
-        return _intact(self.folder.artifact, manifest["files"])
 
     @property
     def is_resumable(self) -> bool:
