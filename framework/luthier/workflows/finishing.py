@@ -7,8 +7,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from luthier.disk.writing import write_text
 from luthier.models.processors import processor_files
-from luthier.records.folder import write_text
 from luthier.reporting import terminal
 from luthier.reporting.card import card
 from luthier.reporting.console import coloured
@@ -66,10 +66,10 @@ def _proof(run: RunOutcome, trained: NetworkPredictor, folder: Path) -> Mapping[
 
 def write_reports(run: RunOutcome, environment: dict[str, Any], console: Console) -> None:
     """Write report, model cards and record, the record last, and print the table of results."""
-    record = recording.record(run, environment)
+    record = recording.record(run, environment).without_secrets
     write_text(run.folder.report, page(record))
-    for place in (run.folder.card, run.folder.artifact / "README.md"):
-        write_text(place, card(record))
+    write_text(run.folder.card, card(record))
+    artifact.add_card(run.folder.artifact, card(record))
     record.save(run.folder.record)
     kind = f" ({run.artifact_kind})" if run.artifact_kind else ""
     places = {
