@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.config.stored import stored_recipe
+from luthier.config.withheld import given_back
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
 from luthier.disk.redaction import redact
@@ -195,6 +196,8 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     refuse_code(folder, owner=str(folder))
     written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
     recipe = with_revisions(with_places(written, manifest.get("places", {}), folder), manifest["model"])
+    needed = ("adaptation", "prompt", *(["model"] if manifest["needs_base"] else ()))
+    recipe = given_back(recipe, needed, folder)
     if manifest["needs_base"]:
         refuse_without_base(recipe, written, manifest, folder)
     trust = Trust(frozenset(vouched))
