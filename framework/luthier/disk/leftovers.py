@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +23,19 @@ class Swept:
     bytes: int
 
 
-def sweep(folder: Path, *, deep: bool = True) -> Swept:
+SHARED = 3600.0
+"""The seconds after which what lies in a folder that nobody has locked is no other host's work any more."""
+
+
+def sweep(folder: Path, *, locked: bool = True) -> Swept:
     """Remove what killed processes were writing in a folder; call it when this process writes nothing there.
 
-    `deep` looks into the folders in it, too. The writer is dead where no process has its number, or one that began
-    after the last write.
+    The writer is dead where no process has its number, or one that began after the last write. In a folder that is not
+    `locked` a process of another host may be writing: there only what is an hour old goes, and no folder in it is
+    looked into.
     """
     entries = size = 0
-    for path in list(_left(folder, deep)):
+    for path in list(_left(folder, locked)):
         size += _size(path)
         entries += 1
         if path.is_dir() and not path.is_symlink():
@@ -39,12 +45,13 @@ def sweep(folder: Path, *, deep: bool = True) -> Swept:
     return Swept(entries, size)
 
 
-def _left(folder: Path, deep: bool) -> Iterator[Path]:
+def _left(folder: Path, locked: bool) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         for name in [*folders, *files]:
-            if (match := TEMPORARY_NAME.fullmatch(name)) and _is_dead(int(match[1]), Path(place) / name):
-                yield Path(place) / name
-        folders[:] = [name for name in folders if deep and not TEMPORARY_NAME.fullmatch(name)]
+            match, path = TEMPORARY_NAME.fullmatch(name), Path(place) / name
+            if match and _is_dead(int(match[1]), path) and (locked or _last_write(path) < time.time() - SHARED):
+                yield path
+        folders[:] = [name for name in folders if locked and not TEMPORARY_NAME.fullmatch(name)]
 
 
 def _is_dead(writer: int, path: Path) -> bool:

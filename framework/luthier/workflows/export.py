@@ -11,7 +11,7 @@ from torch import nn
 
 from luthier.data.encoding.template import template_takes_parts
 from luthier.data.examples import conversation_of, example_of
-from luthier.disk.leftovers import sweep
+from luthier.disk.leftovers import TEMPORARY_NAME, sweep
 from luthier.disk.refusals import the_disk_may_refuse
 from luthier.disk.writing import flush_all, flush_folder, temporary_name
 from luthier.errors import LuthierError, RecipeError
@@ -63,7 +63,7 @@ def export(artifact: Exportable, target: Path, *, prompted: bool = True) -> Proo
         )
     target = target.resolve()
     beside = target if target.is_dir() else target.parent
-    sweep(beside, deep=False)
+    sweep(beside, locked=False)
     _refuse_in_use(target)
     texts = artifact.texts()
     adapted = Logits.of(artifact.network, texts)
@@ -96,7 +96,7 @@ def _write(artifact: Exportable, merged: Any, temporary: Path, opening: Any) -> 
 
 def _refuse_in_use(target: Path) -> None:
     if target.is_dir():
-        if any(target.iterdir()):
+        if not all(TEMPORARY_NAME.fullmatch(path.name) for path in target.iterdir()):
             raise RecipeError(f"{target} is not empty.", hint="Name a new folder.")
     elif target.exists():
         raise RecipeError(f"{target} is a file.", hint="Name a new folder.")

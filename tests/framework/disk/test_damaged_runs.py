@@ -30,6 +30,7 @@ DAMAGES = {
     "brackets": lambda data: b"[" * 100_000,
     "of another kind": lambda data: b"[1, 2]\n",
 }
+REDUCTIONS = dict.fromkeys(("loss", "perplexity", "general_loss", "general_perplexity"), max)
 KEPT = ("checkpoints", "lock", "csv", "run.log")
 """What other tests damage, and what nobody reads."""
 
@@ -49,7 +50,7 @@ def readings(folder: RunFolder) -> None:
             read()
     for name in ("before", "after"):
         try:
-            Scores.load(folder.scores / name, {"loss": max, "perplexity": max})
+            Scores.load(folder.scores / name, REDUCTIONS)
             assert are_whole(folder.scores / name)
         except NotWhole:
             pass
@@ -86,7 +87,7 @@ def test_scores_that_are_not_of_one_writing_are_not_whole(run, tmp_path):
     statistics = (copy.scores / "before" / "scores.safetensors").read_bytes()
     (copy.scores / "before" / "scores.safetensors").write_bytes(statistics[:-1] + bytes([statistics[-1] ^ 1]))
     with pytest.raises(NotWhole):
-        Scores.load(copy.scores / "before", {"loss": max, "perplexity": max})
+        Scores.load(copy.scores / "before", REDUCTIONS)
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,20 @@ def leaked(tmp_path_factory) -> Path:
     words = ("-p", "leaky", "recipe=mine", "debug=tiny", "evaluation.general_examples=0", "tracking=wandb")
     seeds = {"SEEDS": "|".join([*SECRETS, OF_THE_ENVIRONMENT]), "MY_API_KEY": OF_THE_ENVIRONMENT}
     ended = {
-        "whole": luthier(*words, f"tracking.tags=[{tags}]", "hydra.run.dir=whole", cwd=place, **seeds),
+        "whole": luthier(*words, f"tracking.tags=[{tags}]", "hydra.run.dir=whole", cwd=place, timeout=600, **seeds),
         "failed": luthier(
-            *words, f"tracking.tags=[{tags}]", "stages=[fit]", "hydra.run.dir=failed", cwd=place, FAIL="1", **seeds
+            *words,
+            f"tracking.tags=[{tags}]",
+            "stages=[fit]",
+            "hydra.run.dir=failed",
+            cwd=place,
+            timeout=600,
+            FAIL="1",
+            **seeds,
         ),
-        "refused": luthier(*words, *(f"+wrong={one}" for one in ("password=swordfish",)), cwd=place, **seeds),
+        "refused": luthier(
+            *words, *(f"+wrong={one}" for one in ("password=swordfish",)), cwd=place, timeout=600, **seeds
+        ),
     }
     assert ended["whole"].returncode == 0, ended["whole"].stderr
     assert ended["failed"].returncode == 7, ended["failed"].stderr

@@ -84,3 +84,12 @@ def test_what_is_written_is_read_back_and_has_no_secret(tmp_path):
     write_json(tmp_path / "a.json", {"sha256": "c0ffee" * 10, "note": "password=swordfish", "api_key": "x", "n": 1})
     found = read_json(tmp_path / "a.json")
     assert found == {"sha256": "c0ffee" * 10, "note": "password=[redacted]", "api_key": "[redacted]", "n": 1}
+
+
+def test_in_a_folder_that_nobody_locked_only_what_is_old_goes(tmp_path):
+    young, old = tmp_path / ".tmp-999999998-a", tmp_path / ".tmp-999999999-b"
+    for path in (young, old):
+        path.write_text("half")
+    os.utime(old, (1, 1))
+    assert sweep(tmp_path, locked=False).entries == 1
+    assert list(tmp_path.iterdir()) == [young]

@@ -100,7 +100,7 @@ def compare(
     comparison = Comparison(_name(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
     place = FOLDER / comparison.name
     place.mkdir(parents=True, exist_ok=True)
-    sweep(place)
+    sweep(place, locked=False)
     write_json(place / RECORD, comparison.as_json())
     write_text(place / REPORT, page(comparison, place))
     return comparison, place, codes[0] if codes else 0

@@ -76,7 +76,7 @@ class OptunaSweeper(Sweeper):
         assert self.launcher is not None
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder, deep=False)
+        sweep(folder, locked=False)
         write_text(folder / "multirun.yaml", OmegaConf.to_yaml(self.config))
         space, study = self._space(arguments), self._study(folder)
         retried = _enqueue_interrupted(study)
