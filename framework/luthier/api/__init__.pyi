@@ -240,6 +240,7 @@ from luthier.data.splits import HashSplits as HashSplits
 from luthier.data.splits import Splits as Splits
 from luthier.data.state import source_state as source_state
 from luthier.data.turn_examples import turn_example as turn_example
+from luthier.disk.redaction import redact as redact
 from luthier.errors import (
     DataError as DataError,
 )
@@ -472,7 +473,6 @@ from luthier.plugins.blame import culprit as culprit
 from luthier.plugins.hookspecs import hookimpl as hookimpl
 from luthier.records.events import complete_lines as complete_lines
 from luthier.records.folder import RunFolder as RunFolder
-from luthier.records.redaction import redact as redact
 from luthier.reporting.figures import (
     format_count as format_count,
 )

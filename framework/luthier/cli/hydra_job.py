@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from luthier.disk.redaction import redact_text
 from luthier.errors import LuthierError
 from luthier.errors.interrupted import Interrupted
 from luthier.plugins.exits import exit_of_a_part
-from luthier.records.redaction import redact_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

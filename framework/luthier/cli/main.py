@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from luthier.cli.session import Flags, load_plugins
 from luthier.cli.threads import wait_briefly
+from luthier.disk.guarded_output import guarded_output
+from luthier.disk.refusals import refusal, refused_by_the_disk
 from luthier.errors import LuthierError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console
@@ -25,24 +27,50 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point of the `luthier` command; ends the process with one of the exit codes of `luthier.errors`."""
     wait_briefly()
     silence_warnings()
+    with guarded_output():
+        code = _code(sys.argv[1:] if argv is None else argv)
+    sys.exit(code)
+
+
+def _code(argv: Sequence[str]) -> int:
+    """Carry the command out and say what went wrong; the exit code."""
     console = Console()
     try:
-        flags = Flags.parse(sys.argv[1:] if argv is None else argv)
+        flags = Flags.parse(argv)
         console = Console(flags.as_json, flags.debug)
         code = _act(flags, console)
+        sys.stdout.flush()
     except LuthierError as error:
         code = console.error(error)
     except KeyboardInterrupt:
         console.say("interrupted")
         code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_nothing_more()
         code = 0
     except Exception as error:
+        if (refused := refused_by_the_disk(error)) is not None:
+            if refused is error and refused.filename is None:
+                _say_nothing_more()  # it may be stdout that is full, and is flushed once more at the end
+            return console.error(_refused(error, refused))
         failure = _failure(error)
         console.debug = console.debug or failure.code == LuthierError.code
         code = console.error(failure)
-    sys.exit(code)
+    return code
+
+
+def _say_nothing_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refused(error: Exception, refused: OSError) -> LuthierError:
+    """The disk does not take or give what somebody asked for: the code of a plugin, or luthier."""
+    from luthier.plugins.blame import culprit
+
+    place = culprit(error)
+    found = refusal(f"What {place} writes" if place else "What the command writes", None, refused)
+    found.__cause__ = error
+    return found
 
 
 def _act(flags: Flags, console: Console) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from luthier.disk.redaction import redact
+
 PATIENCE = 3
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,8 @@ class GuardedLogger(Logger):
     """A tracker that cannot stop a run; it is made by `make` at the first call, `title` names it in warnings.
 
     A tracker that is not ready after `deadline` seconds, or fails `PATIENCE` times, is left alone for the rest of the
-    run, with a warning that says so; metrics.jsonl has everything. Only the first rank talks to it.
+    run, with a warning that says so; metrics.jsonl has everything. Only the first rank talks to it. Secrets are
+    taken out of what it is told.
     """
 
     def __init__(self, title: str, make: Callable[[], Logger], *, deadline: float = 10.0) -> None:
@@ -103,7 +106,7 @@ class GuardedLogger(Logger):
             if self._logger is None:
                 self._logger = _within(self.deadline, self._make)
             if hasattr(self._logger, act):
-                _within(self.deadline, lambda: getattr(self._logger, act)(*arguments))
+                _within(self.deadline, lambda: getattr(self._logger, act)(*map(redact, arguments)))
         except Exception as error:
             self.failures = PATIENCE if self._logger is None or isinstance(error, TimeoutError) else self.failures + 1
             last = "it is told nothing more" if self.silent else "the run goes on"

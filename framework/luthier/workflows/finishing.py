@@ -7,8 +7,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from luthier.disk.writing import write_text
 from luthier.models.processors import processor_files
-from luthier.records.folder import write_text
 from luthier.reporting import terminal
 from luthier.reporting.card import card
 from luthier.reporting.console import coloured
@@ -72,10 +72,12 @@ def write_reports(run: RunOutcome, environment: dict[str, Any], plugins: Plugins
     for warning in (one for one in given if isinstance(one, str)):  # of a plugin that failed
         record.warnings.append(warning.removeprefix("warning: "))
         console.say(warning)
-    for place in (run.folder.card, run.folder.artifact / "README.md"):
-        write_text(place, card(record))
+    words = card(record.without_secrets)
+    write_text(run.folder.card, words)
+    artifact.add_card(run.folder.artifact, words)
     _close_trackers(run)
     record.warnings += filter(None, [run.parts.tracking.warning()])
+    record = record.without_secrets
     write_text(run.folder.report, page(record))
     record.save(run.folder.record)
     kind = f" ({run.artifact_kind})" if run.artifact_kind else ""

@@ -11,10 +11,10 @@ import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
 from luthier.data.saved_place import ANEW
+from luthier.disk.redaction import redact
 from luthier.errors import RecipeError
 from luthier.errors.pasting import setting_to_paste
 from luthier.records.changes import Change, changes
-from luthier.records.redaction import redact
 from luthier.training import checkpoint_files
 from luthier.training.checkpoint_io import OF_RUN, Description, describe
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import shutil
@@ -15,10 +16,11 @@ import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
 from luthier.contracts.scores import Score
+from luthier.disk.redaction import redact
 from luthier.errors import DataError, NumericsError
 from luthier.evaluation.model_selection import select
 from luthier.evaluation.prompt_selection import ValidationPromptScorer
-from luthier.evaluation.scores import Scores
+from luthier.evaluation.scores import NotWhole, Scores
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.trainable_parameters import check_adaptation
 from luthier.plugins.exits import exits_named
@@ -27,15 +29,16 @@ from luthier.records import environment
 from luthier.records.changes import changes
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
-from luthier.records.redaction import redact
 from luthier.training.allocator import keep_freed_memory
-from luthier.training.resume import starting_point
+from luthier.training.resume import remove_leftovers, starting_point
 from luthier.training.signals import Signals
 from luthier.training.trainer import TrainingEnd
 from luthier.workflows import course
 from luthier.workflows.finishing import write_artifact, write_reports
 from luthier.workflows.recording import RunOutcome
 from luthier.workflows.resumed_recipe import OfRun, ResumedRecipe, listed
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -120,6 +123,8 @@ class Run:
             "evaluate": self.evaluate,
         }
         with self.folder.lock(), self.signals, exits_named():
+            if first_rank():
+                remove_leftovers(self.folder.path, EventLog(self.folder.events))
             described = self._begin()
             self._select_model()
             for name in self.config.stages:
@@ -154,7 +159,9 @@ class Run:
             if trainer.needs_validation:
                 trainer.refuse_without_validation(len(self.data.examples("validation")))
             events = EventLog(self.folder.events if first_rank() else None)
-            self.start = starting_point(self.folder.checkpoints, self.config.resume, events, self._check_checkpoint)
+            self.start = starting_point(
+                self.folder.checkpoints, self.config.resume, events, self._check_checkpoint, self._passed_over
+            )
             if first_rank():
                 adapted = check_adaptation(self.model, self.adaptation)
                 if adapted is not None:
@@ -193,6 +200,13 @@ class Run:
             self.method.warnings.append(warning)
             self.console.say(f"note: {warning}")
 
+    def _passed_over(self, warning: str) -> None:
+        """Say of a checkpoint that the run does not go on from, on stderr, in the log and in the report."""
+        if first_rank():
+            log.warning("%s", warning)
+            self.method.warnings.append(warning)
+            self.console.say(f"warning: {warning}")
+
     def _compare_settings(self) -> None:
         """Whether the baseline that the folder holds is that of this recipe; one of another recipe is removed."""
         then = self.folder.read_resolved()
@@ -217,9 +231,12 @@ class Run:
         saved = self.folder.scores / "before"
         if not first_rank():
             return
-        if self.same_settings and (saved / "scores.json").is_file():
-            self.before = Scores.load(saved, self.evaluation.reductions(self.method))
-            return
+        if self.same_settings and saved.exists():
+            try:
+                self.before = Scores.load(saved, self.evaluation.reductions(self.method))
+                return
+            except NotWhole as error:
+                self.console.say(f"warning: {error.message} They are measured again.")
         self.method.load()
         self.before = self._evaluated("before")
         self._refuse_unscored(self.before)

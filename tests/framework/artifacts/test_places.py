@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 import luthier
 from luthier.testing.adaptation import logits
-from luthier.workflows.places import places, with_places, with_revisions
+from luthier.workflows.places import places, remember_places, with_places, with_revisions
 from tests.command import luthier as command
 
 QUICK = ("debug=tiny", "stages=[fit]", "optimizer.lr=0.05", "adaptation.rank=2", "evaluation.general_examples=0")
@@ -140,8 +140,16 @@ def test_a_path_is_found_again_however_deep_the_artifact_lay_and_whatever_moved(
     base = project.joinpath("bases", *way)
     base.mkdir(parents=True)
     recipe = OmegaConf.create({"model": {"path": str(base.relative_to(project)), "name": "bases"}})
-    known = {setting: dict(place) for setting, place in _seen_from(project, recipe, artifact).items()}
-    assert set(known) == {"model.path"}
+    (artifact / "manifest.json").write_text(json.dumps({"files": {"a": str(way)}}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUTHIER_CACHE", str(root / "cache"))
+        known = {setting: dict(place) for setting, place in _seen_from(project, recipe, artifact).items()}
+        assert set(known) == {"model.path"}
+        assert not Path(known["model.path"]["relative"]).is_absolute()
+        _found_again(root, project, artifact, base, recipe, known, together=together)
+
+
+def _found_again(root, project, artifact, base, recipe, known, *, together):
     if together:
         moved = project.rename(root / "elsewhere")
         artifact, base = moved / artifact.relative_to(project), moved / base.relative_to(project)
@@ -155,6 +163,7 @@ def test_a_path_is_found_again_however_deep_the_artifact_lay_and_whatever_moved(
 def _seen_from(folder: Path, recipe, artifact: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        remember_places(recipe, artifact)
         return places(recipe, artifact)
 
 

@@ -26,7 +26,7 @@ from luthier.records.folder import RunFolder
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
-from luthier.training.resume import starting_point
+from luthier.training.resume import remove_leftovers, starting_point
 from luthier.training.signals import Signals
 from luthier.training.stopping import EarlyStopping, Never
 from luthier.training.validation import Validating, Validation
@@ -199,6 +199,7 @@ def train(order: Order) -> Net:
     folder.create()
     with signals:
         events = EventLog(folder.events)
+        remove_leftovers(folder.path, events)
         start = starting_point(folder.checkpoints, order.resume, events)
         callbacks = reliable(folder, signals, order.validating, every=order.every, keep=order.keep)
         validation = next(one for one in callbacks if isinstance(one, Validation))
