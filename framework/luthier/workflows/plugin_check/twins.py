@@ -14,8 +14,8 @@ from luthier.config.option_file import Option
 from luthier.config.signatures import signature
 from luthier.errors import LuthierError, RecipeError, ResourceError
 from luthier.fetch.extras import is_installed
-from luthier.plugins.calls import error_text
 from luthier.plugins.blame import culprit
+from luthier.plugins.calls import error_text
 from luthier.workflows.plugin_check.subject import Finding, Subject
 
 if TYPE_CHECKING:
