@@ -38,7 +38,7 @@ def act(call: Call) -> int:
         found.append(finding)
         if not call.console.as_json:
             call.console.data(f"{MARKS[finding.state]:<8} {finding.check:<13} {finding}")
-    counts = Counter(finding.state for finding in found)
+    counts = Counter[str](finding.state for finding in found)
     call.console.data(
         _summary(str(subject), counts),
         {

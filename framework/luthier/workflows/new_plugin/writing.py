@@ -15,10 +15,8 @@ from luthier.workflows.new_plugin.kinds import Kind
 from luthier.workflows.new_plugin.names import Names
 
 TEMPLATES = Path(__file__).parent / "templates"
-TYPES = {
-    "DictConfig": "omegaconf", "ReportSection": "luthier.api", "RunRecord": "luthier.api", "Verb": "luthier.api",
-}  # fmt: skip
-"""What hooks name in their annotations, and where it is imported from."""
+OF_THE_API = ("ReportSection", "RunRecord", "Verb")
+"""What hooks name in their annotations, beside `DictConfig`."""
 NO_HOOKS = '"""Imported by every command, so it imports no torch; the option files are in `recipes` beside it."""\n'
 
 
@@ -90,11 +88,9 @@ def _hooks(names: Names, kinds: Sequence[Kind], values: dict[str, str]) -> str:
     hooks = [_filled(template, values).strip() for template in templates if template.is_file()]
     if not hooks:
         return NO_HOOKS
-    used = [name for name in TYPES if any(name in hook for hook in hooks)]
-    imports = [
-        f"    from {module} import {', '.join(sorted(name for name in used if TYPES[name] == module))}"
-        for module in sorted({TYPES[name] for name in used})
-    ]
+    used = [name for name in OF_THE_API if any(name in hook for hook in hooks)]
+    imports = [f"    from luthier.api import {', '.join(used)}"] if used else []
+    imports += ["    from omegaconf import DictConfig"] if any("DictConfig" in hook for hook in hooks) else []
     head = [
         '"""Hooks only; every command imports them, so nothing here imports torch."""',
         "",

@@ -20,7 +20,7 @@ QUESTIONS, COLLISIONS = "questions", "collisions"
 def check_questions(subject: Subject) -> Iterator[Finding]:
     """Each question is one that luthier or another plugin has, or that a defaults list asks."""
     known = asked(subject.catalog) | {one.question for one in subject.catalog if one.owner not in subject.owners}
-    known |= NO_PARTS | (subject.catalog.questions() and {"recipe", "pipeline"})
+    known |= NO_PARTS
     unknown = [answer for answer in subject.answers if answer.question not in known]
     for answer in unknown:
         yield Finding(
