@@ -87,10 +87,10 @@ SECTIONS = [
         "runs.md",
         "Runs, artifacts and trackers",
         "A run and its folder, what it leaves, and how figures are written.",
-        ("workflows", "records", "reporting", "contracts.active_run", "contracts.report_section",
-         "training.guarded_logger",
-         "training.tracking",
-         "training.metrics_log"),
+        (
+            "workflows", "records", "reporting", "contracts.active_run", "contracts.report_section",
+            "training.guarded_logger", "training.tracking", "training.metrics_log", "disk.redaction",
+        ),
     ),
     Section(
         "packages.md",

@@ -35,7 +35,8 @@ LIGHT = {
     "luthier.workflows.pipelines", "luthier.workflows.pipelines.addressing",
     "luthier.workflows.pipelines.definition", "luthier.workflows.pipelines.running", "luthier.workflows.quiet",
     "luthier.workflows.sweeps",
-    "luthier.workflows.sweeps.jobs", "luthier.workflows.sweeps.optuna_sweeper",
+    "luthier.workflows.sweeps.jobs", "luthier.workflows.sweeps.listed_sweeper",
+    "luthier.workflows.sweeps.optuna_sweeper",
     "luthier.workflows.sweeps.search_space",
 }  # fmt: skip
 """The torch line: these, and the rooms above, import nothing heavy at their top."""

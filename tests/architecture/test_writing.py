@@ -36,6 +36,11 @@ ALLOWED = {
     "luthier.training.checkpoint_files": "the manifest, into the folder that `settle` makes durable and names",
     "luthier.training.checkpoint_io": "tensors and state, into the same folder",
     "luthier.testing.ranks": "what the ranks of a test say and learn",
+    "luthier.testing.format": "the rows of a test",
+    "luthier.testing.reader": "the file of a test",
+    "luthier.training.watchdog": "the stacks of a process that hangs, by the standard library's faulthandler",
+    "luthier.workflows.resume_proof.child": "the streams of a process that is to be killed",
+    "luthier.workflows.resume_proof.cuts": "the points that a process passed before it was killed, line by line",
 }
 """Modules that write otherwise, and why they may."""
 

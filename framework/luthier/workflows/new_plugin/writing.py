@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 
+from luthier.disk.writing import write_text
 from luthier.version import __version__
 from luthier.workflows.new_plugin.kinds import Kind
 from luthier.workflows.new_plugin.names import Names
@@ -26,7 +27,7 @@ def write(names: Names, kinds: Sequence[Kind], folder: Path) -> list[Path]:
     for place, text in files(names, kinds):
         file = folder / place
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_text(file, text)
         written.append(file)
     return written
 
