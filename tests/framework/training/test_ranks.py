@@ -61,14 +61,6 @@ def test_a_killed_rank_takes_the_other_down_and_the_run_resumes_bit_equal(whole,
     assert [line["step"] for line in lines(tmp_path / "run")] == list(range(1, 13))
 
 
-def test_a_rank_that_is_stopped_is_named_and_ends_the_run(tmp_path):
-    process = start(tmp_path / "run", rank_fault=["batch_start", 8, "SIGSTOP", 1])
-    said = process.communicate(timeout=150)[1]
-    assert process.returncode == 5, said
-    assert "Rank 1 was stopped by a signal" in said
-    assert checkpoint_files.step_of(checkpoint_files.newest(tmp_path / "run" / "checkpoints")) == 3
-
-
 def test_two_ranks_that_were_killed_stop_at_the_same_step_and_keep_the_same_best(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "run"
     code, said = finish(whole, **STOPS)
