@@ -68,10 +68,7 @@ def test_each_suite_is_where_the_list_of_kinds_says(kind: Kind):
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        pytest.param(kind, marks=[] if kind.name in {"metric", "strategy", "verb"} else [pytest.mark.exhaustive])
-        for kind in KINDS
-    ],
+    [pytest.param(kind, marks=[] if kind.name in {"metric", "verb"} else [pytest.mark.exhaustive]) for kind in KINDS],
     ids=lambda kind: kind.name,
 )
 def test_the_example_runs_on_the_command_line(kind: Kind, tmp_path: Path):
