@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytorch_lightning as pl
 import torch
 
-from luthier.errors import DataError
+from luthier.errors import DataError, RecipeError
 from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
@@ -19,6 +19,7 @@ from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
 from luthier.training.precision import Precision, device_of, faster
 from luthier.training.resumed_place import ResumedPlace
+from luthier.training.spikes import Policy
 from luthier.training.step_digests import StepDigests
 from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
@@ -67,6 +68,12 @@ class Trainer:
     `monitor` is the value that decides: `score` is the recipe's score, measured as by the evaluation but on the
     validation split; `loss` is the method's loss on all of that split. With `keep_best` the artifact is made of the
     checkpoint with the best monitored value, the earlier one of two equals, which stays beside the newest `keep`.
+
+    A step whose loss is beyond six standard deviations of the 128 before it is a spike: `spikes` flag tells it, skip
+    keeps it from the weights, too. Fifty of them among 128 steps end the run with exit code 4.
+
+    Before the training takes more than `max_seconds` seconds, or the run's folder more than `max_disk` GB with another
+    checkpoint, it saves and ends with exit code 5, to go on with resume=auto.
     """
 
     def __init__(
@@ -88,12 +95,21 @@ class Trainer:
         validate_every_seconds: float | None = None,
         monitor: Literal["score", "loss"] = "score",
         keep_best: bool = False,
+        spikes: Policy = "flag",
+        max_seconds: float | None = None,
+        max_disk: float | None = None,
     ) -> None:
         self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
         self.epochs, self.max_steps, self.clip = epochs, max_steps, clip
         self.checkpoint_every, self.keep, self.log_every = checkpoint_every, keep, log_every
         self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
-        self.stop, self.monitor, self.keep_best = stop, monitor, keep_best
+        for name, value in (("max_seconds", max_seconds), ("max_disk", max_disk)):
+            if value is not None and not value > 0:
+                raise RecipeError(
+                    f"trainer.{name} is {value}.", where=f"trainer.{name}", hint="Use more than 0, or null."
+                )
+        self.max_seconds, self.max_disk = max_seconds, max_disk
+        self.stop, self.monitor, self.keep_best, self.spikes = stop, monitor, keep_best, spikes
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -193,7 +209,8 @@ class Trainer:
         digests = StepDigests(folder.digests, data.seen.taken)
         own = reliable(
             folder, signals, validating, [digests.tell, tell], stateful, every=self.checkpoint_every, keep=self.keep,
-            micro=data.micro, length=data.length, checkpointing=gradient_checkpointing,
+            micro=data.micro, length=data.length, checkpointing=gradient_checkpointing, spikes=self.spikes,
+            seconds=self.max_seconds, disk=None if self.max_disk is None else self.max_disk * 1e9,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)

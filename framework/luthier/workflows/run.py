@@ -36,6 +36,7 @@ from luthier.workflows import course
 from luthier.workflows.finishing import close_trackers, write_artifact, write_reports
 from luthier.workflows.recording import RunOutcome
 from luthier.workflows.resumed_recipe import OfRun, ResumedRecipe, listed
+from luthier.workflows.smaller_micro_batches import SmallerMicroBatches
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -188,6 +189,7 @@ class Run:
     def _check_checkpoint(self, start: Path) -> None:
         """RecipeError where the recipe cannot go on from a checkpoint; a note on what is different from now on."""
         self.resumed = ResumedRecipe.at(start, self.composition, self.parts)
+        self.data.micro = min(self.data.micro, self.resumed.micro or self.data.micro)
         self.resumed.check()
         if (different := self.resumed.changes) and first_rank():
             warning = f"It goes on from step {self.resumed.then.step} with other settings: {listed(different)}."
@@ -231,8 +233,22 @@ class Run:
         self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
         began = time.perf_counter()
         self.loggers = [GuardedLogger.around(logger) for logger in self.parts.tracking(self.folder)]
+        with_less = SmallerMicroBatches(self.data, self.method, self.folder, self.parts.stateful)
+        self.end = with_less.until_it_fits(self._train, self.start, self.console.say)
+        self.fit_seconds, self.trained = time.perf_counter() - began, True
+        if self.resumed and self.end.step == self.resumed.then.step:
+            self.resumed.refuse_without_steps(f"after step {self.end.step}: {self.end.stopped}")
+        if first_rank():
+            judged_by_others = "evaluate" not in self.config.stages or bool(self.data.examples("test"))
+            self.method.warnings += course.warnings(
+                self.end, keep_best=self.parts.trainer.keep_best, judged_by_others=judged_by_others
+            )
+            for line in course.sentences(self.end):
+                self.console.say(line)
+
+    def _train(self, start: Path | None) -> TrainingEnd:
         of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
-        self.end = self.parts.trainer.fit(
+        return self.parts.trainer.fit(
             self.method,
             self.data,
             self.folder,
@@ -244,20 +260,10 @@ class Run:
                 *self.callbacks,
             ],
             gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
-            start=self.start,
+            start=start,
             score=(str(self.config.score), self._validation_score),
             stateful=self.parts.stateful,
         )
-        self.fit_seconds, self.trained = time.perf_counter() - began, True
-        if self.resumed and self.end.step == self.resumed.then.step:
-            self.resumed.refuse_without_steps(f"after step {self.end.step}: {self.end.stopped}")
-        if first_rank():
-            judged_by_others = "evaluate" not in self.config.stages or bool(self.data.examples("test"))
-            self.method.warnings += course.warnings(
-                self.end, keep_best=self.parts.trainer.keep_best, judged_by_others=judged_by_others
-            )
-            for line in course.sentences(self.end):
-                self.console.say(line)
 
     def _validation_score(self) -> Score:
         """The recipe's score of the network as it is now, on the validation split; NaN where losses are not finite."""
