@@ -73,7 +73,7 @@ class NumericsError(LuthierError):
 
 
 class ResourceError(LuthierError):
-    """Memory, disk, a download or a device is not to be had."""
+    """Memory, disk, time, a download or a device is not to be had."""
 
     code = 5
     kind = "resources"

@@ -14,6 +14,7 @@ from luthier.errors.interrupted import Interrupted
 from luthier.records.events import EventLog
 from luthier.training import checkpoint_files
 from luthier.training.heartbeat import Heartbeat
+from luthier.training.memory import is_out_of_memory
 from luthier.training.metrics_log import MetricsLog
 from luthier.training.not_finite import Unfit
 from luthier.training.random_state import RandomState
@@ -49,6 +50,8 @@ class Checkpoints(pl.Callback):
         self.every, self.keep = every, keep
         self._loops: dict[str, Any] | None = None
         self._saved = -1
+        self.last_saved: Path | None = None
+        self.longest_save = 0.0
 
     @property
     def signals(self) -> Signals:
@@ -106,6 +109,9 @@ class Checkpoints(pl.Callback):
             if trainer.world_size == 1:
                 self.save(trainer)
             self.events.tell("interrupted", code=exception.code, step=trainer.global_step)
+        if is_out_of_memory(exception) and trainer.world_size == 1:
+            pl_module.zero_grad(set_to_none=True)  # of a part of a step, and memory that the save may need
+            self.save(trainer)
         self.signals.training = False
         self.metrics.close()
 
@@ -127,7 +133,8 @@ class Checkpoints(pl.Callback):
             self.metrics.sync()
             path = self.folder / checkpoint_files.folder_name(step)
             trainer.save_checkpoint(path)
-            self._saved = step
+            self._saved, self.last_saved = step, path
+            self.longest_save = max(self.longest_save, time.perf_counter() - at)
             if trainer.is_global_zero:
                 removed = checkpoint_files.prune(self.folder, self.keep, self.validation.best_step)
                 seconds = round(time.perf_counter() - at, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +86,9 @@ class Method(pl.LightningModule, ABC):
 
     resumable: tuple[str, ...] = ()
     """The settings that may change where a training goes on from a checkpoint: those that change no loss."""
+
+    before_update: Callable[[float], None] | None = None
+    """Is told the loss of each optimizer step before its update, and may take its gradients away."""
 
     network: nn.Module
     """None before `load` and after `unload`."""
@@ -177,6 +180,10 @@ class Method(pl.LightningModule, ABC):
         """Use a network that was adapted and trained before."""
         self.network, self.adapted = network, True
 
+    def begin_step(self) -> None:
+        """Forget what a step has added up that is not made to its end."""
+        self._step = _Totals()
+
     def trainable_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The name of each weight that the optimizer moves; a method adds those that stand beside the network."""
         return ((name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad)
@@ -213,6 +220,8 @@ class Method(pl.LightningModule, ABC):
             torch._foreach_mul_(gradients, scale)
         self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
         self.step_metrics = means if self.mixture is None else means | self.mixture.step_metrics(self.trainer)
+        if self.before_update is not None:
+            self.before_update(float(self.step_loss))
 
     def configure_gradient_clipping(
         self,

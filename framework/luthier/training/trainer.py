@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytorch_lightning as pl
 import torch
 
-from luthier.errors import DataError
+from luthier.errors import DataError, RecipeError
 from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
@@ -19,6 +19,7 @@ from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
 from luthier.training.precision import Precision, device_of, faster
 from luthier.training.resumed_place import ResumedPlace
+from luthier.training.spikes import Policy
 from luthier.training.step_digests import StepDigests
 from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
@@ -70,6 +71,12 @@ class Trainer:
 
     A training in which no part of a step is reached for `hang_after` seconds ends with exit code 5, and says where it
     hangs; a score may take any time. None waits for ever.
+
+    A step whose loss is beyond six standard deviations of the 128 before it is a spike: `spikes` flag tells it, skip
+    keeps it from the weights, too. Fifty of them among 128 steps end the run with exit code 4.
+
+    Before the training takes more than `max_seconds` seconds, or the run's folder more than `max_disk` GB with another
+    checkpoint, it saves and ends with exit code 5, to go on with resume=auto.
     """
 
     def __init__(
@@ -92,6 +99,9 @@ class Trainer:
         monitor: Literal["score", "loss"] = "score",
         keep_best: bool = False,
         hang_after: float | None = 900,
+        spikes: Policy = "flag",
+        max_seconds: float | None = None,
+        max_disk: float | None = None,
     ) -> None:
         self.accelerator = accelerator
         """cpu, gpu or auto."""
@@ -104,8 +114,13 @@ class Trainer:
         self.checkpoint_every, self.keep, self.log_every = checkpoint_every, keep, log_every
         self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
         """When the validation split is looked at."""
-        self.stop, self.monitor, self.keep_best = stop, monitor, keep_best
-        self.hang_after = hang_after
+        for name, value in (("max_seconds", max_seconds), ("max_disk", max_disk)):
+            if value is not None and not value > 0:
+                raise RecipeError(
+                    f"trainer.{name} is {value}.", where=f"trainer.{name}", hint="Use more than 0, or null."
+                )
+        self.max_seconds, self.max_disk, self.hang_after = max_seconds, max_disk, hang_after
+        self.stop, self.monitor, self.keep_best, self.spikes = stop, monitor, keep_best, spikes
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -217,8 +232,9 @@ class Trainer:
         digests = StepDigests(folder.digests, data.seen.taken)
         own = reliable(
             folder, signals, validating, [digests.tell, tell], stateful, every=self.checkpoint_every, keep=self.keep,
-            micro=data.micro, length=data.length, checkpointing=gradient_checkpointing,
-            hang_after=self.hang_after,
+            micro=data.micro, length=data.length, checkpointing=gradient_checkpointing, spikes=self.spikes,
+            hang_after=self.hang_after, seconds=self.max_seconds,
+            disk=None if self.max_disk is None else self.max_disk * 1e9,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)

@@ -37,6 +37,7 @@ from luthier.workflows import course
 from luthier.workflows.finishing import write_artifact, write_reports
 from luthier.workflows.recording import RunOutcome
 from luthier.workflows.resumed_recipe import OfRun, ResumedRecipe, listed
+from luthier.workflows.smaller_micro_batches import SmallerMicroBatches
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +195,7 @@ class Run:
     def _check_checkpoint(self, start: Path) -> None:
         """RecipeError where the recipe cannot go on from a checkpoint; a note on what is different from now on."""
         self.resumed = ResumedRecipe.at(start, self.composition, self.parts)
+        self.data.micro = min(self.data.micro, self.resumed.micro or self.data.micro)
         self.resumed.check()
         if (different := self.resumed.changes) and first_rank():
             warning = f"It goes on from step {self.resumed.then.step} with other settings: {listed(different)}."
@@ -247,23 +249,8 @@ class Run:
         self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
         began = time.perf_counter()
         self._track()
-        of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
-        self.end = self.parts.trainer.fit(
-            self.method,
-            self.data,
-            self.folder,
-            self.signals,
-            loggers=self.parts.tracking.loggers,
-            callbacks=[
-                OfRun(self.composition, self.parts),
-                *(callback for _, callbacks in of_plugins for callback in callbacks),
-                *self.callbacks,
-            ],
-            gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
-            start=self.start,
-            score=(str(self.config.score), self._validation_score),
-            stateful=self.parts.stateful,
-        )
+        with_less = SmallerMicroBatches(self.data, self.method, self.folder, self.parts.stateful)
+        self.end = with_less.until_it_fits(self._train, self.start, self.console.say)
         self.fit_seconds, self.trained = time.perf_counter() - began, True
         self._say_faults()
         if self.resumed and self.end.step == self.resumed.then.step:
@@ -275,6 +262,25 @@ class Run:
             )
             for line in course.sentences(self.end):
                 self.console.say(line)
+
+    def _train(self, start: Path | None) -> TrainingEnd:
+        of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
+        return self.parts.trainer.fit(
+            self.method,
+            self.data,
+            self.folder,
+            self.signals,
+            loggers=self.parts.tracking.loggers,
+            callbacks=[
+                OfRun(self.composition, self.parts),
+                *(callback for _, callbacks in of_plugins for callback in callbacks),
+                *self.callbacks,
+            ],
+            gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
+            start=start,
+            score=(str(self.config.score), self._validation_score),
+            stateful=self.parts.stateful,
+        )
 
     def _track(self) -> None:
         """Make the loggers, and give them the recipe."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 from luthier.errors import LuthierError, ResourceError
 from luthier.training.child_processes import failure
@@ -17,7 +18,7 @@ from luthier.workflows.resume_proof import cuts
 from luthier.workflows.resume_proof.cuts import Plan
 
 METHODS = multiprocessing.get_all_start_methods()
-CONTEXT = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
+CONTEXT: Any = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
 PRELOADED = ["luthier.workflows.run", "peft", "transformers.models.llama.modeling_llama"]
 
 
