@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from luthier.config.catalog import Catalog
 
 SIGNS = "+~"
-OF_OUTPUT = {"--json", "--debug"}
+OF_OUTPUT = {"--json", "--debug", "--trace-hooks"}
 
 
 @dataclass(frozen=True, slots=True)

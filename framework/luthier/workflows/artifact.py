@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from luthier.config.stored import stored_recipe
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
-from luthier.errors import RecipeError, ResourceError
+from luthier.errors import RecipeError, Refused, ResourceError
 from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
@@ -34,6 +34,7 @@ from luthier.models.sequence_classification import SequenceClassification, is_re
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
+from luthier.workflows.origins import refuse_absent_plugins
 from luthier.workflows.parts import part
 from luthier.workflows.places import refuse_without_base, with_places, with_revisions
 from luthier.workflows.proving import texts_of_run
@@ -196,7 +197,11 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
-    written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
+    try:
+        written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
+    except Refused:  # an answer that is not installed is none that may be named
+        refuse_absent_plugins(manifest.get("parts"), folder)
+        raise
     recipe = with_revisions(with_places(written, manifest.get("places", {}), folder), manifest["model"])
     if manifest["needs_base"]:
         refuse_without_base(recipe, written, manifest, folder)

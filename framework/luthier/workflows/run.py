@@ -22,6 +22,7 @@ from luthier.evaluation.scores import Scores
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.trainable_parameters import check_adaptation
 from luthier.plugins.hookspecs import hookimpl
+from luthier.plugins.returned import returned
 from luthier.records import environment
 from luthier.records.changes import changes
 from luthier.records.events import EventLog
@@ -217,7 +218,10 @@ class Run:
         pl.seed_everything(int(self.config.seed), verbose=False)
         self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
         began = time.perf_counter()
-        self.loggers = [GuardedLogger.around(logger) for logger in self.parts.tracking(self.folder)]
+        self.loggers = [
+            GuardedLogger.around(logger)
+            for logger in returned(self.parts.tracking(self.folder), (list, tuple), self.parts.tracking)
+        ]
         of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
         self.end = self.parts.trainer.fit(
             self.method,
