@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SIGNS = "+~"
 MOST_JOBS = "LUTHIER_MAX_JOBS"
 LISTED = 1000
-OF_OUTPUT = {"--json", "--debug"}
+OF_OUTPUT = {"--json", "--debug", "--trace-hooks"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,10 @@ def _unmet(part: Any, name: str, of: Any, kind: type) -> str:
         return f"{place_of(part)} has no {what}{way}"
     if not isinstance(of, FunctionType) or isinstance(found, property):
         return ""
-    return _uncallable(getattr(part, name), _required(of), _keywords(of), method=name)
+    return _uncallable(part if name == "__call__" else getattr(part, name), _required(of), _keywords(of))
 
 
-def _uncallable(part: Any, words: Sequence[str], named: Sequence[str] = (), method: str = "") -> str:
+def _uncallable(part: Any, words: Sequence[str], named: Sequence[str] = ()) -> str:
     """Why a function cannot be called with so many arguments by position and these by name; empty where it can."""
     if not callable(part):
         return f"{place_of(part)} must be a function of {', '.join(words) or 'nothing'}"

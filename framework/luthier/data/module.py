@@ -38,6 +38,7 @@ from luthier.errors import DataError, RecipeError
 from luthier.errors.pasting import setting_to_paste
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
+from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -130,7 +131,7 @@ class Data(pl.LightningDataModule):
         return self._blocks[split]
 
     def _encoded(self, split: str) -> Blocks:
-        examples = MappedExamples(self.examples(split), self.prompt)
+        examples = MappedExamples(self.examples(split), self._shown)
         settings = self.settings
         name = content_hash(
             [
@@ -263,6 +264,9 @@ class Data(pl.LightningDataModule):
             "counts": self.report(),
         }
 
+    def _shown(self, example: Example) -> Example:
+        return returned(self.prompt(example), dict, self.prompt)
+
     def token_ledger(self, number: int = 0, split: str | None = None) -> ledger.Ledger:
         """The token ledger of an example after `overlong` is applied; of its first turn, where each is an example.
 
@@ -273,7 +277,7 @@ class Data(pl.LightningDataModule):
 
     def token_ledgers(self, number: int = 0, split: str = "train") -> list[ledger.Ledger]:
         """The token ledger of each row that an example becomes, after `overlong` is applied."""
-        example = self.prompt(self.examples(split)[number])
+        example = self._shown(self.examples(split)[number])
         turns = encoded_turns(example, self.settings.encode, self.settings.tokenizer)
         return [inspect_as_trained(turn.example, turn.row, self.settings) for turn in turns]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from difflib import get_close_matches
 from types import ModuleType
 
 from luthier.errors.suggestions import nearest
@@ -12,6 +13,8 @@ from luthier.plugins.installed import CORE, EntryPoint
 from luthier.version import __version__
 
 _MARK = "luthier_impl"
+_AS_GOOD_AS_MEANT = 0.85
+"""How near a function's name is to that of a hook, where it was meant to be one."""
 
 
 def entry_point_fault(entry: EntryPoint) -> str:
@@ -37,9 +40,11 @@ def hook_fault(module: ModuleType) -> str:
         name: inspect.signature(getattr(hookspecs, name)) for name in vars(hookspecs) if name.startswith("luthier_")
     }
     for name, value in vars(module).items():
-        if not inspect.isfunction(value) or value.__module__ != module.__name__:
+        if not inspect.isfunction(value) or value.__module__.partition(".")[0] != module.__name__.partition(".")[0]:
             continue
         marked = hasattr(value, _MARK)
+        if not marked and name not in known and (meant := get_close_matches(name, known, 1, _AS_GOOD_AS_MEANT)):
+            return f"its function {name} is no hook: did you mean {meant[0]}, with @luthier.api.hookimpl before it"
         if marked and name not in known:
             return (
                 f"it has a hook {name}, which luthier does not have. {nearest(name, known, 'There are').rstrip('?. ')}"

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from luthier.plugins.calls import call_hook, error_text
 from luthier.plugins.faults import entry_point_fault, hook_fault
 from luthier.plugins.installed import EntryPoint, installed
 from luthier.plugins.recipe_folder import beside, folder_at
+from luthier.plugins.tracing import trace_hooks
 
 CORE_RECIPES = "pkg://luthier_recipes"
 
@@ -49,6 +50,7 @@ class Plugin:
     problem: str = ""
     off: bool = False
     seconds: float = 0.0
+    heavy: bool = False  # it imported torch, which commands that only look do without
 
     def __str__(self) -> str:
         return f"{self.name} ({' '.join(filter(None, (self.distribution, self.version))) or self.module})"
@@ -59,13 +61,20 @@ class Plugins:
 
     `only` (also `LUTHIER_PLUGINS=a,b`) names the entry points that may load, `extra` further modules (`-p module`),
     `without` the names that must not even be imported (`-p no:NAME`). What a plugin prints goes to stderr.
+    `trace` is told of each call of a hook: whose it is, in which order, and how long it took.
     """
 
     def __init__(
-        self, *, only: Iterable[str] | None = None, extra: Iterable[str] = (), without: Iterable[str] = ()
+        self,
+        *,
+        only: Iterable[str] | None = None,
+        extra: Iterable[str] = (),
+        without: Iterable[str] = (),
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         self._manager = pluggy.PluginManager("luthier")
         self._manager.add_hookspecs(hookspecs)
+        self._trace = trace
         self._without = set(without)
         self._only = None if only is None else set(only)
         self._folders = {"luthier": (CORE_RECIPES, folder_at(CORE_RECIPES))}
@@ -75,7 +84,9 @@ class Plugins:
         self._refuse_unknown_names()
 
     @classmethod
-    def from_flags(cls, flags: Iterable[str], environ: Mapping[str, str] = os.environ) -> Plugins:
+    def from_flags(
+        cls, flags: Iterable[str], environ: Mapping[str, str] = os.environ, trace: Callable[[str], None] | None = None
+    ) -> Plugins:
         """Read `-p` flags and `LUTHIER_PLUGINS`; an empty variable means no plugins at all."""
         flags = list(flags)
         allowed = environ.get("LUTHIER_PLUGINS")
@@ -83,6 +94,7 @@ class Plugins:
             only=None if allowed is None else [name.strip() for name in allowed.split(",") if name.strip()],
             extra=[flag for flag in flags if not flag.startswith("no:")],
             without=[flag.removeprefix("no:") for flag in flags if flag.startswith("no:")],
+            trace=trace,
         )
 
     @property
@@ -124,6 +136,8 @@ class Plugins:
     def register(self, module: object, name: str) -> None:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
         self._manager.register(module, name)
+        if self._trace is not None:
+            trace_hooks(self._manager, name, self.describe(name), self._trace)
 
     def hooks_of(self, name: str) -> list[str]:
         """The hooks that a plugin implements."""
@@ -147,13 +161,13 @@ class Plugins:
         self._refuse_twin(plugin)
         if plugin.problem:
             return plugin
-        began = time.perf_counter()
+        began, light = time.perf_counter(), "torch" not in sys.modules
         try:
             with redirect_stdout(sys.stderr):
                 module = importlib.import_module(plugin.module)
             if fault := hook_fault(module):
                 raise PluginError(fault)
-            self._manager.register(module, plugin.name)
+            self.register(module, plugin.name)
             self._manager.check_pending()
             self._folders.update(own := self._own_folder(plugin.name))
             _LOADED.update(dict.fromkeys(folder for _, folder in own.values()))
@@ -165,7 +179,8 @@ class Plugins:
             if not plugin.distribution:
                 raise _cannot_use(plugin, error) from error
             return replace(plugin, problem=_text(error))
-        return replace(plugin, seconds=time.perf_counter() - began)
+        heavy = light and "torch" in sys.modules
+        return replace(plugin, seconds=time.perf_counter() - began, heavy=heavy)
 
     def _refuse_twin(self, plugin: Plugin) -> None:
         twin = next((other for other in self.known if other.name == plugin.name and not other.off), None)

@@ -24,6 +24,7 @@ from luthier.models.experts.balance import balancing_coefficient
 from luthier.models.experts.description import describe_experts, describe_left_out
 from luthier.models.experts.layers import mixture_layers
 from luthier.models.modalities import check_gradients
+from luthier.plugins.returned import returned
 from luthier.training.mixture import Mixture
 
 if TYPE_CHECKING:
@@ -114,12 +115,15 @@ class Method(pl.LightningModule, ABC):
     def loss(self, batch: Batch) -> Loss:
         """The sum of the loss over a batch, and the weight to divide it by."""
 
+    def _loss(self, batch: Batch) -> Loss:
+        return returned(self.loss(batch), Loss, self.loss)
+
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """The loss of each row as (sum, weight), [rows, 2], without gradients; one forward pass each."""
         found = np.zeros((len(rows), 2))
         with torch.no_grad():
             for number, row in enumerate(rows):
-                loss = self.loss(collate([[row]]).to(next(self.network.parameters()).device))
+                loss = self._loss(collate([[row]]).to(next(self.network.parameters()).device))
                 found[number] = float(loss.sum), float(loss.weight)
         return found
 
@@ -200,10 +204,10 @@ class Method(pl.LightningModule, ABC):
         """The sum of the loss over a micro-batch, with the adaptation's penalty; not yet divided by the weight."""
         balance = None
         if self.mixture is None:
-            loss = self.loss(batch)
+            loss = self._loss(batch)
         else:
             with self.mixture.recording(batch) as recorded:
-                loss = self.loss(batch)
+                loss = self._loss(batch)
             balance = self.mixture.loss(recorded, loss.weight, self.trainer)
         self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
@@ -235,7 +239,7 @@ class Method(pl.LightningModule, ABC):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add the loss of a held-out batch to the totals."""
-        self._held_out.add(self.loss(batch))
+        self._held_out.add(self._loss(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation split and all ranks, as `validation_…`."""

@@ -15,6 +15,7 @@ from luthier.reporting.console import coloured
 from luthier.reporting.page import page
 from luthier.training.tracking import finish
 from luthier.workflows import artifact, recording
+from luthier.workflows.origins import origins
 from luthier.workflows.places import places
 from luthier.workflows.proving import NotProved, prove_artifact, texts_of_data
 
@@ -45,6 +46,7 @@ def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: Networ
         "needs_base": parts.adaptation.needs_base or not run.trained,
         "data": parts.data.fingerprint(),
         "places": places(config, run.folder.artifact),
+        "parts": origins(config),
         "scores": _final_scores(run),
     }
     artifact.save(

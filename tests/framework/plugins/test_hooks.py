@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,6 +113,29 @@ def test_luthier_run_can_be_wrapped_before_and_after(distribution):
     plugins.register(Core(1.0), "luthier")
     assert plugins.run(log) == 2.0
     assert log == ["before", "after"]
+
+
+def test_calls_of_hooks_are_traced_with_their_plugin_order_and_time(luthier, distribution):
+    distribution("luthier-mine", hook("luthier_check", "yield from ()", "config"), plugin="mine", version="4")
+    end = luthier("recipe=demo", "--cfg", "job", "--trace-hooks")
+    assert end.code == 0, end.err
+    told = [line for line in end.err.splitlines() if line.startswith("hook luthier_check of mine (luthier-mine 4)")]
+    assert len(told) == 2
+    assert told[0].endswith(" is called")
+    assert re.search(r" took \d+\.\d{3} s$", told[1])
+    assert "hook" not in luthier("recipe=demo", "--cfg", "job").err
+
+
+def test_luthier_run_is_traced_around_what_it_wraps(distribution):
+    distribution("luthier-mine", hook("luthier_run", "return (yield) + 1", "run", WRAPPER), plugin="mine", version="4")
+    told: list[str] = []
+    plugins = Plugins(trace=told.append)
+    plugins.register(Core(1.0), "luthier")
+    assert plugins.run([]) == 2.0
+    assert [line.split()[1:4:2] for line in told] == [
+        ["luthier_run", "mine"], ["luthier_run", "luthier"], ["luthier_run", "luthier"], ["luthier_run", "mine"],
+    ]  # fmt: skip
+    assert told[-1].endswith("s, with what it wraps")
 
 
 def test_luthier_run_shows_a_failure_to_who_wraps_it(distribution):
