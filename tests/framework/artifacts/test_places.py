@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -131,6 +131,7 @@ def test_merged_adapters_and_ensembles_of_runs_move_as_runs_do(project, tmp_path
 NAMES = st.text("abcXYZ 0-_é'", min_size=1, max_size=8).map(str.strip).filter(lambda name: name not in ("", "-"))
 
 
+@settings(deadline=None)  # it writes to the disk
 @given(way=st.lists(NAMES, min_size=1, max_size=3), depth=st.integers(0, 3), together=st.booleans())
 def test_a_path_is_found_again_however_deep_the_artifact_lay_and_whatever_moved(tmp_path_factory, way, depth, together):
     root = tmp_path_factory.mktemp("places")
