@@ -17,7 +17,8 @@ def trace_hooks(manager: pluggy.PluginManager, name: str, whose: str, say: Calla
         for implementation in caller.get_hookimpls():
             if implementation.plugin_name == name:
                 around = ", with what it wraps" if implementation.wrapper or implementation.hookwrapper else ""
-                implementation.function = _told(implementation.function, f"{caller.name} of {whose}", around, say)
+                told = _told(implementation.function, f"{caller.name} of {whose}", around, say)
+                object.__setattr__(implementation, "function", told)  # which pluggy declares final
 
 
 def _told(function: Callable[..., Any], what: str, around: str, say: Callable[[str], None]) -> Callable[..., Any]:

@@ -24,6 +24,7 @@ from luthier.records.folder import RunFolder
 from luthier.reporting.console import Console
 from luthier.training import checkpoint_files
 from luthier.training.checkpoint_comparison import Compared, compare
+from luthier.training.tracking import GuardedTracker, NoTracking
 from luthier.workflows.artifact import ARTIFACT_MANIFEST
 from luthier.workflows.parts import assemble
 from luthier.workflows.places import with_places
@@ -158,7 +159,7 @@ def _run(
     composition = Composition(config, {}, [], vouched=vouched)
     folder = RunFolder(place)
     folder.create()
-    parts = replace(assemble(config, composition.trust, folder), tracking=lambda folder: [])
+    parts = replace(assemble(config, composition.trust, folder), tracking=GuardedTracker("none", NoTracking))
     return Run(composition, parts, folder, plugins, console, callbacks=[EndAfter(last)])
 
 

@@ -43,7 +43,8 @@ def every_setting() -> list[Any]:
     found = []
     for name in OPTIMIZERS:
         for setting, value in settings("optimizer", name).items():
-            found.append((name, (f"optimizer.{setting}={another(value)}",)))
+            changed = 10.0 if setting == "weight_decay" else another(value)  # a small one is lost in Muon's rounding
+            found.append((name, (f"optimizer.{setting}={changed}",)))
     for name in SCHEDULES:
         chosen = f"optimizer/schedule={name}"
         found.append(("adamw", (chosen, "optimizer.schedule.warmup=0.5")))

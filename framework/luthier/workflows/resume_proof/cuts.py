@@ -16,8 +16,8 @@ from typing import Any
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
+from luthier.disk.leftovers import TEMPORARY_NAME
 from luthier.plugins.hookspecs import hookimpl
-from luthier.training import checkpoint_files
 
 KILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 
@@ -140,7 +140,7 @@ def _changes(mode: Any) -> bool:
 def _unfinished(place: Any) -> str:
     """What lies under a temporary name; empty for any other place."""
     parts = Path(os.fsdecode(place)).parts[-2:] if isinstance(place, str | bytes | os.PathLike) else ()
-    names = [name for name in parts if checkpoint_files.TEMPORARY_NAME.fullmatch(name)]
+    names = [name for name in parts if TEMPORARY_NAME.fullmatch(name)]
     if not names:
         return ""
     return "a checkpoint" if "-step-" in names[0] else "a file of the run"
