@@ -24,6 +24,7 @@ from luthier.config.option_file import Option
 from luthier.config.settings import REQUIRED, Signature
 from luthier.config.signatures import signature
 from luthier.contracts.training import has_state
+from luthier.errors import RecipeError
 from luthier.testing.twin import composer, twin
 from luthier.workflows.cached_runs.key import key
 from luthier.workflows.run import Run
@@ -130,8 +131,18 @@ class PartContract:
         known = signature(self.option().target)
         before = key(self.composed())
         node = OmegaConf.select(self.composed().config, self.node())
-        for name, value in _changed(node, known).items():
-            assert key(self.composed(f"{self.node()}.{name}={value}")) != before, name
+        for name, values in _changed(node, known).items():
+            others = filter(None, (self._with(f"{self.node()}.{name}={value}") for value in values))
+            another = next(others, None)
+            assert another is not None, f"{name}: nothing but {node[name]!r} is accepted, of {values}, too"
+            assert key(another) != before, name
+
+    def _with(self, word: str) -> Composition | None:
+        """The recipe with another value; None where a check refuses it."""
+        try:
+            return self.composed(word)
+        except RecipeError:
+            return None
 
     def test_the_module_of_its_plugin_brings_no_torch(self) -> None:
         owner = self.found().owner
@@ -173,11 +184,15 @@ def _same(said: Any, default: Any) -> bool:
     return (said == default and type(said) is type(default)) or (said in ({}, []) and default is None)
 
 
-def _changed(node: Any, known: Signature) -> dict[str, str]:
+def _changed(node: Any, known: Signature) -> dict[str, list[str]]:
     """Other values of the settings whose type says which there are: truth values and numbers."""
     told = {name: node[name] for name in node if name in known.settings}
-    truths = {name: str(not value).lower() for name, value in told.items() if known.settings[name].type is bool}
-    numbers = {name: repr(value + 1) for name, value in told.items() if known.settings[name].type in (int, float)}
+    truths = {name: [str(not value).lower()] for name, value in told.items() if known.settings[name].type is bool}
+    numbers = {
+        name: [repr(type(value)(other)) for other in (value + 1, value - 1, value / 2) if other != value]
+        for name, value in told.items()
+        if known.settings[name].type in (int, float) and value is not None
+    }
     return {**truths, **numbers}
 
 

@@ -11,4 +11,4 @@ class TestDensity(RewardContract):
 
 
 def test_repetition_costs():
-    assert Density()([], ["one two two two", "", "one two"], {}) == [0.5, None, 1.0]
+    assert Density()([], ["one two two two", "", "one two"], {}) == [0.5, 0.0, 1.0]

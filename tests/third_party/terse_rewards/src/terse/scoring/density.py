@@ -6,7 +6,7 @@ from .numbers import share
 
 
 class Density:
-    """The share of an answer's words that it does not repeat; empty answers have no score."""
+    """The share of an answer's words that it does not repeat; an empty answer has none."""
 
     needs: ClassVar[Needs] = {"wordcounts": "word-counts"}
 
@@ -17,5 +17,5 @@ class Density:
         from wordcounts import distinct
 
         return [
-            self.best * share(distinct(answer), len(answer.split())) if answer.split() else None for answer in answers
+            self.best * share(distinct(answer), len(answer.split())) if answer.split() else 0.0 for answer in answers
         ]
