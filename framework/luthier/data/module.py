@@ -41,6 +41,7 @@ from luthier.fetch.once import build_once
 from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
 
 
@@ -198,11 +199,14 @@ class Data(pl.LightningDataModule):
         batches = self._batches(blocks, self._order(world), rank)
         return PreparedLoader(batches, self.preparation) if self.preparation else TrainingLoader(batches)
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Count a training batch into the digest of its step while it is on the host; Lightning calls it."""
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Count a training batch into the digest of its step while it is on the host; Lightning calls it.
+
+        Not `on_before_batch_transfer`: of that hook Lightning calls the method's or this one, and methods have theirs.
+        """
         if self.trainer is not None and self.trainer.training:
             self.seen.add(batch)
-        return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def _training_blocks(self) -> Blocks:
         self.refuse_without_training()

@@ -25,6 +25,7 @@ from luthier.disk.secret_forms import (
 
 REDACTED = "[redacted]"
 FLAG = re.compile(r"(?:^|\s)--[\w\-]*$")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 AROUND = 80
 """The characters before forty digits that may say that they are a key."""
 SHORTEST = 8
@@ -90,6 +91,8 @@ def _assigned(found: re.Match[str]) -> str:
         return found[0]
     if name == "secret" and NAME_OF_A_VARIABLE.fullmatch(value):
         return found[0]
+    if name == "token" and NUMBER.fullmatch(value):
+        return found[0]  # milliseconds for each token
     return before + REDACTED
 
 

@@ -15,7 +15,7 @@ class Kind:
     contracts: tuple[str, ...]
     """The protocols or base classes in `luthier.api`, of which a part keeps to one."""
     suite: str
-    """The suite, `luthier.testing.MODULE.CLASS` without the package."""
+    """The suite: its module in `luthier.testing` and its class, as in `method.MethodContract`."""
 
     @property
     def module(self) -> str:

@@ -115,7 +115,7 @@ class Method(pl.LightningModule, ABC):
     def loss(self, batch: Batch) -> Loss:
         """The sum of the loss over a batch, and the weight to divide it by."""
 
-    def _loss(self, batch: Batch) -> Loss:
+    def _checked_loss(self, batch: Batch) -> Loss:
         return returned(self.loss(batch), Loss, self.loss)
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
@@ -123,7 +123,7 @@ class Method(pl.LightningModule, ABC):
         found = np.zeros((len(rows), 2))
         with torch.no_grad():
             for number, row in enumerate(rows):
-                loss = self._loss(collate([[row]]).to(next(self.network.parameters()).device))
+                loss = self._checked_loss(collate([[row]]).to(next(self.network.parameters()).device))
                 found[number] = float(loss.sum), float(loss.weight)
         return found
 
@@ -204,10 +204,10 @@ class Method(pl.LightningModule, ABC):
         """The sum of the loss over a micro-batch, with the adaptation's penalty; not yet divided by the weight."""
         balance = None
         if self.mixture is None:
-            loss = self._loss(batch)
+            loss = self._checked_loss(batch)
         else:
             with self.mixture.recording(batch) as recorded:
-                loss = self._loss(batch)
+                loss = self._checked_loss(batch)
             balance = self.mixture.loss(recorded, loss.weight, self.trainer)
         self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
@@ -239,7 +239,7 @@ class Method(pl.LightningModule, ABC):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add the loss of a held-out batch to the totals."""
-        self._held_out.add(self._loss(batch))
+        self._held_out.add(self._checked_loss(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation split and all ranks, as `validation_…`."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.disk.redaction import redact
+
+Plugins.instance()  # it executes the modules of Hydra's own plugins once more: only then are their classes those in use
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
 
 
 class ListedSweeper(BasicSweeper):
