@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -44,6 +45,12 @@ def packages_of_plugins() -> frozenset[str]:
 
 def owner_of(package: str) -> metadata.Distribution | None:
     """The distribution that brings a top-level package: a plugin's by its entry point, any other by its files."""
+    return _owner_of(package, tuple(sys.path))
+
+
+@cache
+def _owner_of(package: str, path: tuple[str, ...]) -> metadata.Distribution | None:
+    """On this path; it reads the list of files of every distribution, which takes a second."""
     for one in installed():
         if one.package == package and one.distribution is not None:
             return one.distribution

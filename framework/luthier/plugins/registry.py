@@ -137,7 +137,7 @@ class Plugins:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
         self._manager.register(module, name)
         if self._trace is not None:
-            trace_hooks(self._manager, name, self.describe(name), self._trace)
+            trace_hooks(self._manager, name, self.describe, self._trace)
 
     def hooks_of(self, name: str) -> list[str]:
         """The hooks that a plugin implements."""

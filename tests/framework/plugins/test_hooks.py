@@ -120,7 +120,7 @@ def test_calls_of_hooks_are_traced_with_their_plugin_order_and_time(luthier, dis
     end = luthier("recipe=demo", "--cfg", "job", "--trace-hooks")
     assert end.code == 0, end.err
     told = [line for line in end.err.splitlines() if line.startswith("hook luthier_check of mine (luthier-mine 4)")]
-    assert len(told) == 2
+    assert len(told) == 2, end.err
     assert told[0].endswith(" is called")
     assert re.search(r" took \d+\.\d{3} s$", told[1])
     assert "hook" not in luthier("recipe=demo", "--cfg", "job").err
