@@ -139,7 +139,7 @@ def _other_values(ours: nn.Module, theirs: nn.Module) -> Iterator[str]:
         yield f"{name} is {'missing' if name in written else 'unexpected'}"
     for name in sorted(written.keys() & read.keys()):
         here = written[name].to(read[name].device)
-        if here.shape != read[name].shape or not ((here == read[name]) | (here.isnan() & read[name].isnan())).all():
+        if here.shape != read[name].shape or not _same(here, read[name]).all():
             yield f"{name} has other values"
 
 
@@ -176,10 +176,15 @@ def _unheard() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
+def _same(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Where both are equal, or both no number."""
+    return (ours == theirs) | (ours.isnan() & theirs.isnan())
+
+
 def _apart(ours: Tensor, theirs: Tensor) -> Tensor:
     """The absolute differences; 0 where both are the same infinity or no number, infinity where only one is none."""
-    same = (ours == theirs) | (ours.isnan() & theirs.isnan())
-    return torch.where(same, 0.0, (ours - theirs).abs()).nan_to_num(nan=float("inf"), posinf=float("inf"))
+    apart = torch.where(_same(ours, theirs), 0.0, (ours - theirs).abs())
+    return apart.nan_to_num(nan=float("inf"), posinf=float("inf"))
 
 
 def _largest(apart: Sequence[Tensor]) -> float:

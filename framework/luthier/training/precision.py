@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -13,6 +12,7 @@ from typing import Literal
 
 import torch
 
+from luthier.data.content_hashes import content_hash
 from luthier.errors import ResourceError
 from luthier.fetch.cache import cache_folder
 from luthier.fetch.once import build_once
@@ -68,8 +68,8 @@ def speedup(dtype: torch.dtype) -> float:
 
     It is measured once for a processor and a version of torch, and kept: the next process decides the same.
     """
-    about = json.dumps([*_processor(), torch.__version__, str(dtype), "one thread"])
-    folder = cache_folder("precision") / hashlib.sha256(about.encode()).hexdigest()[:32]
+    about = content_hash([*_processor(), torch.__version__, str(dtype), "one thread"])
+    folder = cache_folder("precision") / about[:32]
     try:
         file = build_once(folder, lambda place: _write(place, _measured(dtype))) / _MEASURED
         return float(json.loads(file.read_text(encoding="utf-8")))
