@@ -36,10 +36,24 @@ CUT_IN_EVERY_WAY = {"Test_kto": "a method that prepares the batches of a step"}
 FURTHER_CUTS = ("test_the_update_does_not_depend_on_packing", "test_the_update_does_not_depend_on_ranks")
 """Of the contract of methods; `make test` cuts each method into micro-batches."""
 
+OF_ANY_PART = (
+    "test_its_option_file_says_every_setting_and_no_other",
+    "test_its_option_file_has_the_defaults_of_its_signature",
+    "test_it_says_what_it_is",
+    "test_a_recipe_with_it_composes",
+    "test_another_setting_is_another_run",
+    "test_the_module_of_its_plugin_brings_no_torch",
+    "test_what_it_has_become_can_be_given_back",
+)
+"""Of the contract of parts of any kind; of adaptations and methods `make test` has them for one each."""
+ONE_EACH = {"TestLora", "Test_sft"}
+
 
 def is_exhaustive(item: pytest.Item) -> bool:
     """Whether a test repeats for one more adaptation or method what `make test` shows for another of its kind."""
     owner, name = getattr(item, "cls", None), getattr(item, "originalname", item.name)
+    if name in OF_ANY_PART and hasattr(owner, "cannot"):
+        return owner.__name__ not in ONE_EACH
     if name in FURTHER_CUTS:
         return owner is not None and owner.__name__ not in CUT_IN_EVERY_WAY
     if owner is None or not hasattr(owner, "cannot") or owner.__name__ in WHOLE or name not in FURTHER_TRAININGS:

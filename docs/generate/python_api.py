@@ -99,7 +99,7 @@ def _first(entry: Any) -> str:
 def _page(section: Section, entries: list[tuple[str, Any]]) -> str:
     lines = [f"# {section.title}", "", section.intro, ""]
     for name, entry in entries:
-        lines += [f"## `{name}`", "", _kind(entry), "", *_entry(name, entry)]
+        lines += [f"## `{name}`", "", _kind(entry), "", *entry_of(name, entry)]
     return "\n".join(lines).rstrip() + "\n" + MARK
 
 
@@ -113,7 +113,8 @@ def _bases(entry: Any) -> str:
     return f"; inherits {', '.join(f'`{base}`' for base in shown)}" if shown else ""
 
 
-def _entry(name: str, entry: Any) -> Iterator[str]:
+def entry_of(name: str, entry: Any) -> Iterator[str]:
+    """The signature, the docstring, the fields and the members of a name, in Markdown."""
     if not name.startswith("luthier."):
         name = entry.name
     yield from ("```py", signature(name.rpartition(".")[2], entry), "```", "", doc(entry), "")

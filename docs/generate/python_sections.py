@@ -52,7 +52,7 @@ SECTIONS = [
         "methods.md",
         "Methods, losses and optimizers",
         "A method encodes an example and gives the loss of a batch as a sum and a weight.",
-        ("training", "contracts.training", "models.chunked_losses"),
+        ("training", "contracts.training", "contracts.distillation", "models.chunked_losses"),
     ),
     Section(
         "preferences.md",
@@ -64,7 +64,8 @@ SECTIONS = [
         "rewards.md",
         "Rewards and policy gradients",
         "What a reward is called with, and what advantages and policy losses are given.",
-        ("contracts.rewards", "contracts.policy_gradients", "inference.reward_scores"),
+        ("contracts.rewards", "contracts.policy_gradients", "contracts.rollout", "inference.reward_scores",
+         "inference.reward_objective"),
     ),
     Section(
         "generation.md",
@@ -77,7 +78,8 @@ SECTIONS = [
         "Prompts and evaluation",
         "How an example becomes a prompt, what is evaluated, and how it is measured.",
         (
-            "contracts.prompt", "contracts.predictor", "contracts.conversation", "contracts.scores", "data.prompts",
+            "contracts.prompt", "data.selection", "contracts.search",
+            "contracts.predictor", "contracts.conversation", "contracts.scores", "data.prompts",
             "evaluation",
         ),
     ),
@@ -85,8 +87,10 @@ SECTIONS = [
         "runs.md",
         "Runs, artifacts and trackers",
         "A run and its folder, what it leaves, and how figures are written.",
-        ("workflows", "records", "reporting", "contracts.active_run", "training.guarded_logger",
-         "training.metrics_log"),
+        (
+            "workflows", "records", "reporting", "contracts.active_run", "contracts.report_section",
+            "training.guarded_logger", "training.tracking", "training.metrics_log", "disk.redaction",
+        ),
     ),
     Section(
         "packages.md",

@@ -30,7 +30,7 @@ OWNS = {
     "evaluation": "tasks, metrics, forgetting, intervals",
     "training": "methods, trainer, optimizers, checkpoints",
     "inference": "generation, log-probabilities, scores, embeddings",
-    "records": "the folder of a run: lock, events, redaction",
+    "records": "the folder of a run: lock, events, metrics",
     "reporting": "report page, model card, charts, console",
     "config": "catalogue, composing, signatures, trust, instantiate",
     "data": "sources, formats, encoding, packing, loader",
@@ -38,6 +38,7 @@ OWNS = {
     "plugins": "registry, hooks, renamed names",
     "contracts": "the types and protocols between rooms",
     "fetch": "packages, caches, endpoints",
+    "disk": "writing whole and without secrets, full disks",
     "errors": "errors, exit codes, suggestions",
     "version": "the version",
 }

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.api import Batch, DataError, RecipeError, TokenSequence, shifted_targets, token_sequences
+from luthier.api import Batch, DataError, RecipeError, Signal, TokenSequence, shifted_targets, token_sequences
 from luthier_distillation.byte_alignment import AnswerBytes, aligned_tokens, trained_spans
-from luthier_distillation.signals import Signal
 from luthier_distillation.teacher import TeacherDistributions
 from luthier_distillation.token_bytes import end_tokens, token_bytes
 from luthier_distillation.vocabulary import OtherVocabulary, SharedVocabulary, check_same_vocabulary

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier_distillation.signals import Signal, TokenDistributions
+from luthier.api import Signal, TokenDistributions
 from luthier_distillation.teacher import TeacherDistributions
 
 

@@ -22,6 +22,7 @@ from luthier.api import (
     Optimizer,
     RecipeError,
     Row,
+    Signal,
     chunked_loss,
     collate,
     ratio,
@@ -35,7 +36,7 @@ from luthier_distillation.layer_distance import FeatureLoss, RecordedActivations
 from luthier_distillation.offline_teacher import OfflineTeacher
 from luthier_distillation.sampled_sequences import SampledSequences
 from luthier_distillation.sequences import SequenceSource
-from luthier_distillation.signals import ForwardKl, Signal
+from luthier_distillation.signals import ForwardKl
 from luthier_distillation.step_context import StepContext
 from luthier_distillation.teacher import TeacherDistributions, TeacherNetworks
 

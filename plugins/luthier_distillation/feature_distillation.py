@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 from torch.utils.checkpoint import checkpoint
 
-from luthier.api import Batch, RecipeError
+from luthier.api import Batch, RecipeError, Signal
 from luthier_distillation.activations import AttentionInputs
 from luthier_distillation.layer_distance import LayerDistance, RecordedActivations
-from luthier_distillation.signals import Signal
 
 Distance = Literal["mse", "cosine"]
 Projection = Literal["where_needed", "always", "never"]

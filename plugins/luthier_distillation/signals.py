@@ -8,71 +8,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from luthier.api import RecipeError, check_names
+from luthier.api import RecipeError, Signal, TokenDistributions, check_names
 from luthier_distillation.layer_distance import LayerDistance
-
-
-class TokenDistributions:
-    """What a signal compares for n tokens; each distribution is computed once, when it is first needed.
-
-    `logits` are the student's, [n, V]; `teacher(T)` gives the teacher's log-probabilities at a temperature, over the
-    vocabulary to which `project` maps the student's; `targets` int64 [n] are the tokens of the data.
-    """
-
-    def __init__(
-        self,
-        logits: Tensor,
-        teacher: Callable[[float], Tensor],
-        targets: Tensor,
-        project: Callable[[Tensor], Tensor] = lambda log_probs: log_probs,
-    ) -> None:
-        self.logits, self.teacher, self.targets, self.project = logits, teacher, targets, project
-        self._student: dict[float, Tensor] = {}
-        self._teacher: dict[float, Tensor] = {}
-
-    def student_log_probs(self, temperature: float = 1.0) -> Tensor:
-        """log q over the student's vocabulary, [n, V]."""
-        if temperature not in self._student:
-            self._student[temperature] = torch.log_softmax(self.logits / temperature, dim=-1)
-        return self._student[temperature]
-
-    def shared_log_probs(self, temperature: float) -> tuple[Tensor, Tensor]:
-        """log p and log q over the vocabulary that the two share, without gradients for p."""
-        if temperature not in self._teacher:
-            with torch.no_grad():
-                self._teacher[temperature] = self.teacher(temperature)
-        return self._teacher[temperature], self.project(self.student_log_probs(temperature))
-
-    def agreement(self) -> Tensor:
-        """Whether the likeliest token of both is the same, bool [n]; at a temperature computed before, else at 1."""
-        p, q = self.shared_log_probs(next(iter(self._teacher), 1.0))
-        return p.argmax(-1) == q.argmax(-1)
-
-
-class Signal:
-    """What the student is trained on: a loss of each token from the two distributions, [n], and layer distances."""
-
-    needs_teacher = True
-    any_vocabulary = False
-    """Whether it can compare distributions over different vocabularies."""
-
-    def __call__(self, distributions: TokenDistributions) -> Tensor:
-        return 0 * distributions.logits[:, 0]
-
-    def layer_distances(self) -> list[tuple[float, LayerDistance]]:
-        """The layer distances that it adds to the loss, with their weights (feature distillation)."""
-        return []
-
-    @property
-    def compares_distributions(self) -> bool:
-        """Whether its loss depends on the distributions of the two over the next token."""
-        return type(self).__call__ is not Signal.__call__
 
 
 class HardLabels(Signal):

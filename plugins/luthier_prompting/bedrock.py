@@ -11,6 +11,7 @@ from typing import Any
 
 from luthier.api import (
     DataError,
+    Demonstration,
     Example,
     Format,
     JsonLines,
@@ -23,7 +24,6 @@ from luthier.api import (
     nearest,
     sha256_of_file,
 )
-from luthier_prompting.demonstration import Demonstration
 
 VERSION = "bedrock-2026-05-14"
 RESULTS = "advanced_prompt_optimization_results.jsonl"

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import Example, Prompt
-from luthier_prompting.demonstration import Demonstration, question_key
+from luthier.api import Demonstration, Example, Prompt, question_key
 from luthier_prompting.prompt_template import PromptTemplate, question_text
 
 if TYPE_CHECKING:

@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import DataError, Example, Prompt, RecipeError, encode_prompt, last_question
-from luthier_prompting.demonstration import Demonstration, question_key
+from luthier.api import (
+    DataError,
+    Demonstration,
+    Example,
+    Prompt,
+    RecipeError,
+    Selection,
+    encode_prompt,
+    last_question,
+    question_key,
+)
 from luthier_prompting.prompt_template import PromptTemplate, question_text
-from luthier_prompting.selection import Selection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

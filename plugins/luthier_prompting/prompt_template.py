@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from luthier.api import DataError, Example, last_question, message_text, with_system
-from luthier_prompting.demonstration import Demonstration
+from luthier.api import DataError, Demonstration, Example, last_question, message_text, with_system
 from luthier_prompting.jinja_template import JinjaTemplate
 
 Message = dict[str, Any]

@@ -10,11 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.api import DataError, Example, Prompt, PromptScorer, RecipeError, encode_prompt
+from luthier.api import DataError, Demonstration, Example, Prompt, PromptScorer, RecipeError, encode_prompt
 from luthier_prompting.bedrock import RESULTS, result_line
 from luthier_prompting.candidate import Candidate
 from luthier_prompting.choosing import CandidateSpace, PromptOptimizer, Trial
-from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.prompt_template import PromptTemplate
 from luthier_prompting.proposals import Proposals
 

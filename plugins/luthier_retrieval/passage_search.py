@@ -11,9 +11,9 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from luthier.api import Search
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking
-from luthier_retrieval.searches import Search
 from luthier_retrieval.segment import Digests, Segment
 
 CACHED_QUESTIONS = 4096

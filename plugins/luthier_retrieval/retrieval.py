@@ -14,6 +14,7 @@ from luthier.api import (
     Needs,
     Prompt,
     RecipeError,
+    Search,
     cache_folder,
     content_hash,
     encode_prompt,
@@ -29,7 +30,6 @@ from luthier_retrieval.layouts import Layout
 from luthier_retrieval.passage_search import PassageSearch
 from luthier_retrieval.relevant import relevant_names
 from luthier_retrieval.reranking import Reranking
-from luthier_retrieval.searches import Search
 from luthier_retrieval.store import IndexStore
 from luthier_retrieval.teaching import TrainingPassages
 

@@ -19,10 +19,19 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from luthier.api import DataError, ResourceError, build_once, cache_is_read_only, content_hash, is_intact
+from luthier.api import (
+    DataError,
+    PassageNumbers,
+    ResourceError,
+    ReusedRows,
+    Search,
+    build_once,
+    cache_is_read_only,
+    content_hash,
+    is_intact,
+)
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.documents import Document
-from luthier_retrieval.searches import PassageNumbers, ReusedRows, Search
 from luthier_retrieval.segment import IndexedDocument, Segment, write_segment
 
 log = logging.getLogger("luthier")
@@ -90,7 +99,11 @@ class IndexStore:
 
     def _intact(self) -> list[Segment]:
         """The current segments that are as they were written."""
-        names = self._names()
+        try:
+            names = self._names()
+        except ResourceError as error:
+            log.warning("%s It is made again.", error.message)
+            return []
         intact = [name for name in names if is_intact(self.folder / name)]
         if lost := len(names) - len(intact):
             log.warning("%d of %d segments of the index %s are gone or not as written, and are built again.",
@@ -98,8 +111,21 @@ class IndexStore:
         return [Segment(self.folder / name) for name in intact]
 
     def _names(self) -> list[str]:
+        """The segments that the manifest names; ResourceError where it is not as it was written."""
         file = self.folder / MANIFEST
-        return json.loads(file.read_text(encoding="utf-8"))["segments"] if file.is_file() else []
+        if not file.is_file():
+            return []
+        try:
+            names = json.loads(file.read_text(encoding="utf-8"))["segments"]
+            if isinstance(names, list) and all(isinstance(name, str) and name == Path(name).name for name in names):
+                return names
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            pass
+        raise ResourceError(
+            "The manifest of the index is not as it was written.",
+            where=str(file),
+            hint="Put it back from a copy, or run the recipe again.",
+        )
 
     def update(
         self, documents: Iterable[Document], chunker: Callable[[Document], Iterator[Passage]], search: Search

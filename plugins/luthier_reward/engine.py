@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.api import Answer, DataError, Model, RecipeError, Sampling, cut_at_stop, stop_tokens
-from luthier_reward.rollout import SampledRollout
+from luthier.api import Answer, DataError, Model, RecipeError, SampledRollout, Sampling, cut_at_stop, stop_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from luthier.api import (
     ReadingReward,
     RecipeError,
     Reward,
+    Rollout,
     Row,
     TokenSequence,
     column_of,
@@ -43,7 +44,6 @@ from luthier_reward.policy_batches import COUNTED_ANSWERS, COUNTED_TOKENS, ROLLO
 from luthier_reward.reference_policy import ReferencePolicy
 from luthier_reward.reward_hacking import group_metrics, token_metrics
 from luthier_reward.reward_runner import RewardRunner
-from luthier_reward.rollout import Rollout
 from luthier_reward.rollout_log import RolloutLog, SampleLogger
 from luthier_reward.rollout_preparation import RolloutPreparation, RolloutSettings
 from luthier_reward.step_context import StepContext

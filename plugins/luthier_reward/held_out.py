@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.api import Example, Measure, ParsingReward, Reward, ratio, row_means
+from luthier.api import Example, Measure, ParsingReward, Reward, Rollout, ratio, row_means
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_runner import RewardRunner
-from luthier_reward.rollout import Rollout
 
 
 def measures(reward: Reward) -> Mapping[str, Measure]:

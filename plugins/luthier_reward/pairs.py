@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from luthier.api import Batch, DataError, Example, Measure, Row, encode_for_scoring, ratio, row_with_shared_prefix
+from luthier.api import (
+    Batch,
+    DataError,
+    Example,
+    Measure,
+    RewardObjective,
+    Row,
+    encode_for_scoring,
+    ratio,
+    row_with_shared_prefix,
+)
 from luthier_reward.calibration import binned, calibration_error
-from luthier_reward.reward_objectives import RewardObjective, with_ones
+from luthier_reward.reward_objectives import with_ones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

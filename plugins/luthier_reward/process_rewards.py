@@ -9,9 +9,20 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from luthier.api import Batch, DataError, Example, Measure, Row, TokenSequence, encode_for_scoring, ratio, sequence_sums
+from luthier.api import (
+    Batch,
+    DataError,
+    Example,
+    Measure,
+    RewardObjective,
+    Row,
+    TokenSequence,
+    encode_for_scoring,
+    ratio,
+    sequence_sums,
+)
 from luthier_reward.calibration import binned, calibration_error
-from luthier_reward.reward_objectives import RewardObjective, with_ones
+from luthier_reward.reward_objectives import with_ones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

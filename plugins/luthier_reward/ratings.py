@@ -16,6 +16,7 @@ from luthier.api import (
     Example,
     Floats,
     Measure,
+    RewardObjective,
     Row,
     TokenSequence,
     column_of,
@@ -24,7 +25,7 @@ from luthier.api import (
     ratio,
 )
 from luthier_reward.calibration import binned, calibration_error
-from luthier_reward.reward_objectives import RewardObjective, with_ones
+from luthier_reward.reward_objectives import with_ones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

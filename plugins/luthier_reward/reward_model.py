@@ -19,13 +19,14 @@ from luthier.api import (
     Model,
     Optimizer,
     RecipeError,
+    RewardObjective,
     Row,
     SequenceClassification,
     packed_batches,
     reward_outputs,
     unwrapped,
 )
-from luthier_reward.reward_objectives import RewardObjective, with_ones
+from luthier_reward.reward_objectives import with_ones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -1,49 +1,9 @@
-"""The objective of a reward model: what it reads from examples, where it predicts, and its loss."""
+"""What the objectives of reward models share."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
-
-from luthier.api import Batch, Example, Measure, Row, last_token_positions
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-
-class RewardObjective(ABC):
-    """An objective that predicts one reward per text, at its last token, with one unit per row.
-
-    A unit is what the loss is averaged over: a pair, a text, a step. `outputs` is the number of scalars that the head
-    predicts at each position, and `measures` say by name how the statistics of units become values.
-    """
-
-    outputs: int
-    measures: Mapping[str, Measure]
-
-    @abstractmethod
-    def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
-        """The texts of an example and their labels; DataError for an example without what this objective needs."""
-
-    @abstractmethod
-    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """The loss of each unit, float32 [units], from the outputs of the head, [positions, self.outputs]."""
-
-    @abstractmethod
-    def statistics(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """The statistics of each unit for each of `measures`, [units, s], without gradients."""
-
-    def positions(self, batch: Batch) -> Tensor:
-        """Where the reward is predicted, int64, in the flattened batch."""
-        return last_token_positions(batch)
-
-    def units(self, batch: Batch) -> list[int]:
-        """The number of units of each row of the batch."""
-        return [1] * len(batch.sequence_groups)
 
 
 def with_ones(values: Tensor) -> Tensor:

@@ -1,74 +1,20 @@
-"""Sampling answers to prompts: the interface of rollouts, and the one with the network that is trained."""
+"""Sampling answers to prompts with the network that is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from luthier.api import Answer, Model, RecipeError, Sampling, generate_from_tokens
+from luthier.api import Answer, Model, SampledRollout, Sampling, generate_from_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-class Rollout(Protocol):
-    """Samples answers to prompts of token ids, `count` to each; all answers to the first prompt come first.
-
-    The answers follow from the weights, `seed` and the `numbers` that identify the prompts.
-    `Answer.sampling_logprobs` holds the log-probability of each token in the distribution that it was sampled from.
-    """
-
-    temperature: float
-    max_new_tokens: int
-
-    def __call__(
-        self, network: nn.Module, prompts: Sequence[NDArray[np.int32]], numbers: Sequence[int], count: int, seed: int
-    ) -> list[Answer]: ...
-
-    def greedy(self, network: nn.Module, prompts: Sequence[NDArray[np.int32]]) -> list[Answer]:
-        """One answer to each prompt at temperature 0."""
-
-    def use(self, model: Model, adapted: bool) -> None:
-        """Set the model that the network comes from, and whether its weights may have changed; called before sampling.
-
-        RecipeError where the rollout cannot sample from it.
-        """
-
-
-@dataclass(kw_only=True, eq=False)
-class SampledRollout:
-    """The sampling settings of a rollout.
-
-    Tokens are sampled at `temperature` from the `top_k` most likely ones (0: all) of the smallest set whose probability
-    reaches `top_p`. An answer ends at the model's stop tokens, before any of the texts in `stop`, or after
-    `max_new_tokens`. RecipeError for a temperature of 0 or less, as all answers of a group would be the same.
-    """
-
-    max_new_tokens: int = 128
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    stop: list[str] | None = None
-
-    sampling: Sampling = field(init=False, repr=False)
-    _greedy: Sampling = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise RecipeError(
-                f"method.rollout.temperature is {self.temperature}: all answers to a prompt would be the same.",
-                where="method.rollout.temperature",
-                hint="Use 1, or a little less.",
-            )
-        stops = tuple(self.stop or ())
-        self.sampling = Sampling(self.max_new_tokens, self.temperature, self.top_p, self.top_k, stops)
-        self._greedy = replace(self.sampling, temperature=0.0, top_p=1.0, top_k=0)
 
 
 @dataclass(kw_only=True, eq=False)

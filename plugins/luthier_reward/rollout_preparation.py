@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.api import Advantage, Batch, RewardedAnswers, token_sequences
+from luthier.api import Advantage, Batch, RewardedAnswers, Rollout, token_sequences
 from luthier_reward.advantage_inputs import AdvantageInputs
 from luthier_reward.divergence import KLPenalty
 from luthier_reward.policy_batches import AnswerSelection, PolicyBatches
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_hacking import sample_rows
 from luthier_reward.reward_runner import RewardRunner
-from luthier_reward.rollout import Rollout
 from luthier_reward.step_context import StepContext
 
 

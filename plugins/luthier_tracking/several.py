@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from luthier.api import RunFolder
-
-Tracker = Callable[["RunFolder"], list["Logger"]]
+    from luthier.api import RunFolder, Tracker
 
 
 class SeveralTrackers:

@@ -27,6 +27,8 @@ class TensorBoardTracker:
         def make() -> Logger:
             from pytorch_lightning.loggers import TensorBoardLogger
 
-            return TensorBoardLogger(folder.path, name="tensorboard", version="", flush_secs=self.flush_seconds)
+            return TensorBoardLogger(
+                folder.path, name="tensorboard", version="", default_hp_metric=False, flush_secs=self.flush_seconds
+            )
 
         return [GuardedLogger("tensorboard", make)]

@@ -31,7 +31,9 @@ class WandbRun(Logger):
         self, folder: RunFolder, identity: Mapping[str, Any], *, mode: str, deadline: float, log_model: bool
     ) -> None:
         super().__init__()
-        self.folder, self.identity, self.deadline, self.uploads_model = folder, dict(identity), deadline, log_model
+        self.folder, self.deadline, self.uploads_model = folder, deadline, log_model
+        self.identity = redact({"wandb": dict(identity)})["wandb"]
+        self.identity["tags"] = list(dict.fromkeys(self.identity.get("tags") or ()))  # W&B takes none twice
         self.run = self._open(mode)
         if folder.resolved.exists():
             self.run.save(str(folder.resolved), base_path=str(folder.path), policy="now")

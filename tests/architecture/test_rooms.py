@@ -13,27 +13,30 @@ from tests.architecture.sources import HEAVY, Module, core, modules, plugins
 
 ROOMS = [
     "testing", "api", "cli", "workflows", "evaluation", "training", "inference", "records", "reporting", "config",
-    "data", "models", "plugins", "contracts", "fetch", "errors", "version",
+    "data", "models", "plugins", "contracts", "fetch", "disk", "errors", "version",
 ]  # fmt: skip
 """From top to bottom: a room imports itself and those below it."""
 TOP = {"luthier", "luthier.__main__"}
 """The package itself and `python -m luthier`, which hand on to the API and the command line."""
 
-LIGHT_ROOMS = {"cli", "config", "plugins", "errors", "version"}
+LIGHT_ROOMS = {"cli", "config", "plugins", "disk", "errors", "version"}
 LIGHT = {
     "luthier", "luthier.api", "luthier.cli.pipeline", "luthier.contracts", "luthier.contracts.trust",
     "luthier.contracts.verbs", "luthier.evaluation", "luthier.evaluation.citations", "luthier.fetch",
     "luthier.fetch.cache", "luthier.fetch.digests", "luthier.fetch.extras", "luthier.fetch.paths", "luthier.records",
-    "luthier.records.folder", "luthier.records.lock", "luthier.records.redaction", "luthier.records.unfinished",
+    "luthier.records.folder", "luthier.records.lock", "luthier.records.unfinished", "luthier.records.whole_scores",
     "luthier.reporting", "luthier.reporting.console",
     "luthier.training", "luthier.training.child_processes", "luthier.training.signals", "luthier.workflows",
+    "luthier.workflows.artifact_manifest",
     "luthier.workflows.advice", "luthier.workflows.advice.facts", "luthier.workflows.advice.rules",
     "luthier.workflows.cached_runs", "luthier.workflows.cached_runs.cached_run",
     "luthier.workflows.cached_runs.key", "luthier.workflows.comparison", "luthier.workflows.comparison.contenders",
+    "luthier.workflows.new_plugin", "luthier.workflows.new_plugin.kinds",
     "luthier.workflows.pipelines", "luthier.workflows.pipelines.addressing",
     "luthier.workflows.pipelines.definition", "luthier.workflows.pipelines.running", "luthier.workflows.quiet",
     "luthier.workflows.sweeps",
-    "luthier.workflows.sweeps.jobs", "luthier.workflows.sweeps.optuna_sweeper",
+    "luthier.workflows.sweeps.jobs", "luthier.workflows.sweeps.listed_sweeper",
+    "luthier.workflows.sweeps.optuna_sweeper",
     "luthier.workflows.sweeps.search_space",
 }  # fmt: skip
 """The torch line: these, and the rooms above, import nothing heavy at their top."""

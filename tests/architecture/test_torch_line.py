@@ -57,6 +57,8 @@ COMMANDS = {
     "a completion script": (["completion", "bash"], 0),
     "a completion": (["-sc", "query=bash"], 0),
     "a starter recipe": (["init", "mine.jsonl"], 0),
+    "a new plugin": (["new-plugin", "acme", "--kind", "reward"], 0),
+    "a plugin that is not installed": (["plugin-check", "acme"], 2),
 }
 MEASURES = 30  # of what compiling argparse five times takes, so that a slow machine counts as one; --help takes 1,
 # a composition or the schema 12; importing torch alone takes 15, Lightning 28 more

@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 
 import luthier_recipes
+from luthier.api import ReusedRows, Search
 from luthier.contracts.examples import Example
 from luthier.data.readers.json_document import JsonDocument
 from luthier.data.sources.package import Package as Data
@@ -37,7 +38,6 @@ from luthier_retrieval.neighbours.exact import Exact
 from luthier_retrieval.passage_search import PassageSearch
 from luthier_retrieval.reranking.none import NoReranking
 from luthier_retrieval.scenario import Scenario
-from luthier_retrieval.searches import ReusedRows, Search
 from luthier_retrieval.searches.bm25 import Bm25Search
 from luthier_retrieval.searches.dense import DenseSearch
 from luthier_retrieval.searches.hybrid import HybridSearch

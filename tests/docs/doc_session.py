@@ -29,6 +29,7 @@ ELSEWHERE = {
     "apt",
     "pip",
     "python",
+    "pytest",
     "git",
     "cd",
     "make",

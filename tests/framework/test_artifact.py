@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import luthier
 from luthier.errors import RecipeError, Refused, ResourceError
+from luthier.workflows import artifact_manifest
 from tests.command import luthier as command
 
 CONVERSATION = [{"role": "user", "content": "Is the violin warm?"}, {"role": "assistant", "content": "Yes, it is."}]
@@ -136,8 +137,4 @@ def test_a_run_goes_on_from_an_earlier_one(adapter: Path, tmp_path: Path) -> Non
 
 def reseal(folder: Path) -> None:
     """A stranger can seal what he wrote: the manifest protects against accidents, trust against strangers."""
-    from luthier.fetch.digests import sha256_of_file
-
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"] = {name: sha256_of_file(folder / name) for name in manifest["files"]}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    artifact_manifest.write(folder, json.loads((folder / "manifest.json").read_text()))

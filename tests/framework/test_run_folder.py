@@ -12,10 +12,10 @@ import time
 import pytest
 import yaml
 
+from luthier.disk.redaction import REDACTED, redact, redact_text
 from luthier.errors import RecipeError, ResourceError
 from luthier.records import environment as surroundings
 from luthier.records.folder import RunFolder
-from luthier.records.redaction import REDACTED, redact, redact_text
 
 HOLD = """
 import sys, time

@@ -4,40 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import site
 import subprocess
-import sys
-import venv
 import zipfile
 from pathlib import Path
 
-import pytest
-
-from tests.hidden import hide, of_extras
+from tests.hidden import of_extras
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A venv of its own with the wheel; the dependencies are those of the tests but for the extras, by a path file."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    venv.create(folder / "venv", with_pip=False)
-    python = folder / "venv" / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(command, check=True, capture_output=True)
-    own = next((folder / "venv" / "lib").glob("python*/site-packages"))
-    (own / "dependencies.pth").write_text("\n".join(site.getsitepackages()))  # path files in there are not followed
-    hide(of_extras(), own)
-    return folder
 
 
 def run(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -113,3 +86,11 @@ def test_what_an_extra_brings_is_missed_in_a_sentence(installed: Path) -> None:
     done = run(installed, "plan", "recipe=rag")
     assert done.returncode == 2
     assert "pip install 'luthier[retrieval]'" in done.stderr
+
+
+def test_luthier_passes_the_check_that_it_offers_to_others(installed: Path) -> None:
+    done = run(installed, "plugin-check", "luthier", "--no-twins", "--json")
+    report = json.loads(done.stdout)
+    assert [one for one in report["findings"] if one["state"] == "failed"] == []
+    assert done.returncode == 0
+    assert "skipped" not in report["counts"]

@@ -8,15 +8,17 @@ import pytest
 
 from luthier.testing.adaptation import AdaptationContract
 from luthier.testing.method import MethodContract
+from luthier.testing.part import PartContract
 from tests.docs.doc_kinds import kind, repeated
 from tests.docs.doc_pages import ROOT, Command, fences, pages
-from tests.matrices import CUT_IN_EVERY_WAY, FURTHER_CUTS, FURTHER_TRAININGS, WHOLE
+from tests.matrices import CUT_IN_EVERY_WAY, FURTHER_CUTS, FURTHER_TRAININGS, OF_ANY_PART, WHOLE
 from tests.plugins import test_how_a_batch_is_cut
 
 
 def test_what_is_left_out_are_tests_of_the_contract():
     assert all(hasattr(AdaptationContract, name) for name in FURTHER_TRAININGS)
     assert all(hasattr(MethodContract, name) for name in FURTHER_CUTS)
+    assert {*OF_ANY_PART} == {name for name in vars(PartContract) if name.startswith("test_")}
     assert CUT_IN_EVERY_WAY.keys() <= vars(test_how_a_batch_is_cut).keys()
 
 

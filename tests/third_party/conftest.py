@@ -2,4 +2,6 @@
 
 from __future__ import annotations
 
-collect_ignore = ["luthier_haiku", "luthier_tanka"]
+collect_ignore = [
+    "luthier_haiku", "luthier_tanka", "patience_school", "terse_rewards", "word_counts", "campfire",
+]  # fmt: skip

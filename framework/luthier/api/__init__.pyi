@@ -13,6 +13,8 @@ from luthier.contracts.batch import Row as Row
 from luthier.contracts.batch import TokenSequence as TokenSequence
 from luthier.contracts.conversation import Conversation as Conversation
 from luthier.contracts.conversation import ToolConversation as ToolConversation
+from luthier.contracts.distillation import Signal as Signal
+from luthier.contracts.distillation import TokenDistributions as TokenDistributions
 from luthier.contracts.examples import Example as Example
 from luthier.contracts.examples import Source as Source
 from luthier.contracts.model import (
@@ -71,6 +73,7 @@ from luthier.contracts.prompt import Prompt as Prompt
 from luthier.contracts.prompt import PromptScorer as PromptScorer
 from luthier.contracts.prompt import PromptScores as PromptScores
 from luthier.contracts.proof import Proof as Proof
+from luthier.contracts.report_section import ReportSection as ReportSection
 from luthier.contracts.rewards import (
     CompositeReward as CompositeReward,
 )
@@ -101,9 +104,17 @@ from luthier.contracts.rewards import (
 from luthier.contracts.rewards import (
     compute_rewards as compute_rewards,
 )
+from luthier.contracts.rollout import Rollout as Rollout
+from luthier.contracts.rollout import SampledRollout as SampledRollout
 from luthier.contracts.sampling import Answer as Answer
 from luthier.contracts.sampling import Sampling as Sampling
 from luthier.contracts.scores import Score as Score
+from luthier.contracts.search import PassageNumbers as PassageNumbers
+from luthier.contracts.search import PassageScores as PassageScores
+from luthier.contracts.search import ReusedRows as ReusedRows
+from luthier.contracts.search import Search as Search
+from luthier.contracts.search import SearchedSegment as SearchedSegment
+from luthier.contracts.search import top_k as top_k
 from luthier.contracts.training import (
     Criterion as Criterion,
 )
@@ -204,12 +215,16 @@ from luthier.data.formats.prompt_completion import PromptCompletion as PromptCom
 from luthier.data.module import Data as Data
 from luthier.data.overlong import split_row as split_row
 from luthier.data.prompts import with_system as with_system
+from luthier.data.readers import Reader as Reader
 from luthier.data.readers.by_ending import TABLE_ENDINGS as TABLE_ENDINGS
 from luthier.data.readers.by_ending import reader_for as reader_for
 from luthier.data.readers.json_lines import JsonLines as JsonLines
 from luthier.data.reading import Reading as Reading
 from luthier.data.records import Record as Record
 from luthier.data.records import Tally as Tally
+from luthier.data.selection import Demonstration as Demonstration
+from luthier.data.selection import Selection as Selection
+from luthier.data.selection import question_key as question_key
 from luthier.data.shared_prefixes import (
     scatter_to_tokens as scatter_to_tokens,
 )
@@ -225,6 +240,7 @@ from luthier.data.splits import HashSplits as HashSplits
 from luthier.data.splits import Splits as Splits
 from luthier.data.state import source_state as source_state
 from luthier.data.turn_examples import turn_example as turn_example
+from luthier.disk.redaction import redact as redact
 from luthier.errors import (
     DataError as DataError,
 )
@@ -317,6 +333,7 @@ from luthier.inference.generation.stops import (
     stop_tokens as stop_tokens,
 )
 from luthier.inference.log_probabilities import packed_batches as packed_batches
+from luthier.inference.reward_objective import RewardObjective as RewardObjective
 from luthier.inference.reward_scores import (
     last_token_positions as last_token_positions,
 )
@@ -452,11 +469,10 @@ from luthier.models.trainable_parameters import count_parameters as count_parame
 from luthier.models.trainable_parameters import meta_network as meta_network
 from luthier.models.wrappers import unwrapped as unwrapped
 from luthier.models.wrappers import virtual_token_count as virtual_token_count
-from luthier.plugins.faults import culprit as culprit
+from luthier.plugins.blame import culprit as culprit
 from luthier.plugins.hookspecs import hookimpl as hookimpl
 from luthier.records.events import complete_lines as complete_lines
 from luthier.records.folder import RunFolder as RunFolder
-from luthier.records.redaction import redact as redact
 from luthier.reporting.figures import (
     format_count as format_count,
 )
@@ -490,7 +506,12 @@ from luthier.training.likelihood_method import LikelihoodMethod as LikelihoodMet
 from luthier.training.method import Method as Method
 from luthier.training.metrics_log import MetricsLog as MetricsLog
 from luthier.training.optimizers.groups import is_embedding_table as is_embedding_table
+from luthier.training.optimizers.groups import parameter_groups as parameter_groups
 from luthier.training.optimizers.schedules import Schedule as Schedule
+from luthier.training.optimizers.schedules import scheduled as scheduled
+from luthier.training.strategies import Strategy as Strategy
+from luthier.training.tracking import Tracker as Tracker
+from luthier.training.trainer import Trainer as Trainer
 from luthier.version import __version__ as __version__
 from luthier.workflows.artifact import (
     ARTIFACT_MANIFEST as ARTIFACT_MANIFEST,

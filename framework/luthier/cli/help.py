@@ -43,6 +43,7 @@ def overview(flags: Flags) -> str:
         "  --trust pkg.Class  vouch for code of your own that a recipe names, exactly",
         "  --json             answers and errors for scripts",
         "  --debug            tracebacks",
+        "  --trace-hooks      each call of a plugin's hook: whose, in which order, how long",
         "  --version",
     ]
     return "\n".join(lines)

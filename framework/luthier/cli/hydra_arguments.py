@@ -13,7 +13,7 @@ from luthier.errors.suggestions import nearest
 
 ELSEWHERE = ("--experimental-rerun", "--config-path", "--config-name")
 """Hydra's flags that would take the recipe from outside of the recipe folders."""
-OWN_FLAGS = ("--json", "--debug", "--trust", "-p")
+OWN_FLAGS = ("--json", "--debug", "--trace-hooks", "--trust", "-p")
 
 
 class _Parser(ArgumentParser):

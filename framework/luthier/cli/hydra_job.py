@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from luthier.disk.redaction import redact_text
 from luthier.errors import LuthierError
 from luthier.errors.interrupted import Interrupted
-from luthier.records.redaction import redact_text
+from luthier.plugins.exits import exit_of_a_part
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -71,6 +72,9 @@ class HydraJob:
             raise SystemExit(self.console.error(error)) from error
         except KeyboardInterrupt as error:
             raise SystemExit(130) from error
+        except SystemExit as error:  # of a part that is made, or of a plugin around the run
+            _log(error)
+            raise SystemExit(self.console.error(exit_of_a_part(error))) from error
         except Exception as error:
             _log(error)
             raise

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from luthier.cli.session import Flags, load_plugins
 from luthier.cli.threads import wait_briefly
-from luthier.errors import LuthierError, PluginError, RecipeError
+from luthier.disk.guarded_output import guarded_output
+from luthier.disk.refusals import refusal, refused_by_the_disk
+from luthier.errors import LuthierError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console
 from luthier.workflows.quiet import silence_warnings
@@ -25,23 +27,50 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point of the `luthier` command; ends the process with one of the exit codes of `luthier.errors`."""
     wait_briefly()
     silence_warnings()
+    with guarded_output():
+        code = _code(sys.argv[1:] if argv is None else argv)
+    sys.exit(code)
+
+
+def _code(argv: Sequence[str]) -> int:
+    """Carry the command out and say what went wrong; the exit code."""
     console = Console()
     try:
-        flags = Flags.parse(sys.argv[1:] if argv is None else argv)
+        flags = Flags.parse(argv)
         console = Console(flags.as_json, flags.debug)
         code = _act(flags, console)
+        sys.stdout.flush()
     except LuthierError as error:
         code = console.error(error)
     except KeyboardInterrupt:
         console.say("interrupted")
         code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_nothing_more()
         code = 0
     except Exception as error:
-        console.debug = True
-        code = console.error(_bug(error))
-    sys.exit(code)
+        if (refused := refused_by_the_disk(error)) is not None:
+            if refused is error and refused.filename is None:
+                _say_nothing_more()  # it may be stdout that is full, and is flushed once more at the end
+            return console.error(_refused(error, refused))
+        failure = _failure(error)
+        console.debug = console.debug or failure.code == LuthierError.code
+        code = console.error(failure)
+    return code
+
+
+def _say_nothing_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refused(error: Exception, refused: OSError) -> LuthierError:
+    """The disk does not take or give what somebody asked for: the code of a plugin, or luthier."""
+    from luthier.plugins.blame import culprit
+
+    place = culprit(error)
+    found = refusal(f"What {place} writes" if place else "What the command writes", None, refused)
+    found.__cause__ = error
+    return found
 
 
 def _act(flags: Flags, console: Console) -> int:
@@ -66,7 +95,15 @@ def _act(flags: Flags, console: Console) -> int:
 def _run_verb(name: str, flags: Flags, console: Console) -> int:
     from luthier.cli.verbs import built_in
 
-    return _call(built_in(name), flags, console, load_plugins(flags, console))
+    try:
+        return _call(built_in(name), flags, console, load_plugins(flags, console))
+    except SystemExit as error:  # of the code of a plugin
+        from luthier.plugins.blame import culprit
+        from luthier.plugins.exits import exit_of_a_part
+
+        if not culprit(error):
+            raise
+        raise exit_of_a_part(error) from error
 
 
 def _run_foreign_verb(name: str, flags: Flags, console: Console) -> int:
@@ -113,14 +150,12 @@ def _run_recipe(flags: Flags, console: Console) -> int:
     return run_recipe(flags, console)
 
 
-def _bug(error: Exception) -> LuthierError:
+def _failure(error: Exception) -> LuthierError:
     """An error that nobody expected: of the plugin in whose code it arose, or luthier's own."""
-    from luthier.plugins.faults import culprit
+    from luthier.plugins.blame import blamed
+    from luthier.plugins.calls import error_text
 
-    text = f"{type(error).__name__}: {error}".rstrip(": .")
-    if place := culprit(error):
-        bug: LuthierError = PluginError(f"{text}, in {place}.", hint="The traceback above says how it came there.")
-    else:
-        bug = LuthierError(f"{text}.", hint="This is a bug in luthier; the traceback above says where.")
-    bug.__cause__ = error
-    return bug
+    bug = "This is a bug in luthier; the traceback above says where."
+    failure = blamed(error) or LuthierError(f"{error_text(error)}.", hint=bug)
+    failure.__cause__ = error
+    return failure

@@ -66,6 +66,8 @@ def _compose(arguments: Namespace, composer: Composer, console: Console) -> tupl
         return composition, composition.overrides
     current, renamed = composer.current(arguments.overrides)
     words = composer.words(current)
+    if arguments.multirun:
+        command_line.refuse_long_sweep(words)
     jobs = command_line.first_jobs(words) if arguments.multirun else [current]
     first, *others = [composer.compose(overrides, complete=arguments.cfg is None) for overrides in jobs]
     _print_notes([first, *others], console, renamed)

@@ -28,6 +28,7 @@ class Flags:
     trusted: list[str] = field(default_factory=list)
     as_json: bool = False
     debug: bool = False
+    trace_hooks: bool = False
     version: bool = False
     help: bool = False
     rest: list[str] = field(default_factory=list)
@@ -35,7 +36,10 @@ class Flags:
     @classmethod
     def parse(cls, argv: Sequence[str]) -> Flags:
         flags, words = cls(), list(argv)
-        switches = {"--json": "as_json", "--debug": "debug", "--version": "version", "--help": "help", "-h": "help"}
+        switches = {
+            "--json": "as_json", "--debug": "debug", "--trace-hooks": "trace_hooks", "--version": "version",
+            "--help": "help", "-h": "help",
+        }  # fmt: skip
         lists = {"-p": flags.plugins, "--plugin": flags.plugins, "--trust": flags.trusted}
         while words:
             word = words.pop(0)
@@ -52,7 +56,8 @@ class Flags:
 
     def again(self, config_dir: str | None = None) -> list[str]:
         """The same flags, for a child process, and the further folder of recipes behind them."""
-        switched = [flag for flag, on in (("--json", self.as_json), ("--debug", self.debug)) if on]
+        switches = {"--json": self.as_json, "--debug": self.debug, "--trace-hooks": self.trace_hooks}
+        switched = [flag for flag, on in switches.items() if on]
         named = [word for name in self.plugins for word in ("-p", name)]
         recipes = ["--config-dir", str(config_dir)] if config_dir else []
         return [*switched, *named, *(word for name in self.trusted for word in ("--trust", name)), *recipes]
@@ -70,12 +75,13 @@ def load_plugins(flags: Flags, console: Console) -> Plugins:
 
     if flags.trusted and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
-    plugins = Plugins.from_flags(flags.plugins)
+    plugins = Plugins.from_flags(flags.plugins, trace=console.say if flags.trace_hooks else None)
     for plugin in plugins.broken:
         console.say(f"warning: plugin {plugin} is left out: {plugin.problem}")
     for plugin in plugins.known:
         if plugin.seconds > SLOW:
-            console.say(f"note: plugin {plugin} took {plugin.seconds:.1f} s to load")
+            why = "; it imports torch: let its functions import what needs it, such as luthier.api.load"
+            console.say(f"note: plugin {plugin} took {plugin.seconds:.1f} s to load{why if plugin.heavy else ''}")
     return plugins
 
 

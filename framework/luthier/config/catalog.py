@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luthier.errors import LuthierError, PluginError, RecipeError
+from luthier.plugins.recipe_folder import targets_of
 from luthier.plugins.registry import Plugins
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 USER = "this folder"
 NO_PARTS = {".", "recipe", "pipeline", "debug", "advice"}
 _NOT_WORDS = ("@package", "yaml-language-server")
-_TARGET = re.compile(r"^[^#\n]*?\b_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class CatalogAnswer:
     @property
     def targets(self) -> list[str]:
         """What its file names as targets; none where it cannot be read, which is told where it is used."""
-        return _TARGET.findall(self.file.read_bytes().decode(errors="replace"))
+        return targets_of(self.file)
 
 
 @dataclass

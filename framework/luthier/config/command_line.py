@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +16,14 @@ from luthier.errors.pasting import setting_to_paste
 from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
-    from hydra.core.override_parser.types import Override
+    from hydra.core.override_parser.types import Override, RangeSweep
 
     from luthier.config.catalog import Catalog
 
 SIGNS = "+~"
-OF_OUTPUT = {"--json", "--debug"}
+MOST_JOBS = "LUTHIER_MAX_JOBS"
+LISTED = 1000
+OF_OUTPUT = {"--json", "--debug", "--trace-hooks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,12 @@ def _parsed(text: str) -> Override:
 
 
 def _values(override: Any, catalog: Catalog | None) -> tuple[str, ...]:
-    """What is listed; of an interval its beginning; of a pattern the answers that it fits, where they are known."""
-    from hydra.core.override_parser.types import Glob, IntervalSweep
+    """What is listed; of an interval its beginning, of a long range both ends; of a pattern the answers it fits."""
+    from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
 
     value = override.value()
+    if isinstance(value, RangeSweep) and _length(value) > LISTED:
+        return _ends(value)
     if isinstance(value, Glob):
         return tuple(value.filter(catalog.names(override.key_or_group))) if catalog else ()
     if isinstance(value, IntervalSweep):
@@ -86,6 +92,49 @@ def _values(override: Any, catalog: Catalog | None) -> tuple[str, ...]:
     if override.is_choice_sweep() or override.is_discrete_sweep():
         return tuple(str(value) for value in override.sweep_string_iterator())
     return () if override.is_sweep_override() or override.is_delete() else (str(override.value()),)
+
+
+def _ends(values: RangeSweep) -> tuple[str, ...]:
+    """The first and the last value of a range."""
+    assert values.start is not None
+    return str(values.start), str(values.start + (_length(values) - 1) * values.step)
+
+
+def _length(values: RangeSweep) -> int:
+    """How many values a range has."""
+    assert values.start is not None
+    assert values.stop is not None
+    if not values.step:
+        return 0
+    return max(0, math.ceil((values.stop - values.start) / values.step))
+
+
+def jobs_of(words: Sequence[Word]) -> int:
+    """The jobs of a sweep over every combination of the listed values, counted without listing them."""
+    from hydra.core.override_parser.types import RangeSweep
+
+    swept = [(word, word.override.value()) for word in words if word.sweeps]
+    return math.prod(
+        _length(value) if isinstance(value, RangeSweep) else len(word.values) or 1 for word, value in swept
+    )
+
+
+def refuse_long_sweep(words: Sequence[Word]) -> None:
+    """RecipeError for a sweep of more jobs than `LUTHIER_MAX_JOBS`; they are counted, not listed.
+
+    A sweeper that searches decides itself how many it tries.
+    """
+    if any(word.key == "hydra/sweeper" for word in words):
+        return
+    given = os.environ.get(MOST_JOBS, "")
+    most = int(given) if given.isdecimal() else LISTED
+    if (jobs := jobs_of(words)) > most:
+        longest = max((word for word in words if word.sweeps), key=lambda word: len(word.text))
+        raise RecipeError(
+            f"The sweep has {jobs:,} jobs, and at most {most:,} are started.",
+            where=longest.text,
+            hint=f"List fewer values, search with hydra/sweeper=optuna, or set {MOST_JOBS}={jobs}.",
+        )
 
 
 def _unreadable(text: str, error: Exception) -> RecipeError:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from luthier.errors import PluginError
+from luthier.plugins.blame import blamed
 
 
 def named(target: str) -> Any:
@@ -15,10 +16,11 @@ def named(target: str) -> Any:
         module = ".".join(words[:split])
         try:
             found: Any = import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
-                raise
-            continue
+        except Exception as error:
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if missing and (module == missing or module.startswith(f"{missing}.")):
+                continue
+            raise blamed(error) or error from error
         for word in words[split:]:
             found = getattr(found, word, None)
         if found is None:

@@ -12,7 +12,9 @@ from luthier.config.importing import named
 from luthier.config.real_signature import as_received, as_refusal
 from luthier.config.target import Target
 from luthier.contracts.trust import Trust
+from luthier.errors import LuthierError
 from luthier.fetch.extras import refuse_absent
+from luthier.plugins.blame import blamed
 
 TARGET, PARTIAL = "_target_", "_partial_"
 
@@ -29,8 +31,9 @@ def instantiate(
     plain values (members of an Enum where the target expects those), and text as it is: what looks like an
     interpolation by now is none. Every target, nested ones too, whose positional parameters begin with `trust` is
     handed it first. RecipeError for what the target's real signature does not take, and where a package that it needs
-    is not installed. Errors of the target are raised as they are. What is
-    built goes into `made`, too, nested parts before the outer one, by the path of its node.
+    is not installed. PluginError where the target is a plugin's or a library's and raises, or gives no such part as
+    what holds it asks for. What is built goes into `made`, too, nested parts before the outer one, by the path
+    of its node.
     """
     path = str(node._get_full_key(None) or "") if OmegaConf.is_config(node) else ""
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
@@ -61,7 +64,9 @@ def _called(target: Target, parts: tuple[Any, ...], settings: dict[str, Any], at
     try:
         return target.made(*parts, **received)
     except Exception as error:
-        refusal = as_refusal(error, target, parts, settings, at=at)
+        if isinstance(error, LuthierError):
+            raise
+        refusal = as_refusal(error, target, parts, settings, at=at) or blamed(error, target.made, at=at)
         if refusal is None:
             raise
         raise refusal from error

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from luthier.config.fingerprint import recipe_hash
 from luthier.config.signatures import signature
+from luthier.disk.redaction import redact
 
 SETTING, AUTO = "trainer.precision", "auto"
 ANSWERS = ("fp32", "bf16")
@@ -35,5 +36,9 @@ def decided(config: DictConfig, precision: Literal["fp32", "bf16"]) -> DictConfi
 
 
 def hashes(config: DictConfig) -> set[str]:
-    """Those that a run of this recipe may have: one, or one for each precision that a machine may decide for."""
-    return {recipe_hash(decided(config, one)) for one in ANSWERS} if is_open(config) else {recipe_hash(config)}  # type: ignore[arg-type]
+    """Those of what a run of this recipe may write down: one, or one for each precision that a machine may decide for.
+
+    Secrets are not written, so that they make no difference here.
+    """
+    of_runs = [decided(config, one) for one in ANSWERS] if is_open(config) else [config]  # type: ignore[arg-type]
+    return {recipe_hash(redact(OmegaConf.to_container(one, resolve=True))) for one in of_runs}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from luthier.config.conformance import refuse_misfit
 from luthier.config.settings import REQUIRED, MissingSettingError, mistyped, unknown_setting
 from luthier.config.target import Target
 from luthier.config.type_hints import is_plain, misfit, received
@@ -35,6 +36,8 @@ def as_received(
 
 
 def _received(target: Target, name: str, value: Any, path: str) -> Any:
+    if not is_plain(value):
+        refuse_misfit(value, target.annotation_of(name)[0], path)
     expected, certain = target.type_of(name)
     if certain and is_plain(value) and not _checks_itself(target.made) and (wrong := misfit(value, expected, path)):
         raise mistyped(wrong)

@@ -73,17 +73,22 @@ class Target:
         return self.handed(1) == [name]
 
     def type_of(self, name: str) -> tuple[Any, bool]:
+        """The type of a parameter as recipes are checked by, and whether that is certain."""
+        annotation, certain = self.annotation_of(name)
+        return normal(annotation), certain
+
+    def annotation_of(self, name: str) -> tuple[Any, bool]:
         """The type of a parameter, and whether that is certain: what Python lists is, as is what the source settles."""
         listed = self.by_name.get(name)
         if listed is not None:
             annotation = Any if listed.annotation is listed.empty else listed.annotation
-            return normal(evaluated(annotation, names_of(self.made, name))), True
+            return evaluated(annotation, names_of(self.made, name)), True
         told = self.source.told.get(name) if self.source else None
         if told is None and (more := self._more) is not None:
-            return normal(evaluated(more.annotation, names_of(self.made, more.name))), True
+            return evaluated(more.annotation, names_of(self.made, more.name)), True
         if self.source is None or told is None:
             return Any, False
-        return normal(evaluated(told.annotation, [names_at(told.written_in)])), self.source.certain
+        return evaluated(told.annotation, [names_at(told.written_in)]), self.source.certain
 
 
 def _parameters(made: Callable[..., Any], *, follow_wrapped: bool) -> Mapping[str, inspect.Parameter] | None:

@@ -22,6 +22,19 @@ class Adaptation(Protocol):
     """Which weights may move. Inherit it: what most adaptations leave as it is has a body here.
 
     `FullFineTuning`, `NamedWeightsAdaptation` and `PeftAdaptation` have the ways of saving that most of them share.
+
+    - *Given*: `__call__` the network of the model, float32 or as the recipe loads it, on the CPU or on meta.
+    - *Returns*: the network to train, with `requires_grad` of exactly the weights that move; `save` writes
+      safetensors that `load` puts back bit by bit.
+    - *Called*: once, when the stage `fit` begins, after `learn`; on meta for a plan and for checks of the recipe.
+      `save` when the artifact is written, `load` and `merge` by whatever opens it.
+    - *Ranks*: on every rank alike, inside the context of the strategy; `save` on the first.
+    - *Raises*: RecipeError for what mathematics or the network does not allow, such as `merge`; anything else is a
+      fault.
+    - *Resume*: the trained weights are restored by their names. What `callbacks` change is in their `state_dict`;
+      settings that a resumed run may change are in `resumable`.
+    - *Nested*: a keyword-only parameter filled by an answer of its own folder, `finder: mine` in the defaults,
+      answered by `adaptation/finder/mine.yaml`.
     """
 
     needs_base: bool

@@ -25,7 +25,19 @@ Example = dict[str, Any]
 
 
 class Source(Protocol):
-    """A data source. Iterating yields its examples one at a time, in the same order each time."""
+    """A data source. Iterating yields its examples one at a time, in the same order each time.
+
+    - *Given*: settings alone, such as the path of a file.
+    - *Returns*: examples as dictionaries with `where` and `split`, and `messages`, `text` or `chosen` and
+      `rejected`; each reading begins anew and gives the same.
+    - *Called*: once for each reading: before training and before measuring. A reading is cached by the settings,
+      the code and `state()` where the source has one.
+    - *Ranks*: on every rank; the first to read fills the cache for the others.
+    - *Raises*: DataError with `where` for a row that cannot be used; anything else is a fault.
+    - *Resume*: a resumed run reads again and refuses to go on where the examples are others.
+    - *Nested*: a field or a keyword-only parameter: `format: auto` and `splits: by_hash` in the defaults are
+      questions of the folder `data/`, `/data@source: text` is a source inside of it.
+    """
 
     @abstractmethod
     def __iter__(self) -> Iterator[Example]:

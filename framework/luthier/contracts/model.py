@@ -39,7 +39,20 @@ class LoadedModel:
 
 
 class Model(Protocol):
-    """Where a network comes from. Nothing is loaded before it is asked for."""
+    """Where a network comes from. Nothing is loaded before it is asked for.
+
+    - *Given*: settings alone; a first positional parameter `trust: Trust`, where it may load code of its own.
+    - *Returns*: a tokenizer with a chat template, a configuration, fresh networks with the same weights each time,
+      and a lineage as JSON.
+    - *Called*: `tokenizer` and `config` before data is read, `network` when a stage needs weights, `lineage` for
+      the manifest; a plan asks for no weights.
+    - *Ranks*: on every rank; downloads and conversions belong into `build_once`, which one process does.
+    - *Raises*: RecipeError or DataError for files that are not there or not safe; anything else is a fault.
+    - *Resume*: `network` is called as before and its weights are then replaced; what is chosen or made of data is
+      restored by `restore` (`RestorableModel`).
+    - *Nested*: a keyword-only parameter, `/model@NAME: tiny` in the defaults for a model inside of it, or `merging:
+      mine` for a question of its own, answered by `model/merging/mine.yaml`.
+    """
 
     @property
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -65,11 +65,24 @@ class RewardedAnswers:
         return result.float()
 
 
-Advantage = Callable[[RewardedAnswers], Tensor]
-"""An advantage estimator: float32 advantages per answer [P, G], or per token [P, G, T].
+class Advantage(Protocol):
+    """An advantage estimator, for `method=grpo`.
 
-Entries of answers without a reward are ignored and may be NaN. Settings are bound by the recipe (`_partial_: true`).
-"""
+    - *Given*: `RewardedAnswers`: rewards float32 [P, G] of P prompts with G answers, NaN where there is none, and
+      penalties [P, G, T].
+    - *Returns*: float32 advantages per answer [P, G], or per token [P, G, T], without gradient; entries of answers
+      without a reward are ignored and may be NaN.
+    - *Called*: once for each rollout, before its optimizer steps; `greedy_rewards` and `values` are computed only
+      for an estimator that calls them.
+    - *Ranks*: on every rank with its own prompts; it calls `sum_over_ranks` on all of them alike, or on none.
+    - *Raises*: RecipeError for settings that cannot be; anything else is a fault.
+    - *Resume*: nothing: a function keeps no state.
+    - *Nested*: `_partial_: true` in the option file: the recipe binds the keyword-only settings, and the method
+      calls it with the rest.
+    """
+
+    def __call__(self, answers: RewardedAnswers, /) -> Tensor:
+        """The advantage of each answer, [P, G], or of each token, [P, G, T]."""
 
 
 LossAverage = Literal["answer", "token", "constant"]
@@ -152,8 +165,21 @@ _AVERAGES: Mapping[str, Callable[[PolicyTokens, Tensor], tuple[Tensor, Tensor]]]
     {"answer": _over_answers, "token": _over_tokens, "constant": _over_constant}
 )
 
-PolicyLoss = Callable[[PolicyTokens], tuple[Tensor, Tensor]]
-"""A policy loss: the sum of the loss over the tokens and the weight to divide it by, two scalars.
 
-`PolicyTokens.averaged` makes both from token losses. Settings are bound by the recipe (`_partial_: true`).
-"""
+class PolicyLoss(Protocol):
+    """An objective of policy gradients, for `method=grpo`.
+
+    - *Given*: `PolicyTokens`: the n generated tokens of a micro-batch, float32 [n]; `log_probs` with gradient.
+    - *Returns*: the sum of the loss over the tokens and the weight to divide it by, two scalars:
+      `PolicyTokens.averaged` makes both from token losses.
+    - *Called*: for each micro-batch, and for each held-out batch.
+    - *Ranks*: on every rank with its own micro-batches; it calls no collective operation.
+    - *Raises*: RecipeError for settings that cannot be; anything else is a fault.
+    - *Resume*: nothing: a function keeps no state.
+    - *Nested*: `_partial_: true` in the option file: the recipe binds the keyword-only settings, and the method
+      calls it with the rest. A setting filled by an answer, such as `/method/objective@objectives.NAME: sigmoid`,
+      is a further objective.
+    """
+
+    def __call__(self, tokens: PolicyTokens, /) -> tuple[Tensor, Tensor]:
+        """The sum of the loss and its weight."""

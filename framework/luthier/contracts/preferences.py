@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from torch import Tensor
 
@@ -57,11 +58,22 @@ class PreferencePairs:
         return self.rejected / self.rejected_tokens
 
 
-PairLoss = Callable[[PreferencePairs], Tensor]
-"""An objective of preference pairs: the loss of each pair, float32 [P]; the method averages over pairs.
+class PairLoss(Protocol):
+    """An objective of preference pairs, for `method=dpo`: a function of the log-probabilities of both answers.
 
-Settings are bound by the recipe (`_partial_: true`).
-"""
+    - *Given*: `PreferencePairs`: P pairs, float32 [P], with gradient.
+    - *Returns*: the loss of each pair, float32 [P]; the method averages over pairs.
+    - *Called*: for each micro-batch, and for each held-out batch.
+    - *Ranks*: on every rank with its own micro-batches; it calls no collective operation.
+    - *Raises*: RecipeError for settings that cannot be; anything else is a fault.
+    - *Resume*: nothing: a function keeps no state.
+    - *Nested*: `_partial_: true` in the option file: the recipe binds the keyword-only settings, and the method
+      calls it with the rest. A setting filled by an answer, such as `/method/objective@objectives.NAME: sigmoid`,
+      is a further objective.
+    """
+
+    def __call__(self, pairs: PreferencePairs, /) -> Tensor:
+        """The loss of each pair, [P]."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +96,19 @@ class RatedAnswers:
         return self.estimate_reference_point().clamp(min=0)
 
 
-AnswerLoss = Callable[[RatedAnswers], Tensor]
-"""An objective of single labelled answers: the loss of each answer, float32 [n]; the method averages over answers.
+class AnswerLoss(Protocol):
+    """An objective of single labelled answers, for `method=kto`.
 
-Settings are bound by the recipe (`_partial_: true`).
-"""
+    - *Given*: `RatedAnswers`: n answers, float32 [n], with gradient.
+    - *Returns*: the loss of each answer, float32 [n]; the method averages over answers.
+    - *Called*: for each micro-batch, and for each held-out batch.
+    - *Ranks*: on every rank with its own micro-batches; it calls no collective operation.
+    - *Raises*: RecipeError for settings that cannot be; anything else is a fault.
+    - *Resume*: nothing: a function keeps no state.
+    - *Nested*: `_partial_: true` in the option file: the recipe binds the keyword-only settings, and the method
+      calls it with the rest. A setting filled by an answer, such as `/method/objective@objectives.NAME: sigmoid`,
+      is a further objective.
+    """
+
+    def __call__(self, answers: RatedAnswers, /) -> Tensor:
+        """The loss of each answer, [n]."""

@@ -49,7 +49,21 @@ class PromptScorer(Protocol):
 
 
 class Prompt(Protocol):
-    """Changes the messages of an example before it is encoded. Inherit it: only `__call__` has no body here."""
+    """Changes the messages of an example before it is encoded. Inherit it: only `__call__` has no body here.
+
+    - *Given*: `learn` the examples of the training split and the tokenizer; `__call__` one example, without an
+      answer in a chat.
+    - *Returns*: a new example with `messages`, dictionaries with `role` and `content`; the last one is the answer,
+      where there is one.
+    - *Called*: `learn` once, before any example is encoded; `__call__` for each example that is encoded, measured
+      or asked; `save` with the artifact and `load` instead of `learn` where that is opened; `choose` in the stage
+      `search`.
+    - *Ranks*: `learn` and `__call__` on every rank, and from several threads; `choose` and `save` on the first.
+    - *Raises*: DataError for an example without the columns that it needs; RecipeError where it cannot learn or
+      choose.
+    - *Resume*: it learns again from the same examples; what it chose is read from the run's folder.
+    - *Nested*: a keyword-only parameter: `selection: random` in the defaults is the question `prompt/selection`.
+    """
 
     def learn(self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> None:
         """Fit the prompt to the training split, before any example is encoded."""

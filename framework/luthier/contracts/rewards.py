@@ -24,6 +24,17 @@ class Reward(Protocol):
     A reward is pickled and computed in a separate process with a time limit, and must be defined at the top level of
     a module. A reward that holds a network or a connection sets the attribute `in_process = True`: it is computed in
     the training process, without a time limit.
+
+    - *Given*: a prompt (messages), the texts of its answers, and the example with all columns.
+    - *Returns*: a finite number or None for each answer, in order.
+    - *Called*: once for each prompt of a rollout, with all its answers; within `method.reward_timeout` seconds.
+    - *Ranks*: on every rank for its own prompts, in a process of its own unless it is `in_process`.
+    - *Raises*: anything: it is a fault, the call is repeated, then the answers have no score; too many faults end
+      the run. RecipeError of the constructor for settings that cannot be.
+    - *Resume*: a reward that remembers something has `state_dict` and `load_state_dict` (`StatefulPart`), with
+      values that JSON holds.
+    - *Nested*: a keyword-only parameter: `/method/reward@rewards.NAME: length`, as `reward=weighted` has, or an
+      answer of `method/reward/NAME/`.
     """
 
     def __call__(self, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any], /) -> RewardScores:

@@ -85,11 +85,26 @@ def has_state(part: Any) -> TypeGuard[StatefulPart]:
     return isinstance(part, StatefulPart) and part.state_dict() is not None
 
 
-Optimizer = Callable[[Iterable[tuple[str, nn.Parameter]], int, Callable[[str], float]], Any]
-"""`optimizer(named_parameters, total_steps, rate)` gives what Lightning's `configure_optimizers` returns.
+class Optimizer(Protocol):
+    """How the trainable weights move: makes the optimizer of a training, and its schedule.
 
-`rate(name)` is the factor of the learning rate at which a weight moves.
-"""
+    - *Given*: the names and weights that move, an iterable of pairs; the number of optimizer steps of the whole
+      run; `rate`, the factor of the learning rate at which the weight of a name moves (0 is not at all).
+    - *Returns*: what Lightning's `configure_optimizers` returns: a torch optimizer, or a dictionary with
+      `optimizer` and `lr_scheduler`. `luthier.api` has `parameter_groups` and `scheduled` for both.
+    - *Called*: once, when the training begins, after the adaptation has chosen the weights.
+    - *Ranks*: on every rank alike.
+    - *Raises*: RecipeError for settings that cannot be.
+    - *Resume*: the state of the optimizer and of its schedule is in each checkpoint, by `state_dict`, and given
+      back to a fresh one.
+    - *Nested*: a positional parameter `schedule`, which `schedule: cosine` in the defaults answers from
+      `optimizer/schedule/`.
+    """
+
+    def __call__(
+        self, named_parameters: Iterable[tuple[str, nn.Parameter]], total_steps: int, rate: Callable[[str], float], /
+    ) -> Any:
+        """What Lightning's `configure_optimizers` returns."""
 
 
 class Criterion(Protocol):

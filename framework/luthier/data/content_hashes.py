@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from luthier.contracts.examples import Example, Source
+from luthier.data.formats.auto import Auto
+from luthier.data.formats.of_plugins import formats_of_plugins
 from luthier.data.state import source_state
 from luthier.models.backend import uncut
 from luthier.plugins.source_code import code_hash
@@ -54,6 +56,9 @@ def hash_of_reading(source: Source) -> str | None:
     """
     state, classes = source_state(source), set[str]()
     settings = None if state is None else _part(source, classes)
+    if f"{Auto.__module__}.{Auto.__qualname__}" in classes or getattr(source, "format", "") == Auto.name:
+        for known in formats_of_plugins():
+            _note_code(type(known.wrapped), classes)  # any of them may be the one that is detected
     if settings is None or any(map(_in_no_file, classes)):
         return None
     return content_hash([code_hash(classes, _ROOMS), settings, state])

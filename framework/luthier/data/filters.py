@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
 
 class Filter(Protocol):
-    """Filters a stream of examples; several are applied in sequence to a source (`data=filtered`)."""
+    """Filters a stream of examples; several are applied in sequence to a source (`data=filtered`).
+
+    - *Given*: the examples of a source, one at a time, each with `where` and `split`, and the tally of the reading.
+    - *Returns*: an iterator over the examples that pass, in their order; one that is changed is a new dictionary.
+    - *Called*: once for each reading of `data=filtered`, in the order of `data.filters`.
+    - *Ranks*: on every rank, unless the reading is cached.
+    - *Raises*: RecipeError of the constructor for settings that cannot be; DataError for an example that it cannot
+      judge.
+    - *Resume*: nothing: it filters again, and must pass the same examples.
+    - *Nested*: a keyword-only parameter filled by an answer of `data/filter/NAME/`.
+    """
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:
         """The examples that pass, in their order, each unchanged or as a new one.

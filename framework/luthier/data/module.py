@@ -14,6 +14,7 @@ from luthier.contracts.examples import Example, Source
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.training import Preparation
 from luthier.data import ledger
+from luthier.data.batch_digest import BatchDigest
 from luthier.data.blocks import Blocks
 from luthier.data.building import EncodingSettings, build, inspect_as_trained, template_name
 from luthier.data.content_hashes import (
@@ -37,8 +38,10 @@ from luthier.errors import DataError, RecipeError
 from luthier.errors.pasting import setting_to_paste
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
+from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
 
 
@@ -56,8 +59,9 @@ class Data(pl.LightningDataModule):
     the batches of a step before they are trained on, None leaves them unchanged. `encoding` is the hash of all that
     `encode` depends on (`hash_of_encoding`); without one, it is taken from the function and the object it belongs to.
 
-    `settings` is how examples are encoded and packed. Encoded blocks are cached under the hash of everything from which
-    they are made. RecipeError where `length` is less than 2 or more than the model's number of positions.
+    `settings` is how examples are encoded and packed, `seen` the digest of the batches that are trained on. Encoded
+    blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less than 2
+    or more than the model's number of positions.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Data(pl.LightningDataModule):
         self.size, self.micro, self.length, self.workers = size, micro, length, workers
         self.allow = frozenset(allow or ())
         self.preparation = preparation
+        self.seen = BatchDigest()
         self._encoding = hash_of_function(encode) if encoding is None else encoding
         self._blocks: dict[str, Blocks | None] = {}
         if folder is not None:
@@ -127,7 +132,7 @@ class Data(pl.LightningDataModule):
         return self._blocks[split]
 
     def _encoded(self, split: str) -> Blocks:
-        examples = MappedExamples(self.examples(split), self.prompt)
+        examples = MappedExamples(self.examples(split), self._shown)
         settings = self.settings
         name = content_hash(
             [
@@ -194,6 +199,15 @@ class Data(pl.LightningDataModule):
         batches = self._batches(blocks, self._order(world), rank)
         return PreparedLoader(batches, self.preparation) if self.preparation else TrainingLoader(batches)
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Count a training batch into the digest of its step while it is on the host; Lightning calls it.
+
+        Not `on_before_batch_transfer`: of that hook Lightning calls the method's or this one, and methods have theirs.
+        """
+        if self.trainer is not None and self.trainer.training:
+            self.seen.add(batch)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def _training_blocks(self) -> Blocks:
         self.refuse_without_training()
         blocks = self.blocks("train")
@@ -254,6 +268,9 @@ class Data(pl.LightningDataModule):
             "counts": self.report(),
         }
 
+    def _shown(self, example: Example) -> Example:
+        return returned(self.prompt(example), dict, self.prompt)
+
     def token_ledger(self, number: int = 0, split: str | None = None) -> ledger.Ledger:
         """The token ledger of an example after `overlong` is applied; of its first turn, where each is an example.
 
@@ -264,7 +281,7 @@ class Data(pl.LightningDataModule):
 
     def token_ledgers(self, number: int = 0, split: str = "train") -> list[ledger.Ledger]:
         """The token ledger of each row that an example becomes, after `overlong` is applied."""
-        example = self.prompt(self.examples(split)[number])
+        example = self._shown(self.examples(split)[number])
         turns = encoded_turns(example, self.settings.encode, self.settings.tokenizer)
         return [inspect_as_trained(turn.example, turn.row, self.settings) for turn in turns]
 

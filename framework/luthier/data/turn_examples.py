@@ -9,6 +9,7 @@ from luthier.contracts.batch import WHOLE, Row
 from luthier.contracts.examples import Example
 from luthier.data.encoding.turns_apart import TurnsApart
 from luthier.errors import DataError
+from luthier.plugins.returned import returned
 
 Encode = Callable[[Example, Any], Row]
 """`Method.encode`: (example, tokenizer) → row."""
@@ -31,7 +32,7 @@ class EncodedTurn(NamedTuple):
 def encoded_turns(example: Example, encode: Encode, tokenizer: Any) -> list[EncodedTurn]:
     """The row of an example; or of each trained turn, where the encoding says that they are apart (`TurnsApart`)."""
     try:
-        return [EncodedTurn(encode(example, tokenizer), example)]
+        return [EncodedTurn(returned(encode(example, tokenizer), Row, encode), example)]
     except TurnsApart as apart:
         cut = [EncodedTurn(Row(()), turn_example(example, after), after, apart.asked) for after in apart.after]
         try:

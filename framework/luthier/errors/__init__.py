@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+LONGEST = 3000
+"""Characters of a message that are shown."""
+
 
 class LuthierError(Exception):
     """An error that is reported as one sentence and ends the command with the exit code `code`.
@@ -22,6 +25,7 @@ class LuthierError(Exception):
     """What the exit code means, in a word; the `kind` of errors as JSON."""
 
     def __init__(self, message: str, *, where: str = "", hint: str = "", resumable: bool = False) -> None:
+        message = _shortened(message)
         super().__init__(message)
         self.message, self.where, self.hint, self.resumable = message, where, hint, resumable
 
@@ -42,6 +46,11 @@ class LuthierError(Exception):
         }
 
 
+def _shortened(message: str) -> str:
+    """A message without the middle of what makes it longer than anybody reads, such as a value that it quotes."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST - 500]} … {message[-400:]}"
+
+
 class RecipeError(LuthierError):
     """The command line or the recipe asks for something that does not exist or cannot work."""
 
@@ -57,14 +66,14 @@ class DataError(LuthierError):
 
 
 class NumericsError(LuthierError):
-    """A loss or gradient is not finite; the last good checkpoint stays."""
+    """A loss or gradient is not finite, or numbers that must be the same are not; the last good checkpoint stays."""
 
     code = 4
     kind = "numerics"
 
 
 class ResourceError(LuthierError):
-    """Memory, disk, a download or a device is not to be had."""
+    """Memory, disk, time, a download or a device is not to be had."""
 
     code = 5
     kind = "resources"

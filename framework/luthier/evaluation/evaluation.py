@@ -20,10 +20,12 @@ from luthier.errors.names import check_names
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
 from luthier.evaluation.measurement import Bootstrap, Measurement
+from luthier.evaluation.metrics.metric import Attempt, Metric
 from luthier.evaluation.questions import Question, questions
 from luthier.evaluation.scores import Generated, Scores
 from luthier.evaluation.tasks.task import Attempts, Task
 from luthier.models.evaluation_mode import evaluation_mode
+from luthier.plugins.returned import misreturned, returned
 from luthier.training.method import Method
 
 GENERAL = ("general_loss", "general_perplexity")
@@ -109,7 +111,7 @@ class Evaluation:
                     predictor, "validation", examples, chosen, questions(chosen, predictor.prompt), scores
                 )
                 metric = self.task.metrics[name]
-                statistics = metric.statistics(attempts.attempts)
+                statistics = _statistics(metric, attempts.attempts)
                 scores.measurements[name] = Measurement(statistics, metric.reduce, metric.better, digest)
             else:
                 self._measure_by_method(predictor, chosen, "", digest, scores)
@@ -133,7 +135,7 @@ class Evaluation:
         attempts = self._attempt(predictor, name, examples, chosen, chosen_questions, scores)
         digest = examples_digest(chosen)
         for metric_name, metric in self.task.metrics.items():
-            statistics = metric.statistics(attempts.attempts)
+            statistics = _statistics(metric, attempts.attempts)
             scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
         self._measure_by_method(predictor, chosen, before, digest, scores)
         if first:
@@ -171,8 +173,11 @@ class Evaluation:
                 hint="Use evaluation/task=none.",
             )
         for metric in self.task.metrics.values():  # a metric that cannot measure raises before answers are generated
-            metric.statistics([chosen_questions[0].attempt(chosen_questions[0].reference)])
+            _statistics(metric, [chosen_questions[0].attempt(chosen_questions[0].reference)])
         attempts = self.task(predictor, chosen_questions, questions(examples, predictor.prompt))
+        if len(returned(attempts, Attempts, self.task).attempts) != len(chosen_questions):
+            expected = f"an attempt for each of {len(chosen_questions)} questions"
+            raise misreturned(self.task, expected, f"{len(attempts.attempts)} attempts")
         scores.counts[f"{name}: examples without an answer"] = len(chosen) - len(chosen_questions)
         scores.counts.update({f"{name}: {what}": count for what, count in attempts.counts.items()})
         return attempts
@@ -209,6 +214,15 @@ class Evaluation:
             Generated([dict(message) for message in question.conversation], output, question.reference)
             for question, output in zip(shown, outputs, strict=True)
         ]
+
+
+def _statistics(metric: Metric, attempts: Sequence[Attempt]) -> Floats:
+    """The statistics of a metric, [attempts, s]; PluginError where it gives something else."""
+    found = metric.statistics(attempts)
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != len(attempts):
+        shown = f"an array of shape {list(found.shape)}" if isinstance(found, np.ndarray) else found
+        raise misreturned(metric.statistics, f"a float64 array [{len(attempts)}, s]", shown)
+    return found
 
 
 def _is_generative(predictor: Predictor) -> bool:

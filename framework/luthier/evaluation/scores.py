@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from luthier.contracts.scores import Score
+from luthier.disk.reading import read_json
+from luthier.disk.writing import replacing_folder, write_json
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import Reduction
 from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
+from luthier.fetch.digests import sha256_of_file
+from luthier.records.whole_scores import SCORES, STATISTICS, are_whole
+
+
+class NotWhole(DataError):  # noqa: N818 - read as `except NotWhole`
+    """The scores of an evaluation are not there, or not what was written: they are to be measured again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +93,34 @@ class Scores:
 
     def save(self, folder: Path) -> None:
         """Write `scores.json` for people and `scores.safetensors` with the statistics that a comparison needs."""
-        folder.mkdir(parents=True, exist_ok=True)
         record = self.as_json() | {
             "bootstrap": asdict(self.bootstrap),
             "examples": {name: measured.examples for name, measured in self.measurements.items()},
         }
-        save_file(
-            {name: measured.statistics for name, measured in self.measurements.items()}, folder / "scores.safetensors"
-        )
-        (folder / "scores.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        statistics = {name: measured.statistics for name, measured in self.measurements.items()}
+        with replacing_folder(folder) as temporary:
+            save_file(statistics, temporary / STATISTICS)
+            record["statistics"] = sha256_of_file(temporary / STATISTICS)
+            write_json(temporary / SCORES, record, indent=2)
 
     @classmethod
     def load(cls, folder: Path, reductions: Mapping[str, Reduction]) -> Scores:
         """Read what `save` wrote; `Evaluation.reductions` says how statistics become values.
 
-        Raises DataError where the folder holds a score that this evaluation does not know.
+        Raises NotWhole where the folder does not hold what was written, and DataError where it holds a score that this
+        evaluation does not know.
         """
-        record = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-        statistics = load_file(folder / "scores.safetensors")
+        try:
+            return cls._read(folder, reductions)
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise NotWhole(f"{folder} holds no whole scores: {type(error).__name__}: {error}.") from error
+
+    @classmethod
+    def _read(cls, folder: Path, reductions: Mapping[str, Reduction]) -> Scores:
+        record = read_json(folder / SCORES)
+        if not are_whole(folder):
+            raise ValueError(f"{SCORES} and {STATISTICS} are not of one evaluation")
+        statistics = load_file(folder / STATISTICS)
         measurements = {}
         for name, digest in record["examples"].items():
             reduce = reductions.get(name.rpartition("/")[2])

@@ -30,7 +30,7 @@ def remembered_digest(file: Path) -> str:
         known = json.loads(note.read_text(encoding="utf-8"))
         if known["stamp"] == stamp:
             return str(known["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # nothing remembered, or not by us: hash it
     begin = time.time_ns()
     found = sha256_of_file(real)

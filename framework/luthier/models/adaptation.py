@@ -197,6 +197,12 @@ def with_saved_adapter(network: nn.Module, folder: Path) -> nn.Module:
     """
     from peft import PeftModel
 
+    if not (folder / ADAPTER_FILE).is_file():  # PEFT would look for it on a hub
+        raise ResourceError(
+            f"The adapter in {folder} has no weights: there is no {ADAPTER_FILE}.",
+            where=str(folder),
+            hint="Put the file back from a copy, or train the adapter again.",
+        )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         adapted = cast(nn.Module, PeftModel.from_pretrained(network, str(folder)))
@@ -212,8 +218,6 @@ def _fill(network: nn.Module, folder: Path, adapter: str) -> bool:
     from peft import get_peft_model_state_dict
 
     file = folder / ADAPTER_FILE
-    if not file.is_file():
-        return False
     saved = load_file(file)
     here = get_peft_model_state_dict(network, adapter_name=adapter, save_embedding_layers=False)
     if here.keys() != saved.keys():

@@ -10,6 +10,7 @@ from torch import nn
 
 from luthier.errors import RecipeError
 from luthier.models.wrappers import unwrapped
+from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -31,7 +32,7 @@ def adapt(adaptation: Adaptation, loaded: LoadedModel) -> nn.Module:
         )
     takes_tokens = "added_tokens" in inspect.signature(adaptation.__call__).parameters
     given = {"added_tokens": loaded.added_tokens} if takes_tokens else {}
-    network: nn.Module = adaptation(loaded.network, **given)
+    network: nn.Module = returned(adaptation(loaded.network, **given), nn.Module, adaptation)
     table = unwrapped(network).get_input_embeddings() if loaded.added_tokens else None  # type: ignore[operator]
     if table is not None and not any(weight.requires_grad for weight in table.parameters()):
         raise _not_trained(loaded.added_tokens)

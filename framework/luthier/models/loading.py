@@ -23,6 +23,7 @@ from luthier.models import attention
 from luthier.models.auto_class import auto_class
 from luthier.models.backend import backend_of
 from luthier.models.experts.outputs import without_router_outputs
+from luthier.models.foreign import first_line, foreign_files, refuse_senseless
 from luthier.models.modalities import other_modalities, within
 from luthier.models.processors import processor_template
 from luthier.models.safety import weight_files
@@ -85,14 +86,12 @@ def without_progress_bars() -> Iterator[None]:
 
 
 def load_config(folder: Path, *, owner: str, trusted: bool = False) -> PretrainedConfig:
-    """The architecture that a folder states; RecipeError if transformers does not know it."""
-    try:
+    """The architecture that a folder states; RecipeError if transformers does not know it, or nobody could build it."""
+    with foreign_files(f"{owner} has no architecture that can be loaded", hint="Is it a language model?"):
         config: PretrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=trusted)
-        return config
-    except (OSError, ValueError, KeyError) as error:
-        raise RecipeError(
-            f"{owner} has no architecture that can be loaded: {_first_line(error)}", hint="Is it a language model?"
-        ) from error
+        config.to_json_string(use_diff=False)
+        refuse_senseless(config, owner)
+    return config
 
 
 def load_tokenizer(folder: Path, *, owner: str, trusted: bool = False) -> PreTrainedTokenizerBase:
@@ -100,13 +99,9 @@ def load_tokenizer(folder: Path, *, owner: str, trusted: bool = False) -> PreTra
 
     A length that its tokenizer.json cuts or pads to is removed.
     """
-    try:
+    hint = "Put tokenizer.json and tokenizer_config.json beside its weights."
+    with foreign_files(f"{owner} has no tokenizer that can be loaded", hint=hint):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
-    except (OSError, ValueError, KeyError) as error:
-        raise RecipeError(
-            f"{owner} has no tokenizer that can be loaded: {_first_line(error)}",
-            hint="Put tokenizer.json and tokenizer_config.json beside its weights.",
-        ) from error
     backend_of(tokenizer)
     if tokenizer.chat_template is None:
         tokenizer.chat_template = processor_template(folder)
@@ -125,6 +120,8 @@ def meta_causal_lm(config: PretrainedConfig, *, trusted: bool = False) -> nn.Mod
         ) from error
     except ImportError as error:
         raise not_installed(error, config.model_type) from error
+    except Exception as error:
+        raise _unbuildable(error, config) from error
     return network
 
 
@@ -139,7 +136,7 @@ def load_network(
         _check_readable(file, owner)
     attention.register()
     try:
-        with without_progress_bars():
+        with without_progress_bars(), foreign_files(f"{owner} cannot be loaded", where="model"):
             loaded: Any = auto_class(config).from_pretrained(
                 folder, config=config, dtype=loading.torch_dtype(config), use_safetensors=True,
                 attn_implementation=for_text(
@@ -150,8 +147,6 @@ def load_network(
             )  # fmt: skip
     except ImportError as error:
         raise not_installed(error, owner) from error
-    except ValueError as error:
-        raise RecipeError(f"{owner} cannot be loaded: {_first_line(error)}", where="model") from error
     network, report = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
     absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if absent:
@@ -215,7 +210,7 @@ def _check_readable(file: Path, owner: str) -> None:
 
 def not_installed(error: ImportError, owner: str) -> RecipeError:
     """What to say where an architecture needs a package that is not here, as transformers names it."""
-    said, advice = _first_line(error), re.search(r"`(pip install [^`]+)`", str(error))
+    said, advice = first_line(error), re.search(r"`(pip install [^`]+)`", str(error))
     return RecipeError(
         f"{owner} cannot be built here: {said.partition('. You can')[0].rstrip('.')}.",
         where="model",
@@ -223,5 +218,7 @@ def not_installed(error: ImportError, owner: str) -> RecipeError:
     )
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _unbuildable(error: Exception, config: PretrainedConfig) -> RecipeError:
+    """What to say where the code of an architecture does not take its configuration."""
+    said = f"{type(config).__name__} builds no network of this config.json: {first_line(error)}"
+    return RecipeError(said, where="model", hint="Take the config.json that belongs to the weights.")

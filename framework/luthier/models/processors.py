@@ -46,7 +46,8 @@ def copy_processor(files: Iterable[Path], target: Path) -> None:
             log.warning("%s names code of the model's own, so it is not copied: fetch it with that code.", file.name)
             continue
         kept = {name: value for name, value in stated.items() if name != _TEMPLATE}
-        (target / file.name).write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
+        (target / file.name).write_text(text, encoding="utf-8")
 
 
 def processor_template(folder: Path) -> str | None:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from luthier.fetch.cache import cache_folder, cache_is_read_only
-from luthier.fetch.once import build_once
+from luthier.fetch.once import build_once, is_intact
 from luthier.models.twin import is_of_transformers, twin_config, twin_network
 
 ROOT = Path(__file__).parents[1]
@@ -74,10 +74,10 @@ def readable_twin(config: Any, attention: str = "eager", *, within: bool = False
 
 
 def _read(key: str) -> Facts | None:
-    try:
-        facts: Facts = json.loads(_file(cache_folder("proofs") / key).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there, or not whole: it is proved again
+    folder = cache_folder("proofs") / key
+    if not is_intact(folder):  # not there, or not as it was written: it is proved again
         return None
+    facts: Facts = json.loads(_file(folder).read_text(encoding="utf-8"))
     return facts
 
 

@@ -27,6 +27,13 @@ def refuse_pickles(names: Iterable[str], *, owner: str) -> None:
     raise ResourceError(f"{owner} holds no weights: there is no .safetensors file.", hint="Is the path right?")
 
 
+def refuse_devices(folder: Path, *, owner: str) -> None:
+    """Refused if something in a model's folder is neither a file nor a folder: reading a pipe may never end."""
+    for path in sorted(folder.iterdir()):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise Refused(f"{path.name} of {owner} is a device or a pipe.", where=str(path), hint="Copy plain files.")
+
+
 def refuse_code(folder: Path, *, owner: str, trusted: bool = False) -> None:
     """Refused if a configuration names Python code to load with the model, at any depth.
 
@@ -49,7 +56,15 @@ def weight_files(folder: Path, *, owner: str) -> list[Path]:
     index = folder / INDEX
     if not index.is_file():
         return sorted(folder.glob("*.safetensors"))
-    names = sorted(set(read_json(index).get("weight_map", {}).values()))
+    stated = read_json(index)
+    named = stated.get("weight_map") if isinstance(stated, dict) else None
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise ResourceError(
+            f"The index of {owner} does not say in which file each weight is.",
+            where=str(index),
+            hint="Fetch the model again.",
+        )
+    names = sorted(set(named.values()))
     for name in names:
         if PurePath(name).name != name or not name.endswith(".safetensors"):
             raise Refused(f"The index of {owner} names {name!r}, which is not a safetensors file beside it.")

@@ -16,7 +16,7 @@ from luthier.models.digests import weights_digest
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import load_config, load_network, load_tokenizer, meta_causal_lm
 from luthier.models.processors import processor_files_in
-from luthier.models.safety import refuse_code, refuse_pickles, weight_files
+from luthier.models.safety import refuse_code, refuse_devices, refuse_pickles, weight_files
 from luthier.models.tokenizers import configure_tokenizer
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class StoredModel(LoadableModel, ABC):
     def config(self) -> PretrainedConfig:
         """The configuration; Refused where the model brings code that the user did not vouch for."""
         folder = self.plans()
+        refuse_devices(folder, owner=self.name)
         refuse_code(folder, owner=self.name, trusted=self.trusted)
         return load_config(folder, owner=self.name, trusted=self.trusted)
 
@@ -74,6 +75,7 @@ class StoredModel(LoadableModel, ABC):
         """A fresh network with its weights; Refused where they are pickles, ResourceError where they are damaged."""
         config = self.config
         folder = self.folder()
+        refuse_devices(folder, owner=self.name)
         refuse_pickles((file.name for file in folder.iterdir()), owner=self.name)
         return load_network(folder, self.loading, config, owner=self.name, trusted=self.trusted)
 

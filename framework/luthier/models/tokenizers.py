@@ -46,6 +46,9 @@ def configure_tokenizer(
 
 def _settle_length(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> list[str]:
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    for name, value in {"max_position_embeddings": positions, "model_max_length": tokenizer.model_max_length}.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+            raise RecipeError(f"The model states {name}={value!r}, which is no number of tokens.", where="model")
     if positions is None or tokenizer.model_max_length <= positions:
         return []
     stated = tokenizer.model_max_length

@@ -13,6 +13,7 @@ from luthier.errors import PluginError, RecipeError
 from luthier.models.experts.description import idle_weights
 from luthier.models.loading import meta_causal_lm
 from luthier.models.modalities import check_gradients, other_modalities, other_weights
+from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
@@ -75,7 +76,7 @@ def meta_network(model: Model) -> nn.Module:
 
 def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:
     """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
-    return counts_of(adaptation(meta_network(model)), model)
+    return counts_of(returned(adaptation(meta_network(model)), nn.Module, adaptation), model)
 
 
 def counts_of(adapted: nn.Module, model: Model) -> ParameterCounts:

@@ -42,7 +42,18 @@ def _as_promised(hook: str, answer: Any) -> Any:
 def _is(item: Any, promised: str) -> bool:
     if promised == "Iterable[Verb]":
         return all(hasattr(item, name) for name in ("name", "help", "declare", "act"))
+    if promised == "Iterable[ReportSection]":
+        return _is_section(item)
     return promised != "Iterable[str]" or isinstance(item, str)
+
+
+def _is_section(item: Any) -> bool:
+    from luthier.contracts.report_section import ReportSection
+
+    if not isinstance(item, ReportSection):
+        return False
+    texts = [item.title, *item.paragraphs, *item.columns, *(cell for row in item.rows for cell in row)]
+    return bool(item.title) and all(isinstance(text, str) for text in texts)
 
 
 def error_text(error: BaseException) -> str:

@@ -1,31 +1,27 @@
-"""What is wrong with a plugin before any of its hooks is called, and who is to blame for an error that comes later."""
+"""What is wrong with a plugin before any of its hooks is called."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import sys
-import traceback
-from collections.abc import Iterator
-from functools import cache
-from importlib import metadata
-from pathlib import Path
+from difflib import get_close_matches
 from types import ModuleType
-from typing import Any
 
 from luthier.errors.suggestions import nearest
 from luthier.plugins import hookspecs
+from luthier.plugins.installed import CORE, EntryPoint
 from luthier.version import __version__
 
-CORE = "luthier"
 _MARK = "luthier_impl"
-_CALLED = re.compile(r"^([\w.]+)\(\) (takes|missing|got an unexpected)")
+_AS_GOOD_AS_MEANT = 0.85
+"""How near a function's name is to that of a hook, where it was meant to be one."""
 
 
-def entry_point_fault(value: str, distribution: metadata.Distribution | None) -> str:
+def entry_point_fault(entry: EntryPoint) -> str:
     """A sentence on an entry point that names no module, or a plugin that needs another luthier; empty without one."""
-    if ":" in value:
-        return f"its entry point names {value!r}, and must name a module: {value.partition(':')[0]!r}"
+    distribution = entry.distribution
+    if entry.module != entry.value:
+        return f"its entry point names {entry.value!r}, and must name a module: {entry.module!r}"
     needed = () if distribution is None or distribution.name == CORE else distribution.requires or ()
     if not any(re.match(rf"{CORE}\b(?!-)", requirement) for requirement in needed):
         return ""
@@ -44,9 +40,11 @@ def hook_fault(module: ModuleType) -> str:
         name: inspect.signature(getattr(hookspecs, name)) for name in vars(hookspecs) if name.startswith("luthier_")
     }
     for name, value in vars(module).items():
-        if not inspect.isfunction(value) or value.__module__ != module.__name__:
+        if not inspect.isfunction(value) or value.__module__.partition(".")[0] != module.__name__.partition(".")[0]:
             continue
         marked = hasattr(value, _MARK)
+        if not marked and name not in known and (meant := get_close_matches(name, known, 1, _AS_GOOD_AS_MEANT)):
+            return f"its function {name} is no hook: did you mean {meant[0]}, with @luthier.api.hookimpl before it"
         if marked and name not in known:
             return (
                 f"it has a hook {name}, which luthier does not have. {nearest(name, known, 'There are').rstrip('?. ')}"
@@ -57,59 +55,4 @@ def hook_fault(module: ModuleType) -> str:
         if more:
             given = ", ".join(known[name].parameters) or "nothing"
             return f"its hook {name} takes {', '.join(sorted(more))}, and is given {given}"
-    return ""
-
-
-def culprit(error: BaseException) -> str:
-    """Where an error comes from outside of luthier, as "Mine.encode (acme-luthier 0.3.1, mine.py:14)".
-
-    It is the innermost such place, the class that lacks an attribute, or the function that did not take what it was
-    given. Empty where the error is luthier's or a library's.
-    """
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        name = str(frame.f_globals.get("__name__", ""))
-        if _is_a_plugins(name):
-            return f"{frame.f_code.co_qualname} ({_whose(name)}{Path(frame.f_code.co_filename).name}:{line})"
-    kind = type(error.obj) if isinstance(error, AttributeError) else None
-    if kind is not None and _is_a_plugins(kind.__module__):
-        file = Path(sys.modules[kind.__module__].__file__ or "")
-        return f"{kind.__qualname__} ({_whose(kind.__module__)}{file.name})"
-    called = _CALLED.match(str(error)) if isinstance(error, TypeError) else None
-    for module, function in _loaded(called[1]) if called else ():
-        code = inspect.unwrap(function).__code__
-        return f"{called[1]} ({_whose(module)}{Path(code.co_filename).name}:{code.co_firstlineno})"  # type: ignore[index]
-    return ""
-
-
-def _loaded(qualified: str) -> Iterator[tuple[str, Any]]:
-    """The functions of this qualified name in the modules of plugins, with the names of these modules."""
-    for name, module in list(sys.modules.items()):
-        found: Any = module if _is_a_plugins(name) else None
-        for word in qualified.split("."):
-            found = vars(found).get(word) if hasattr(found, "__dict__") else None
-        if inspect.isfunction(found):
-            yield name, found
-
-
-def _is_a_plugins(module: str) -> bool:
-    from luthier.plugins.source_code import is_own  # where there is an error
-
-    top = module.partition(".")[0]
-    shipped = (owner := _owners().get(top)) is not None and owner.name == CORE
-    return top != CORE and not shipped and is_own(top)
-
-
-@cache
-def _owners() -> dict[str, metadata.Distribution]:
-    """The distribution of each package that is a plugin."""
-    entries = metadata.entry_points(group=CORE)
-    return {one.value.partition(":")[0].partition(".")[0]: one.dist for one in entries if one.dist}
-
-
-def _whose(module: str) -> str:
-    top = module.partition(".")[0]
-    if (owner := _owners().get(top)) is not None:
-        return f"{owner.name} {owner.version}, "
-    for name in metadata.packages_distributions().get(top, ()):
-        return f"{name} {metadata.version(name)}, "
     return ""

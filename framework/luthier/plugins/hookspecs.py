@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from luthier.contracts.active_run import ActiveRun
+    from luthier.contracts.report_section import ReportSection
     from luthier.contracts.verbs import Verb
 
 hookspec = pluggy.HookspecMarker("luthier")
@@ -49,6 +50,11 @@ def luthier_callbacks(config: DictConfig) -> Iterable[Any]:  # type: ignore[empt
 @hookspec
 def luthier_report(config: DictConfig) -> Iterable[str]:  # type: ignore[empty-body]
     """Give lines for the head of the run's log; called once, when the run starts."""
+
+
+@hookspec
+def luthier_report_sections(record: Any) -> Iterable[ReportSection]:  # type: ignore[empty-body]
+    """Give sections of the report and the model card of a run; called once when it has ended, with its `RunRecord`."""
 
 
 @hookspec(firstresult=True)

@@ -6,25 +6,36 @@ import importlib
 import os
 import sys
 import time
-import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import pluggy
 
 from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins import hookspecs
+from luthier.plugins.blame import blamed
 from luthier.plugins.calls import call_hook, error_text
-from luthier.plugins.faults import culprit, entry_point_fault, hook_fault
+from luthier.plugins.faults import entry_point_fault, hook_fault
+from luthier.plugins.installed import EntryPoint, installed
+from luthier.plugins.recipe_folder import beside, folder_at
+from luthier.plugins.tracing import trace_hooks
 
 CORE_RECIPES = "pkg://luthier_recipes"
 
 
-ONLY_TELLS = {"luthier_report"}  # hooks whose failure costs a line, not the run
+_LOADED: dict[Path, None] = {}
+
+
+def loaded_recipe_folders() -> list[Path]:
+    """The recipe folders of all plugins that were loaded in this process, luthier's own aside, in that order."""
+    return list(_LOADED)
+
+
+ONLY_TELLS = {"luthier_report", "luthier_report_sections"}  # hooks whose failure costs a line, not the run
 SLOW = 1.0
 
 
@@ -39,6 +50,7 @@ class Plugin:
     problem: str = ""
     off: bool = False
     seconds: float = 0.0
+    heavy: bool = False  # it imported torch, which commands that only look do without
 
     def __str__(self) -> str:
         return f"{self.name} ({' '.join(filter(None, (self.distribution, self.version))) or self.module})"
@@ -49,23 +61,32 @@ class Plugins:
 
     `only` (also `LUTHIER_PLUGINS=a,b`) names the entry points that may load, `extra` further modules (`-p module`),
     `without` the names that must not even be imported (`-p no:NAME`). What a plugin prints goes to stderr.
+    `trace` is told of each call of a hook: whose it is, in which order, and how long it took.
     """
 
     def __init__(
-        self, *, only: Iterable[str] | None = None, extra: Iterable[str] = (), without: Iterable[str] = ()
+        self,
+        *,
+        only: Iterable[str] | None = None,
+        extra: Iterable[str] = (),
+        without: Iterable[str] = (),
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         self._manager = pluggy.PluginManager("luthier")
         self._manager.add_hookspecs(hookspecs)
+        self._trace = trace
         self._without = set(without)
         self._only = None if only is None else set(only)
-        self._folders = {"luthier": (CORE_RECIPES, _folder(CORE_RECIPES))}
+        self._folders = {"luthier": (CORE_RECIPES, folder_at(CORE_RECIPES))}
         self.known: list[Plugin] = []
-        for plugin in [*_installed(), *_named(extra)]:
+        for plugin in [*map(_plugin, installed()), *_named(extra)]:
             self.known.append(self._load(plugin))
         self._refuse_unknown_names()
 
     @classmethod
-    def from_flags(cls, flags: Iterable[str], environ: Mapping[str, str] = os.environ) -> Plugins:
+    def from_flags(
+        cls, flags: Iterable[str], environ: Mapping[str, str] = os.environ, trace: Callable[[str], None] | None = None
+    ) -> Plugins:
         """Read `-p` flags and `LUTHIER_PLUGINS`; an empty variable means no plugins at all."""
         flags = list(flags)
         allowed = environ.get("LUTHIER_PLUGINS")
@@ -73,6 +94,7 @@ class Plugins:
             only=None if allowed is None else [name.strip() for name in allowed.split(",") if name.strip()],
             extra=[flag for flag in flags if not flag.startswith("no:")],
             without=[flag.removeprefix("no:") for flag in flags if flag.startswith("no:")],
+            trace=trace,
         )
 
     @property
@@ -107,15 +129,15 @@ class Plugins:
         except LuthierError:
             raise
         except Exception as error:
-            if (name := self._culprit(error)) is None:
+            if (failure := blamed(error)) is None:
                 raise
-            place = culprit(error)
-            message = f"Plugin {self.describe(name)} failed while the run was carried out: {error_text(error)}"
-            raise PluginError(f"{message}{f', in {place}' if place else ''}.", hint="--debug shows more.") from error
+            raise failure from error
 
     def register(self, module: object, name: str) -> None:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
         self._manager.register(module, name)
+        if self._trace is not None:
+            trace_hooks(self._manager, name, self.describe, self._trace)
 
     def hooks_of(self, name: str) -> list[str]:
         """The hooks that a plugin implements."""
@@ -139,15 +161,16 @@ class Plugins:
         self._refuse_twin(plugin)
         if plugin.problem:
             return plugin
-        began = time.perf_counter()
+        began, light = time.perf_counter(), "torch" not in sys.modules
         try:
             with redirect_stdout(sys.stderr):
                 module = importlib.import_module(plugin.module)
             if fault := hook_fault(module):
                 raise PluginError(fault)
-            self._manager.register(module, plugin.name)
+            self.register(module, plugin.name)
             self._manager.check_pending()
-            self._folders.update(self._own_folder(plugin.name))
+            self._folders.update(own := self._own_folder(plugin.name))
+            _LOADED.update(dict.fromkeys(folder for _, folder in own.values()))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, SystemExit too
@@ -156,7 +179,8 @@ class Plugins:
             if not plugin.distribution:
                 raise _cannot_use(plugin, error) from error
             return replace(plugin, problem=_text(error))
-        return replace(plugin, seconds=time.perf_counter() - began)
+        heavy = light and "torch" in sys.modules
+        return replace(plugin, seconds=time.perf_counter() - began, heavy=heavy)
 
     def _refuse_twin(self, plugin: Plugin) -> None:
         twin = next((other for other in self.known if other.name == plugin.name and not other.off), None)
@@ -169,16 +193,12 @@ class Plugins:
     def _own_folder(self, name: str) -> dict[str, tuple[str, Path]]:
         implementations = self._manager.hook.luthier_recipes.get_hookimpls()
         own = next((each for each in implementations if each.plugin_name == name), None)
-        place = call_hook(own, "luthier_recipes", {}) if own is not None else _beside(self._manager.get_plugin(name))
-        return {name: (place, _folder(place))} if place else {}
-
-    def _culprit(self, error: Exception) -> str | None:
-        """The plugin whose code is the innermost of ours in the error's traceback; None where that is the core's."""
-        owners = {plugin.module.partition(".")[0]: plugin.name for plugin in self.known}
-        frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
-        packages = [name.partition(".")[0] for name in reversed(frames)]
-        innermost = next((package for package in packages if package == "luthier" or package in owners), "luthier")
-        return owners.get(innermost)
+        place = (
+            call_hook(own, "luthier_recipes", {})
+            if own is not None
+            else beside(cast("ModuleType", self._manager.get_plugin(name)))
+        )
+        return {name: (place, folder_at(place))} if place else {}
 
     def _refuse_unknown_names(self) -> None:
         names = {plugin.name for plugin in self.known}
@@ -205,39 +225,13 @@ def _text(error: BaseException) -> str:
     return error.message.rstrip(".") if isinstance(error, LuthierError) else error_text(error)
 
 
-def _installed() -> list[Plugin]:
-    entry_points = metadata.entry_points(group="luthier")
-    return [
-        Plugin(
-            entry.name,
-            entry.value,
-            entry.dist.name if entry.dist else "",
-            entry.dist.version if entry.dist else "",
-            entry_point_fault(entry.value, entry.dist),
-        )
-        for entry in sorted(entry_points, key=lambda entry: (entry.name, entry.value))
-    ]
+def _plugin(entry: EntryPoint) -> Plugin:
+    owner = entry.distribution
+    name, version = (owner.name, owner.version) if owner is not None else ("", "")
+    return Plugin(entry.name, entry.value, name, version, entry_point_fault(entry))
 
 
 def _named(modules: Iterable[str]) -> list[Plugin]:
     if modules and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last: a file of this folder must not stand in for a library
     return [Plugin(name=module, module=module) for module in modules]
-
-
-def _beside(plugin: Any) -> str | None:
-    """The package `recipes` inside a plugin's own package, where there is one."""
-    folders = [Path(folder, "recipes", "__init__.py") for folder in getattr(plugin, "__path__", ())]
-    return f"pkg://{plugin.__name__}.recipes" if any(file.is_file() for file in folders) else None
-
-
-def _folder(place: str) -> Path:
-    package = place.removeprefix("pkg://")
-    try:
-        module = importlib.import_module(package)
-        return Path(next(iter(module.__path__)))
-    except (ImportError, AttributeError, StopIteration, ValueError) as error:
-        raise PluginError(
-            f"It names {place!r} as its recipe folder, but that is not a package: {error}.",
-            hint="Put an __init__.py into the folder and include it in the distribution.",
-        ) from error

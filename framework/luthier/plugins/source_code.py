@@ -10,14 +10,13 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from luthier.fetch.digests import sha256_of_file
+from luthier.plugins.installed import CORE, packages_of_plugins
 from luthier.version import __version__
 
-CORE = "luthier"
 File = tuple[str, Path]
 """A file by its place in its package, and where it lies."""
 _COMPILED = {".pyc", ".pyo"}
@@ -50,7 +49,7 @@ def code_hash(names: Iterable[str], rooms: Iterable[str] = ("",)) -> str:
     counts by its place in its package. What they import of other distributions counts as unchanged.
     """
     modules = _reached(frozenset(names))
-    plugins = {module.partition(".")[0] for module in modules} & _plugin_packages()
+    plugins = {module.partition(".")[0] for module in modules} & packages_of_plugins()
     files = {file for room in rooms for file in _files(CORE, room)}
     files |= {file for top in plugins for file in _files(top)}
     files |= {file for module in modules if module.partition(".")[0] not in plugins for file in _beside(module)}
@@ -125,16 +124,10 @@ def _modules(name: str) -> Iterator[str]:
 @cache
 def is_own(top: str) -> bool:
     """Whether a top-level package is a plugin's or not installed: it changes without a new version of a library."""
-    if top in _plugin_packages():
+    if top in packages_of_plugins():
         return True
     places = [] if top == CORE or top in sys.stdlib_module_names else _places(top)
     return bool(places) and not any(place.is_relative_to(folder) for place in places for folder in _installed())
-
-
-@cache
-def _plugin_packages() -> frozenset[str]:
-    values = (entry.value for entry in metadata.entry_points(group="luthier"))
-    return frozenset(value.partition(":")[0].partition(".")[0] for value in values)
 
 
 @cache

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from luthier.records.redaction import redact
+from luthier.disk.redaction import redact
 
 
 class EventLog:
@@ -38,15 +38,18 @@ def as_line(record: dict[str, Any]) -> str:
 
 
 def complete_lines(file: Path) -> list[dict[str, Any]]:
-    """The records of a file, up to the first line that was cut short."""
-    records = []
+    """The records of a file, up to the first line that is not whole."""
+    records: list[dict[str, Any]] = []
     for line in file.read_bytes().splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         try:
-            records.append(json.loads(line))
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(record, dict):
+            break
+        records.append(record)
     return records
 
 

@@ -1,13 +1,11 @@
 """The folder of one run: its paths, its lock, and the small files about the run.
 
-recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   validations.jsonl   events.jsonl
+recipe.yaml (as given)   resolved.yaml   env.json   metrics.jsonl   digests.jsonl   validations.jsonl   events.jsonl
 report.html   MODEL_CARD.md   checkpoints/step-*/MANIFEST.json   artifact/   scores/   record.json   score.json   lock
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +13,18 @@ from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from luthier.disk.reading import read_json
+from luthier.disk.redaction import redact
+from luthier.disk.writing import write_json, write_text
 from luthier.errors import ResourceError
 from luthier.records.lock import RunLock
-from luthier.records.redaction import redact, redact_text
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Paths of a run, and the small files that it writes about itself; secrets are redacted on the way."""
+    """Paths of a run, and the small files that it writes about itself, through the one door to the disk."""
 
     path: Path
     """The folder."""
@@ -47,6 +48,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """`metrics.jsonl`: one line for each optimizer step."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def digests(self) -> Path:
+        """`digests.jsonl`: for each optimizer step, digests of its data and of the random generators."""
+        return self.path / "digests.jsonl"
 
     @property
     def events(self) -> Path:
@@ -115,14 +121,16 @@ class RunFolder:
             ) from error
 
     def read_resolved(self) -> dict[str, Any]:
-        """The configuration that the folder's run carried out; empty before there was one."""
-        if not self.resolved.is_file():
+        """The configuration that the folder's run carried out; empty before there was one, or where it is not whole."""
+        try:
+            found: Any = OmegaConf.to_container(OmegaConf.load(self.resolved))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException):
             return {}
-        return OmegaConf.to_container(OmegaConf.load(self.resolved))  # type: ignore[return-value]
+        return found if isinstance(found, dict) else {}
 
     def write_recipe(self, text: str) -> None:
         """Write `recipe.yaml`: the recipe as it was given, with its comments, secrets redacted."""
-        write_text(self.recipe, redact_text(text))
+        write_text(self.recipe, text)
 
     def write_resolved(self, config: Mapping[str, Any]) -> None:
         """Write `resolved.yaml`: the composed and resolved configuration in plain containers, secrets redacted."""
@@ -130,22 +138,15 @@ class RunFolder:
 
     def write_environment(self, facts: Mapping[str, Any]) -> None:
         """The facts of `environment.describe`."""
-        write_text(self.environment, json.dumps(redact(facts), indent=1, sort_keys=True) + "\n")
+        write_json(self.environment, facts, sort_keys=True)
 
     def write_score(self, value: float, name: str = "score") -> None:
         """Write `score.json`: the one number by which a sweep compares runs."""
-        write_text(self.score, json.dumps({"name": name, "score": float(value)}) + "\n")
+        write_json(self.score, {"name": name, "score": float(value)}, indent=None)
 
     def read_score(self) -> float | None:
-        """The score that a finished run left; None where there is none."""
+        """The score that a finished run left; None where there is none, or no whole one."""
         try:
-            return float(json.loads(self.score.read_text(encoding="utf-8"))["score"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return float(read_json(self.score)["score"])
+        except (ValueError, KeyError, TypeError):
             return None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a small file in one step, so that no reader sees half of it."""
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

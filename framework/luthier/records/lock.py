@@ -77,7 +77,7 @@ class RunLock:
     def _owner(self) -> dict[str, Any]:
         try:
             owner = json.loads(os.pread(self._handle, 4096, 0) or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return owner if isinstance(owner, dict) else {}
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from luthier.disk.writing import write_text
 from luthier.records.events import as_line
-from luthier.records.folder import write_text
 from luthier.reporting.figures import title
 
 HELD_OUT_LOSS = "validation_loss"

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from luthier.contracts.report_section import ReportSection
 from luthier.reporting import story
 from luthier.reporting.escaping import fenced, markdown, one_line
 from luthier.reporting.facts import facts
@@ -32,8 +33,9 @@ def card(record: RunRecord, *, exported: bool = False) -> str:
         "Recipe": _recipe(record),
         "Versions": _list({**record.versions, **({"commit": record.commit} if record.commit else {})}),
     }
+    of_plugins = [(markdown(one.title), _of_plugin(one)) for one in record.sections]
     head = [f"---\n{_front_matter(record)}---", f"# {markdown(record.name)}", *_summary(record)]
-    body = [f"## {heading}\n\n" + "\n".join(lines) for heading, lines in sections.items() if lines]
+    body = [f"## {heading}\n\n" + "\n".join(lines) for heading, lines in [*sections.items(), *of_plugins] if lines]
     return "\n\n".join([*head, *body]) + "\n"
 
 
@@ -81,6 +83,14 @@ def _results(record: RunRecord) -> list[str]:
     level = story.percent(record.confidence)
     note = f"\nIn parentheses: {level} bootstrap intervals over examples, paired for the change."
     return [*lines, *([""] if lines else []), *head, *rows, note]
+
+
+def _of_plugin(section: ReportSection) -> list[str]:
+    lines = [line for text in section.paragraphs for line in (markdown(text), "")]
+    if section.columns:
+        head, *rows = ("| " + " | ".join(map(markdown, row)) + " |" for row in [section.columns, *section.rows])
+        lines += [head, "|" + "---|" * len(section.columns), *rows]
+    return lines or [""]
 
 
 def _row(comparison: ScoreComparison) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from luthier.disk.redaction import redact, redact_text
 from luthier.errors import LuthierError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Console:
     def data(self, text: str, record: Any = None) -> None:
         """The answer of a command, on stdout: `record` as JSON where scripts asked for it, else `text`."""
         if self.as_json and record is not None:
-            print(json.dumps(record, indent=2, default=str))
+            print(json.dumps(redact(record), indent=2, default=str))
         else:
             print(harmless(text, sys.stdout))
 
@@ -70,9 +71,9 @@ class Console:
     def error(self, error: LuthierError | Interrupted) -> int:
         """Say what went wrong and give the exit code."""
         if self.debug:
-            traceback.print_exception(error)
+            self.say("".join(traceback.format_exception(error)).rstrip("\n"))
         if self.as_json:
-            self.say(json.dumps(error.as_json()))
+            self.say(json.dumps(redact(error.as_json())))
         else:
             lines = str(error).splitlines() or [type(error).__name__]
             self.say("\n".join(f"{self.red('error:')} {line}" for line in lines))
@@ -92,8 +93,8 @@ def width() -> int:
 
 
 def harmless(text: str, stream: TextIO) -> str:
-    """The text without what would command a terminal, and without colour where there may be none."""
-    text = _COMMANDS.sub("", text)
+    """The text without secrets, without what would command a terminal, without colour where there may be none."""
+    text = _COMMANDS.sub("", redact_text(text))
     text = text if coloured(stream) else _COLOURS.sub("", text)
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)

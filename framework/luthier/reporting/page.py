@@ -16,7 +16,8 @@ from luthier.reporting.template import environment, style
 MOST_BYTES = 300_000
 MOST = {
     "comparisons": 40, "charts": 12, "samples": 8, "messages": 8, "sources": 40, "tokens": 400, "warnings": 20,
-    "versions": 60, "rows": 40, "columns": 12, "experts": 40,
+    "versions": 60, "rows": 40, "columns": 12, "experts": 40, "sections": 12,
+    "paragraphs": 20,
 }  # fmt: skip
 """How many of each the page shows."""
 TEXT_LENGTHS = (2000, 800, 300, 100, 30)
@@ -69,6 +70,7 @@ def _sections(record: RunRecord) -> dict[str, str]:
         "experts": ("Experts", record.experts),
         "data": ("Data", record.data or record.splits or record.evaluated),
         "ledger": ("What the loss saw", record.ledger.tokens),
+        **{f"section-{number}": (one.title, one) for number, one in enumerate(record.sections[: MOST["sections"]])},
         "recipe": ("Recipe", record.command or record.answers or record.resolved),
         "next": ("What next", record.next_commands),
         "versions": ("Versions", record.versions or record.commit),

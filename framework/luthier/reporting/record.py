@@ -5,14 +5,17 @@ Unknown facts stay empty, and no view mentions them.
 
 from __future__ import annotations
 
-import os
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from luthier.contracts.report_section import ReportSection
 from luthier.contracts.scores import Score
+from luthier.disk.redaction import redact
+from luthier.disk.writing import write_json
 from luthier.errors import DataError
 
 
@@ -159,6 +162,7 @@ class RunRecord:
     evaluated: dict[str, int] = field(default_factory=dict)  # what the evaluation counted
     samples: list[Sample] = field(default_factory=list)  # generated answers before and after
     ledger: RecordedLedger = field(default_factory=RecordedLedger)  # one training example
+    sections: list[ReportSection] = field(default_factory=list)  # of plugins
     versions: dict[str, str] = field(default_factory=dict)  # of luthier, its plugins and libraries, Python, the system
     warnings: list[str] = field(default_factory=list)  # whatever a reader must not miss
     is_generative: Annotated[bool, Field(alias="speaks")] = True  # a language model, no reward model
@@ -174,9 +178,12 @@ class RunRecord:
 
     def save(self, file: Path) -> None:
         """Replace the file in one step: where a record is, it is whole, and the run finished."""
-        temporary = file.with_name(f".tmp-{os.getpid()}-{file.name}")
-        temporary.write_bytes(_ADAPTER.dump_json(self, indent=2, by_alias=True) + b"\n")
-        temporary.replace(file)
+        write_json(file, json.loads(_ADAPTER.dump_json(self, by_alias=True)), indent=2)
+
+    @property
+    def without_secrets(self) -> RunRecord:
+        """The same, as every view may show it."""
+        return _ADAPTER.validate_python(redact(self.as_json()))
 
     @classmethod
     def load(cls, file: Path) -> RunRecord:

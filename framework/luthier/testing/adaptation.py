@@ -1,7 +1,8 @@
 """What every adaptation keeps to; inherit it, and say the answer and what it cannot do.
 
 class TestMine(AdaptationContract):
-    words = ("adaptation=mine", "adaptation.rank=4")
+    answer = "adaptation=mine"
+    words = ("adaptation.rank=4",)
     cannot = frozenset({"merge"})
 """
 
@@ -24,6 +25,7 @@ from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.inference import log_probabilities as scoring
 from luthier.models.trainable_parameters import count_parameters
+from luthier.testing.part import PartContract
 from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import composer, twin
 from luthier.workflows.artifact import Artifact, load
@@ -65,9 +67,9 @@ class Trained:
         return [json.loads(line)["loss"] for line in self.run.folder.metrics.read_text().splitlines()]
 
 
-def train(folder: Path, *words: str) -> Trained:
+def train(folder: Path, *words: str, plugins: tuple[str, ...] = ()) -> Trained:
     """Carry out the tiny twin, and look at it between adapting and training."""
-    run = twin(folder, *words)
+    run = twin(folder, *words, plugins=plugins)
     adapt(run)
     named = dict(run.method.network.named_parameters())
     before = {name: weight.detach().clone() for name, weight in named.items()}
@@ -91,16 +93,16 @@ def logits(network: nn.Module) -> Tensor:
         return cast(Tensor, network.eval()(input_ids=ids).logits[:, -ids.shape[1] :].float())
 
 
-class AdaptationContract:
-    """Trains tiny models by `words`; `cannot` names what the suite shall see refused.
+class AdaptationContract(PartContract):
+    """Trains tiny models with the adaptation and `words`, in which the answer may stand, too.
 
-    Of what a recipe may ask for: packing, gradient_checkpointing, bf16, ddp (refused when the recipe is composed). Of
-    what may be done with the result: merge, switch (a RecipeError), plain_peft (no adapter that PEFT loads), generate,
-    identity (it changes what the network says before any training). `together` are further words on several ranks.
-    Each of `methods` that is installed trains it.
+    `cannot` names what the suite shall see refused. Of what a recipe may ask for: packing, gradient_checkpointing,
+    bf16, ddp (refused when the recipe is composed). Of what may be done with the result: merge, switch (a RecipeError),
+    plain_peft (no adapter that PEFT loads), generate, identity (it changes what the network says before any training).
+    `together` are further words on several ranks. Each of `methods` that is installed trains it.
     """
 
-    words: ClassVar[tuple[str, ...]]
+    question: ClassVar[str] = "adaptation"
     cannot: ClassVar[frozenset[str]] = frozenset()
     together: ClassVar[tuple[str, ...]] = ()
     methods: ClassVar[tuple[str, ...]] = ("sft", "cpt")
@@ -108,7 +110,7 @@ class AdaptationContract:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise `method` with those of `methods` that are installed."""
         if "method" in metafunc.fixturenames:
-            installed = composer().catalog.names("method")
+            installed = composer(*self.plugins).catalog.names("method")
             metafunc.parametrize("method", [name for name in self.methods if name in installed])
 
     def base(self, run: Run) -> nn.Module:
@@ -118,12 +120,14 @@ class AdaptationContract:
     @pytest.fixture(scope="class")
     def trained(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
         """Four optimizer steps, with a checkpoint in the middle."""
-        return train(tmp_path_factory.mktemp("adaptation") / "run", *request.cls.words, *TRAINING)
+        return train(
+            tmp_path_factory.mktemp("adaptation") / "run", *request.cls.recipe(), *TRAINING, plugins=request.cls.plugins
+        )
 
     @pytest.fixture
     def loaded(self, trained: Trained) -> Artifact:
         """The artifact of `trained`, opened."""
-        return load(trained.folder)
+        return load(trained.folder, plugins=composer(*self.plugins).plugins)
 
     def test_some_weights_move_and_no_other(self, trained: Trained) -> None:
         assert trained.moving
@@ -132,12 +136,14 @@ class AdaptationContract:
         assert changed <= trained.moving, sorted(changed - trained.moving)
 
     def test_before_training_it_says_what_the_network_says(self, trained: Trained, tmp_path: Path) -> None:
-        run = twin(tmp_path / "run", *self.words)
+        run = twin(tmp_path / "run", *self.recipe(), plugins=self.plugins)
         base, adapted = logits(self.base(run)), logits(adapt(run))
         assert torch.allclose(base, adapted, atol=1e-4) == ("identity" not in self.cannot)
 
     def test_a_plan_counts_the_weights_that_move(self, trained: Trained, tmp_path: Path) -> None:
-        planned = count_parameters(trained.run.model, twin(tmp_path / "run", *self.words).adaptation)
+        planned = count_parameters(
+            trained.run.model, twin(tmp_path / "run", *self.recipe(), plugins=self.plugins).adaptation
+        )
         assert planned.trained == pytest.approx(sum(trained.before[name].numel() for name in trained.moving), rel=0.1)
 
     def test_what_was_saved_loads_bit_equal(self, trained: Trained, loaded: Artifact) -> None:
@@ -187,7 +193,7 @@ class AdaptationContract:
             torch.testing.assert_close(torch.tensor(answer.logprobs), torch.from_numpy(scored[len(text) :]).float())
 
     def test_two_of_them_take_turns_on_one_base(self, trained: Trained, loaded: Artifact, tmp_path: Path) -> None:
-        other = train(tmp_path / "other", *self.words, *TRAINING, "seed=1")
+        other = train(tmp_path / "other", *self.recipe(), *TRAINING, "seed=1", plugins=self.plugins)
         if "switch" in self.cannot:
             with pytest.raises(RecipeError):
                 loaded.add(other.folder, "other")
@@ -203,44 +209,48 @@ class AdaptationContract:
         assert torch.equal(logits(loaded.network), logits(other.network))
 
     def test_every_method_trains_it(self, method: str, tmp_path: Path) -> None:
-        done = train(tmp_path / "run", *self.words, *RATE, f"method={method}", "stages=[fit]")
+        done = train(tmp_path / "run", *self.recipe(), *RATE, f"method={method}", "stages=[fit]", plugins=self.plugins)
         assert len(done.losses()) == 2
         assert all(torch.isfinite(weight).all() for weight in done.after.values())
 
     def test_a_resumed_training_is_bit_equal(self, trained: Trained, tmp_path: Path) -> None:
         middle = trained.folder / "checkpoints" / "step-00000002"
-        again = twin(tmp_path / "run", *self.words, *TRAINING, f"resume={middle}")
+        again = twin(tmp_path / "run", *self.recipe(), *TRAINING, f"resume={middle}", plugins=self.plugins)
         again.carry_out()
         after = dict(again.method.network.named_parameters())
         assert {name for name, weight in trained.after.items() if not torch.equal(weight, after[name])} == set()
         assert torch.equal(logits(again.method.network), logits(trained.network))
 
     def test_bfloat16_computes_nearly_the_same(self, trained: Trained, tmp_path: Path) -> None:
-        words = (*self.words, *TRAINING, "trainer.precision=bf16")
+        words = (*self.recipe(), *TRAINING, "trainer.precision=bf16")
         if self._refused("bf16", words, tmp_path):
             return
-        assert train(tmp_path / "run", *words).losses() == pytest.approx(trained.losses(), rel=0.01)
+        assert train(tmp_path / "run", *words, plugins=self.plugins).losses() == pytest.approx(
+            trained.losses(), rel=0.01
+        )
 
     def test_it_learns_beside_a_network_in_bfloat16_and_loads_bit_equal(self, tmp_path: Path) -> None:
-        words = (*self.words, *TRAINING, "trainer.precision=bf16", "model.dtype=bfloat16")
+        words = (*self.recipe(), *TRAINING, "trainer.precision=bf16", "model.dtype=bfloat16")
         if self._refused("bf16", words, tmp_path):
             return
-        done = train(tmp_path / "run", *words)
+        done = train(tmp_path / "run", *words, plugins=self.plugins)
         assert any(not torch.equal(weight, done.before[name]) for name, weight in done.after.items())
-        assert torch.equal(logits(load(done.folder).network), logits(done.network))
+        assert torch.equal(
+            logits(load(done.folder, plugins=composer(*self.plugins).plugins).network), logits(done.network)
+        )
 
     def test_gradient_checkpointing_changes_no_gradient(self, tmp_path: Path) -> None:
-        words = (*self.words, "model.gradient_checkpointing=true")
+        words = (*self.recipe(), "model.gradient_checkpointing=true")
         if self._refused("gradient_checkpointing", words, tmp_path):
             return
-        plain = _gradients(twin(tmp_path / "plain", *self.words))
-        frugal = _gradients(twin(tmp_path / "frugal", *words))
+        plain = _gradients(twin(tmp_path / "plain", *self.recipe(), plugins=self.plugins))
+        frugal = _gradients(twin(tmp_path / "frugal", *words, plugins=self.plugins))
         assert plain.keys() == frugal.keys()
         for name, gradient in plain.items():
             torch.testing.assert_close(frugal[name], gradient, atol=1e-5, rtol=1e-4)
 
     def test_packed_rows_have_the_loss_of_single_ones(self, trained: Trained, tmp_path: Path) -> None:
-        if self._refused("packing", (*self.words, "batch.packing=true"), tmp_path):
+        if self._refused("packing", (*self.recipe(), "batch.packing=true"), tmp_path):
             return
         blocks = trained.run.data.blocks("train")
         assert blocks is not None
@@ -250,11 +260,13 @@ class AdaptationContract:
         torch.testing.assert_close(together, torch.stack(alone).sum(0), atol=1e-3, rtol=1e-4)
 
     def test_two_ranks_make_one_update(self, trained: Trained, tmp_path: Path) -> None:
-        words = (*self.words, *TRAINING, "trainer.precision=fp32", "trainer.max_steps=2")
+        words = (*self.recipe(), *TRAINING, "trainer.precision=fp32", "trainer.max_steps=2")
         if self._refused("ddp", (*words, "trainer=ddp"), tmp_path):
             return
-        first, second = (_tensors(file) for file in two_ranks(tmp_path / "ranks", *words, *self.together))
-        alone = train(tmp_path / "alone", *words)
+        first, second = (
+            _tensors(file) for file in two_ranks(tmp_path / "ranks", *words, *self.together, plugins=self.plugins)
+        )
+        alone = train(tmp_path / "alone", *words, plugins=self.plugins)
         assert first.keys() == second.keys() == alone.moving
         for name, weight in first.items():
             assert torch.equal(weight, second[name]), name
@@ -264,7 +276,7 @@ class AdaptationContract:
         """Whether the adaptation cannot have this, and says so before anything is built."""
         if wish in self.cannot:
             with pytest.raises(RecipeError):
-                twin(folder / "refused", *words)
+                twin(folder / "refused", *words, plugins=self.plugins)
         return wish in self.cannot
 
     def _loss(self, trained: Trained, rows: list[Row]) -> Tensor:

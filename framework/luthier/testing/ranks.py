@@ -14,13 +14,13 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["luthier.testing.twin", "peft", "transformers.models.llama.modeling_llama"])
 
 
-def two_ranks(folder: Path, *words: str) -> list[Path]:
+def two_ranks(folder: Path, *words: str, plugins: tuple[str, ...] = ()) -> list[Path]:
     """Train together; gives the file of each rank with the weights that its network moved, by name."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder.mkdir(parents=True)
-    processes = [CONTEXT.Process(target=_rank, args=(rank, port, folder, words)) for rank in range(2)]
+    processes = [CONTEXT.Process(target=_rank, args=(rank, port, folder, words, plugins)) for rank in range(2)]
     for process in processes:
         process.start()
     try:
@@ -34,7 +34,7 @@ def two_ranks(folder: Path, *words: str) -> list[Path]:
     return [_weights(folder, rank) for rank in range(2)]
 
 
-def _rank(rank: int, port: int, folder: Path, words: tuple[str, ...]) -> None:
+def _rank(rank: int, port: int, folder: Path, words: tuple[str, ...], plugins: tuple[str, ...]) -> None:
     place = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
     with open(folder / f"rank-{rank}.txt", "w", encoding="utf-8") as said:
@@ -45,7 +45,7 @@ def _rank(rank: int, port: int, folder: Path, words: tuple[str, ...]) -> None:
         from luthier.testing.twin import twin
 
         torch.set_num_threads(1)
-        run = twin(folder, *words, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+        run = twin(folder, "trainer=ddp", *words, "trainer.accelerator=cpu", "trainer.devices=2", plugins=plugins)
         run.carry_out()
         moved = {name: weight for name, weight in run.method.network.named_parameters() if weight.requires_grad}
         save_file({name: weight.detach().clone() for name, weight in moved.items()}, _weights(folder, rank))

@@ -1,6 +1,9 @@
-"""The contract tests of rewards: inherit the class and define its fixture.
+"""What every reward keeps to; inherit it and say the answer, or define its fixture.
 
 class TestMine(RewardContract):
+    answer = "method/reward=mine"
+
+class TestMineByItself(RewardContract):
     @pytest.fixture
     def reward(self): return Mine(least=3)
 """
@@ -11,10 +14,14 @@ import copy
 import json
 import pickle
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
+
+import pytest
 
 from luthier.contracts.rewards import CompositeReward, Reward, RewardResult, compute_rewards
 from luthier.contracts.training import has_state
+from luthier.testing.advantage import CHEAP
+from luthier.testing.part import PartContract
 
 QUESTION = {"role": "user", "content": "What is 6 times 7?"}
 ANSWERS = ("42", "It is 42.", "No idea.", "", "6 * 7 = 42\n#### 42", '{"result": 42}', "42 " * 40)
@@ -23,8 +30,16 @@ Scored = tuple[Sequence[dict[str, Any]], Sequence[str], dict[str, Any]]
 """A prompt, answers to it, and the example that they belong to."""
 
 
-class RewardContract:
-    """Tests for a fixture `reward`; override `scored` where it needs other examples."""
+class RewardContract(PartContract):
+    """Tests of an `answer`, or of a fixture `reward`; override `scored` where the reward needs other examples."""
+
+    around: ClassVar[tuple[str, ...]] = tuple(word for word in CHEAP if "reward" not in word)
+
+    @pytest.fixture
+    def reward(self) -> Reward:
+        """The reward, made of the recipe."""
+        built: Reward = self.built()
+        return built
 
     def scored(self) -> list[Scored]:
         """Prompts with answers and examples, each of which the reward can score."""

@@ -1,6 +1,9 @@
-"""The contract tests of sources: inherit the class and define its fixture.
+"""What every source of examples keeps to; inherit it and say the answer, or define its fixture.
 
 class TestMine(SourceContract):
+    answer = "data=mine"
+
+class TestMineByItself(SourceContract):
     @pytest.fixture
     def source(self, tmp_path): return Mine(file=…)
 """
@@ -14,14 +17,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from luthier.contracts.examples import Source
+from luthier.testing.part import PartContract
 
 ROLES = {"system", "user", "assistant", "tool"}
 SPLITS = {"train", "validation", "test"}
 
 
-class SourceContract:
-    """Tests for a fixture `source` with a few examples."""
+class SourceContract(PartContract):
+    """Tests for the source of an `answer`, or of a fixture `source`, with a few examples."""
+
+    @pytest.fixture
+    def source(self) -> Source:
+        """The source, made of the recipe."""
+        built: Source = self.built()
+        return built
 
     def test_each_reading_yields_the_same_examples(self, source: Source) -> None:
         first = list(source)

@@ -14,16 +14,20 @@ from luthier.workflows.job import run_of
 from luthier.workflows.run import Run
 
 
-def twin(folder: Path, *words: str) -> Run:
-    """The run of `debug=tiny` and further words of a command line, assembled and not yet carried out."""
-    composition = composer().compose(["debug=tiny", *words, f"hydra.run.dir={folder}"])
+def twin(folder: Path, *words: str, plugins: tuple[str, ...] = ()) -> Run:
+    """The run of `debug=tiny` and further words of a command line, assembled and not yet carried out.
+
+    `plugins` are modules beside the installed ones, as `luthier -p` takes them.
+    """
+    composing = composer(*plugins)
+    composition = composing.compose(["debug=tiny", *words, f"hydra.run.dir={folder}"])
     place = RunFolder(folder)
     place.create()
-    return run_of(composition, place, composer().plugins, Console())
+    return run_of(composition, place, composing.plugins, Console())
 
 
 @cache
-def composer() -> Composer:
-    """All installed plugins and their answers."""
-    plugins = Plugins.from_flags([])
-    return Composer(plugins, Catalog.of(plugins))
+def composer(*plugins: str) -> Composer:
+    """All installed plugins and these modules, and their answers."""
+    loaded = Plugins.from_flags(plugins)
+    return Composer(loaded, Catalog.of(loaded))

@@ -16,21 +16,17 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from luthier.disk.refusals import PASSING, refusal
+from luthier.disk.writing import put_away, settle, temporary_name
 from luthier.errors import ResourceError
 from luthier.fetch.digests import sha256_of_file
 
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-PASSING = {errno.EIO, errno.EROFS, errno.EACCES, errno.EBUSY, errno.ESTALE}
 FINAL_NAME = re.compile(r"step-(\d{8,})")
-TEMPORARY_NAME = re.compile(r"\.tmp-(\d+)-.*")
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +37,6 @@ class Invalid(Exception):  # noqa: N818 - read as `except Invalid`
     def __init__(self, file: Path, reason: str) -> None:
         super().__init__(f"{file}: {reason}")
         self.file, self.reason = file, reason
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What dead processes left behind and `sweep` removed."""
-
-    folders: int
-    bytes: int
 
 
 def folder_name(step: int) -> str:
@@ -96,11 +84,11 @@ def write(
 
 def _write_once(folder: Path, step: int, fill: Callable[[Path], None], size: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    final, temporary = folder / folder_name(step), _temporary(folder, folder_name(step))
+    final, temporary = folder / folder_name(step), temporary_name(folder / folder_name(step))
     if final.exists():
         if _intact(final):
             return final
-        _put_away(final)
+        put_away(final)
     if size > shutil.disk_usage(folder).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     shutil.rmtree(temporary, ignore_errors=True)
@@ -108,17 +96,11 @@ def _write_once(folder: Path, step: int, fill: Callable[[Path], None], size: int
     try:
         fill(temporary)
         files = {path.relative_to(temporary).as_posix(): path for path in _files(temporary)}
-        for path in files.values():
-            _flush(path)
         described = {
             name: {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)} for name, path in files.items()
         }
         (temporary / MANIFEST).write_text(_manifest_text(step, described), encoding="utf-8")
-        _flush(temporary / MANIFEST)
-        for path in [*(path for path in temporary.rglob("*") if path.is_dir()), temporary]:
-            _flush_folder(path)
-        temporary.rename(final)
-        _flush_folder(folder)
+        settle(temporary, final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -139,18 +121,18 @@ def verify(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def newest(folder: Path) -> Path | None:
+def newest(folder: Path, passed_over: Callable[[str], None] = log.warning) -> Path | None:
     """The checkpoint to resume from: the highest step that verifies; None where there was never one.
 
-    What does not verify is passed over with a warning. If nothing is left, that is a ResourceError and not a fresh
-    start: somebody's hours are at stake.
+    What does not verify is passed over, and `passed_over` is told. If nothing is left, that is a ResourceError and not
+    a fresh start: somebody's hours are at stake.
     """
     found = checkpoints(folder)
     for path in found:
         try:
             verify(path)
         except (Invalid, OSError) as error:
-            log.warning("Checkpoint %s is not used: %s", path.name, error)
+            passed_over(f"The checkpoint {path.name} is not intact and not used: {error}.")
         else:
             return path
     if found:
@@ -175,7 +157,7 @@ def prune(folder: Path, keep: int, best: Callable[[int], int | None] = lambda st
             kept += _complete(path)
             spared = best(step)
         elif step != spared:
-            _put_away(path)
+            put_away(path)
             removed.append(path)
     return removed
 
@@ -183,18 +165,13 @@ def prune(folder: Path, keep: int, best: Callable[[int], int | None] = lambda st
 def bring(path: Path, folder: Path) -> Path:
     """Copy an intact checkpoint into a folder, unless it is there, whole or not at all; Invalid where it is damaged."""
     verify(path)
-    final, temporary = folder / path.name, _temporary(folder, path.name)
+    final, temporary = folder / path.name, temporary_name(folder / path.name)
     if final.exists() and (final.samefile(path) or _intact(final)):
         return final
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(path, temporary)
-    for file in _files(temporary):
-        _flush(file)
-    if final.exists():
-        _put_away(final)
-    temporary.rename(final)
-    _flush_folder(folder)
+    settle(temporary, final)
     return final
 
 
@@ -202,36 +179,12 @@ def cut(folder: Path, step: int) -> list[Path]:
     """Remove the checkpoints after `step`: a run that starts again from there leaves their path."""
     abandoned = [path for path in checkpoints(folder) if (step_of(path) or 0) > step]
     for path in abandoned:
-        _put_away(path)
+        put_away(path)
     return abandoned
-
-
-def sweep(folder: Path) -> Swept:
-    """Remove what killed processes were writing; call it when no save of this process is under way."""
-    folders = size = 0
-    for path in folder.iterdir() if folder.is_dir() else ():
-        match = TEMPORARY_NAME.fullmatch(path.name)
-        if match and (int(match[1]) == os.getpid() or not psutil.pid_exists(int(match[1]))):
-            size += sum(file.stat().st_size for file in _files(path))
-            folders += 1
-            shutil.rmtree(path, ignore_errors=True)
-    return Swept(folders, size)
-
-
-def _temporary(folder: Path, name: str) -> Path:
-    return folder / f".tmp-{os.getpid()}-{name}"
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _put_away(path: Path) -> None:
-    """Remove a checkpoint; what a kill leaves of it is no checkpoint any more."""
-    aside = _temporary(path.parent, path.name + "-removed")
-    shutil.rmtree(aside, ignore_errors=True)
-    path.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _intact(path: Path) -> bool:
@@ -265,7 +218,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         step, files = manifest["step"], manifest["files"]
     except (FileNotFoundError, NotADirectoryError):
         raise Invalid(file, "is missing") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Invalid(file, "cannot be read") from None
     if manifest.get("format") != FORMAT:
         raise Invalid(file, f"is of format {manifest.get('format')!r}, this luthier reads {FORMAT}")
@@ -277,34 +230,6 @@ def _manifest(path: Path) -> dict[str, Any]:
     return result
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
-
-
-def _flush_folder(path: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _unwritable(folder: Path, step: int, size: int, error: OSError) -> ResourceError:
-    free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.is_dir())).free
-    if error.errno in FULL:
-        need = f"needs {size / 1e6:.1f} MB" if size else "does not fit"
-        return ResourceError(
-            f"The checkpoint of step {step} {need}, and {free / 1e6:.1f} MB are free; earlier checkpoints are intact.",
-            where=str(folder),
-            hint="Free some space, keep fewer checkpoints, or put the run on another disk, and go on with resume=auto.",
-            resumable=True,
-        )
-    return ResourceError(
-        f"The checkpoint of step {step} cannot be written: {error.strerror or error}; earlier ones are intact.",
-        where=str(error.filename or folder),
-        hint="Make the folder writable, and go on with resume=auto.",
-        resumable=True,
-    )
+    who, left = f"The checkpoint of step {step}", "earlier checkpoints are intact"
+    return refusal(who, folder, error, need=size, left=left, resumable=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from lightning_fabric.plugins import CheckpointIO
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from luthier.disk.refusals import refused_by_the_disk
 from luthier.errors import RecipeError, ResourceError
 from luthier.training import checkpoint_files
 from luthier.training.plain_state import dismantle, rebuild
@@ -113,7 +112,7 @@ def _refused(place: Path) -> Iterator[None]:
     """ResourceError for a checkpoint that is not what was written."""
     try:
         yield
-    except (checkpoint_files.Invalid, SafetensorError, OSError, ValueError, KeyError) as error:
+    except (checkpoint_files.Invalid, SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
         raise ResourceError(
             f"The checkpoint is not intact: {error}.",
             where=str(place),
@@ -138,7 +137,6 @@ def _system_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except SafetensorError as error:
-        number = re.search(r"code: (\d+)", str(error))
-        if number is None:
+        if (refused := refused_by_the_disk(error)) is None:
             raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder / TENSORS)) from error
+        raise OSError(refused.errno, refused.strerror, str(folder / TENSORS)) from error

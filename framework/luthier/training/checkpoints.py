@@ -14,7 +14,9 @@ from luthier.errors.interrupted import Interrupted
 from luthier.records.events import EventLog
 from luthier.training import checkpoint_files
 from luthier.training.heartbeat import Heartbeat
+from luthier.training.memory import is_out_of_memory
 from luthier.training.metrics_log import MetricsLog
+from luthier.training.not_finite import Unfit
 from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
 from luthier.training.validation import Validation
@@ -48,6 +50,8 @@ class Checkpoints(pl.Callback):
         self.every, self.keep = every, keep
         self._loops: dict[str, Any] | None = None
         self._saved = -1
+        self.last_saved: Path | None = None
+        self.longest_save = 0.0
 
     @property
     def signals(self) -> Signals:
@@ -105,6 +109,9 @@ class Checkpoints(pl.Callback):
             if trainer.world_size == 1:
                 self.save(trainer)
             self.events.tell("interrupted", code=exception.code, step=trainer.global_step)
+        if is_out_of_memory(exception) and trainer.world_size == 1:
+            pl_module.zero_grad(set_to_none=True)  # of a part of a step, and memory that the save may need
+            self.save(trainer)
         self.signals.training = False
         self.metrics.close()
 
@@ -120,16 +127,30 @@ class Checkpoints(pl.Callback):
         if step in (0, self._saved) or self._loops is None:
             return
         with self.heartbeat.paused():
+            if not self._is_fit(trainer):
+                return
             at = time.perf_counter()
             self.metrics.sync()
             path = self.folder / checkpoint_files.folder_name(step)
             trainer.save_checkpoint(path)
-            self._saved = step
+            self._saved, self.last_saved = step, path
+            self.longest_save = max(self.longest_save, time.perf_counter() - at)
             if trainer.is_global_zero:
                 removed = checkpoint_files.prune(self.folder, self.keep, self.validation.best_step)
                 seconds = round(time.perf_counter() - at, 3)
                 self.events.tell("checkpoint", step=step, seconds=seconds, removed=[old.name for old in removed])
                 log.info("Saved step %d in %.2f s.", step, seconds)
+
+    def _is_fit(self, trainer: pl.Trainer) -> bool:
+        """Whether the weights are worth a checkpoint; NumericsError where they are not, and no other is the best."""
+        try:
+            self.validation.finite.check(trainer, trainer.lightning_module)
+        except Unfit:
+            best = self.validation.best
+            if not self.validation.finite.drops or best is None or best.step == trainer.global_step:
+                raise
+            return False
+        return True
 
     def _stop_if_alone(self, trainer: pl.Trainer) -> None:
         """End between two steps; several ranks can only do so together, after a step."""

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from luthier.disk.redaction import redact
 
 PATIENCE = 3
 
@@ -20,13 +22,15 @@ class GuardedLogger(Logger):
     """A tracker that cannot stop a run; it is made by `make` at the first call, `title` names it in warnings.
 
     A tracker that is not ready after `deadline` seconds, or fails `PATIENCE` times, is left alone for the rest of the
-    run, with a warning that says so; metrics.jsonl has everything. Only the first rank talks to it.
+    run, with a warning that says so; metrics.jsonl has everything. Only the first rank talks to it. Secrets are
+    taken out of what it is told.
     """
 
     def __init__(self, title: str, make: Callable[[], Logger], *, deadline: float = 10.0) -> None:
         super().__init__()
         self.title, self.deadline = title, deadline
         self.failures = 0  # calls of the tracker that failed
+        self.faults: list[str] = []  # what failed, a sentence each
         self._make = make
         self._logger: Logger | None = None
         self._step: int | None = None
@@ -59,7 +63,12 @@ class GuardedLogger(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *more: Any, **named: Any) -> None:
-        """Nothing: trackers take the redacted configuration from the run's folder."""
+        """Nothing: what Lightning knows of a method are no settings; `log_recipe` gives the recipe."""
+
+    @rank_zero_only
+    def log_recipe(self, recipe: dict[str, Any]) -> None:
+        """The resolved recipe without secrets, as `log_hyperparams` of the tracker."""
+        self._try("log_hyperparams", recipe)
 
     @rank_zero_only
     def log_samples(self, samples: Sequence[dict[str, Any]], step: int | None = None) -> None:
@@ -97,11 +106,13 @@ class GuardedLogger(Logger):
             if self._logger is None:
                 self._logger = _within(self.deadline, self._make)
             if hasattr(self._logger, act):
-                _within(self.deadline, lambda: getattr(self._logger, act)(*arguments))
+                _within(self.deadline, lambda: getattr(self._logger, act)(*map(redact, arguments)))
         except Exception as error:
             self.failures = PATIENCE if self._logger is None or isinstance(error, TimeoutError) else self.failures + 1
             last = "it is told nothing more" if self.silent else "the run goes on"
-            log.warning("Tracker %s failed in %s: %s; %s, metrics.jsonl has everything.", self.title, act, error, last)
+            fault = f"Tracker {self.title} failed in {act}: {error}; {last}, metrics.jsonl has everything."
+            self.faults.append(fault)
+            log.warning(fault)
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:

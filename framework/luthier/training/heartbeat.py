@@ -34,7 +34,7 @@ class Heartbeat(pl.Callback):
         self.signals, self.listeners = signals, listeners
         self.stepped, self.seconds = False, 0.0
         self.stop: int | None = None
-        self.save = False
+        self.save = self.pausing = False
         self._last_step = 0
         self._rate = 0.0
         self._tokens: torch.Tensor | int = 0
@@ -44,10 +44,11 @@ class Heartbeat(pl.Callback):
     @contextmanager
     def paused(self) -> Iterator[None]:
         """What happens inside is not part of a step's time."""
-        at = time.perf_counter()
+        at, before, self.pausing = time.perf_counter(), self.pausing, True
         try:
             yield
         finally:
+            self.pausing = before
             self._started += time.perf_counter() - at
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -68,10 +68,14 @@ def suggestions(network: nn.Module, *, micro: int, length: int, checkpointing: b
     return sorted((offer for offer in offers if offer), key=lambda offer: -offer.saves)
 
 
-def exhausted(error: BaseException, offers: list[Suggestion], *, where: str) -> ResourceError:
+class MemoryExhausted(ResourceError):  # noqa: N818 - read as `except MemoryExhausted`
+    """Memory ran out in a training step; the run can go on with smaller micro-batches, where there are any."""
+
+
+def exhausted(error: BaseException, offers: list[Suggestion], *, where: str) -> MemoryExhausted:
     """What to tell a person when memory ran out: the three best suggestions, ranked."""
     ranked = "; ".join(f"{rank}. {offer}" for rank, offer in enumerate(offers[:3], 1))
-    return ResourceError(
+    return MemoryExhausted(
         f"Memory ran out: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
         where=where,
         hint=f"What helps most: {ranked}." if ranked else "A smaller model or a larger machine is needed.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from luthier.models.experts.balance import balancing_coefficient
 from luthier.models.experts.description import describe_experts, describe_left_out
 from luthier.models.experts.layers import mixture_layers
 from luthier.models.modalities import check_gradients
+from luthier.plugins.returned import returned
 from luthier.training.mixture import Mixture
 
 if TYPE_CHECKING:
@@ -42,16 +43,37 @@ class Method(pl.LightningModule, ABC):
     by the weight of the whole optimizer step: how a batch is cut does not change the update.
 
     `model` gives the network, `adaptation` chooses the weights that move, `optimizer` moves them.
+
+    - *Given*: positional parameters `model`, `adaptation`, `optimizer`; `encode` an example and the tokenizer;
+      `loss` a `Batch` on the device of the network, whose tensors are described there.
+    - *Returns*: `encode` a `Row` of int32 ids and float32 weights; `loss` a `Loss`: the sum over the batch, with
+      its graph, and the weight to divide it by, two scalars, so that no cut of a batch changes the update.
+      `metrics` of a loss are pairs like it.
+    - *Called*: `encode` once for each example, before training, possibly in another process; its result is cached
+      by the settings and the code of the method and its nested parts. `loss` for each micro-batch and each held-out
+      batch; `measured_of` when the run is measured.
+    - *Ranks*: `loss` on every rank with its own batches, which must call collective operations alike; `measured_of`
+      on the first alone.
+    - *Raises*: DataError of `encode` for an example without what it needs (the run ends, or leaves it out, as
+      `data.on_bad_row` says); RecipeError of the constructor for settings that cannot be. Anything else is a fault
+      of the method.
+    - *Resume*: weights, optimizer and order of the data are restored by luthier. What else changes while it trains
+      is a buffer, or stands in `state_dict` of its `preparation`; random numbers follow from the seed and the step.
+    - *Nested*: a keyword-only parameter filled by an answer of its own folder: `objective: mine` in the defaults of
+      the option file, answered by `method/objective/mine.yaml`.
     """
 
     likelihood = True
-    """Whether the loss is -log p of each token, so that its exponential is a perplexity."""
+    """Whether `losses` are -log p of the tokens, so that their exponential is a perplexity.
+
+    Say False for any other loss: the report, the figures and the card of its runs then have no perplexity.
+    """
     trains_likelihood = True
     """Whether the training loss is -log p of each token, too; it may differ from the loss that is measured."""
     is_generative = True
     """Whether the network is a causal language model: it generates text and has a loss on general text."""
     measures: Mapping[str, Measure] = {}
-    """What `measured` measures beside the loss, by name."""
+    """What `measured` gives statistics of beside the loss, by name, and how each becomes a value with an interval."""
     balances_experts = False
     """Whether the method adds the load-balancing loss of mixtures of experts to its own."""
     router_aux_loss_coef: float | None = None
@@ -65,6 +87,9 @@ class Method(pl.LightningModule, ABC):
 
     resumable: tuple[str, ...] = ()
     """The settings that may change where a training goes on from a checkpoint: those that change no loss."""
+
+    before_update: Callable[[float], None] | None = None
+    """Is told the loss of each optimizer step before its update, and may take its gradients away."""
 
     network: nn.Module
     """None before `load` and after `unload`."""
@@ -90,12 +115,15 @@ class Method(pl.LightningModule, ABC):
     def loss(self, batch: Batch) -> Loss:
         """The sum of the loss over a batch, and the weight to divide it by."""
 
+    def _checked_loss(self, batch: Batch) -> Loss:
+        return returned(self.loss(batch), Loss, self.loss)
+
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """The loss of each row as (sum, weight), [rows, 2], without gradients; one forward pass each."""
         found = np.zeros((len(rows), 2))
         with torch.no_grad():
             for number, row in enumerate(rows):
-                loss = self.loss(collate([[row]]).to(next(self.network.parameters()).device))
+                loss = self._checked_loss(collate([[row]]).to(next(self.network.parameters()).device))
                 found[number] = float(loss.sum), float(loss.weight)
         return found
 
@@ -156,6 +184,10 @@ class Method(pl.LightningModule, ABC):
         """Use a network that was adapted and trained before."""
         self.network, self.adapted = network, True
 
+    def begin_step(self) -> None:
+        """Forget what a step has added up that is not made to its end."""
+        self._step = _Totals()
+
     def trainable_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The name of each weight that the optimizer moves; a method adds those that stand beside the network."""
         return ((name, weight) for name, weight in self.network.named_parameters() if weight.requires_grad)
@@ -172,10 +204,10 @@ class Method(pl.LightningModule, ABC):
         """The sum of the loss over a micro-batch, with the adaptation's penalty; not yet divided by the weight."""
         balance = None
         if self.mixture is None:
-            loss = self.loss(batch)
+            loss = self._checked_loss(batch)
         else:
             with self.mixture.recording(batch) as recorded:
-                loss = self.loss(batch)
+                loss = self._checked_loss(batch)
             balance = self.mixture.loss(recorded, loss.weight, self.trainer)
         self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
@@ -192,6 +224,8 @@ class Method(pl.LightningModule, ABC):
             torch._foreach_mul_(gradients, scale)
         self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
         self.step_metrics = means if self.mixture is None else means | self.mixture.step_metrics(self.trainer)
+        if self.before_update is not None:
+            self.before_update(float(self.step_loss))
 
     def configure_gradient_clipping(
         self,
@@ -205,7 +239,7 @@ class Method(pl.LightningModule, ABC):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add the loss of a held-out batch to the totals."""
-        self._held_out.add(self.loss(batch))
+        self._held_out.add(self._checked_loss(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation split and all ranks, as `validation_…`."""

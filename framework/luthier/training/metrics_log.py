@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, TextIO
 
+from luthier.disk.writing import write_text
 from luthier.records.events import as_line, complete_lines
-from luthier.records.folder import write_text
 
 
 class MetricsLog:

@@ -55,6 +55,10 @@ class Progress(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.stop()
 
+    def say(self, text: str) -> None:
+        """A line for a person, above the live one where there is one."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
     def start(self, *, total: int, step: int = 0) -> None:
         """Begin a course of `total` steps (0: nobody knows), `step` of which are done."""
         self.steps, self._first = total, step

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from luthier.disk.leftovers import sweep
 from luthier.errors import RecipeError
 from luthier.records.events import EventLog
 from luthier.training import checkpoint_files
@@ -14,20 +15,20 @@ log = logging.getLogger(__name__)
 
 
 def starting_point(
-    folder: Path, resume: str | None, events: EventLog, check: Callable[[Path], None] = lambda path: None
+    folder: Path,
+    resume: str | None,
+    events: EventLog,
+    check: Callable[[Path], None] = lambda path: None,
+    passed_over: Callable[[str], None] = log.warning,
 ) -> Path | None:
-    """The checkpoint to start from; None is the beginning. Sweeps what killed processes left in `folder` first.
+    """The checkpoint to start from; None is the beginning.
 
     `resume` is null, which refuses to start anew over earlier checkpoints (RecipeError); auto, the newest intact one
     or the beginning where there is none; never, the beginning, removing what is there; or a checkpoint's path.
-    `check` is called with the chosen one before anything is removed. Checkpoints later than it are: the run leaves
-    their path.
+    `passed_over` is told of each that is not intact, and `check` is called with the chosen one before anything is
+    removed. Checkpoints later than it are: the run leaves their path.
     """
-    swept = checkpoint_files.sweep(folder)
-    if swept.folders:
-        log.warning("Removed %d unfinished checkpoints (%d bytes) of a killed run.", swept.folders, swept.bytes)
-        events.tell("swept", folders=swept.folders, bytes=swept.bytes)
-    chosen = _chosen(folder, resume)
+    chosen = _chosen(folder, resume, passed_over)
     if chosen is not None:
         check(chosen)
     step = (checkpoint_files.step_of(chosen) or 0) if chosen else 0
@@ -39,7 +40,15 @@ def starting_point(
     return chosen
 
 
-def _chosen(folder: Path, resume: str | None) -> Path | None:
+def remove_leftovers(folder: Path, events: EventLog) -> None:
+    """Remove what killed processes were writing anywhere in the folder of a run, and say how much that was."""
+    swept = sweep(folder)
+    if swept.entries:
+        log.warning("Removed %d unfinished files and folders (%d bytes) of a killed run.", swept.entries, swept.bytes)
+        events.tell("swept", entries=swept.entries, bytes=swept.bytes)
+
+
+def _chosen(folder: Path, resume: str | None, passed_over: Callable[[str], None]) -> Path | None:
     found = checkpoint_files.checkpoints(folder)
     if resume is None and found:
         raise RecipeError(
@@ -51,11 +60,12 @@ def _chosen(folder: Path, resume: str | None) -> Path | None:
     if resume in (None, "never"):
         return None
     if resume == "auto":
-        return checkpoint_files.newest(folder)
+        return checkpoint_files.newest(folder, passed_over)
     path = Path(str(resume))
     if checkpoint_files.step_of(path) is not None:
         return path
-    newest = checkpoint_files.newest(path / "checkpoints" if (path / "checkpoints").is_dir() else path)
+    holds = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    newest = checkpoint_files.newest(holds, passed_over)
     if newest is None:
         raise RecipeError(f"There is no checkpoint in {path}.", where="resume", hint="Name a run's folder, or auto.")
     return newest

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from typing import Protocol
 
 from pytorch_lightning.strategies import Strategy as LightningStrategy
 
 from luthier.training.launcher import Ddp
 
-Strategy = Callable[[], "LightningStrategy | str"]
+
+class Strategy(Protocol):
+    """How a training is spread over devices: makes a strategy of Lightning.
+
+    - *Given*: nothing; settings are those of the constructor, devices and accelerator those of the trainer.
+    - *Returns*: a fresh `pytorch_lightning.strategies.Strategy`, or the name of one that Lightning knows. It
+      averages gradients over ranks: the method then multiplies by their number.
+    - *Called*: once, when the training begins.
+    - *Ranks*: in the process that starts the others, and in each of them.
+    - *Raises*: RecipeError where the machine does not have what it needs.
+    - *Resume*: checkpoints hold whole weights on the first rank, so that a run goes on with another strategy.
+    - *Nested*: a keyword-only parameter filled by an answer of `trainer/strategy/NAME/`.
+    """
+
+    @abstractmethod
+    def __call__(self) -> LightningStrategy | str:
+        """The strategy of a training."""
 
 
-class Single:
+class Single(Strategy):
     """One device, or what Lightning chooses."""
 
     def __call__(self) -> str:
         return "auto"
 
 
-class DistributedDataParallel:
+class DistributedDataParallel(Strategy):
     """Each device holds the whole network and a share of every batch; gradients are averaged while they are made.
 
     `find_unused` looks for weights that a step did not touch, at some cost. `bucket_mb` is the size of the pieces in

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytorch_lightning as pl
 import torch
 
-from luthier.errors import DataError
+from luthier.errors import DataError, RecipeError
 from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
@@ -19,6 +19,8 @@ from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
 from luthier.training.precision import Precision, device_of, faster
 from luthier.training.resumed_place import ResumedPlace
+from luthier.training.spikes import Policy
+from luthier.training.step_digests import StepDigests
 from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
 from luthier.training.validation import Validating, Validation
@@ -66,6 +68,15 @@ class Trainer:
     `monitor` is the value that decides: `score` is the recipe's score, measured as by the evaluation but on the
     validation split; `loss` is the method's loss on all of that split. With `keep_best` the artifact is made of the
     checkpoint with the best monitored value, the earlier one of two equals, which stays beside the newest `keep`.
+
+    A training in which no part of a step is reached for `hang_after` seconds ends with exit code 5, and says where it
+    hangs; a score may take any time. None waits for ever.
+
+    A step whose loss is beyond six standard deviations of the 128 before it is a spike: `spikes` flag tells it, skip
+    keeps it from the weights, too. Fifty of them among 128 steps end the run with exit code 4.
+
+    Before the training takes more than `max_seconds` seconds, or the run's folder more than `max_disk` GB with another
+    checkpoint, it saves and ends with exit code 5, to go on with resume=auto.
     """
 
     def __init__(
@@ -87,12 +98,29 @@ class Trainer:
         validate_every_seconds: float | None = None,
         monitor: Literal["score", "loss"] = "score",
         keep_best: bool = False,
+        hang_after: float | None = 900,
+        spikes: Policy = "flag",
+        max_seconds: float | None = None,
+        max_disk: float | None = None,
     ) -> None:
-        self.accelerator, self.devices, self.strategy, self.precision = accelerator, devices, strategy, precision
+        self.accelerator = accelerator
+        """cpu, gpu or auto."""
+        self.devices = devices
+        """How many devices; auto: all there are."""
+        self.strategy = strategy
+        """Makes the strategy of Lightning."""
+        self.precision = precision
         self.epochs, self.max_steps, self.clip = epochs, max_steps, clip
         self.checkpoint_every, self.keep, self.log_every = checkpoint_every, keep, log_every
         self.validation_times = ValidationTimes(validate_every, validate_every_epochs, validate_every_seconds)
-        self.stop, self.monitor, self.keep_best = stop, monitor, keep_best
+        """When the validation split is looked at."""
+        for name, value in (("max_seconds", max_seconds), ("max_disk", max_disk)):
+            if value is not None and not value > 0:
+                raise RecipeError(
+                    f"trainer.{name} is {value}.", where=f"trainer.{name}", hint="Use more than 0, or null."
+                )
+        self.max_seconds, self.max_disk, self.hang_after = max_seconds, max_disk, hang_after
+        self.stop, self.monitor, self.keep_best, self.spikes = stop, monitor, keep_best, spikes
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -140,6 +168,18 @@ class Trainer:
         The accumulation follows from the batch and the number of devices, so that the update does not. `callbacks`
         come after those of the adaptation and of a reliable training. `score` is the recipe's, with what measures it
         on the validation split. The state of the parts in `stateful` is in the checkpoints.
+
+        - *Given*: the parts `strategy` and `stop`, and settings; `fit` the method, the data, the folder of the run and
+          what listens.
+        - *Returns*: a `TrainingEnd`. Inherit `Trainer` and give other defaults, or override a step of `fit`; a trainer
+          of another kind is not one.
+        - *Called*: once in a run, in the stage `fit`; its `device`, `computes_in` and `steps` before, too.
+        - *Ranks*: on every rank.
+        - *Raises*: RecipeError or DataError before training where it cannot be; what training raises passes through.
+        - *Resume*: `start` names the checkpoint: weights, optimizer, random numbers, place in the data and states of
+          parts are given back, and the run goes on bit for bit.
+        - *Nested*: the positional parameters `strategy` and `stop`, answered from `trainer/strategy/` and
+          `trainer/stop/`.
         """
 
         def tell(record: dict[str, Any]) -> None:
@@ -189,13 +229,16 @@ class Trainer:
     ) -> tuple[list[Any], Validation]:  # fmt: skip
         """Those of the adaptation and of a reliable training, and of these the one that validates."""
         acting = method.adaptation.callbacks()  # before ours: what they do after a step is in that step's checkpoint
+        digests = StepDigests(folder.digests, data.seen.taken)
         own = reliable(
-            folder, signals, validating, [tell], stateful, every=self.checkpoint_every, keep=self.keep,
-            micro=data.micro, length=data.length, checkpointing=gradient_checkpointing,
+            folder, signals, validating, [digests.tell, tell], stateful, every=self.checkpoint_every, keep=self.keep,
+            micro=data.micro, length=data.length, checkpointing=gradient_checkpointing, spikes=self.spikes,
+            hang_after=self.hang_after, seconds=self.max_seconds,
+            disk=None if self.max_disk is None else self.max_disk * 1e9,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)
-        return [best, *acting, *own, ResumedPlace(data)], validation
+        return [best, *acting, digests, *own, ResumedPlace(data)], validation
 
     def steps(self, data: Data, saved: Description | None = None) -> int:
         """Optimizer steps of the whole run, on any number of devices; after `saved` with batches as they are now."""

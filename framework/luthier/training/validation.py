@@ -122,7 +122,8 @@ class Validation(pl.Callback):
         with self.part_states.kept():
             measured, logged = self._held_out(trainer, pl_module)
             score = self._score(alone=trainer.world_size == 1) if trainer.is_global_zero else None
-        measured, score = self._of_first_rank(trainer, (measured, score))
+        with self.heartbeat.paused():  # a score may take hours
+            measured, score = self._of_first_rank(trainer, (measured, score))
         self._remember(self._result(measured, score, pl_module))
         self.is_due, self._seconds = False, 0.0
         if trainer.is_global_zero:

@@ -7,9 +7,7 @@ manifest. `luthier.load(path)` gives an object that can generate and score.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,13 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
-from safetensors import SafetensorError
 
 from luthier.config.stored import stored_recipe
+from luthier.config.withheld import given_back
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
-from luthier.errors import RecipeError, ResourceError
-from luthier.fetch.digests import sha256_of_file
+from luthier.disk.redaction import redact
+from luthier.disk.refusals import the_disk_may_refuse
+from luthier.disk.writing import replacing_folder, write_text
+from luthier.errors import RecipeError, Refused
 from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.backend import backend_of
@@ -34,8 +34,10 @@ from luthier.models.sequence_classification import SequenceClassification, is_re
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
+from luthier.workflows import artifact_manifest
+from luthier.workflows.origins import refuse_absent_plugins
 from luthier.workflows.parts import part
-from luthier.workflows.places import refuse_without_base, with_places, with_revisions
+from luthier.workflows.places import refuse_without_base, remember_places, with_places, with_revisions
 from luthier.workflows.proving import texts_of_run
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ if TYPE_CHECKING:
     from luthier.contracts.proof import Proof
     from luthier.records.folder import RunFolder
 
-FORMAT = 1
-ARTIFACT_MANIFEST = "manifest.json"
+log = logging.getLogger("luthier")
+ARTIFACT_MANIFEST = artifact_manifest.MANIFEST
 """The file of an artifact that says what it is made of and lists the sha256 of its files."""
 ARTIFACT_RECIPE = "resolved.yaml"
 """The file of an artifact that holds the recipe of its run, resolved."""
@@ -145,11 +147,12 @@ def save(
     `moved` is None for a run that moved no weight, whose artifact is the recipe, the tokenizer and the prompt.
     `processor` are the files that lie beside the tokenizer of a model that reads images or sound.
     """
-    folder = run.artifact
-    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    need = sum(weight.nbytes for weight in moved.network.parameters() if weight.requires_grad) if moved else 0
+    left = "the checkpoints and an earlier artifact are as they were"
+    with (
+        the_disk_may_refuse("The artifact", run.artifact, need=need, left=left, resumable=True),
+        replacing_folder(run.artifact) as temporary,
+    ):
         if moved is not None:
             adaptation.save(moved.network, temporary)
             method = moved.method
@@ -161,23 +164,19 @@ def save(
         copy_processor(processor, temporary)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
         proof = prove(temporary)
-        (temporary / ARTIFACT_RECIPE).write_text(OmegaConf.to_yaml(recipe), encoding="utf-8")
-        files = {
-            path.relative_to(temporary).as_posix(): sha256_of_file(path)
-            for path in temporary.rglob("*")
-            if path.is_file()
-        }
+        plain: Any = redact(OmegaConf.to_container(recipe))
+        write_text(temporary / ARTIFACT_RECIPE, OmegaConf.to_yaml(OmegaConf.create(plain)))
         network: Any = unwrapped(moved.network) if moved and is_reward_model(moved.network) else None
         head = {"outputs": int(network.config.num_labels)} if network is not None else {}
-        manifest = {"format": FORMAT, **facts, **head, **({"proof": proof} if proof else {}), "files": files}
-        (temporary / ARTIFACT_MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    except (OSError, SafetensorError) as error:
-        raise ResourceError(f"The artifact cannot be written: {error}.", where=str(folder)) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+        artifact_manifest.write(temporary, {**facts, **head, **({"proof": proof} if proof else {})})
+    remember_places(recipe, run.artifact)
+    return run.artifact
+
+
+def add_card(folder: Path, text: str) -> None:
+    """Put the model card beside the weights, and into the sealed list of files."""
+    write_text(folder / artifact_manifest.CARD, text)
+    artifact_manifest.renew(folder, [artifact_manifest.CARD])
 
 
 def find_artifact(path: str | Path) -> Path:
@@ -196,8 +195,14 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
-    written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
+    try:
+        written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
+    except Refused:  # an answer that is not installed is none that may be named
+        refuse_absent_plugins(manifest.get("parts"), folder)
+        raise
     recipe = with_revisions(with_places(written, manifest.get("places", {}), folder), manifest["model"])
+    needed = ("adaptation", "prompt", *(["model"] if manifest["needs_base"] else ()))
+    recipe = given_back(recipe, needed, folder)
     if manifest["needs_base"]:
         refuse_without_base(recipe, written, manifest, folder)
     trust = Trust(frozenset(vouched))
@@ -227,15 +232,9 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
 def _open(path: str | Path) -> tuple[Path, dict[str, Any]]:
     """An artifact's folder and manifest; ResourceError where a file is not what the run wrote."""
     folder = find_artifact(path)
-    manifest: dict[str, Any] = json.loads((folder / ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
-    for name, expected in manifest["files"].items():
-        file = folder / name
-        if not file.is_file() or sha256_of_file(file) != expected:
-            raise ResourceError(
-                f"{name} of the artifact is {'missing' if not file.is_file() else 'not what the run wrote'}.",
-                where=str(folder),
-                hint="Copy the artifact again or run its recipe again.",
-            )
+    manifest = artifact_manifest.verify(folder)
+    for note in artifact_manifest.notes(folder, manifest):
+        log.warning("%s", note)
     return folder, manifest
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from luthier.models.loading import cast_weights, load_config, load_tokenizer, pr
 from luthier.models.processors import processor_files_in
 from luthier.models.text_attention import set_text_attention
 from luthier.models.tokenizers import configure_tokenizer
-from luthier.workflows import artifact
+from luthier.workflows import artifact, artifact_manifest
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -105,8 +104,7 @@ class EarlierRun(LoadableModel):
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:
-        manifest: dict[str, Any] = json.loads((self.folder / artifact.ARTIFACT_MANIFEST).read_text(encoding="utf-8"))
-        return manifest
+        return artifact_manifest.read(self.folder)
 
     def lineage(self) -> dict[str, Any]:
         """With the lineage of the model that the earlier run started from, under `parent`."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from safetensors import SafetensorError
 from torch import nn
 
 from luthier.data.encoding.template import template_takes_parts
 from luthier.data.examples import conversation_of, example_of
-from luthier.errors import LuthierError, RecipeError, ResourceError
+from luthier.disk.leftovers import TEMPORARY_NAME, sweep
+from luthier.disk.refusals import the_disk_may_refuse
+from luthier.disk.writing import flush_all, flush_folder, temporary_name
+from luthier.errors import LuthierError, RecipeError
 from luthier.inference.generation.stops import stop_tokens
 from luthier.models.loading import load_tokenizer, without_progress_bars
 from luthier.models.opening import opened
@@ -61,33 +62,41 @@ def export(artifact: Exportable, target: Path, *, prompted: bool = True) -> Proo
             hint="Export with --without-prompt, and ask the model through luthier.load(run).generate.",
         )
     target = target.resolve()
+    beside = target if target.is_dir() else target.parent
+    sweep(beside, locked=False)
     _refuse_in_use(target)
     texts = artifact.texts()
     adapted = Logits.of(artifact.network, texts)
     merged: Any = artifact.merged()
-    beside = target if target.is_dir() else target.parent
-    temporary = beside / f".tmp-{os.getpid()}-{target.name}"
+    temporary = temporary_name(beside / target.name)
+    need = sum(weight.nbytes for weight in merged.state_dict().values())
     try:
-        temporary.mkdir(parents=True)
-        _state_stops(merged, artifact.tokenizer)
-        with without_progress_bars():
-            merged.save_pretrained(temporary)
-        with opened(artifact.tokenizer, opening, template_takes_parts):
-            artifact.tokenizer.save_pretrained(temporary)
-        copy_processor(processor_files_in(artifact.folder), temporary)
+        with the_disk_may_refuse("The export", target, need=need):
+            _write(artifact, merged, temporary, opening)
         proof = _proved(adapted, merged, temporary)
         _prove_tokenizer(artifact, temporary, prompted=prompted)
-        _name(temporary, target)
-    except (OSError, SafetensorError) as error:
-        raise ResourceError(f"The export cannot be written: {error}.", where=str(target)) from error
+        with the_disk_may_refuse("The export", target, need=need):
+            flush_all(temporary)
+            _name(temporary, target)
+            flush_folder(beside)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return replace(proof, changed=artifact.proof.changed if artifact.proof else None)
 
 
+def _write(artifact: Exportable, merged: Any, temporary: Path, opening: Any) -> None:
+    temporary.mkdir(parents=True)
+    _state_stops(merged, artifact.tokenizer)
+    with without_progress_bars():
+        merged.save_pretrained(temporary)
+    with opened(artifact.tokenizer, opening, template_takes_parts):
+        artifact.tokenizer.save_pretrained(temporary)
+    copy_processor(processor_files_in(artifact.folder), temporary)
+
+
 def _refuse_in_use(target: Path) -> None:
     if target.is_dir():
-        if any(target.iterdir()):
+        if not all(TEMPORARY_NAME.fullmatch(path.name) for path in target.iterdir()):
             raise RecipeError(f"{target} is not empty.", hint="Name a new folder.")
     elif target.exists():
         raise RecipeError(f"{target} is a file.", hint="Name a new folder.")

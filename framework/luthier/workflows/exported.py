@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier.disk.writing import write_text
 from luthier.errors import DataError
-from luthier.records.folder import RunFolder, write_text
+from luthier.records.folder import RunFolder
 from luthier.reporting.card import card
 from luthier.reporting.page import page
 from luthier.reporting.record import RunRecord
+from luthier.workflows.artifact import add_card
 from luthier.workflows.recording import proof_facts
 
 if TYPE_CHECKING:
@@ -37,5 +39,5 @@ def describe(artifact: Path, target: Path, proof: Proof) -> None:
     with suppress(OSError):
         record.save(run.record)
         write_text(run.report, page(record))
-        for place in (run.card, artifact / "README.md"):
-            write_text(place, card(record))
+        write_text(run.card, card(record))
+        add_card(artifact, card(record))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from luthier.config.withheld import given_back
 from luthier.contracts.examples import Example
 from luthier.contracts.trust import Trust
 from luthier.data.examples import text_key
@@ -21,6 +22,9 @@ from luthier.workflows.precision import slow
 if TYPE_CHECKING:
     from luthier.evaluation.evaluation import Evaluation
     from luthier.plugins.registry import Plugins
+
+ASSEMBLED = ("data", "method", "batch", "trainer", "evaluation")
+"""The parts of the recipe that are built beside what the artifact loads."""
 
 
 @dataclass
@@ -45,7 +49,9 @@ class FinishedRun:
         """
         predictor = artifact.load(path, plugins=plugins, vouched=vouched)
         trust = Trust(frozenset(vouched))
-        recipe: Any = predictor.recipe
+        recipe: Any = given_back(
+            predictor.recipe, ("data", "method", "batch", "trainer", "evaluation"), predictor.folder
+        )
         parts = assemble(recipe, trust)
         parts = replace(parts, prompt=predictor.prompt, tokenizer=predictor.tokenizer)
         predictor.network.to(parts.trainer.device)

@@ -7,24 +7,25 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from luthier.disk.writing import write_text
 from luthier.models.processors import processor_files
-from luthier.records.folder import write_text
 from luthier.reporting import terminal
 from luthier.reporting.card import card
 from luthier.reporting.console import coloured
 from luthier.reporting.page import page
 from luthier.training.tracking import finish
 from luthier.workflows import artifact, recording
+from luthier.workflows.origins import origins
 from luthier.workflows.places import places
 from luthier.workflows.proving import NotProved, prove_artifact, texts_of_data
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from luthier.inference.predictor import NetworkPredictor
+    from luthier.plugins.registry import Plugins
     from luthier.reporting.console import Console
-    from luthier.training.guarded_logger import GuardedLogger
     from luthier.workflows.recording import RunOutcome
 
 
@@ -45,6 +46,7 @@ def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: Networ
         "needs_base": parts.adaptation.needs_base or not run.trained,
         "data": parts.data.fingerprint(),
         "places": places(config, run.folder.artifact),
+        "parts": origins(config),
         "scores": _final_scores(run),
     }
     artifact.save(
@@ -64,12 +66,21 @@ def _proof(run: RunOutcome, trained: NetworkPredictor, folder: Path) -> Mapping[
         return {"unproved": str(error)}
 
 
-def write_reports(run: RunOutcome, environment: dict[str, Any], console: Console) -> None:
-    """Write report, model cards and record, the record last, and print the table of results."""
+def write_reports(run: RunOutcome, environment: dict[str, Any], plugins: Plugins, console: Console) -> None:
+    """Write model cards, close the trackers, write report and record, the record last, and print the results."""
     record = recording.record(run, environment)
+    given = [section for _, sections in plugins.ask("luthier_report_sections", record=record) for section in sections]
+    record.sections = [one for one in given if not isinstance(one, str)]
+    for warning in (one for one in given if isinstance(one, str)):  # of a plugin that failed
+        record.warnings.append(warning.removeprefix("warning: "))
+        console.say(warning)
+    words = card(record.without_secrets)
+    write_text(run.folder.card, words)
+    artifact.add_card(run.folder.artifact, words)
+    _close_trackers(run)
+    record.warnings += filter(None, [run.parts.tracking.warning()])
+    record = record.without_secrets
     write_text(run.folder.report, page(record))
-    for place in (run.folder.card, run.folder.artifact / "README.md"):
-        write_text(place, card(record))
     record.save(run.folder.record)
     kind = f" ({run.artifact_kind})" if run.artifact_kind else ""
     places = {
@@ -79,13 +90,13 @@ def write_reports(run: RunOutcome, environment: dict[str, Any], console: Console
     console.data(terminal.table(record, places, colour=coloured(sys.stdout)), record.as_json())
 
 
-def close_trackers(run: RunOutcome, loggers: Sequence[GuardedLogger]) -> None:
+def _close_trackers(run: RunOutcome) -> None:
     """Give the final scores, the sample answers and the artifact to the trackers."""
     samples = [
         {"prompt": one.conversation[-1].get("content"), "answer": one.output, "reference": one.reference}
         for one in (run.after.samples if run.after else ())
     ]
-    finish(loggers, _final_scores(run), samples, run.folder.artifact)
+    finish(run.parts.tracking.loggers, _final_scores(run), samples, run.folder.artifact)
 
 
 def _final_scores(run: RunOutcome) -> dict[str, float]:

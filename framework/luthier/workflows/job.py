@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier.config.command_line import OF_OUTPUT
 from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.workflows.parts import assemble
@@ -37,6 +38,6 @@ def carry_out(
     plugins.register(CorePlugin(), "luthier")
     composition = settle(composition, RunFolder(Path(folder)))
     child_processes.remember(flags, [*composition.overrides, *composition.decided], folder)
-    needed = tuple(flag for flag in flags if flag not in ("--json", "--debug"))
+    needed = tuple(flag for flag in flags if flag not in OF_OUTPUT)
     run = run_of(replace(composition, flags=needed), RunFolder(Path(folder)), plugins, console)
     return plugins.run(run)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from luthier.config.annotation_names import evaluated, names_at
 from luthier.config.checks import PARTS, targets_in
+from luthier.config.conformance import refuse_misfit
 from luthier.config.instantiate import instantiate
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from luthier.evaluation.evaluation import Evaluation
     from luthier.records.folder import RunFolder
     from luthier.training.method import Method
+    from luthier.training.tracking import GuardedTracker, Tracker
     from luthier.training.trainer import Trainer
 
 
@@ -51,7 +54,7 @@ class Parts:
     """The loss."""
     trainer: Trainer
     """Devices, precision and steps."""
-    tracking: Callable[[RunFolder], list[Any]]
+    tracking: GuardedTracker
     """Gives the loggers of a run in this folder."""
     evaluation: Evaluation
     """What is measured before and after."""
@@ -95,6 +98,8 @@ def attempt(
     problems: list[LuthierError] = []
     builders = {name: partial(part, config, trust, name, quarantine=folder is not None, made=made) for name in PARTS}
 
+    builders["tracking"] = partial(_guarded, str(config.tracking.get("_target_")), builders["tracking"])
+
     def build(name: str, *others: str) -> None:
         if any(other not in built for other in others):
             return
@@ -111,6 +116,12 @@ def attempt(
         return None, problems
     source, _ = built.pop("data"), built.pop("optimizer")
     return Parts(config=config, source=source, folder=folder, trust=trust, stateful=_stateful(made), **built), []
+
+
+def _guarded(target: str, build: Callable[[], Tracker]) -> GuardedTracker:
+    from luthier.training.tracking import GuardedTracker
+
+    return GuardedTracker(target.rpartition(".")[2], build)
 
 
 def _stateful(made: Mapping[str, Any]) -> dict[str, StatefulPart]:
@@ -135,7 +146,17 @@ def part(
     quarantine unless there is one.
     """
     node = without_quarantine(config[name]) if name == "data" and not quarantine else config[name]
-    return instantiate(node, *others, trust=trust, made=made)
+    built = instantiate(node, *others, trust=trust, made=made)
+    refuse_misfit(built, _contract(name), name)
+    return built
+
+
+def _contract(name: str) -> Any:
+    """The type that a part of a recipe has, of which the parts that others hold are told by their parameters."""
+    from luthier.contracts.training import Optimizer
+
+    held_by_others = {"data": Parts.__annotations__["source"], "optimizer": Optimizer}
+    return evaluated(held_by_others.get(name, Parts.__annotations__.get(name, Any)), [names_at(__name__)])
 
 
 def without_quarantine(config: Any) -> Any:

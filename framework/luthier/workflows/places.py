@@ -1,23 +1,31 @@
 """Where the files lie that the recipe of an artifact names, seen from wherever the artifact lies now.
 
-A path in a recipe is relative to the folder in which the run was started. The manifest keeps where that was, as an
-absolute path and as the way there from the artifact, so that the two may move together or apart.
+A path in a recipe is relative to the folder in which the run was started. The manifest keeps the way there from the
+artifact, so that the two may move together. Where a file lay on this machine is kept in this machine's cache, by the
+hash of the artifact, so that an artifact that moves by itself finds it here, and tells nobody else about this machine.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.config.stored import escaped
+from luthier.disk.reading import read_json
+from luthier.disk.writing import write_json
 from luthier.errors import RecipeError
+from luthier.fetch.cache import cache_folder
 from luthier.fetch.paths import local_path
+from luthier.workflows import artifact_manifest
 
 _PATHS = re.compile(r"(^|.*_)(path|file|folder|dir|directory|run)$")
 _OF_PATHS = ("runs",)
@@ -28,12 +36,34 @@ LONGEST = 1024
 
 def places(recipe: Any, artifact: Path) -> dict[str, dict[str, str]]:
     """The files and folders of a recipe that are here, by setting, also as seen from where the artifact will lie."""
-    found = {}
-    for setting, written in _named(OmegaConf.to_container(recipe, resolve=True)):
-        if _exists(place := local_path(written)):
-            absolute = os.path.abspath(place)
-            found[setting] = {"absolute": absolute, **_way(absolute, artifact)}
-    return found
+    return {setting: _way(absolute, artifact) for setting, absolute in _here(recipe).items()}
+
+
+def remember_places(recipe: Any, artifact: Path) -> None:
+    """Keep in the cache where the files and folders of a recipe are; a cache that cannot be written keeps nothing."""
+    if (here := _here(recipe)) and (note := _note(artifact)):
+        with suppress(OSError):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            write_json(note, {setting: {"absolute": absolute} for setting, absolute in here.items()})
+
+
+def _remembered(artifact: Path) -> dict[str, Any]:
+    return read_json(note) if (note := _note(artifact)) else {}
+
+
+def _note(artifact: Path) -> Path | None:
+    """The file of the cache for an artifact, named by the hash of what it holds; None where that cannot be read."""
+    files = read_json(artifact / artifact_manifest.MANIFEST).get("files")
+    if not isinstance(files, dict):
+        return None
+    held = {name: digest for name, digest in files.items() if name != artifact_manifest.CARD}
+    return cache_folder("places") / f"{hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()}.json"
+
+
+def _here(recipe: Any) -> dict[str, str]:
+    """The absolute path of each file and folder of a recipe that is here, by setting."""
+    named = _named(OmegaConf.to_container(recipe, resolve=True))
+    return {setting: os.path.abspath(place) for setting, written in named if _exists(place := local_path(written))}
 
 
 def _way(absolute: str, artifact: Path) -> dict[str, str]:
@@ -49,6 +79,7 @@ def with_places(recipe: DictConfig, known: Mapping[str, Mapping[str, str]], arti
     A template of the model that is not here any more is left out: the artifact's tokenizer has it.
     """
     plain: Any = OmegaConf.to_container(recipe, resolve=True)
+    known = with_remembered(known, artifact)
     for setting, written in list(_named(plain)):
         place = next(filter(_exists, _candidates(written, known.get(setting, {}), artifact)), None)
         last = setting.rpartition(".")[2]
@@ -57,8 +88,14 @@ def with_places(recipe: DictConfig, known: Mapping[str, Mapping[str, str]], arti
         elif last == _TEMPLATE and written.endswith(".jinja"):
             _set(plain, setting, None)
         elif setting in known:
-            _set(plain, setting, known[setting]["absolute"])
+            _set(plain, setting, str(next(_candidates(written, known[setting], artifact))))
     return DictConfig(escaped(plain))
+
+
+def with_remembered(known: Mapping[str, Mapping[str, str]], artifact: Path) -> dict[str, Mapping[str, str]]:
+    """The places of a manifest, each with where it was on this machine, where that is known."""
+    here = _remembered(artifact)
+    return {setting: {**here.get(setting, {}), **place} for setting, place in known.items()}
 
 
 def refuse_without_base(recipe: DictConfig, written: Any, manifest: Mapping[str, Any], artifact: Path) -> None:
@@ -66,7 +103,8 @@ def refuse_without_base(recipe: DictConfig, written: Any, manifest: Mapping[str,
 
     `written` is the recipe before `with_places`.
     """
-    before, known = OmegaConf.to_container(written, resolve=True), manifest.get("places", {})
+    before = OmegaConf.to_container(written, resolve=True)
+    known = with_remembered(manifest.get("places", {}), artifact)
     values = dict(_named(before))
     for setting, now in _named(OmegaConf.to_container(recipe, resolve=True)):
         if setting.split(".")[0] != "model" or setting not in known or _exists(Path(now)):

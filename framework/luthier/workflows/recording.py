@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -16,6 +15,7 @@ import torch
 
 from luthier.config.command_line import to_paste
 from luthier.contracts.model import HasProofs
+from luthier.disk.reading import read_json
 from luthier.models.adaptation import count
 from luthier.models.modalities import other_modalities, other_weights
 from luthier.records.events import complete_lines
@@ -196,8 +196,7 @@ def _curves(run: RunOutcome) -> dict[str, list[tuple[int, float | None]]]:
 
 def _proofs(run: RunOutcome) -> list[ProofFacts]:
     """Of the weights that the run started from, where they were merged, and of its artifact."""
-    manifest = run.folder.artifact / ARTIFACT_MANIFEST
-    written = json.loads(manifest.read_text(encoding="utf-8")).get("proof") if manifest.is_file() else None
+    written = read_json(run.folder.artifact / ARTIFACT_MANIFEST).get("proof")
     model = run.parts.model
     begun = [proof_facts(what, proof) for what, proof in (model.proofs if isinstance(model, HasProofs) else {}).items()]
     return [*begun, *([ProofFacts(what="Artifact", **written)] if written else [])]

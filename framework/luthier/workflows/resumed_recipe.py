@@ -11,10 +11,10 @@ import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
 from luthier.data.saved_place import ANEW
+from luthier.disk.redaction import redact
 from luthier.errors import RecipeError
 from luthier.errors.pasting import setting_to_paste
 from luthier.records.changes import Change, changes
-from luthier.records.redaction import redact
 from luthier.training import checkpoint_files
 from luthier.training.checkpoint_io import OF_RUN, Description, describe
 
@@ -28,7 +28,7 @@ OF_DATA = ("data", "prompt", "batch._target_", "batch.length", "batch.packing", 
 FOR_STEPS = ("optimizer", "trainer", "method", "adaptation")
 """What a change of does something in a further optimizer step only, or while one is made."""
 WITHOUT_STEPS = ("trainer.epochs", "trainer.max_steps", "trainer.accelerator", "trainer.devices", "trainer.strategy",
-                 "trainer.precision")  # fmt: skip
+                 "trainer.precision", "trainer.max_seconds", "trainer.max_disk")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,12 @@ class ResumedRecipe:
         now: Any = redact(OmegaConf.to_container(self.composition.config))
         known = changes(run["recipe"], now) if run.get("recipe") else []
         return list(_with_answers(known, run.get("choices", {}), self.composition.choices))
+
+    @property
+    def micro(self) -> int | None:
+        """The size of micro-batches that was found to fit into memory; None where the recipe says another one now."""
+        said = any(one.path == "batch.micro" for one in self.changes)
+        return None if said or "micro" not in self.then.run else int(self.then.run["micro"])
 
     @property
     def changes_of_steps(self) -> list[Change]:
@@ -119,6 +125,7 @@ class OfRun(pl.Callback):
             "recipe": redact(OmegaConf.to_container(self.composition.config)),
             "choices": dict(self.composition.choices),
             "held_out": digest_of_held_out(self.parts),
+            "micro": self.parts.data.micro,
         }
 
 

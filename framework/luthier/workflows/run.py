@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import shutil
@@ -15,27 +16,30 @@ import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
 from luthier.contracts.scores import Score
+from luthier.disk.redaction import redact
 from luthier.errors import DataError, NumericsError
 from luthier.evaluation.model_selection import select
 from luthier.evaluation.prompt_selection import ValidationPromptScorer
-from luthier.evaluation.scores import Scores
+from luthier.evaluation.scores import NotWhole, Scores
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.trainable_parameters import check_adaptation
+from luthier.plugins.exits import exits_named
 from luthier.plugins.hookspecs import hookimpl
 from luthier.records import environment
 from luthier.records.changes import changes
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
-from luthier.records.redaction import redact
 from luthier.training.allocator import keep_freed_memory
-from luthier.training.guarded_logger import GuardedLogger
-from luthier.training.resume import starting_point
+from luthier.training.resume import remove_leftovers, starting_point
 from luthier.training.signals import Signals
 from luthier.training.trainer import TrainingEnd
 from luthier.workflows import course
-from luthier.workflows.finishing import close_trackers, write_artifact, write_reports
+from luthier.workflows.finishing import write_artifact, write_reports
 from luthier.workflows.recording import RunOutcome
 from luthier.workflows.resumed_recipe import OfRun, ResumedRecipe, listed
+from luthier.workflows.smaller_micro_batches import SmallerMicroBatches
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -66,7 +70,6 @@ class Run:
     plugins: Plugins
     console: Console
     signals: Signals = field(default_factory=Signals)
-    loggers: list[GuardedLogger] = field(default_factory=list)
     before: Scores | None = None
     after: Scores | None = None
     trained: bool = False
@@ -75,6 +78,7 @@ class Run:
     same_settings: bool = False  # as the run that the folder holds already, so that its baseline counts
     start: Path | None = None
     resumed: ResumedRecipe | None = None
+    callbacks: list[pl.Callback] = field(default_factory=list)  # of the training, after all others
 
     @property
     def name(self) -> str:
@@ -119,15 +123,29 @@ class Run:
             "fit": self.fit,
             "evaluate": self.evaluate,
         }
-        with self.folder.lock(), self.signals:
+        with self.folder.lock(), self.signals, exits_named():
+            if first_rank():
+                remove_leftovers(self.folder.path, EventLog(self.folder.events))
             described = self._begin()
-            select(
-                self.model, self.data, self.method, self.evaluation, str(self.config.score),
-                self._predictor, self.console.say,
-            )  # fmt: skip
+            self._select_model()
             for name in self.config.stages:
                 stages[name]()
             return self._finish(described) if first_rank() else None
+
+    def train(self) -> None:
+        """Search and train as `carry_out` does, and measure, write and report nothing."""
+        with self.folder.lock(), self.signals:
+            self._begin()
+            self._select_model()
+            if "search" in self.config.stages:
+                self.search()
+            self.fit()
+
+    def _select_model(self) -> None:
+        select(
+            self.model, self.data, self.method, self.evaluation, str(self.config.score),
+            self._predictor, self.console.say,
+        )  # fmt: skip
 
     def _begin(self) -> dict[str, Any]:
         """Check what only the parts know, find the start, write the recipe; the description of the machine."""
@@ -142,7 +160,9 @@ class Run:
             if trainer.needs_validation:
                 trainer.refuse_without_validation(len(self.data.examples("validation")))
             events = EventLog(self.folder.events if first_rank() else None)
-            self.start = starting_point(self.folder.checkpoints, self.config.resume, events, self._check_checkpoint)
+            self.start = starting_point(
+                self.folder.checkpoints, self.config.resume, events, self._check_checkpoint, self._passed_over
+            )
             if first_rank():
                 adapted = check_adaptation(self.model, self.adaptation)
                 if adapted is not None:
@@ -175,11 +195,19 @@ class Run:
     def _check_checkpoint(self, start: Path) -> None:
         """RecipeError where the recipe cannot go on from a checkpoint; a note on what is different from now on."""
         self.resumed = ResumedRecipe.at(start, self.composition, self.parts)
+        self.data.micro = min(self.data.micro, self.resumed.micro or self.data.micro)
         self.resumed.check()
         if (different := self.resumed.changes) and first_rank():
             warning = f"It goes on from step {self.resumed.then.step} with other settings: {listed(different)}."
             self.method.warnings.append(warning)
             self.console.say(f"note: {warning}")
+
+    def _passed_over(self, warning: str) -> None:
+        """Say of a checkpoint that the run does not go on from, on stderr, in the log and in the report."""
+        if first_rank():
+            log.warning("%s", warning)
+            self.method.warnings.append(warning)
+            self.console.say(f"warning: {warning}")
 
     def _compare_settings(self) -> None:
         """Whether the baseline that the folder holds is that of this recipe; one of another recipe is removed."""
@@ -205,9 +233,12 @@ class Run:
         saved = self.folder.scores / "before"
         if not first_rank():
             return
-        if self.same_settings and (saved / "scores.json").is_file():
-            self.before = Scores.load(saved, self.evaluation.reductions(self.method))
-            return
+        if self.same_settings and saved.exists():
+            try:
+                self.before = Scores.load(saved, self.evaluation.reductions(self.method))
+                return
+            except NotWhole as error:
+                self.console.say(f"warning: {error.message} They are measured again.")
         self.method.load()
         self.before = self._evaluated("before")
         self._refuse_unscored(self.before)
@@ -217,24 +248,11 @@ class Run:
         pl.seed_everything(int(self.config.seed), verbose=False)
         self.adaptation.learn(self.data.first_batches(), self.model.tokenizer)
         began = time.perf_counter()
-        self.loggers = [GuardedLogger.around(logger) for logger in self.parts.tracking(self.folder)]
-        of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
-        self.end = self.parts.trainer.fit(
-            self.method,
-            self.data,
-            self.folder,
-            self.signals,
-            loggers=self.loggers,
-            callbacks=[
-                OfRun(self.composition, self.parts),
-                *(callback for _, callbacks in of_plugins for callback in callbacks),
-            ],
-            gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
-            start=self.start,
-            score=(str(self.config.score), self._validation_score),
-            stateful=self.parts.stateful,
-        )
+        self._track()
+        with_less = SmallerMicroBatches(self.data, self.method, self.folder, self.parts.stateful)
+        self.end = with_less.until_it_fits(self._train, self.start, self.console.say)
         self.fit_seconds, self.trained = time.perf_counter() - began, True
+        self._say_faults()
         if self.resumed and self.end.step == self.resumed.then.step:
             self.resumed.refuse_without_steps(f"after step {self.end.step}: {self.end.stopped}")
         if first_rank():
@@ -244,6 +262,37 @@ class Run:
             )
             for line in course.sentences(self.end):
                 self.console.say(line)
+
+    def _train(self, start: Path | None) -> TrainingEnd:
+        of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
+        return self.parts.trainer.fit(
+            self.method,
+            self.data,
+            self.folder,
+            self.signals,
+            loggers=self.parts.tracking.loggers,
+            callbacks=[
+                OfRun(self.composition, self.parts),
+                *(callback for _, callbacks in of_plugins for callback in callbacks),
+                *self.callbacks,
+            ],
+            gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
+            start=start,
+            score=(str(self.config.score), self._validation_score),
+            stateful=self.parts.stateful,
+        )
+
+    def _track(self) -> None:
+        """Make the loggers, and give them the recipe."""
+        recipe: Any = redact(OmegaConf.to_container(self.config))
+        for logger in self.parts.tracking(self.folder):
+            logger.log_recipe(recipe)
+        self._say_faults()
+
+    def _say_faults(self) -> None:
+        if first_rank():
+            for fault in self.parts.tracking.news():
+                self.console.say(f"note: {fault}")
 
     def _validation_score(self) -> Score:
         """The recipe's score of the network as it is now, on the validation split; NaN where losses are not finite."""
@@ -294,8 +343,8 @@ class Run:
             self.fit_seconds, self.start, self.end,
         )  # fmt: skip
         write_artifact(outcome, described, self.predictor if self.trained else None)
-        write_reports(outcome, described, self.console)
-        close_trackers(outcome, self.loggers)
+        write_reports(outcome, described, self.plugins, self.console)
+        self._say_faults()
         return self._write_score()
 
     def _write_score(self) -> float | None:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from luthier.api import Example, PromptScorer, PromptScores, RecipeError
+from luthier.api import Demonstration, Example, PromptScorer, PromptScores, RecipeError
 from luthier_prompting.candidate import Candidate
-from luthier_prompting.demonstration import Demonstration
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from luthier_prompting.demonstration import Demonstration
+from luthier.api import Demonstration
 
 
 class Proposals(Protocol):

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from luthier.api import RecipeError, chat_completions
-from luthier_prompting.demonstration import Demonstration
+from luthier.api import Demonstration, RecipeError, chat_completions
 from luthier_prompting.proposals import Proposals
 from luthier_prompting.proposals.meta_prompt import instruction_requests
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luthier.api import Sampling, load
-from luthier_prompting.demonstration import Demonstration
+from luthier.api import Demonstration, Sampling, load
 from luthier_prompting.proposals import Proposals
 from luthier_prompting.proposals.meta_prompt import instruction_requests
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luthier_prompting.demonstration import Demonstration
+from luthier.api import Demonstration
 from luthier_prompting.proposals import Proposals
 
 

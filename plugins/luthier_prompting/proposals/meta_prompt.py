@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from luthier_prompting.demonstration import Demonstration
+from luthier.api import Demonstration
 
 META_PROMPT = (
     "I gave a friend an instruction. Following it, the friend read each input and wrote the output beside it.\n\n"

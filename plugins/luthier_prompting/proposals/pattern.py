@@ -6,8 +6,7 @@ import string
 from collections.abc import Sequence
 from itertools import islice, product
 
-from luthier.api import RecipeError
-from luthier_prompting.demonstration import Demonstration
+from luthier.api import Demonstration, RecipeError
 from luthier_prompting.proposals import Proposals
 
 

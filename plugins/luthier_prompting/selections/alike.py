@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from luthier.api import Embedding
-from luthier_prompting.demonstration import Demonstration
-from luthier_prompting.selection import Selection
+from luthier.api import Demonstration, Embedding, Selection
 
 
 class Alike(Selection):

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from luthier.api import DataError
-from luthier_prompting.demonstration import Demonstration
-from luthier_prompting.selection import Selection
+from luthier.api import DataError, Demonstration, Selection
 
 
 class Balanced(Selection):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from luthier.api import Bm25
-from luthier_prompting.demonstration import Demonstration
-from luthier_prompting.selection import Selection
+from luthier.api import Bm25, Demonstration, Selection
 
 
 class Nearest(Selection):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from luthier_prompting.demonstration import Demonstration
-from luthier_prompting.selection import Selection
+from luthier.api import Demonstration, Selection
 
 
 class Ordered(Selection):

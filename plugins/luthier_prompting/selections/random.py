@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from luthier_prompting.demonstration import Demonstration, question_key
-from luthier_prompting.selection import Selection
+from luthier.api import Demonstration, Selection, question_key
 
 
 class Random(Selection):

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import Vectors
+from luthier.api import Vectors, top_k
 from luthier_retrieval.neighbours import NeighbourSearch, VectorIndex
-from luthier_retrieval.searches import top_k
 
 
 class Exact(VectorIndex):

@@ -10,10 +10,17 @@ from typing import Literal
 import bm25s
 import numpy as np
 
-from luthier.api import WORDS_VERSION, words_of
-from luthier_retrieval.searches import PassageNumbers, ReusedRows, Scores, Search, top_k
+from luthier.api import (
+    WORDS_VERSION,
+    PassageNumbers,
+    PassageScores,
+    ReusedRows,
+    Search,
+    SearchedSegment,
+    top_k,
+    words_of,
+)
 from luthier_retrieval.searches.inverted_index import InvertedIndex
-from luthier_retrieval.segment import Segment
 
 FILES = "bm25"
 BLANKS_PART = r"\S+"
@@ -43,18 +50,18 @@ class Bm25Search(Search):
     def write(self, folder: Path, texts: Sequence[str], reused: Sequence[ReusedRows]) -> None:
         InvertedIndex.from_words(self._words(texts)).save(folder / FILES)
 
-    def open(self, segments: Sequence[Segment]) -> None:
+    def open(self, segments: Sequence[SearchedSegment]) -> None:
         self.indexes = [InvertedIndex.load(segment.folder / FILES) for segment in segments]
         self.count = sum(len(index.lengths) for index in self.indexes)
         self.mean_length = sum(int(index.lengths.sum()) for index in self.indexes) / max(self.count, 1)
 
-    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, Scores]:
+    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, PassageScores]:
         scores = self.scores(question)
         best = top_k(scores, k)
         best = best[scores[best] > 0]
         return best, scores[best]
 
-    def scores(self, question: str) -> Scores:
+    def scores(self, question: str) -> PassageScores:
         """The score of each passage, [n]; 0 where no word is shared."""
         words = self._words([question])[0]
         scores = [np.zeros(len(index.lengths), dtype=np.float32) for index in self.indexes]

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from luthier.api import Embedding
+from luthier.api import Embedding, PassageNumbers, PassageScores, ReusedRows, Search, SearchedSegment, top_k
 from luthier_retrieval.neighbours import NeighbourSearch, VectorIndex
-from luthier_retrieval.searches import PassageNumbers, ReusedRows, Scores, Search, top_k
-from luthier_retrieval.segment import Segment
 
 FOLDER, VECTORS = "dense", "vectors.npy"
 BATCH = 1024
@@ -38,13 +36,13 @@ class DenseSearch(Search):
         np.save(place / VECTORS, vectors, allow_pickle=False)
         self.neighbours.write(place, vectors)
 
-    def open(self, segments: Sequence[Segment]) -> None:
+    def open(self, segments: Sequence[SearchedSegment]) -> None:
         self.segments, start = [], 0
         for segment in segments:
             self.segments.append((start, self.neighbours.open(segment.folder / FOLDER, _vectors(segment.folder))))
             start += len(segment)
 
-    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, Scores]:
+    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, PassageScores]:
         query = self.embedding([question], is_query=True)[0]
         if not query.any() or not self.segments:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
@@ -58,7 +56,7 @@ class DenseSearch(Search):
         return json.dumps(["dense", self.embedding.identity(), self.neighbours.identity()])
 
 
-def _vectors(folder: Path) -> Scores:
+def _vectors(folder: Path) -> PassageScores:
     """The memory-mapped embeddings [n, d] of a segment."""
-    vectors: Scores = np.load(folder / FOLDER / VECTORS, mmap_mode="r", allow_pickle=False)
+    vectors: PassageScores = np.load(folder / FOLDER / VECTORS, mmap_mode="r", allow_pickle=False)
     return vectors

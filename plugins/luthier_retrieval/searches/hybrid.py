@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luthier.api import RecipeError, check_names
-from luthier_retrieval.searches import PassageNumbers, ReusedRows, Scores, Search
-from luthier_retrieval.segment import Segment
+from luthier.api import PassageNumbers, PassageScores, RecipeError, ReusedRows, Search, SearchedSegment, check_names
 
 
 class HybridSearch(Search):
@@ -37,11 +35,11 @@ class HybridSearch(Search):
         for search in self.searches.values():
             search.write(folder, texts, reused)
 
-    def open(self, segments: Sequence[Segment]) -> None:
+    def open(self, segments: Sequence[SearchedSegment]) -> None:
         for search in self.searches.values():
             search.open(segments)
 
-    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, Scores]:
+    def __call__(self, question: str, k: int) -> tuple[PassageNumbers, PassageScores]:
         scores: dict[int, float] = {}
         for name, search in self.searches.items():
             numbers, _ = search(question, max(self.depth, k))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import luthier
 from luthier.testing.adaptation import logits
-from luthier.workflows.places import places, with_places, with_revisions
+from luthier.workflows.places import places, remember_places, with_places, with_revisions
 from tests.command import luthier as command
 
 QUICK = ("debug=tiny", "stages=[fit]", "optimizer.lr=0.05", "adaptation.rank=2", "evaluation.general_examples=0")
@@ -131,6 +131,7 @@ def test_merged_adapters_and_ensembles_of_runs_move_as_runs_do(project, tmp_path
 NAMES = st.text("abcXYZ 0-_é'", min_size=1, max_size=8).map(str.strip).filter(lambda name: name not in ("", "-"))
 
 
+@settings(deadline=None)  # it writes to the disk
 @given(way=st.lists(NAMES, min_size=1, max_size=3), depth=st.integers(0, 3), together=st.booleans())
 def test_a_path_is_found_again_however_deep_the_artifact_lay_and_whatever_moved(tmp_path_factory, way, depth, together):
     root = tmp_path_factory.mktemp("places")
@@ -140,8 +141,16 @@ def test_a_path_is_found_again_however_deep_the_artifact_lay_and_whatever_moved(
     base = project.joinpath("bases", *way)
     base.mkdir(parents=True)
     recipe = OmegaConf.create({"model": {"path": str(base.relative_to(project)), "name": "bases"}})
-    known = {setting: dict(place) for setting, place in _seen_from(project, recipe, artifact).items()}
-    assert set(known) == {"model.path"}
+    (artifact / "manifest.json").write_text(json.dumps({"files": {"a": str(way)}}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUTHIER_CACHE", str(root / "cache"))
+        known = {setting: dict(place) for setting, place in _seen_from(project, recipe, artifact).items()}
+        assert set(known) == {"model.path"}
+        assert not Path(known["model.path"]["relative"]).is_absolute()
+        _found_again(root, project, artifact, base, recipe, known, together=together)
+
+
+def _found_again(root, project, artifact, base, recipe, known, *, together):
     if together:
         moved = project.rename(root / "elsewhere")
         artifact, base = moved / artifact.relative_to(project), moved / base.relative_to(project)
@@ -155,6 +164,7 @@ def test_a_path_is_found_again_however_deep_the_artifact_lay_and_whatever_moved(
 def _seen_from(folder: Path, recipe, artifact: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        remember_places(recipe, artifact)
         return places(recipe, artifact)
 
 

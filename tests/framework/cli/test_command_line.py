@@ -33,6 +33,20 @@ def test_a_range_lists_its_numbers():
     assert jobs("n=range(1,4)") == [["n=1"], ["n=2"], ["n=3"]]
 
 
+def test_a_sweep_without_end_is_counted_and_refused(monkeypatch):
+    words = command_line.read(["n=range(0,1000000000)", "a=1,2", "b=range(0,1,0.25)"], CATALOG)
+    assert command_line.jobs_of(words) == 8 * 10**9
+    with pytest.raises(RecipeError, match="8,000,000,000 jobs, and at most 1,000"):
+        command_line.refuse_long_sweep(words)
+    assert len(command_line.first_jobs(words)) == 1 + 1 + 1 + 3, "the ends of a long range are tried"
+    monkeypatch.setenv("LUTHIER_MAX_JOBS", str(8 * 10**9))
+    command_line.refuse_long_sweep(words)
+
+
+def test_a_sweeper_that_searches_has_its_own_number_of_trials():
+    command_line.refuse_long_sweep(command_line.read(["n=range(0,1000000000)", "hydra/sweeper=optuna"]))
+
+
 def test_a_pattern_stands_for_the_answers_that_it_fits():
     assert jobs("optimizer=glob(adam*)") == [["optimizer=adamw"], ["optimizer=adamw_8bit"]]
 

@@ -23,7 +23,7 @@ def test_every_verb_has_its_help(verb, luthier):
     end = luthier(verb, "--help")
     assert end.code == 0
     assert BUILT_IN[verb] in " ".join(end.out.split())
-    assert built_in(verb).act.__module__ == f"luthier.cli.verbs.{verb}"
+    assert built_in(verb).act.__module__ == f"luthier.cli.verbs.{verb.replace('-', '_')}"
 
 
 def test_version_is_the_distributions(luthier):

@@ -86,7 +86,7 @@ def test_a_recipe_with_an_old_target_runs_with_a_note(luthier, write):
 def test_a_run_that_was_kept_with_old_targets_loads(run, luthier, here):
     import shutil
 
-    from luthier.training.checkpoint_files import sha256_of_file
+    from luthier.workflows import artifact_manifest
 
     place = here / "old"
     shutil.copytree(run / "artifact", place)
@@ -95,9 +95,7 @@ def test_a_run_that_was_kept_with_old_targets_loads(run, luthier, here):
     text = text.replace("luthier.data.prompts.ChatPrompt", "luthier.prompt.Chat")
     assert "luthier.adaptation.Full" in text
     recipe.write_text(text)
-    manifest = json.loads((place / "manifest.json").read_text())
-    manifest["files"]["resolved.yaml"] = sha256_of_file(recipe)
-    (place / "manifest.json").write_text(json.dumps(manifest))
+    artifact_manifest.write(place, json.loads((place / "manifest.json").read_text()))
     assert luthier("chat", str(place), "--message", "Hello.").code == 0
 
 

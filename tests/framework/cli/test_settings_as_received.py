@@ -12,7 +12,7 @@ from luthier.config.importing import named
 from luthier.config.instantiate import instantiate
 from luthier.config.signatures import signature
 from luthier.contracts.trust import Trust
-from luthier.errors import RecipeError
+from luthier.errors import PluginError, RecipeError
 from tests.architecture.sources import ROOT
 
 SOURCE = ROOT / "tests" / "third_party" / "carpentry" / "src"
@@ -251,7 +251,7 @@ def test_each_further_setting_has_the_type_that_is_written_for_all_of_them():
 
 @pytest.mark.parametrize("said", [{}, {"indent": 3}])
 def test_an_error_inside_a_part_is_not_blamed_on_its_settings(said):
-    with pytest.raises(TypeError, match="helper"):
+    with pytest.raises(PluginError, match=r"helper.*, in .*again\.py:\d+\)"):
         built("again.Faulty", **said)
 
 

@@ -318,14 +318,12 @@ ARTIFACTS = {
 @pytest.mark.parametrize("how", ARTIFACTS)
 @pytest.mark.parametrize("verb", [["chat", "evil", "--message", "x"], ["evaluate", "evil"], ["export", "evil", "out"]])
 def test_an_artifact_of_a_stranger_runs_no_code_either(how, verb, luthier, run, here, marker):
-    from luthier.fetch.digests import sha256_of_file
+    from luthier.workflows import artifact_manifest
 
     shutil.copytree(run / "artifact", here / "evil")
     recipe, manifest = here / "evil" / "resolved.yaml", here / "evil" / "manifest.json"
     recipe.write_text(f"{recipe.read_text()}\n{ARTIFACTS[how]}\n")
-    facts = json.loads(manifest.read_text())
-    facts["files"]["resolved.yaml"] = sha256_of_file(recipe)
-    manifest.write_text(json.dumps(facts))
+    artifact_manifest.write(here / "evil", json.loads(manifest.read_text()))
     end = luthier(*verb, "--json")
     assert end.code == (2 if how == "saying a thing twice" else 6), end.err
     assert not marker.exists()

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 RECIPES = "@luthier.hookimpl\ndef luthier_recipes():\n    return 'pkg://{}.recipes'\n"
+ELSEWHERE = "import luthier\n@luthier.hookimpl\ndef luthier_recipe(): ...\n"
 BROKEN = {
     "raises": ("raise ValueError('out of wood')", "ValueError: out of wood"),
     "asks the process to end": ("import sys; sys.exit(3)", "SystemExit: 3"),
@@ -18,6 +19,14 @@ BROKEN = {
         "a hook luthier_recipe, which luthier does not have",
     ),
     "forgets the mark": ("def luthier_check(config): ...", "luthier_check is no hook without @luthier.api.hookimpl"),
+    "misspells a hook without its mark": (
+        "def luthier_chek(config): ...",
+        "luthier_chek is no hook: did you mean luthier_check",
+    ),
+    "misspells a hook in another module": (
+        "from luthier_broken.hooks import *",
+        "a hook luthier_recipe, which luthier",
+    ),
     "wants what a hook does not give": (
         "@luthier.hookimpl\ndef luthier_check(recipe): ...",
         "takes recipe, and is given config",
@@ -32,7 +41,8 @@ BROKEN = {
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_plugin_that_breaks_while_it_loads_is_named_and_left_out(how, luthier, distribution):
     code, reason = BROKEN[how]
-    distribution("luthier-broken", code, plugin="broken", version="2.3")
+    site = distribution("luthier-broken", code, plugin="broken", version="2.3")
+    (site / "luthier_broken" / "hooks.py").write_text(ELSEWHERE)
     end = luthier("--cfg", "job")
     assert end.code == 0, end.err
     assert "broken (luthier-broken 2.3) is left out" in end.err
@@ -246,8 +256,12 @@ class Lacks:
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        ("Raises", "ZeroDivisionError: division by zero, in Raises.__init__ (luthier-broken 2.3, __init__.py:5)"),
-        ("Lacks", "'Lacks' object has no attribute 'learn', in Lacks (luthier-broken 2.3, __init__.py)"),
+        (
+            "Raises",
+            "prompt=it failed: ZeroDivisionError: division by zero, "
+            "in Raises.__init__ (luthier-broken 2.3, __init__.py:5)",
+        ),
+        ("Lacks", "Lacks (luthier-broken 2.3, __init__.py:7) has no method learn(examples, tokenizer)"),
     ],
 )
 def test_a_failure_of_a_part_names_its_distribution_file_and_line(part, reason, luthier, distribution):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,6 +115,29 @@ def test_luthier_run_can_be_wrapped_before_and_after(distribution):
     assert log == ["before", "after"]
 
 
+def test_calls_of_hooks_are_traced_with_their_plugin_order_and_time(luthier, distribution):
+    distribution("luthier-mine", hook("luthier_check", "yield from ()", "config"), plugin="mine", version="4")
+    end = luthier("recipe=demo", "--cfg", "job", "--trace-hooks")
+    assert end.code == 0, end.err
+    told = [line for line in end.err.splitlines() if line.startswith("hook luthier_check of mine (luthier-mine 4)")]
+    assert len(told) == 2, end.err
+    assert told[0].endswith(" is called")
+    assert re.search(r" took \d+\.\d{3} s$", told[1])
+    assert "hook" not in luthier("recipe=demo", "--cfg", "job").err
+
+
+def test_luthier_run_is_traced_around_what_it_wraps(distribution):
+    distribution("luthier-mine", hook("luthier_run", "return (yield) + 1", "run", WRAPPER), plugin="mine", version="4")
+    told: list[str] = []
+    plugins = Plugins(trace=told.append)
+    plugins.register(Core(1.0), "luthier")
+    assert plugins.run([]) == 2.0
+    assert [line.split()[1:4:2] for line in told] == [
+        ["luthier_run", "mine"], ["luthier_run", "luthier"], ["luthier_run", "luthier"], ["luthier_run", "mine"],
+    ]  # fmt: skip
+    assert told[-1].endswith("s, with what it wraps")
+
+
 def test_luthier_run_shows_a_failure_to_who_wraps_it(distribution):
     body = "try:\n        return (yield)\n    except Exception as error:\n        run.append(error); raise"
     distribution("luthier-mine", hook("luthier_run", body, "run", WRAPPER))
@@ -129,15 +154,8 @@ def test_luthier_run_names_the_plugin_whose_code_fails(distribution):
     )
     plugins = Plugins()
     plugins.register(Core(1.0), "luthier")
-    with pytest.raises(PluginError, match=r"mine \(luthier-mine 4\) failed .* ValueError: out of wood"):
+    with pytest.raises(PluginError, match=r"ValueError: out of wood, in luthier_run \(luthier-mine 4, __init__.py:4\)"):
         plugins.run([])
-
-
-class Broken:
-    """A run in which the core itself fails."""
-
-    def carry_out(self) -> float:
-        return 1 / 0
 
 
 def test_luthier_run_leaves_a_bug_of_the_core_a_bug(distribution):
@@ -146,5 +164,5 @@ def test_luthier_run_leaves_a_bug_of_the_core_a_bug(distribution):
     distribution("luthier-mine", hook("luthier_run", "return (yield)", "run", WRAPPER))
     plugins = Plugins()
     plugins.register(Last(), "luthier")
-    with pytest.raises(ZeroDivisionError):
-        plugins.run(Broken())
+    with pytest.raises(AttributeError, match="carry_out"):
+        plugins.run(SimpleNamespace())

@@ -9,9 +9,9 @@ import pytest
 from tests.framework.training.test_exact_resume import events, lines
 
 
-def poisoned(tiny, folder, what):
+def poisoned(tiny, folder, what, every=3):
     """Micro-batch 9 (the second of step 5) goes wrong; the weights after the run that failed, and its error."""
-    order = tiny.Order(folder, every=4, validate=False, fault=("batch_start", 9, what))
+    order = tiny.Order(folder, every=every, validate=False, fault=("batch_start", 9, what))
     code = tiny.finish(order)
     return code, json.loads((folder / "error.json").read_text())
 
@@ -57,10 +57,23 @@ def test_the_weights_stay_those_of_the_last_good_step(tiny, tmp_path, what):
 
 def test_a_run_that_ended_so_resumes_from_its_last_checkpoint(tiny, tmp_path):
     poisoned(tiny, tmp_path / "run", "loss")
-    whole = tiny.Order(tmp_path / "whole", every=4, validate=False)
+    whole = tiny.Order(tmp_path / "whole", every=3, validate=False)
     assert tiny.finish(whole) == 0
-    assert tiny.finish(tiny.Order(tmp_path / "run", every=4, validate=False, resume="auto")) == 0
+    assert tiny.finish(tiny.Order(tmp_path / "run", every=3, validate=False, resume="auto")) == 0
     assert (tmp_path / "run" / "weights").read_text() == (whole.folder / "weights").read_text()
+
+
+def test_going_on_from_the_weights_that_led_there_is_not_advised(tiny, tmp_path):
+    _, error = poisoned(tiny, tmp_path / "run", "loss", every=4)
+    assert "resume=never" in error["hint"]
+    assert "resume=auto" not in error["hint"]
+    assert not error["resumable"], "step 5 would compute the same from the checkpoint of step 4"
+
+
+def test_the_checkpoint_before_them_is_advised_where_there_is_one(tiny, tmp_path):
+    _, error = poisoned(tiny, tmp_path / "run", "loss", every=2)
+    assert f"resume={tmp_path}/run/checkpoints/step-00000002" in error["hint"]
+    assert not error["resumable"]
 
 
 def test_running_out_of_memory_ends_with_5_and_ranked_advice(tiny, tmp_path):

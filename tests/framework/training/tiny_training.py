@@ -19,13 +19,14 @@ import torch
 from torch import nn
 
 from luthier.contracts.batch import Batch
+from luthier.contracts.training import Loss
 from luthier.errors import LuthierError
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import SealedCheckpoints
-from luthier.training.resume import starting_point
+from luthier.training.resume import remove_leftovers, starting_point
 from luthier.training.signals import Signals
 from luthier.training.stopping import EarlyStopping, Never
 from luthier.training.validation import Validating, Validation
@@ -133,6 +134,9 @@ class Net(pl.LightningModule):
         hidden = self.middle(self.words(batch.input_ids[:, :-1]))
         return nn.functional.cross_entropy(self.head(hidden).flatten(0, 1), batch.input_ids[:, 1:].flatten())
 
+    def loss(self, batch: Batch) -> Loss:
+        return Loss(self(batch), torch.ones(()), {})
+
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         loss = self(batch)
         if self.poison == "loss":
@@ -195,6 +199,7 @@ def train(order: Order) -> Net:
     folder.create()
     with signals:
         events = EventLog(folder.events)
+        remove_leftovers(folder.path, events)
         start = starting_point(folder.checkpoints, order.resume, events)
         callbacks = reliable(folder, signals, order.validating, every=order.every, keep=order.keep)
         validation = next(one for one in callbacks if isinstance(one, Validation))

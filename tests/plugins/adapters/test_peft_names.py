@@ -11,6 +11,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING
 
+from luthier.errors import ResourceError
 from luthier.models.adaptation import with_saved_adapter
 from luthier.models.twin import twin_network
 from luthier_adapters.lora import Lora
@@ -46,3 +47,9 @@ def tiny(architecture: str) -> object:
 def logits(network: nn.Module) -> Tensor:
     found: Tensor = network.eval()(input_ids=IDS, use_cache=False).logits
     return found
+
+
+def test_an_adapter_without_its_weights_is_refused_and_looked_for_nowhere_else(tmp_path):
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    with pytest.raises(ResourceError, match=r"has no weights: there is no adapter_model\.safetensors"):
+        with_saved_adapter(nn.Linear(1, 1), tmp_path)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from luthier.api import Signal, TokenDistributions
 from luthier.errors import RecipeError
 from luthier.models.chunked_losses import chunked_loss
 from luthier.models.lm_head import LMHead
 from luthier_distillation import signals
-from luthier_distillation.signals import Signal, TokenDistributions
 from tests.plugins.distillation.tiny_logits import LABELS, logits
 
 REFERENCE = json.loads((Path(__file__).parent / "trl_reference.json").read_text())

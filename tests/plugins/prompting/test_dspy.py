@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from luthier.api import Demonstration
 from luthier.contracts.prompt import PromptScores
 from luthier.errors import DataError, RecipeError, ResourceError
 from luthier_prompting.choosing import CandidateSpace
 from luthier_prompting.choosing.gepa import Gepa
 from luthier_prompting.choosing.mipro import MiproV2
-from luthier_prompting.demonstration import Demonstration
 from luthier_prompting.writers import InstructionWriter
 from luthier_prompting.writers.endpoint import EndpointWriter
 from tests.command import luthier

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from luthier.api import top_k
 from luthier.errors import RecipeError
 from luthier.inference.embeddings.encoder import Encoder
 from luthier.inference.embeddings.hashed import Hashed
@@ -15,7 +16,6 @@ from luthier_retrieval.chunking import Passage
 from luthier_retrieval.neighbours.exact import Exact
 from luthier_retrieval.neighbours.hnsw import Hnsw
 from luthier_retrieval.reranking.cross_encoder import CrossEncoder
-from luthier_retrieval.searches import top_k
 from luthier_retrieval.searches.bm25 import Bm25Search
 from luthier_retrieval.searches.dense import DenseSearch
 from luthier_retrieval.searches.hybrid import HybridSearch

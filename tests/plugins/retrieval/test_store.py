@@ -149,3 +149,15 @@ def test_a_missing_segment_is_named(tmp_path: Path):
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "segments": ["gone"]}))
     with pytest.raises(ResourceError, match="lacks gone"):
         store.segments()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"segments": 3}', '{"segments": ["../x"]}', "[" * 200_000])
+def test_a_damaged_manifest_is_made_again_with_a_warning_and_refused_where_nothing_can_be_made(tmp_path, caplog, text):
+    store = IndexStore(tmp_path, 1000)
+    store.update(documents(texts(5)), one_passage, search())
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ResourceError, match="not as it was written"):
+        store.segments()
+    assert store.update(documents(texts(5)), one_passage, search()).documents == 5
+    assert len([line for line in caplog.messages if "manifest of the index" in line]) == 1
+    assert sum(map(len, store.segments())) == 5

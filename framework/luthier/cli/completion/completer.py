@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FLAGS = {
     "--multirun": (), "-m": (), "--run": (), "--resolve": (), "--hydra-help": (), "--help": (), "--version": (),
-    "--json": (), "--debug": (), "--package": (), "--trust": (), "--config-dir": (), "-p": (),
+    "--json": (), "--debug": (), "--trace-hooks": (), "--package": (), "--trust": (), "--config-dir": (), "-p": (),
     "--cfg": ("job", "hydra", "all"),
     "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
 }  # fmt: skip

@@ -16,8 +16,12 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "init": "Write a commented starter recipe for your own data file",
         "recipes": "List the recipes, or the answers to a question",
         "plugins": "List the plugins and what each brings",
+        "new-plugin": "Write a package of your own parts, typed and tested",
+        "plugin-check": "Check an installed plugin: files, settings, requirements, and each part as a tiny twin",
         "explain": "Say what an answer is: settings, types, defaults, paper, an example",
         "plan": "Check a recipe and estimate memory, time and disk; load and write nothing",
+        "prove-resume": "Kill a recipe's training, let it go on, and compare it bit for bit",
+        "reproduce": "Make steps of a run again from a checkpoint, and compare them bit for bit",
         "preview": "Show each token of your examples with its message, mask and weight",
         "chat": "Talk to the model that a run made",
         "export": "Write a run's model as plain transformers load it",
@@ -33,7 +37,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
 
 def built_in(name: str) -> Verb:
     """Import the file of a verb; it has `declare` and `act`."""
-    module = import_module(f"luthier.cli.verbs.{name}")
+    module = import_module(f"luthier.cli.verbs.{name.replace('-', '_')}")
     return Verb(name, BUILT_IN[name], module.declare, module.act)
 
 

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from luthier.cli.call import Call
+from luthier.disk.writing import write_text
 
 SHELLS = {
     "bash": ("XDG_DATA_HOME", ".local/share", "bash-completion/completions/luthier"),
@@ -35,7 +36,7 @@ def act(call: Call) -> int:
     variable, folder, name = SHELLS[shell]
     file = Path(os.environ.get(variable) or Path.home() / folder) / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(script, encoding="utf-8")
+    write_text(file, script)
     call.console.data(str(file), {"file": str(file)})
     call.console.say(AFTERWARDS[shell].format(file=file, folder=file.parent))
     return 0

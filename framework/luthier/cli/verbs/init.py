@@ -8,6 +8,7 @@ from pathlib import Path
 from luthier.cli.call import Call
 from luthier.cli.verbs import schema
 from luthier.config.names import refuse_bad_name
+from luthier.disk.writing import write_text
 from luthier.errors import RecipeError
 
 SCHEMA = Path("recipes", "luthier.schema.json")
@@ -31,7 +32,7 @@ def act(call: Call) -> int:
     look = Look.at(file)
     written.parent.mkdir(parents=True, exist_ok=True)
     up = "../" * (len(written.parent.parts) - len(SCHEMA.parent.parts))
-    written.write_text(recipe(look, name, f"{up}{SCHEMA.name}"), encoding="utf-8")
+    write_text(written, recipe(look, name, f"{up}{SCHEMA.name}"))
     schema.write(recipe_schema(call.catalog()), SCHEMA)
     call.composer().compose([f"recipe={name}"])
     recipe_word = f"recipe={name}"

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from luthier.cli.call import Call
+from luthier.disk.writing import write_text
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -28,4 +29,4 @@ def act(call: Call) -> int:
 
 def write(schema: object, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(schema, indent=1) + "\n")

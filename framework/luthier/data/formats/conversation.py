@@ -95,7 +95,9 @@ def _message(turn: Any, at: str, counts: Counter[str]) -> Message:
     message["content"] = _content(given, message, at, counts)
     if (weight := loss_switches.message_weight(given, message["role"], at)) is not None:
         message["weight"] = weight
-    message.update({key: given[key] for key in ("name", "tool_call_id") if key in given})
+    message.update(
+        {key: _label(given[key], f"The {key} of `{at}`") for key in ("name", "tool_call_id") if key in given}
+    )
     if reasoning := _reasoning(given, message["role"], at):
         message["reasoning_content"] = reasoning
     for key in [key for key in given if key not in READ]:
@@ -143,6 +145,8 @@ def _reasoning(given: Message, role: str, at: str) -> str:
 
 def _role(given: Message, at: str, counts: Counter[str]) -> str:
     role = given.get("role")
+    if role is not None and not isinstance(role, str):
+        raise DataError(f"The role of `{at}` is {kind(role)}, where text is expected.")
     if role in OTHER_ROLES:
         counts[f"role_{role}"] += 1
         return OTHER_ROLES[str(role)]
@@ -186,14 +190,26 @@ def _tool_calls(calls: Any, role: str, at: str) -> list[Message]:
         if isinstance(arguments, str):
             try:
                 arguments = json.loads(arguments or "{}")
-            except ValueError:
-                raise DataError(f"The arguments of `{at}.tool_calls[{index}]` are not JSON: {arguments!r}.") from None
+            except (ValueError, RecursionError):
+                raise DataError(
+                    f"The arguments of `{at}.tool_calls[{index}]` are not JSON: {arguments[:100]!r}."
+                ) from None
         if not isinstance(arguments, dict):
             raise DataError(f"The arguments of `{at}.tool_calls[{index}]` are {kind(arguments)}, not an object.")
-        normalised.append({"type": "function", "function": {"name": function["name"], "arguments": arguments}})
+        made: Message = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
+        normalised.append(made)
         if call.get("id") is not None:
-            normalised[-1]["id"] = str(call["id"])
+            made["id"] = _label(call["id"], f"The id of `{at}.tool_calls[{index}]`")
     return normalised
+
+
+def _label(value: Any, what: str) -> str | None:
+    """A name or an id, which may be written as a number; DataError for anything else."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise DataError(f"{what} is {kind(value)}, where text is expected.")
 
 
 def _append(messages: list[Message], message: Message, at: str, counts: Counter[str]) -> None:

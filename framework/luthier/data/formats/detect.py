@@ -15,6 +15,7 @@ from luthier.data.formats.bedrock_prompt import BedrockPrompt
 from luthier.data.formats.canonical import Canonical
 from luthier.data.formats.classification import Classification
 from luthier.data.formats.messages import Messages
+from luthier.data.formats.of_plugins import DetectedFormat, formats_of_plugins
 from luthier.data.formats.preference import Preference
 from luthier.data.formats.prompt_completion import PromptCompletion
 from luthier.data.formats.rated import Rated
@@ -61,6 +62,14 @@ KNOWN: tuple[Any, ...] = (  # the more specific first: where several recognise a
 LOOK_AT = 64
 
 
+def known_formats() -> tuple[Any, ...]:
+    """All formats that are detected: luthier's own first, then those of plugins with names that none has yet."""
+    found: dict[str, Any] = {known.name: known for known in KNOWN}
+    for one in formats_of_plugins():
+        found.setdefault(one.name, one)
+    return tuple(found.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Detected:
     """The detected format `name`, the reason as a sentence, and the share of the rows that have it.
@@ -77,7 +86,8 @@ class Detected:
     @property
     def format(self) -> Format | None:
         """The format itself, with its own defaults."""
-        return next((known for known in KNOWN if known.name == self.name), None)
+        found = next((known for known in known_formats() if known.name == self.name), None)
+        return found.wrapped if isinstance(found, DetectedFormat) else found
 
 
 def detect(rows: Iterable[dict[str, Any]]) -> Detected:
@@ -85,7 +95,7 @@ def detect(rows: Iterable[dict[str, Any]]) -> Detected:
     sample = list(islice(rows, LOOK_AT))
     if not sample:
         return Detected("", "There is no row to look at.", 0.0)
-    tries = [(known, [why for row in sample if (why := known.recognises(row))]) for known in KNOWN]
+    tries = [(known, [why for row in sample if (why := known.recognises(row))]) for known in known_formats()]
     best, reasons = max(tries, key=lambda found: len(found[1]))  # the first of equals
     if not reasons:
         return _none_fits(sample[0])
@@ -116,13 +126,14 @@ def no_format(rows: Sequence[dict[str, Any]]) -> DataError:
 
 def _way_out(found: Detected) -> str:
     if not found.rename:
-        return f"Known are {', '.join(known.name for known in KNOWN)}; 'data.rename={{yours: expected}}' maps columns."
+        names = ", ".join(known.name for known in known_formats())
+        return f"Known are {names}; 'data.rename={{yours: expected}}' maps columns."
     return f"Nearest is {found.nearest}: {setting_to_paste('data.rename', found.rename)} makes it fit."
 
 
 def _none_fits(row: dict[str, Any]) -> Detected:
     reason = f"They have the columns {', '.join(map(repr, row)) or 'none'}."
-    suggestible = [known for known in KNOWN if hasattr(known, "synonyms")]
+    suggestible = [known for known in known_formats() if hasattr(known, "synonyms")]
     tries = [(known, renaming) for known in suggestible if (renaming := _renaming(row, known))]
     if not tries:
         return Detected("", reason, 0.0)

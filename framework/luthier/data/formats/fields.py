@@ -42,7 +42,7 @@ def number_field(row: dict[str, Any], key: str) -> float:
         if isinstance(value, bool) or value is None:
             raise ValueError
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"`{key}` is {kind(value)} ({value!r}), where a number is expected.") from None
     if not math.isfinite(number):
         raise DataError(f"`{key}` is not finite.")

@@ -16,6 +16,19 @@ class Format(Protocol):
 
     A format that is to be suggested for misnamed columns also has `keys`, sets of columns of which one must be
     complete, and `synonyms`, other names of those columns (`Detectable`).
+
+    - *Given*: a row as a dictionary, as the reader gives it after `data.rename`, and a counter for the report.
+    - *Returns*: a new example with `messages`, `text` or `chosen` and `rejected`, without `where` and `split`; None
+      for a row that is left out.
+    - *Called*: `recognises` and `settle` for the first 64 rows, then `__call__` for each. A format of a plugin that
+      can be made without being told anything is detected by `data/format=auto` like luthier's own, which come first
+      where both recognise a row.
+    - *Ranks*: on every rank, unless the reading is cached.
+    - *Raises*: DataError without a place for a row that is not of this format. `recognises` raises nothing: a
+      format of a plugin that does is not detected, and the log says so.
+    - *Resume*: nothing: the examples are read again.
+    - *Nested*: a keyword-only parameter filled by an answer of `data/format/NAME/`; such a format is chosen by
+      name, and not detected.
     """
 
     name: str

@@ -65,7 +65,7 @@ def weight_of(value: Any, what: str) -> float:
     """A weight as a number or its text; DataError, about `what`, for anything but a finite number of 0 or more."""
     try:
         number = math.nan if isinstance(value, bool) or not isinstance(value, (int, float, str)) else float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or number < 0:
         raise DataError(f"{what} is {_shown(value)}, where a number of 0 or more is expected.")

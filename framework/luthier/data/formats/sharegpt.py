@@ -81,5 +81,5 @@ def _calls(value: Any, at: str) -> list[Any]:
     try:
         calls = json.loads(value)
         return calls if isinstance(calls, list) else [calls]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         raise DataError(f"`{at}` is a function call whose value is not JSON.") from None

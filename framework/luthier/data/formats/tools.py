@@ -20,7 +20,7 @@ def tools(given: Any) -> list[dict[str, Any]]:
     if isinstance(given, str):
         try:
             given = json.loads(given or "[]")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise DataError("`tools` is text that is not JSON.") from None
     if not isinstance(given, list):
         raise DataError(f"`tools` is {kind(given)}, where a list of definitions is expected.")

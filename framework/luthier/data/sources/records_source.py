@@ -27,6 +27,7 @@ from luthier.data.splits import HashSplits, Splits, split_named
 from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.data.unread_columns import warn_of_unread
 from luthier.errors import DataError
+from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -172,7 +173,7 @@ class RecordsSource(ABC):
             raise record.fault or DataError("The row cannot be read.")
         row, own = renamed(record.row, self.rename or {}), Counter[str]()
         try:
-            example = row_format(row, own)
+            example = returned(row_format(row, own), (dict, type(None)), row_format)
         except DataError as fault:
             raise unfit(row, row_format, fault) from None
         columns.check(row, example or {}, record.where, tally)

@@ -31,6 +31,18 @@ class Metric(Protocol):
     """Sufficient statistics for each attempt, and their reduction.
 
     A mean over examples is `luthier.api.row_means` reduced by `luthier.api.ratio`; corpus metrics keep their counts.
+
+    - *Given*: `statistics` the attempts of a task; `reduce` sums of these over examples, float64 [..., s], as many
+      at once as there are resamples.
+    - *Returns*: `statistics` float64 [attempts, s], each row from its attempt alone; `reduce` values [...]. NaN
+      where there is no value.
+    - *Called*: `statistics` once for each measured set, `reduce` for the score and for each of its bootstrap
+      resamples.
+    - *Ranks*: the first alone.
+    - *Raises*: DataError where examples lack a column that it reads; RecipeError of the constructor.
+    - *Resume*: the statistics of a baseline are read from the run's folder: `reduce` must be that of the same
+      settings.
+    - *Nested*: a keyword-only parameter filled by an answer of `evaluation/metric/NAME/`.
     """
 
     better: str

@@ -26,6 +26,16 @@ class Task(Protocol):
     """How a model produces its answers, and the metrics of the answers by the name of their score.
 
     `writes` is True where the answers are generated text, which the report shows as samples.
+
+    - *Given*: `metrics` by the name of their score, as a keyword-only setting; `__call__` a `Predictor` in
+      evaluation mode, the questions to answer and all `known` ones, such as for the labels that there are.
+    - *Returns*: `Attempts`: one for each question, in order, and counts for the report.
+    - *Called*: in the stages `baseline` and `evaluate`, and at each validation where the recipe's score is
+      monitored.
+    - *Ranks*: the first alone.
+    - *Raises*: DataError where the data has not what it needs; RecipeError where the model cannot be asked so.
+    - *Resume*: a baseline that was measured is read, not measured again.
+    - *Nested*: `/evaluation/metric@metrics.NAME: exact_match` in the defaults fills the setting `metrics`.
     """
 
     metrics: Mapping[str, Metric]

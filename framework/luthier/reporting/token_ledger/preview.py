@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console as Terminal
 
 from luthier.data.ledger.entries import Ledger
+from luthier.disk.writing import write_text
 from luthier.errors import DataError
 from luthier.reporting.token_ledger.page import page
 from luthier.reporting.token_ledger.terminal import show
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def say(ledgers: Sequence[Ledger], console: Console, *, every_token: bool = False, html: Path | None = None) -> int:
     """Write the ledgers and give the exit code: 3 if any has an error, else 0."""
     if html is not None:
-        html.write_text(page(ledgers), encoding="utf-8")
+        write_text(html, page(ledgers))
         console.say(f"The page is {html}.")
     if console.as_json:
         console.data("", [ledger.as_json() for ledger in ledgers])

@@ -13,7 +13,16 @@ import torch
 
 
 class Schedule(ABC):
-    """The factor of the peak learning rate at each step; `warmup` is the fraction of all steps in which it rises."""
+    """The factor of the peak learning rate at each step; `warmup` is the fraction of all steps in which it rises.
+
+    - *Given*: the number of an optimizer step (0, 1, …) and of all steps of the run.
+    - *Returns*: a factor of the peak learning rate, from 0 to 1; `after_warmup` alone must be written.
+    - *Called*: before each optimizer step.
+    - *Ranks*: on every rank alike.
+    - *Raises*: RecipeError of the constructor for settings that cannot be.
+    - *Resume*: it is asked for the steps that are left, with the number of all steps as it is now: keep no state.
+    - *Nested*: a keyword-only parameter filled by an answer of `optimizer/schedule/NAME/`.
+    """
 
     def __init__(self, *, warmup: float = 0.03) -> None:
         self.warmup = warmup

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -12,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.config import command_line, precision
-from luthier.errors import RecipeError
+from luthier.errors import LuthierError, RecipeError
 from luthier.records.folder import RunFolder
 from luthier.records.lock import RunLock
-from luthier.workflows.cached_runs.key import MANIFEST, key
+from luthier.records.whole_scores import are_whole
+from luthier.workflows import artifact_manifest
+from luthier.workflows.cached_runs.key import key
 from luthier.workflows.sweeps import jobs
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from luthier.reporting.console import Console
 
 RUNS = Path("runs")
+SCORES_OF = {"baseline": "before", "evaluate": "after"}
+"""The folder of the scores that a stage leaves."""
 SHOWN = 12  # digits of the hash in the folder's name
 POLL = 0.5
 STDERR = 2
@@ -69,13 +72,17 @@ class CachedRun:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its record and its artifact exist and every file of the artifact has its recorded hash."""
+        """Whether all is whole that it left: its record, its artifact, and the scores of the stages that measure."""
+        from luthier.reporting.record import RunRecord
+
         try:
-            json.loads(self.folder.record.read_bytes())
-            manifest = json.loads((self.folder.artifact / MANIFEST).read_bytes())
-        except (OSError, ValueError):
+            RunRecord.load(self.folder.record)
+            artifact_manifest.verify(self.folder.artifact)
+        except LuthierError:
             return False
-        return _intact(self.folder.artifact, manifest["files"])
+        measured = [scores for stage, scores in SCORES_OF.items() if stage in self.composition.config.stages]
+        scored = not measured or self.folder.read_score() is not None
+        return scored and all(are_whole(self.folder.scores / name) for name in measured)
 
     @property
     def is_resumable(self) -> bool:
@@ -108,9 +115,3 @@ class CachedRun:
             waited = True
             time.sleep(POLL)
         return waited
-
-
-def _intact(artifact: Path, files: dict[str, str]) -> bool:
-    from luthier.fetch.digests import sha256_of_file
-
-    return all((artifact / name).is_file() and sha256_of_file(artifact / name) == sha for name, sha in files.items())

@@ -12,15 +12,16 @@ from omegaconf import OmegaConf
 
 from luthier.config.checks import targets_in
 from luthier.config.fingerprint import recipe_hash
+from luthier.disk.reading import read_json
 from luthier.fetch.paths import local_path
 from luthier.plugins.source_code import code_hash
+from luthier.workflows import artifact_manifest
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
 
 NOT_READ = {"_target_", "quarantine"}  # names of code, and of a folder that a run writes to
 LONGEST_PATH = 1024
-MANIFEST = "manifest.json"
 
 
 def key(composition: Composition) -> str:
@@ -61,9 +62,10 @@ def _place(text: str) -> Path | None:
 
 def _hash_of_folder(folder: Path) -> str:
     """The hash of an artifact's recorded hashes where the folder is or holds one, else of all files of the folder."""
-    for place in (folder / "artifact" / MANIFEST, folder / MANIFEST):
-        if place.is_file():
-            return _hash(json.loads(place.read_text(encoding="utf-8")).get("files"))
+    for place in (folder / "artifact", folder):
+        files = read_json(place / artifact_manifest.MANIFEST).get("files")
+        if isinstance(files, dict):
+            return _hash({name: digest for name, digest in files.items() if name != artifact_manifest.CARD})
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return _hash({path.relative_to(folder).as_posix(): _hash_of_file(path) for path in files})
 

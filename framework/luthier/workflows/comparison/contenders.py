@@ -48,12 +48,12 @@ def contenders(overrides: Sequence[str], catalog: Catalog) -> list[Contender]:
     if not swept:
         hint = "Put commas between what is to be compared: luthier compare recipe=zero_shot,lora_sft."
         raise RecipeError("There is nothing to compare.", hint=hint)
+    if not 2 <= (count := command_line.jobs_of(words)) <= MOST:
+        problem = "One contender is no comparison" if count < 2 else f"{count:,} contenders are too many"
+        raise RecipeError(f"{problem}; 2 to {MOST} can be compared.", where=swept[0].text)
     compared = [_contender(words, swept, values, catalog) for values in product(*(word.values for word in swept))]
     if len({contender.name for contender in compared}) < len(compared):
         raise RecipeError("A value is named twice.", where=swept[0].text)
-    if not 2 <= len(compared) <= MOST:
-        problem = "One contender is no comparison" if len(compared) < 2 else f"{len(compared)} contenders are too many"
-        raise RecipeError(f"{problem}; 2 to {MOST} can be compared.", where=swept[0].text)
     return compared
 
 

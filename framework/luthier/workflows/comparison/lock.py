@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
+from luthier.disk.reading import read_json
 from luthier.errors import DataError, RecipeError
 from luthier.evaluation.evaluation import examples_digest, tokens_digest
 from luthier.records.folder import RunFolder
@@ -34,7 +35,7 @@ class ExampleLock:
     def refuse_others(self, who: str, run: Path) -> None:
         """RecipeError where a run was evaluated on other examples."""
         place = RunFolder(run).scores / "after"
-        digests: dict[str, str] = json.loads((place / "scores.json").read_text(encoding="utf-8"))["examples"]
+        digests: dict[str, str] = read_json(place / "scores.json")["examples"]
         statistics = load_file(place / "scores.safetensors")
         for name, digest in digests.items():
             of_the_set = not name.startswith(GENERAL) and "/" not in name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.config.importing import named
+from luthier.disk.reading import read_json
 from luthier.evaluation.scores import Scores
 from luthier.records.folder import RunFolder
 from luthier.reporting.record import RunRecord
@@ -57,11 +57,10 @@ class Result:
             result.runs.append(folder.path)
             result.records.append(RunRecord.load(folder.record))
             result.after.append(Scores.load(folder.scores / "after", reductions))
-            if (folder.scores / "before" / "scores.json").is_file():
+            if (folder.scores / "before").is_dir():
                 result.before.append(Scores.load(folder.scores / "before", reductions))
             result.trained = result.trained or result.records[-1].training.steps is not None
-        place = result.runs[0] / INFERENCE
-        result.inference = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
+        result.inference = read_json(result.runs[0] / INFERENCE)
         return result
 
     @property

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luthier.config.command_line import to_paste
+from luthier.disk.leftovers import sweep
+from luthier.disk.reading import read_json
+from luthier.disk.writing import write_json, write_text
 from luthier.errors.exit_codes import MEANINGS
-from luthier.records.folder import RunFolder, write_text
+from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.training.child_processes import failure
 from luthier.workflows.comparison.contenders import Contender
@@ -50,7 +53,7 @@ class ContenderRunner:
                 return code
             locked.refuse_others(contender.name, run.folder.path)
         first = contender.runs[0].folder
-        if not (first.path / INFERENCE).is_file():
+        if not read_json(first.path / INFERENCE):
             self.console.say(f"{contender.name}: timing its answers …")
             self._time_answers(first)
         return 0
@@ -75,7 +78,7 @@ class ContenderRunner:
             out.seek(0)
             err.seek(0)
             costs = {"problem": _problem(err.read(), code)} if code else json.load(out)
-        write_text(folder.path / INFERENCE, json.dumps(costs, indent=1) + "\n")
+        write_json(folder.path / INFERENCE, costs)
 
 
 def compare(
@@ -97,7 +100,8 @@ def compare(
     comparison = Comparison(_name(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
     place = FOLDER / comparison.name
     place.mkdir(parents=True, exist_ok=True)
-    write_text(place / RECORD, json.dumps(comparison.as_json(), indent=1, ensure_ascii=False) + "\n")
+    sweep(place, locked=False)
+    write_json(place / RECORD, comparison.as_json())
     write_text(place / REPORT, page(comparison, place))
     return comparison, place, codes[0] if codes else 0
 

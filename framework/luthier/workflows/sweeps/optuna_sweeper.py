@@ -17,8 +17,12 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from luthier.disk.leftovers import sweep
+from luthier.disk.redaction import redact_text
+from luthier.disk.writing import write_text
 from luthier.errors import LuthierError, RecipeError, ResourceError
 from luthier.fetch.extras import refuse_absent
+from luthier.workflows.sweeps import listed_sweeper
 from luthier.workflows.sweeps.search_space import SearchSpace
 
 if TYPE_CHECKING:
@@ -72,7 +76,8 @@ class OptunaSweeper(Sweeper):
         assert self.launcher is not None
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        sweep(folder, locked=False)
+        write_text(folder / "multirun.yaml", OmegaConf.to_yaml(self.config))
         space, study = self._space(arguments), self._study(folder)
         retried = _enqueue_interrupted(study)
         if retried:
@@ -146,7 +151,7 @@ class OptunaSweeper(Sweeper):
             reason = f"its score is {score!r}"
         if reason:
             log.warning("Trial %d (%s) failed: %s", trial.number, trial.params, reason)
-            trial.set_user_attr("failed", reason)
+            trial.set_user_attr("failed", redact_text(reason))
             study.tell(trial, state=TrialState.FAIL)
         else:
             study.tell(trial, float(job.return_value))
@@ -154,6 +159,7 @@ class OptunaSweeper(Sweeper):
 
 def register() -> None:
     """Make `hydra/sweeper=optuna` known to Hydra; may be called again."""
+    listed_sweeper.register()
     plugins = Plugins.instance()
     plugins.register(OptunaSweeper)
     plugins.class_name_to_class[TARGET] = OptunaSweeper
@@ -201,5 +207,5 @@ def _write_results(folder: Path, study: optuna.Study) -> dict[str, Any]:
     if complete:
         best = study.best_trial
         results.update(best_params=dict(best.params), best_value=best.value, best_job=best.number)
-    (folder / RESULTS).write_text(yaml.safe_dump(results, sort_keys=False), encoding="utf-8")
+    write_text(folder / RESULTS, yaml.safe_dump(results, sort_keys=False))
     return results

@@ -1,0 +1,1 @@
+"""The option files of the examples."""

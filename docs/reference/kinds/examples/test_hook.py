@@ -1,0 +1,5 @@
+from luthier.testing.hook import HookContract
+
+
+class TestCostCentre(HookContract):
+    plugin = "kind_examples.hook"

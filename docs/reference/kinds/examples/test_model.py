@@ -1,0 +1,6 @@
+from luthier.testing.model import ModelContract
+
+
+class TestScaled(ModelContract):
+    answer = "model=scaled"
+    plugins = ("kind_examples",)

@@ -1,0 +1,5 @@
+from luthier.testing.report_section import ReportSectionContract
+
+
+class TestCost(ReportSectionContract):
+    plugin = "kind_examples.report_section"

@@ -1,0 +1,6 @@
+from luthier.testing.tracker import TrackerContract
+
+
+class TestLines(TrackerContract):
+    answer = "tracking=lines"
+    plugins = ("kind_examples",)

@@ -1,0 +1,6 @@
+from luthier.testing.trainer import TrainerContract
+
+
+class TestTimed(TrainerContract):
+    answer = "trainer=timed"
+    plugins = ("kind_examples",)

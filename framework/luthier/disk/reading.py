@@ -1,0 +1,16 @@
+"""Small files read back: what is not there and what is not whole are the same case."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a file; empty where the file is not there, cut short, no JSON or no mapping."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,59 @@
+"""The one list of installed plugins, as the metadata of their distributions has it; nothing is imported."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+
+CORE = "luthier"
+"""The distribution, its package, and the group of its plugins' entry points."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """A line of a distribution's entry points in the group `luthier`: the plugin's name and what it names."""
+
+    name: str
+    value: str
+    distribution: metadata.Distribution | None
+
+    @property
+    def module(self) -> str:
+        """The module that it names, also where an attribute stands behind it."""
+        return self.value.partition(":")[0]
+
+    @property
+    def package(self) -> str:
+        """The top-level package of that module."""
+        return self.module.partition(".")[0]
+
+
+def installed() -> list[EntryPoint]:
+    """The entry points of all plugins, by name; a distribution that is found twice on the path counts once."""
+    found = metadata.entry_points(group=CORE)
+    listed = [EntryPoint(entry.name, entry.value, entry.dist) for entry in found]
+    return sorted(listed, key=lambda one: (one.name, one.value))
+
+
+@cache
+def packages_of_plugins() -> frozenset[str]:
+    """The top-level packages of the plugins that were installed when this was first asked."""
+    return frozenset(one.package for one in installed())
+
+
+def owner_of(package: str) -> metadata.Distribution | None:
+    """The distribution that brings a top-level package: a plugin's by its entry point, any other by its files."""
+    return _owner_of(package, tuple(sys.path))
+
+
+@cache
+def _owner_of(package: str, path: tuple[str, ...]) -> metadata.Distribution | None:
+    """On this path; it reads the list of files of every distribution, which takes a second."""
+    for one in installed():
+        if one.package == package and one.distribution is not None:
+            return one.distribution
+    for name in metadata.packages_distributions().get(package, ()):
+        return metadata.distribution(name)
+    return None

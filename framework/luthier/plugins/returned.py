@@ -1,0 +1,34 @@
+"""What a part gave back, checked where luthier takes it: an error names the part instead of the line that stumbles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from luthier.errors import PluginError
+from luthier.plugins.answered import answer_of
+from luthier.plugins.blame import place_of, written
+
+Returned = TypeVar("Returned")
+_LONGEST = 80
+
+
+def returned(value: Returned, kind: type | tuple[type, ...], by: Callable[..., Any]) -> Returned:
+    """The value, where it is of the kind; PluginError that names the function or method which gave it, where not."""
+    if isinstance(value, kind):
+        return value
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    raise misreturned(by, " or ".join("None" if one is type(None) else _a(one.__name__) for one in kinds), value)
+
+
+def misreturned(by: Callable[..., Any], expected: str, value: Any) -> PluginError:
+    """The error that a part gave back something else than what is expected of it."""
+    owner = getattr(by, "__self__", None)
+    answer = answer_of(type(owner)) if owner is not None else answer_of(written(by))
+    shown = repr(value) if len(repr(value)) <= _LONGEST else _a(type(value).__name__)
+    who = f"{answer}: {place_of(by)}" if answer else place_of(by)
+    return PluginError(f"{who} must return {expected}, and returned {shown}.")
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"

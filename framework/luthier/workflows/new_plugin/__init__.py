@@ -1,0 +1,1 @@
+"""What `luthier new-plugin` writes: a package with a part of each kind, from the templates beside this file."""

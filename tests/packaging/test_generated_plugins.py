@@ -1,0 +1,64 @@
+"""What `luthier new-plugin` writes can be built, installed where nothing else is, and passes its own tests there."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from luthier.workflows.new_plugin.kinds import KINDS, Kind
+from tests.packaging.conftest import fresh, install
+
+QUICK = ("reader", "metric", "reward", "verb")
+"""Kinds whose suites train nothing or little; the others are exhaustive, as the same suites run for our own parts."""
+SECONDS = 20.0  # of computing, importing torch included
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fresh(tmp_path_factory.mktemp("author"), wheel)
+
+
+def in_environment(folder: Path, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environ |= {"LUTHIER_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    words = [str(folder / "venv" / "bin" / command[0]), *command[1:]]
+    return subprocess.run(words, cwd=cwd, env=environ, capture_output=True, text=True, timeout=280, check=False)
+
+
+def generated(folder: Path, name: str, *kinds: str) -> Path:
+    """The folder of a new package, its wheel installed."""
+    words = [word for kind in kinds for word in ("--kind", kind)]
+    done = in_environment(folder, "luthier", "new-plugin", name, *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
+    subprocess.run(build, cwd=folder / name, check=True, capture_output=True)
+    install(folder, next((folder / name / "dist").glob("*.whl")))
+    return folder / name
+
+
+def assert_passes(folder: Path, package: Path, *files: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    done = in_environment(folder, "python", "-m", "pytest", "-p", "no:cacheprovider", *files, cwd=package)
+    assert done.returncode == 0, done.stdout
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < SECONDS * max(len(files), 1)
+
+
+def test_a_package_of_all_kinds_is_installed_and_passes(environment: Path) -> None:
+    package = generated(environment, "acme-all", *(kind.name for kind in KINDS))
+    done = in_environment(environment, "luthier", "plugin-check", "acme-all", "--no-twins", "--json", cwd=environment)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report
+    assert "skipped" not in report["counts"]
+    assert_passes(environment, package, *(f"tests/test_{kind}.py" for kind in QUICK))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_package_of_each_kind_passes_its_tests(kind: Kind, environment: Path) -> None:
+    assert_passes(environment, generated(environment, f"acme-{kind.name.replace('_', '-')}", kind.name))

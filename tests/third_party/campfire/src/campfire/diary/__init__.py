@@ -1,0 +1,1 @@
+from ._tracker import Diary as Diary

@@ -1,0 +1,1 @@
+from .density import Density as Density

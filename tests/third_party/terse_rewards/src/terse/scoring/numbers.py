@@ -1,0 +1,2 @@
+def share(part: int, whole: int) -> float:
+    return part / whole
