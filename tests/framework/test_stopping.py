@@ -232,16 +232,29 @@ def left_training(folder: Path) -> dict:
     return training
 
 
+BOOM = ("debug=tiny", "name=run", "adaptation=lora", "optimizer/schedule=constant", "optimizer.lr=1e5", "stages=[fit]",
+        "trainer.max_steps=9", "trainer.epochs=9")  # fmt: skip
+DIVERGENCE = ("trainer/stop=early", "trainer.stop.patience=null", "trainer.stop.divergence=1e36")
+
+
 def test_a_loss_that_is_not_finite_ends_the_training_and_not_the_run_where_divergence_is_set(tmp_path):
-    boom = ("debug=tiny", "name=run", "stages=[fit]", "optimizer/schedule=constant", "optimizer.lr=1e38")
-    assert luthier(*boom, cwd=tmp_path).returncode == 4
-    stop = ("trainer/stop=early", "trainer.stop.patience=null", "trainer.stop.divergence=9", "trainer.max_steps=9")
-    done = luthier(*boom, *stop, "trainer.epochs=9", "resume=never", cwd=tmp_path)
+    best = (*held_out(tmp_path), "trainer.validate_every=2", "trainer.keep_best=true")
+    assert luthier(*BOOM, *best, cwd=tmp_path).returncode == 4
+    done = luthier(*BOOM, *best, *DIVERGENCE, "resume=never", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert left_training(tmp_path)["stopped"].startswith("after step 2 of 9: the training loss or its gradient")
+    training = left_training(tmp_path)
+    assert "the training loss or its gradient was not finite" in training["stopped"]
+    assert training["best_step"] < training["steps"]
 
 
-def test_a_held_out_loss_that_is_not_finite_is_worse_than_any_and_said_so(tmp_path):
+def test_where_divergence_leaves_no_weights_worth_keeping_the_run_ends_with_the_code_of_numbers(tmp_path):
+    done = luthier(*BOOM, *DIVERGENCE, cwd=tmp_path)
+    assert done.returncode == 4, done.stderr
+    assert "The update of step 3 has made weights with which the loss is not finite" in done.stderr
+    assert not (tmp_path / "runs/run/artifact").exists()
+
+
+def test_a_held_out_loss_that_is_not_finite_is_worse_than_any_and_recorded(tmp_path):
     turns = [{"role": "user", "content": "Oak?"}, {"role": "assistant", "content": "Wood."}]
     rows = [json.dumps({"messages": [{**turns[0], "content": f"Oak {n}?"}, turns[1]]}) for n in range(30)]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
@@ -252,8 +265,7 @@ def test_a_held_out_loss_that_is_not_finite_is_worse_than_any_and_said_so(tmp_pa
     )  # fmt: skip
     done = luthier(*words, cwd=tmp_path)
     assert done.returncode == 4, done.stderr
-    assert "stopped after step 1 of 2: the held-out loss was nan at step 1" in done.stderr
-    assert "gives logits that are not finite for two tokens. Its weights hold NaN or infinity" in done.stderr
+    assert "The update of step 1 has made weights that are not finite, so they are not saved." in done.stderr
     (only,) = lines(tmp_path / "runs/run/validations.jsonl")
     assert (only["value"], only["better"]) == ("nan", "lower")
 

@@ -88,7 +88,7 @@ class Finite(pl.Callback):
             fault = "with which the loss is not finite"
         if not trainer.strategy.reduce_boolean_decision(bool(fault), all=False):
             return
-        step = trainer.global_step
+        step = trainer.global_step - int(self.dropped)  # the dropped one moved nothing
         wrong = at_fault({name: float(weight.float().norm()) for name, weight in trained.items()})
         self.events.tell("not_finite", step=step, weights=dict(sorted(wrong.items())[:NAMED]))
         hint, resumable = way_out(self.checkpoints, trainer, module, step, same=False)

@@ -80,8 +80,9 @@ class EarlyStopping:
     the best so far by more than `min_delta`, an absolute change in the unit of that value; and where that value is not
     finite. With `divergence` it also ends where the held-out loss, or the mean training loss of ten optimizer steps, is
     above the lowest that it was by more than this, in the unit of the loss; and where a training loss or gradient is
-    not finite, before it reaches the weights, which without `divergence` ends the run with exit code 4. Null for one of
-    the two: it ends no training.
+    not finite, before it reaches the weights, which without `divergence` ends the run with exit code 4. So does a
+    training that ends here with weights that give no finite loss, unless `trainer.keep_best` has better ones. Null for
+    one of the two: it ends no training.
     """
 
     def __init__(self, *, patience: int | None = 3, min_delta: float = 0.0, divergence: float | None = None) -> None:

@@ -90,6 +90,17 @@ def test_luthier_report_gives_lines(distribution):
     assert dict(Plugins().ask("luthier_report", config={"seed": 3}))["luthier_mine"] == ["seed 3"]
 
 
+def test_luthier_report_sections_stand_in_the_report_and_one_that_fails_costs_a_line(luthier, distribution):
+    body = "yield luthier.api.ReportSection(title='Wood', columns=['kind', 'rings'], rows=[['maple', record.training.steps]])"
+    distribution("luthier-mine", "import luthier.api\n" + hook("luthier_report_sections", body, "record"))
+    distribution("luthier-other", hook("luthier_report_sections", "raise ValueError('no rings')", "record"))
+    end = luthier("debug=tiny", "name=run", "stages=[fit]")
+    assert end.code == 0, end.err
+    report = Path("runs/run/report.html").read_text()
+    assert re.search(r"Wood.*rings.*maple.*2", report, re.DOTALL)
+    assert "no rings" in end.err
+
+
 class Core:
     """The last word on `luthier_run`, as the core registers it."""
 
