@@ -50,4 +50,5 @@ def _values(batch: Batch) -> Iterator[tuple[str, Any]]:
 
 
 def _bytes(tensor: torch.Tensor) -> Any:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    whole = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)  # one that is expanded, too
+    return whole.reshape(-1).view(torch.uint8).numpy()

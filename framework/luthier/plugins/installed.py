@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -45,15 +46,20 @@ def packages_of_plugins() -> frozenset[str]:
 
 def owner_of(package: str) -> metadata.Distribution | None:
     """The distribution that brings a top-level package: a plugin's by its entry point, any other by its files."""
-    return _owner_of(package, tuple(sys.path))
+    for one in _installed_on(tuple(sys.path)):
+        if one.package == package and one.distribution is not None:
+            return one.distribution
+    for name in _packages_on(tuple(sys.path)).get(package, ()):
+        return metadata.distribution(name)
+    return None
 
 
 @cache
-def _owner_of(package: str, path: tuple[str, ...]) -> metadata.Distribution | None:
-    """On this path; it reads the list of files of every distribution, which takes a second."""
-    for one in installed():
-        if one.package == package and one.distribution is not None:
-            return one.distribution
-    for name in metadata.packages_distributions().get(package, ()):
-        return metadata.distribution(name)
-    return None
+def _installed_on(path: tuple[str, ...]) -> list[EntryPoint]:
+    return installed()
+
+
+@cache
+def _packages_on(path: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Package -> distributions; it reads the list of files of every distribution, which takes a second."""
+    return metadata.packages_distributions()

@@ -155,8 +155,8 @@ def test_a_person_at_a_terminal_is_answered_and_can_leave(run):
 
 def test_ctrl_c_ends_with_130(run):
     program = (
-        "import luthier.cli.chat_session as c, os, signal\n"
-        "c.Chat.say = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import luthier.cli.chat_session as c, signal\n"
+        "c.Chat.say = lambda *a: signal.raise_signal(signal.SIGINT)\n"
         f"from luthier.cli.main import main; main(['chat', {str(run)!r}, '--message', 'Hello.'])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120).returncode == 130
