@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luthier.api import Call, DataError, RecipeError, Verb, hash_of_tokenizer
+from luthier.api import Call, DataError, RecipeError, Verb
 
 if TYPE_CHECKING:
     from luthier.api import Data
@@ -24,7 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def act(call: Call) -> int:
-    from luthier.api import format_number, format_size
+    from luthier.api import format_number, format_size, hash_of_tokenizer
     from luthier_distillation.teacher_cache import TeacherCacheWriter
     from luthier_distillation.teacher_recipe import teacher_parts
 

@@ -22,7 +22,7 @@ def entry_point_fault(entry: EntryPoint) -> str:
     distribution = entry.distribution
     if entry.module != entry.value:
         return f"its entry point names {entry.value!r}, and must name a module: {entry.module!r}"
-    needed = () if distribution is None or distribution.name == CORE else distribution.requires or ()
+    needed = () if distribution is None or entry.owner[0] == CORE else distribution.requires or ()
     if not any(re.match(rf"{CORE}\b(?!-)", requirement) for requirement in needed):
         return ""
     from packaging.requirements import Requirement

@@ -14,11 +14,15 @@ CORE = "luthier"
 
 @dataclass(frozen=True, slots=True)
 class EntryPoint:
-    """A line of a distribution's entry points in the group `luthier`: the plugin's name and what it names."""
+    """A line of a distribution's entry points in the group `luthier`: the plugin's name and what it names.
+
+    `owner` is that distribution's name and version, both empty where nobody knows it.
+    """
 
     name: str
     value: str
     distribution: metadata.Distribution | None
+    owner: tuple[str, str]
 
     @property
     def module(self) -> str:
@@ -34,7 +38,8 @@ class EntryPoint:
 def installed() -> list[EntryPoint]:
     """The entry points of all plugins, by name; a distribution that is found twice on the path counts once."""
     found = metadata.entry_points(group=CORE)
-    listed = [EntryPoint(entry.name, entry.value, entry.dist) for entry in found]
+    owners = {one: (one.name, one.version) for one in {entry.dist for entry in found} if one is not None}
+    listed = [EntryPoint(entry.name, entry.value, entry.dist, owners.get(entry.dist, ("", ""))) for entry in found]
     return sorted(listed, key=lambda one: (one.name, one.value))
 
 

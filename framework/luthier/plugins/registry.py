@@ -226,9 +226,7 @@ def _text(error: BaseException) -> str:
 
 
 def _plugin(entry: EntryPoint) -> Plugin:
-    owner = entry.distribution
-    name, version = (owner.name, owner.version) if owner is not None else ("", "")
-    return Plugin(entry.name, entry.value, name, version, entry_point_fault(entry))
+    return Plugin(entry.name, entry.value, *entry.owner, entry_point_fault(entry))
 
 
 def _named(modules: Iterable[str]) -> list[Plugin]:
