@@ -38,8 +38,8 @@ class EntryPoint:
 def installed() -> list[EntryPoint]:
     """The entry points of all plugins, by name; a distribution that is found twice on the path counts once."""
     found = metadata.entry_points(group=CORE)
-    owners = {one: (one.name, one.version) for one in {entry.dist for entry in found} if one is not None}
-    listed = [EntryPoint(entry.name, entry.value, entry.dist, owners.get(entry.dist, ("", ""))) for entry in found]
+    owners = {one: (one.name, one.version) if one else ("", "") for one in {entry.dist for entry in found}}
+    listed = [EntryPoint(entry.name, entry.value, entry.dist, owners[entry.dist]) for entry in found]
     return sorted(listed, key=lambda one: (one.name, one.value))
 
 
