@@ -63,7 +63,7 @@ def names() -> dict[str, Any]:
 
 def suites() -> dict[str, Any]:
     """What the modules of `luthier.testing` define, under their whole names."""
-    modules = [module for module in tree()["testing"].members.values() if module.is_module]
+    modules = [module for module in tree()["testing"].members.values() if not module.is_alias and module.is_module]
     return {
         f"{module.path}.{name}": member
         for module in modules

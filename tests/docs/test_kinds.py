@@ -79,6 +79,8 @@ def test_the_example_runs_on_the_command_line(kind: Kind, tmp_path: Path):
         content = suite.content if kind.name == "reader" else b'{"riddle": "Who?", "solution": "A cello."}\n' * 9
         (tmp_path / "rows").write_bytes(content)
         words = (*words, f"data.file={tmp_path / 'rows'}", "data.splits.validation=0", "data.splits.test=0")
+    if kind.name == "reader":
+        words = (*words, "data/format=auto")
     words = (*words, "stages=[fit]") if kind.name not in {"metric", "task"} else (*words, "stages=[baseline]")
     done = luthier("-p", plugin, "debug=tiny", "name=run", *words, cwd=tmp_path, PYTHONPATH=str(kinds.EXAMPLES))
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ import pytest
 from luthier.workflows.resume_proof.cuts import Point
 from luthier.workflows.resume_proof.proof import chosen
 from tests.command import luthier
+from tests.held_out_rows import held_out
 
 FORGETFUL = """
 import luthier
@@ -38,10 +39,9 @@ MODES = {
     "workers": ("adaptation=lora", "batch.workers=2"),
     "accumulation": ("adaptation=lora", "batch.size=4", "batch.micro=1"),
     "validation and the best": (
-        "adaptation=lora", "data.splits.validation=0.3", "trainer.validate_every=3", "trainer.keep_best=true",
-        "trainer.monitor=loss",
+        "adaptation=lora", "trainer.validate_every=3", "trainer.keep_best=true", "trainer.monitor=loss",
     ),
-    "dpo": ("recipe=dpo",),
+    "dpo": ("recipe=preference",),
     "grpo": ("recipe=grpo",),
 }  # fmt: skip
 
@@ -90,6 +90,7 @@ def test_a_recipe_that_trains_nothing_has_nothing_to_prove(tmp_path):
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("mode", [name for name in MODES if name != "lora"])
 def test_row_19_in_every_mode(tmp_path, mode):
-    done, proof = proved(tmp_path, *MODES[mode], "--cuts=2", "--steps=4")
+    data = held_out(tmp_path) if mode == "validation and the best" else ()
+    done, proof = proved(tmp_path, *MODES[mode], *data, "--cuts=2", "--steps=4")
     assert done.returncode == 0, done.stderr
     assert proof["equal"]

@@ -30,7 +30,10 @@ def words_of(texts: Sequence[str]) -> list[list[str]]:
     Where a script writes no blanks between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese, …), the words are all
     pairs of neighbouring letters, with their vowel signs, as Lucene's CJKAnalyzer has them; and each Chinese character,
     which may be a word of its own. Forms of compatibility (full-width letters, ligatures) count as the usual ones.
+    TypeError for a single text, whose letters would count as texts.
     """
+    if isinstance(texts, str):
+        raise TypeError(f"words_of takes a list of texts, and was given the single text {texts[:40]!r}.")
     return [list(_words(text)) for text in texts]
 
 

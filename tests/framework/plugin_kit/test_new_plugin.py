@@ -139,3 +139,14 @@ def test_a_distribution_that_is_not_installed_cannot_be_checked(luthier):
     end = luthier("plugin-check", "luthierr")
     assert end.code == 2
     assert "No distribution 'luthierr' is installed. Did you mean luthier?" in end.err
+
+
+def test_a_suite_that_fails_shows_what_it_compared(tmp_path):
+    (tmp_path / "test_mine.py").write_text(
+        "from luthier.testing.verb import VerbContract\n\n\n"
+        "class TestMine(VerbContract):\n    plugin, verb = 'luthier_distillation', 'cache-teacher'\n"
+        "    arguments, exit_code = ('--none',), 0\n"
+    )
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "exit_code", "test_mine.py"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert "AssertionError: assert 2 == 0" in done.stdout

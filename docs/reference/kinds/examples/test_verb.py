@@ -3,4 +3,4 @@ from luthier.testing.verb import VerbContract
 
 class TestWhereIs(VerbContract):
     plugin, verb = "kind_examples.verb", "where-is"
-    arguments, exit_code = ("runs/none",), 3
+    arguments, exit_code = ("runs/none",), 2

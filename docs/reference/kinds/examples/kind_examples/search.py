@@ -29,4 +29,4 @@ class SharedWords:
         return f"shared_words {self.least}"
 
     def _words(self, text):
-        return {word for word in words_of(text) if len(word) >= self.least}
+        return {word for word in words_of([text])[0] if len(word) >= self.least}

@@ -1,6 +1,6 @@
 """A word of the command line."""
 
-from luthier.api import Verb, find_artifact, hookimpl
+from luthier.api import Verb, hookimpl
 
 
 def declare(parser):
@@ -8,6 +8,8 @@ def declare(parser):
 
 
 def act(call):
+    from luthier.api import find_artifact  # here: every command imports this module, and torch takes seconds
+
     call.console.data(f"The artifact is {find_artifact(call.arguments.run)}.")
     return 0
 
