@@ -102,7 +102,7 @@ def hashes(place):
 
 def measured_precision(place):
     precision.speedup.cache_clear()
-    return 0 < precision.speedup(torch.bfloat16)
+    return precision.speedup(torch.bfloat16) > 0
 
 
 def proved(place):
@@ -207,7 +207,7 @@ def test_a_kept_file_that_was_changed_is_made_again_and_said(kind, tmp_path, mon
                 (tmp_path / "cache" / name).write_bytes(after)
             caplog.clear()
             assert json.dumps(make(tmp_path), default=str) == whole, (name, damage)
-            lost_note = after is None and name.name.startswith((".sealed", "manifest")) or kind == "hashes"
+            lost_note = (after is None and name.name.startswith((".sealed", "manifest"))) or kind == "hashes"
             said_so = any(record.levelname == "WARNING" for record in caplog.records)
             assert said_so or (lost_note and after is None), (name, damage)
 
