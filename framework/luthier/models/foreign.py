@@ -36,6 +36,8 @@ def foreign_files(what: str, *, where: str = "", hint: str = "") -> Iterator[Non
 def first_line(error: Exception) -> str:
     """The first line of what an error says, or its kind where it says nothing; of a long line its beginning."""
     said = str(error).strip().splitlines()
+    if len(said) > 1 and said[0].endswith(":"):  # of which the next line says what is wrong
+        said = [f"{said[0]} {said[1].strip()}"]
     line = said[0][:300] if said else type(error).__name__
     return f"{type(error).__name__}: {line}" if said and not isinstance(error, OSError | ValueError) else line
 

@@ -20,7 +20,7 @@ from luthier.errors.suggestions import nearest
 from luthier.models import attention
 from luthier.models.auto_class import auto_class
 from luthier.models.bpe import byte_level_bpe
-from luthier.models.foreign import refuse_sizes, refuse_stated_counts
+from luthier.models.foreign import foreign_files, refuse_sizes, refuse_stated_counts
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import cast_weights, prepare_network
 from luthier.models.text_attention import for_text
@@ -59,6 +59,12 @@ class Random(LoadableModel):
             raise RecipeError(
                 f"model.vocabulary is {vocabulary:,}.", where="model.vocabulary", hint=f"Take 1 to {MOST_TOKENS:,}."
             )
+        if tokenizer is not None and not hasattr(tokenizer, "tokenizer"):
+            raise RecipeError(
+                f"model.tokenizer is {tokenizer!r}, and no model.",
+                where="model.tokenizer",
+                hint="Name the model that lends its tokenizer in a defaults list: /model@model.tokenizer: smollm2.",
+            )
         self.architecture, self.overrides = architecture, dict(config or {})
         self.seed, self.vocabulary = seed, vocabulary
         self.lender: Model | None = tokenizer
@@ -83,14 +89,18 @@ class Random(LoadableModel):
             "pad_token_id": tokenizer.pad_token_id,
         }
         refuse_stated_counts(self.overrides, "model.config")
+        settings = self._settings(facts)
         try:
-            config = AutoConfig.for_model(self.architecture, **self._settings(facts))
-        except ValueError as error:
+            with foreign_files("model.config", where="model.config"):
+                config = AutoConfig.for_model(self.architecture, **settings)
+        except RecipeError:
+            if self.architecture in CONFIG_MAPPING:
+                raise
             raise RecipeError(
                 f"transformers knows no architecture {self.architecture!r}.",
                 where="model.architecture",
                 hint=nearest(self.architecture, CONFIG_MAPPING.keys(), "It knows"),
-            ) from error
+            ) from None
         refuse_sizes(config, "model.config", where="model.config", hint="Take smaller ones.")
         return config
 
