@@ -68,7 +68,7 @@ def reliable(
         Watchdog(folder.path / "stacks.txt", events, heartbeat, hang_after, when_hung),
         heartbeat,
         finite,
-        Spikes(events, progress.say, spikes),
+        Spikes(events, progress.say, folder.checkpoints, spikes),
         DeadGradients(events, progress.say),
         random_state,
         part_states,

@@ -75,7 +75,8 @@ class Trainer:
     instead, once.
 
     A step whose loss is beyond six standard deviations of the 128 before it is a spike: `spikes` flag tells it, skip
-    keeps it from the weights, too. Fifty of them among 128 steps end the run with exit code 4.
+    keeps it from the weights, too; rollback also makes the weights and the optimizer's state those of the newest
+    checkpoint again, and goes on with the next data. Fifty of them among 128 steps end the run with exit code 4.
 
     Before the training takes more than `max_seconds` seconds, or the run's folder more than `max_disk` GB with another
     checkpoint, it saves and ends with exit code 5, to go on with resume=auto.
