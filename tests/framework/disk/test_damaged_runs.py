@@ -114,3 +114,23 @@ def test_the_same_command_makes_again_what_is_not_whole(run, tmp_path, damage):
     assert are_whole(copy.scores / "before")
     assert are_whole(copy.scores / "after")
     assert copy.read_score() is not None
+
+
+@pytest.mark.parametrize("name", ["record.json", "score.json", "scores/before/scores.json", "scores/after/scores.json"])
+def test_a_digit_of_what_was_measured_that_was_changed_is_noticed(run, tmp_path, name):
+    copy = RunFolder(shutil.copytree(run.path, tmp_path / "r"))
+    text = (copy.path / name).read_text(encoding="utf-8")
+    digits = [at for at, sign in enumerate(text) if sign.isdigit() and text[at - 1] in ".0123456789"]
+    for at in digits[:: max(1, len(digits) // 20)]:
+        (copy.path / name).write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :], encoding="utf-8")
+        if name == "record.json":
+            with pytest.raises(LuthierError, match="changed after it was written"):
+                RunRecord.load(copy.record)
+        elif name == "score.json":
+            assert copy.read_score() is None
+        else:
+            assert not are_whole(copy.path / Path(name).parent)
+    (copy.path / name).write_text(text, encoding="utf-8")
+    assert RunRecord.load(copy.record)
+    assert copy.read_score() is not None
+    assert are_whole(copy.scores / "before")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from luthier.data.module import Data
 from luthier.data.prompts import ChatPrompt
@@ -23,6 +24,7 @@ from luthier.models import proofs
 from luthier.models.folder import Folder
 from luthier.models.random import Random
 from luthier.training import precision
+from luthier.workflows.places import remember_places, with_remembered
 from luthier_cpt.vocabulary.extended import Extended
 from luthier_distillation.calibration_statistics import CalibrationStatistics
 from luthier_ensemble.merge import Merge
@@ -218,3 +220,24 @@ def test_every_kind_of_kept_files_is_among_them():
         for file in (ROOT / folder).rglob("*.py"):
             named |= set(re.findall(r'cache_folder\("(\w+)"\)', file.read_text(encoding="utf-8")))
     assert named <= KINDS.keys() | WITHOUT_CONTENT | MADE_BY_A_RUN_ALONE
+
+
+@pytest.mark.parametrize("told", ['{"data.file": {"absolute": 5}}', '{"data.file": 5}', "[1]", "[" * 100_000, '{"da'])
+def test_where_files_of_an_artifact_lay_is_not_believed_from_a_note_that_was_changed(
+    told, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "manifest.json").write_text('{"files": {"a": "1"}}')
+    rows(tmp_path)
+    recipe = OmegaConf.create({"data": {"file": str(tmp_path / "rows.jsonl")}})
+    remember_places(recipe, tmp_path)
+    known = {"data.file": {"relative": "rows.jsonl"}}
+    assert with_remembered(known, tmp_path)["data.file"]["absolute"] == str(tmp_path / "rows.jsonl")
+    (note,) = (tmp_path / "cache" / "places").iterdir()
+    whole = note.read_text()
+    for text in (told, whole.replace("rows.jsonl", "rowt.jsonl")):
+        caplog.clear()
+        note.write_text(text)
+        found = with_remembered(known, tmp_path)
+        assert found == known
+        assert "is not as it was written" in caplog.text or text.startswith('{"data')
