@@ -28,7 +28,17 @@ def read_note(file: Path) -> dict[str, Any]:
 
 
 def write_note(file: Path, facts: Mapping[str, Any]) -> None:
-    """Replace a note in one step. It is not flushed to the disk: one that a power cut halves is made again."""
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as temporary:
-        json.dump(sealed(facts), temporary)
-    os.replace(temporary.name, file)
+    """Replace a note in one step; a disk that does not take it keeps none.
+
+    It is not flushed to the disk: one that a power cut halves is made again.
+    """
+    temporary = ""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as stream:
+            temporary = stream.name
+            json.dump(sealed(facts), stream)
+        os.replace(temporary, file)
+    except OSError as error:
+        log.debug("The note %s cannot be kept: %s", file, error)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)

@@ -123,7 +123,7 @@ class RunFolder:
     def read_resolved(self) -> dict[str, Any]:
         """The configuration that the folder's run carried out; empty before there was one, or where it is not whole."""
         try:
-            found: Any = OmegaConf.to_container(OmegaConf.load(self.resolved))
+            found: Any = OmegaConf.to_container(OmegaConf.load(self.resolved)) if self.resolved.is_file() else {}
         except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException):
             return {}
         return found if isinstance(found, dict) else {}

@@ -189,6 +189,8 @@ class RunRecord:
     @classmethod
     def load(cls, file: Path) -> RunRecord:
         """Read what `save` wrote; DataError where it is no run record, or was changed after it was written."""
+        if file.exists() and not file.is_file():
+            raise DataError("The record of the run is no file.", where=str(file))
         found = read_json(file)
         if SEAL in found and not (found := unsealed(found)):  # one of luthier 0.1 has no seal
             raise DataError("The record of the run was changed after it was written.", where=str(file))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -134,3 +136,15 @@ def test_a_digit_of_what_was_measured_that_was_changed_is_noticed(run, tmp_path,
     assert RunRecord.load(copy.record)
     assert copy.read_score() is not None
     assert are_whole(copy.scores / "before")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are of POSIX")
+def test_a_pipe_in_the_place_of_a_file_of_a_run_is_not_waited_for(run, tmp_path):
+    for name in ("record.json", "resolved.yaml", "score.json", "scores/before/scores.json", "artifact/manifest.json"):
+        copy = RunFolder(shutil.copytree(run.path, tmp_path / name.replace("/", "-")))
+        (copy.path / name).unlink()
+        os.mkfifo(copy.path / name)
+        reader = threading.Thread(target=readings, args=(copy,), daemon=True)
+        reader.start()
+        reader.join(30)
+        assert not reader.is_alive(), name
