@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from functools import cached_property
@@ -23,7 +22,7 @@ from luthier.api import (
     sha256_of_file,
     token_sequences,
 )
-from luthier_distillation.cache_format import MANIFEST, TopK, sequence_keys
+from luthier_distillation.cache_format import MANIFEST, TopK, read_manifest, sequence_keys
 from luthier_distillation.teacher import TeacherDistributions
 
 if TYPE_CHECKING:
@@ -86,15 +85,15 @@ class OfflineTeacher:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The content of `teacher.json`; RecipeError where the folder has none, because it is not complete."""
-        try:
-            manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        """The content of `teacher.json`; RecipeError where the folder has none as it was written."""
+        manifest = read_manifest(self.folder)
+        if manifest is None:
             raise RecipeError(
-                f"{self.folder} is no complete teacher cache: it has no readable {MANIFEST}.",
+                f"{self.folder} is no complete teacher cache: it has no {MANIFEST} as it was written.",
                 where="method.offline_teacher",
-                hint=f"Write it with luthier cache-teacher {shlex.quote(str(self.folder))} <the recipe>.",
-            ) from error
+                hint=f"Run luthier cache-teacher {shlex.quote(str(self.folder))} <the recipe>: it makes only what is "
+                "missing.",
+            )
         return manifest
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from luthier.api import Row, TokenSequence, content_hash, packed_batches, sha256_of_file, shifted_targets
-from luthier_distillation.cache_format import FORMAT, MANIFEST, sequence_keys, write_manifest, write_part
+from luthier_distillation.cache_format import FORMAT, MANIFEST, part_metadata, sequence_keys, write_manifest, write_part
 from luthier_distillation.offline_teacher import spread_remainder
 from luthier_distillation.teacher import TeacherDistributions, TeacherNetworks
 
+log = logging.getLogger("luthier")
 SequencePair = tuple[TokenSequence, TokenSequence]
 """A sequence as the student reads it and as the teacher reads it; both end in the same trained tokens."""
 PART = 2**15  # trained tokens of a part, at least
@@ -162,11 +163,8 @@ def _parts(sequences: Iterable[SequencePair]) -> Iterator[list[SequencePair]]:
 
 
 def _metadata(file: Path, name: str) -> dict[str, str] | None:
-    """The metadata of the part of that name; None where the file is missing, truncated or another part."""
-    try:
-        with safe_open(file, framework="np") as opened:
-            metadata: dict[str, str] = opened.metadata() or {}
-            opened.get_tensor("left")
-    except (OSError, SafetensorError):
-        return None
-    return metadata if metadata.get("of") == name else None
+    """The metadata of the part of that name; None where the file is missing, not as it was written or another part."""
+    metadata = part_metadata(file)
+    if metadata is None and file.exists():
+        log.warning("%s is not as it was written, and is made again.", file)
+    return metadata if metadata is not None and metadata.get("of") == name else None

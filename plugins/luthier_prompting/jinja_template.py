@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, meta
 from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from luthier.api import DataError, RecipeError, Refused, check_template, nearest
+from luthier.api import DataError, RecipeError, Refused, check_template, limited_rendering, nearest
 
 EXAMPLES = "examples"
 _TRIAL_TEXT = "Hello."
@@ -43,7 +43,8 @@ class JinjaTemplate:
 
     def __call__(self, fields: Mapping[str, Any], *, where: str = "") -> str:
         try:
-            return self._template.render(fields)
+            with limited_rendering("prompt.template", where=where):
+                return self._template.render(fields)
         except UndefinedError as error:
             unknown = sorted(self.names - set(fields))
             hint = nearest(unknown[0], fields, "It has") if unknown else ""

@@ -23,7 +23,7 @@ ALLOWED = {
     "luthier.fetch.archives": CACHE,
     "luthier.fetch.simple_index": CACHE,
     "luthier.fetch.once": "the seal of a folder of the cache, flushed before the folder gets its name",
-    "luthier.fetch.remembered": "a note of the cache, which is no secret and may get lost",
+    "luthier.fetch.notes": "a sealed note of the cache, which may get lost",
     "luthier.data.encoding.template_check": "an empty mark in the cache",
     "luthier.data.quarantine": "rows of the data as they were read, one after another; people put them right",
     "luthier.records.events": "lines that are added one by one, each flushed, secrets redacted",

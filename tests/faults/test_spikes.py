@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 
 import pytest
 import pytorch_lightning as pl
@@ -84,9 +85,35 @@ def test_row_27_one_spike_is_flagged_or_skipped_and_fifty_end_the_run(tmp_path):
     assert any("1 steps had a loss beyond 6" in warning for warning in flagged.method.warnings)
     skipped = run(tmp_path / "skip", "trainer.spikes=skip")
     assert not torch.equal(weights(flagged), weights(skipped))
+    back = run(tmp_path / "back", "trainer.spikes=rollback", "trainer.checkpoint_every=1", "trainer.keep=9")
+    (event,) = [one for one in EventLog(tmp_path / "back" / "events.jsonl").read() if one["event"] == "spike"]
+    assert (event["step"], event["skipped"], event["back_to"]) == (3, True, 2)
+    assert torch.equal(weights(back), weights(skipped)), "the newest checkpoint is of the step before"
     with pytest.raises(NumericsError, match=f"The losses of {MOST} of the last {MOST + 2} steps") as caught:
         run(tmp_path / "fifty", spikes=MOST - 1)
     assert caught.value.code == 4
+
+
+def test_row_27_a_rollback_gives_back_weights_and_moments_of_an_older_checkpoint(tmp_path):
+    """The checkpoint after step 1 is the newest: of step 2 nothing is left, and step 4 begins where step 2 did."""
+    kept = {}
+
+    class Look(pl.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            (optimizer,) = trainer.optimizers
+            moments = [one["exp_avg"].clone() for one in optimizer.state_dict()["state"].values()]
+            kept[trainer.global_step] = [*(one.detach().clone() for one in module.parameters()), *moments]
+            if trainer.global_step == 2:
+                shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-00000002", ignore_errors=True)
+
+    made = twin(
+        tmp_path / "run", "stages=[fit]", "adaptation=lora", "batch.micro=2", "trainer.max_steps=3",
+        "trainer.checkpoint_every=1", "trainer.keep=9", "trainer.spikes=rollback",
+    )  # fmt: skip
+    made.callbacks += [Before(0), Look()]
+    made.train()
+    assert any(not torch.equal(one, other) for one, other in zip(kept[1], kept[2], strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(kept[1], kept[3], strict=True))
 
 
 def test_row_30_trained_weights_that_no_gradient_reaches_are_named_with_the_cause(tmp_path):

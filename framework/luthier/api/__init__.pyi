@@ -165,6 +165,7 @@ from luthier.data.encoding import (
 from luthier.data.encoding import (
     row_with_shared_prefix as row_with_shared_prefix,
 )
+from luthier.data.encoding.render_limit import limited_rendering as limited_rendering
 from luthier.data.encoding.template_check import check_template as check_template
 from luthier.data.examples import (
     answer_of as answer_of,

@@ -174,7 +174,10 @@ def refuse_unknown_answers(words: Sequence[Word], catalog: Catalog) -> None:
 
 
 def _refuse_unknown_answer(word: Word, value: str, catalog: Catalog) -> None:
-    if isinstance(word.override.value(), (dict, list)):
+    chosen = word.override.value()
+    if isinstance(chosen, list) and not all(isinstance(name, str) for name in chosen):
+        raise RecipeError(f"{word.text!r} has what is no name of an answer.", where=word.text)
+    if isinstance(chosen, (dict, list)):
         return
     if value == "None":
         hint = f"Leave it out, or take the question away with ~{word.key}."

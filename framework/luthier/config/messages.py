@@ -35,12 +35,16 @@ def as_luthier_error(error: Exception, catalog: Catalog, keys: Callable[[], list
             options = re.findall(
                 r"^\t(\S+)$", text.partition("Available options in")[2].partition("Config search")[0], re.M
             )
-            return _not_found(
-                {name: value for name, value in match.groupdict().items() if value}, catalog, keys, options
-            )
+            names = {"setting": _setting(error), **match.groupdict()}
+            return _not_found({name: value for name, value in names.items() if value}, catalog, keys, options)
     message = " ".join(text.partition("Set the environment")[0].split())
-    where = str(getattr(error.__cause__ or error, "full_key", "") or "")
+    where = _setting(error)
     return RecipeError(message or type(error).__name__, where=where, hint="See `luthier --help`.")
+
+
+def _setting(error: Exception) -> str:
+    """The path of the setting that an error of OmegaConf is about; empty where it names none."""
+    return str(getattr(error, "full_key", "") or getattr(error.__cause__, "full_key", "") or "")
 
 
 def _not_found(
@@ -58,7 +62,10 @@ def _not_found(
         return _not_asked(unasked, catalog, where=where)
     if reference := names.get("reference"):
         hint = nearest(reference, keys(), "There are")
-        return RecipeError(f"The recipe refers to {reference!r}, which it does not have.", where=reference, hint=hint)
+        who = names.get("setting") or "The recipe"
+        return RecipeError(
+            f"{who} refers to {reference!r}, which the recipe does not have.", where=reference, hint=hint
+        )
     if deleted := names.get("deleted"):
         known = [*keys(), *catalog.questions()]
         hint = f"Leave out ~{deleted}." if deleted in known else nearest(deleted, known, "There are")

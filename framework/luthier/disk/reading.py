@@ -8,9 +8,9 @@ from typing import Any
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The mapping in a file; empty where the file is not there, cut short, no JSON or no mapping."""
+    """The mapping in a file; empty where the file is not there, cut short, no JSON, no mapping, or a pipe."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes()) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

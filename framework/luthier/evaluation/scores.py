@@ -11,13 +11,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from luthier.contracts.scores import Score
-from luthier.disk.reading import read_json
-from luthier.disk.writing import replacing_folder, write_json
+from luthier.disk.seals import write_sealed_json
+from luthier.disk.writing import replacing_folder
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import Reduction
 from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
 from luthier.fetch.digests import sha256_of_file
-from luthier.records.whole_scores import SCORES, STATISTICS, are_whole
+from luthier.records.whole_scores import SCORES, STATISTICS, are_whole, read_scores
 
 
 class NotWhole(DataError):  # noqa: N818 - read as `except NotWhole`
@@ -101,7 +101,7 @@ class Scores:
         with replacing_folder(folder) as temporary:
             save_file(statistics, temporary / STATISTICS)
             record["statistics"] = sha256_of_file(temporary / STATISTICS)
-            write_json(temporary / SCORES, record, indent=2)
+            write_sealed_json(temporary / SCORES, record, indent=2)
 
     @classmethod
     def load(cls, folder: Path, reductions: Mapping[str, Reduction]) -> Scores:
@@ -117,7 +117,7 @@ class Scores:
 
     @classmethod
     def _read(cls, folder: Path, reductions: Mapping[str, Reduction]) -> Scores:
-        record = read_json(folder / SCORES)
+        record = read_scores(folder)
         if not are_whole(folder):
             raise ValueError(f"{SCORES} and {STATISTICS} are not of one evaluation")
         statistics = load_file(folder / STATISTICS)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from luthier.fetch import cache
 from luthier.fetch.digests import sha256_of_file
+from luthier.fetch.notes import read_note, write_note
 
 _COARSEST_CLOCK = 2 * 10**9  # nanoseconds: the time stamps of FAT, the coarsest file system in use
 
@@ -26,19 +24,14 @@ def remembered_digest(file: Path) -> str:
     real = file.resolve()
     note = cache.cache_folder("hashes") / f"{hashlib.sha256(str(real).encode()).hexdigest()}.json"
     stamp = _stamp(real)
-    try:
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known["stamp"] == stamp:
-            return str(known["sha256"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass  # nothing remembered, or not by us: hash it
+    known = read_note(note)
+    if known.get("stamp") == stamp:
+        return str(known["sha256"])
     begin = time.time_ns()
     found = sha256_of_file(real)
     settled = max(stamp[-2:]) < begin - _COARSEST_CLOCK and _stamp(real) == stamp
     if settled and not cache.cache_is_read_only():
-        with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False, encoding="utf-8") as temporary:
-            json.dump({"stamp": stamp, "sha256": found}, temporary)
-        os.replace(temporary.name, note)
+        write_note(note, {"stamp": stamp, "sha256": found})
     return found
 
 

@@ -20,6 +20,7 @@ from luthier.errors.suggestions import nearest
 from luthier.models import attention
 from luthier.models.auto_class import auto_class
 from luthier.models.bpe import byte_level_bpe
+from luthier.models.foreign import foreign_files, refuse_sizes, refuse_stated_counts
 from luthier.models.loadable import LoadableModel
 from luthier.models.loading import cast_weights, prepare_network
 from luthier.models.text_attention import for_text
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from luthier.contracts.model import Model
+
+MOST_TOKENS = 1_000_000
+"""Of a vocabulary that is learned here; a page of text has some thousands."""
 
 
 class Random(LoadableModel):
@@ -51,6 +55,16 @@ class Random(LoadableModel):
         **loading: Any,
     ) -> None:
         super().__init__(**loading)
+        if not 0 < vocabulary <= MOST_TOKENS:
+            raise RecipeError(
+                f"model.vocabulary is {vocabulary:,}.", where="model.vocabulary", hint=f"Take 1 to {MOST_TOKENS:,}."
+            )
+        if tokenizer is not None and not hasattr(tokenizer, "tokenizer"):
+            raise RecipeError(
+                f"model.tokenizer is {tokenizer!r}, and no model.",
+                where="model.tokenizer",
+                hint="Name the model that lends its tokenizer in a defaults list: /model@model.tokenizer: smollm2.",
+            )
         self.architecture, self.overrides = architecture, dict(config or {})
         self.seed, self.vocabulary = seed, vocabulary
         self.lender: Model | None = tokenizer
@@ -74,14 +88,21 @@ class Random(LoadableModel):
             "eos_token_id": tokenizer.eos_token_id,
             "pad_token_id": tokenizer.pad_token_id,
         }
+        refuse_stated_counts(self.overrides, "model.config")
+        settings = self._settings(facts)
         try:
-            return AutoConfig.for_model(self.architecture, **self._settings(facts))
-        except ValueError as error:
+            with foreign_files("model.config", where="model.config"):
+                config = AutoConfig.for_model(self.architecture, **settings)
+        except RecipeError:
+            if self.architecture in CONFIG_MAPPING:
+                raise
             raise RecipeError(
                 f"transformers knows no architecture {self.architecture!r}.",
                 where="model.architecture",
                 hint=nearest(self.architecture, CONFIG_MAPPING.keys(), "It knows"),
-            ) from error
+            ) from None
+        refuse_sizes(config, "model.config", where="model.config", hint="Take smaller ones.")
+        return config
 
     def _settings(self, facts: dict[str, Any]) -> dict[str, Any]:
         """The overrides with what the tokenizer says, which belongs to the text tower where there is one."""

@@ -15,8 +15,8 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from luthier.disk.reading import read_json
 from luthier.disk.redaction import redact
+from luthier.disk.seals import read_sealed_json, write_sealed_json
 from luthier.disk.writing import write_json, write_text
 from luthier.errors import ResourceError
 from luthier.records.lock import RunLock
@@ -123,7 +123,7 @@ class RunFolder:
     def read_resolved(self) -> dict[str, Any]:
         """The configuration that the folder's run carried out; empty before there was one, or where it is not whole."""
         try:
-            found: Any = OmegaConf.to_container(OmegaConf.load(self.resolved))
+            found: Any = OmegaConf.to_container(OmegaConf.load(self.resolved)) if self.resolved.is_file() else {}
         except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException):
             return {}
         return found if isinstance(found, dict) else {}
@@ -142,11 +142,11 @@ class RunFolder:
 
     def write_score(self, value: float, name: str = "score") -> None:
         """Write `score.json`: the one number by which a sweep compares runs."""
-        write_json(self.score, {"name": name, "score": float(value)}, indent=None)
+        write_sealed_json(self.score, {"name": name, "score": float(value)}, indent=None)
 
     def read_score(self) -> float | None:
         """The score that a finished run left; None where there is none, or no whole one."""
         try:
-            return float(read_json(self.score)["score"])
+            return float(read_sealed_json(self.score, unsealed_keys=("name", "score"))["score"])
         except (ValueError, KeyError, TypeError):
             return None

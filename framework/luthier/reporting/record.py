@@ -14,8 +14,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from luthier.contracts.report_section import ReportSection
 from luthier.contracts.scores import Score
+from luthier.disk.reading import read_json
 from luthier.disk.redaction import redact
-from luthier.disk.writing import write_json
+from luthier.disk.seals import SEAL, unsealed, write_sealed_json
 from luthier.errors import DataError
 
 
@@ -178,7 +179,7 @@ class RunRecord:
 
     def save(self, file: Path) -> None:
         """Replace the file in one step: where a record is, it is whole, and the run finished."""
-        write_json(file, json.loads(_ADAPTER.dump_json(self, by_alias=True)), indent=2)
+        write_sealed_json(file, json.loads(_ADAPTER.dump_json(self, by_alias=True)), indent=2)
 
     @property
     def without_secrets(self) -> RunRecord:
@@ -187,9 +188,14 @@ class RunRecord:
 
     @classmethod
     def load(cls, file: Path) -> RunRecord:
-        """Read what `save` wrote; DataError where it is no run record."""
+        """Read what `save` wrote; DataError where it is no run record, or was changed after it was written."""
+        if file.exists() and not file.is_file():
+            raise DataError("The record of the run is no file.", where=str(file))
+        found = read_json(file)
+        if SEAL in found and not (found := unsealed(found)):  # one of luthier 0.1 has no seal
+            raise DataError("The record of the run was changed after it was written.", where=str(file))
         try:
-            return _ADAPTER.validate_json(file.read_bytes())
+            return _ADAPTER.validate_json(json.dumps(found) if found else file.read_bytes())
         except (ValidationError, OSError) as error:
             raise DataError(f"This is no record of a run: {str(error).splitlines()[0]}.", where=str(file)) from error
 

@@ -25,6 +25,7 @@ from luthier.training.random_state import RandomState
 from luthier.training.signals import Signals
 from luthier.training.spikes import Policy, Spikes
 from luthier.training.validation import Validating, Validation
+from luthier.training.watchdog import Policy as WhenHung
 from luthier.training.watchdog import Watchdog
 
 
@@ -41,6 +42,7 @@ def reliable(
     length: int = 1024,
     checkpointing: bool = False,
     hang_after: float | None = None,
+    when_hung: WhenHung = "end",
     spikes: Policy = "flag",
     seconds: float | None = None,
     disk: float | None = None,
@@ -50,7 +52,8 @@ def reliable(
 
     `spikes` is the policy of `Spikes`, `every` and `keep` are those of `Checkpoints`, `seconds` and `disk` of `Limits`;
     `micro`, `length` and `checkpointing` (of gradients) are what the advice on memory starts from; `hang_after` is the
-    patience of `Watchdog`. The trainer needs `SealedCheckpoints` among its plugins, or checkpoints are pickles.
+    patience of `Watchdog`, `when_hung` its policy. The trainer needs `SealedCheckpoints` among its plugins, or
+    checkpoints are pickles.
     """
     metrics, events = MetricsLog(folder.metrics), EventLog(folder.events)
     random_state, progress = RandomState(), Progress()
@@ -62,10 +65,10 @@ def reliable(
         folder.checkpoints, heartbeat, random_state, metrics, events, validation, every=every, keep=keep
     )
     return [
-        Watchdog(folder.path / "stacks.txt", events, heartbeat, hang_after),
+        Watchdog(folder.path / "stacks.txt", events, heartbeat, hang_after, when_hung),
         heartbeat,
         finite,
-        Spikes(events, progress.say, spikes),
+        Spikes(events, progress.say, folder.checkpoints, spikes),
         DeadGradients(events, progress.say),
         random_state,
         part_states,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,12 @@ KINDS = (RecipeError, DataError, NumericsError, ResourceError, Refused, PluginEr
 BY_CODE: dict[int, type[LuthierError]] = {kind.code: kind for kind in KINDS}
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "LUTHIER_PARENT")
 SAFE = ["-P"] if sys.version_info >= (3, 11) else []  # a file of the working folder must not stand in for a library
+HUNG = 105
+"""The exit code of a rank that hangs and leaves it to the first one to go on."""
+GONE_ON = "LUTHIER_GONE_ON"
+"""The variable of a process that goes on with a job that hung: where it hangs again, it ends."""
 _this_job: list[str] | None = None
+_goes_on = False
 
 
 def command(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> list[str]:
@@ -44,6 +50,30 @@ def this_job() -> list[str]:
             hint="Run `luthier recipe=… trainer=ddp`, or start the processes with torchrun.",
         )
     return list(_this_job)
+
+
+def when_hung(policy: str) -> None:
+    """Say what `go_on_once` does with a job that hangs: nothing, or with `resume` go on from its last checkpoint."""
+    global _goes_on
+    _goes_on = policy == "resume"
+
+
+def may_go_on() -> bool:
+    """Whether a job that hangs is to go on from its last checkpoint, which it does once."""
+    return _goes_on and GONE_ON not in os.environ and _this_job is not None
+
+
+def go_on_once(error: LuthierError) -> None:
+    """Become a process that resumes this job, where that is the policy and was not done before; else do nothing.
+
+    What holds the job up may be deaf to exceptions, so nothing is ended in order: it is as after a kill.
+    """
+    if not may_go_on():
+        return
+    words = [word for word in this_job() if not word.startswith("resume=")]
+    print(f"warning: {error} It goes on from the last checkpoint (trainer.when_hung).", file=sys.stderr, flush=True)
+    environment = {name: value for name, value in os.environ.items() if name not in RANK_VARIABLES}
+    os.execve(words[0], [*words, "resume=auto"], {**environment, GONE_ON: "1"})  # noqa: S606 - our own command line
 
 
 def quoted(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -11,22 +10,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import psutil
 import torch.distributed as dist
 from lightning_fabric.utilities.distributed import _set_num_threads_if_needed
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from luthier.errors import LuthierError, ResourceError
-from luthier.training.child_processes import RANK_VARIABLES, failure, this_job
+from luthier.training.child_processes import HUNG, RANK_VARIABLES, failure, go_on_once, this_job
+from luthier.training.stopped_ranks import STOP, STOPPED, StoppedRanks
 
 POLL = 0.2
 GRACE = 5.0
 GOODBYE = 30.0
 STDERR = 2
-STOP = -int(getattr(signal, "SIGSTOP", 19))
-STOPPED = 20.0
-"""Seconds that a rank may stand still by a signal."""
 
 
 class Ddp(DDPStrategy):
@@ -118,7 +114,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True, name="luthier-ranks")
         self.ranks, self.over = ranks, threading.Event()
         self.failed: tuple[int, int] | None = None
-        self._stopped: dict[int, float] = {}
+        self._stopped = StoppedRanks({rank: process.pid for rank, process in enumerate(ranks, 1)})
 
     def run(self) -> None:
         while not self.over.wait(POLL):
@@ -142,33 +138,26 @@ class Watch(threading.Thread):
                 hint="Find who stops it; go on with resume=auto.",
                 resumable=True,
             )
+        if code == HUNG:
+            return ResourceError(f"Rank {rank} hangs.", where="trainer.hang_after", resumable=True)
         return failure(f"Rank {rank}", code, where="trainer.devices")
 
     def _look(self) -> bool:
         for rank, process in enumerate(self.ranks, 1):
             if self.failed is None and process.poll():
                 self.failed = rank, int(process.returncode)
-            elif self.failed is None and self._stopped_for(process) > STOPPED:
-                self.failed = rank, STOP
+        if self.failed is None and (stopped := self._stopped.longer_than(STOPPED)) is not None:
+            self.failed = stopped, STOP
         return self.failed is not None
-
-    def _stopped_for(self, process: subprocess.Popen[bytes]) -> float:
-        """Seconds that a rank has stood still by a signal; the others would wait for it as long."""
-        try:
-            stopped = psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
-        except psutil.Error:
-            stopped = False
-        since = self._stopped.setdefault(process.pid, time.monotonic()) if stopped else time.monotonic()
-        if not stopped:
-            self._stopped.pop(process.pid, None)
-        return time.monotonic() - since
 
     def _end_all(self) -> None:
         error = self.first_failure(0)
         assert error is not None
-        print(f"error: {error}", file=sys.stderr, flush=True)
         for process in self.ranks:
             process.kill()
+        if self.failed is not None and self.failed[1] in (STOP, HUNG):
+            go_on_once(error)
+        print(f"error: {error}", file=sys.stderr, flush=True)
         os._exit(error.code)
 
 

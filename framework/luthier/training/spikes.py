@@ -6,12 +6,17 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
+import torch
 
 from luthier.errors import NumericsError
 from luthier.records.events import EventLog
+from luthier.training import checkpoint_files
+from luthier.training.checkpoint_io import SealedCheckpoints
+from luthier.training.optimizer_state import NAMES, names, take_over
 
 WINDOW = 128
 """The steps that a loss is compared with, and among which spikes are counted."""
@@ -21,7 +26,7 @@ MOST = 50
 SMALLEST = 1e-3
 """The least that sigma is taken to be, as a share of the mean: a constant loss has none."""
 
-Policy = Literal["flag", "skip"]
+Policy = Literal["flag", "skip", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,15 @@ class LossWindow:
 class Spikes(pl.Callback):
     """Looks at the mean loss of each optimizer step before its update, the same on all ranks.
 
-    With the policy `skip` a spike loses its gradients, so that the optimizer moves nothing. NumericsError for the
-    `MOST`th spike in a window, before its update. `say` tells a person.
+    With the policy `skip` a spike loses its gradients, so that the optimizer moves nothing; with `rollback` the weights
+    and what the optimizer has gathered become those of the newest of `checkpoints`, too, and the training goes on with
+    the next data. NumericsError for the `MOST`th spike in a window, before its update. `say` tells a person.
     """
 
-    def __init__(self, events: EventLog, say: Callable[[str], None], policy: Policy = "flag") -> None:
-        self.events, self.say, self.policy = events, say, policy
+    def __init__(
+        self, events: EventLog, say: Callable[[str], None], checkpoints: Path, policy: Policy = "flag"
+    ) -> None:
+        self.events, self.say, self.checkpoints, self.policy = events, say, checkpoints, policy
         self.window = LossWindow()
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -86,12 +94,15 @@ class Spikes(pl.Callback):
         spike = self.window.add(loss)
         if spike is None:
             return
-        step, skips = trainer.global_step + 1, self.policy == "skip"
+        step, skips = trainer.global_step + 1, self.policy != "flag"
+        back = checkpoint_files.newest(self.checkpoints) if self.policy == "rollback" else None
+        to = None if back is None else checkpoint_files.step_of(back)
         if trainer.is_global_zero:
             self.events.tell(
-                "spike", step=step, loss=spike.loss, mean=spike.mean, sigma=spike.sigma, skipped=skips
+                "spike", step=step, loss=spike.loss, mean=spike.mean, sigma=spike.sigma, skipped=skips, back_to=to
             )  # fmt: skip
-            self.say(f"warning: step {step}: {_words(spike)}{'; it is skipped' if skips else ''}")
+            did = f"; it is skipped{'' if to is None else f', and the weights are those of step {to} again'}"
+            self.say(f"warning: step {step}: {_words(spike)}{did if skips else ''}")
         if sum(self.window.spiked) >= MOST:
             raise NumericsError(
                 f"The losses of {MOST} of the last {len(self.window.spiked)} steps were beyond {SIGMAS:g} standard "
@@ -103,6 +114,8 @@ class Spikes(pl.Callback):
         if skips:
             for weight in module.parameters():
                 weight.grad = None
+        if back is not None:
+            _roll_back(trainer, module, back)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module: Any = pl_module
@@ -110,7 +123,7 @@ class Spikes(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if count := self.window.count:
-            did = "were skipped" if self.policy == "skip" else "were trained on all the same (trainer.spikes=skip)"
+            did = "were skipped" if self.policy != "flag" else "were trained on all the same (trainer.spikes=skip)"
             module: Any = pl_module
             module.warnings.append(
                 f"{count} steps had a loss beyond {SIGMAS:g} standard deviations of the {WINDOW} before, and {did}; "
@@ -122,6 +135,17 @@ class Spikes(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.window.load_state_dict(state_dict)
+
+
+@torch.no_grad()
+def _roll_back(trainer: pl.Trainer, module: pl.LightningModule, to: Path) -> None:
+    """Give the weights and the optimizers back what they were in a checkpoint; rates, schedule and data go on."""
+    saved = SealedCheckpoints().load_checkpoint(to)
+    here = module.state_dict()
+    for name, value in saved["state_dict"].items():
+        here[name].copy_(value)
+    for number, optimizer in enumerate(trainer.optimizers):
+        take_over(optimizer, saved["optimizer_states"][number]["state"], saved[NAMES][number], names(optimizer, module))
 
 
 def _words(spike: Spike) -> str:

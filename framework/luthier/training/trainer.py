@@ -25,6 +25,7 @@ from luthier.training.stopping import Stop
 from luthier.training.strategies import Strategy
 from luthier.training.validation import Validating, Validation
 from luthier.training.validation_times import ValidationTimes
+from luthier.training.watchdog import Policy as WhenHung
 
 if TYPE_CHECKING:
     from luthier.contracts.scores import Score
@@ -70,10 +71,12 @@ class Trainer:
     checkpoint with the best monitored value, the earlier one of two equals, which stays beside the newest `keep`.
 
     A training in which no part of a step is reached for `hang_after` seconds ends with exit code 5, and says where it
-    hangs; a score may take any time. None waits for ever.
+    hangs; a score may take any time. None waits for ever. With `when_hung` resume it goes on from the last checkpoint
+    instead, once.
 
     A step whose loss is beyond six standard deviations of the 128 before it is a spike: `spikes` flag tells it, skip
-    keeps it from the weights, too. Fifty of them among 128 steps end the run with exit code 4.
+    keeps it from the weights, too; rollback also makes the weights and the optimizer's state those of the newest
+    checkpoint again, and goes on with the next data. Fifty of them among 128 steps end the run with exit code 4.
 
     Before the training takes more than `max_seconds` seconds, or the run's folder more than `max_disk` GB with another
     checkpoint, it saves and ends with exit code 5, to go on with resume=auto.
@@ -99,6 +102,7 @@ class Trainer:
         monitor: Literal["score", "loss"] = "score",
         keep_best: bool = False,
         hang_after: float | None = 900,
+        when_hung: WhenHung = "end",
         spikes: Policy = "flag",
         max_seconds: float | None = None,
         max_disk: float | None = None,
@@ -119,7 +123,8 @@ class Trainer:
                 raise RecipeError(
                     f"trainer.{name} is {value}.", where=f"trainer.{name}", hint="Use more than 0, or null."
                 )
-        self.max_seconds, self.max_disk, self.hang_after = max_seconds, max_disk, hang_after
+        self.max_seconds, self.max_disk = max_seconds, max_disk
+        self.hang_after, self.when_hung = hang_after, when_hung
         self.stop, self.monitor, self.keep_best, self.spikes = stop, monitor, keep_best, spikes
 
     @property
@@ -233,7 +238,7 @@ class Trainer:
         own = reliable(
             folder, signals, validating, [digests.tell, tell], stateful, every=self.checkpoint_every, keep=self.keep,
             micro=data.micro, length=data.length, checkpointing=gradient_checkpointing, spikes=self.spikes,
-            hang_after=self.hang_after, seconds=self.max_seconds,
+            hang_after=self.hang_after, when_hung=self.when_hung, seconds=self.max_seconds,
             disk=None if self.max_disk is None else self.max_disk * 1e9,
         )  # fmt: skip
         validation = next(one for one in own if isinstance(one, Validation))

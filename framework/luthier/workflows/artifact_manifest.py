@@ -123,6 +123,8 @@ def _parsed(file: Path) -> dict[str, Any]:
             raise _damaged(file, f"says {twice!r} twice")
         return found
 
+    if file.exists() and not file.is_file():
+        raise _damaged(file, "is no file")
     try:
         if (size := file.stat().st_size) > LARGEST:
             raise _damaged(file, f"has {size} bytes, more than any manifest")

@@ -21,9 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from luthier.config.stored import escaped
 from luthier.disk.reading import read_json
-from luthier.disk.writing import write_json
 from luthier.errors import RecipeError
 from luthier.fetch.cache import cache_folder
+from luthier.fetch.notes import read_note, write_note
 from luthier.fetch.paths import local_path
 from luthier.workflows import artifact_manifest
 
@@ -44,11 +44,11 @@ def remember_places(recipe: Any, artifact: Path) -> None:
     if (here := _here(recipe)) and (note := _note(artifact)):
         with suppress(OSError):
             note.parent.mkdir(parents=True, exist_ok=True)
-            write_json(note, {setting: {"absolute": absolute} for setting, absolute in here.items()})
+            write_note(note, {setting: {"absolute": absolute} for setting, absolute in here.items()})
 
 
 def _remembered(artifact: Path) -> dict[str, Any]:
-    return read_json(note) if (note := _note(artifact)) else {}
+    return read_note(note) if (note := _note(artifact)) else {}
 
 
 def _note(artifact: Path) -> Path | None:

@@ -7,6 +7,9 @@ import tracemalloc
 
 import pytest
 
+from luthier.errors import RecipeError
+from luthier.models.random import Random
+
 HEAD = "# @package _global_\n# Hostile.\n"
 
 
@@ -121,3 +124,22 @@ def test_an_escaped_reference_stays_text(luthier, write):
     end = luthier("recipe=mine", "--cfg", "job", "--json")
     assert end.code == 0, end.err
     assert end.record["score"] == "${seed}"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("model.config.num_hidden_layers", 1_000_000), ("model.config.num_hidden_layers", 10**15),
+        ("model.config.hidden_size", 10**9), ("model.config.max_position_embeddings", 10**18),
+        ("model.vocabulary", 10**11), ("model.vocabulary", 0), ("model.config.num_hidden_layers", -3),
+    ],
+)  # fmt: skip
+def test_sizes_beyond_any_network_are_refused_by_a_sentence_that_names_them(setting, value):
+    at = time.monotonic()
+    words = {"vocabulary": 300, "config": {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}}
+    *inner, last = setting.split(".")[1:]
+    (words["config"] if inner else words)[last] = value
+    with pytest.raises(RecipeError) as caught:
+        _ = Random(**words).config
+    assert last in caught.value.message or caught.value.message.startswith("model.config states")
+    assert time.monotonic() - at < 30

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -114,3 +116,35 @@ def test_the_same_command_makes_again_what_is_not_whole(run, tmp_path, damage):
     assert are_whole(copy.scores / "before")
     assert are_whole(copy.scores / "after")
     assert copy.read_score() is not None
+
+
+@pytest.mark.parametrize("name", ["record.json", "score.json", "scores/before/scores.json", "scores/after/scores.json"])
+def test_a_digit_of_what_was_measured_that_was_changed_is_noticed(run, tmp_path, name):
+    copy = RunFolder(shutil.copytree(run.path, tmp_path / "r"))
+    text = (copy.path / name).read_text(encoding="utf-8")
+    digits = [at for at, sign in enumerate(text) if sign.isdigit() and text[at - 1] in ".0123456789"]
+    for at in digits[:: max(1, len(digits) // 20)]:
+        (copy.path / name).write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :], encoding="utf-8")
+        if name == "record.json":
+            with pytest.raises(LuthierError, match="changed after it was written"):
+                RunRecord.load(copy.record)
+        elif name == "score.json":
+            assert copy.read_score() is None
+        else:
+            assert not are_whole(copy.path / Path(name).parent)
+    (copy.path / name).write_text(text, encoding="utf-8")
+    assert RunRecord.load(copy.record)
+    assert copy.read_score() is not None
+    assert are_whole(copy.scores / "before")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are of POSIX")
+def test_a_pipe_in_the_place_of_a_file_of_a_run_is_not_waited_for(run, tmp_path):
+    for name in ("record.json", "resolved.yaml", "score.json", "scores/before/scores.json", "artifact/manifest.json"):
+        copy = RunFolder(shutil.copytree(run.path, tmp_path / name.replace("/", "-")))
+        (copy.path / name).unlink()
+        os.mkfifo(copy.path / name)
+        reader = threading.Thread(target=readings, args=(copy,), daemon=True)
+        reader.start()
+        reader.join(30)
+        assert not reader.is_alive(), name

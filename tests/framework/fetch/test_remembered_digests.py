@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luthier.fetch import remembered
+from luthier.fetch.notes import read_note, write_note
 from luthier.fetch.remembered import remembered_digest
 
 CHANGES = ("rewritten", "rewritten and its time put back", "replaced", "replaced and its time put back", "appended to")
@@ -97,3 +98,15 @@ def test_a_damaged_note_is_ignored(file: Path, later: None, cache: Path) -> None
     (note,) = (cache / "hashes").glob("*.json")
     note.write_text("{")
     assert remembered_digest(file) == before
+
+
+def test_a_note_that_the_disk_does_not_take_is_not_kept_and_leaves_nothing(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        write_note(tmp_path / "note.json", {"sha256": "a" * 64})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    assert read_note(tmp_path / "note.json") == {}

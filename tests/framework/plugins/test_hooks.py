@@ -91,12 +91,9 @@ def test_luthier_report_gives_lines(distribution):
 
 
 def test_luthier_report_sections_stand_in_the_report_and_one_that_fails_costs_a_line(luthier, distribution):
-    section = "title='Wood', columns=['kind', 'rings'], rows=[['maple', record.training.steps]]"
-    distribution(
-        "luthier-mine",
-        "import luthier.api\n"
-        + hook("luthier_report_sections", f"yield luthier.api.ReportSection({section})", "record"),
-    )
+    rows = "[['maple', record.training.steps]]"
+    body = f"yield luthier.api.ReportSection(title='Wood', columns=['kind', 'rings'], rows={rows})"
+    distribution("luthier-mine", "import luthier.api\n" + hook("luthier_report_sections", body, "record"))
     distribution("luthier-other", hook("luthier_report_sections", "raise ValueError('no rings')", "record"))
     end = luthier("debug=tiny", "name=run", "stages=[fit]")
     assert end.code == 0, end.err

@@ -166,7 +166,8 @@ STEPS = {
 """Trainer settings that change an optimizer step."""
 AROUND = {
     "checkpoint_every": "2", "keep": "1", "log_every": "3", "validate_every": "2", "monitor": "loss",
-    "keep_best": "true", "hang_after": "600", "spikes": "skip", "max_seconds": "3600", "max_disk": "5",
+    "keep_best": "true", "hang_after": "600", "when_hung": "resume", "spikes": "skip", "max_seconds": "3600",
+    "max_disk": "5",
 }  # fmt: skip
 """Those that change what happens around the steps."""
 INSTEAD = {"validate_every_epochs": "0.5", "validate_every_seconds": "0.001"}

@@ -115,3 +115,25 @@ def test_ranks_do_not_outlive_the_first(tmp_path):
     _, alive = psutil.wait_procs(ranks, timeout=20)
     assert alive == []
     process.communicate()
+
+
+def test_a_rank_that_stands_still_by_a_signal_is_named_with_stacks_and_ends_the_run(tmp_path):
+    at = time.monotonic()
+    code, said = finish(tmp_path / "run", rank_fault=["batch_start", 8, "SIGSTOP", 1], hang_after=600)
+    assert code == 5, said
+    assert "was stopped by a signal for more than 15 s, and rank 0 waits for it" in said
+    assert time.monotonic() - at < 120
+    (hung,) = events(tmp_path / "run", "hung")
+    assert (hung["rank"], hung["stopped"]) == (1, True)
+    assert "rank_training.py" in (tmp_path / "run" / "stacks-0.txt").read_text()
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or ())]
+    assert checkpoint_files.step_of(checkpoint_files.newest(tmp_path / "run" / "checkpoints")) == 3
+
+
+@pytest.mark.exhaustive
+def test_a_first_rank_that_stands_still_is_named_by_another_and_ends_when_it_is_let_go_on(tmp_path):
+    code, said = finish(tmp_path / "run", rank_fault=["batch_start", 8, "SIGSTOP", 0], hang_after=600)
+    assert code == 5, said
+    assert "Rank 0 (process" in said
+    assert "and rank 1 waits for it" in said
+    assert "rank_training.py" in (tmp_path / "run" / "stacks-1.txt").read_text()

@@ -54,6 +54,7 @@ class Order:
     patience: int | None = None
     divergence: float | None = None
     keep_best: bool = False
+    hang_after: float | None = None
     trainer: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -201,7 +202,9 @@ def train(order: Order) -> Net:
         events = EventLog(folder.events)
         remove_leftovers(folder.path, events)
         start = starting_point(folder.checkpoints, order.resume, events)
-        callbacks = reliable(folder, signals, order.validating, every=order.every, keep=order.keep)
+        callbacks = reliable(
+            folder, signals, order.validating, every=order.every, keep=order.keep, hang_after=order.hang_after
+        )
         validation = next(one for one in callbacks if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, [])
         trainer = pl.Trainer(

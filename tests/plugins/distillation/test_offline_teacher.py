@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from luthier.contracts.examples import Example
 from luthier.data.collate import collate
 from luthier.data.content_hashes import hash_of_tokenizer
 from luthier.errors import RecipeError, ResourceError
 from luthier.models.random import Random
+from luthier_distillation.cache_format import part_metadata
 from luthier_distillation.offline_teacher import OfflineTeacher, spread_remainder
 from luthier_distillation.teacher import TeacherNetworks
 from luthier_distillation.teacher_cache import TeacherCacheWriter
@@ -86,6 +88,40 @@ def test_complete_parts_are_not_written_again_and_damaged_ones_are_refused(
     again = {part for part in parts if part.stat().st_mtime_ns != before[part]}
     assert again == {cut_off}
     OfflineTeacher(str(tmp_path / "cache")).check(student.tokenizer)
+
+
+def test_a_flipped_bit_is_never_given_a_new_hash_by_writing_the_cache_again(
+    student: Random, teacher: Random, examples: list[Example], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    facts = cache(tmp_path / "cache", teacher, examples, 8)
+    (part,) = (tmp_path / "cache").glob("part-*")
+    whole, arrays = part.read_bytes(), load_file(part)
+    for at in (20, len(whole) // 2, len(whole) - 1):
+        part.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        caplog.clear()
+        assert cache(tmp_path / "cache", teacher, examples, 8) == facts
+        assert all(np.array_equal(array, arrays[name]) for name, array in load_file(part).items())
+        assert part_metadata(part) is not None
+        assert "is made again" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["digit", "types", "brackets", "cut"])
+def test_a_manifest_that_is_not_as_it_was_written_is_no_manifest(
+    student: Random, teacher: Random, examples: list[Example], tmp_path: Path, damage: str
+) -> None:
+    cache(tmp_path / "cache", teacher, examples[:2], 8)
+    file = tmp_path / "cache" / "teacher.json"
+    text = file.read_text()
+    file.write_text(
+        {
+            "digit": text.replace('"top": 8', '"top": 9'),
+            "types": '{"tokenizer": [], "sha256": 3}',
+            "brackets": "[" * 100_000,
+            "cut": text[: len(text) // 2],
+        }[damage]
+    )
+    with pytest.raises(RecipeError, match="no complete teacher cache"):
+        OfflineTeacher(str(tmp_path / "cache")).check(student.tokenizer)
 
 
 def test_other_tokenizers_and_other_data_are_refused(

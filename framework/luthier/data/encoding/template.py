@@ -22,6 +22,7 @@ from luthier.data.encoding.message_forms import (
     takes_parts,
 )
 from luthier.data.encoding.reasoning_block import ReasoningBlock
+from luthier.data.encoding.render_limit import limited_rendering
 from luthier.data.encoding.template_check import check_template
 from luthier.errors import DataError, Refused
 from luthier.models.template_settings import with_settings
@@ -131,14 +132,15 @@ class Template:
         self, messages: list[Message], tools: Any, where: str, *, answer: bool, marked: bool
     ) -> tuple[str, list[tuple[int, int]]]:
         try:
-            rendered = render_jinja_template(
-                [[_with_reasoning_names(message) for message in messages]],
-                tools=tools,
-                chat_template=self.source,
-                add_generation_prompt=answer,
-                return_assistant_tokens_mask=marked,
-                **self._variables,
-            )
+            with limited_rendering(self.name, where=where):
+                rendered = render_jinja_template(
+                    [[_with_reasoning_names(message) for message in messages]],
+                    tools=tools,
+                    chat_template=self.source,
+                    add_generation_prompt=answer,
+                    return_assistant_tokens_mask=marked,
+                    **self._variables,
+                )
         except SecurityError as error:
             raise Refused(f"{self.name} violates the sandbox: {error}") from error
         except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:

@@ -117,7 +117,7 @@ def is_beside_saved_rows(file: Path) -> bool:
         return False
     try:
         rows = [each["filename"] for each in json.loads(state.read_text(encoding="utf-8"))["_data_files"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
     return file.name not in rows
 

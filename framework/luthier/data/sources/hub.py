@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,11 @@ from luthier.data.splits import HELD_OUT_FIRST, NAMES
 from luthier.errors import DataError, ResourceError
 from luthier.errors.suggestions import nearest
 from luthier.fetch import cache
+from luthier.fetch.notes import read_note, write_note
 from luthier.fetch.paths import local_path
+from luthier.fetch.remembered import remembered_digest
+
+log = logging.getLogger("luthier")
 
 
 @dataclass(kw_only=True)
@@ -74,14 +79,7 @@ class Hub(RecordsSource):
         try:
             if is_saved_dataset(folder):
                 return self._saved(folder)
-            loaded = datasets.load_dataset(
-                str(folder) if folder.exists() else self.name,
-                self.subset,
-                split=self.split,
-                revision=self.revision,
-                streaming=False,
-                cache_dir=str(self._cache()),
-            )
+            loaded = self._cached()
         except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError, ConnectionError) as error:
             raise ResourceError(
                 f"The data set {self.name} cannot be had: {str(error).splitlines()[0]}",
@@ -90,6 +88,30 @@ class Hub(RecordsSource):
         except (datasets.exceptions.DatasetsError, ValueError, RuntimeError) as error:
             raise DataError(f"The data set {self.name} cannot be read: {error}", where=self.name) from error
         return dict(loaded) if self.split is None else {self.split: loaded}
+
+    def _cached(self) -> Any:
+        """What the `datasets` library keeps, had again, with a warning, where its files are not as it wrote them."""
+        import datasets
+
+        folder, cached = local_path(self.name), self._cache()
+        name = str(folder) if folder.exists() else self.name
+        note = cached / f".sealed-{content_hash([name, self.subset, self.split, self.revision])[:32]}.json"
+        written, modes = read_note(note), datasets.DownloadMode
+        if changed := [file for file, digest in written.items() if _digest(file) != digest]:
+            log.warning("The cached data set %s is not as it was written, and is made again.", changed[0])
+        loaded = datasets.load_dataset(
+            name,
+            self.subset,
+            split=self.split,
+            revision=self.revision,
+            streaming=False,
+            cache_dir=str(cached),
+            download_mode=modes.FORCE_REDOWNLOAD if changed else modes.REUSE_DATASET_IF_EXISTS,
+        )
+        files = {each["filename"] for part in _parts(loaded) for each in part.cache_files}
+        if (changed or files != set(written)) and not cache.cache_is_read_only():
+            write_note(note, {file: _digest(file) for file in sorted(files)})
+        return loaded
 
     def _cache(self) -> Path:
         """The cache of the `datasets` library; another one for each content of a local folder, of which it asks no more
@@ -112,3 +134,12 @@ class Hub(RecordsSource):
                 hint=nearest(self.split, parts, "The splits are"),
             )
         return {self.split: parts[self.split]}
+
+
+def _parts(loaded: Any) -> list[Any]:
+    return list(loaded.values()) if isinstance(loaded, dict) else [loaded]
+
+
+def _digest(file: str) -> str:
+    """The sha256 of a file; empty where it is not there."""
+    return remembered_digest(Path(file)) if Path(file).is_file() else ""
