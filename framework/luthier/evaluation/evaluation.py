@@ -222,6 +222,10 @@ def _statistics(metric: Metric, attempts: Sequence[Attempt]) -> Floats:
     if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != len(attempts):
         shown = f"an array of shape {list(found.shape)}" if isinstance(found, np.ndarray) else found
         raise misreturned(metric.statistics, f"a float64 array [{len(attempts)}, s]", shown)
+    found = found.astype(np.float64, copy=False)
+    values = metric.reduce(np.stack([found.sum(0)] * 2))
+    if np.shape(values) != (2,):  # or every resample of the bootstrap has one value, and the interval no width
+        raise misreturned(metric.reduce, "a value for each of totals [2, s]", values)
     return found
 
 

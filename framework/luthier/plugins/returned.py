@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,9 +26,18 @@ def misreturned(by: Callable[..., Any], expected: str, value: Any) -> PluginErro
     """The error that a part gave back something else than what is expected of it."""
     owner = getattr(by, "__self__", None)
     answer = answer_of(type(owner)) if owner is not None else answer_of(written(by))
-    shown = repr(value) if len(repr(value)) <= _LONGEST else _a(type(value).__name__)
+    shown = _shown(value)
     who = f"{answer}: {place_of(by)}" if answer else place_of(by)
     return PluginError(f"{who} must return {expected}, and returned {shown}.")
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it: its type where it is long or has nothing but an address to show."""
+    if inspect.iscoroutine(value):
+        value.close()  # or Python warns that nobody awaited it
+        return "a coroutine, as it is async"
+    text = repr(value)
+    return text if len(text) <= _LONGEST and " at 0x" not in text else _a(type(value).__name__)
 
 
 def _a(name: str) -> str:

@@ -305,3 +305,52 @@ def luthier_verbs():
     assert "Help of plan\n" not in end.out
     assert "the verb 'plan' of plugin planes (luthier-planes 3.0) is left out" in end.err
     assert luthier("plane-down").code == 0
+
+
+VERBS = """
+from luthier.api import Verb
+def declare(parser): parser.add_argument("--deep", action="store_true")
+async def late(call): return 0
+def told(call): return "fine"
+def yes(call): return True
+def wraps(call): return 256
+def nothing(call): ...
+def parserless(): ...
+ACTS = {"late": late, "told": told, "yes": yes, "wraps": wraps, "nothing": nothing, "callless": lambda: 0}
+@luthier.hookimpl
+def luthier_verbs():
+    acts = [Verb(name, "It acts", declare, act) for name, act in ACTS.items()]
+    return [*acts, Verb("parserless", "It declares", parserless, nothing), Verb("empty", "It", lambda: None, nothing)]
+"""
+BLAMED = {
+    "late": "late (shop-verbs 1.2, __init__.py:5) must return the exit code of the verb 'late', 0 to 255, and returned "
+    "a coroutine, as it is async.",
+    "told": "told (shop-verbs 1.2, __init__.py:6) must return the exit code of the verb 'told', 0 to 255, and returned "
+    "'fine'.",
+    "yes": "yes (shop-verbs 1.2, __init__.py:7) must return the exit code of the verb 'yes', 0 to 255, and returned True.",
+    "wraps": "wraps (shop-verbs 1.2, __init__.py:8) must return the exit code of the verb 'wraps', 0 to 255, and "
+    "returned 256.",
+    "callless": "TypeError: <lambda>() takes 0 positional arguments but 1 was given, in <lambda> (shop-verbs 1.2, "
+    "__init__.py:11).",
+    "parserless": "TypeError: parserless() takes 0 positional arguments but 1 was given, in parserless (shop-verbs 1.2, "
+    "__init__.py:10).",
+    "empty": "TypeError: luthier_verbs.<locals>.<lambda>() takes 0 positional arguments but 1 was given, in "
+    "luthier_verbs.<locals>.<lambda> (shop-verbs 1.2, __init__.py:15).",
+}
+
+
+@pytest.mark.parametrize("verb", BLAMED)
+def test_a_verb_that_does_not_do_what_verbs_do_is_named_and_no_bug_of_luthier(verb, luthier, distribution):
+    distribution("shop-verbs", VERBS, version="1.2")
+    end = luthier(verb, "--json")
+    assert (end.code, end.error["message"]) == (7, BLAMED[verb]), end.err
+    assert luthier("nothing").code == 0
+
+
+@pytest.mark.parametrize("words", ["'two words', 'It'", "'-x', 'It'", "'a=b', 'It'", "None, 'It'", "'x', None"])
+def test_a_verb_that_cannot_be_typed_is_left_out_and_named(words, luthier, distribution):
+    code = f"from luthier.api import Verb\n@luthier.hookimpl\ndef luthier_verbs(): return [Verb({words}, print, print)]"
+    distribution("shop-verbs", code, version="1.2")
+    end = luthier("--help")
+    assert end.code == 0
+    assert "shop_verbs (shop-verbs 1.2)" in end.err, end.err

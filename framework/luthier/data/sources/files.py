@@ -39,8 +39,8 @@ class Files(RecordsSource):
 
     def records(self) -> Iterator[Record]:
         for path, split in self.files():
-            for record in self.reader.records(path, str(path)):
-                record.split = split
+            for record in returned(self.reader.records(path, str(path)), Iterable, self.reader.records):
+                returned(record, Record, self.reader.records).split = split
                 yield record
 
     def files_now(self) -> Any:

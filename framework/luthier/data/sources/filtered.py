@@ -38,7 +38,7 @@ class Filtered:
         of_filters = self.of_filters = {name: Tally() for name in self.filters}
         examples: Iterable[Example] = self.source
         for name, apply in self.filters.items():
-            examples = apply(examples, of_filters[name])
+            examples = _examples_of(apply, returned(apply(examples, of_filters[name]), Iterable, apply))
         for example in map(partial(with_turns, turns=self.turns), examples):
             tally.add(example)
             yield example
@@ -73,3 +73,8 @@ class Filtered:
     def quarantine_into(self, folder: Path) -> None:
         """Write the quarantined rows of the source there."""
         self.source.quarantine_into(folder)
+
+
+def _examples_of(apply: Filter, examples: Iterable[Any]) -> Iterator[Example]:
+    for example in examples:
+        yield returned(example, dict, apply)
