@@ -108,8 +108,8 @@ def _called_too_early(target: Target, known: Sequence[str], at: str) -> PluginEr
     ]
     place = place_of(target.made)
     return PluginError(
-        f"{answer_of(written(target.made)) or at}: {place} takes {', '.join(later)}, which nobody has while a recipe is "
-        "built.",
+        f"{answer_of(written(target.made)) or at}: {place} takes {', '.join(later)}, which nobody has while a recipe "
+        "is built.",
         where=at,
         hint="Where it is to be called with them later, its option file says so: _partial_: true.",
     )

@@ -90,7 +90,7 @@ def _write(folder: Path, source: Source) -> None:
 
 def _examples(source: Source) -> Iterator[Example]:
     for example in source:
-        yield returned(example, dict, type(source).__iter__)
+        yield returned(example, dict, source.__iter__)
 
 
 def _split(example: Example) -> str:

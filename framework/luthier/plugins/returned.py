@@ -22,11 +22,11 @@ def returned(value: Returned, kind: type | tuple[type, ...], by: Callable[..., A
     raise misreturned(by, " or ".join("None" if one is type(None) else _a(one.__name__) for one in kinds), value)
 
 
-def misreturned(by: Callable[..., Any], expected: str, value: Any) -> PluginError:
-    """The error that a part gave back something else than what is expected of it."""
+def misreturned(by: Callable[..., Any], expected: str, value: Any, *, shown: str = "") -> PluginError:
+    """The error that a part gave back something else than what is expected of it; `shown` describes the value."""
     owner = getattr(by, "__self__", None)
     answer = answer_of(type(owner)) if owner is not None else answer_of(written(by))
-    shown = _shown(value)
+    shown = shown or _shown(value)
     who = f"{answer}: {place_of(by)}" if answer else place_of(by)
     return PluginError(f"{who} must return {expected}, and returned {shown}.")
 

@@ -119,8 +119,8 @@ class Method(pl.LightningModule, ABC):
         loss = returned(self.loss(batch), Loss, self.loss)
         for name, value in (("sum", loss.sum), ("weight", loss.weight)):
             if not isinstance(value, Tensor) or value.numel() != 1:
-                shown = f"one of shape {list(value.shape)}" if isinstance(value, Tensor) else value
-                raise misreturned(self.loss, f"a Loss whose {name} is a scalar tensor", shown)
+                shown = f"one of shape {list(value.shape)}" if isinstance(value, Tensor) else ""
+                raise misreturned(self.loss, f"a Loss whose {name} is a scalar tensor", value, shown=shown)
         return loss
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
@@ -218,6 +218,8 @@ class Method(pl.LightningModule, ABC):
             with self.mixture.recording(batch) as recorded:
                 loss = self._checked_loss(batch)
             balance = self.mixture.loss(recorded, loss.weight, self.trainer)
+        if not loss.sum.requires_grad:
+            raise misreturned(self.loss, "a Loss whose sum has a gradient", loss, shown="one without")
         self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
         total = loss.sum if penalty is None else loss.sum + penalty * loss.weight  # both are divided by the weight

@@ -13,6 +13,7 @@ from luthier.data.records import Tally
 from luthier.data.state import Stateful, source_state
 from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import DataError
+from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example, Source
