@@ -31,7 +31,7 @@ def answer_of(part: Any) -> str:
 
 
 def _function_of(made: Any) -> Any:
-    """What is written for something that an option file names: of a partial and a class method its function or class."""
+    """What is written for something that an option file names: of a partial its function."""
     while hasattr(made, "func") and hasattr(made, "keywords"):
         made = made.func
     return inspect.unwrap(made)

@@ -327,13 +327,14 @@ BLAMED = {
     "a coroutine, as it is async.",
     "told": "told (shop-verbs 1.2, __init__.py:6) must return the exit code of the verb 'told', 0 to 255, and returned "
     "'fine'.",
-    "yes": "yes (shop-verbs 1.2, __init__.py:7) must return the exit code of the verb 'yes', 0 to 255, and returned True.",
+    "yes": "yes (shop-verbs 1.2, __init__.py:7) must return the exit code of the verb 'yes', 0 to 255, and returned "
+    "True.",
     "wraps": "wraps (shop-verbs 1.2, __init__.py:8) must return the exit code of the verb 'wraps', 0 to 255, and "
     "returned 256.",
     "callless": "TypeError: <lambda>() takes 0 positional arguments but 1 was given, in <lambda> (shop-verbs 1.2, "
     "__init__.py:11).",
-    "parserless": "TypeError: parserless() takes 0 positional arguments but 1 was given, in parserless (shop-verbs 1.2, "
-    "__init__.py:10).",
+    "parserless": "TypeError: parserless() takes 0 positional arguments but 1 was given, in parserless (shop-verbs "
+    "1.2, __init__.py:10).",
     "empty": "TypeError: luthier_verbs.<locals>.<lambda>() takes 0 positional arguments but 1 was given, in "
     "luthier_verbs.<locals>.<lambda> (shop-verbs 1.2, __init__.py:15).",
 }

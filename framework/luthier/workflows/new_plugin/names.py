@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier.config.command_line import reads_as_text
 from luthier.errors import RecipeError
 from luthier.plugins.source_code import spec
 
@@ -46,8 +47,15 @@ class Names:
                 where="NAME",
                 hint="Begin with a letter, and use no word of Python.",
             )
-        words = [word for word in package.split("_") if word != "luthier"]
-        return cls(distribution, package, "_".join(words) or package)
+        answer = "_".join(word for word in package.split("_") if word != "luthier") or package
+        if not reads_as_text(answer):
+            raise RecipeError(
+                f"An answer {answer!r}, as those of {distribution!r} would be called, cannot be chosen: the command line "
+                "and recipes read it as another value.",
+                where="NAME",
+                hint="Choose a word that is no number, no truth value and not null.",
+            )
+        return cls(distribution, package, answer)
 
     def refuse_taken(self, kinds: Iterable[Kind], plugins: Plugins, catalog: Catalog) -> None:
         """RecipeError where a folder, a module, a distribution, a plugin or an answer is called so already."""

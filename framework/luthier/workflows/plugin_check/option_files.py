@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luthier.config.bounds import refuse_unbounded_file
+from luthier.config.command_line import reads_as_text
 from luthier.config.option_file import Option
 from luthier.config.settings import REQUIRED, MissingSettingError, Signature
 from luthier.config.signatures import signature
@@ -53,6 +54,8 @@ def _read(answer: CatalogAnswer, subject: Subject) -> list[tuple[Option, Signatu
     tree = answer.tree
     if tree is not None and not isinstance(tree, yaml.MappingNode):
         raise answer.fault("is no mapping of settings")
+    if not reads_as_text(answer.name):
+        raise answer.fault("cannot be chosen: the command line and recipes read its name as another value")
     if not answer.headline:
         raise answer.fault("does not say in a comment at its top what it is")
     if not answer.is_part:
