@@ -54,8 +54,8 @@ FAULTS: dict[str, tuple[Break, str, str]] = {
         "method/reward=acme has words: 30, and the signature of Brevity (reward.py:12) has the default 20.",
     ),
     "a name that is a value": (
-        moved(f"{RECIPES}/optimizer/schedule/acme.yaml", f"{RECIPES}/optimizer/schedule/1e5.yaml"),
-        "optimizer/schedule/1e5.yaml",
+        moved(f"{RECIPES}/evaluation/task/acme.yaml", f"{RECIPES}/evaluation/task/1e5.yaml"),
+        "evaluation/task/1e5.yaml",
         "cannot be chosen: the command line and recipes read its name as another value",
     ),
     "a misspelt setting": (
