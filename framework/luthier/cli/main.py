@@ -13,7 +13,7 @@ from luthier.cli.session import Flags, load_plugins
 from luthier.cli.threads import wait_briefly
 from luthier.disk.guarded_output import guarded_output
 from luthier.disk.refusals import refusal, refused_by_the_disk
-from luthier.errors import LuthierError, RecipeError
+from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console
 from luthier.workflows.quiet import silence_warnings
@@ -112,7 +112,12 @@ def _run_foreign_verb(name: str, flags: Flags, console: Console) -> int:
     from luthier.cli.verbs import BUILT_IN, of_plugins
 
     plugins = load_plugins(flags, console)
-    foreign = of_plugins(plugins, console)
+    failures: list[PluginError] = []
+    foreign = of_plugins(plugins, console, failures)
+    if failures and name not in foreign:  # it may be one of those that are missing
+        raise failures[0]
+    for failure in failures:
+        console.say(f"warning: {failure}")
     if name not in foreign:
         raise RecipeError(
             f"There is no verb {name!r}.", where=name, hint=nearest(name, {*BUILT_IN, *foreign}, "There are")

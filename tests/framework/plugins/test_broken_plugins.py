@@ -224,6 +224,14 @@ FILES = {
     "is not UTF-8": ("# Caf\xe9.\n_target_: luthier_broken.It\n".encode("latin-1"), "is not UTF-8"),
     "builds nothing": (b"# It.\nfile: x\n", "has no _target_"),
     "is a list": (b"# It.\n- a\n", "must be a mapping"),
+    "is two": (b"# It.\n_target_: luthier_broken.It\n---\nfile: x\n", "is not YAML: but found another document"),
+    "says a thing twice": (b"# It.\n_target_: a.It\nfile: x\nfile: y\n", "is not YAML: found duplicate key file"),
+    "has a tab": (b"# It.\n_target_: a.It\n\tfile: x\n", "is not YAML: found character"),
+    "names an entry point": (b"# It.\n_target_: luthier_broken:It\n", "has the _target_ 'luthier_broken:It', which"),
+    "names a bare class": (b"# It.\n_target_: It\n", "has the _target_ 'It', which is no dotted name"),
+    "names it relatively": (b"# It.\n_target_: .parts.It\n", "has the _target_ '.parts.It', which is no dotted name"),
+    "names a list": (b"# It.\n_target_: [a.It]\n", "has the _target_ ['a.It'], which is no dotted name"),
+    "steers a call": (b"# It.\n_target_: a.It\n_args_: [1]\n", "the key '_args_', and may have _partial_ and _target_"),
 }
 
 
@@ -352,6 +360,9 @@ def test_a_verb_that_does_not_do_what_verbs_do_is_named_and_no_bug_of_luthier(ve
 def test_a_verb_that_cannot_be_typed_is_left_out_and_named(words, luthier, distribution):
     code = f"from luthier.api import Verb\n@luthier.hookimpl\ndef luthier_verbs(): return [Verb({words}, print, print)]"
     distribution("shop-verbs", code, version="1.2")
+    distribution("shop-wax", code.replace(f"{words}, print, print", "'w', 'Waxes', lambda p: None, lambda c: 0"))
     end = luthier("--help")
     assert end.code == 0
     assert "shop_verbs (shop-verbs 1.2)" in end.err, end.err
+    assert "Waxes" in end.out
+    assert luthier("w").code == 0

@@ -112,7 +112,8 @@ from luthier.api import Schedule, Strategy
 
 class Still:
     def __init__(self, *, lr: float = 0.01): self.lr = lr
-    def __call__(self, named_parameters, total_steps, rate): torch.optim.SGD([w for _, w in named_parameters], lr=self.lr)
+    def __call__(self, named_parameters, total_steps, rate):
+        torch.optim.SGD([weight for _, weight in named_parameters], lr=self.lr)
 
 class Rising(Schedule):
     def after_warmup(self, progress): return -1.0
@@ -190,8 +191,13 @@ WORDS = {
     "prompt/selection": ["debug=tiny", "prompt=few_shot", "prompt/selection=it"],
     "method/objective": ["debug=tiny", "method=dpo", "data/format=preference", "method/objective=it"],
     "data/reader": ["model=tiny", "data=jsonl", "data/reader=it", "data.file=rows.jsonl"],
-    "data/filter": ["model=tiny", "method=cpt", "data=filtered", "data.source.file=rows.txt"]
-    + ["+data/filter@data.filters.mine=it"],
+    "data/filter": [
+        "model=tiny",
+        "method=cpt",
+        "data=filtered",
+        "data.source.file=rows.txt",
+        "+data/filter@data.filters.a=it",
+    ],
 }
 
 

@@ -63,6 +63,7 @@ def _read(answer: CatalogAnswer, subject: Subject) -> list[tuple[Option, Signatu
     option = Option.read(answer, subject.catalog)
     if not option.target:
         raise answer.fault("names no _target_, neither itself nor the answer of its question that it starts from")
+    answer.refuse_target(option.target)
     try:
         return [(option, signature(option.target))]
     except LuthierError as error:
