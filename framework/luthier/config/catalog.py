@@ -118,7 +118,7 @@ class CatalogAnswer:
 
     @property
     def _first_comment(self) -> str:
-        with self.file.open(encoding="utf-8", errors="replace") as file:
+        with self.file.open(encoding="utf-8-sig", errors="replace") as file:
             lines = file.read(4096).splitlines()
         comments = (line.lstrip("# ").rstrip() for line in lines if line.startswith("#"))
         return next((comment for comment in comments if not comment.startswith(_NOT_WORDS)), "")

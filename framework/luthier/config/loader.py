@@ -225,10 +225,10 @@ def _refuse_no_part(answer: CatalogAnswer, loaded: ConfigResult) -> None:
     if answer.is_part and not of_hydra and not loaded.defaults_list and "_target_" not in loaded.config:
         raise answer.fault("has no _target_, the dotted name of the class or function that it builds")
     if answer.is_part and not of_hydra and answer.owner != USER:
-        _refuse_keys(answer, OmegaConf.to_container(loaded.config, resolve=False))
+        refuse_keys(answer, OmegaConf.to_container(loaded.config, resolve=False))
 
 
-def _refuse_keys(answer: CatalogAnswer, said: Any) -> None:
+def refuse_keys(answer: CatalogAnswer, said: Any) -> None:
     """The fault of a plugin's option file that a recipe with it would be refused for what the user did not write."""
     if "_target_" in said:
         answer.refuse_target(said["_target_"])

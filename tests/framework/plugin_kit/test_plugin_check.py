@@ -58,6 +58,16 @@ FAULTS: dict[str, tuple[Break, str, str]] = {
         "evaluation/task/1e5.yaml",
         "cannot be chosen: the command line and recipes read its name as another value",
     ),
+    "a key that is written twice": (
+        appended(f"{RECIPES}/model/acme.yaml", "\n_target_: acme.model.It\n"),
+        "model/acme.yaml:8:1",
+        "is not YAML: found duplicate key _target_",
+    ),
+    "a key that steers a call": (
+        appended(f"{RECIPES}/trainer/strategy/acme.yaml", "\n_args_: [1]\n"),
+        "trainer/strategy/acme.yaml",
+        "has the key '_args_', and may have _partial_ and _target_",
+    ),
     "a misspelt setting": (
         changed(f"{RECIPES}/evaluation/metric/acme.yaml", "fold:", "flod:"),
         "evaluation/metric/acme.yaml:3",
