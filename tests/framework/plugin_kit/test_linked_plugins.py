@@ -40,4 +40,4 @@ def findings(luthier, distribution):
 
 def test_only_what_is_wrong_is_a_fault(findings):
     """A member of an Enum by its value, a byte order mark, and a module that lies beside its package are right."""
-    assert findings == ["It imports shop_absent_at_all, and no requirement of shop-links names shop_absent_at_all."]
+    assert findings == ["It imports shop_absent_at_all, and no requirement of shop-links names shop-absent-at-all."]

@@ -60,12 +60,12 @@ FAULTS: dict[str, tuple[Break, str, str]] = {
     ),
     "a key that is written twice": (
         appended(f"{RECIPES}/model/acme.yaml", "\n_target_: acme.model.It\n"),
-        "model/acme.yaml:8:1",
+        "model/acme.yaml:11:1",
         "is not YAML: found duplicate key _target_",
     ),
     "a key that steers a call": (
-        appended(f"{RECIPES}/trainer/strategy/acme.yaml", "\n_args_: [1]\n"),
-        "trainer/strategy/acme.yaml",
+        appended(f"{RECIPES}/prompt/acme.yaml", "\n_args_: [1]\n"),
+        "prompt/acme.yaml",
         "has the key '_args_', and may have _partial_ and _target_",
     ),
     "a misspelt setting": (
