@@ -122,6 +122,7 @@ class FewShot(Prompt):
         """The ranking of the selection, as far as it is read."""
         seen, count = set[int](), len(self._pool.demonstrations)
         expected = f"numbers of the {count} examples of the pool, from 0, each at most once"
+        number: Any
         for number in returned(order, Iterable, self.selection):
             if not isinstance(number, Integral) or not 0 <= number < count or number in seen:
                 raise misreturned(self.selection, expected, number)

@@ -126,7 +126,7 @@ def compute_rewards(
     return result
 
 
-def _validated(raw: RewardScores, answers: Sequence[str], of: str = "") -> list[float | None]:
+def _validated(raw: Any, answers: Sequence[str], of: str = "") -> list[float | None]:
     expected = f"a finite number or None {of}for each of {len(answers)} answers"
     if isinstance(raw, str) or not isinstance(raw, Iterable):
         raise MisreturnedScoresError(expected, raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -243,6 +244,11 @@ def test_an_option_file_that_is_none_is_told_where_it_is_used_and_costs_nobody_e
     site = distribution("luthier-broken", "", plugin="broken", version="2.3", answers={"data/it": ""})
     (site / "luthier_broken" / "recipes" / "data" / "it.yaml").write_bytes(text)
     assert luthier("recipe=demo", "--cfg", "job").code == 0
+    schema = luthier("schema")
+    assert schema.code == 0, schema.err
+    definitions = json.loads(schema.out)["definitions"]
+    assert definitions["data=it"]["type"] == "object"
+    assert definitions["data=tiny"]["additionalProperties"] is False
     for words in (["plan", "recipe=demo", "data=it"], ["recipe=demo", "data=it", "--cfg", "job"]):
         end = luthier(*words, "--json")
         assert end.code == 7, end.err

@@ -91,7 +91,8 @@ def test_luthier_report_gives_lines(distribution):
 
 
 def test_luthier_report_sections_stand_in_the_report_and_one_that_fails_costs_a_line(luthier, distribution):
-    body = "yield luthier.api.ReportSection(title='Wood', columns=['kind', 'rings'], rows=[['maple', record.training.steps]])"
+    table = "columns=['kind', 'rings'], rows=[['maple', record.training.steps]]"
+    body = f"yield luthier.api.ReportSection(title='Wood', {table})"
     distribution("luthier-mine", "import luthier.api\n" + hook("luthier_report_sections", body, "record"))
     distribution("luthier-other", hook("luthier_report_sections", "raise ValueError('no rings')", "record"))
     end = luthier("debug=tiny", "name=run", "stages=[fit]")

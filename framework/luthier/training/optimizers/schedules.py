@@ -90,7 +90,7 @@ def scheduled(optimizer: torch.optim.Optimizer, schedule: Schedule, total_steps:
     """What Lightning's `configure_optimizers` returns: the optimizer, and its schedule moved once each step."""
 
     def factor(step: int) -> float:
-        found = schedule(step, total_steps)
+        found: Any = schedule(step, total_steps)
         if not isinstance(found, (Real, torch.Tensor)) or not 0 <= float(found) < math.inf:
             raise misreturned(schedule, "a factor of the peak learning rate, from 0 to 1", found)
         return float(found)

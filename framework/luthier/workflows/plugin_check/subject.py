@@ -104,9 +104,8 @@ class Subject:
 
     def holds(self, top: str) -> bool:
         """Whether a package lies beside its own in the source that it is a link to: a link lists no packages."""
-        return self.is_editable and bool(
-            _folders_of(top) & {place for own in self.packages for place in _folders_of(own)}
-        )
+        own = {folder for package in self.packages for folder in _folders_of(package)}
+        return self.is_editable and bool(_folders_of(top) & own)
 
     def modules(self) -> Iterator[Path]:
         """The files of its code."""
@@ -122,5 +121,7 @@ class Subject:
 def _folders_of(top: str) -> set[Path]:
     """The folders in which a top-level module or package lies."""
     found = spec(top)
-    places = (found.submodule_search_locations or [found.origin]) if found else []
-    return {Path(place).parent for place in places if place}
+    if found is None:
+        return set()
+    places = found.submodule_search_locations or ([found.origin] if found.origin else [])
+    return {Path(place).parent for place in places}
