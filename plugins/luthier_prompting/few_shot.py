@@ -124,7 +124,7 @@ class FewShot(Prompt):
         expected = f"numbers of the {count} examples of the pool, from 0, each at most once"
         number: Any
         for number in returned(order, Iterable, self.selection):
-            if not isinstance(number, Integral) or not 0 <= number < count or number in seen:
+            if not isinstance(number, Integral) or not 0 <= int(number) < count or number in seen:
                 raise misreturned(self.selection, expected, number)
             seen.add(int(number))
             yield int(number)
