@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from luthier.api import AnswerLoss, Batch, RatedAnswers, RecipeError, Row, TokenSequence, token_sequences
+from luthier.api import AnswerLoss, Batch, RatedAnswers, RecipeError, Row, TokenSequence, misreturned, token_sequences
 from luthier_preference.reference_log_probabilities import EncodedRows
 
 POINT = "reference_point"
@@ -19,7 +19,7 @@ POINT = "reference_point"
 def uses_reference_point(objective: AnswerLoss) -> bool:
     """Whether an objective reads the reference point, found by calling it on made-up answers.
 
-    RecipeError where it fails on them, or does not return a finite loss for each.
+    RecipeError where it fails on them, PluginError where it does not return a finite loss for each, with a gradient.
     """
     used = False
 
@@ -28,19 +28,21 @@ def uses_reference_point(objective: AnswerLoss) -> bool:
         used = True
         return torch.tensor(0.5)
 
-    answers = RatedAnswers(torch.tensor([1.0, -2.0]), torch.tensor([True, False]), estimate)
+    answers = RatedAnswers(torch.tensor([1.0, -2.0], requires_grad=True), torch.tensor([True, False]), estimate)
     name = getattr(getattr(objective, "func", objective), "__name__", type(objective).__name__)
     try:
-        losses = objective(answers)
+        with torch.enable_grad():
+            losses = objective(answers)
     except (AttributeError, TypeError) as error:
         raise RecipeError(
             f"{name} is not an objective for single answers: {error}.", where="method.objective"
         ) from error
-    if losses.shape != (2,) or not losses.isfinite().all():
-        raise RecipeError(
-            f"{name} returns {losses.tolist()} for two answers, where a finite loss for each is expected.",
-            where="method.objective",
-        )
+    fits = isinstance(losses, torch.Tensor) and losses.shape == (2,) and bool(losses.isfinite().all())
+    if not fits:
+        shown = losses.tolist() if isinstance(losses, torch.Tensor) else losses
+        raise misreturned(objective, "a tensor of two finite losses, one for each of two answers", shown)
+    if not losses.requires_grad:
+        raise misreturned(objective, "losses with a gradient", losses, shown="losses without")
     return used
 
 

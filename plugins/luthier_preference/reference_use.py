@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.api import PairLoss, PreferencePairs, RecipeError
+from luthier.api import PairLoss, PreferencePairs, RecipeError, misreturned
 
 
 def uses_reference(objective: PairLoss) -> bool:
     """Whether an objective uses log-probabilities under the reference policy, found by calling it on made-up pairs.
 
-    RecipeError where it fails on them, or does not return a finite loss for each pair.
+    RecipeError where it fails on them, PluginError where it does not return a finite loss for each pair, with a
+    gradient.
     """
     used = False
 
@@ -21,8 +22,8 @@ def uses_reference(objective: PairLoss) -> bool:
         return torch.tensor([-4.0, -3.0]), torch.tensor([-5.0, -2.0])
 
     pairs = PreferencePairs(
-        chosen=torch.tensor([-3.0, -6.0]),
-        rejected=torch.tensor([-5.0, -4.0]),
+        chosen=torch.tensor([-3.0, -6.0], requires_grad=True),
+        rejected=torch.tensor([-5.0, -4.0], requires_grad=True),
         chosen_tokens=torch.tensor([2.0, 3.0]),
         rejected_tokens=torch.tensor([3.0, 2.0]),
         margin=torch.tensor([0.0, 1.0]),
@@ -30,12 +31,14 @@ def uses_reference(objective: PairLoss) -> bool:
     )
     name = getattr(getattr(objective, "func", objective), "__name__", type(objective).__name__)
     try:
-        losses = objective(pairs)
+        with torch.enable_grad():
+            losses = objective(pairs)
     except (AttributeError, TypeError) as error:
         raise RecipeError(f"{name} is not an objective for pairs: {error}.", where="method.objective") from error
-    if losses.shape != (2,) or not losses.isfinite().all():
-        raise RecipeError(
-            f"{name} returns {losses.tolist()} for two pairs, where a finite loss for each is expected.",
-            where="method.objective",
-        )
+    fits = isinstance(losses, Tensor) and losses.shape == (2,) and bool(losses.isfinite().all())
+    if not fits:
+        shown = losses.tolist() if isinstance(losses, Tensor) else losses
+        raise misreturned(objective, "a tensor of two finite losses, one for each of two pairs", shown)
+    if not losses.requires_grad:
+        raise misreturned(objective, "losses with a gradient", losses, shown="losses without")
     return used

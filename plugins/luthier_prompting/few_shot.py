@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from luthier.api import (
     Selection,
     encode_prompt,
     last_question,
+    misreturned,
     question_key,
+    returned,
 )
 from luthier_prompting.prompt_template import PromptTemplate, question_text
 
@@ -104,7 +107,7 @@ class FewShot(Prompt):
     def _select(self, order: Iterable[int], key: bytes) -> list[Demonstration]:
         """The first `shots` of an order that fit into the token budget and have another question than `key`."""
         selected, budget, pool = list[Demonstration](), self.tokens, self._pool
-        for number in order:
+        for number in self._numbers(order):
             demonstration = pool.demonstrations[number]
             if demonstration.key == key or (cost := pool.cost(number)) > budget:
                 continue
@@ -114,6 +117,17 @@ class FewShot(Prompt):
                 return selected
         self._truncated.add(key)
         return selected
+
+    def _numbers(self, order: Iterable[int]) -> Iterator[int]:
+        """The ranking of the selection, as far as it is read."""
+        seen, count = set[int](), len(self._pool.demonstrations)
+        expected = f"numbers of the {count} examples of the pool, from 0, each at most once"
+        number: Any
+        for number in returned(order, Iterable, self.selection):
+            if not isinstance(number, Integral) or not 0 <= int(number) < count or number in seen:
+                raise misreturned(self.selection, expected, number)
+            seen.add(int(number))
+            yield int(number)
 
     @property
     def _pool(self) -> _Pool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from luthier.api import Advantage, RecipeError, RewardedAnswers
+from luthier.api import Advantage, RecipeError, RewardedAnswers, misreturned
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class AdvantageInputs:
 def advantage_inputs(advantage: Advantage) -> AdvantageInputs:
     """The inputs that an advantage estimator reads, found by calling it on two made-up groups of two answers.
 
-    RecipeError where it fails on them, or does not return finite advantages of shape [P, G] or [P, G, T].
+    RecipeError where it fails on them, PluginError where it does not return finite advantages of shape [P, G] or
+    [P, G, T].
     """
     read: set[str] = set()
 
@@ -45,10 +46,9 @@ def advantage_inputs(advantage: Advantage) -> AdvantageInputs:
         result = advantage(rewarded)
     except (AttributeError, TypeError) as error:
         raise RecipeError(f"{name} is not an advantage estimator: {error}.", where="method.advantage") from error
-    if result.shape not in ((2, 2), (2, 2, 3)) or not result.isfinite().all():
-        raise RecipeError(
-            f"{name} returns {result.tolist()} for two prompts with two answers each, where a finite number per "
-            "answer, or per token, is expected.",
-            where="method.advantage",
-        )
+    fits = isinstance(result, Tensor) and result.shape in ((2, 2), (2, 2, 3)) and bool(result.isfinite().all())
+    if not fits:
+        shown = result.tolist() if isinstance(result, Tensor) else result
+        expected = "a tensor of a finite number per answer, or per token, for two prompts with two answers each"
+        raise misreturned(advantage, expected, shown)
     return AdvantageInputs("greedy" in read, "values" in read)

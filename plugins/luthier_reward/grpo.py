@@ -32,6 +32,7 @@ from luthier.api import (
     column_of,
     encode_prompt,
     evaluation_mode,
+    misreturned,
     prompt_of,
     shifted_targets,
     token_sequences,
@@ -173,7 +174,7 @@ class Grpo(LanguageModelMethod):
             log_probs, old, known.get("advantage", zeros), known.get("answer", zeros).long(), importance,
             self._penalties(states, log_probs, known), answer_count, token_count, self.rollout.max_new_tokens,
         )  # fmt: skip
-        total, weight = self.objective(tokens)
+        total, weight = _sum_and_weight(self.objective, tokens)
         reference = known.get("reference", log_probs.detach()) if self.kl.active else None
         metrics = group_metrics(statistics, zeros.sum()) | token_metrics(tokens, rollout, reference)
         return Loss(total + 0 * hidden.sum(), weight, metrics)
@@ -269,3 +270,13 @@ class Grpo(LanguageModelMethod):
             for logger in self.trainer.loggers:
                 if isinstance(logger, SampleLogger):
                     logger.log_samples(rows, step)
+
+
+def _sum_and_weight(objective: PolicyLoss, tokens: PolicyTokens) -> tuple[Tensor, Tensor]:
+    made = objective(tokens)
+    if not isinstance(made, (tuple, list)) or [getattr(one, "shape", None) for one in made] != [(), ()]:
+        shapes = (
+            [list(one.shape) if isinstance(one, Tensor) else one for one in made] if isinstance(made, tuple) else made
+        )
+        raise misreturned(objective, "two scalar tensors, the sum of the loss and its weight", shapes)
+    return made[0], made[1]

@@ -12,6 +12,7 @@ from typing import Any
 
 from luthier.api import (
     Messages,
+    MisreturnedScoresError,
     PluginError,
     Reward,
     RewardResult,
@@ -20,6 +21,7 @@ from luthier.api import (
     compute_rewards,
     culprit,
     has_state,
+    misreturned,
 )
 
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork copies torch's threads as locks that are never released
@@ -110,7 +112,7 @@ class LocalReward:
         except Exception as error:
             if before is not None and has_state(self.reward):
                 self.reward.load_state_dict(before)
-            raise RewardError(_description(error)) from error
+            raise RewardError(_description(error, self.reward)) from error
 
     def close(self) -> None:
         """There is no process to end."""
@@ -130,8 +132,8 @@ def _serve(connection: Connection, reward: Reward) -> None:
                 reward.load_state_dict(state)
             response: dict[str, Any] = asdict(compute_rewards(reward, prompt, answers, example))
             response["state"] = _state(reward) if has_state(reward) else None
-        except Exception as error:
-            response = {"error": _description(error)}
+        except (Exception, SystemExit) as error:
+            response = {"error": _description(error, reward)}
         connection.send_bytes(json.dumps(response).encode())
 
 
@@ -151,6 +153,8 @@ def _state(reward: StatefulPart) -> dict[str, Any] | None:
     return state
 
 
-def _description(error: Exception) -> str:
+def _description(error: BaseException, reward: Reward) -> str:
+    if isinstance(error, MisreturnedScoresError):
+        return misreturned(reward, error.expected, error.given).message.rstrip(".")
     place = culprit(error)
     return f"{type(error).__name__}: {error}"[:500] + (f", in {place}" if place else "")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.api import Advantage, Batch, RewardedAnswers, Rollout, token_sequences
+from luthier.api import Advantage, Batch, RewardedAnswers, Rollout, misreturned, token_sequences
 from luthier_reward.advantage_inputs import AdvantageInputs
 from luthier_reward.divergence import KLPenalty
 from luthier_reward.policy_batches import AnswerSelection, PolicyBatches
@@ -118,6 +118,9 @@ class RolloutPreparation:
             context.network, [group.prompt_ids for group in groups], [group.example_index for group in groups], count,
             seed,
         )  # fmt: skip
+        if len(answers) != count * len(groups):
+            expected = f"{count} answers to each of {len(groups)} prompts"
+            raise misreturned(self.rollout, expected, answers, shown=f"{len(answers)} answers")
         groups = [replace(group, answers=answers[i * count : (i + 1) * count]) for i, group in enumerate(groups)]
         rewards = self.rewards([group.reward_request() for group in groups])
         return [replace(group, rewards=result) for group, result in zip(groups, rewards, strict=True)]

@@ -84,6 +84,9 @@ from luthier.contracts.rewards import (
     Messages as Messages,
 )
 from luthier.contracts.rewards import (
+    MisreturnedScoresError as MisreturnedScoresError,
+)
+from luthier.contracts.rewards import (
     ParsingReward as ParsingReward,
 )
 from luthier.contracts.rewards import (
@@ -472,6 +475,8 @@ from luthier.models.wrappers import unwrapped as unwrapped
 from luthier.models.wrappers import virtual_token_count as virtual_token_count
 from luthier.plugins.blame import culprit as culprit
 from luthier.plugins.hookspecs import hookimpl as hookimpl
+from luthier.plugins.returned import misreturned as misreturned
+from luthier.plugins.returned import returned as returned
 from luthier.records.events import complete_lines as complete_lines
 from luthier.records.folder import RunFolder as RunFolder
 from luthier.reporting.figures import (

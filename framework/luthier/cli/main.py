@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from luthier.cli.session import Flags, load_plugins
 from luthier.cli.threads import wait_briefly
 from luthier.disk.guarded_output import guarded_output
 from luthier.disk.refusals import refusal, refused_by_the_disk
-from luthier.errors import LuthierError, RecipeError
+from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.reporting.console import Console
 from luthier.workflows.quiet import silence_warnings
@@ -21,6 +21,8 @@ from luthier.workflows.quiet import silence_warnings
 if TYPE_CHECKING:
     from luthier.contracts.verbs import Verb
     from luthier.plugins.registry import Plugins
+
+_HIGHEST_EXIT_CODE = 255  # what is greater is another number to the shell: 256 is 0
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -110,7 +112,12 @@ def _run_foreign_verb(name: str, flags: Flags, console: Console) -> int:
     from luthier.cli.verbs import BUILT_IN, of_plugins
 
     plugins = load_plugins(flags, console)
-    foreign = of_plugins(plugins, console)
+    failures: list[PluginError] = []
+    foreign = of_plugins(plugins, console, failures)
+    if failures and name not in foreign:  # it may be one of those that are missing
+        raise failures[0]
+    for failure in failures:
+        console.say(f"warning: {failure}")
     if name not in foreign:
         raise RecipeError(
             f"There is no verb {name!r}.", where=name, hint=nearest(name, {*BUILT_IN, *foreign}, "There are")
@@ -122,7 +129,7 @@ def _call(verb: Verb, flags: Flags, console: Console, plugins: Plugins) -> int:
     from luthier.cli.call import Call
 
     parser = _Parser(prog=f"luthier {verb.name}", description=verb.help, allow_abbrev=False, add_help=False)
-    verb.declare(parser)
+    _of_the_verb(verb.declare, parser)
     if flags.help:
         console.data(parser.format_help().rstrip())
         return 0
@@ -134,7 +141,28 @@ def _call(verb: Verb, flags: Flags, console: Console, plugins: Plugins) -> int:
     if unknown:
         hint = nearest(unknown[0], parser._option_string_actions, "There are") or f"See `luthier {verb.name} --help`."
         raise RecipeError(f"luthier {verb.name} does not know {unknown[0]!r}.", where=unknown[0], hint=hint)
-    return verb.act(Call(arguments, console, plugins, flags))
+    return _exit_code(_of_the_verb(verb.act, Call(arguments, console, plugins, flags)), verb)
+
+
+def _of_the_verb(function: Callable[[Any], Any], given: Any) -> Any:
+    """What a function of a verb gives; where its arguments do not fit, a PluginError that names it."""
+    try:
+        return function(given)
+    except TypeError as error:
+        from luthier.plugins.blame import blamed
+
+        if (failure := blamed(error, function)) is None:
+            raise
+        raise failure from error
+
+
+def _exit_code(code: Any, verb: Verb) -> int:
+    """The exit code that a verb gives, 0 to 255; None is 0, as Python means it."""
+    if code is None or (isinstance(code, int) and not isinstance(code, bool) and 0 <= code <= _HIGHEST_EXIT_CODE):
+        return int(code or 0)
+    from luthier.plugins.returned import misreturned
+
+    raise misreturned(verb.act, f"the exit code of the verb {verb.name!r}, 0 to {_HIGHEST_EXIT_CODE}", code)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins.recipe_folder import targets_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 USER = "this folder"
 NO_PARTS = {".", "recipe", "pipeline", "debug", "advice"}
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _NOT_WORDS = ("@package", "yaml-language-server")
 
 
@@ -69,6 +71,23 @@ class CatalogAnswer:
         message = f"The option file of {self}, {'yours' if self.owner == USER else f'of {self.origin}'}, {what}."
         return (RecipeError if self.owner == USER else PluginError)(message, where=str(self.file))
 
+    def not_yaml(self, error: yaml.YAMLError) -> LuthierError:
+        """The error that its file is no YAML, with the line."""
+        from luthier.config.bounds import unreadable
+
+        told = unreadable(error, self.file)
+        fault = self.fault(told.message.removeprefix("This ").rstrip("."))
+        fault.where = told.where
+        return fault
+
+    def refuse_target(self, target: Any) -> None:
+        """The fault of its file that what it names as `_target_` is no dotted name."""
+        if not isinstance(target, str) or not _DOTTED.fullmatch(target):
+            raise self.fault(
+                f"has the _target_ {target!r}, which is no dotted name of a class or function, such as "
+                "package.module.Class"
+            )
+
     @property
     def tree(self) -> yaml.Node | None:
         """The syntax tree of its YAML, None for a file without any."""
@@ -76,7 +95,10 @@ class CatalogAnswer:
 
         from luthier.config.bounds import LOADER
 
-        tree: yaml.Node | None = yaml.compose(self.text, Loader=LOADER)
+        try:
+            tree: yaml.Node | None = yaml.compose(self.text, Loader=LOADER)
+        except yaml.YAMLError as error:
+            raise self.not_yaml(error) from error
         return tree
 
     @property
@@ -96,7 +118,7 @@ class CatalogAnswer:
 
     @property
     def _first_comment(self) -> str:
-        with self.file.open(encoding="utf-8", errors="replace") as file:
+        with self.file.open(encoding="utf-8-sig", errors="replace") as file:
             lines = file.read(4096).splitlines()
         comments = (line.lstrip("# ").rstrip() for line in lines if line.startswith("#"))
         return next((comment for comment in comments if not comment.startswith(_NOT_WORDS)), "")

@@ -78,6 +78,18 @@ def _parsed(text: str) -> Override:
     return OverridesParser.create().parse_override(text)
 
 
+def reads_as_text(name: str) -> bool:
+    """Whether Hydra's grammar and YAML read a bare word as the text that it is, and not as null, a number or another
+    value: an answer of another name cannot be chosen."""
+    import yaml
+    from hydra.errors import HydraException
+
+    try:
+        return bool(_parsed(f"question={name}").value() == name == yaml.safe_load(name))
+    except (HydraException, yaml.YAMLError):
+        return False
+
+
 def _values(override: Any, catalog: Catalog | None) -> tuple[str, ...]:
     """What is listed; of an interval its beginning, of a long range both ends; of a pattern the answers it fits."""
     from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep

@@ -83,6 +83,8 @@ def _uncallable(part: Any, words: Sequence[str], named: Sequence[str] = ()) -> s
     call = inspect.getattr_static(type(part), "__call__", part)
     if inspect.iscoroutinefunction(part) or inspect.iscoroutinefunction(call):
         return f"{place_of(part)} is async, and must be a plain function"
+    if isinstance(call, staticmethod):  # Python 3.11 takes its first parameter for the object
+        part = call.__func__
     try:
         signature = inspect.signature(part)
     except (ValueError, TypeError):  # a compiled one

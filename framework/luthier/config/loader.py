@@ -13,6 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.utils import create_config_search_path
@@ -203,7 +204,12 @@ class _GuardedRepository(ConfigRepository):
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
         if source is not None and answer is not None:
             _ = answer.text  # or the error that says whose file it is
-        loaded = super().load_config(config_path)
+        try:
+            loaded = super().load_config(config_path)
+        except yaml.YAMLError as error:
+            if answer is None or answer.owner == USER:
+                raise
+            raise answer.not_yaml(error) from error
         if answer is not None and loaded is not None:
             _refuse_no_part(answer, loaded)
         return loaded
@@ -218,6 +224,17 @@ def _refuse_no_part(answer: CatalogAnswer, loaded: ConfigResult) -> None:
     of_hydra = answer.question.partition("/")[0] == "hydra"
     if answer.is_part and not of_hydra and not loaded.defaults_list and "_target_" not in loaded.config:
         raise answer.fault("has no _target_, the dotted name of the class or function that it builds")
+    if answer.is_part and not of_hydra and answer.owner != USER:
+        refuse_keys(answer, OmegaConf.to_container(loaded.config, resolve=False))
+
+
+def refuse_keys(answer: CatalogAnswer, said: Any) -> None:
+    """The fault of a plugin's option file that a recipe with it would be refused for what the user did not write."""
+    if "_target_" in said:
+        answer.refuse_target(said["_target_"])
+    for key in said:
+        if str(key).startswith("_") and str(key).endswith("_") and key not in trust.ALLOWED_KEYS:
+            raise answer.fault(f"has the key {key!r}, and may have {' and '.join(sorted(trust.ALLOWED_KEYS))}")
 
 
 def _takes(signature: Signature, name: str, whole: bool) -> bool:

@@ -6,6 +6,7 @@ the name or value of a member becomes the member, where the part expects an Enum
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,9 @@ from luthier.config.conformance import refuse_misfit
 from luthier.config.settings import REQUIRED, MissingSettingError, mistyped, unknown_setting
 from luthier.config.target import Target
 from luthier.config.type_hints import is_plain, misfit, received
-from luthier.errors import RecipeError
+from luthier.errors import PluginError, RecipeError
+from luthier.plugins.answered import answer_of
+from luthier.plugins.blame import place_of, written
 
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r"missing \d+ required (?:keyword-only|positional) arguments?: '(\w+)'")
@@ -91,7 +94,25 @@ def _refuse_missing(target: Target, handed: set[str], settings: Mapping[str, Any
         return
     for name, one in target.by_name.items():
         if one.default is one.empty and name not in handed and name not in settings:
+            if one.kind is not one.KEYWORD_ONLY and inspect.isroutine(written(target.made)):
+                raise _called_too_early(target, [*handed, *settings], at)
             raise MissingSettingError.at(f"{at}.{name}")
+
+
+def _called_too_early(target: Target, known: Sequence[str], at: str) -> PluginError:
+    """A function of positional parameters is to be called with them later, and its option file does not say so."""
+    later = [
+        name
+        for name, one in target.by_name.items()
+        if one.default is one.empty and one.kind is not one.KEYWORD_ONLY and name not in known
+    ]
+    place = place_of(target.made)
+    return PluginError(
+        f"{answer_of(written(target.made)) or at}: {place} takes {', '.join(later)}, which nobody has while a recipe "
+        "is built.",
+        where=at,
+        hint="Where it is to be called with them later, its option file says so: _partial_: true.",
+    )
 
 
 def _checks_itself(target: Any) -> bool:

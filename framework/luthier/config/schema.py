@@ -7,13 +7,14 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from luthier.config import option_file, signatures
-from luthier.config.catalog import Catalog, CatalogAnswer
+from luthier.config.catalog import USER, Catalog, CatalogAnswer
 from luthier.config.checks import PARTS, STAGES
 from luthier.config.compose import ROOT_FILE
 from luthier.config.option_file import Option
 from luthier.config.settings import REQUIRED, Setting
 from luthier.config.type_hints import Part, fits, is_enum
 from luthier.config.type_words import in_json, ways_to_write
+from luthier.errors import LuthierError
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", None: "null", NoneType: "null"}
@@ -38,11 +39,19 @@ def recipe_schema(catalog: Catalog) -> dict[str, Any]:
         "allOf": list(_conditions(catalog, questions, Option.read(root, catalog))),
         "definitions": {
             "reference": {"type": "string", "pattern": r"^\$\{.+\}$", "description": "the value of another setting"},
-            **{
-                str(answer): _option(Option.read(answer, catalog)) for answer in catalog if answer.question in questions
-            },
+            **{str(answer): _described(answer, catalog) for answer in catalog if answer.question in questions},
         },
     }
+
+
+def _described(answer: CatalogAnswer, catalog: Catalog) -> dict[str, Any]:
+    """The settings of an answer; what a plugin ships that cannot be read costs the others nothing, and says so."""
+    try:
+        return _option(Option.read(answer, catalog))
+    except LuthierError as error:
+        if answer.owner == USER:
+            raise
+        return {"type": "object", "description": f"It cannot be used: {error}"}
 
 
 def _defaults(catalog: Catalog, questions: list[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -99,16 +99,25 @@ class RewardResult:
     formed: list[bool] | None = None
 
 
+class MisreturnedScoresError(ValueError):
+    """A reward gave back something else than scores: `expected` and `given` say what."""
+
+    def __init__(self, expected: str, given: object) -> None:
+        super().__init__(f"must return {expected}, and returned {given!r}")
+        self.expected, self.given = expected, given
+
+
 def compute_rewards(
     reward: Reward, prompt: Messages, answers: Sequence[str], example: Mapping[str, Any]
 ) -> RewardResult:
     """Compute a reward for all answers to one prompt, with the scores of its components and the format check.
 
-    ValueError where the number of scores differs from the number of answers, or a score is not finite. Exceptions of
-    the reward propagate.
+    MisreturnedScoresError where there is not a finite number or None for each answer. Exceptions of the reward
+    propagate.
     """
     if isinstance(reward, CompositeReward):
-        parts = {name: _validated(scores, answers) for name, scores in reward.parts(prompt, answers, example).items()}
+        given = reward.parts(prompt, answers, example)
+        parts = {name: _validated(scores, answers, f"of its part {name!r} ") for name, scores in given.items()}
         result = RewardResult(_validated(reward.total(parts), answers), parts)
     else:
         result = RewardResult(_validated(reward(prompt, answers, example), answers))
@@ -117,10 +126,15 @@ def compute_rewards(
     return result
 
 
-def _validated(raw: RewardScores, answers: Sequence[str]) -> list[float | None]:
-    scores = [None if score is None else float(score) for score in raw]
-    if len(scores) != len(answers):
-        raise ValueError(f"{len(scores)} scores for {len(answers)} answers")
-    if any(score is not None and not abs(score) < float("inf") for score in scores):
-        raise ValueError(f"a score that is not finite among {scores}")
+def _validated(raw: Any, answers: Sequence[str], of: str = "") -> list[float | None]:
+    expected = f"a finite number or None {of}for each of {len(answers)} answers"
+    if isinstance(raw, str) or not isinstance(raw, Iterable):
+        raise MisreturnedScoresError(expected, raw)
+    given = list(raw)
+    try:
+        scores = [None if score is None else float(score) for score in given]
+    except (TypeError, ValueError):
+        raise MisreturnedScoresError(expected, given) from None
+    if len(scores) != len(answers) or any(score is not None and not abs(score) < float("inf") for score in scores):
+        raise MisreturnedScoresError(expected, given)
     return scores

@@ -40,6 +40,10 @@ class Measure:
     better: str = "higher"
     """`higher` or `lower`."""
 
+    def __post_init__(self) -> None:
+        if self.better not in ("higher", "lower"):
+            raise ValueError(f"better is {self.better!r}, and must be 'higher' or 'lower'")
+
 
 class Preparation(Protocol):
     """What a method makes of the batches of an optimizer step before it trains on them, such as answers to prompts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from luthier.data.stored_examples import ExamplesWriter, StoredExamples, Unwrita
 from luthier.errors import DataError
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
+from luthier.plugins.returned import returned
 
 SPLITS = ("train", "validation", "test")
 _FACTS = "reading.json"
@@ -64,7 +65,7 @@ class Reading:
     @classmethod
     def _in_memory(cls, source: Source, why: str) -> Reading:
         examples: dict[str, list[Example]] = {}
-        for example in source:
+        for example in _examples(source):
             examples.setdefault(_split(example), []).append(example)
         digests = {split: hash_of_examples(of_split) for split, of_split in examples.items()}
         warning = f"All examples are kept in memory, as JSON cannot hold them: {why}"
@@ -73,7 +74,7 @@ class Reading:
 
 def _write(folder: Path, source: Source) -> None:
     writers: dict[str, ExamplesWriter] = {}
-    for example in source:
+    for example in _examples(source):
         split = _split(example)
         if split not in writers:
             writers[split] = ExamplesWriter(folder, split)
@@ -85,6 +86,11 @@ def _write(folder: Path, source: Source) -> None:
         "fingerprint": source.fingerprint(),
     }
     (folder / _FACTS).write_text(json.dumps(facts, default=str), encoding="utf-8")
+
+
+def _examples(source: Source) -> Iterator[Example]:
+    for example in source:
+        yield returned(example, dict, source.__iter__)
 
 
 def _split(example: Example) -> str:

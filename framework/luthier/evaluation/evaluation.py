@@ -15,7 +15,7 @@ from luthier.contracts.examples import Example, Source
 from luthier.contracts.predictor import Predictor
 from luthier.contracts.sampling import Sampling
 from luthier.contracts.scores import Score
-from luthier.errors import DataError, NumericsError, RecipeError
+from luthier.errors import DataError, NumericsError, PluginError, RecipeError
 from luthier.errors.names import check_names
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
@@ -25,6 +25,8 @@ from luthier.evaluation.questions import Question, questions
 from luthier.evaluation.scores import Generated, Scores
 from luthier.evaluation.tasks.task import Attempts, Task
 from luthier.models.evaluation_mode import evaluation_mode
+from luthier.plugins.answered import answer_of
+from luthier.plugins.blame import place_of
 from luthier.plugins.returned import misreturned, returned
 from luthier.training.method import Method
 
@@ -177,7 +179,7 @@ class Evaluation:
         attempts = self.task(predictor, chosen_questions, questions(examples, predictor.prompt))
         if len(returned(attempts, Attempts, self.task).attempts) != len(chosen_questions):
             expected = f"an attempt for each of {len(chosen_questions)} questions"
-            raise misreturned(self.task, expected, f"{len(attempts.attempts)} attempts")
+            raise misreturned(self.task, expected, attempts, shown=f"{len(attempts.attempts)} attempts")
         scores.counts[f"{name}: examples without an answer"] = len(chosen) - len(chosen_questions)
         scores.counts.update({f"{name}: {what}": count for what, count in attempts.counts.items()})
         return attempts
@@ -217,12 +219,26 @@ class Evaluation:
 
 
 def _statistics(metric: Metric, attempts: Sequence[Attempt]) -> Floats:
-    """The statistics of a metric, [attempts, s]; PluginError where it gives something else."""
+    """The statistics of a metric, [attempts, s]; PluginError where it gives something else, or is not of a kind."""
+    _refuse_unknown_direction(metric.better, metric)
     found = metric.statistics(attempts)
     if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != len(attempts):
-        shown = f"an array of shape {list(found.shape)}" if isinstance(found, np.ndarray) else found
-        raise misreturned(metric.statistics, f"a float64 array [{len(attempts)}, s]", shown)
+        shown = f"an array of shape {list(found.shape)}" if isinstance(found, np.ndarray) else ""
+        raise misreturned(metric.statistics, f"a float64 array [{len(attempts)}, s]", found, shown=shown)
+    found = found.astype(np.float64, copy=False)
+    values = metric.reduce(np.stack([found.sum(0)] * 2))
+    if np.shape(values) != (2,):  # or every resample of the bootstrap has one value, and the interval no width
+        raise misreturned(metric.reduce, "a value for each of totals [2, s]", values)
     return found
+
+
+def _refuse_unknown_direction(better: str, metric: Metric) -> None:
+    """PluginError where a metric says neither of the two: a comparison would take what is better for worse."""
+    if better not in ("higher", "lower"):
+        answer, place = answer_of(type(metric)), place_of(metric)
+        raise PluginError(
+            f"{answer}{': ' if answer else ''}{place} has better = {better!r}, and must have 'higher' or 'lower'."
+        )
 
 
 def _is_generative(predictor: Predictor) -> bool:

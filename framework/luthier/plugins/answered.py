@@ -11,22 +11,30 @@ from typing import Any
 from luthier.plugins.installed import CORE, installed
 from luthier.plugins.recipe_folder import beside, folder_at, targets_of
 
+_MOST = 2  # answers of one class that are named
+
 
 def answer_of(part: Any) -> str:
-    """`question=answer` of the option file that names a part; empty without one.
+    """`question=answer` of the option file that names a part, of several "one or the other"; empty without one.
 
-    `part` is a class, which may inherit what the file names, a function, or the name of a module in which it is.
+    `part` is a class, which may inherit what the file names, a function, or the name of a module in which it is. A
+    file that names the class itself comes before one that names what it inherits.
     """
-    for answer, target in _named():
-        if isinstance(part, str):
-            found = target.startswith(f"{part}.")
-        else:
-            made = _loaded(target)
-            kinds = part.__mro__ if isinstance(part, type) else (part,)
-            found = made is not None and any(inspect.unwrap(made) is one for one in kinds if one is not object)
-        if found:
-            return answer
+    if isinstance(part, str):
+        return next((answer for answer, target in _named() if target.startswith(f"{part}.")), "")
+    kinds = [one for one in part.__mro__ if one is not object] if isinstance(part, type) else [part]
+    found = [(answer, made) for answer, target in _named() if (made := _loaded(target)) is not None]
+    for kind in kinds:
+        if answers := [answer for answer, made in found if _function_of(made) is kind]:
+            return " or ".join(answers[:_MOST])
     return ""
+
+
+def _function_of(made: Any) -> Any:
+    """What is written for something that an option file names: of a partial its function."""
+    while hasattr(made, "func") and hasattr(made, "keywords"):
+        made = made.func
+    return inspect.unwrap(made)
 
 
 def _named() -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
@@ -10,6 +11,8 @@ from typing import Any
 
 from luthier.errors import LuthierError, PluginError
 from luthier.plugins import hookspecs
+
+_WORD = re.compile(r"[^\s=~+-][^\s=]*")
 
 
 def call_hook(implementation: Any, hook: str, given: Mapping[str, Any]) -> Any:
@@ -41,10 +44,21 @@ def _as_promised(hook: str, answer: Any) -> Any:
 
 def _is(item: Any, promised: str) -> bool:
     if promised == "Iterable[Verb]":
-        return all(hasattr(item, name) for name in ("name", "help", "declare", "act"))
+        return _is_verb(item)
     if promised == "Iterable[ReportSection]":
         return _is_section(item)
     return promised != "Iterable[str]" or isinstance(item, str)
+
+
+def _is_verb(item: Any) -> bool:
+    """A name that the command line reads as one word and no setting, a line of help, and two functions."""
+    name, help_ = getattr(item, "name", None), getattr(item, "help", None)
+    return (
+        isinstance(name, str)
+        and _WORD.fullmatch(name) is not None
+        and isinstance(help_, str)
+        and all(callable(getattr(item, function, None)) for function in ("declare", "act"))
+    )
 
 
 def _is_section(item: Any) -> bool:

@@ -101,10 +101,13 @@ class Plugins:
     def broken(self) -> list[Plugin]:
         return [plugin for plugin in self.known if plugin.problem]
 
-    def ask(self, hook: str, **given: Any) -> Iterator[tuple[str, Any]]:
+    def ask(
+        self, hook: str, *, failed: Callable[[PluginError], None] | None = None, **given: Any
+    ) -> Iterator[tuple[str, Any]]:
         """Each plugin's name and result of a hook; raises PluginError (exit 7) where one fails.
 
-        Where the hook only reports lines, the failure is reported as one.
+        With `failed` it is told of the failure instead, and the other plugins are asked. Where the hook only reports
+        lines, the failure is reported as one.
         """
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             name = implementation.plugin_name
@@ -115,6 +118,9 @@ class Plugins:
                     f"Plugin {self.describe(name)} failed in {hook}: {error.message}",
                     hint=f"Switch it off with -p no:{name}.",
                 )
+                if failed is not None:
+                    failed(failure)
+                    continue
                 if hook not in ONLY_TELLS:
                     raise failure from error.__cause__
                 answer = [f"warning: {failure}"]

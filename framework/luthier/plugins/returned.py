@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,13 +22,22 @@ def returned(value: Returned, kind: type | tuple[type, ...], by: Callable[..., A
     raise misreturned(by, " or ".join("None" if one is type(None) else _a(one.__name__) for one in kinds), value)
 
 
-def misreturned(by: Callable[..., Any], expected: str, value: Any) -> PluginError:
-    """The error that a part gave back something else than what is expected of it."""
+def misreturned(by: Callable[..., Any], expected: str, value: Any, *, shown: str = "") -> PluginError:
+    """The error that a part gave back something else than what is expected of it; `shown` describes the value."""
     owner = getattr(by, "__self__", None)
     answer = answer_of(type(owner)) if owner is not None else answer_of(written(by))
-    shown = repr(value) if len(repr(value)) <= _LONGEST else _a(type(value).__name__)
+    shown = shown or _shown(value)
     who = f"{answer}: {place_of(by)}" if answer else place_of(by)
     return PluginError(f"{who} must return {expected}, and returned {shown}.")
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it: its type where it is long or has nothing but an address to show."""
+    if inspect.iscoroutine(value):
+        value.close()  # or Python warns that nobody awaited it
+        return "a coroutine, as it is async"
+    text = repr(value)
+    return text if len(text) <= _LONGEST and " at 0x" not in text else _a(type(value).__name__)
 
 
 def _a(name: str) -> str:

@@ -24,7 +24,7 @@ from luthier.models.experts.balance import balancing_coefficient
 from luthier.models.experts.description import describe_experts, describe_left_out
 from luthier.models.experts.layers import mixture_layers
 from luthier.models.modalities import check_gradients
-from luthier.plugins.returned import returned
+from luthier.plugins.returned import misreturned, returned
 from luthier.training.mixture import Mixture
 
 if TYPE_CHECKING:
@@ -116,7 +116,12 @@ class Method(pl.LightningModule, ABC):
         """The sum of the loss over a batch, and the weight to divide it by."""
 
     def _checked_loss(self, batch: Batch) -> Loss:
-        return returned(self.loss(batch), Loss, self.loss)
+        loss = returned(self.loss(batch), Loss, self.loss)
+        for name, value in (("sum", loss.sum), ("weight", loss.weight)):
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                shown = f"one of shape {list(value.shape)}" if isinstance(value, Tensor) else ""
+                raise misreturned(self.loss, f"a Loss whose {name} is a scalar tensor", value, shown=shown)
+        return loss
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """The loss of each row as (sum, weight), [rows, 2], without gradients; one forward pass each."""
@@ -194,7 +199,11 @@ class Method(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """What `optimizer` gives for the trainable weights, as Lightning wants it."""
-        return self.optimizer(list(self.trainable_weights()), self.steps, self.rate)
+        made = self.optimizer(list(self.trainable_weights()), self.steps, self.rate)
+        optimizer = made.get("optimizer") if isinstance(made, dict) else made
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise misreturned(self.optimizer, "a torch optimizer, or a dict with one as `optimizer`", made)
+        return made
 
     def rate(self, name: str) -> float:
         """The factor of the learning rate at which a weight moves; the adaptation's word, unless the method has one."""
@@ -209,6 +218,8 @@ class Method(pl.LightningModule, ABC):
             with self.mixture.recording(batch) as recorded:
                 loss = self._checked_loss(batch)
             balance = self.mixture.loss(recorded, loss.weight, self.trainer)
+        if not loss.sum.requires_grad:
+            raise misreturned(self.loss, "a Loss whose sum has a gradient", loss, shown="one without")
         self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
         total = loss.sum if penalty is None else loss.sum + penalty * loss.weight  # both are divided by the weight

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import Strategy as LightningStrategy
 
 from luthier.errors import DataError, RecipeError
+from luthier.plugins.returned import returned
 from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
@@ -206,7 +208,7 @@ class Trainer:
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy=self.strategy(),
+            strategy=returned(self.strategy(), (str, LightningStrategy), self.strategy),
             precision=LIGHTNING_PRECISION[self.computes_in],  # type: ignore[arg-type]
             max_epochs=self.epochs,
             max_steps=self.max_steps or -1,

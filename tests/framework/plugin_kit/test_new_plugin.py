@@ -84,6 +84,10 @@ REFUSED = {
     "a distribution that is installed": (("hydra-core", "--kind", "reward"), "a distribution hydra-core"),
     "a plugin that is installed": (("sft-luthier", "--kind", "reward"), "is a plugin called 'sft'"),
     "an answer that is installed": (("length", "--kind", "reward"), "method/reward=length is an answer of reward"),
+    "a name that is a value": (("nan", "--kind", "reward"), "An answer 'nan', as those of 'nan' would be called"),
+    "a name that leaves a number": (("luthier-1e5", "--kind", "reward"), "An answer '1e5', as those of 'luthier-1e5'"),
+    "a name that YAML reads": (("on", "--kind", "reward"), "cannot be chosen: the command line and"),
+    "the folder of its tests": (("Tests", "--kind", "reward"), "its own tests lie in a folder tests"),
     "an unknown kind": (
         ("acme", "--kind", "rewrad"),
         "There is no kind of part 'rewrad'. Did you mean reward or reader?",

@@ -53,6 +53,21 @@ FAULTS: dict[str, tuple[Break, str, str]] = {
         "method/reward/acme.yaml:3",
         "method/reward=acme has words: 30, and the signature of Brevity (reward.py:12) has the default 20.",
     ),
+    "a name that is a value": (
+        moved(f"{RECIPES}/evaluation/task/acme.yaml", f"{RECIPES}/evaluation/task/1e5.yaml"),
+        "evaluation/task/1e5.yaml",
+        "cannot be chosen: the command line and recipes read its name as another value",
+    ),
+    "a key that is written twice": (
+        appended(f"{RECIPES}/model/acme.yaml", "\n_target_: acme.model.It\n"),
+        "model/acme.yaml:11:1",
+        "is not YAML: found duplicate key _target_",
+    ),
+    "a key that steers a call": (
+        appended(f"{RECIPES}/prompt/acme.yaml", "\n_args_: [1]\n"),
+        "prompt/acme.yaml",
+        "has the key '_args_', and may have _partial_ and _target_",
+    ),
     "a misspelt setting": (
         changed(f"{RECIPES}/evaluation/metric/acme.yaml", "fold:", "flod:"),
         "evaluation/metric/acme.yaml:3",

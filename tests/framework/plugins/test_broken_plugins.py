@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -224,6 +225,14 @@ FILES = {
     "is not UTF-8": ("# Caf\xe9.\n_target_: luthier_broken.It\n".encode("latin-1"), "is not UTF-8"),
     "builds nothing": (b"# It.\nfile: x\n", "has no _target_"),
     "is a list": (b"# It.\n- a\n", "must be a mapping"),
+    "is two": (b"# It.\n_target_: luthier_broken.It\n---\nfile: x\n", "is not YAML: but found another document"),
+    "says a thing twice": (b"# It.\n_target_: a.It\nfile: x\nfile: y\n", "is not YAML: found duplicate key file"),
+    "has a tab": (b"# It.\n_target_: a.It\n\tfile: x\n", "is not YAML: found character"),
+    "names an entry point": (b"# It.\n_target_: luthier_broken:It\n", "has the _target_ 'luthier_broken:It', which"),
+    "names a bare class": (b"# It.\n_target_: It\n", "has the _target_ 'It', which is no dotted name"),
+    "names it relatively": (b"# It.\n_target_: .parts.It\n", "has the _target_ '.parts.It', which is no dotted name"),
+    "names a list": (b"# It.\n_target_: [a.It]\n", "has the _target_ ['a.It'], which is no dotted name"),
+    "steers a call": (b"# It.\n_target_: a.It\n_args_: [1]\n", "the key '_args_', and may have _partial_ and _target_"),
 }
 
 
@@ -235,6 +244,11 @@ def test_an_option_file_that_is_none_is_told_where_it_is_used_and_costs_nobody_e
     site = distribution("luthier-broken", "", plugin="broken", version="2.3", answers={"data/it": ""})
     (site / "luthier_broken" / "recipes" / "data" / "it.yaml").write_bytes(text)
     assert luthier("recipe=demo", "--cfg", "job").code == 0
+    schema = luthier("schema")
+    assert schema.code == 0, schema.err
+    definitions = json.loads(schema.out)["definitions"]
+    assert "data=it" in definitions
+    assert definitions["data=tiny"]["additionalProperties"] is False
     for words in (["plan", "recipe=demo", "data=it"], ["recipe=demo", "data=it", "--cfg", "job"]):
         end = luthier(*words, "--json")
         assert end.code == 7, end.err
@@ -305,3 +319,56 @@ def luthier_verbs():
     assert "Help of plan\n" not in end.out
     assert "the verb 'plan' of plugin planes (luthier-planes 3.0) is left out" in end.err
     assert luthier("plane-down").code == 0
+
+
+VERBS = """
+from luthier.api import Verb
+def declare(parser): parser.add_argument("--deep", action="store_true")
+async def late(call): return 0
+def told(call): return "fine"
+def yes(call): return True
+def wraps(call): return 256
+def nothing(call): ...
+def parserless(): ...
+ACTS = {"late": late, "told": told, "yes": yes, "wraps": wraps, "nothing": nothing, "callless": lambda: 0}
+@luthier.hookimpl
+def luthier_verbs():
+    acts = [Verb(name, "It acts", declare, act) for name, act in ACTS.items()]
+    return [*acts, Verb("parserless", "It declares", parserless, nothing), Verb("empty", "It", lambda: None, nothing)]
+"""
+BLAMED = {
+    "late": "late (shop-verbs 1.2, __init__.py:5) must return the exit code of the verb 'late', 0 to 255, and returned "
+    "a coroutine, as it is async.",
+    "told": "told (shop-verbs 1.2, __init__.py:6) must return the exit code of the verb 'told', 0 to 255, and returned "
+    "'fine'.",
+    "yes": "yes (shop-verbs 1.2, __init__.py:7) must return the exit code of the verb 'yes', 0 to 255, and returned "
+    "True.",
+    "wraps": "wraps (shop-verbs 1.2, __init__.py:8) must return the exit code of the verb 'wraps', 0 to 255, and "
+    "returned 256.",
+    "callless": "TypeError: <lambda>() takes 0 positional arguments but 1 was given, in <lambda> (shop-verbs 1.2, "
+    "__init__.py:11).",
+    "parserless": "TypeError: parserless() takes 0 positional arguments but 1 was given, in parserless (shop-verbs "
+    "1.2, __init__.py:10).",
+    "empty": "TypeError: luthier_verbs.<locals>.<lambda>() takes 0 positional arguments but 1 was given, in "
+    "luthier_verbs.<locals>.<lambda> (shop-verbs 1.2, __init__.py:15).",
+}
+
+
+@pytest.mark.parametrize("verb", BLAMED)
+def test_a_verb_that_does_not_do_what_verbs_do_is_named_and_no_bug_of_luthier(verb, luthier, distribution):
+    distribution("shop-verbs", VERBS, version="1.2")
+    end = luthier(verb, "--json")
+    assert (end.code, end.error["message"]) == (7, BLAMED[verb]), end.err
+    assert luthier("nothing").code == 0
+
+
+@pytest.mark.parametrize("words", ["'two words', 'It'", "'-x', 'It'", "'a=b', 'It'", "None, 'It'", "'x', None"])
+def test_a_verb_that_cannot_be_typed_is_left_out_and_named(words, luthier, distribution):
+    code = f"from luthier.api import Verb\n@luthier.hookimpl\ndef luthier_verbs(): return [Verb({words}, print, print)]"
+    distribution("shop-verbs", code, version="1.2")
+    distribution("shop-wax", code.replace(f"{words}, print, print", "'w', 'Waxes', lambda p: None, lambda c: 0"))
+    end = luthier("--help")
+    assert end.code == 0
+    assert "shop_verbs (shop-verbs 1.2)" in end.err, end.err
+    assert "Waxes" in end.out
+    assert luthier("w").code == 0

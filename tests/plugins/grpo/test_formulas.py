@@ -11,7 +11,7 @@ import torch
 
 from luthier.contracts import policy_gradients
 from luthier.contracts.policy_gradients import PolicyTokens, RewardedAnswers
-from luthier.errors import RecipeError
+from luthier.errors import PluginError, RecipeError
 from luthier_reward import advantages, divergence
 from luthier_reward.advantage_inputs import AdvantageInputs, advantage_inputs
 from luthier_reward.policy_losses import cispo, clipped, sequence_clipped
@@ -211,7 +211,7 @@ def test_the_inputs_of_an_advantage_are_found_by_calling_it():
     assert advantage_inputs(advantages.gae).values
     with pytest.raises(RecipeError, match="is not an advantage estimator"):
         advantage_inputs(lambda rewarded: rewarded.nothing)
-    with pytest.raises(RecipeError, match="a finite number per answer"):
+    with pytest.raises(PluginError, match="a finite number per answer"):
         advantage_inputs(lambda rewarded: rewarded.rewards.sum())
 
 

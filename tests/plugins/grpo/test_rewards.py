@@ -164,7 +164,9 @@ def test_an_answer_that_a_part_has_no_score_for_has_none():
 
 @pytest.mark.parametrize("scores", [[1.0], [float("nan"), 1.0], [float("inf"), 1.0]])
 def test_what_is_no_score_is_a_fault(scores):
-    with pytest.raises(ValueError, match=r"scores for|not finite"):
+    with pytest.raises(
+        ValueError, match=r"must return a finite number or None for each of 2 answers, and returned \[.*1.0\]"
+    ):
         compute_rewards(lambda prompt, answers, example: scores, ASKED, ["a", "b"], example(""))
 
 

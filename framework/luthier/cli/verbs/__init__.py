@@ -7,6 +7,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from luthier.contracts.verbs import Verb
+from luthier.errors import PluginError
 from luthier.plugins.registry import Plugins
 from luthier.reporting.console import Console
 
@@ -41,10 +42,22 @@ def built_in(name: str) -> Verb:
     return Verb(name, BUILT_IN[name], module.declare, module.act)
 
 
-def of_plugins(plugins: Plugins, console: Console | None = None) -> dict[str, Verb]:
-    """The verbs of plugins by name; `console` is told of those that another verb of the same name hides."""
+def of_plugins(
+    plugins: Plugins, console: Console | None = None, failures: list[PluginError] | None = None
+) -> dict[str, Verb]:
+    """The verbs of plugins by name; `console` is told of those that another verb of the same name hides.
+
+    A plugin whose hook fails has none; its failure is added to `failures`, or told to the console.
+    """
+
+    def failed(failure: PluginError) -> None:
+        if failures is not None:
+            failures.append(failure)
+        elif console is not None:
+            console.say(f"warning: {failure}")
+
     found: dict[str, Verb] = {}
-    for plugin, verbs in plugins.ask("luthier_verbs"):
+    for plugin, verbs in plugins.ask("luthier_verbs", failed=failed):
         for verb in verbs:
             if verb.name not in BUILT_IN and verb.name not in found:
                 found[verb.name] = verb

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import HELD_OUT_FIRST, NAMES
 from luthier.fetch.paths import local_path
 from luthier.fetch.remembered import remembered_digest
+from luthier.plugins.returned import returned
 
 
 @dataclass(kw_only=True)
@@ -39,8 +40,8 @@ class Files(RecordsSource):
 
     def records(self) -> Iterator[Record]:
         for path, split in self.files():
-            for record in self.reader.records(path, str(path)):
-                record.split = split
+            for record in returned(self.reader.records(path, str(path)), Iterable, self.reader.records):
+                returned(record, Record, self.reader.records).split = split
                 yield record
 
     def files_now(self) -> Any:

@@ -13,6 +13,7 @@ from luthier.data.records import Tally
 from luthier.data.state import Stateful, source_state
 from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.errors import DataError
+from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example, Source
@@ -38,7 +39,7 @@ class Filtered:
         of_filters = self.of_filters = {name: Tally() for name in self.filters}
         examples: Iterable[Example] = self.source
         for name, apply in self.filters.items():
-            examples = apply(examples, of_filters[name])
+            examples = _examples_of(apply, returned(apply(examples, of_filters[name]), Iterable, apply))
         for example in map(partial(with_turns, turns=self.turns), examples):
             tally.add(example)
             yield example
@@ -73,3 +74,8 @@ class Filtered:
     def quarantine_into(self, folder: Path) -> None:
         """Write the quarantined rows of the source there."""
         self.source.quarantine_into(folder)
+
+
+def _examples_of(apply: Filter, examples: Iterable[Any]) -> Iterator[Example]:
+    for example in examples:
+        yield returned(example, dict, apply)

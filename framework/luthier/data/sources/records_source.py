@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -145,7 +145,8 @@ class RecordsSource(ABC):
                 yield example
 
     def _counted(self, tally: Tally) -> Iterator[Record]:
-        for record in self.records():
+        for record in returned(self.records(), Iterable, self.records):
+            returned(record, Record, self.records)
             tally.rows[record.file] += 1
             tally.counts["read"] += 1
             yield record

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from numbers import Real
 from typing import Any
 
 import torch
+
+from luthier.plugins.returned import misreturned
 
 
 class Schedule(ABC):
@@ -87,7 +90,10 @@ def scheduled(optimizer: torch.optim.Optimizer, schedule: Schedule, total_steps:
     """What Lightning's `configure_optimizers` returns: the optimizer, and its schedule moved once each step."""
 
     def factor(step: int) -> float:
-        return schedule(step, total_steps)
+        found: Any = schedule(step, total_steps)
+        if not isinstance(found, (Real, torch.Tensor)) or not 0 <= float(found) < math.inf:
+            raise misreturned(schedule, "a factor of the peak learning rate, from 0 to 1", found)
+        return float(found)
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier.config.command_line import reads_as_text
 from luthier.errors import RecipeError
 from luthier.plugins.source_code import spec
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from luthier.plugins.registry import Plugins
     from luthier.workflows.new_plugin.kinds import Kind
 
+TESTS = "tests"
+"""The folder of a new plugin in which its tests lie, which pytest puts where Python looks for modules."""
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
 
 
@@ -46,8 +49,15 @@ class Names:
                 where="NAME",
                 hint="Begin with a letter, and use no word of Python.",
             )
-        words = [word for word in package.split("_") if word != "luthier"]
-        return cls(distribution, package, "_".join(words) or package)
+        answer = "_".join(word for word in package.split("_") if word != "luthier") or package
+        if not reads_as_text(answer):
+            raise RecipeError(
+                f"An answer {answer!r}, as those of {distribution!r} would be called, cannot be chosen: the command "
+                "line and recipes read it as another value.",
+                where="NAME",
+                hint="Choose a word that is no number, no truth value and not null.",
+            )
+        return cls(distribution, package, answer)
 
     def refuse_taken(self, kinds: Iterable[Kind], plugins: Plugins, catalog: Catalog) -> None:
         """RecipeError where a folder, a module, a distribution, a plugin or an answer is called so already."""
@@ -56,6 +66,8 @@ class Names:
         installed = {re.sub(r"[-_.]+", "_", one.name).lower(): one for one in metadata.distributions() if one.name}
         if (other := installed.get(self.package)) is not None:
             raise self._taken(f"a distribution {other.name} {other.version} is installed")
+        if self.package == TESTS:
+            raise self._taken(f"its own tests lie in a folder {TESTS}")
         if self.package in sys.stdlib_module_names or spec(self.package) is not None:
             raise self._taken(f"Python imports another module as {self.package!r} here")
         if any(plugin.name == self.answer for plugin in plugins.known):

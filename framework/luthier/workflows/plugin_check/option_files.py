@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from luthier.config.bounds import refuse_unbounded_file
+from luthier.config.command_line import reads_as_text
+from luthier.config.names import refuse_bad_name
 from luthier.config.option_file import Option
-from luthier.config.settings import REQUIRED, MissingSettingError, Signature
+from luthier.config.settings import REQUIRED, MissingSettingError, Setting, Signature
 from luthier.config.signatures import signature
+from luthier.config.type_hints import is_enum, member
 from luthier.config.type_words import written
 from luthier.errors import LuthierError, PluginError
 from luthier.plugins.renamed import current_target
@@ -48,11 +51,21 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _read(answer: CatalogAnswer, subject: Subject) -> list[tuple[Option, Signature]]:
     """The file with the signature of its target; nothing of files that have none, such as recipes."""
     import yaml
+    from omegaconf import OmegaConf
+
+    from luthier.config.loader import refuse_keys
 
     refuse_unbounded_file(answer.file)
     tree = answer.tree
     if tree is not None and not isinstance(tree, yaml.MappingNode):
         raise answer.fault("is no mapping of settings")
+    try:
+        refuse_bad_name(answer.name)
+        said = OmegaConf.create(answer.text)  # as Hydra reads it, which takes no key twice
+    except yaml.YAMLError as error:
+        raise answer.not_yaml(error) from error
+    if not reads_as_text(answer.name):
+        raise answer.fault("cannot be chosen: the command line and recipes read its name as another value")
     if not answer.headline:
         raise answer.fault("does not say in a comment at its top what it is")
     if not answer.is_part:
@@ -60,6 +73,8 @@ def _read(answer: CatalogAnswer, subject: Subject) -> list[tuple[Option, Signatu
     option = Option.read(answer, subject.catalog)
     if not option.target:
         raise answer.fault("names no _target_, neither itself nor the answer of its question that it starts from")
+    answer.refuse_target(option.target)
+    refuse_keys(answer, OmegaConf.to_container(said, resolve=False))
     try:
         return [(option, signature(option.target))]
     except LuthierError as error:
@@ -101,13 +116,21 @@ def _differing(option: Option, known: Signature) -> Iterator[Finding]:
     nested = {key.partition(".")[0] for key in option.nested}
     for name, said in option.written.items():
         setting = known.settings.get(name)
-        if setting is None or name in nested or setting.default == REQUIRED or same(said.value, setting.default):
+        if setting is None or name in nested or setting.default == REQUIRED:
+            continue
+        if same(said.value, setting.default) or _is_the_member(said.value, setting):
             continue
         message = (
             f"{option.answer} has {name}: {written(said.value)}, and the signature of {known.name} "
             f"({known.file.name}:{known.line}) has the default {written(setting.default)}."
         )
         yield Finding(CHECK, "failed", message, f"{said.file}:{said.line}", "Write the same default in both.")
+
+
+def _is_the_member(said: object, setting: Setting) -> bool:
+    """Whether both are one member of an Enum, which a file may write by its value and a signature has by its name."""
+    kinds = [kind for kind in (setting.type, *get_args(setting.type)) if is_enum(kind)]
+    return any((one := member(said, kind)) is not None and one is member(setting.default, kind) for kind in kinds)
 
 
 def same(said: object, default: object) -> bool:

@@ -94,7 +94,7 @@ def _of_imports(subject: Subject) -> Iterator[Finding]:
                     hint = "luthier.api has what plugins may import."
                     yield Finding(CHECK, "failed", message, place, hint)
                 continue
-            if top in seen or top in subject.packages or top in sys.stdlib_module_names:
+            if top in seen or top in subject.packages or top in sys.stdlib_module_names or subject.holds(top):
                 continue
             seen.add(top)
             owners = {canonicalize_name(owner) for owner in _owners().get(top, [top])}

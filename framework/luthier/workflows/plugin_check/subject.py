@@ -102,6 +102,11 @@ class Subject:
         tops |= {entry.value.partition(":")[0].partition(".")[0] for entry in self.entry_points}
         return tops | ({CORE} if self.is_core else set())
 
+    def holds(self, top: str) -> bool:
+        """Whether a package lies beside its own in the source that it is a link to: a link lists no packages."""
+        own = {folder for package in self.packages for folder in _folders_of(package)}
+        return self.is_editable and bool(_folders_of(top) & own)
+
     def modules(self) -> Iterator[Path]:
         """The files of its code."""
         for top in sorted(self.packages):
@@ -111,3 +116,12 @@ class Subject:
                 yield Path(found.origin)
             for place in inside:
                 yield from sorted(Path(place).rglob("*.py"))
+
+
+def _folders_of(top: str) -> set[Path]:
+    """The folders in which a top-level module or package lies."""
+    found = spec(top)
+    if found is None:
+        return set()
+    places = found.submodule_search_locations or ([found.origin] if found.origin else [])
+    return {Path(place).parent for place in places}
