@@ -57,6 +57,14 @@ def test_what_was_measured_once_is_what_the_next_process_decides_by(tmp_path: Pa
     speedup.cache_clear()
 
 
+def test_a_cache_that_cannot_be_made_is_measured_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "file" / "cache"))
+    speedup.cache_clear()
+    assert speedup(torch.bfloat16) > 0
+    speedup.cache_clear()
+
+
 def test_what_a_gpu_computes_in_is_what_torch_says_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = torch.device("cuda", 0)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "T4")

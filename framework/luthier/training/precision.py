@@ -69,11 +69,11 @@ def speedup(dtype: torch.dtype) -> float:
     It is measured once for a processor and a version of torch, and kept: the next process decides the same.
     """
     about = content_hash([*_processor(), torch.__version__, str(dtype), "one thread"])
-    folder = cache_folder("precision") / about[:32]
     try:
+        folder = cache_folder("precision") / about[:32]
         file = build_once(folder, lambda place: _write(place, _measured(dtype))) / _MEASURED
         return float(json.loads(file.read_text(encoding="utf-8")))
-    except ResourceError:  # nothing may be written, or nothing can
+    except (ResourceError, OSError):  # nothing may be written, or nothing can
         return _measured(dtype)
 
 
