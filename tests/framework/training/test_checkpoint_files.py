@@ -8,77 +8,39 @@ import logging
 import os
 import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from luthier.disk import writing
 from luthier.disk.leftovers import sweep
 from luthier.errors import ResourceError
 from luthier.training import checkpoint_files
 from luthier.training.checkpoint_files import MANIFEST, Invalid, newest, prune, step_of, verify, write
+from tests.framework.training import killed_at_each_line
+from tests.framework.training.killed_at_each_line import FILES, fill
 
-FILES = {"state.json": b'{"a": 1}' * 40, "state.safetensors": bytes(range(256)) * 8, "deep/one": b"x"}
-
-
-def fill(folder: Path) -> None:
-    for name, content in FILES.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
+ROOT = Path(__file__).parents[3]
 
 
 def steps(folder: Path) -> list[int | None]:
     return [step_of(path) for path in checkpoint_files.checkpoints(folder)]
 
 
-def save_and_prune(folder: Path) -> None:
-    write(folder, 3, fill)
-    prune(folder, 1)
-
-
-def killed_at_line(number: int, folder: Path) -> bool:
-    """Save in a child that kills itself before the given line of the module's code; False once it got through."""
-    child = os.fork()
-    if child == 0:
-        seen = 0
-
-        def line(frame, event, argument):
-            nonlocal seen
-            if frame.f_code.co_filename not in (checkpoint_files.__file__, writing.__file__):
-                return None
-            if event == "line":
-                seen += 1
-                if seen == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return line
-
-        sys.settrace(line)
-        save_and_prune(folder)
-        os._exit(0)
-    return os.waitpid(child, 0)[1] == signal.SIGKILL
-
-
 def test_a_kill_at_any_line_of_a_save_leaves_a_checkpoint_and_nothing_that_looks_like_one(tmp_path):
-    number = survived = 0
-    while True:
-        number += 1
-        folder = tmp_path / str(number)
-        write(folder, 1, fill)
-        write(folder, 2, fill)
-        killed = killed_at_line(number, folder)
+    words = [sys.executable, "-m", killed_at_each_line.__name__, str(tmp_path)]
+    subprocess.run(words, cwd=ROOT, check=True, timeout=250)
+    folders = sorted(tmp_path.iterdir(), key=lambda folder: int(folder.name))
+    for folder in folders:
         for path in checkpoint_files.checkpoints(folder):
             verify(path)
         best = newest(folder)
-        assert step_of(best) in (2, 3), f"killed at line event {number}: {best}"
+        assert step_of(best) in (2, 3), f"killed at line event {folder.name}: {best}"
         sweep(folder)
         assert all(step_of(path) is not None for path in folder.iterdir())
-        if not killed:
-            break
-        survived += 1
-    assert steps(folder) == [3]
-    assert survived > 100
+    assert steps(folders[-1]) == [3]
+    assert len(folders) > 100
 
 
 def test_an_orphan_of_a_killed_process_is_swept_and_its_bytes_are_reported(tmp_path):
