@@ -42,7 +42,7 @@ def blamed(error: BaseException, made: Any = None, *, at: str = "") -> PluginErr
     the recipe, where these are known: a library that a recipe names as a part is named by them.
     """
     places = list(_places(error))
-    if not places and made is not None and not _is_luthiers(_module_of(made)):
+    if not places and made is not None and (module := _module_of(made)) and not _is_luthiers(module):
         places = [(place_of(made), made)]
     if not places:
         return None
