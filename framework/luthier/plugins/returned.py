@@ -22,6 +22,17 @@ def returned(value: Returned, kind: type | tuple[type, ...], by: Callable[..., A
     raise misreturned(by, " or ".join("None" if one is type(None) else _a(one.__name__) for one in kinds), value)
 
 
+def held(part: Any, name: str, kind: type | tuple[type, ...]) -> Any:
+    """An attribute of a part, where it is of the kind; PluginError that names the part, where not."""
+    value = getattr(part, name)
+    if isinstance(value, kind):
+        return value
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    answer = answer_of(type(part))
+    who = f"{answer}: {place_of(part)}" if answer else place_of(part)
+    raise PluginError(f"{who} has {name} = {_shown(value)}, and must have {_a(kinds[0].__name__)}.")
+
+
 def misreturned(by: Callable[..., Any], expected: str, value: Any, *, shown: str = "") -> PluginError:
     """The error that a part gave back something else than what is expected of it; `shown` describes the value."""
     owner = getattr(by, "__self__", None)

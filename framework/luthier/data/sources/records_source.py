@@ -106,7 +106,7 @@ class RecordsSource(ABC):
 
     def fingerprint(self) -> dict[str, Any]:
         """What was read, for the manifest: the origin with the rows of each file, the format, the counts."""
-        origin = self.origin()
+        origin = returned(self.origin(), dict, self.origin)
         for file in origin.get("files", []):
             file["rows"] = self.tally.rows.get(file["name"])
         return {**origin, "format": self.detected.name, "counts": dict(self.counts)}
