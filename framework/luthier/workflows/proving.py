@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from luthier.contracts.proof import Proof
     from luthier.data.module import Data
 
+WHOLE = ("config.json", "model*.safetensors")
+"""What transformers reads a model from."""
 TEXTS = 3
 """How many texts of the data are compared, beside token ids that are drawn."""
 
@@ -135,8 +137,8 @@ def _readers(network: nn.Module, adaptation: Adaptation, model: Model, folder: P
             return own.load(model, folder)
 
     if not adaptation.needs_base:
-        if not (folder / "config.json").is_file():
-            raise _not_a_model(adaptation, "config.json")
+        for lacking in (pattern for pattern in WHOLE if not any(folder.glob(pattern))):
+            raise _not_a_model(adaptation, lacking.replace("*", ""))
         if names_code(read_json(folder / "config.json")):
             raise NotProved("the model brings code of its own, which plain transformers does not run")
         yield "plain transformers", lambda: read_by_transformers(folder, like=network)
