@@ -33,12 +33,15 @@ def held(part: Any, name: str, kind: type | tuple[type, ...]) -> Any:
     raise PluginError(f"{who} has {name} = {_shown(value)}, and must have {_a(kinds[0].__name__)}.")
 
 
-def misreturned(by: Callable[..., Any], expected: str, value: Any, *, shown: str = "") -> PluginError:
-    """The error that a part gave back something else than what is expected of it; `shown` describes the value."""
+def misreturned(by: Callable[..., Any], expected: str, value: Any, *, shown: str = "", who: str = "") -> PluginError:
+    """The error that a part gave back something else than what is expected of it; `shown` describes the value.
+
+    `who` names it where that is more than `by`.
+    """
     owner = getattr(by, "__self__", None)
     answer = answer_of(type(owner)) if owner is not None else answer_of(written(by))
     shown = shown or _shown(value)
-    who = f"{answer}: {place_of(by)}" if answer else place_of(by)
+    who = who or (f"{answer}: {place_of(by)}" if answer else place_of(by))
     return PluginError(f"{who} must return {expected}, and returned {shown}.")
 
 

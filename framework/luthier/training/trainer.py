@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import Strategy as LightningStrategy
+from pytorch_lightning.strategies import StrategyRegistry
 
 from luthier.errors import DataError, RecipeError
 from luthier.plugins.returned import misreturned, returned
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
     from luthier.training.signals import Signals
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+def _strategy(make: Strategy) -> LightningStrategy | str:
+    """What a strategy makes; PluginError where it is none, nor the name of one that Lightning has."""
+    made = returned(make(), (str, LightningStrategy), make)
+    if isinstance(made, str) and made not in ("auto", *StrategyRegistry.available_strategies()):
+        raise misreturned(make, "a strategy of Lightning or the name of one", made)
+    return made
 
 
 def _acting(adaptation: Adaptation) -> list[pl.Callback]:
@@ -218,7 +227,7 @@ class Trainer:
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy=returned(self.strategy(), (str, LightningStrategy), self.strategy),
+            strategy=_strategy(self.strategy),
             precision=LIGHTNING_PRECISION[self.computes_in],  # type: ignore[arg-type]
             max_epochs=self.epochs,
             max_steps=self.max_steps or -1,

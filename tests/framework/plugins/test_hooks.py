@@ -127,6 +127,31 @@ def test_luthier_run_can_be_wrapped_before_and_after(distribution):
     assert log == ["before", "after"]
 
 
+@pytest.mark.parametrize(
+    ("body", "marker", "given"),
+    [
+        ("yield; return 'good'", WRAPPER, "and returned 'good'"),
+        ("yield", "@luthier.hookimpl", "and returned a generator"),  # as who forgets wrapper=True writes it
+    ],
+)
+def test_what_is_no_score_names_the_plugin_that_gives_it(body, marker, given, distribution):
+    distribution("luthier-mine", hook("luthier_run", body, "run", marker), plugin="mine", version="4")
+    plugins = Plugins()
+    plugins.register(Core(1.0), "luthier")
+    with pytest.raises(PluginError) as fault:
+        plugins.run([])
+    assert str(fault.value).startswith("mine (luthier-mine 4): luthier_run (luthier-mine 4, __init__.py:")
+    assert f"must return the score of the run, a number or None, {given}" in str(fault.value)
+
+
+def test_a_callback_that_is_none_names_the_plugin_that_gives_it(luthier, distribution):
+    distribution("luthier-mine", hook("luthier_callbacks", "return [3]", "config"), plugin="mine", version="4")
+    end = luthier("debug=tiny", "stages=[fit]")
+    assert end.code == 7, end.err
+    assert "Plugin mine (luthier-mine 4) failed in luthier_callbacks" in end.err
+    assert "it gives 3 among what should be Lightning callbacks" in end.err
+
+
 def test_calls_of_hooks_are_traced_with_their_plugin_order_and_time(luthier, distribution):
     distribution("luthier-mine", hook("luthier_check", "yield from ()", "config"), plugin="mine", version="4")
     end = luthier("recipe=demo", "--cfg", "job", "--trace-hooks")

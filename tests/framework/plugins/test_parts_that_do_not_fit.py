@@ -131,6 +131,9 @@ class Unfinished(Rising):
 class Bare_(Strategy):
     def __call__(self): return None
 
+class Misnamed(Strategy):
+    def __call__(self): return "ddq"
+
 class Ranked:
     fixed, best_last = False, True
     def learn(self, pool): ...
@@ -210,8 +213,13 @@ class Unwritten:
     def __call__(self, predictor, questions, known): return Attempts([one.attempt(None) for one in questions], {})
 
 class Nameless(RecordsSource):
-    def records(self): return []
+    def records(self): return []  # nothing is read, and its name is asked for
     def origin(self): ...
+
+from luthier.api import Record
+
+class Plain(Nameless):
+    def records(self): yield Record("plain", 1, "Spruce.")
 """
 GIVEN = {
     "prompt=it Forgetful": ["prompt=it: Forgetful", "must return a dict, and returned None"],
@@ -223,6 +231,7 @@ GIVEN = {
     "optimizer/schedule=it Rising": ["optimizer/schedule=it: Rising", "from 0 to 1, and returned -1.0."],
     "optimizer/schedule=it Unfinished": ["optimizer/schedule=it: Unfinished", "from 0 to 1, and returned None."],
     "trainer/strategy=it Bare_": ["trainer/strategy=it: Bare_", "must return a str or a Strategy, and returned None."],
+    "trainer/strategy=it Misnamed": ["trainer/strategy=it: Misnamed", "or the name of one, and returned 'ddq'."],
     "prompt/selection=it Ranked": ["prompt/selection=it: Ranked", "each at most once, and returned 0."],
     "prompt/selection=it FromTheEnd": [
         "prompt/selection=it: FromTheEnd",
@@ -248,6 +257,7 @@ GIVEN = {
     "adaptation=it Halved": ["adaptation=it: Halved", "has needs_base = False, and its `save` wrote no config.json"],
     "trainer=it Forgot": ["trainer=it: Forgot.fit", "must return a TrainingEnd, and returned None."],
     "evaluation/task=it Unwritten": ["evaluation/task=it: Unwritten", "an Attempt of a text for each question"],
+    "data=it Plain": ["data=it: Plain.records", "must return records whose row is a dict, and returned 'Spruce.'."],
     "data=it Nameless": ["data=it: Nameless.origin", "must return a dict, and returned None."],
     "data/filter=it Dropped": ["data/filter=it: Dropped", "must return an Iterable, and returned None."],
     "data/filter=it Texts": ["data/filter=it: Texts", "must return a dict, and returned a str."],
