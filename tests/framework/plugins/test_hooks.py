@@ -81,8 +81,10 @@ def test_luthier_verbs_brings_a_verb_with_arguments_and_help(luthier, distributi
 
 
 def test_luthier_callbacks_are_asked_for_with_the_recipe(distribution):
-    distribution("luthier-mine", hook("luthier_callbacks", "return [('callback', config['seed'])]", "config"))
-    assert dict(Plugins().ask("luthier_callbacks", config={"seed": 3}))["luthier_mine"] == [("callback", 3)]
+    body = "from pytorch_lightning.callbacks import Timer; return [Timer(config['duration'])]"
+    distribution("luthier-mine", hook("luthier_callbacks", body, "config"))
+    (given,) = dict(Plugins().ask("luthier_callbacks", config={"duration": {"seconds": 3}}))["luthier_mine"]
+    assert given.time_remaining() == 3
 
 
 def test_luthier_report_gives_lines(distribution):
