@@ -23,7 +23,7 @@ from luthier.plugins.calls import call_hook, error_text
 from luthier.plugins.faults import entry_point_fault, hook_fault
 from luthier.plugins.installed import CORE, EntryPoint, installed
 from luthier.plugins.recipe_folder import beside, folder_at
-from luthier.plugins.returned import misreturned
+from luthier.plugins.returned import as_shown
 from luthier.plugins.tracing import trace_hooks
 
 CORE_RECIPES = "pkg://luthier_recipes"
@@ -148,7 +148,8 @@ class Plugins:
         implementations = self._manager.hook.luthier_run.get_hookimpls()
         given = [one for one in implementations if one.plugin_name != CORE] or implementations
         places = " or ".join(f"{self.describe(one.plugin_name)}: {place_of(one.function)}" for one in given)
-        return misreturned(given[0].function, "the score of the run, a number or None", score, who=places)
+        expected = "the score of the run, a number or None"
+        return PluginError(f"{places} must return {expected}, and returned {as_shown(score)}.")
 
     def register(self, module: object, name: str) -> None:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""

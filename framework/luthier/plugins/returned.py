@@ -30,22 +30,19 @@ def held(part: Any, name: str, kind: type | tuple[type, ...]) -> Any:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     answer = answer_of(type(part))
     who = f"{answer}: {place_of(part)}" if answer else place_of(part)
-    raise PluginError(f"{who} has {name} = {_shown(value)}, and must have {_a(kinds[0].__name__)}.")
+    raise PluginError(f"{who} has {name} = {as_shown(value)}, and must have {_a(kinds[0].__name__)}.")
 
 
-def misreturned(by: Callable[..., Any], expected: str, value: Any, *, shown: str = "", who: str = "") -> PluginError:
-    """The error that a part gave back something else than what is expected of it; `shown` describes the value.
-
-    `who` names it where that is more than `by`.
-    """
+def misreturned(by: Callable[..., Any], expected: str, value: Any, *, shown: str = "") -> PluginError:
+    """The error that a part gave back something else than what is expected of it; `shown` describes the value."""
     owner = getattr(by, "__self__", None)
     answer = answer_of(type(owner)) if owner is not None else answer_of(written(by))
-    shown = shown or _shown(value)
-    who = who or (f"{answer}: {place_of(by)}" if answer else place_of(by))
+    shown = shown or as_shown(value)
+    who = f"{answer}: {place_of(by)}" if answer else place_of(by)
     return PluginError(f"{who} must return {expected}, and returned {shown}.")
 
 
-def _shown(value: Any) -> str:
+def as_shown(value: Any) -> str:
     """A value as an error shows it: its type where it is long or has nothing but an address to show."""
     if inspect.iscoroutine(value):
         value.close()  # or Python warns that nobody awaited it

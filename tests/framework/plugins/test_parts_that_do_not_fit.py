@@ -60,7 +60,7 @@ MISFITS = {
         "_partial_: true",
     ],
     "method/reward=it made": [f"scored {PLACE}29) must take prompt, answers, example, and takes prompt, answers"],
-    "model=it Asked": [f"Asked.tokenizer {PLACE}33) is a method, and must be an attribute: put @property before it"],
+    "model=it Asked": [f"Asked.tokenizer {PLACE}34) is a method, and must be an attribute: put @property before it"],
     "prompt=it FirstWord": ["has no method learn(examples, tokenizer): inherit Prompt, which has one"],
 }
 
