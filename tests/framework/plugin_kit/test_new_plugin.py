@@ -61,14 +61,13 @@ def test_what_is_written_is_in_style(generated):
 def test_an_editable_installation_needs_nothing_but_the_backend(generated, tmp_path):
     code = (
         "import sys; sys.modules['editables'] = None  # as where only hatchling is installed\n"
-        "from hatchling.build import build_editable, get_requires_for_build_editable\n"
-        "print(get_requires_for_build_editable(), build_editable(sys.argv[1]))"
+        "from hatchling.build import build_editable\n"
+        "build_editable(sys.argv[1])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], cwd=generated, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("[] ")
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         (link,) = [name for name in wheel.namelist() if name.endswith(".pth")]
         assert wheel.read(link).decode().strip() == str(generated / "src")
