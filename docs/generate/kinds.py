@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from python_api import entry_of
+from python_api import entry_of, write_pages
 from python_sections import section_of
 from python_source import ROOT, homes, names
 
@@ -95,11 +95,7 @@ def _suite(kind: Kind) -> Iterator[str]:
 
 def main() -> None:
     written = pages()
-    for file in FOLDER.glob("*.md"):
-        if file.name not in written:
-            file.unlink()
-    for name, text in written.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+    write_pages(FOLDER, written)
     print(f"{len(written)} pages in {FOLDER}")
 
 

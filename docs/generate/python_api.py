@@ -7,8 +7,9 @@ without importing them. A name belongs to the first section that names its modul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from python_sections import SECTIONS, Section, section_of
@@ -174,14 +175,19 @@ def _flat(name: str, entry: Any) -> str:
     return " ".join(filter(None, [rest, f" # {marks}{kind or ''}".rstrip() if marks or kind == "class " else ""]))
 
 
+def write_pages(folder: Path, pages: Mapping[str, str]) -> None:
+    """Write pages by their names, and remove others that the folder holds."""
+    for file in folder.glob("*.md"):
+        if file.name not in pages:
+            file.unlink()
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     written = pages()
-    for file in FOLDER.glob("*.md"):
-        if file.name not in written:
-            file.unlink()
-    for name, text in written.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+    write_pages(FOLDER, written)
     FROZEN.write_text(frozen(), encoding="utf-8")
     print(f"{len(names())} names in {len(written)} pages of {FOLDER}, and {FROZEN}")
     print("\n".join(f"without a docstring: {name}" for name in undocumented()))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+from luthier.disk.reading import size_of
 from luthier.training import checkpoint_files
-from luthier.training.limits import size_of
 from tests.command import luthier
 
 RECIPE = (

@@ -1,4 +1,4 @@
-"""Small files read back: what is not there and what is not whole are the same case."""
+"""What lies on the disk: small files read back, where not there and not whole are the same case, and sizes."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files under a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from luthier.disk.reading import size_of
 from luthier.errors import ResourceError
 from luthier.training.checkpoints import Checkpoints
 
@@ -81,8 +82,3 @@ class Limits(pl.Callback):
             f"its folder takes {used / 1e6:.1f} MB of {self.disk / 1e6:.1f}, and the next checkpoint "
             f"{next_one / 1e6:.1f} more"
         )
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of the files under a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

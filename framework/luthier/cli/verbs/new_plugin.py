@@ -52,9 +52,6 @@ def act(call: Call) -> int:
 
 def _list(call: Call) -> int:
     rows = [(kind.name, kind.question or "a hook", kind.does) for kind in KINDS]
-    records = [
-        {"kind": name, "question": kind.question, "does": does}
-        for (name, _, does), kind in zip(rows, KINDS, strict=True)
-    ]
+    records = [{"kind": kind.name, "question": kind.question, "does": kind.does} for kind in KINDS]
     call.console.data(call.console.table(("kind", "question", "what it says"), rows), records)
     return 0

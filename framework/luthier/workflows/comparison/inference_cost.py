@@ -13,6 +13,7 @@ import torch
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_prompt
 from luthier.data.examples import example_of
+from luthier.disk.reading import size_of
 from luthier.errors import DataError
 from luthier.evaluation.questions import questions
 from luthier.training.memory import peak_bytes
@@ -83,7 +84,7 @@ def measure(run: Path, *, plugins: Plugins, vouched: tuple[str, ...], answers: i
         tokens_per_second=written / writing if written else None,
         memory=peak_bytes(),
         weights=sum(weight.numel() * weight.element_size() for weight in network.parameters()),
-        artifact=sum(file.stat().st_size for file in artifact.find_artifact(run).rglob("*") if file.is_file()),
+        artifact=size_of(artifact.find_artifact(run)),
         device=torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else f"cpu, {torch.get_num_threads()} threads",
