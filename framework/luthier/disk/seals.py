@@ -21,7 +21,7 @@ SEAL = "seal"
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
     """The value as JSON holds it, secrets redacted, with the sha256 of all that it says."""
     body: dict[str, Any] = json.loads(json.dumps(redact(value), default=str))
-    return {**body, SEAL: _seal_of(body)}
+    return {**body, SEAL: seal_of(body)}
 
 
 def unsealed(found: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def unsealed(found: Any) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get(SEAL), str):
         return {}
     body = {key: value for key, value in found.items() if key != SEAL}
-    return body if _seal_of(body) == found[SEAL] else {}
+    return body if seal_of(body) == found[SEAL] else {}
 
 
 def write_sealed_json(path: Path, value: Mapping[str, Any], *, indent: int | None = 1) -> None:
@@ -46,5 +46,6 @@ def read_sealed_json(path: Path, *, unsealed_keys: Collection[str] = ()) -> dict
     return found if found and set(found) <= set(unsealed_keys) else unsealed(found)
 
 
-def _seal_of(body: Mapping[str, Any]) -> str:
+def seal_of(body: Mapping[str, Any]) -> str:
+    """The sha256 of a mapping as JSON, its keys in order."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -6,7 +6,6 @@ stranger's artifact may do is decided elsewhere (docs/explanation/trust.md).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from luthier.disk.leftovers import TEMPORARY_NAME
 from luthier.disk.redaction import redact
+from luthier.disk.seals import seal_of
 from luthier.disk.writing import write_json
 from luthier.errors import ResourceError
 from luthier.fetch.digests import sha256_of_file
@@ -37,7 +37,7 @@ def write(folder: Path, facts: Mapping[str, Any]) -> None:
     body: Any = json.loads(json.dumps(redact(_portable(facts)), default=str))
     body = {"format": FORMAT, **{key: body[key] for key in body if key not in ("format", "files", "seal")}}
     body["files"] = {file.relative_to(folder).as_posix(): sha256_of_file(file) for file in sorted(_files(folder))}
-    write_json(folder / MANIFEST, {**body, "seal": _seal(body)}, indent=2)
+    write_json(folder / MANIFEST, {**body, "seal": seal_of(body)}, indent=2)
 
 
 def renew(folder: Path, changed: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ def renew(folder: Path, changed: Iterable[str]) -> None:
     body = {**manifest, "format": FORMAT}
     body["files"] = {**manifest["files"], **{name: sha256_of_file(folder / name) for name in changed}}
     body.pop("seal", None)
-    write_json(folder / MANIFEST, {**body, "seal": _seal(body)}, indent=2)
+    write_json(folder / MANIFEST, {**body, "seal": seal_of(body)}, indent=2)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def read(folder: Path) -> dict[str, Any]:
             raise _damaged(file, f"has no place for {setting!r}")
     if found == FORMAT:
         body = {key: value for key, value in manifest.items() if key != "seal"}
-        if manifest.get("seal") != _seal(body):
+        if manifest.get("seal") != seal_of(body):
             raise _damaged(file, "was changed after it was written: its seal does not fit")
     return manifest
 
@@ -144,10 +144,6 @@ def _parsed(file: Path) -> dict[str, Any]:
 
 def _damaged(file: Path, problem: str) -> ResourceError:
     return ResourceError(f"The manifest of the artifact {problem}.", where=str(file), hint=HINT)
-
-
-def _seal(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:
