@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -124,7 +125,10 @@ def test_a_digit_of_what_was_measured_that_was_changed_is_noticed(run, tmp_path,
     text = (copy.path / name).read_text(encoding="utf-8")
     digits = [at for at, sign in enumerate(text) if sign.isdigit() and text[at - 1] in ".0123456789"]
     for at in digits[:: max(1, len(digits) // 20)]:
-        (copy.path / name).write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :], encoding="utf-8")
+        changed = text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :]
+        if json.loads(changed) == json.loads(text):
+            continue  # the seventeenth digit of a number: it is read as the same float
+        (copy.path / name).write_text(changed, encoding="utf-8")
         if name == "record.json":
             with pytest.raises(LuthierError, match="changed after it was written"):
                 RunRecord.load(copy.record)
