@@ -11,7 +11,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.api import Search
+from luthier.api import Search, misreturned
 from luthier_retrieval.chunking import Passage
 from luthier_retrieval.reranking import Reranking
 from luthier_retrieval.segment import Digests, Segment
@@ -43,11 +43,25 @@ class PassageSearch:
         """The numbers of the best passages, of equal ones the first: `candidates`, or as many as there are."""
         count = self.candidates
         while True:
-            numbers, _ = self.search(question, count)
+            numbers = self._searched(question, count)
             _, firsts = np.unique(self._digests[numbers], return_index=True)
             if len(firsts) >= self.candidates or len(numbers) < count or count >= self.starts[-1]:
                 return [int(numbers[place]) for place in sorted(firsts)[: self.candidates]]
             count *= 2
+
+    def _searched(self, question: str, count: int) -> NDArray[np.int64]:
+        """The numbers that the search gives; PluginError that names it where they are none of passages."""
+        given = self.search(question, count)
+        expected = f"numbers of at most {count} of {self.starts[-1]} passages, and their scores"
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise misreturned(self.search, expected, given)
+        numbers = np.asarray(given[0])
+        if numbers.size == 0:
+            return np.zeros(0, np.int64)
+        fits = numbers.ndim == 1 and len(numbers) <= count and np.issubdtype(numbers.dtype, np.integer)
+        if not fits or numbers.min() < 0 or numbers.max() >= self.starts[-1]:
+            raise misreturned(self.search, expected, numbers.tolist())
+        return numbers
 
     def _with_places(self, number: int) -> Passage:
         """The first of the passages that are equal to that of a number, with the other documents that hold it."""

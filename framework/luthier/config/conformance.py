@@ -71,9 +71,17 @@ def _unmet(part: Any, name: str, of: Any, kind: type) -> str:
         has_body = of is not None and not getattr(of, "__isabstractmethod__", False)
         way = f": inherit {kind.__name__}, which has one" if has_body else f", which a {kind.__name__} must have"
         return f"{place_of(part)} has no {what}{way}"
-    if not isinstance(of, FunctionType) or isinstance(found, property):
+    if not isinstance(of, FunctionType):
+        return _uncalled(found) if isinstance(of, property) else ""
+    if isinstance(found, property):
         return ""
     return _uncallable(part if name == "__call__" else getattr(part, name), _required(of), _keywords(of))
+
+
+def _uncalled(found: Any) -> str:
+    """Why something is not the attribute that is read without a call; empty where it is."""
+    is_method = isinstance(found, FunctionType | staticmethod | classmethod)
+    return f"{place_of(found)} is a method, and must be an attribute: put @property before it" if is_method else ""
 
 
 def _uncallable(part: Any, words: Sequence[str], named: Sequence[str] = ()) -> str:

@@ -38,7 +38,10 @@ class Adaptation(Protocol):
     """
 
     needs_base: bool
-    """Whether what `save` writes is of use only beside the weights that it was made for."""
+    """Whether what `save` writes is of use only beside the weights that it was made for.
+
+    Where not, `save` writes a whole model that plain transformers reads, as `FullFineTuning` does.
+    """
 
     shaping_base: tuple[str, ...] = ()
     """The settings in which two runs must agree to take turns on one base, as they change it or how it computes."""

@@ -33,12 +33,12 @@ from luthier.data.prepared import PreparedLoader
 from luthier.data.reading import SPLITS, Reading
 from luthier.data.rows import Encode
 from luthier.data.saved_place import ResumedSteps, SavedPlace, check_data_identity
+from luthier.data.shown_examples import shown
 from luthier.data.turn_examples import encoded_turns
 from luthier.errors import DataError, RecipeError
 from luthier.errors.pasting import setting_to_paste
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
-from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
     import torch
@@ -269,7 +269,7 @@ class Data(pl.LightningDataModule):
         }
 
     def _shown(self, example: Example) -> Example:
-        return returned(self.prompt(example), dict, self.prompt)
+        return shown(self.prompt, example)
 
     def token_ledger(self, number: int = 0, split: str | None = None) -> ledger.Ledger:
         """The token ledger of an example after `overlong` is applied; of its first turn, where each is an example.

@@ -15,7 +15,7 @@ from luthier.data.stored_examples import ExamplesWriter, StoredExamples, Unwrita
 from luthier.errors import DataError
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
-from luthier.plugins.returned import returned
+from luthier.plugins.returned import held, returned
 
 SPLITS = ("train", "validation", "test")
 _FACTS = "reading.json"
@@ -69,7 +69,7 @@ class Reading:
             examples.setdefault(_split(example), []).append(example)
         digests = {split: hash_of_examples(of_split) for split, of_split in examples.items()}
         warning = f"All examples are kept in memory, as JSON cannot hold them: {why}"
-        return cls(examples, digests, source.counts, [*source.warnings, warning], source.fingerprint())
+        return cls(examples, digests, *_facts_of(source, warning))
 
 
 def _write(folder: Path, source: Source) -> None:
@@ -81,11 +81,15 @@ def _write(folder: Path, source: Source) -> None:
         writers[split].add(example)
     facts = {
         "digests": {split: writer.close() for split, writer in writers.items()},
-        "counts": dict(source.counts),
-        "warnings": list(source.warnings),
-        "fingerprint": source.fingerprint(),
+        **dict(zip(("counts", "warnings", "fingerprint"), _facts_of(source), strict=True)),
     }
     (folder / _FACTS).write_text(json.dumps(facts, default=str), encoding="utf-8")
+
+
+def _facts_of(source: Source, *more: str) -> tuple[dict[str, int], list[str], dict[str, Any]]:
+    """The counts, the warnings with `more`, and the fingerprint of a source that was read; PluginError for others."""
+    fingerprint = returned(source.fingerprint(), dict, source.fingerprint)
+    return dict(held(source, "counts", Mapping)), [*held(source, "warnings", (list, tuple)), *more], fingerprint
 
 
 def _examples(source: Source) -> Iterator[Example]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from luthier.errors import DataError
+from luthier.plugins.returned import misreturned, returned
 
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
@@ -38,6 +39,14 @@ class Record:
     def where(self) -> str:
         """`file:line`, as errors name the row."""
         return f"{self.file}:{self.line}"
+
+
+def checked(record: Any, by: Callable[..., Any]) -> Record:
+    """A record that `by` gives; PluginError that names it where that is none, or its row no dictionary."""
+    row = returned(record, Record, by).row
+    if row is not None and not isinstance(row, Mapping):
+        raise misreturned(by, "records whose row is a dict", row)
+    return record  # type: ignore[no-any-return]
 
 
 @dataclass(slots=True)

@@ -180,6 +180,10 @@ class Evaluation:
         if len(returned(attempts, Attempts, self.task).attempts) != len(chosen_questions):
             expected = f"an attempt for each of {len(chosen_questions)} questions"
             raise misreturned(self.task, expected, attempts, shown=f"{len(attempts.attempts)} attempts")
+        if odd := [one for one in attempts.attempts if not isinstance(one, Attempt) or not isinstance(one.output, str)]:
+            raise misreturned(self.task, "Attempts with an Attempt of a text for each question", odd[0])
+        if not isinstance(attempts.counts, Mapping):
+            raise misreturned(self.task, "Attempts with counts by name", attempts.counts)
         scores.counts[f"{name}: examples without an answer"] = len(chosen) - len(chosen_questions)
         scores.counts.update({f"{name}: {what}": count for what, count in attempts.counts.items()})
         return attempts

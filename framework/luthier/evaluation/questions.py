@@ -10,8 +10,8 @@ from luthier.contracts.examples import Example
 from luthier.contracts.predictor import Conversation
 from luthier.contracts.prompt import Prompt
 from luthier.data.examples import conversation_of, message_text
+from luthier.data.shown_examples import shown
 from luthier.evaluation.metrics.metric import Attempt
-from luthier.plugins.returned import returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,7 @@ class Question:
 
 def questions(examples: Iterable[Example], prompt: Prompt) -> list[Question]:
     """The examples that end with an assistant's message, as the prompt renders them; others have no reference."""
-    return [
-        question
-        for example in examples
-        if (question := _question(returned(prompt(example), dict, prompt), example)) is not None
-    ]
+    return [question for example in examples if (question := _question(shown(prompt, example), example)) is not None]
 
 
 def _question(shown: Example, example: Example) -> Question | None:

@@ -18,6 +18,7 @@ from luthier.contracts.prompt import Prompt
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.data.encoding import encode_conversation, encode_for_scoring
 from luthier.data.examples import conversation_of, example_of
+from luthier.data.shown_examples import shown
 from luthier.data.turn_examples import encoded_turns
 from luthier.errors import RecipeError
 from luthier.inference import generation, log_probabilities
@@ -56,7 +57,7 @@ class NetworkPredictor:
         A conversation is a list of messages, or an example with `messages` and `tools`. Reasoning before the answer is
         not part of the text; `answers` gives both.
         """
-        prompted = [conversation_of(self.prompt(example_of(each))) for each in conversations]
+        prompted = [conversation_of(shown(self.prompt, example_of(each))) for each in conversations]
         return [answer.spoken for answer in self.answers(prompted, sampling)]
 
     def answers(
@@ -111,7 +112,7 @@ class NetworkPredictor:
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
         """The statistics of the method for each example, float64 [examples, s] by name; `loss` is (sum, weight)."""
         assert self.method is not None, "a predictor without a method has no loss"
-        turns = [encoded_turns(self.prompt(example), self.method.encode, self.tokenizer) for example in examples]
+        turns = [encoded_turns(shown(self.prompt, example), self.method.encode, self.tokenizer) for example in examples]
         of_rows = [example for example, each in zip(examples, turns, strict=True) for _ in each]
         with evaluation_mode(self.network), self._autocast():
             measured = self.method.measured_of(of_rows, [turn.row for each in turns for turn in each])

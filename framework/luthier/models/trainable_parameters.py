@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from transformers import PretrainedConfig
 
 from luthier.contracts.model import HasMetaNetwork
 from luthier.errors import PluginError, RecipeError
 from luthier.models.experts.description import idle_weights
 from luthier.models.loading import meta_causal_lm
 from luthier.models.modalities import check_gradients, other_modalities, other_weights
-from luthier.plugins.returned import returned
+from luthier.plugins.returned import held, returned
 
 if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
@@ -57,7 +58,7 @@ def check_adaptation(model: Model, adaptation: Adaptation) -> nn.Module | None:
     except (RecipeError, ValueError, RuntimeError, TypeError):
         return None
     with suppress(ValueError, RuntimeError, TypeError):
-        return adaptation(network)
+        return returned(adaptation(network), nn.Module, adaptation)
     return None
 
 
@@ -71,7 +72,7 @@ def meta_network(model: Model) -> nn.Module:
             where="model",
             hint="Name it `meta_network`, as luthier.api.HasMetaNetwork has it now.",
         )
-    return meta_causal_lm(model.config)
+    return meta_causal_lm(held(model, "config", PretrainedConfig))
 
 
 def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:

@@ -12,6 +12,8 @@ from typing import Any
 from luthier.errors import LuthierError, PluginError
 from luthier.plugins import hookspecs
 
+_OF_A_CALLBACK = ("on_fit_start", "on_train_batch_end", "state_dict")  # Lightning is not imported for this
+_CALLBACKS = "Lightning callbacks"
 _WORD = re.compile(r"[^\s=~+-][^\s=]*")
 
 
@@ -38,7 +40,9 @@ def _as_promised(hook: str, answer: Any) -> Any:
     items = list(answer)
     wrong = [item for item in items if not _is(item, promised)]
     if wrong:
-        raise TypeError(f"it gives {wrong[0]!r} among what should be {promised}")
+        raise TypeError(
+            f"it gives {wrong[0]!r} among what should be {_CALLBACKS if promised == 'Iterable[Any]' else promised}"
+        )
     return items
 
 
@@ -47,6 +51,8 @@ def _is(item: Any, promised: str) -> bool:
         return _is_verb(item)
     if promised == "Iterable[ReportSection]":
         return _is_section(item)
+    if promised == "Iterable[Any]":
+        return not isinstance(item, type) and all(hasattr(item, name) for name in _OF_A_CALLBACK)
     return promised != "Iterable[str]" or isinstance(item, str)
 
 

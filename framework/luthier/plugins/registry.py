@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -17,11 +18,12 @@ import pluggy
 
 from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins import hookspecs
-from luthier.plugins.blame import blamed
+from luthier.plugins.blame import blamed, place_of
 from luthier.plugins.calls import call_hook, error_text
 from luthier.plugins.faults import entry_point_fault, hook_fault
-from luthier.plugins.installed import EntryPoint, installed
+from luthier.plugins.installed import CORE, EntryPoint, installed
 from luthier.plugins.recipe_folder import beside, folder_at
+from luthier.plugins.returned import as_shown
 from luthier.plugins.tracing import trace_hooks
 
 CORE_RECIPES = "pkg://luthier_recipes"
@@ -130,14 +132,24 @@ class Plugins:
     def run(self, run: Any) -> float | None:
         """Call `luthier_run`, wrappers included; an error that comes out of a plugin's own code names it (exit 7)."""
         try:
-            score: float | None = self._manager.hook.luthier_run(run=run)
-            return score
+            score = self._manager.hook.luthier_run(run=run)
         except LuthierError:
             raise
         except Exception as error:
             if (failure := blamed(error)) is None:
                 raise
             raise failure from error
+        if score is None or isinstance(score, Real):
+            return None if score is None else float(score)
+        raise self._no_score(score)
+
+    def _no_score(self, score: Any) -> PluginError:
+        """The error for something else as the score of a run; names the plugins that may have given it."""
+        implementations = self._manager.hook.luthier_run.get_hookimpls()
+        given = [one for one in implementations if one.plugin_name != CORE] or implementations
+        places = " or ".join(f"{self.describe(one.plugin_name)}: {place_of(one.function)}" for one in given)
+        expected = "the score of the run, a number or None"
+        return PluginError(f"{places} must return {expected}, and returned {as_shown(score)}.")
 
     def register(self, module: object, name: str) -> None:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""

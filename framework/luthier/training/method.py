@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -168,7 +169,7 @@ class Method(pl.LightningModule, ABC):
 
     def load(self) -> None:
         """Load the network of the model, not adapted yet."""
-        self.network, self.adapted = self.model.network(), False
+        self.network, self.adapted = returned(self.model.network(), nn.Module, self.model.network), False
 
     def configure_model(self) -> None:
         """Load and adapt inside the strategy's context, so that sharding composes with every adaptation."""
@@ -207,7 +208,10 @@ class Method(pl.LightningModule, ABC):
 
     def rate(self, name: str) -> float:
         """The factor of the learning rate at which a weight moves; the adaptation's word, unless the method has one."""
-        return self.adaptation.rate(name)
+        factor = self.adaptation.rate(name)
+        if not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+            raise misreturned(self.adaptation.rate, "a factor of the learning rate, a finite number", factor)
+        return factor
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The sum of the loss over a micro-batch, with the adaptation's penalty; not yet divided by the weight."""
@@ -222,6 +226,9 @@ class Method(pl.LightningModule, ABC):
             raise misreturned(self.loss, "a Loss whose sum has a gradient", loss, shown="one without")
         self._step.add(loss)
         penalty = self.adaptation.penalty(self.network)
+        if isinstance(penalty, Tensor) and penalty.numel() != 1:
+            shown = f"one of shape {list(penalty.shape)}"
+            raise misreturned(self.adaptation.penalty, "a scalar tensor or None", penalty, shown=shown)
         total = loss.sum if penalty is None else loss.sum + penalty * loss.weight  # both are divided by the weight
         return total if balance is None else total + balance
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import Strategy as LightningStrategy
+from pytorch_lightning.strategies import StrategyRegistry
 
 from luthier.errors import DataError, RecipeError
-from luthier.plugins.returned import returned
+from luthier.plugins.returned import misreturned, returned
 from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
@@ -30,6 +31,7 @@ from luthier.training.validation_times import ValidationTimes
 from luthier.training.watchdog import Policy as WhenHung
 
 if TYPE_CHECKING:
+    from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.scores import Score
     from luthier.contracts.training import StatefulPart
     from luthier.data.module import Data
@@ -38,6 +40,23 @@ if TYPE_CHECKING:
     from luthier.training.signals import Signals
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+def _strategy(make: Strategy) -> LightningStrategy | str:
+    """What a strategy makes; PluginError where it is none, nor the name of one that Lightning has."""
+    made = returned(make(), (str, LightningStrategy), make)
+    if isinstance(made, str) and made not in ("auto", *StrategyRegistry.available_strategies()):
+        raise misreturned(make, "a strategy of Lightning or the name of one", made)
+    return made
+
+
+def _acting(adaptation: Adaptation) -> list[pl.Callback]:
+    """The callbacks of an adaptation; PluginError where it gives anything else."""
+    acting = list(returned(adaptation.callbacks(), (list, tuple), adaptation.callbacks))
+    for one in acting:
+        if not isinstance(one, pl.Callback):
+            raise misreturned(adaptation.callbacks, "Lightning callbacks", one)
+    return acting
 
 
 @dataclass(frozen=True)
@@ -208,7 +227,7 @@ class Trainer:
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy=returned(self.strategy(), (str, LightningStrategy), self.strategy),
+            strategy=_strategy(self.strategy),
             precision=LIGHTNING_PRECISION[self.computes_in],  # type: ignore[arg-type]
             max_epochs=self.epochs,
             max_steps=self.max_steps or -1,
@@ -235,7 +254,7 @@ class Trainer:
         stateful: Mapping[str, StatefulPart] | None, gradient_checkpointing: bool,
     ) -> tuple[list[Any], Validation]:  # fmt: skip
         """Those of the adaptation and of a reliable training, and of these the one that validates."""
-        acting = method.adaptation.callbacks()  # before ours: what they do after a step is in that step's checkpoint
+        acting = _acting(method.adaptation)  # before ours: what they do after a step is in that step's checkpoint
         digests = StepDigests(folder.digests, data.seen.taken)
         own = reliable(
             folder, signals, validating, [digests.tell, tell], stateful, every=self.checkpoint_every, keep=self.keep,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.disk.writing import write_text
 from luthier.models.processors import processor_files
+from luthier.plugins.returned import returned
 from luthier.reporting import terminal
 from luthier.reporting.card import card
 from luthier.reporting.console import coloured
@@ -39,7 +40,7 @@ def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: Networ
         "seed": int(config.seed),
         "commit": environment["commit"],
         "packages": environment["packages"],
-        "model": parts.model.lineage(),
+        "model": returned(parts.model.lineage(), dict, parts.model.lineage),
         "trained": run.trained,
         "step": run.end.best.step if run.end.best else run.end.step or None,
         **({"best": run.end.best.line} if run.end.best else {}),

@@ -15,6 +15,7 @@ from luthier.config.conformance import refuse_misfit
 from luthier.config.instantiate import instantiate
 from luthier.contracts.trust import Trust
 from luthier.errors import LuthierError
+from luthier.plugins.returned import held
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -72,13 +73,24 @@ class Parts:
         from luthier.data.content_hashes import hash_of_encoding
 
         method = OmegaConf.to_container(self.config.method, resolve=True)
+        tokenizer = self.tokenizer or tokenizer_of(self.model)
         targets = [str(node["_target_"]) for _, node in targets_in(method)]
         built: Data = instantiate(
-            self.config.batch, self.source, self.prompt, self.method.encode, self.tokenizer or self.model.tokenizer,
+            self.config.batch, self.source, self.prompt, self.method.encode, tokenizer,
             int(self.config.seed), self.folder.path if self.folder else None, hash_of_encoding(method, targets),
             self.method.preparation, trust=self.trust,
         )  # fmt: skip
         return built
+
+
+def tokenizer_of(model: Model) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model; PluginError that names the model where it is none."""
+    tokenizer = model.tokenizer
+    if not hasattr(tokenizer, "convert_ids_to_tokens"):
+        from transformers import PreTrainedTokenizerBase
+
+        held(model, "tokenizer", PreTrainedTokenizerBase)
+    return tokenizer
 
 
 def assemble(config: DictConfig, trust: Trust, folder: RunFolder | None = None) -> Parts:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from luthier.errors import DataError, LuthierError, RecipeError
+from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.models.adaptation import PeftAdaptation
 from luthier.models.attention.proof import FAILURES, first_line
 from luthier.models.read_back import LENGTH, Logits, ProofTexts, read_by_peft, read_by_transformers, texts_by_seed
 from luthier.models.safety import names_code, read_json
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.models.wrappers import unwrapped, virtual_token_count
+from luthier.plugins.answered import answer_of
+from luthier.plugins.blame import place_of
 from luthier.reporting.record import RunRecord
 from luthier.training.memory import is_out_of_memory
 from luthier.workflows.planning.machine import free_memory
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from luthier.contracts.proof import Proof
     from luthier.data.module import Data
 
+WHOLE = ("config.json", "model*.safetensors")
+"""What transformers reads a model from."""
 TEXTS = 3
 """How many texts of the data are compared, beside token ids that are drawn."""
 
@@ -133,6 +137,8 @@ def _readers(network: nn.Module, adaptation: Adaptation, model: Model, folder: P
             return own.load(model, folder)
 
     if not adaptation.needs_base:
+        for lacking in (pattern for pattern in WHOLE if not any(folder.glob(pattern))):
+            raise _not_a_model(adaptation, lacking.replace("*", ""))
         if names_code(read_json(folder / "config.json")):
             raise NotProved("the model brings code of its own, which plain transformers does not run")
         yield "plain transformers", lambda: read_by_transformers(folder, like=network)
@@ -141,6 +147,17 @@ def _readers(network: nn.Module, adaptation: Adaptation, model: Model, folder: P
     if isinstance(own, PeftAdaptation) and (folder / "adapter_config.json").is_file():
         yield PEFT, lambda: read_by_peft(own.base(model), folder)
     yield "luthier", luthier_reads
+
+
+def _not_a_model(adaptation: Adaptation, lacking: str) -> PluginError:
+    """The error for an adaptation that says it writes a whole model, and has not."""
+    answer = answer_of(type(adaptation))
+    who = f"{answer}: {place_of(adaptation)}" if answer else place_of(adaptation)
+    return PluginError(
+        f"{who} has needs_base = False, and its `save` wrote no {lacking}, without which transformers reads no model.",
+        where="adaptation",
+        hint="Say needs_base = True, where the weights are of use only beside their base, or inherit FullFineTuning.",
+    )
 
 
 def _refuse_without_memory(network: nn.Module) -> None:

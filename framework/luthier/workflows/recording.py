@@ -18,6 +18,7 @@ from luthier.contracts.model import HasProofs
 from luthier.disk.reading import read_json
 from luthier.models.adaptation import count
 from luthier.models.modalities import other_modalities, other_weights
+from luthier.plugins.returned import returned
 from luthier.records.events import complete_lines
 from luthier.reporting.record import (
     DataFacts,
@@ -132,7 +133,8 @@ def comparisons(before: Scores | None, after: Scores | None) -> list[ScoreCompar
 
 
 def _model(run: RunOutcome) -> ModelFacts:
-    lineage = run.parts.model.lineage()
+    model = run.parts.model
+    lineage = returned(model.lineage(), dict, model.lineage)
     network = run.parts.method.network if run.parts.method.is_loaded else None
     weights = list(network.parameters()) if network is not None else []
     return ModelFacts(

@@ -25,6 +25,7 @@ from luthier.inference.predictor import NetworkPredictor
 from luthier.models.trainable_parameters import check_adaptation
 from luthier.plugins.exits import exits_named
 from luthier.plugins.hookspecs import hookimpl
+from luthier.plugins.returned import returned
 from luthier.records import environment
 from luthier.records.changes import changes
 from luthier.records.events import EventLog
@@ -265,7 +266,8 @@ class Run:
 
     def _train(self, start: Path | None) -> TrainingEnd:
         of_plugins = self.plugins.ask("luthier_callbacks", config=self.config)
-        return self.parts.trainer.fit(
+        fit = self.parts.trainer.fit
+        end = fit(
             self.method,
             self.data,
             self.folder,
@@ -281,6 +283,7 @@ class Run:
             score=(str(self.config.score), self._validation_score),
             stateful=self.parts.stateful,
         )
+        return returned(end, TrainingEnd, fit)
 
     def _track(self) -> None:
         """Make the loggers, and give them the recipe."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 
 import pytest
 import yaml
@@ -55,6 +56,21 @@ def test_what_is_written_is_in_style(generated):
             [sys.executable, "-m", "ruff", *command, "."], cwd=generated, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_editable_installation_needs_nothing_but_the_backend(generated, tmp_path):
+    code = (
+        "import sys; sys.modules['editables'] = None  # as where only hatchling is installed\n"
+        "from hatchling.build import build_editable\n"
+        "build_editable(sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=generated, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        (link,) = [name for name in wheel.namelist() if name.endswith(".pth")]
+        assert wheel.read(link).decode().strip() == str(generated / "src")
 
 
 @pytest.mark.exhaustive

@@ -267,3 +267,6 @@ def test_each_answer_runs_as_a_tiny_twin(unpacked, tmp_path):
     assert found["evaluation/metric=acme"]["state"] == "failed"
     assert "WordOverlap" in found["evaluation/metric=acme"]["message"]
     assert "flod" in found["evaluation/metric=acme"]["message"]
+    tried = [line for line in done.stderr.splitlines() if line.startswith("trying ")]  # a person sees that it goes on
+    assert len(tried) == 4
+    assert tried[0].endswith("(1 of 4) …")

@@ -81,8 +81,10 @@ def test_luthier_verbs_brings_a_verb_with_arguments_and_help(luthier, distributi
 
 
 def test_luthier_callbacks_are_asked_for_with_the_recipe(distribution):
-    distribution("luthier-mine", hook("luthier_callbacks", "return [('callback', config['seed'])]", "config"))
-    assert dict(Plugins().ask("luthier_callbacks", config={"seed": 3}))["luthier_mine"] == [("callback", 3)]
+    body = "from pytorch_lightning.callbacks import Timer; return [Timer(config['duration'])]"
+    distribution("luthier-mine", hook("luthier_callbacks", body, "config"))
+    (given,) = dict(Plugins().ask("luthier_callbacks", config={"duration": {"seconds": 3}}))["luthier_mine"]
+    assert given.time_remaining() == 3
 
 
 def test_luthier_report_gives_lines(distribution):
@@ -125,6 +127,31 @@ def test_luthier_run_can_be_wrapped_before_and_after(distribution):
     plugins.register(Core(1.0), "luthier")
     assert plugins.run(log) == 2.0
     assert log == ["before", "after"]
+
+
+@pytest.mark.parametrize(
+    ("body", "marker", "given"),
+    [
+        ("yield; return 'good'", WRAPPER, "and returned 'good'"),
+        ("yield", "@luthier.hookimpl", "and returned a generator"),  # as who forgets wrapper=True writes it
+    ],
+)
+def test_what_is_no_score_names_the_plugin_that_gives_it(body, marker, given, distribution):
+    distribution("luthier-mine", hook("luthier_run", body, "run", marker), plugin="mine", version="4")
+    plugins = Plugins()
+    plugins.register(Core(1.0), "luthier")
+    with pytest.raises(PluginError) as fault:
+        plugins.run([])
+    assert str(fault.value).startswith("mine (luthier-mine 4): luthier_run (luthier-mine 4, __init__.py:")
+    assert f"must return the score of the run, a number or None, {given}" in str(fault.value)
+
+
+def test_a_callback_that_is_none_names_the_plugin_that_gives_it(luthier, distribution):
+    distribution("luthier-mine", hook("luthier_callbacks", "return [3]", "config"), plugin="mine", version="4")
+    end = luthier("debug=tiny", "stages=[fit]")
+    assert end.code == 7, end.err
+    assert "Plugin mine (luthier-mine 4) failed in luthier_callbacks" in end.err
+    assert "it gives 3 among what should be Lightning callbacks" in end.err
 
 
 def test_calls_of_hooks_are_traced_with_their_plugin_order_and_time(luthier, distribution):

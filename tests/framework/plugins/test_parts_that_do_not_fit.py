@@ -37,6 +37,12 @@ def scored(prompt, answers): ...
 
 def made(*, best: float = 1.0): return functools.partial(scored)
 
+class Asked:
+    def tokenizer(self): ...
+    config = property(lambda self: None)
+    def network(self): ...
+    def lineage(self): ...
+
 class Borrowed:
     def __getattr__(self, name): return getattr(FirstWord(), name)
 """
@@ -54,6 +60,7 @@ MISFITS = {
         "_partial_: true",
     ],
     "method/reward=it made": [f"scored {PLACE}29) must take prompt, answers, example, and takes prompt, answers"],
+    "model=it Asked": [f"Asked.tokenizer {PLACE}34) is a method, and must be an attribute: put @property before it"],
     "prompt=it FirstWord": ["has no method learn(examples, tokenizer): inherit Prompt, which has one"],
 }
 
@@ -124,6 +131,9 @@ class Unfinished(Rising):
 class Bare_(Strategy):
     def __call__(self): return None
 
+class Misnamed(Strategy):
+    def __call__(self): return "ddq"
+
 class Ranked:
     fixed, best_last = False, True
     def learn(self, pool): ...
@@ -157,6 +167,59 @@ class Dropped:
 
 class Texts(Dropped):
     def __call__(self, examples, tally): return map(str, examples)
+
+from luthier.api import Adaptation, Attempts, RecordsSource, Trainer
+
+class Strings(Prompt):
+    def __call__(self, example): return {**example, "messages": ["Which wood?", "Spruce."]}
+
+class Nobody(Prompt):
+    def __call__(self, example): return {**example, "messages": []}
+
+class Blank:
+    def __init__(self, base): self.base = base
+    tokenizer = property(lambda self: self.base.tokenizer)
+    config = property(lambda self: self.base.config)
+    def network(self): pass
+    def lineage(self): return self.base.lineage()
+
+class Untold(Blank):
+    tokenizer = property(lambda self: None)
+
+class Described(Blank):
+    config = property(lambda self: {"layers": 2})
+
+class Pair(Adaptation):
+    needs_base = False
+    def __call__(self, network): return network, 1
+    def save(self, network, folder): ...
+    def load(self, model, folder): ...
+    def merge(self, network): return network
+
+class Alone(Pair):
+    def __call__(self, network): return network
+    def callbacks(self): return object()
+
+class Halved(Pair):
+    def __call__(self, network): return network
+    def save(self, network, folder): torch.save({}, folder / "weights.pt")
+
+class Forgot(Trainer):
+    def fit(self, *given, **more): pass
+
+class Unwritten:
+    writes = True
+    def __init__(self, *, metrics): self.metrics = metrics
+    def __call__(self, predictor, questions, known): return Attempts([one.attempt(None) for one in questions], {})
+
+class Nameless(RecordsSource):
+    def records(self): return []  # nothing is read, and its name is asked for
+    def origin(self): ...
+
+from luthier.api import Record
+
+class Plain(Nameless):
+    def records(self): yield Record("plain", 1, "Spruce.")
 """
 GIVEN = {
     "prompt=it Forgetful": ["prompt=it: Forgetful", "must return a dict, and returned None"],
@@ -168,6 +231,7 @@ GIVEN = {
     "optimizer/schedule=it Rising": ["optimizer/schedule=it: Rising", "from 0 to 1, and returned -1.0."],
     "optimizer/schedule=it Unfinished": ["optimizer/schedule=it: Unfinished", "from 0 to 1, and returned None."],
     "trainer/strategy=it Bare_": ["trainer/strategy=it: Bare_", "must return a str or a Strategy, and returned None."],
+    "trainer/strategy=it Misnamed": ["trainer/strategy=it: Misnamed", "or the name of one, and returned 'ddq'."],
     "prompt/selection=it Ranked": ["prompt/selection=it: Ranked", "each at most once, and returned 0."],
     "prompt/selection=it FromTheEnd": [
         "prompt/selection=it: FromTheEnd",
@@ -183,8 +247,26 @@ GIVEN = {
     "method/objective=it constant": ["method/objective=it: constant", "must return losses with a gradient"],
     "method/objective=it named": ["method/objective=it: named", "and returned {'loss': tensor("],
     "data/reader=it Reading": ["data/reader=it: Reading.records", "must return a Record, and returned {'prompt'"],
+    "prompt=it Strings": ["prompt=it: Strings", "must return an example with `messages`", "'Which wood?' among them."],
+    "prompt=it Nobody": ["prompt=it: Nobody", "must return an example with `messages`", "and returned no message."],
+    "model=it Blank": ["model=it: Blank.network", "must return a Module, and returned None."],
+    "model=it Untold": ["model=it: Untold", "has tokenizer = None, and must have a PreTrainedTokenizerBase."],
+    "model=it Described": ["model=it: Described", "has config = {'layers': 2}, and must have a Pre"],
+    "adaptation=it Pair": ["adaptation=it: Pair", "must return a Module, and returned a tuple."],
+    "adaptation=it Alone": ["adaptation=it: Alone.callbacks", "must return a list or a tuple, and returned an object."],
+    "adaptation=it Halved": ["adaptation=it: Halved", "has needs_base = False, and its `save` wrote no config.json"],
+    "trainer=it Forgot": ["trainer=it: Forgot.fit", "must return a TrainingEnd, and returned None."],
+    "evaluation/task=it Unwritten": ["evaluation/task=it: Unwritten", "an Attempt of a text for each question"],
+    "data=it Plain": ["data=it: Plain.records", "must return records whose row is a dict, and returned 'Spruce.'."],
+    "data=it Nameless": ["data=it: Nameless.origin", "must return a dict, and returned None."],
     "data/filter=it Dropped": ["data/filter=it: Dropped", "must return an Iterable, and returned None."],
     "data/filter=it Texts": ["data/filter=it: Texts", "must return a dict, and returned a str."],
+}
+DEFAULTS = {
+    "model=it": "defaults:\n  - /model@base: tiny\n",
+    "trainer=it": "defaults:\n  - cpu\n  - _self_\n",
+    "evaluation/task=it": "defaults:\n  - /evaluation/metric@metrics.exact_match: exact_match\n",
+    "data=it": "defaults:\n  - format: auto\n  - splits: by_hash\n",
 }
 WORDS = {
     "evaluation/metric": ["recipe=demo", "debug=tiny", "+evaluation/metric@evaluation.task.metrics.mine=it"],
@@ -206,7 +288,8 @@ def test_what_a_part_gives_back_is_checked_where_it_is_taken(which, luthier, dis
     question, part = which.split()
     settings = "lr: 0.01" if part == "Still" else "warmup: 0.0" if "schedule" in question else ""
     settings = "_partial_: true" if part.islower() else settings
-    answer = {question.replace("=", "/"): f"# It.\n_target_: strange_returns.{part}\n{settings}\n"}
+    inherited = DEFAULTS.get(question, "")
+    answer = {question.replace("=", "/"): f"# It.\n{inherited}_target_: strange_returns.{part}\n{settings}\n"}
     distribution("strange-returns", RETURNS, plugin="strange", version="0.3.1", answers=answer)
     for name in ("rows.jsonl", "rows.txt"):
         (here / name).write_text('{"prompt": "Which wood?", "completion": "Spruce."}\n' * 20)

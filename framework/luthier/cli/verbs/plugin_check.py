@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 
 from luthier.cli.call import Call
@@ -34,10 +35,12 @@ def act(call: Call) -> int:
         verbs=frozenset(BUILT_IN),
         with_twins=not call.arguments.no_twins,
         words=call.arguments.words,
+        say=call.console.say,
     ):
         found.append(finding)
         if not call.console.as_json:
             call.console.data(f"{MARKS[finding.state]:<8} {finding.check:<13} {finding}")
+            sys.stdout.flush()  # to a pipe, too: the next may take a minute
     counts = Counter[str](finding.state for finding in found)
     call.console.data(
         _summary(str(subject), counts),

@@ -10,7 +10,7 @@ from typing import Any
 
 from luthier.data.readers import Reader
 from luthier.data.readers.by_ending import ByEnding
-from luthier.data.records import Record
+from luthier.data.records import Record, checked
 from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import HELD_OUT_FIRST, NAMES
 from luthier.fetch.paths import local_path
@@ -41,7 +41,7 @@ class Files(RecordsSource):
     def records(self) -> Iterator[Record]:
         for path, split in self.files():
             for record in returned(self.reader.records(path, str(path)), Iterable, self.reader.records):
-                returned(record, Record, self.reader.records).split = split
+                checked(record, self.reader.records).split = split
                 yield record
 
     def files_now(self) -> Any:

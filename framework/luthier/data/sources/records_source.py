@@ -21,7 +21,7 @@ from luthier.data.formats.naming import named
 from luthier.data.loss_columns import learned_as_given
 from luthier.data.quarantine import Quarantine
 from luthier.data.reasoning import Reasoning, with_reasoning
-from luthier.data.records import Record, Tally
+from luthier.data.records import Record, Tally, checked
 from luthier.data.sampling import sampled
 from luthier.data.splits import HashSplits, Splits, split_named
 from luthier.data.turn_choice import TurnChoice, with_turns
@@ -106,10 +106,13 @@ class RecordsSource(ABC):
 
     def fingerprint(self) -> dict[str, Any]:
         """What was read, for the manifest: the origin with the rows of each file, the format, the counts."""
-        origin = self.origin()
+        origin = self._origin()
         for file in origin.get("files", []):
             file["rows"] = self.tally.rows.get(file["name"])
         return {**origin, "format": self.detected.name, "counts": dict(self.counts)}
+
+    def _origin(self) -> dict[str, Any]:
+        return returned(self.origin(), dict, self.origin)
 
     def state(self) -> Any:
         """What the rows depend on besides the settings, as JSON; None where the reading must not be cached.
@@ -146,7 +149,7 @@ class RecordsSource(ABC):
 
     def _counted(self, tally: Tally) -> Iterator[Record]:
         for record in returned(self.records(), Iterable, self.records):
-            returned(record, Record, self.records)
+            checked(record, self.records)
             tally.rows[record.file] += 1
             tally.counts["read"] += 1
             yield record
@@ -209,7 +212,7 @@ class RecordsSource(ABC):
 
     def _no_example(self, tally: Tally) -> DataError:
         if not tally.counts["read"]:
-            name = ", ".join(file["name"] for file in self.origin().get("files", [])[:3]) or "The source"
+            name = ", ".join(file["name"] for file in self._origin().get("files", [])[:3]) or "The source"
             return DataError(f"{name} has no row: it is blank, or has only a header.", where=name)
         counted = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         return DataError(f"No example is left of {', '.join(list(tally.rows)[:3])}: {counted}.")

@@ -14,6 +14,7 @@ import numpy as np
 from luthier.contracts.batch import WHOLE
 from luthier.data.encoding.codec import Codec
 from luthier.data.module import encoding_notes
+from luthier.data.shown_examples import shown
 from luthier.data.turn_examples import EncodedTurn, encoded_turns
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def sample_data(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any |
     sample = _spread(train, ENCODED)
     if tokenizer is not None:
         prompt.learn(train, tokenizer)
-        sample = [prompt(example) for example in sample]
+        sample = [shown(prompt, example) for example in sample]
     turns, notes = _encoded(sample, encode, tokenizer) if tokenizer is not None else ([], [])
     rows = [sum(len(turn.row) for turn in each) for each in turns]
     per_character, fixed = _fit(list(map(_characters, sample)), rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from luthier.workflows.plugin_check import loading, names, option_files, requirements, twins, wheel
@@ -13,9 +13,15 @@ if TYPE_CHECKING:
 
 
 def findings(
-    subject: Subject, composer: Composer, *, verbs: frozenset[str], with_twins: bool, words: Sequence[str]
+    subject: Subject,
+    composer: Composer,
+    *,
+    verbs: frozenset[str],
+    with_twins: bool,
+    words: Sequence[str],
+    say: Callable[[str], None],
 ) -> Iterator[Finding]:
-    """What is found; `verbs` are luthier's own, and `words` settings that twins need."""
+    """What is found; `verbs` are luthier's own, `words` settings that twins need; `say` is told of what takes time."""
     yield from wheel.check_plugins(subject)
     yield from wheel.check_wheel(subject)
     yield from option_files.check(subject)
@@ -24,4 +30,4 @@ def findings(
     yield from requirements.check(subject)
     yield from loading.check(subject)
     if with_twins:
-        yield from twins.check(subject, composer, words)
+        yield from twins.check(subject, composer, words, say)

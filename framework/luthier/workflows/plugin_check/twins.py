@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from itertools import islice
@@ -32,11 +32,15 @@ BUILT_ALONE = {"data/format", "data/reader", "data/filter", "data/splits"}
 NOTHING_TO_RUN = {"pipeline", "debug", "advice", "."}
 
 
-def check(subject: Subject, composer: Composer, words: Sequence[str] = ()) -> Iterator[Finding]:
-    """Carry out a twin of each answer; `words` are settings that some of them need (`model.path=…`)."""
-    for answer in subject.answers:
-        if answer.question not in NOTHING_TO_RUN:
-            yield _tried(answer, composer, words)
+def check(subject: Subject, composer: Composer, words: Sequence[str], say: Callable[[str], None]) -> Iterator[Finding]:
+    """Carry out a twin of each answer; `words` are settings that some of them need (`model.path=…`).
+
+    `say` is told of each before it is tried, as one may take a minute.
+    """
+    answers = [answer for answer in subject.answers if answer.question not in NOTHING_TO_RUN]
+    for number, answer in enumerate(answers, start=1):
+        say(f"trying {answer} ({number} of {len(answers)}) …")
+        yield _tried(answer, composer, words)
 
 
 def _tried(answer: CatalogAnswer, composer: Composer, words: Sequence[str]) -> Finding:
