@@ -8,8 +8,6 @@ import logging
 import os
 import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,29 +16,11 @@ from luthier.disk.leftovers import sweep
 from luthier.errors import ResourceError
 from luthier.training import checkpoint_files
 from luthier.training.checkpoint_files import MANIFEST, Invalid, newest, prune, step_of, verify, write
-from tests.framework.training import killed_at_each_line
-from tests.framework.training.killed_at_each_line import FILES, fill
-
-ROOT = Path(__file__).parents[3]
+from tests.faults.killed_at_each_line import FILES, fill
 
 
 def steps(folder: Path) -> list[int | None]:
     return [step_of(path) for path in checkpoint_files.checkpoints(folder)]
-
-
-def test_a_kill_at_any_line_of_a_save_leaves_a_checkpoint_and_nothing_that_looks_like_one(tmp_path):
-    words = [sys.executable, "-m", killed_at_each_line.__name__, str(tmp_path)]
-    subprocess.run(words, cwd=ROOT, check=True, timeout=250)
-    folders = sorted(tmp_path.iterdir(), key=lambda folder: int(folder.name))
-    for folder in folders:
-        for path in checkpoint_files.checkpoints(folder):
-            verify(path)
-        best = newest(folder)
-        assert step_of(best) in (2, 3), f"killed at line event {folder.name}: {best}"
-        sweep(folder)
-        assert all(step_of(path) is not None for path in folder.iterdir())
-    assert steps(folders[-1]) == [3]
-    assert len(folders) > 100
 
 
 def test_an_orphan_of_a_killed_process_is_swept_and_its_bytes_are_reported(tmp_path):
