@@ -21,7 +21,7 @@ def steps(folder):
 
 def test_a_training_saves_and_ends_before_its_seconds_are_over_and_goes_on(tmp_path):
     at = time.monotonic()
-    done = luthier(*RECIPE, "trainer.max_seconds=4", "--json", cwd=tmp_path, OMP_NUM_THREADS="1")
+    done = luthier(*RECIPE, "--max-time", "4s", "--json", cwd=tmp_path, OMP_NUM_THREADS="1")
     error = json.loads(done.stderr.splitlines()[-1])
     assert done.returncode == error["code"] == 5, done.stderr
     assert error["resumable"]
@@ -39,7 +39,7 @@ def test_a_training_saves_and_ends_before_its_seconds_are_over_and_goes_on(tmp_p
 
 def test_row_5_a_training_ends_before_its_folder_takes_more_than_it_may(tmp_path):
     done = luthier(
-        *RECIPE, "trainer.checkpoint_every=1", "trainer.keep=0", "trainer.max_disk=0.005", "--json", cwd=tmp_path,
+        *RECIPE, "trainer.checkpoint_every=1", "trainer.keep=0", "--max-disk=5MB", "--json", cwd=tmp_path,
         OMP_NUM_THREADS="1",
     )  # fmt: skip
     error = json.loads(done.stderr.splitlines()[-1])
@@ -52,3 +52,12 @@ def test_a_limit_of_nothing_is_refused(tmp_path):
     done = luthier("plan", "trainer.max_seconds=0", cwd=tmp_path)
     assert done.returncode == 2
     assert "trainer.max_seconds is 0" in done.stdout + done.stderr
+
+
+def test_a_limit_is_said_with_its_unit(tmp_path):
+    done = luthier("debug=tiny", "--max-time", "1.5h", "--max-disk=2TB", "--cfg", "job", cwd=tmp_path)
+    assert "max_seconds: 5400\n" in done.stdout
+    assert "max_disk: 2000\n" in done.stdout
+    done = luthier("debug=tiny", "--max-time", "soon", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'soon' is not a time such as 90s, 45m, 2h or 1.5d" in done.stderr

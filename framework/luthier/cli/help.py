@@ -39,6 +39,8 @@ def overview(flags: Flags) -> str:
         "  --cfg job          print the composed recipe and stop (--resolve fills interpolations)",
         "  --info             print what Hydra knows: searchpath, defaults, plugins",
         "  --config-dir DIR   a further folder of recipes",
+        "  --max-time 2h      a training saves and ends before it takes longer (exit code 5; resume=auto goes on)",
+        "  --max-disk 50GB    … before the run's folder takes more",
         "  -p MODULE|no:NAME  load a further plugin, or leave one out",
         "  --trust pkg.Class  vouch for code of your own that a recipe names, exactly",
         "  --json             answers and errors for scripts",

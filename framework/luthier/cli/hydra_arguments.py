@@ -1,9 +1,10 @@
-"""Hydra's flags and overrides on the command line of a recipe."""
+"""Hydra's flags and overrides on the command line of a recipe, and the limits of a run that are given as flags."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -13,6 +14,8 @@ from luthier.errors.suggestions import nearest
 
 ELSEWHERE = ("--experimental-rerun", "--config-path", "--config-name")
 """Hydra's flags that would take the recipe from outside of the recipe folders."""
+SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+GIGABYTES = {"": 1.0, "mb": 1e-3, "gb": 1.0, "tb": 1e3}
 OWN_FLAGS = ("--json", "--debug", "--trace-hooks", "--trust", "-p")
 
 
@@ -21,13 +24,15 @@ class _Parser(ArgumentParser):
 
     def __init__(self) -> None:
         super().__init__(parents=[get_args_parser()], add_help=False, allow_abbrev=False)
+        self.add_argument("--max-time", type=_seconds)
+        self.add_argument("--max-disk", type=_gigabytes)
 
     def error(self, message: str) -> NoReturn:
         raise RecipeError(f"{message[:1].upper()}{message[1:]}.", hint="See `luthier --help`.")
 
 
 def parse(words: Sequence[str]) -> Namespace:
-    """Parse Hydra's flags and the overrides.
+    """Parse Hydra's flags and the overrides; `--max-time 2h` and `--max-disk 50GB` become settings of the trainer.
 
     Raises RecipeError with the nearest name for an unknown flag and for flags that exclude each other, and Refused
     (exit 6) for a flag that takes the recipe from outside of the recipe folders.
@@ -46,4 +51,21 @@ def parse(words: Sequence[str]) -> Namespace:
         raise RecipeError("Only one of --run, --multirun, --cfg, --info and --shell-completion can be given.")
     if arguments.resolve and not arguments.cfg:
         raise RecipeError("--resolve needs --cfg.", where="--resolve")
+    limits = {"trainer.max_seconds": arguments.max_time, "trainer.max_disk": arguments.max_disk}
+    arguments.overrides += [f"{name}={value:.15g}" for name, value in limits.items() if value is not None]
     return arguments
+
+
+def _seconds(text: str) -> float:
+    return _measure(text, SECONDS, "a time such as 90s, 45m, 2h or 1.5d")
+
+
+def _gigabytes(text: str) -> float:
+    return _measure(text, GIGABYTES, "a size such as 500MB, 50GB or 2TB")
+
+
+def _measure(text: str, units: Mapping[str, float], wanted: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]*)", text.strip().lower())
+    if match is None or match[2] not in units:
+        raise ArgumentTypeError(f"{text!r} is not {wanted}")
+    return float(match[1]) * units[match[2]]
