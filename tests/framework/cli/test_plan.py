@@ -318,3 +318,29 @@ def test_the_time_of_a_mixture_counts_the_experts_that_a_token_passes_through():
     fewer = {"total": counted.total - counted.idle, "trained": counted.trained - counted.idle}
     dense = dataclasses.replace(counted, **fewer, idle=0, idle_trained=0)
     assert estimate.seconds(counted, tokens, flops=flops) == estimate.seconds(dense, tokens, flops=flops)
+
+
+def test_a_probe_measures_what_two_steps_take_and_leaves_nothing(planned, write, here, monkeypatch, tmp_path_factory):
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    write("mine.jsonl", rows(30))
+    before = tree(here)
+    found = planned("data=jsonl", "data.file=mine.jsonl", "debug=tiny", "batch.packing=false", "--probe")
+    assert (found["go"], found["problems"]) == (True, [])
+    assert found["memory"]["two steps"] == found["memory"]["total"] == found["probe"]["memory"] > 100_000_000
+    assert found["seconds"] == round(found["steps"]["count"] * found["probe"]["seconds"])
+    assert tree(here, scratch) == before
+
+
+@pytest.mark.exhaustive
+def test_what_ends_a_probe_is_a_problem_of_the_plan(planned):
+    found = planned("debug=tiny", "optimizer.lr=1e38", "optimizer/schedule=constant", "--probe")
+    assert (found["go"], found["code"]) == (False, 4)
+    assert "weights" in found["problems"][0]["message"]
+
+
+def test_a_probe_is_of_one_recipe(luthier):
+    end = luthier("plan", "pipeline=cpt-then-sft", "--probe")
+    assert end.code == 2
+    assert "Plan the steps one by one" in end.err

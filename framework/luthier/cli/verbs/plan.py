@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.cli.call import Call
 from luthier.config.checks import PARTS
 from luthier.config.origins import COMMAND_LINE, OPTION_FILE, RECIPE
+from luthier.errors import RecipeError
 from luthier.workflows.pipelines import addressing
 
 if TYPE_CHECKING:
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
     from luthier.workflows.planning.data_sample import DataSample
     from luthier.workflows.planning.pipeline_plan import PipelinePlan
     from luthier.workflows.planning.plan import RecipePlan
+    from luthier.workflows.planning.probe import Prober
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("answers", nargs="*", metavar="key=value", help="the recipe, as for `luthier recipe=…`")
     parser.add_argument("--all", action="store_true", help="also show the settings that keep their defaults")
+    parser.add_argument("--probe", action="store_true", help="train for two steps, to measure memory and time")
     parser.add_argument("--config-dir", metavar="DIR", help="a further folder of recipes")
 
 
@@ -33,15 +37,24 @@ def act(call: Call) -> int:
     composer = call.composer(call.arguments.config_dir)
     overrides = call.arguments.answers
     if addressing.names_pipeline(overrides):
+        if call.arguments.probe:
+            raise RecipeError("A probe measures one recipe.", where="--probe", hint="Plan the steps one by one.")
         return _of_pipeline(call, composer)
     composition = composer.compose(overrides)
     origins = composer.origins(overrides)
+    prober = _prober(call) if call.arguments.probe else None
     from luthier.workflows.planning.plan import plan_recipe
 
-    plan = plan_recipe(composition)
+    plan = plan_recipe(composition, prober)
     record = _record(plan, origins, _command(call, overrides))
     call.console.data(_page(call, plan, record), record)
     return plan.code
+
+
+def _prober(call: Call) -> Prober:
+    from luthier.workflows.planning.probe import Prober
+
+    return Prober(call.flags.again(call.arguments.config_dir), dict(os.environ))
 
 
 def _of_pipeline(call: Call, composer: Composer) -> int:
@@ -92,6 +105,7 @@ def _record(plan: RecipePlan, origins: Origins, command: str) -> dict[str, Any]:
         "held_out": plan.held_out and plan.held_out.as_json(),
         "memory": {**plan.memory, "total": sum(plan.memory.values()), "free": plan.free_memory},
         "seconds": round(plan.seconds),
+        "probe": plan.probe and asdict(plan.probe),
         "disk": {**plan.disk, "total": sum(plan.disk.values()), "free": plan.free_disk},
         "problems": [problem.as_json() for problem in plan.problems],
         "unknown": plan.unknown,
@@ -189,11 +203,14 @@ def _facts(plan: RecipePlan) -> Iterator[tuple[str, str]]:
         yield "artifact", held_out.artifact
     if plan.seconds:
         aside = ", validations aside" if held_out is not None and held_out.validates else ""
-        yield "time", f"about {_duration(plan.seconds)} of training on this machine, by what it multiplies now{aside}"
+        by = "the second step of the probe" if plan.probe else "what it multiplies now"
+        yield "time", f"about {_duration(plan.seconds)} of training on this machine, by {by}{aside}"
     for what, needs, free in (("memory", plan.memory, plan.free_memory), ("disk", plan.disk, plan.free_disk)):
         if needs:
             parts = ", ".join(f"{name} {_size(size)}" for name, size in needs.items() if size)
             yield what, f"about {_size(sum(needs.values()))} of {_size(free)} free: {parts}"
+    if plan.probe is not None:
+        yield from (("probe", warning) for warning in plan.probe.warnings)
 
 
 def _proved(proof: ArchitectureProof) -> str:

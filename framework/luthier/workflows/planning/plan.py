@@ -26,6 +26,7 @@ from luthier.workflows.precision import LOW, settle
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
+    from luthier.workflows.planning.probe import Probe, Prober
 
 
 @dataclass(slots=True)
@@ -33,7 +34,8 @@ class RecipePlan:
     """Estimates for one recipe, sizes in bytes. `problems` prevent the run; `unknown`: what is not here yet.
 
     `experts` is what there is to say of a mixture of experts, and of what an adapter leaves out. Without a small twin
-    of its configuration (`has_twin`) an architecture is tried by the run alone.
+    of its configuration (`has_twin`) an architecture is tried by the run alone. `probe` is what two real steps took,
+    where they were asked for.
     """
 
     composition: Composition
@@ -47,6 +49,7 @@ class RecipePlan:
     disk: dict[str, int] = field(default_factory=dict)
     free_disk: int = 0
     seconds: float = 0.0
+    probe: Probe | None = None
     proof: ArchitectureProof | None = None
     has_twin: bool = True
     problems: list[LuthierError] = field(default_factory=list)
@@ -66,8 +69,11 @@ class RecipePlan:
         return "fit" in self.composition.config.stages
 
 
-def plan_recipe(composition: Composition) -> RecipePlan:
-    """Plan a recipe offline and read-only; an error that a part raises is a problem of the plan."""
+def plan_recipe(composition: Composition, prober: Prober | None = None) -> RecipePlan:
+    """Plan a recipe offline and read-only; an error that a part raises is a problem of the plan.
+
+    `prober` trains for two steps to measure what is estimated else.
+    """
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     with cache.read_only_cache(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -78,7 +84,7 @@ def plan_recipe(composition: Composition) -> RecipePlan:
             _look_at_data(plan, parts)
             _count_weights(plan, parts)
             _prove(plan, parts)
-            _estimate(plan, parts)
+            _estimate(plan, parts, prober)
     return plan
 
 
@@ -157,7 +163,7 @@ def _longest_text(plan: RecipePlan) -> int:
     return longest if set(config.stages) - {"fit"} else min(longest, int(config.batch.length))
 
 
-def _estimate(plan: RecipePlan, parts: Parts) -> None:
+def _estimate(plan: RecipePlan, parts: Parts, prober: Prober | None) -> None:
     if plan.problems:
         return
     trainer, method = parts.trainer, parts.method
@@ -184,10 +190,25 @@ def _estimate(plan: RecipePlan, parts: Parts) -> None:
         stored = LOW.get(str(checks.at(plan.composition.config, "model.dtype")), torch.float32)
         speed = machine.flops(device, trainer.autocast or stored, width=plan.weights.width)
         plan.seconds = estimate.seconds(plan.weights, plan.steps.tokens, flops=speed)
+    if prober is not None and plan.trains:
+        _probe(plan, prober)
     smaller = "Try batch.micro=1, model.gradient_checkpointing=true or adaptation=lora."
     _compare(plan, "memory", sum(plan.memory.values()), plan.free_memory, smaller)
     elsewhere = "Free some, or set hydra.run.dir to a folder of another disk."
     _compare(plan, "disk", sum(plan.disk.values()), plan.free_disk, elsewhere)
+
+
+def _probe(plan: RecipePlan, prober: Prober) -> None:
+    """Measure memory and time where they were estimated."""
+    longest = plan.data.longest if plan.data is not None else 0
+    try:
+        plan.probe = prober(plan.composition, longest=longest or int(plan.composition.config.batch.length))
+    except LuthierError as error:
+        plan.add(error)
+        return
+    plan.memory = {"two steps": plan.probe.memory}
+    if plan.steps is not None:
+        plan.seconds = plan.steps.count * plan.probe.seconds
 
 
 def _checkpoints(plan: RecipePlan, parts: Parts) -> int:
