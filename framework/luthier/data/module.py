@@ -24,7 +24,7 @@ from luthier.data.content_hashes import (
     hash_of_template,
     hash_of_tokenizer,
 )
-from luthier.data.encoding.codec import LEFT_OUT
+from luthier.data.encoding_notes import encoding_notes
 from luthier.data.lazy_examples import MappedExamples
 from luthier.data.ledger.entries import ErrorName
 from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
@@ -308,29 +308,3 @@ def refuse_length(length: int, tokenizer: PreTrainedTokenizerBase) -> None:
             where="batch.length",
             hint=f"Set batch.length={tokenizer.model_max_length} or less.",
         )
-
-
-def encoding_notes(counts: Mapping[str, int], places: Mapping[str, list[str]], split: str) -> list[str]:
-    """A sentence for each kind of event while a split was encoded, and one on what the chat template leaves out."""
-    notes = []
-    for event, sentence in _SENTENCES.items():
-        if counts.get(event):
-            named = f" ({', '.join(places[event][:3])})" if places.get(event) else ""
-            notes.append(f"{counts[event]} {split} examples {sentence}{named}.")
-    found = {name: count for name, count in sorted(counts.items()) if name.startswith(LEFT_OUT) and count}
-    kinds = ", ".join(f"{name.removeprefix(LEFT_OUT)} (in {count})" for name, count in found.items())
-    left_out = f"The chat template leaves out of {split} examples what it does not render: {kinds}."
-    return [*notes, left_out] if kinds else notes
-
-
-_SENTENCES = {
-    "truncated": "are longer than a block and were truncated",
-    "truncated_answers": "lost the end of an answer",
-    "dropped": "are longer than a block and were dropped",
-    "untrainable": "have no token to train on and were left out",
-    "truncated_away": "lost the whole of an answer by truncation",
-    "special_text": "contain the text of special tokens, which was encoded as plain text",
-    "turns_apart": "have turns before which the chat template renders the conversation differently when others follow: "
-    "each trained turn is an example of its own (data.turns=each)",
-    "moved_boundaries": "have an answer that begins inside a token, where the text was split",
-}

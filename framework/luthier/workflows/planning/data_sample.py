@@ -13,7 +13,7 @@ import numpy as np
 
 from luthier.contracts.batch import WHOLE
 from luthier.data.encoding.codec import Codec
-from luthier.data.module import encoding_notes
+from luthier.data.encoding_notes import encoding_notes
 from luthier.data.shown_examples import shown
 from luthier.data.turn_examples import EncodedTurn, encoded_turns
 
