@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from luthier.cli.garbage import collect_seldom
 from luthier.cli.session import Flags, load_plugins
 from luthier.cli.threads import wait_briefly
 from luthier.disk.guarded_output import guarded_output
@@ -27,6 +28,7 @@ _HIGHEST_EXIT_CODE = 255  # what is greater is another number to the shell: 256 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point of the `luthier` command; ends the process with one of the exit codes of `luthier.errors`."""
+    collect_seldom()
     wait_briefly()
     silence_warnings()
     with guarded_output():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -37,31 +37,36 @@ def redact(value: Any, key: str = "") -> Any:
 
     `secret: NAME` names an environment variable and stays; a tokenizer's `pad_token` and its like stay as well.
     """
-    return _redacted(value, key, tracked=bool(TRACKERS.search(key)))
+    return _redacted(value, key, tracked=bool(TRACKERS.search(key)), secrets=_of_the_environment())
 
 
-def _redacted(value: Any, key: str, *, tracked: bool) -> Any:
+def _redacted(value: Any, key: str, *, tracked: bool, secrets: Sequence[str]) -> Any:
     if isinstance(value, Mapping):
         return {
-            redact_text(name) if isinstance(name, str) else name: _redacted(
-                item, str(name), tracked=tracked or bool(TRACKERS.search(str(name)))
+            _without(name, secrets) if isinstance(name, str) else name: _redacted(
+                item, str(name), tracked=tracked or bool(TRACKERS.search(str(name))), secrets=secrets
             )
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_redacted(item, key, tracked=tracked) for item in value]
+        return [_redacted(item, key, tracked=tracked, secrets=secrets) for item in value]
     if not isinstance(value, str) or not value:
         return value
     if key == "secret" and NAME_OF_A_VARIABLE.fullmatch(value) and not FORM.search(value):
         return value
     if names_a_secret(key) or (tracked and re.fullmatch(r"[0-9a-f]{40}", value)):
         return REDACTED
-    return redact_text(value)
+    return _without(value, secrets)
 
 
 def redact_text(text: str) -> str:
     """A text with whatever looks like a secret, or is one of the environment's, replaced."""
-    for secret in _of_the_environment():
+    return _without(text, _of_the_environment())
+
+
+def _without(text: str, secrets: Sequence[str]) -> str:
+    """A text without these secrets, and without what has the form of one."""
+    for secret in secrets:
         text = text.replace(secret, REDACTED)
     text = ASSIGNED.sub(_assigned, FORM.sub(_formed, text))
     return FORTY_DIGITS.sub(_forty_digits, text)

@@ -22,9 +22,9 @@ def describe(*, seed: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {
-            name: distribution.version
-            for distribution in metadata.distributions()
-            if (name := distribution.metadata["Name"])
+            name: described["Version"]
+            for described in (distribution.metadata for distribution in metadata.distributions())
+            if (name := described["Name"])
         },
         "hardware": _hardware(),
         "commit": commit(Path.cwd()),
