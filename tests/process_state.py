@@ -19,7 +19,6 @@ from typing import Any
 import psutil
 from _pytest.logging import LogCaptureHandler
 
-
 LARGE = 2_000_000_000
 """Bytes of a process beyond which what a test has freed goes back: runs keep what they free for their next step."""
 

@@ -1,4 +1,5 @@
-"""What `luthier plan` says of memory, with and without `--probe`, beside the peak of the run itself, on a dozen recipes.
+"""What `luthier plan` says of memory, with and without `--probe`, beside the peak of the run itself, on a dozen
+recipes.
 
 Each recipe is planned, probed and run in processes of their own; of the run the report says the peak.
 
@@ -78,7 +79,9 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         if "refused" in found:
             lines.append(f"| {name} | {found['refused']} | | |")
             continue
-        shares = [f"{found[how] / 1e9:.2f} GB ({found[how] / found['peak'] - 1:+.0%})" for how in ("estimated", "probed")]
+        shares = [
+            f"{found[how] / 1e9:.2f} GB ({found[how] / found['peak'] - 1:+.0%})" for how in ("estimated", "probed")
+        ]
         lines.append(f"| {name} | {found['peak'] / 1e9:.2f} GB | {' | '.join(shares)} |")
     return "\n".join(lines)
 

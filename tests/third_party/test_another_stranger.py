@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import command
 from tests.architecture.sources import ROOT, modules
 
 HERE = Path(__file__).parent
@@ -39,10 +40,8 @@ def luthier(site, tmp_path):
     (tmp_path / "poems.tanka").write_text(POEMS)
 
     def call(*words: str, installed: bool = True, code: int = 0) -> subprocess.CompletedProcess[str]:
-        environ = {**os.environ, "NO_COLOR": "1", "LUTHIER_CACHE": str(tmp_path / "cache")}
-        environ["PYTHONPATH"] = str(site) if installed else ""
-        argv = [sys.executable, "-m", "luthier", *words]
-        done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=300)
+        environ = {"LUTHIER_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(site) if installed else ""}
+        done = command.luthier(*words, cwd=tmp_path, **environ)
         assert done.returncode == code, done.stderr
         return done
 

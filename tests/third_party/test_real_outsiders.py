@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import command
+
 HERE = Path(__file__).parent
 STRANGERS = ("patience_school", "word_counts", "terse_rewards", "campfire")
 PIP = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
@@ -40,10 +42,14 @@ def site(wheels, tmp_path_factory) -> Path:
     return folder
 
 
+def where(site: Path | None, folder: Path) -> dict[str, str]:
+    """What a process is told to find the strangers, and a cache of its own."""
+    there = os.pathsep.join(filter(None, [str(site) if site else "", os.environ.get("PYTHONPATH", "")]))
+    return {"PYTHONPATH": there, "LUTHIER_CACHE": str(folder / "cache")}
+
+
 def python(site: Path | None, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    before = os.environ.get("PYTHONPATH", "")
-    there = os.pathsep.join(filter(None, [str(site) if site else "", before]))
-    environ = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": there, "LUTHIER_CACHE": str(folder / "cache")}
+    environ = {**os.environ, "NO_COLOR": "1", **where(site, folder)}
     return subprocess.run(
         [sys.executable, "-m", *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=300
     )
@@ -52,7 +58,7 @@ def python(site: Path | None, folder: Path, *words: str) -> subprocess.Completed
 @pytest.fixture
 def luthier(site, tmp_path):
     def call(*words: str, installed: bool = True, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = python(site if installed else None, tmp_path, "luthier", *words)
+        done = command.luthier(*words, cwd=tmp_path, **where(site if installed else None, tmp_path))
         assert done.returncode == code, done.stderr
         return done
 

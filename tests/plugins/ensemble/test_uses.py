@@ -57,6 +57,7 @@ def test_weights_are_searched_and_the_ensemble_found_generates(tmp_path):
         loaded.export(tmp_path / "out")
 
 
+@pytest.mark.exhaustive
 def test_merging_weights_are_searched_by_cmaes(kept, tmp_path):
     names = ("one", "other")
     recipe = {
