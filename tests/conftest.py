@@ -13,6 +13,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
+from luthier.cli.garbage import collect_seldom
 from tests.matrices import is_exhaustive
 from tests.process_state import ProcessState
 from tests.required import refuse_required_skip
@@ -47,6 +48,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     refuse_required_skip(item, report)
     return report
+
+
+def pytest_configure() -> None:
+    collect_seldom()  # as the command line does; a test process holds millions of objects
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

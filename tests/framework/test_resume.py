@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
+
+from tests import command
 
 KILLER = """
 import os, signal
@@ -38,20 +37,10 @@ RECIPE = (
 def luthier(folder, *overrides, kill=("", 0), again=False):
     folder.mkdir(exist_ok=True)
     (folder / "killer.py").write_text(KILLER)
-    variables = {**os.environ, "KILL_WITH": kill[0], "KILL_AT": str(kill[1]), "PYTHONPATH": str(folder)}
-    command = [
-        sys.executable,
-        "-m",
-        "luthier",
-        "-p",
-        "killer",
-        *RECIPE,
-        *overrides,
-        *(["resume=auto"] if again else []),
-    ]
-    return subprocess.run(
-        command, cwd=folder, env={**variables, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
-    )
+    return command.luthier(
+        "-p", "killer", *RECIPE, *overrides, *(["resume=auto"] if again else []), cwd=folder, KILL_WITH=kill[0],
+        KILL_AT=str(kill[1]), PYTHONPATH=str(folder), OMP_NUM_THREADS="1",
+    )  # fmt: skip
 
 
 def model(folder):

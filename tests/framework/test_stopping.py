@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -64,9 +63,9 @@ def run(folder: Path, *overrides: str, cut: tuple[str, str] = ("", "")) -> subpr
     folder.mkdir(exist_ok=True)
     (folder / "cut.py").write_text(CUT)
     paths = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-    environ = {**os.environ, "CUT": cut[0], "CUT_BY": cut[1], "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "luthier", "-p", "cut", *overrides]
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+    return luthier(
+        "-p", "cut", *overrides, cwd=folder, CUT=cut[0], CUT_BY=cut[1], PYTHONPATH=paths, OMP_NUM_THREADS="1"
+    )
 
 
 def lines(file: Path) -> list[dict]:
