@@ -52,6 +52,13 @@ def blamed(error: BaseException, made: Any = None, *, at: str = "") -> PluginErr
     return PluginError(f"{failed}{text}, in {places[0][0]}.", where=at, hint="--debug shows the traceback.")
 
 
+def told(error: BaseException, made: Any = None) -> str:
+    """An error as part of a sentence: of a part's own code with its answer, distribution, version, file and line."""
+    failure = None if isinstance(error, PluginError) else blamed(error, made)
+    told = failure or error
+    return told.message.rstrip(".") if isinstance(told, LuthierError) else error_text(told)
+
+
 def place_of(made: Any) -> str:
     """Where a class, function or object is written, as "FirstWord (acme-luthier 0.3.1, tasks.py:14)"."""
     made = written(made)

@@ -32,9 +32,31 @@ BROKEN = {
         "@luthier.hookimpl\ndef luthier_check(recipe): ...",
         "takes recipe, and is given config",
     ),
+    "forgets that it wraps": (
+        "@luthier.hookimpl\ndef luthier_run(run): return (yield)",
+        "its hook luthier_run yields, and is no wrapper without @luthier.api.hookimpl(wrapper=True) before it",
+    ),
+    "wraps without a yield": (
+        "@luthier.hookimpl(wrapper=True)\ndef luthier_run(run): return 1.0",
+        "its hook luthier_run is a wrapper and yields nothing",
+    ),
+    "wraps in a coroutine": (
+        "@luthier.hookimpl(wrapper=True)\nasync def luthier_run(run): yield",
+        "its hook luthier_run is a wrapper and yields nothing",
+    ),
+    "wraps another hook": (
+        "@luthier.hookimpl(wrapper=True)\ndef luthier_check(config): return (yield)",
+        "its hook luthier_check is a wrapper, and only luthier_run is wrapped (__init__.py:",
+    ),
     "names no folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 'pkg://no_such_package'", "no_such_package"),
-    "names a number as folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 3", "gives 3"),
-    "raises for its folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 1 / 0", "ZeroDivisionError"),
+    "names a number as folder": (
+        "@luthier.hookimpl\ndef luthier_recipes(): return 3",
+        "it must return text, and returned 3, in luthier_recipes (luthier-broken 2.3, __init__.py:",
+    ),
+    "raises for its folder": (
+        "@luthier.hookimpl\ndef luthier_recipes(): return 1 / 0",
+        "ZeroDivisionError: division by zero, in luthier_recipes (luthier-broken 2.3, __init__.py:",
+    ),
     "ends for its folder": ("@luthier.hookimpl\ndef luthier_recipes(): raise SystemExit(0)", "SystemExit"),
 }
 
@@ -84,12 +106,13 @@ def hook(name: str, body: str) -> str:
 
 
 FAULTS = {
-    "raises": ("raise ValueError('out of wood')", "ValueError: out of wood"),
+    "raises": ("raise ValueError('out of wood')", "ValueError: out of wood, in luthier_"),
     "raises half-way": ("yield 'one'\n    raise ValueError('out of wood')", "ValueError: out of wood"),
     "ends the process": ("raise SystemExit(0)", "SystemExit: 0"),
-    "gives a number": ("return 3", "gives 3"),
-    "gives a word for several": ("return 'one'", "gives 'one'"),
-    "gives numbers": ("return [1, 2]", "gives 1"),
+    "gives a number": ("return 3", "it must return several "),
+    "gives a word for several": ("return 'one'", "and returned 'one', in luthier_"),
+    "gives numbers": ("return [1, 2]", "and returned with 1, in luthier_"),
+    "gives a dictionary": ("return {'one': 1}", "and returned {'one': 1}, in luthier_"),
 }
 ASKED = {
     "luthier_trusts": ["--cfg", "job"],
@@ -108,6 +131,7 @@ def test_a_hook_that_fails_is_named_with_its_plugin(name, fault, luthier, distri
     assert "broken (luthier-broken 2.3)" in end.error["message"]
     assert name in end.error["message"]
     assert reason in end.error["message"]
+    assert "(luthier-broken 2.3, __init__.py:" in end.error["message"]
     assert "-p no:broken" in end.error["hint"]
     assert luthier(*ASKED[name], "-p", "no:broken").code == (2 if name == "luthier_verbs" else 0)
 
