@@ -104,7 +104,8 @@ class GuardedTracker:
     def _fault(self, what: str, error: BaseException) -> None:
         text = told(error.__cause__ or error, self._tracker)
         self._faults.append(f"Tracker {self.title} {what}: {text}; the run goes on, metrics.jsonl has everything.")
-        log.warning(self._faults[-1], exc_info=error)
+        log.warning(self._faults[-1])
+        log.debug("The traceback:", exc_info=error)
 
 
 def _loggers(tracker: Tracker, folder: RunFolder) -> list[GuardedLogger]:

@@ -330,6 +330,27 @@ def test_an_answer_that_two_plugins_give_is_refused_where_it_is_used_and_each_ha
         assert "The pace" in luthier("explain", f"optimizer={name}.pace").out
 
 
+def test_an_answer_that_several_give_stands_in_lists_by_its_qualified_names_alone(luthier, distribution, monkeypatch):
+    for name in ("one", "two", "three"):
+        answer = "# The pace.\n_target_: luthier.training.optimizers.adamw.AdamW\n"
+        distribution(f"shop-{name}", "", plugin=name, answers={"optimizer/pace": answer})
+    names = ["one.pace", "three.pace", "two.pace"]
+    listed = {one["name"] for one in luthier("recipes", "optimizer", "--json").record}
+    assert {name for name in listed if "pace" in name} == set(names)
+    brought = {one["name"]: one["answers"] for one in luthier("plugins", "--json").record}
+    assert brought["one"] == ["optimizer=one.pace"]
+    schema = luthier("schema").record
+    assert [name for name in schema["properties"]["defaults"]["items"]["anyOf"] if '"pace"' in str(name)] == []
+    end = luthier("explain", "optimizer=pace", "--json")
+    assert end.code == 7, end.out
+    assert "one (shop-one 1.0)" in end.error["message"]
+    assert "optimizer=three.pace" in end.error["hint"]
+    monkeypatch.setenv("COMP_LINE", "luthier optimizer=")
+    monkeypatch.setenv("COMP_POINT", "18")
+    offered = luthier("-sc", "query=bash").out.split()
+    assert sorted(one for one in offered if "pace" in one) == [f"optimizer={name}" for name in names]
+
+
 def test_a_verb_that_another_hides_is_named_and_the_verbs_of_plugins_stand_in_the_help(luthier, distribution):
     code = """
 from luthier.api import Verb

@@ -95,7 +95,8 @@ def test_luthier_report_gives_lines(distribution):
 
 def test_luthier_report_sections_stand_in_the_report_and_one_that_fails_costs_a_line(luthier, distribution):
     rows = "[['maple', str(record.training.steps)]]"
-    body = f"record.training.device = 'wood'; yield luthier.api.ReportSection(title='Wood', columns=['kind', 'rings'], rows={rows})"
+    section = f"luthier.api.ReportSection(title='Wood', columns=['kind', 'rings'], rows={rows})"
+    body = f"record.training.device = 'wood'; yield {section}"
     distribution("luthier-mine", "import luthier.api\n" + hook("luthier_report_sections", body, "record"))
     distribution("luthier-other", hook("luthier_report_sections", "raise ValueError('no rings')", "record"))
     end = luthier("debug=tiny", "name=run", "stages=[fit]")
@@ -197,6 +198,29 @@ def test_a_callback_that_is_none_names_the_plugin_that_gives_it(luthier, distrib
     assert (
         "it must return several Lightning callbacks, and returned with 3, in luthier_callbacks (luthier-mine" in end.err
     )
+
+
+def test_a_callback_that_does_not_take_what_it_is_given_names_its_place(luthier, distribution):
+    lines = (
+        "import pytorch_lightning as pl",
+        "class Mine(pl.Callback):",
+        "    def on_fit_start(self, trainer): pass",
+        "return [Mine()]",
+    )
+    distribution("luthier-mine", hook("luthier_callbacks", "\n    ".join(lines), "config"), plugin="mine", version="4")
+    end = luthier("debug=tiny", "stages=[fit]")
+    assert end.code == 7, end.err
+    assert "on_fit_start() takes 2 positional arguments but 3 were given, in luthier_callbacks.<locals>" in end.err
+    assert "(luthier-mine 4, __init__.py:6)" in end.err
+
+
+def test_a_verb_that_fails_is_no_failure_of_an_answer_of_its_package(luthier, distribution):
+    answers = {"tracking/mine": "# Mine.\n_target_: luthier_mine.parts.Tracker\n"}
+    verb = "import luthier.api; return [luthier.api.Verb('mine', 'Mine.', lambda parser: None, lambda call: 1 / 0)]"
+    distribution("luthier-mine", hook("luthier_verbs", verb), answers=answers)
+    end = luthier("mine")
+    assert end.code == 7, end.err
+    assert "error: ZeroDivisionError: division by zero, in " in end.err
 
 
 def test_calls_of_hooks_are_traced_with_their_plugin_order_and_time(luthier, distribution):
