@@ -257,6 +257,9 @@ FILES = {
     "names it relatively": (b"# It.\n_target_: .parts.It\n", "has the _target_ '.parts.It', which is no dotted name"),
     "names a list": (b"# It.\n_target_: [a.It]\n", "has the _target_ ['a.It'], which is no dotted name"),
     "steers a call": (b"# It.\n_target_: a.It\n_args_: [1]\n", "the key '_args_', and may have _partial_ and _target_"),
+    "ends an interpolation nowhere": (b"# It.\n_target_: a.It\nfile: ${seed\n", "cannot be composed: file: no viable"),
+    "stands elsewhere": (b"# @package _global_\n# It.\n_target_: a.It\n", "says @package _global_, and an answer"),
+    "has one default": (b"# It.\ndefaults: cosine\n_target_: a.It\n", "cannot be composed: Invalid defaults list"),
 }
 
 
@@ -278,6 +281,31 @@ def test_an_option_file_that_is_none_is_told_where_it_is_used_and_costs_nobody_e
         assert end.code == 7, end.err
         assert reason in end.error["message"]
         assert "data=it, of broken (luthier-broken 2.3)" in end.error["message"]
+
+
+def test_an_option_file_that_is_none_is_told_under_its_qualified_name_too(luthier, distribution):
+    text = "# It.\n_target_: a.It\nfile: ${seed\n"
+    for name in ("one", "two"):
+        distribution(f"luthier-{name}", plugin=name, version="2.3", answers={"data/it": text})
+    end = luthier("recipe=demo", "data=two.it", "--cfg", "job", "--json")
+    assert end.code == 7, end.err
+    assert "data=two.it, of two (luthier-two 2.3), cannot be composed" in end.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("${nowhere.at.all}", "optimizer.beta1 refers to 'nowhere.at.all', which the recipe does not have"),
+        ("${nowhere:1}", "optimizer.beta1 uses the resolver 'nowhere', which does not exist"),
+    ],
+)
+def test_an_interpolation_that_leads_nowhere_is_told_with_its_file_and_line(value, reason, luthier, distribution):
+    answer = f"# The pace.\n_target_: luthier.training.optimizers.adamw.AdamW\nbeta1: {value}\n"
+    distribution("shop", answers={"optimizer/pace": answer})
+    end = luthier("recipe=demo", "optimizer=pace", "--cfg", "job", "--json")
+    assert end.code == 2, end.err
+    assert reason in end.error["message"]
+    assert end.error["where"].endswith("shop/recipes/optimizer/pace.yaml:3")
 
 
 PARTS = """
