@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.api import Signal, TokenDistributions, misreturned
+from luthier.api import Signal, TokenDistributions
 from luthier_distillation.teacher import TeacherDistributions
+from luthier_distillation.token_losses import token_losses
 
 
 class Comparison:
@@ -41,10 +42,7 @@ class Comparison:
             distributions = TokenDistributions(
                 logits, lambda temperature: teacher(rows, temperature, logits.shape[-1]), targets, teacher.project
             )
-        losses = self.signal(distributions)
-        if not isinstance(losses, Tensor) or losses.shape != targets.shape:
-            shown = f"one of shape {list(losses.shape)}" if isinstance(losses, Tensor) else ""
-            raise misreturned(self.signal, f"a tensor of the loss of each token, {[len(targets)]}", losses, shown=shown)
+        losses = token_losses(self.signal, distributions)
         with torch.no_grad():
             self.cross_entropy -= (_target_log_probs(logits, targets) * weights).sum()
             if self.measures_agreement:

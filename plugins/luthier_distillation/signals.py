@@ -16,6 +16,7 @@ from torch import Tensor
 
 from luthier.api import RecipeError, Signal, TokenDistributions, check_names
 from luthier_distillation.layer_distance import LayerDistance
+from luthier_distillation.token_losses import token_losses
 
 
 class HardLabels(Signal):
@@ -136,7 +137,7 @@ class Weighted(Signal):
         self.any_vocabulary = all(signal.any_vocabulary for signal in self.signals.values())
 
     def __call__(self, distributions: TokenDistributions) -> Tensor:
-        losses = [self._weight(name) * signal(distributions) for name, signal in self.signals.items()]
+        losses = [self._weight(name) * token_losses(signal, distributions) for name, signal in self.signals.items()]
         return torch.stack(losses).sum(0)
 
     def layer_distances(self) -> list[tuple[float, LayerDistance]]:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from luthier.api import AnswerLoss, Batch, RatedAnswers, RecipeError, Row, TokenSequence, misreturned, token_sequences
+from luthier.api import AnswerLoss, Batch, RatedAnswers, Row, TokenSequence, misreturned, token_sequences
 from luthier_preference.reference_log_probabilities import EncodedRows
+from luthier_preference.wrong_kind import wrong_kind
 
 POINT = "reference_point"
 """The key of a step's reference point in `Batch.values`, the same number for each row."""
@@ -19,7 +20,8 @@ POINT = "reference_point"
 def uses_reference_point(objective: AnswerLoss) -> bool:
     """Whether an objective reads the reference point, found by calling it on made-up answers.
 
-    RecipeError where it fails on them, PluginError where it does not return a finite loss for each, with a gradient.
+    RecipeError where it is not written for them, PluginError where it does not return a finite loss for each, with a
+    gradient; what its own code raises is raised.
     """
     used = False
 
@@ -29,14 +31,13 @@ def uses_reference_point(objective: AnswerLoss) -> bool:
         return torch.tensor(0.5)
 
     answers = RatedAnswers(torch.tensor([1.0, -2.0], requires_grad=True), torch.tensor([True, False]), estimate)
-    name = getattr(getattr(objective, "func", objective), "__name__", type(objective).__name__)
     try:
         with torch.enable_grad():
             losses = objective(answers)
     except (AttributeError, TypeError) as error:
-        raise RecipeError(
-            f"{name} is not an objective for single answers: {error}.", where="method.objective"
-        ) from error
+        if (refusal := wrong_kind(objective, answers, "single answers", error)) is None:
+            raise
+        raise refusal from error
     fits = isinstance(losses, torch.Tensor) and losses.shape == (2,) and bool(losses.isfinite().all())
     if not fits:
         shown = losses.tolist() if isinstance(losses, torch.Tensor) else losses

@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luthier.api import PairLoss, PreferencePairs, RecipeError, misreturned
+from luthier.api import PairLoss, PreferencePairs, misreturned
+from luthier_preference.wrong_kind import wrong_kind
 
 
 def uses_reference(objective: PairLoss) -> bool:
     """Whether an objective uses log-probabilities under the reference policy, found by calling it on made-up pairs.
 
-    RecipeError where it fails on them, PluginError where it does not return a finite loss for each pair, with a
-    gradient.
+    RecipeError where it is not written for them, PluginError where it does not return a finite loss for each pair, with
+    a gradient; what its own code raises is raised.
     """
     used = False
 
@@ -29,12 +30,13 @@ def uses_reference(objective: PairLoss) -> bool:
         margin=torch.tensor([0.0, 1.0]),
         reference_log_probs=reference,
     )
-    name = getattr(getattr(objective, "func", objective), "__name__", type(objective).__name__)
     try:
         with torch.enable_grad():
             losses = objective(pairs)
     except (AttributeError, TypeError) as error:
-        raise RecipeError(f"{name} is not an objective for pairs: {error}.", where="method.objective") from error
+        if (refusal := wrong_kind(objective, pairs, "pairs", error)) is None:
+            raise
+        raise refusal from error
     fits = isinstance(losses, Tensor) and losses.shape == (2,) and bool(losses.isfinite().all())
     if not fits:
         shown = losses.tolist() if isinstance(losses, Tensor) else losses

@@ -133,8 +133,8 @@ class CatalogAnswer:
 class Catalog:
     """The answers by question and name.
 
-    An answer that two owners give is in `claimed`, and each of them also under its qualified name, `owner.name`: the
-    short name is refused where it is used (exit 7).
+    An answer that two owners give is in `claimed`, and among the answers under its qualified names alone, `owner.name`:
+    the short name is refused where it is used (exit 7), and stands in no list.
     """
 
     answers: dict[tuple[str, str], CatalogAnswer] = field(default_factory=dict)
@@ -157,11 +157,12 @@ class Catalog:
         for file in sorted(folder.rglob("*.yaml")):
             question = file.parent.relative_to(folder).as_posix()
             answer = CatalogAnswer(question, file.stem, file, owner, place, origin)
-            twin = self.answers.setdefault((question, file.stem), answer)
+            claims = self.claimed.get((question, file.stem), [])
+            twin = claims[0] if claims else self.answers.setdefault((question, file.stem), answer)
             if twin is not answer and question != ".":
-                claims = self.claimed.setdefault((question, file.stem), [twin])
-                claims.append(answer)
-                for one in claims:
+                self.answers.pop((question, file.stem), None)
+                self.claimed[question, file.stem] = [*(claims or [twin]), answer]
+                for one in self.claimed[question, file.stem]:
                     self.answers[question, one.qualified] = replace(one, name=one.qualified)
 
     def refuse_claimed(self, question: str, name: str) -> None:
@@ -170,6 +171,11 @@ class Catalog:
             givers = " and ".join(f"{one.origin} ({one.file})" for one in claims)
             choices = " or ".join(f"{question}={one.qualified}" for one in claims)
             raise PluginError(f"Both {givers} answer {question}={name}.", hint=f"Choose one with {choices}.")
+
+    def givers(self, question: str, name: str) -> list[CatalogAnswer]:
+        """The answers of a name: several where it is claimed, none where nobody gives it."""
+        single = self.answers.get((question, name))
+        return self.claimed.get((question, name), [] if single is None else [single])
 
     def __iter__(self) -> Iterator[CatalogAnswer]:
         return iter(self.answers.values())

@@ -207,6 +207,7 @@ def no_such_question(question: str, catalog: Catalog, *, where: str) -> RecipeEr
 
 
 def no_such_answer(question: str, name: str, catalog: Catalog, *, where: str) -> RecipeError:
+    catalog.refuse_claimed(question, name)
     names = catalog.names(question)
     if not names:
         return no_such_question(question, catalog, where=where)

@@ -148,7 +148,7 @@ class Composer:
         self, raw: DictConfig, choices: dict[str, str], overrides: Sequence[str], *, complete: bool = True
     ) -> Composition:
         """Refuse untrusted code and unknown or mistyped settings, and drop settings of answers that were replaced."""
-        resolved, renamed = self._resolve(raw), self.config_loader.renamed
+        resolved, renamed = self._resolve(raw, overrides), self.config_loader.renamed
         trust.refuse_untrusted(resolved, trust.trusted_targets(self.catalog, self.plugins, self.vouched))
         recipe, debug = (self.catalog.answers.get((file, str(choices.get(file)))) for file in ("recipe", "debug"))
         dropped = drop_stale(resolved, _as_written(recipe), choices)
@@ -203,13 +203,17 @@ class Composer:
                 known += [f"{path}.{name}" for name in signature(node["_target_"]).settings]
         return known
 
-    def _resolve(self, raw: DictConfig) -> dict[str, Any]:
+    def _resolve(self, raw: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+        """The values; an error with the line of the file or the override that has the interpolation."""
         try:
             return OmegaConf.to_container(raw, resolve=True)  # type: ignore[return-value]
         except OmegaConfBaseException as error:
-            raise messages.as_luthier_error(
+            told = messages.as_luthier_error(
                 error, self.catalog, lambda: list(checks.settings_of(OmegaConf.to_container(raw)))
-            ) from error
+            )
+            origin = self.origins(overrides).find(str(error.full_key or ""))
+            told.where = str(origin) if origin else told.where
+            raise told from error
 
     def _as_one_error(self, errors: Sequence[LuthierError], overrides: Sequence[str]) -> RecipeError:
         """All errors as one, each with the line of the file or the override that sets its value."""

@@ -20,6 +20,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.object_type import ObjectType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from luthier.config import bounds, command_line, replaced, trust
 from luthier.config.catalog import USER, Catalog, CatalogAnswer
@@ -193,12 +194,16 @@ class _GuardedRepository(ConfigRepository):
         name = name.removesuffix(".yaml")
         self.catalog.refuse_claimed(question, name)
         answer = self.catalog.answers.get((question, name))
-        if answer is not None and name != answer.file.stem:  # the qualified name of an answer that several give
-            self._only = self._source_of(answer)
-            try:
-                return super().load_config(f"{question}/{answer.file.stem}")
-            finally:
-                self._only = None
+        if answer is None or name == answer.file.stem:
+            return self._of_answer(config_path, answer)
+        self._only = self._source_of(answer)  # the qualified name of an answer that several give
+        try:
+            return self._of_answer(f"{question}/{answer.file.stem}", answer)
+        finally:
+            self._only = None
+
+    def _of_answer(self, config_path: str, answer: CatalogAnswer | None) -> ConfigResult | None:
+        """What an option file says; the fault of its file where that cannot be composed."""
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         if source is not None and source.provider == USER:
             bounds.refuse_unbounded_file(Path(source.path, source._normalize_file_name(config_path)))
@@ -210,6 +215,10 @@ class _GuardedRepository(ConfigRepository):
             if answer is None or answer.owner == USER:
                 raise
             raise answer.not_yaml(error) from error
+        except (OmegaConfBaseException, ValueError) as error:  # of an interpolation, or of the defaults list
+            if answer is None:
+                raise
+            raise answer.fault(f"cannot be composed: {_without_place(error)}") from error
         if answer is not None and loaded is not None:
             _refuse_no_part(answer, loaded)
         return loaded
@@ -221,11 +230,21 @@ class _GuardedRepository(ConfigRepository):
 def _refuse_no_part(answer: CatalogAnswer, loaded: ConfigResult) -> None:
     if not isinstance(loaded.config, DictConfig):
         raise answer.fault("is a list or a single value, and must be a mapping of settings")
+    if answer.is_part and (package := loaded.header.get("package")):
+        raise answer.fault(
+            f"says @package {package}, and an answer stands where its question is asked: leave that comment out"
+        )
     of_hydra = answer.question.partition("/")[0] == "hydra"
     if answer.is_part and not of_hydra and not loaded.defaults_list and "_target_" not in loaded.config:
         raise answer.fault("has no _target_, the dotted name of the class or function that it builds")
     if answer.is_part and not of_hydra and answer.owner != USER:
         refuse_keys(answer, OmegaConf.to_container(loaded.config, resolve=False))
+
+
+def _without_place(error: Exception) -> str:
+    """The first line of an error of Hydra or OmegaConf, with the setting in place of theirs."""
+    said, key = str(error).splitlines()[0].rstrip("."), getattr(error, "full_key", None)
+    return f"{key}: {said}" if key else said
 
 
 def refuse_keys(answer: CatalogAnswer, said: Any) -> None:

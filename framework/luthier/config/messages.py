@@ -20,6 +20,7 @@ _LOOKUPS = (
     r"Could not override '(?P<key>[^']+)'",
     r"Key '(?P<key>[^']+)' (?:is )?not in",
     r"Interpolation key '(?P<reference>[^']+)' not found",
+    r"Unsupported interpolation type (?P<resolver>\S+)",
 )
 
 
@@ -66,6 +67,10 @@ def _not_found(
         return RecipeError(
             f"{who} refers to {reference!r}, which the recipe does not have.", where=reference, hint=hint
         )
+    if resolver := names.get("resolver"):
+        who = names.get("setting") or "The recipe"
+        hint = "An interpolation is ${path.of.a.setting}, or one of OmegaConf's and Hydra's resolvers."
+        return RecipeError(f"{who} uses the resolver {resolver!r}, which does not exist.", where=who, hint=hint)
     if deleted := names.get("deleted"):
         known = [*keys(), *catalog.questions()]
         hint = f"Leave out ~{deleted}." if deleted in known else nearest(deleted, known, "There are")

@@ -14,9 +14,14 @@ from luthier.config.catalog import Catalog
 from luthier.config.renamed_settings import current_config
 from luthier.plugins.registry import Plugins
 
+NO_TRACKING = "luthier.training.tracking.NoTracking"
 
-def stored_recipe(file: Path, plugins: Plugins, vouched: Iterable[str] = ()) -> DictConfig:
-    """Read it, resolve it, and refuse (exit 6) what a recipe may not say; what was checked is what is given back."""
+
+def stored_recipe(file: Path, plugins: Plugins, vouched: Iterable[str] = (), *, tracked: bool = True) -> DictConfig:
+    """Read it, resolve it, and refuse (exit 6) what a recipe may not say; what was checked is what is given back.
+
+    Its tracker is left out unless it is `tracked`.
+    """
     bounds.refuse_unbounded_file(file)
     try:
         raw = OmegaConf.load(file)
@@ -26,6 +31,8 @@ def stored_recipe(file: Path, plugins: Plugins, vouched: Iterable[str] = ()) -> 
     trust.refuse_secrets(plain)
     bounds.refuse_growing(plain)
     resolved: Any = OmegaConf.to_container(OmegaConf.create(current_config(plain)[0]), resolve=True)
+    if not tracked:
+        resolved["tracking"] = {"_target_": NO_TRACKING}
     trust.refuse_untrusted(resolved, trust.trusted_targets(Catalog.of(plugins), plugins, vouched))
     return DictConfig(escaped(resolved))
 

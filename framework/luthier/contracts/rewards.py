@@ -132,6 +132,8 @@ def _validated(raw: Any, answers: Sequence[str], of: str = "") -> list[float | N
         raise MisreturnedScoresError(expected, raw)
     given = list(raw)
     try:
+        if any(isinstance(score, str | bytes) for score in given):  # float() reads them
+            raise TypeError
         scores = [None if score is None else float(score) for score in given]
     except (TypeError, ValueError):
         raise MisreturnedScoresError(expected, given) from None

@@ -17,11 +17,13 @@ _MOST = 2  # answers of one class that are named
 def answer_of(part: Any) -> str:
     """`question=answer` of the option file that names a part, of several "one or the other"; empty without one.
 
-    `part` is a class, which may inherit what the file names, a function, or the name of a module in which it is. A
-    file that names the class itself comes before one that names what it inherits.
+    `part` is a class, which may inherit what the file names, a function, or the name of a module, whose code belongs
+    to no answer in particular where it holds more than two of them. A file that names the class itself comes before one
+    that names what it inherits.
     """
     if isinstance(part, str):
-        return next((answer for answer, target in _named() if target.startswith(f"{part}.")), "")
+        inside = [answer for answer, target in _named() if target.rpartition(".")[0] == part]
+        return " or ".join(inside) if len(inside) <= _MOST else ""
     kinds = [one for one in part.__mro__ if one is not object] if isinstance(part, type) else [part]
     found = [(answer, made) for answer, target in _named() if (made := _loaded(target)) is not None]
     for kind in kinds:

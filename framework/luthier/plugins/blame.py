@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
 import sys
@@ -9,7 +10,7 @@ import traceback
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from luthier.errors import LuthierError, PluginError
@@ -17,7 +18,7 @@ from luthier.plugins.answered import answer_of
 from luthier.plugins.calls import error_text
 from luthier.plugins.installed import CORE, owner_of
 
-_CALLED = re.compile(r"^([\w.]+)\(\) (takes|missing|got an unexpected|got some positional-only|got multiple)")
+_CALLED = re.compile(r"^([\w.<>]+)\(\) (takes|missing|got an unexpected|got some positional-only|got multiple)")
 
 
 def culprit(error: BaseException) -> str:
@@ -50,6 +51,13 @@ def blamed(error: BaseException, made: Any = None, *, at: str = "") -> PluginErr
     text = error.message.rstrip(".") if isinstance(error, LuthierError) else error_text(error)
     failed = f"{answer} failed: " if answer else ""
     return PluginError(f"{failed}{text}, in {places[0][0]}.", where=at, hint="--debug shows the traceback.")
+
+
+def told(error: BaseException, made: Any = None) -> str:
+    """An error as part of a sentence: of a part's own code with its answer, distribution, version, file and line."""
+    failure = None if isinstance(error, PluginError) else blamed(error, made)
+    told = failure or error
+    return told.message.rstrip(".") if isinstance(told, LuthierError) else error_text(told)
 
 
 def place_of(made: Any) -> str:
@@ -106,6 +114,9 @@ def _part_of(frame: FrameType) -> Any:
 
 def _loaded(qualified: str) -> Iterator[tuple[Any, Any]]:
     """The functions of this qualified name in the modules of plugins, each with its class."""
+    if "<" in qualified:  # it was made in a function or is a lambda: no module leads to it
+        made = [one for one in gc.get_objects() if isinstance(one, FunctionType) and one.__qualname__ == qualified]
+        yield from ((one, one) for one in made if is_foreign(one.__module__))
     for name, module in list(sys.modules.items()):
         owner: Any = None
         found: Any = module if is_foreign(name) else None

@@ -13,12 +13,20 @@ from luthier.errors import LuthierError, PluginError
 from luthier.plugins import hookspecs
 
 _OF_A_CALLBACK = ("on_fit_start", "on_train_batch_end", "state_dict")  # Lightning is not imported for this
-_CALLBACKS = "Lightning callbacks"
+_SEVERAL = {
+    "Iterable[str]": "several texts",
+    "Iterable[Any]": "several Lightning callbacks",
+    "Iterable[Verb]": "several verbs, each a word, a line of help and two functions",
+    "Iterable[ReportSection]": "several report sections, each of lists of texts, every row with a text for each column",
+}
 _WORD = re.compile(r"[^\s=~+-][^\s=]*")
 
 
 def call_hook(implementation: Any, hook: str, given: Mapping[str, Any]) -> Any:
-    """The result of a hook implementation, of the hook's type; PluginError where it raises or returns anything else."""
+    """The result of a hook implementation, of the hook's type.
+
+    PluginError with its place where it raises or returns anything else.
+    """
     arguments = {key: given[key] for key in implementation.argnames}
     try:
         with redirect_stdout(sys.stderr):
@@ -26,24 +34,30 @@ def call_hook(implementation: Any, hook: str, given: Mapping[str, Any]) -> Any:
     except (KeyboardInterrupt, LuthierError):
         raise
     except BaseException as error:
-        raise PluginError(f"{error_text(error)}.") from error
+        from luthier.plugins.blame import culprit, place_of  # which has the text of an error from here
+
+        raise PluginError(f"{error_text(error)}, in {culprit(error) or place_of(implementation.function)}.") from error
 
 
 def _as_promised(hook: str, answer: Any) -> Any:
     promised = str(inspect.get_annotations(getattr(hookspecs, hook))["return"])
     if answer is None or promised == "str":
         if answer is not None and not isinstance(answer, str):
-            raise TypeError(f"it gives {answer!r} instead of text")
+            raise _misreturned(answer, "text")
         return answer
-    if isinstance(answer, str) or not isinstance(answer, Iterable):
-        raise TypeError(f"it gives {answer!r} instead of several")
+    if isinstance(answer, str | Mapping) or not isinstance(answer, Iterable):
+        raise _misreturned(answer, _SEVERAL[promised])
     items = list(answer)
     wrong = [item for item in items if not _is(item, promised)]
     if wrong:
-        raise TypeError(
-            f"it gives {wrong[0]!r} among what should be {_CALLBACKS if promised == 'Iterable[Any]' else promised}"
-        )
+        raise _misreturned(wrong[0], _SEVERAL[promised], "with ")
     return items
+
+
+def _misreturned(value: Any, expected: str, among: str = "") -> TypeError:
+    from luthier.plugins.returned import as_shown  # which has the text of an error from here
+
+    return TypeError(f"it must return {expected}, and returned {among}{as_shown(value)}")
 
 
 def _is(item: Any, promised: str) -> bool:
@@ -72,8 +86,11 @@ def _is_section(item: Any) -> bool:
 
     if not isinstance(item, ReportSection):
         return False
+    if not all(isinstance(one, list) for one in (item.paragraphs, item.columns, item.rows, *item.rows)):
+        return False
     texts = [item.title, *item.paragraphs, *item.columns, *(cell for row in item.rows for cell in row)]
-    return bool(item.title) and all(isinstance(text, str) for text in texts)
+    fits = all(len(row) == len(item.columns) for row in item.rows)
+    return bool(item.title) and fits and all(isinstance(text, str) for text in texts)
 
 
 def error_text(error: BaseException) -> str:

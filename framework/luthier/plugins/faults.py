@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from difflib import get_close_matches
-from types import ModuleType
+from pathlib import Path
+from types import FunctionType, ModuleType
 
 from luthier.errors.suggestions import nearest
 from luthier.plugins import hookspecs
@@ -13,6 +14,7 @@ from luthier.plugins.installed import CORE, EntryPoint
 from luthier.version import __version__
 
 _MARK = "luthier_impl"
+_WRAPPED = "luthier_run"
 _AS_GOOD_AS_MEANT = 0.85
 """How near a function's name is to that of a hook, where it was meant to be one."""
 
@@ -36,23 +38,34 @@ def entry_point_fault(entry: EntryPoint) -> str:
 
 def hook_fault(module: ModuleType) -> str:
     """A sentence on the first hook of a module that nobody would call as it was meant; empty without one."""
-    known = {
-        name: inspect.signature(getattr(hookspecs, name)) for name in vars(hookspecs) if name.startswith("luthier_")
-    }
     for name, value in vars(module).items():
         if not inspect.isfunction(value) or value.__module__.partition(".")[0] != module.__name__.partition(".")[0]:
             continue
-        marked = hasattr(value, _MARK)
-        if not marked and name not in known and (meant := get_close_matches(name, known, 1, _AS_GOOD_AS_MEANT)):
-            return f"its function {name} is no hook: did you mean {meant[0]}, with @luthier.api.hookimpl before it"
-        if marked and name not in known:
-            return (
-                f"it has a hook {name}, which luthier does not have. {nearest(name, known, 'There are').rstrip('?. ')}"
-            )
-        if name in known and not marked:
-            return f"its function {name} is no hook without @luthier.api.hookimpl before it"
-        more = set(inspect.signature(value).parameters) - set(known[name].parameters) if marked else ()
-        if more:
-            given = ", ".join(known[name].parameters) or "nothing"
-            return f"its hook {name} takes {', '.join(sorted(more))}, and is given {given}"
+        if fault := _fault(name, value):
+            code = inspect.unwrap(value).__code__
+            return f"{fault} ({Path(code.co_filename).name}:{code.co_firstlineno})"
+    return ""
+
+
+def _fault(name: str, function: FunctionType) -> str:
+    known = {
+        hook: inspect.signature(getattr(hookspecs, hook)) for hook in vars(hookspecs) if hook.startswith("luthier_")
+    }
+    marked = getattr(function, _MARK, None)
+    if marked is None and name not in known and (meant := get_close_matches(name, known, 1, _AS_GOOD_AS_MEANT)):
+        return f"its function {name} is no hook: did you mean {meant[0]}, with @luthier.api.hookimpl before it"
+    if marked is None:
+        return f"its function {name} is no hook without @luthier.api.hookimpl before it" if name in known else ""
+    if name not in known:
+        return f"it has a hook {name}, which luthier does not have. {nearest(name, known, 'There are').rstrip('?. ')}"
+    if more := set(inspect.signature(function).parameters) - set(known[name].parameters):
+        given = ", ".join(known[name].parameters) or "nothing"
+        return f"its hook {name} takes {', '.join(sorted(more))}, and is given {given}"
+    wraps, yields = marked["wrapper"] or marked["hookwrapper"], inspect.isgeneratorfunction(inspect.unwrap(function))
+    if wraps and name != _WRAPPED:
+        return f"its hook {name} is a wrapper, and only {_WRAPPED} is wrapped"
+    if wraps and not yields:
+        return f"its hook {name} is a wrapper and yields nothing: what it wraps is carried out at its yield"
+    if name == _WRAPPED and yields and not wraps:
+        return f"its hook {name} yields, and is no wrapper without @luthier.api.hookimpl(wrapper=True) before it"
     return ""

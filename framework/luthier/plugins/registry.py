@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 import time
@@ -18,8 +19,8 @@ import pluggy
 
 from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins import hookspecs
-from luthier.plugins.blame import blamed, place_of
-from luthier.plugins.calls import call_hook, error_text
+from luthier.plugins.blame import blamed, place_of, told
+from luthier.plugins.calls import call_hook
 from luthier.plugins.faults import entry_point_fault, hook_fault
 from luthier.plugins.installed import CORE, EntryPoint, installed
 from luthier.plugins.recipe_folder import beside, folder_at
@@ -136,20 +137,38 @@ class Plugins:
         except LuthierError:
             raise
         except Exception as error:
-            if (failure := blamed(error)) is None:
+            if (failure := self._misused(error) or blamed(error)) is None:
                 raise
             raise failure from error
         if score is None or isinstance(score, Real):
             return None if score is None else float(score)
         raise self._no_score(score)
 
+    def _misused(self, error: Exception) -> PluginError | None:
+        """The error of a wrapper that does not yield once, which pluggy tells by its file and line."""
+        if not isinstance(error, RuntimeError) or not str(error).startswith("wrap_controller"):
+            return None
+        wrappers = [one for one in self._around_runs() if one.wrapper or one.hookwrapper]
+        codes = [inspect.unwrap(one.function).__code__ for one in wrappers]
+        at = [f"{code.co_filename}:{code.co_firstlineno} " in str(error) for code in codes]
+        named = [one for one, is_told in zip(wrappers, at, strict=True) if is_told] or wrappers
+        did = "yielded again" if "second yield" in str(error) else "did not yield"
+        return PluginError(f"{self._places(named)} must yield once, where the run is carried out, and {did}.")
+
     def _no_score(self, score: Any) -> PluginError:
         """The error for something else as the score of a run; names the plugins that may have given it."""
-        implementations = self._manager.hook.luthier_run.get_hookimpls()
-        given = [one for one in implementations if one.plugin_name != CORE] or implementations
-        places = " or ".join(f"{self.describe(one.plugin_name)}: {place_of(one.function)}" for one in given)
         expected = "the score of the run, a number or None"
-        return PluginError(f"{places} must return {expected}, and returned {as_shown(score)}.")
+        return PluginError(
+            f"{self._places(self._around_runs())} must return {expected}, and returned {as_shown(score)}."
+        )
+
+    def _around_runs(self) -> list[Any]:
+        """The implementations of `luthier_run`, the core's only where there is no other."""
+        implementations = self._manager.hook.luthier_run.get_hookimpls()
+        return [one for one in implementations if one.plugin_name != CORE] or implementations
+
+    def _places(self, implementations: Iterable[Any]) -> str:
+        return " or ".join(f"{self.describe(one.plugin_name)}: {place_of(one.function)}" for one in implementations)
 
     def register(self, module: object, name: str) -> None:
         """Add a plugin that is at hand, such as the core's own last word on `luthier_run`."""
@@ -196,7 +215,7 @@ class Plugins:
                 self._manager.unregister(name=plugin.name)
             if not plugin.distribution:
                 raise _cannot_use(plugin, error) from error
-            return replace(plugin, problem=_text(error))
+            return replace(plugin, problem=told(error))
         heavy = light and "torch" in sys.modules
         return replace(plugin, seconds=time.perf_counter() - began, heavy=heavy)
 
@@ -236,11 +255,7 @@ def _cannot_use(plugin: Plugin, error: BaseException) -> LuthierError:
     if isinstance(error, ModuleNotFoundError) and error.name == plugin.module.partition(".")[0]:
         hint = f"-p takes a module that Python can import here; {os.getcwd()} is searched too. Hydra's is --package."
         return RecipeError(f"There is no module {plugin.module!r}.", where=where, hint=hint)
-    return PluginError(f"The module {plugin.module!r} does not load as a plugin: {_text(error)}.", where=where)
-
-
-def _text(error: BaseException) -> str:
-    return error.message.rstrip(".") if isinstance(error, LuthierError) else error_text(error)
+    return PluginError(f"The module {plugin.module!r} does not load as a plugin: {told(error)}.", where=where)
 
 
 def _plugin(entry: EntryPoint) -> Plugin:

@@ -12,6 +12,8 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from luthier.disk.redaction import redact
+from luthier.plugins.blame import told
+from luthier.plugins.returned import misreturned
 
 PATIENCE = 3
 
@@ -21,10 +23,15 @@ log = logging.getLogger(__name__)
 class GuardedLogger(Logger):
     """A tracker that cannot stop a run; it is made by `make` at the first call, `title` names it in warnings.
 
+    It is not to be inherited, as a method of a subclass could stop a run: what is special is the logger of `make`.
+
     A tracker that is not ready after `deadline` seconds, or fails `PATIENCE` times, is left alone for the rest of the
     run, with a warning that says so; metrics.jsonl has everything. Only the first rank talks to it. Secrets are
     taken out of what it is told.
     """
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        raise TypeError(f"{cls.__qualname__} inherits GuardedLogger, and must be given to one by `make`")
 
     def __init__(self, title: str, make: Callable[[], Logger], *, deadline: float = 10.0) -> None:
         super().__init__()
@@ -104,19 +111,32 @@ class GuardedLogger(Logger):
             return
         try:
             if self._logger is None:
-                self._logger = _within(self.deadline, self._make)
-            if hasattr(self._logger, act):
-                _within(self.deadline, lambda: getattr(self._logger, act)(*map(redact, arguments)))
+                self._logger = within(self.deadline, self._made)
+            within(self.deadline, lambda: self._tell(act, *map(redact, arguments)))
         except Exception as error:
             self.failures = PATIENCE if self._logger is None or isinstance(error, TimeoutError) else self.failures + 1
             last = "it is told nothing more" if self.silent else "the run goes on"
-            fault = f"Tracker {self.title} failed in {act}: {error}; {last}, metrics.jsonl has everything."
+            text = told(error.__cause__ or error, self._logger)
+            fault = f"Tracker {self.title} failed in {act}: {text}; {last}, metrics.jsonl has everything."
             self.faults.append(fault)
             log.warning(fault)
 
+    def _made(self) -> Logger:
+        logger = self._make()
+        if not isinstance(logger, Logger):
+            raise misreturned(self._make, "a logger of Lightning", logger)
+        return logger
 
-def _within(seconds: float, call: Callable[[], Any]) -> Any:
-    """What `call` gives; TimeoutError if it takes longer, with the call left behind in its thread."""
+    def _tell(self, act: str, *arguments: Any) -> None:
+        if (method := getattr(self._logger, act, None)) is not None:
+            method(*arguments)
+
+
+def within(seconds: float, call: Callable[[], Any]) -> Any:
+    """What `call` gives; RuntimeError of what it raises, an exit too; TimeoutError if it takes longer.
+
+    A call that takes longer is left behind in its thread.
+    """
     result: list[Any] = []
     failed: list[BaseException] = []
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from luthier.errors import RecipeError
-from luthier.training.guarded_logger import GuardedLogger
+from luthier.plugins.blame import told
+from luthier.plugins.returned import misreturned
+from luthier.training.guarded_logger import GuardedLogger, within
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DEADLINE = 60.0
+"""Seconds in which a tracker is imported and built, and in which it gives its loggers."""
+
 
 class Tracker(Protocol):
     """Where the figures of a run are logged, beside its metrics.jsonl.
@@ -25,7 +30,8 @@ class Tracker(Protocol):
     - *Given*: the folder of the run, below which everything that is written belongs. The loggers are then given
       `log_hyperparams(recipe)` once, the resolved recipe as a dictionary without secrets; `log_metrics(metrics, step)`
       of each `trainer.log_every`th step, of each validation, and at the end of the scores as `after/NAME`;
-      `log_samples(samples)`, the answers of the evaluation as dictionaries with `prompt`, `answer` and `reference`;
+      `log_samples(samples, step)`, the answers of the evaluation as dictionaries with `prompt`, `answer` and
+      `reference`, without a step (None), and what `method=grpo` samples at one;
       `log_artifact(folder)`, the artifact; `finalize` and `close`. What a logger lacks of these is left out.
     - *Returns*: a list of Lightning loggers. `GuardedLogger(title, make)` makes one when it is first told something,
       so that a library of seconds is imported by nobody else.
@@ -63,20 +69,20 @@ class GuardedTracker:
         self._told = 0
         self._tracker: Tracker | None = None
         try:
-            self._tracker = build()
-        except (KeyboardInterrupt, RecipeError):
-            raise
-        except BaseException as error:
+            self._tracker = within(DEADLINE, build)
+        except Exception as error:
+            if isinstance(error.__cause__, RecipeError):
+                raise error.__cause__ from None
             self._fault("could not be built", error)
 
     def __call__(self, folder: RunFolder) -> list[GuardedLogger]:
         """The loggers of a run in this folder, none where the tracker fails."""
-        try:
-            self.loggers = [_guarded(logger) for logger in self._tracker(folder)] if self._tracker is not None else []
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            self._fault("gave no loggers", error)
+        tracker = self._tracker
+        if tracker is not None:
+            try:
+                self.loggers = within(DEADLINE, lambda: _loggers(tracker, folder))
+            except Exception as error:
+                self._fault("gave no loggers", error)
         return self.loggers
 
     @property
@@ -96,17 +102,20 @@ class GuardedTracker:
         return f"{times}{faults[0]}" if faults else ""
 
     def _fault(self, what: str, error: BaseException) -> None:
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
-        self._faults.append(f"Tracker {self.title} {what}: {said}. The run goes on, metrics.jsonl has everything.")
-        log.warning(self._faults[-1], exc_info=error)
+        text = told(error.__cause__ or error, self._tracker)
+        self._faults.append(f"Tracker {self.title} {what}: {text}; the run goes on, metrics.jsonl has everything.")
+        log.warning(self._faults[-1])
+        log.debug("The traceback:", exc_info=error)
 
 
-def _guarded(logger: Any) -> GuardedLogger:
+def _loggers(tracker: Tracker, folder: RunFolder) -> list[GuardedLogger]:
     from pytorch_lightning.loggers import Logger
 
-    if not isinstance(logger, Logger):
-        raise TypeError(f"{logger!r} is no logger of Lightning")
-    return GuardedLogger.around(logger)
+    given: Any = tracker(folder)
+    loggers = list(given) if isinstance(given, Iterable) else [given]
+    if not isinstance(given, Iterable) or not all(isinstance(logger, Logger) for logger in loggers):
+        raise misreturned(tracker, "a list of loggers of Lightning", given)
+    return [GuardedLogger.around(logger) for logger in loggers]
 
 
 def finish(

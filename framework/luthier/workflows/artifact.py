@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from luthier.config.stored import stored_recipe
 from luthier.config.withheld import given_back
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
 from luthier.disk.redaction import redact
 from luthier.disk.refusals import the_disk_may_refuse
 from luthier.disk.writing import replacing_folder, write_text
-from luthier.errors import RecipeError, Refused
+from luthier.errors import RecipeError
 from luthier.fetch.paths import local_path
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.backend import backend_of
@@ -35,7 +34,7 @@ from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
 from luthier.workflows import artifact_manifest
-from luthier.workflows.origins import refuse_absent_plugins
+from luthier.workflows.origins import recipe_read_back
 from luthier.workflows.parts import part
 from luthier.workflows.places import refuse_without_base, remember_places, with_places, with_revisions
 from luthier.workflows.proving import texts_of_run
@@ -195,11 +194,8 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
-    try:
-        written = stored_recipe(folder / ARTIFACT_RECIPE, plugins or Plugins.from_flags([]), vouched)
-    except Refused:  # an answer that is not installed is none that may be named
-        refuse_absent_plugins(manifest.get("parts"), folder)
-        raise
+    plugins = plugins or Plugins.from_flags([])
+    written = recipe_read_back(folder / ARTIFACT_RECIPE, plugins, vouched, manifest.get("parts"), owner=folder)
     recipe = with_revisions(with_places(written, manifest.get("places", {}), folder), manifest["model"])
     needed = ("adaptation", "prompt", *(["model"] if manifest["needs_base"] else ()))
     recipe = given_back(recipe, needed, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,8 @@ def _proof(run: RunOutcome, trained: NetworkPredictor, folder: Path) -> Mapping[
 def write_reports(run: RunOutcome, environment: dict[str, Any], plugins: Plugins, console: Console) -> None:
     """Write model cards, close the trackers, write report and record, the record last, and print the results."""
     record = recording.record(run, environment)
-    given = [section for _, sections in plugins.ask("luthier_report_sections", record=record) for section in sections]
+    shown = deepcopy(record)  # plugins may do with it as they like
+    given = [section for _, sections in plugins.ask("luthier_report_sections", record=shown) for section in sections]
     record.sections = [one for one in given if not isinstance(one, str)]
     for warning in (one for one in given if isinstance(one, str)):  # of a plugin that failed
         record.warnings.append(warning.removeprefix("warning: "))

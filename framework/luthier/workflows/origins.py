@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from luthier.config.catalog import Catalog
 from luthier.config.checks import targets_in
-from luthier.errors import PluginError
+from luthier.config.stored import stored_recipe
+from luthier.config.trust import trusted_targets
+from luthier.errors import PluginError, Refused
 from luthier.plugins.installed import owner_of
+from luthier.plugins.registry import Plugins
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9][\w.-]*")
 _VERSION = re.compile(r"[\w.+!-]+")
@@ -30,26 +34,48 @@ def origins(config: Any) -> dict[str, dict[str, str]]:
     }
 
 
-def refuse_absent_plugins(written: Any, folder: Path) -> None:
-    """PluginError that says what to install, where a distribution is absent that parts of an artifact came from."""
-    absent: dict[tuple[str, str], list[str]] = {}
+def recipe_read_back(file: Path, plugins: Plugins, vouched: Iterable[str], written: Any, *, owner: Path) -> DictConfig:
+    """The recipe that is stored with a run or an artifact, whose parts came from the distributions that are `written`.
+
+    PluginError that says what to install, where one of them is absent, or another version has the part no longer.
+    Without its tracker nothing is tracked, as what is read back is not.
+    """
+    try:
+        return stored_recipe(file, plugins, vouched)
+    except Refused:  # an answer that is not installed is none that may be named
+        known = trusted_targets(Catalog.of(plugins), plugins, vouched)
+        if not (lost := _lost(written, known)):
+            raise
+    try:
+        return stored_recipe(file, plugins, vouched, tracked=False)
+    except Refused as refused:
+        told = (f"{name} {version} ({', '.join(parts)}), {_state(name)}" for (name, version), parts in lost.items())
+        raise PluginError(
+            f"It was made with parts of {' and of '.join(told)}.",
+            where=str(owner),
+            hint=f"pip install {' '.join(f'{name}=={version}' for name, version in lost)}",
+        ) from refused
+
+
+def _lost(written: Any, known: Collection[str]) -> dict[tuple[str, str], list[str]]:
+    """The parts, by distribution and version, that are not in what is installed instead of it."""
+    lost: dict[tuple[str, str], list[str]] = {}
     for target, origin in written.items() if isinstance(written, Mapping) else ():
         name, version = (str(origin.get(key, "")) for key in ("distribution", "version"))
-        if _DISTRIBUTION.fullmatch(name) and _VERSION.fullmatch(version) and not _is_installed(name):
-            absent.setdefault((name, version), []).append(str(target))
-    if not absent:
-        return
-    missing = " and ".join(f"{name} {version} ({', '.join(parts)})" for (name, version), parts in absent.items())
-    raise PluginError(
-        f"The artifact was made with parts of {missing}, which is not installed here.",
-        where=str(folder),
-        hint=f"pip install {' '.join(f'{name}=={version}' for name, version in absent)}",
-    )
+        told = _DISTRIBUTION.fullmatch(name) and _VERSION.fullmatch(version)
+        if told and target not in known and _installed(name) != version:
+            lost.setdefault((name, version), []).append(str(target))
+    return lost
 
 
-def _is_installed(name: str) -> bool:
+def _state(name: str) -> str:
+    version = _installed(name)
+    return f"and {version} is installed here, which does not have them" if version else "which is not installed here"
+
+
+def _installed(name: str) -> str:
+    """The version of a distribution; empty where it is not installed."""
     try:
-        metadata.distribution(name)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return ""

@@ -13,7 +13,6 @@ from typing import Any
 import pytorch_lightning as pl
 
 from luthier.config.compose import Composition
-from luthier.config.stored import stored_recipe
 from luthier.errors import NumericsError, RecipeError
 from luthier.errors.interrupted import Interrupted
 from luthier.fetch.paths import local_path
@@ -26,6 +25,7 @@ from luthier.training import checkpoint_files
 from luthier.training.checkpoint_comparison import Compared, compare
 from luthier.training.tracking import GuardedTracker, NoTracking
 from luthier.workflows.artifact import ARTIFACT_MANIFEST
+from luthier.workflows.origins import recipe_read_back
 from luthier.workflows.parts import assemble
 from luthier.workflows.places import with_places
 from luthier.workflows.run import Run
@@ -152,8 +152,8 @@ def _run(
     recorded: RecordedRun, place: Path, start: int, last: int, plugins: Plugins, vouched: tuple[str, ...],
     console: Console,
 ) -> Run:  # fmt: skip
-    config: Any = stored_recipe(recorded.folder.resolved, plugins, vouched)
-    manifest = _manifest(recorded.folder)
+    manifest, own = _manifest(recorded.folder), recorded.folder
+    config: Any = recipe_read_back(own.resolved, plugins, vouched, manifest.get("parts"), owner=own.path)
     config = with_places(config, manifest.get("places", {}), recorded.folder.artifact) if manifest else config
     config.resume = str(recorded.checkpoints[start].absolute()) if start else None
     composition = Composition(config, {}, [], vouched=vouched)

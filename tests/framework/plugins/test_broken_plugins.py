@@ -32,9 +32,31 @@ BROKEN = {
         "@luthier.hookimpl\ndef luthier_check(recipe): ...",
         "takes recipe, and is given config",
     ),
+    "forgets that it wraps": (
+        "@luthier.hookimpl\ndef luthier_run(run): return (yield)",
+        "its hook luthier_run yields, and is no wrapper without @luthier.api.hookimpl(wrapper=True) before it",
+    ),
+    "wraps without a yield": (
+        "@luthier.hookimpl(wrapper=True)\ndef luthier_run(run): return 1.0",
+        "its hook luthier_run is a wrapper and yields nothing",
+    ),
+    "wraps in a coroutine": (
+        "@luthier.hookimpl(wrapper=True)\nasync def luthier_run(run): yield",
+        "its hook luthier_run is a wrapper and yields nothing",
+    ),
+    "wraps another hook": (
+        "@luthier.hookimpl(wrapper=True)\ndef luthier_check(config): return (yield)",
+        "its hook luthier_check is a wrapper, and only luthier_run is wrapped (__init__.py:",
+    ),
     "names no folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 'pkg://no_such_package'", "no_such_package"),
-    "names a number as folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 3", "gives 3"),
-    "raises for its folder": ("@luthier.hookimpl\ndef luthier_recipes(): return 1 / 0", "ZeroDivisionError"),
+    "names a number as folder": (
+        "@luthier.hookimpl\ndef luthier_recipes(): return 3",
+        "it must return text, and returned 3, in luthier_recipes (luthier-broken 2.3, __init__.py:",
+    ),
+    "raises for its folder": (
+        "@luthier.hookimpl\ndef luthier_recipes(): return 1 / 0",
+        "ZeroDivisionError: division by zero, in luthier_recipes (luthier-broken 2.3, __init__.py:",
+    ),
     "ends for its folder": ("@luthier.hookimpl\ndef luthier_recipes(): raise SystemExit(0)", "SystemExit"),
 }
 
@@ -84,12 +106,13 @@ def hook(name: str, body: str) -> str:
 
 
 FAULTS = {
-    "raises": ("raise ValueError('out of wood')", "ValueError: out of wood"),
+    "raises": ("raise ValueError('out of wood')", "ValueError: out of wood, in luthier_"),
     "raises half-way": ("yield 'one'\n    raise ValueError('out of wood')", "ValueError: out of wood"),
     "ends the process": ("raise SystemExit(0)", "SystemExit: 0"),
-    "gives a number": ("return 3", "gives 3"),
-    "gives a word for several": ("return 'one'", "gives 'one'"),
-    "gives numbers": ("return [1, 2]", "gives 1"),
+    "gives a number": ("return 3", "it must return several "),
+    "gives a word for several": ("return 'one'", "and returned 'one', in luthier_"),
+    "gives numbers": ("return [1, 2]", "and returned with 1, in luthier_"),
+    "gives a dictionary": ("return {'one': 1}", "and returned {'one': 1}, in luthier_"),
 }
 ASKED = {
     "luthier_trusts": ["--cfg", "job"],
@@ -108,6 +131,7 @@ def test_a_hook_that_fails_is_named_with_its_plugin(name, fault, luthier, distri
     assert "broken (luthier-broken 2.3)" in end.error["message"]
     assert name in end.error["message"]
     assert reason in end.error["message"]
+    assert "(luthier-broken 2.3, __init__.py:" in end.error["message"]
     assert "-p no:broken" in end.error["hint"]
     assert luthier(*ASKED[name], "-p", "no:broken").code == (2 if name == "luthier_verbs" else 0)
 
@@ -233,6 +257,9 @@ FILES = {
     "names it relatively": (b"# It.\n_target_: .parts.It\n", "has the _target_ '.parts.It', which is no dotted name"),
     "names a list": (b"# It.\n_target_: [a.It]\n", "has the _target_ ['a.It'], which is no dotted name"),
     "steers a call": (b"# It.\n_target_: a.It\n_args_: [1]\n", "the key '_args_', and may have _partial_ and _target_"),
+    "ends an interpolation nowhere": (b"# It.\n_target_: a.It\nfile: ${seed\n", "cannot be composed: file: no viable"),
+    "stands elsewhere": (b"# @package _global_\n# It.\n_target_: a.It\n", "says @package _global_, and an answer"),
+    "has one default": (b"# It.\ndefaults: cosine\n_target_: a.It\n", "cannot be composed: Invalid defaults list"),
 }
 
 
@@ -254,6 +281,31 @@ def test_an_option_file_that_is_none_is_told_where_it_is_used_and_costs_nobody_e
         assert end.code == 7, end.err
         assert reason in end.error["message"]
         assert "data=it, of broken (luthier-broken 2.3)" in end.error["message"]
+
+
+def test_an_option_file_that_is_none_is_told_under_its_qualified_name_too(luthier, distribution):
+    text = "# It.\n_target_: a.It\nfile: ${seed\n"
+    for name in ("one", "two"):
+        distribution(f"luthier-{name}", plugin=name, version="2.3", answers={"data/it": text})
+    end = luthier("recipe=demo", "data=two.it", "--cfg", "job", "--json")
+    assert end.code == 7, end.err
+    assert "data=two.it, of two (luthier-two 2.3), cannot be composed" in end.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("${nowhere.at.all}", "optimizer.beta1 refers to 'nowhere.at.all', which the recipe does not have"),
+        ("${nowhere:1}", "optimizer.beta1 uses the resolver 'nowhere', which does not exist"),
+    ],
+)
+def test_an_interpolation_that_leads_nowhere_is_told_with_its_file_and_line(value, reason, luthier, distribution):
+    answer = f"# The pace.\n_target_: luthier.training.optimizers.adamw.AdamW\nbeta1: {value}\n"
+    distribution("shop", answers={"optimizer/pace": answer})
+    end = luthier("recipe=demo", "optimizer=pace", "--cfg", "job", "--json")
+    assert end.code == 2, end.err
+    assert reason in end.error["message"]
+    assert end.error["where"].endswith("shop/recipes/optimizer/pace.yaml:3")
 
 
 PARTS = """
@@ -304,6 +356,27 @@ def test_an_answer_that_two_plugins_give_is_refused_where_it_is_used_and_each_ha
         assert f"beta1: {rate}" in chosen.out
         assert "weight_decay: 0.5" in chosen.out
         assert "The pace" in luthier("explain", f"optimizer={name}.pace").out
+
+
+def test_an_answer_that_several_give_stands_in_lists_by_its_qualified_names_alone(luthier, distribution, monkeypatch):
+    for name in ("one", "two", "three"):
+        answer = "# The pace.\n_target_: luthier.training.optimizers.adamw.AdamW\n"
+        distribution(f"shop-{name}", "", plugin=name, answers={"optimizer/pace": answer})
+    names = ["one.pace", "three.pace", "two.pace"]
+    listed = {one["name"] for one in luthier("recipes", "optimizer", "--json").record}
+    assert {name for name in listed if "pace" in name} == set(names)
+    brought = {one["name"]: one["answers"] for one in luthier("plugins", "--json").record}
+    assert brought["one"] == ["optimizer=one.pace"]
+    schema = luthier("schema").record
+    assert [name for name in schema["properties"]["defaults"]["items"]["anyOf"] if '"pace"' in str(name)] == []
+    end = luthier("explain", "optimizer=pace", "--json")
+    assert end.code == 7, end.out
+    assert "one (shop-one 1.0)" in end.error["message"]
+    assert "optimizer=three.pace" in end.error["hint"]
+    monkeypatch.setenv("COMP_LINE", "luthier optimizer=")
+    monkeypatch.setenv("COMP_POINT", "18")
+    offered = luthier("-sc", "query=bash").out.split()
+    assert sorted(one for one in offered if "pace" in one) == [f"optimizer={name}" for name in names]
 
 
 def test_a_verb_that_another_hides_is_named_and_the_verbs_of_plugins_stand_in_the_help(luthier, distribution):

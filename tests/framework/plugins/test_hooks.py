@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,15 +94,37 @@ def test_luthier_report_gives_lines(distribution):
 
 
 def test_luthier_report_sections_stand_in_the_report_and_one_that_fails_costs_a_line(luthier, distribution):
-    rows = "[['maple', record.training.steps]]"
-    body = f"yield luthier.api.ReportSection(title='Wood', columns=['kind', 'rings'], rows={rows})"
+    rows = "[['maple', str(record.training.steps)]]"
+    section = f"luthier.api.ReportSection(title='Wood', columns=['kind', 'rings'], rows={rows})"
+    body = f"record.training.device = 'wood'; yield {section}"
     distribution("luthier-mine", "import luthier.api\n" + hook("luthier_report_sections", body, "record"))
     distribution("luthier-other", hook("luthier_report_sections", "raise ValueError('no rings')", "record"))
     end = luthier("debug=tiny", "name=run", "stages=[fit]")
     assert end.code == 0, end.err
     report = Path("runs/run/report.html").read_text()
-    assert re.search(r"Wood.*rings.*maple.*2", report, re.DOTALL)
+    assert re.search(r"<h2[^>]*>Wood<.*rings.*maple.*2", report, re.DOTALL)
+    assert json.loads(Path("runs/run/record.json").read_text())["training"]["device"] != "wood"
     assert "no rings" in end.err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "paragraphs='a text'",
+        "columns=('kind',)",
+        "columns=['kind'], rows=['m']",
+        "columns=['kind'], rows=[['maple', '3']]",
+        "columns=['rings'], rows=[[3]]",
+    ],
+)
+def test_luthier_report_sections_that_are_no_lists_of_texts_cost_a_line(given, distribution):
+    body = f"return [luthier.api.ReportSection(title='Wood', {given})]"
+    distribution(
+        "luthier-mine", "import luthier.api\n" + hook("luthier_report_sections", body, "record"), plugin="mine"
+    )
+    ((_, (line,)),) = Plugins().ask("luthier_report_sections", record=None)
+    assert "must return several report sections, each of lists of texts" in line
+    assert "in luthier_report_sections (luthier-mine" in line
 
 
 class Core:
@@ -133,7 +156,7 @@ def test_luthier_run_can_be_wrapped_before_and_after(distribution):
     ("body", "marker", "given"),
     [
         ("yield; return 'good'", WRAPPER, "and returned 'good'"),
-        ("yield", "@luthier.hookimpl", "and returned a generator"),  # as who forgets wrapper=True writes it
+        ("return 'good'", "@luthier.hookimpl", "and returned 'good'"),
     ],
 )
 def test_what_is_no_score_names_the_plugin_that_gives_it(body, marker, given, distribution):
@@ -146,12 +169,58 @@ def test_what_is_no_score_names_the_plugin_that_gives_it(body, marker, given, di
     assert f"must return the score of the run, a number or None, {given}" in str(fault.value)
 
 
+@pytest.mark.parametrize(
+    ("body", "marker", "did"),
+    [
+        ("if run is None: yield", WRAPPER, "did not yield"),
+        ("yield; yield", WRAPPER, "yielded again"),
+        ("yield; yield", "@luthier.hookimpl(hookwrapper=True)", "yielded again"),
+    ],
+)
+@pytest.mark.parametrize("trace", [None, lambda line: None])
+def test_luthier_run_wrapped_by_what_does_not_yield_once_names_the_plugin(body, marker, did, trace, distribution):
+    distribution("luthier-mine", hook("luthier_run", body, "run", marker), plugin="mine", version="4")
+    distribution("luthier-other", hook("luthier_run", "return (yield)", "run", WRAPPER), plugin="other")
+    plugins = Plugins(trace=trace)
+    plugins.register(Core(1.0), "luthier")
+    with pytest.raises(
+        PluginError, match=rf"mine \(luthier-mine 4\): luthier_run \(.*must yield once, .* and {did}"
+    ) as fault:
+        plugins.run([])
+    assert trace or "other" not in str(fault.value)
+
+
 def test_a_callback_that_is_none_names_the_plugin_that_gives_it(luthier, distribution):
     distribution("luthier-mine", hook("luthier_callbacks", "return [3]", "config"), plugin="mine", version="4")
     end = luthier("debug=tiny", "stages=[fit]")
     assert end.code == 7, end.err
     assert "Plugin mine (luthier-mine 4) failed in luthier_callbacks" in end.err
-    assert "it gives 3 among what should be Lightning callbacks" in end.err
+    assert (
+        "it must return several Lightning callbacks, and returned with 3, in luthier_callbacks (luthier-mine" in end.err
+    )
+
+
+def test_a_callback_that_does_not_take_what_it_is_given_names_its_place(luthier, distribution):
+    lines = (
+        "import pytorch_lightning as pl",
+        "class Mine(pl.Callback):",
+        "    def on_fit_start(self, trainer): pass",
+        "return [Mine()]",
+    )
+    distribution("luthier-mine", hook("luthier_callbacks", "\n    ".join(lines), "config"), plugin="mine", version="4")
+    end = luthier("debug=tiny", "stages=[fit]")
+    assert end.code == 7, end.err
+    assert "on_fit_start() takes 2 positional arguments but 3 were given, in luthier_callbacks.<locals>" in end.err
+    assert "(luthier-mine 4, __init__.py:6)" in end.err
+
+
+def test_a_verb_that_fails_is_no_failure_of_an_answer_of_its_package(luthier, distribution):
+    answers = {"tracking/mine": "# Mine.\n_target_: luthier_mine.parts.Tracker\n"}
+    verb = "import luthier.api; return [luthier.api.Verb('mine', 'Mine.', lambda parser: None, lambda call: 1 / 0)]"
+    distribution("luthier-mine", hook("luthier_verbs", verb), answers=answers)
+    end = luthier("mine")
+    assert end.code == 7, end.err
+    assert "error: ZeroDivisionError: division by zero, in " in end.err
 
 
 def test_calls_of_hooks_are_traced_with_their_plugin_order_and_time(luthier, distribution):

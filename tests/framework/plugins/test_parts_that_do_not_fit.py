@@ -157,6 +157,7 @@ class Highest(Mean):
 def averaged(pairs): return pairs.chosen.mean()
 def constant(pairs): return (pairs.chosen - pairs.rejected).detach()
 def named(pairs): return {"loss": pairs.chosen}
+def adding(pairs): return pairs.chosen + "1"
 
 class Reading:
     def files(self, path): return [path]
@@ -245,6 +246,7 @@ GIVEN = {
     ],
     "method/objective=it averaged": ["method/objective=it: averaged", "two finite losses, one for each of two pairs"],
     "method/objective=it constant": ["method/objective=it: constant", "must return losses with a gradient"],
+    "method/objective=it adding": ["method/objective=it failed: TypeError: unsupported", "in adding (strange-returns"],
     "method/objective=it named": ["method/objective=it: named", "and returned {'loss': tensor("],
     "data/reader=it Reading": ["data/reader=it: Reading.records", "must return a Record, and returned {'prompt'"],
     "prompt=it Strings": ["prompt=it: Strings", "must return an example with `messages`", "'Which wood?' among them."],
@@ -315,6 +317,7 @@ def nothing(prompt, answers, example): ...
 def one_number(prompt, answers, example): return 1.0
 def short(prompt, answers, example): return [1.0 for _ in answers][1:]
 def worded(prompt, answers, example): return ["good" for _ in answers]
+def numeral(prompt, answers, example): return ["0.5" for _ in answers]
 def ends(prompt, answers, example): raise SystemExit(3)
 """
 SCORES = {
@@ -322,7 +325,8 @@ SCORES = {
     "one_number": "must return a finite number or None for each of 1 answers, and returned 1.0",
     "short": "must return a finite number or None for each of 1 answers, and returned []",
     "worded": "must return a finite number or None for each of 1 answers, and returned ['good']",
-    "ends": "SystemExit: 3, in ends (strange-scores 0.3.1, __init__.py:7)",
+    "numeral": "must return a finite number or None for each of 1 answers, and returned ['0.5']",
+    "ends": "SystemExit: 3, in ends (strange-scores 0.3.1, __init__.py:8)",
 }
 
 

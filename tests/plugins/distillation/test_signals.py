@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.api import Signal, TokenDistributions
-from luthier.errors import RecipeError
+from luthier.errors import PluginError, RecipeError
 from luthier.models.chunked_losses import chunked_loss
 from luthier.models.lm_head import LMHead
 from luthier_distillation import signals
@@ -63,6 +63,16 @@ def test_a_mixture_is_the_weighted_sum_of_its_signals() -> None:
     assert of_hand(mixture) == pytest.approx(kl(P, Q) - 0.25 * np.log(0.3))
     assert mixture.needs_teacher
     assert not signals.Weighted(signals={"hard": signals.HardLabels()}).needs_teacher
+
+
+@pytest.mark.parametrize("given", [None, 1.0, torch.tensor(1.0), torch.ones(1, 3), torch.ones(1, dtype=torch.long)])
+def test_a_signal_in_a_weighted_sum_that_gives_no_loss_of_each_token_is_named(given: object) -> None:
+    class Mine(signals.HardLabels):
+        def __call__(self, distributions: TokenDistributions) -> object:
+            return given
+
+    with pytest.raises(PluginError, match=r"Mine \(test_signals.py:.* must return a tensor of the loss of each token"):
+        of_hand(signals.Weighted(signals={"soft": signals.ForwardKl(), "mine": Mine()}))
 
 
 @pytest.mark.parametrize("case", REFERENCE["cases"], ids=lambda case: f"{case['beta']}-{case['temperature']}")

@@ -113,7 +113,20 @@ class Completer:
             own = self._values(overrides, word) if "=" in word else []
         except LuthierError:  # while typing, a line may be wrong
             return []
-        return own or [one for name in hydra if "._" not in name for one in self._open(name, word)]
+        return own or [
+            one for name in self._qualified(hydra, word) if "._" not in name for one in self._open(name, word)
+        ]
+
+    def _qualified(self, completed: list[str], word: str) -> list[str]:
+        """Answers that several give under their qualified names, which alone can be chosen."""
+        catalog = self.composer.catalog
+        if "=" not in word or (question := word.partition("=")[0]) not in catalog.questions():
+            return completed
+        single = [one for one in completed if (question, one.partition("=")[2]) not in catalog.claimed]
+        names = [
+            claim.qualified for (asked, _), claims in catalog.claimed.items() if asked == question for claim in claims
+        ]
+        return [*single, *(f"{question}={name}" for name in names)]
 
     def _of_pipeline(self, overrides: list[str], word: str) -> Iterable[str]:
         """The steps with the overrides of each, and the overrides of all steps."""

@@ -65,6 +65,7 @@ def _answer(question: str, name: str, catalog: Catalog) -> CatalogAnswer:
         if (above := question.partition(".")[0]) in known:
             hint = f"Settings belong to answers: `luthier explain {above}` lists those, and each says its settings."
         raise RecipeError(f"There is no question {question!r}.", where=question, hint=hint)
+    catalog.refuse_claimed(question, name)
     if (question, name) not in catalog.answers:
         hint = nearest(name, catalog.names(question), "There are")
         raise RecipeError(f"There is no answer {name!r} to {question}.", where=f"{question}={name}", hint=hint)

@@ -73,7 +73,7 @@ class Names:
         if any(plugin.name == self.answer for plugin in plugins.known):
             raise self._taken(f"{plugins.describe(self.answer)} is a plugin called {self.answer!r}")
         for kind in kinds:
-            if kind.question and (answer := catalog.answers.get((kind.question, self.answer))) is not None:
+            for answer in catalog.givers(kind.question, self.answer) if kind.question else ():
                 raise self._taken(f"{answer} is an answer of {answer.origin}")
 
     def _taken(self, why: str) -> RecipeError:
