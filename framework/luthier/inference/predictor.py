@@ -66,10 +66,12 @@ class NetworkPredictor:
         sampling: Sampling | None = None,
         *,
         on_token: Callable[[Answer], None] | None = None,
+        numbers: Sequence[int] | None = None,
     ) -> list[Answer]:
         """The next assistant turn of each conversation, without applying the prompt: text, tokens, finish reason.
 
-        `on_token` is called after each token with the answer so far. RecipeError for a reward model.
+        `on_token` is called after each token with the answer so far; `numbers` seed the sampling of each conversation,
+        by default its index. RecipeError for a reward model.
         """
         if is_reward_model(self.network):
             raise RecipeError(
@@ -77,8 +79,9 @@ class NetworkPredictor:
             )
         with evaluation_mode(self.network):
             return generation.generate(
-                self.network, self.tokenizer, conversations, sampling or Sampling(), on_token=on_token
-            )
+                self.network, self.tokenizer, conversations, sampling or Sampling(),
+                on_token=on_token, numbers=numbers,
+            )  # fmt: skip
 
     def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
         """log p(label as the next assistant turn), float32 [conversations, labels]."""
@@ -111,9 +114,13 @@ class NetworkPredictor:
 
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
         """The statistics of the method for each example, float64 [examples, s] by name; `loss` is (sum, weight)."""
+        return self.measured_as_shown([(example, shown(self.prompt, example)) for example in examples])
+
+    def measured_as_shown(self, examples: Sequence[tuple[Example, Example]]) -> dict[str, NDArray[np.float64]]:
+        """`measured` of examples, each with what the prompt makes of it."""
         assert self.method is not None, "a predictor without a method has no loss"
-        turns = [encoded_turns(shown(self.prompt, example), self.method.encode, self.tokenizer) for example in examples]
-        of_rows = [example for example, each in zip(examples, turns, strict=True) for _ in each]
+        turns = [encoded_turns(as_shown, self.method.encode, self.tokenizer) for _, as_shown in examples]
+        of_rows = [example for (example, _), each in zip(examples, turns, strict=True) for _ in each]
         with evaluation_mode(self.network), self._autocast():
             measured = self.method.measured_of(of_rows, [turn.row for each in turns for turn in each])
         if len(of_rows) == len(examples):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import Literal, Protocol
 
+import torch
 from pytorch_lightning.strategies import Strategy as LightningStrategy
 
+from luthier.training.fsdp import Fsdp
 from luthier.training.launcher import Ddp
 
 
@@ -47,3 +49,31 @@ class DistributedDataParallel(Strategy):
 
     def __call__(self) -> LightningStrategy:
         return Ddp(find_unused_parameters=self.find_unused, bucket_cap_mb=self.bucket_mb)
+
+
+class FullySharded(Strategy):
+    """Each device holds a share of every weight, gradient and optimizer state, and gathers a block while it computes.
+
+    Blocks are those of the architecture. With `reshard` a block's weights are let go of after its forward pass and
+    gathered anew for its backward pass; without, they stay until then, which is faster and takes more memory. Weights
+    are gathered in `param_dtype`, and gradients summed in `reduce_dtype`; None is the dtype of the weights. With
+    `cpu_offload` shards stand in host memory and are moved by the processor; RecipeError without an accelerator.
+    """
+
+    def __init__(
+        self,
+        *,
+        reshard: bool = True,
+        param_dtype: Literal["float32", "bfloat16"] | None = None,
+        reduce_dtype: Literal["float32", "bfloat16"] | None = None,
+        cpu_offload: bool = False,
+    ) -> None:
+        self.reshard, self.cpu_offload = reshard, cpu_offload
+        self.param_dtype: torch.dtype | None = getattr(torch, param_dtype) if param_dtype else None
+        self.reduce_dtype: torch.dtype | None = getattr(torch, reduce_dtype) if reduce_dtype else None
+
+    def __call__(self) -> LightningStrategy:
+        return Fsdp(
+            reshard=self.reshard, param_dtype=self.param_dtype, reduce_dtype=self.reduce_dtype,
+            cpu_offload=self.cpu_offload,
+        )  # fmt: skip

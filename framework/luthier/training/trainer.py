@@ -20,6 +20,7 @@ from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import Description, SealedCheckpoints, describe
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
+from luthier.training.launcher import Launched
 from luthier.training.precision import Precision, device_of, faster
 from luthier.training.resumed_place import ResumedPlace
 from luthier.training.spikes import Policy
@@ -187,7 +188,7 @@ class Trainer:
     def fit(
         self, method: Method, data: Data, folder: RunFolder, signals: Signals, *, loggers: Sequence[GuardedLogger] = (),
         callbacks: Sequence[Any] = (), gradient_checkpointing: bool = False, start: Path | None = None,
-        score: tuple[str, Callable[[], Score]] | None = None, stateful: Mapping[str, StatefulPart] | None = None,
+        score: tuple[str, Callable[[], Score | None]] | None = None, stateful: Mapping[str, StatefulPart] | None = None,
     ) -> TrainingEnd:  # fmt: skip
         """Train, from a checkpoint where `start` names one.
 
@@ -242,6 +243,7 @@ class Trainer:
             enable_checkpointing=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
+            inference_mode=False,  # whose tensors no later backward pass could keep: weights in shards are gathered anew
         )
         lightning.accumulate_grad_batches = data.accumulation(lightning.world_size)
         lightning.fit(method, datamodule=data, ckpt_path=start)
@@ -265,6 +267,17 @@ class Trainer:
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)
         return [best, *acting, digests, *own, ResumedPlace(data)], validation
+
+    def launched_strategy(self) -> Launched | None:
+        """The strategy whose ranks are jobs of luthier, where it needs them; None where one process does it all."""
+        made = _strategy(self.strategy)
+        if not isinstance(made, Launched):
+            return None
+        pl.Trainer(
+            accelerator=self.accelerator, devices=self.devices, strategy=made, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        return made if made.world_size > 1 or made.needs_ranks else None
 
     def steps(self, data: Data, saved: Description | None = None) -> int:
         """Optimizer steps of the whole run, on any number of devices; after `saved` with batches as they are now."""
