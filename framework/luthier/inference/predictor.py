@@ -66,22 +66,16 @@ class NetworkPredictor:
         sampling: Sampling | None = None,
         *,
         on_token: Callable[[Answer], None] | None = None,
-        numbers: Sequence[int] | None = None,
     ) -> list[Answer]:
         """The next assistant turn of each conversation, without applying the prompt: text, tokens, finish reason.
 
-        `on_token` is called after each token with the answer so far; `numbers` seed the sampling of each conversation,
-        by default its index. RecipeError for a reward model.
+        `on_token` is called after each token with the answer so far. RecipeError for a reward model.
         """
-        if is_reward_model(self.network):
-            raise RecipeError(
-                "A reward model generates no text.", hint="Score conversations with luthier.load(run).rewards."
-            )
+        refuse_reward_model(self.network)
         with evaluation_mode(self.network):
             return generation.generate(
-                self.network, self.tokenizer, conversations, sampling or Sampling(),
-                on_token=on_token, numbers=numbers,
-            )  # fmt: skip
+                self.network, self.tokenizer, conversations, sampling or Sampling(), on_token=on_token
+            )
 
     def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
         """log p(label as the next assistant turn), float32 [conversations, labels]."""
@@ -114,9 +108,9 @@ class NetworkPredictor:
 
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
         """The statistics of the method for each example, float64 [examples, s] by name; `loss` is (sum, weight)."""
-        return self.measured_as_shown([(example, shown(self.prompt, example)) for example in examples])
+        return self._measured_as_shown([(example, shown(self.prompt, example)) for example in examples])
 
-    def measured_as_shown(self, examples: Sequence[tuple[Example, Example]]) -> dict[str, NDArray[np.float64]]:
+    def _measured_as_shown(self, examples: Sequence[tuple[Example, Example]]) -> dict[str, NDArray[np.float64]]:
         """`measured` of examples, each with what the prompt makes of it."""
         assert self.method is not None, "a predictor without a method has no loss"
         turns = [encoded_turns(as_shown, self.method.encode, self.tokenizer) for _, as_shown in examples]
@@ -131,6 +125,14 @@ class NetworkPredictor:
     def _autocast(self) -> Any:
         device = next(self.network.parameters()).device.type
         return torch.autocast(device, self.autocast) if self.autocast else nullcontext()
+
+
+def refuse_reward_model(network: nn.Module) -> None:
+    """RecipeError where a network generates no text."""
+    if is_reward_model(network):
+        raise RecipeError(
+            "A reward model generates no text.", hint="Score conversations with luthier.load(run).rewards."
+        )
 
 
 def _row(example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:

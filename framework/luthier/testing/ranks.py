@@ -20,7 +20,9 @@ def two_ranks(folder: Path, *words: str, plugins: tuple[str, ...] = (), world: i
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder.mkdir(parents=True)
-    processes = [CONTEXT.Process(target=_rank, args=(rank, world, port, folder, words, plugins)) for rank in range(world)]
+    processes = [
+        CONTEXT.Process(target=_rank, args=(rank, world, port, folder, words, plugins)) for rank in range(world)
+    ]
     for process in processes:
         process.start()
     try:
@@ -45,7 +47,9 @@ def _rank(rank: int, world: int, port: int, folder: Path, words: tuple[str, ...]
         from luthier.testing.twin import twin
 
         torch.set_num_threads(1)
-        run = twin(folder, "trainer=ddp", *words, "trainer.accelerator=cpu", f"trainer.devices={world}", plugins=plugins)
+        run = twin(
+            folder, "trainer=ddp", *words, "trainer.accelerator=cpu", f"trainer.devices={world}", plugins=plugins
+        )
         run.carry_out()
         if not run.method.is_loaded:
             return

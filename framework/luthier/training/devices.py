@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -15,6 +16,7 @@ from luthier.training import shards
 from luthier.training.fsdp import Fsdp
 from luthier.training.launcher import Launched
 from luthier.training.shared_predictor import SharedPredictor
+from luthier.training.strategies import made
 from luthier.training.whole_network import make_whole
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ class Devices:
 
     def launch(self, function: Callable[[], Result]) -> Result:
         """Call a function in the process of each device; the first one starts the others, and waits for their end."""
-        strategy = self.trainer.launched_strategy()
-        if strategy is None:
+        strategy = made(self.trainer.strategy)
+        if not isinstance(strategy, Launched) or not self._needs_ranks(strategy):
             return function()
         self.shards = isinstance(strategy, Fsdp)
 
@@ -60,6 +62,14 @@ class Devices:
             return result
         finally:
             self._strategy = self._group = None
+
+    def _needs_ranks(self, strategy: Launched) -> bool:
+        """Whether the strategy has several ranks on the trainer's devices, or connects one alone, too."""
+        pl.Trainer(
+            accelerator=self.trainer.accelerator, devices=self.trainer.devices, strategy=strategy, logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        return strategy.world_size > 1 or strategy.needs_ranks
 
     def place(self, network: nn.Module) -> nn.Module:
         """The network where it computes: in shards, or whole on this rank's device."""

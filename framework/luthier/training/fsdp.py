@@ -75,7 +75,7 @@ class Fsdp(Launched, ModelParallelStrategy):
         return self.lightning_module.state_dict()
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        return getattr(optimizer, "_optimizer", optimizer).state_dict()  # type: ignore[no-any-return]
+        return getattr(optimizer, "_optimizer", optimizer).state_dict()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
         """Gather all that is in shards, and write it on the first rank."""
@@ -91,4 +91,3 @@ class Fsdp(Launched, ModelParallelStrategy):
         module = self.lightning_module
         assert module is not None
         module.load_state_dict(shards.spread(checkpoint["state_dict"], module.state_dict()), strict=strict)
-

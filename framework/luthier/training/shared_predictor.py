@@ -15,7 +15,8 @@ from luthier.contracts.examples import Example
 from luthier.contracts.predictor import Conversation
 from luthier.contracts.sampling import Answer, Sampling
 from luthier.errors import LuthierError
-from luthier.inference.predictor import NetworkPredictor
+from luthier.inference.generation import generate
+from luthier.inference.predictor import NetworkPredictor, refuse_reward_model
 from luthier.training.company import in_company
 
 END = None
@@ -47,11 +48,9 @@ class SharedPredictor(NetworkPredictor):
         sampling: Sampling | None = None,
         *,
         on_token: Callable[[Answer], None] | None = None,
-        numbers: Sequence[int] | None = None,
     ) -> list[Answer]:
-        sampling = sampling or Sampling()
-        numbers = range(len(conversations)) if numbers is None else numbers
-        found = self._shared("answers", list(zip(conversations, numbers, strict=True)), sampling)
+        refuse_reward_model(self.network)
+        found = self._shared("answers", list(enumerate(conversations)), sampling or Sampling())
         return [answer for answers in found for answer in answers]
 
     def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
@@ -63,8 +62,8 @@ class SharedPredictor(NetworkPredictor):
     def rewards(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
         return np.stack(self._shared("rewards", conversations))
 
-    def measured_as_shown(self, examples: Sequence[tuple[Example, Example]]) -> dict[str, NDArray[np.float64]]:
-        found = self._shared("measured_as_shown", examples)
+    def _measured_as_shown(self, examples: Sequence[tuple[Example, Example]]) -> dict[str, NDArray[np.float64]]:
+        found = self._shared("measured", examples)
         return {name: np.stack([one[name] for one in found]) for name in found[0]}
 
     def _shared(self, what: str, items: Sequence[Any], *settings: Any) -> list[Any]:
@@ -99,19 +98,20 @@ class SharedPredictor(NetworkPredictor):
 
 
 def _answers(predictor: NetworkPredictor, share: Sequence[Any], sampling: Sampling) -> list[list[Answer]]:
-    conversations, numbers = [one for one, _ in share], [number for _, number in share]
-    answers, samples = predictor.answers(conversations, sampling, numbers=numbers), sampling.num_samples
+    numbers, conversations = [number for number, _ in share], [one for _, one in share]
+    answers = generate(predictor.network, predictor.tokenizer, conversations, sampling, numbers=numbers)
+    samples = sampling.num_samples
     return [answers[begin : begin + samples] for begin in range(0, len(answers), samples)]
 
 
-def _measured(predictor: NetworkPredictor, share: Sequence[tuple[Example, Example]]) -> list[dict[str, NDArray[np.float64]]]:
-    measured = predictor.measured_as_shown(share)
+def _measured(predictor: NetworkPredictor, share: Sequence[tuple[Example, Example]]) -> list[dict[str, Any]]:
+    measured = predictor._measured_as_shown(share)
     return [{name: values[number] for name, values in measured.items()} for number in range(len(share))]
 
 
-_SHARES: dict[str, Callable[..., Sequence[Any]]] = {
+_SHARES: dict[str, Callable[..., Any]] = {
     "answers": _answers,
-    "measured_as_shown": _measured,
+    "measured": _measured,
     "score_labels": NetworkPredictor.score_labels,
     "log_probs": NetworkPredictor.log_probs,
     "rewards": NetworkPredictor.rewards,

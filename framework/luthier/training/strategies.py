@@ -7,7 +7,9 @@ from typing import Literal, Protocol
 
 import torch
 from pytorch_lightning.strategies import Strategy as LightningStrategy
+from pytorch_lightning.strategies import StrategyRegistry
 
+from luthier.plugins.returned import misreturned, returned
 from luthier.training.fsdp import Fsdp
 from luthier.training.launcher import Ddp
 
@@ -18,7 +20,7 @@ class Strategy(Protocol):
     - *Given*: nothing; settings are those of the constructor, devices and accelerator those of the trainer.
     - *Returns*: a fresh `pytorch_lightning.strategies.Strategy`, or the name of one that Lightning knows. It
       averages gradients over ranks: the method then multiplies by their number.
-    - *Called*: once, when the training begins.
+    - *Called*: when the run begins, for the processes that it needs, and when each training begins.
     - *Ranks*: in the process that starts the others, and in each of them.
     - *Raises*: RecipeError where the machine does not have what it needs.
     - *Resume*: checkpoints hold whole weights on the first rank, so that a run goes on with another strategy.
@@ -77,3 +79,11 @@ class FullySharded(Strategy):
             reshard=self.reshard, param_dtype=self.param_dtype, reduce_dtype=self.reduce_dtype,
             cpu_offload=self.cpu_offload,
         )  # fmt: skip
+
+
+def made(make: Strategy) -> LightningStrategy | str:
+    """What a strategy makes; PluginError where it is none, nor the name of one that Lightning has."""
+    strategy = returned(make(), (str, LightningStrategy), make)
+    if isinstance(strategy, str) and strategy not in ("auto", *StrategyRegistry.available_strategies()):
+        raise misreturned(make, "a strategy of Lightning or the name of one", strategy)
+    return strategy

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.strategies import Strategy as LightningStrategy
-from pytorch_lightning.strategies import StrategyRegistry
 
 from luthier.errors import DataError, RecipeError
 from luthier.plugins.returned import misreturned, returned
@@ -20,13 +18,12 @@ from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import Description, SealedCheckpoints, describe
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
-from luthier.training.launcher import Launched
 from luthier.training.precision import Precision, device_of, faster
 from luthier.training.resumed_place import ResumedPlace
 from luthier.training.spikes import Policy
 from luthier.training.step_digests import StepDigests
 from luthier.training.stopping import Stop
-from luthier.training.strategies import Strategy
+from luthier.training.strategies import Strategy, made
 from luthier.training.validation import Validating, Validation
 from luthier.training.validation_times import ValidationTimes
 from luthier.training.watchdog import Policy as WhenHung
@@ -41,14 +38,6 @@ if TYPE_CHECKING:
     from luthier.training.signals import Signals
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
-
-
-def _strategy(make: Strategy) -> LightningStrategy | str:
-    """What a strategy makes; PluginError where it is none, nor the name of one that Lightning has."""
-    made = returned(make(), (str, LightningStrategy), make)
-    if isinstance(made, str) and made not in ("auto", *StrategyRegistry.available_strategies()):
-        raise misreturned(make, "a strategy of Lightning or the name of one", made)
-    return made
 
 
 def _acting(adaptation: Adaptation) -> list[pl.Callback]:
@@ -228,7 +217,7 @@ class Trainer:
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy=_strategy(self.strategy),
+            strategy=made(self.strategy),
             precision=LIGHTNING_PRECISION[self.computes_in],  # type: ignore[arg-type]
             max_epochs=self.epochs,
             max_steps=self.max_steps or -1,
@@ -243,7 +232,7 @@ class Trainer:
             enable_checkpointing=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
-            inference_mode=False,  # whose tensors no later backward pass could keep: weights in shards are gathered anew
+            inference_mode=False,  # no backward pass takes its tensors, as weights gathered in it would be
         )
         lightning.accumulate_grad_batches = data.accumulation(lightning.world_size)
         lightning.fit(method, datamodule=data, ckpt_path=start)
@@ -267,17 +256,6 @@ class Trainer:
         validation = next(one for one in own if isinstance(one, Validation))
         best = BestCheckpoint(folder.checkpoints, validation, acting)
         return [best, *acting, digests, *own, ResumedPlace(data)], validation
-
-    def launched_strategy(self) -> Launched | None:
-        """The strategy whose ranks are jobs of luthier, where it needs them; None where one process does it all."""
-        made = _strategy(self.strategy)
-        if not isinstance(made, Launched):
-            return None
-        pl.Trainer(
-            accelerator=self.accelerator, devices=self.devices, strategy=made, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False,
-        )  # fmt: skip
-        return made if made.world_size > 1 or made.needs_ranks else None
 
     def steps(self, data: Data, saved: Description | None = None) -> int:
         """Optimizer steps of the whole run, on any number of devices; after `saved` with batches as they are now."""

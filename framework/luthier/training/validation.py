@@ -38,8 +38,8 @@ class Validating:
     """What a training validates by: when, of how many steps in all and in an epoch, what ends it, what is kept.
 
     `score` is the name of the recipe's score and what measures it on the validation split, NaN where losses are not
-    finite, called on all ranks, where it is that of the first; None where the held-out loss is monitored. Without held-out data (`held_out`)
-    nothing validates. `ahead` is by how much the number of a step is ahead of the place in the epochs, in a run that
+    finite, called on all ranks; None where the held-out loss is monitored. Without held-out data (`held_out`) nothing
+    validates. `ahead` is by how much the number of a step is ahead of the place in the epochs, in a run that
     began with smaller batches.
     """
 
