@@ -82,9 +82,7 @@ def cause(module: nn.Module, name: str, weight: nn.Parameter, called: set[str]) 
         return "no batch passes through their modules"
     if weight.grad is None:
         return "their modules are called, but do not use them, or compute what is detached from the loss"
-    frozen = [
-        other for other in _partners(module, owner) if not other[1].requires_grad and not shards.own(other[1]).any()
-    ]
+    frozen = [other for other in _partners(module, owner) if not other[1].requires_grad and shards.is_zero(other[1])]
     if frozen:
         return f"what they are multiplied with is 0 and frozen, such as {frozen[0][0]}"
     return "the loss does not depend on them: what follows them is 0 or saturated"

@@ -50,6 +50,11 @@ class Fsdp(Launched, ModelParallelStrategy):
         fully_shard(network, **settings)
         return network
 
+    @property
+    def restore_checkpoint_after_setup(self) -> bool:
+        """Before, as with other strategies: what callbacks remember is there when they begin."""
+        return False
+
     def setup_environment(self) -> None:
         self._data_parallel_size, self._tensor_parallel_size = self.num_nodes * self.num_processes, 1
         super().setup_environment()
@@ -87,7 +92,6 @@ class Fsdp(Launched, ModelParallelStrategy):
         return self.checkpoint_io.load_checkpoint(Path(checkpoint_path), weights_only=weights_only)
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
-        """Take this rank's parts of whole weights."""
-        module = self.lightning_module
-        assert module is not None
-        module.load_state_dict(shards.spread(checkpoint["state_dict"], module.state_dict()), strict=strict)
+        """Load whole weights into the network, which is not in shards yet."""
+        assert self.lightning_module is not None
+        self.lightning_module.load_state_dict(checkpoint["state_dict"], strict=strict)

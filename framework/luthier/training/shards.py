@@ -84,6 +84,11 @@ def magnitudes(tensors: Sequence[Tensor]) -> Tensor:
     return over_ranks(sums, tensors)
 
 
+def is_zero(tensor: Tensor) -> bool:
+    """Whether all of a tensor is 0."""
+    return not over_ranks(own(tensor).any().int(), [tensor])
+
+
 def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     """The norm of all gradients together, a scalar that all ranks have."""
     return whole(torch.nn.utils.get_total_norm(gradients))
