@@ -39,6 +39,7 @@ ALLOWED = {
     "luthier.testing.format": "the rows of a test",
     "luthier.testing.reader": "the file of a test",
     "luthier.training.watchdog": "the stacks of a process that hangs, by the standard library's faulthandler",
+    "luthier.workflows.chosen_prompt": "what the first rank has chosen, into a folder that is gone once it is read",
     "luthier.workflows.resume_proof.child": "the streams of a process that is to be killed",
     "luthier.workflows.resume_proof.cuts": "the points that a process passed before it was killed, line by line",
 }

@@ -71,10 +71,7 @@ class NetworkPredictor:
 
         `on_token` is called after each token with the answer so far. RecipeError for a reward model.
         """
-        if is_reward_model(self.network):
-            raise RecipeError(
-                "A reward model generates no text.", hint="Score conversations with luthier.load(run).rewards."
-            )
+        refuse_reward_model(self.network)
         with evaluation_mode(self.network):
             return generation.generate(
                 self.network, self.tokenizer, conversations, sampling or Sampling(), on_token=on_token
@@ -111,9 +108,13 @@ class NetworkPredictor:
 
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
         """The statistics of the method for each example, float64 [examples, s] by name; `loss` is (sum, weight)."""
+        return self._measured_as_shown([(example, shown(self.prompt, example)) for example in examples])
+
+    def _measured_as_shown(self, examples: Sequence[tuple[Example, Example]]) -> dict[str, NDArray[np.float64]]:
+        """`measured` of examples, each with what the prompt makes of it."""
         assert self.method is not None, "a predictor without a method has no loss"
-        turns = [encoded_turns(shown(self.prompt, example), self.method.encode, self.tokenizer) for example in examples]
-        of_rows = [example for example, each in zip(examples, turns, strict=True) for _ in each]
+        turns = [encoded_turns(as_shown, self.method.encode, self.tokenizer) for _, as_shown in examples]
+        of_rows = [example for (example, _), each in zip(examples, turns, strict=True) for _ in each]
         with evaluation_mode(self.network), self._autocast():
             measured = self.method.measured_of(of_rows, [turn.row for each in turns for turn in each])
         if len(of_rows) == len(examples):
@@ -124,6 +125,14 @@ class NetworkPredictor:
     def _autocast(self) -> Any:
         device = next(self.network.parameters()).device.type
         return torch.autocast(device, self.autocast) if self.autocast else nullcontext()
+
+
+def refuse_reward_model(network: nn.Module) -> None:
+    """RecipeError where a network generates no text."""
+    if is_reward_model(network):
+        raise RecipeError(
+            "A reward model generates no text.", hint="Score conversations with luthier.load(run).rewards."
+        )
 
 
 def _row(example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:

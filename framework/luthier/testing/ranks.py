@@ -1,4 +1,4 @@
-"""The tiny twin of a recipe on two ranks of this machine: processes that are forked from one that has imported all."""
+"""The tiny twin of a recipe on ranks of this machine: processes that are forked from one that has imported all."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["luthier.testing.twin", "peft", "transformers.models.llama.modeling_llama"])
 
 
-def two_ranks(folder: Path, *words: str, plugins: tuple[str, ...] = ()) -> list[Path]:
-    """Train together; gives the file of each rank with the weights that its network moved, by name."""
+def two_ranks(folder: Path, *words: str, plugins: tuple[str, ...] = (), world: int = 2) -> list[Path]:
+    """Train together on `world` ranks; the file of each that has a whole network, with the weights that moved."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder.mkdir(parents=True)
-    processes = [CONTEXT.Process(target=_rank, args=(rank, port, folder, words, plugins)) for rank in range(2)]
+    processes = [
+        CONTEXT.Process(target=_rank, args=(rank, world, port, folder, words, plugins)) for rank in range(world)
+    ]
     for process in processes:
         process.start()
     try:
         for process in processes:
-            process.join(120)
+            process.join(180)
     finally:
         for process in processes:
             process.kill()
     said = "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("rank-*.txt")))
-    assert [process.exitcode for process in processes] == [0, 0], said
-    return [_weights(folder, rank) for rank in range(2)]
+    assert [process.exitcode for process in processes] == [0] * world, said
+    return [file for rank in range(world) if (file := _weights(folder, rank)).exists()]
 
 
-def _rank(rank: int, port: int, folder: Path, words: tuple[str, ...], plugins: tuple[str, ...]) -> None:
-    place = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+def _rank(rank: int, world: int, port: int, folder: Path, words: tuple[str, ...], plugins: tuple[str, ...]) -> None:
+    place = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
     with open(folder / f"rank-{rank}.txt", "w", encoding="utf-8") as said:
         os.dup2(said.fileno(), sys.stdout.fileno())
@@ -45,8 +47,12 @@ def _rank(rank: int, port: int, folder: Path, words: tuple[str, ...], plugins: t
         from luthier.testing.twin import twin
 
         torch.set_num_threads(1)
-        run = twin(folder, "trainer=ddp", *words, "trainer.accelerator=cpu", "trainer.devices=2", plugins=plugins)
+        run = twin(
+            folder, "trainer=ddp", *words, "trainer.accelerator=cpu", f"trainer.devices={world}", plugins=plugins
+        )
         run.carry_out()
+        if not run.method.is_loaded:
+            return
         moved = {name: weight for name, weight in run.method.network.named_parameters() if weight.requires_grad}
         save_file({name: weight.detach().clone() for name, weight in moved.items()}, _weights(folder, rank))
 

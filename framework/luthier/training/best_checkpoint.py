@@ -8,7 +8,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from luthier.errors import ResourceError
-from luthier.training import checkpoint_files
+from luthier.training import checkpoint_files, shards
 from luthier.training.checkpoint_io import load_model_state
 from luthier.training.validation import Validation
 
@@ -51,7 +51,9 @@ class BestCheckpoint(pl.Callback):
             return
         checkpoint = load_model_state(self.folder / checkpoint_files.folder_name(best.step))
         pl_module.on_load_checkpoint(checkpoint)
-        unknown = pl_module.load_state_dict(checkpoint["state_dict"], strict=False).unexpected_keys
+        unknown = pl_module.load_state_dict(
+            shards.spread(checkpoint["state_dict"], pl_module.state_dict()), strict=False
+        ).unexpected_keys
         assert not unknown, unknown
         for callback in self.adapting:
             callback.load_state_dict(checkpoint["callbacks"].get(callback.state_key, {}))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from luthier.records.events import EventLog
+from luthier.training import shards
 
 STEPS = 20
 WATCHED = 5
@@ -39,9 +40,9 @@ class DeadGradients(pl.Callback):
             return
         self.seen += 1
         given = {name: weight.grad for name, weight in self.still.items() if weight.grad is not None}
-        norms = torch.stack(torch._foreach_norm(list(given.values()), torch.inf)).tolist() if given else []
-        for name, norm in zip(given, norms, strict=True):
-            if norm != 0:
+        sums = shards.magnitudes(list(given.values())).tolist() if given else []
+        for name, magnitude in zip(given, sums, strict=True):
+            if magnitude != 0:
                 del self.still[name]
         if self.seen == STEPS - WATCHED:
             self._watch(pl_module)
@@ -81,7 +82,7 @@ def cause(module: nn.Module, name: str, weight: nn.Parameter, called: set[str]) 
         return "no batch passes through their modules"
     if weight.grad is None:
         return "their modules are called, but do not use them, or compute what is detached from the loss"
-    frozen = [other for other in _partners(module, owner) if not other[1].requires_grad and not other[1].any()]
+    frozen = [other for other in _partners(module, owner) if not other[1].requires_grad and shards.is_zero(other[1])]
     if frozen:
         return f"what they are multiplied with is 0 and frozen, such as {frozen[0][0]}"
     return "the loss does not depend on them: what follows them is 0 or saturated"

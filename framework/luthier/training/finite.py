@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from luthier.errors import NumericsError
 from luthier.records.events import EventLog
+from luthier.training import shards
 from luthier.training.not_finite import NAMED, Unfit, at_fault, way_out
 from luthier.training.part_states import PartStates
 from luthier.training.random_state import RandomState
@@ -61,7 +63,7 @@ class Finite(pl.Callback):
         losses = torch.stack(self._losses)
         norm = losses.new_zeros(())
         if getattr(trainer.precision_plugin, "scaler", None) is None:
-            norm = torch.nn.utils.get_total_norm([gradient for _, gradient in _gradients(pl_module)]).to(losses.device)
+            norm = shards.total_norm([gradient for _, gradient in _gradients(pl_module)]).to(losses.device)
         bad = not bool(torch.isfinite(losses.sum() + norm))
         self.dropped = self.drops and trainer.strategy.reduce_boolean_decision(bad, all=False)
         if bad:
@@ -81,15 +83,16 @@ class Finite(pl.Callback):
         It costs one forward pass of a micro-batch, and changes nothing. All ranks come here together.
         """
         trained = {name: weight.detach() for name, weight in module.named_parameters() if weight.requires_grad}
-        fault = ""
-        if not all(torch.isfinite(norm) for norm in torch._foreach_norm(list(trained.values()))):  # nor are squares
-            fault = "that are not finite"
-        elif self._first is not None and not torch.isfinite(self._loss(trainer, module)):
-            fault = "with which the loss is not finite"
-        if not trainer.strategy.reduce_boolean_decision(bool(fault), all=False):
-            return
+        parts = [shards.own(weight) for weight in trained.values()]
+        wrong_weights = not all(torch.isfinite(norm) for norm in torch._foreach_norm(parts))  # nor are squares
+        fault = "that are not finite" if wrong_weights else ""
+        if not trainer.strategy.reduce_boolean_decision(wrong_weights, all=False):  # or all compute the loss
+            if self._first is not None and not torch.isfinite(self._loss(trainer, module)):
+                fault = "with which the loss is not finite"
+            if not trainer.strategy.reduce_boolean_decision(bool(fault), all=False):
+                return
         step = trainer.global_step - int(self.dropped)  # the dropped one moved nothing
-        wrong = at_fault({name: float(weight.float().norm()) for name, weight in trained.items()})
+        wrong = at_fault({name: float(shards.whole(weight.float().norm())) for name, weight in trained.items()})
         self.events.tell("not_finite", step=step, weights=dict(sorted(wrong.items())[:NAMED]))
         hint, resumable = way_out(self.checkpoints, trainer, module, step, same=False)
         raise Unfit(
@@ -111,6 +114,7 @@ class Finite(pl.Callback):
             ):  # fmt: skip
                 loss: torch.Tensor = module.loss(self._first).sum
         finally:
+            shards.reshard(module)
             for one, training in modes:
                 one.training = training
         return loss
@@ -120,7 +124,8 @@ class Finite(pl.Callback):
     ) -> NumericsError:
         """The event, and the error for those whom nothing else stops."""
         step = trainer.global_step + 1
-        wrong = at_fault({name: float(gradient.norm()) for name, gradient in _gradients(module)})
+        finite = math.isfinite(norm)  # else all ranks are here
+        wrong = {} if finite else at_fault({name: float(shards.whole(one.norm())) for name, one in _gradients(module)})
         values = [float(loss) * trainer.accumulate_grad_batches for loss in losses]
         bad = [index for index, value in enumerate(values) if not torch.isfinite(torch.tensor(value))]
         suspects = [example for index in bad or range(len(values)) for example in self._examples[index]]

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from luthier.errors import RecipeError
+from luthier.training import shards
 
 KEY = "luthier_frozen"
 
@@ -81,11 +82,18 @@ def _beginnings(name: str) -> Iterator[str]:
 def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
     """Names, shapes, types and the exact sum of each tensor's bits: the same on every device, one pass."""
     sha = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        whole = tensor.detach().contiguous().view(-1)
-        bits = whole.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[whole.element_size()])
-        sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {int(bits.sum(dtype=torch.int64))}\n".encode())
+    ordered = sorted(tensors.items())
+    sums = [_bits(shards.own(tensor)) for _, tensor in ordered]
+    totals = shards.over_ranks(torch.stack(sums), tensors.values()).tolist() if sums else []
+    for (name, tensor), total in zip(ordered, totals, strict=True):
+        sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {total}\n".encode())
     return sha.hexdigest()
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    whole = tensor.detach().contiguous().view(-1)
+    bits = whole.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[whole.element_size()])
+    return bits.sum(dtype=torch.int64)
 
 
 def _few(word: str, names: set[str]) -> str:

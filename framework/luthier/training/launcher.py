@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.distributed as dist
-from lightning_fabric.utilities.distributed import _set_num_threads_if_needed
+from lightning_fabric.utilities.distributed import _init_dist_connection, _set_num_threads_if_needed
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
@@ -24,9 +24,20 @@ GRACE = 5.0
 GOODBYE = 30.0
 STDERR = 2
 
+if TYPE_CHECKING:
+    _Strategy = DDPStrategy
+else:
+    _Strategy = object
 
-class Ddp(DDPStrategy):
-    """Distributed data parallel whose ranks are jobs of luthier; leaves neither process group nor variables behind."""
+
+class Launched(_Strategy):
+    """A strategy whose ranks are jobs of luthier, connected for as long as its launcher lasts.
+
+    Put it before a strategy of Lightning that has a process for each device.
+    """
+
+    needs_ranks = False
+    """Whether one process alone must be connected, too."""
 
     def __init__(self, *, command: Callable[[], list[str]] = this_job, **settings: Any) -> None:
         super().__init__(**settings)
@@ -36,30 +47,45 @@ class Ddp(DDPStrategy):
         assert self.cluster_environment is not None
         self._launcher = Ranks(self.cluster_environment, self.num_processes, self.num_nodes)
         self._launcher.command = self._command
+        self._launcher.join = self.join
 
-    def teardown(self) -> None:
-        super().teardown()
-        if dist.is_initialized():
-            dist.destroy_process_group()
+    def join(self) -> None:
+        """Join the process group of all ranks."""
+        assert self.accelerator is not None
+        assert self.cluster_environment is not None
+        self.accelerator.setup_device(self.root_device)
+        self.set_world_ranks()
+        _init_dist_connection(self.cluster_environment, self._get_process_group_backend(), timeout=self._timeout)
+
+
+class Ddp(Launched, DDPStrategy):
+    """Distributed data parallel: each rank holds the whole network."""
 
 
 class Ranks(_SubprocessScriptLauncher):
-    """Starts the other ranks and watches them: one that dies takes all down within seconds, with its own exit code."""
+    """Starts the other ranks and watches them: one that dies takes all down within seconds, with its own exit code.
+
+    Within a launch, another one calls its function on the ranks that there are. What was not connected before a launch
+    is not connected after it, and no variables of it are left.
+    """
 
     command: Callable[[], list[str]] = staticmethod(this_job)
+    join: Callable[[], None]
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **settings: Any) -> Any:
         """Call `function` beside the other ranks; the error of a rank that died replaces what its death caused here."""
+        if dist.is_initialized():
+            return function(*args, **settings)
         _set_num_threads_if_needed(num_processes=self.num_processes)
         if self.cluster_environment.creates_processes_externally:
             follow_parent()
-            return function(*args, **settings)
+            return self._connected(function, *args, **settings)
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         self._call_children_scripts()
         watch = Watch(self.procs)
         watch.start()
         try:
-            result = function(*args, **settings)
+            result = self._connected(function, *args, **settings)
             watch.over.set()
             self._wait(GOODBYE)
             return result
@@ -72,6 +98,14 @@ class Ranks(_SubprocessScriptLauncher):
             watch.over.set()
             self._wait(GRACE)
             self._end()
+
+    def _connected(self, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+        try:
+            self.join()
+            return function(*args, **settings)
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
 
     def _call_children_scripts(self) -> None:
         self._check_can_spawn_children()

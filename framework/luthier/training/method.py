@@ -26,6 +26,7 @@ from luthier.models.experts.description import describe_experts, describe_left_o
 from luthier.models.experts.layers import mixture_layers
 from luthier.models.modalities import check_gradients
 from luthier.plugins.returned import misreturned, returned
+from luthier.training import shards
 from luthier.training.mixture import Mixture
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Method(pl.LightningModule, ABC):
       by the settings and the code of the method and its nested parts. `loss` for each micro-batch and each held-out
       batch; `measured_of` when the run is measured.
     - *Ranks*: `loss` on every rank with its own batches, which must call collective operations alike; `measured_of`
-      on the first alone.
+      on every rank with its share of the examples.
     - *Raises*: DataError of `encode` for an example without what it needs (the run ends, or leaves it out, as
       `data.on_bad_row` says); RecipeError of the constructor for settings that cannot be. Anything else is a fault
       of the method.
@@ -239,8 +240,8 @@ class Method(pl.LightningModule, ABC):
         scale = torch.where(weight > NO_WEIGHT, parts / weight, 0)  # of a step without weight, any gradient is 0
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         if gradients:  # a step that is not finite has lost them
-            torch._foreach_mul_(gradients, scale)
-        self.step_loss, self.gradient_norm = means.pop("loss"), torch.nn.utils.get_total_norm(gradients)
+            torch._foreach_mul_([shards.own(gradient) for gradient in gradients], scale)
+        self.step_loss, self.gradient_norm = means.pop("loss"), shards.total_norm(gradients)
         self.step_metrics = means if self.mixture is None else means | self.mixture.step_metrics(self.trainer)
         if self.before_update is not None:
             self.before_update(float(self.step_loss))

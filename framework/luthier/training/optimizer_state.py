@@ -10,6 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from luthier.training import shards
+
 NAMES = "luthier_optimized"
 """The key of a checkpoint under which each optimizer's weights are named, in the order of its state."""
 
@@ -67,8 +69,25 @@ def take_over(
 ) -> None:
     """Give an optimizer the state that was saved under the names `then`; its own weights are called `now`."""
     places = {name: place for place, name in enumerate(then)}
-    known = {number: state[places[name]] for number, name in enumerate(now) if places.get(name) in state}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    known = {
+        number: _spread(state[places[name]], weights[number])
+        for number, name in enumerate(now)
+        if places.get(name) in state
+    }
     optimizer.load_state_dict({"state": known, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _spread(state: Any, weight: torch.Tensor) -> Any:
+    """What was gathered of one weight, in shards as that is, where it has its shape."""
+    if not isinstance(state, Mapping):
+        return state
+    return {
+        name: shards.as_spread(value, weight)
+        if isinstance(value, torch.Tensor) and value.shape == weight.shape
+        else value
+        for name, value in state.items()
+    }
 
 
 def move_to(scheduler: Any, state: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from luthier.errors import NumericsError
 from luthier.records.events import EventLog
-from luthier.training import checkpoint_files
+from luthier.training import checkpoint_files, shards
 from luthier.training.checkpoint_io import SealedCheckpoints
 from luthier.training.optimizer_state import NAMES, names, take_over
 
@@ -142,7 +142,7 @@ def _roll_back(trainer: pl.Trainer, module: pl.LightningModule, to: Path) -> Non
     """Give the weights and the optimizers back what they were in a checkpoint; rates, schedule and data go on."""
     saved = SealedCheckpoints().load_checkpoint(to)
     here = module.state_dict()
-    for name, value in saved["state_dict"].items():
+    for name, value in shards.spread(saved["state_dict"], here).items():
         here[name].copy_(value)
     for number, optimizer in enumerate(trainer.optimizers):
         take_over(optimizer, saved["optimizer_states"][number]["state"], saved[NAMES][number], names(optimizer, module))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import Literal, Protocol
 
+import torch
 from pytorch_lightning.strategies import Strategy as LightningStrategy
+from pytorch_lightning.strategies import StrategyRegistry
 
+from luthier.plugins.returned import misreturned, returned
+from luthier.training.fsdp import Fsdp
 from luthier.training.launcher import Ddp
 
 
@@ -16,7 +20,7 @@ class Strategy(Protocol):
     - *Given*: nothing; settings are those of the constructor, devices and accelerator those of the trainer.
     - *Returns*: a fresh `pytorch_lightning.strategies.Strategy`, or the name of one that Lightning knows. It
       averages gradients over ranks: the method then multiplies by their number.
-    - *Called*: once, when the training begins.
+    - *Called*: when the run begins, for the processes that it needs, and when each training begins.
     - *Ranks*: in the process that starts the others, and in each of them.
     - *Raises*: RecipeError where the machine does not have what it needs.
     - *Resume*: checkpoints hold whole weights on the first rank, so that a run goes on with another strategy.
@@ -47,3 +51,39 @@ class DistributedDataParallel(Strategy):
 
     def __call__(self) -> LightningStrategy:
         return Ddp(find_unused_parameters=self.find_unused, bucket_cap_mb=self.bucket_mb)
+
+
+class FullySharded(Strategy):
+    """Each device holds a share of every weight, gradient and optimizer state, and gathers a block while it computes.
+
+    Blocks are those of the architecture. With `reshard` a block's weights are let go of after its forward pass and
+    gathered anew for its backward pass; without, they stay until then, which is faster and takes more memory. Weights
+    are gathered in `param_dtype`, and gradients summed in `reduce_dtype`; None is the dtype of the weights. With
+    `cpu_offload` shards stand in host memory and are moved by the processor; RecipeError without an accelerator.
+    """
+
+    def __init__(
+        self,
+        *,
+        reshard: bool = True,
+        param_dtype: Literal["float32", "bfloat16"] | None = None,
+        reduce_dtype: Literal["float32", "bfloat16"] | None = None,
+        cpu_offload: bool = False,
+    ) -> None:
+        self.reshard, self.cpu_offload = reshard, cpu_offload
+        self.param_dtype: torch.dtype | None = getattr(torch, param_dtype) if param_dtype else None
+        self.reduce_dtype: torch.dtype | None = getattr(torch, reduce_dtype) if reduce_dtype else None
+
+    def __call__(self) -> LightningStrategy:
+        return Fsdp(
+            reshard=self.reshard, param_dtype=self.param_dtype, reduce_dtype=self.reduce_dtype,
+            cpu_offload=self.cpu_offload,
+        )  # fmt: skip
+
+
+def made(make: Strategy) -> LightningStrategy | str:
+    """What a strategy makes; PluginError where it is none, nor the name of one that Lightning has."""
+    strategy = returned(make(), (str, LightningStrategy), make)
+    if isinstance(strategy, str) and strategy not in ("auto", *StrategyRegistry.available_strategies()):
+        raise misreturned(make, "a strategy of Lightning or the name of one", strategy)
+    return strategy

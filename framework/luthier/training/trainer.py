@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.strategies import Strategy as LightningStrategy
-from pytorch_lightning.strategies import StrategyRegistry
 
 from luthier.errors import DataError, RecipeError
 from luthier.plugins.returned import misreturned, returned
@@ -25,7 +23,7 @@ from luthier.training.resumed_place import ResumedPlace
 from luthier.training.spikes import Policy
 from luthier.training.step_digests import StepDigests
 from luthier.training.stopping import Stop
-from luthier.training.strategies import Strategy
+from luthier.training.strategies import Strategy, made
 from luthier.training.validation import Validating, Validation
 from luthier.training.validation_times import ValidationTimes
 from luthier.training.watchdog import Policy as WhenHung
@@ -40,14 +38,6 @@ if TYPE_CHECKING:
     from luthier.training.signals import Signals
 
 LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
-
-
-def _strategy(make: Strategy) -> LightningStrategy | str:
-    """What a strategy makes; PluginError where it is none, nor the name of one that Lightning has."""
-    made = returned(make(), (str, LightningStrategy), make)
-    if isinstance(made, str) and made not in ("auto", *StrategyRegistry.available_strategies()):
-        raise misreturned(make, "a strategy of Lightning or the name of one", made)
-    return made
 
 
 def _acting(adaptation: Adaptation) -> list[pl.Callback]:
@@ -187,7 +177,7 @@ class Trainer:
     def fit(
         self, method: Method, data: Data, folder: RunFolder, signals: Signals, *, loggers: Sequence[GuardedLogger] = (),
         callbacks: Sequence[Any] = (), gradient_checkpointing: bool = False, start: Path | None = None,
-        score: tuple[str, Callable[[], Score]] | None = None, stateful: Mapping[str, StatefulPart] | None = None,
+        score: tuple[str, Callable[[], Score | None]] | None = None, stateful: Mapping[str, StatefulPart] | None = None,
     ) -> TrainingEnd:  # fmt: skip
         """Train, from a checkpoint where `start` names one.
 
@@ -227,7 +217,7 @@ class Trainer:
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy=_strategy(self.strategy),
+            strategy=made(self.strategy),
             precision=LIGHTNING_PRECISION[self.computes_in],  # type: ignore[arg-type]
             max_epochs=self.epochs,
             max_steps=self.max_steps or -1,
@@ -242,6 +232,7 @@ class Trainer:
             enable_checkpointing=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
+            inference_mode=False,  # no backward pass takes its tensors, as weights gathered in it would be
         )
         lightning.accumulate_grad_batches = data.accumulation(lightning.world_size)
         lightning.fit(method, datamodule=data, ckpt_path=start)

@@ -19,6 +19,7 @@ from luthier.errors import RecipeError
 from luthier.records import validations
 from luthier.records.events import EventLog
 from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, best_of
+from luthier.training import shards
 from luthier.training.finite import Finite
 from luthier.training.heartbeat import Heartbeat
 from luthier.training.part_states import PartStates
@@ -37,8 +38,8 @@ class Validating:
     """What a training validates by: when, of how many steps in all and in an epoch, what ends it, what is kept.
 
     `score` is the name of the recipe's score and what measures it on the validation split, NaN where losses are not
-    finite, called on the first rank only; None where the held-out loss is monitored. Without held-out data (`held_out`)
-    nothing validates. `ahead` is by how much the number of a step is ahead of the place in the epochs, in a run that
+    finite, called on all ranks; None where the held-out loss is monitored. Without held-out data (`held_out`) nothing
+    validates. `ahead` is by how much the number of a step is ahead of the place in the epochs, in a run that
     began with smaller batches.
     """
 
@@ -49,7 +50,7 @@ class Validating:
     keep_best: bool = False
     ahead: int = 0
     held_out: bool = True
-    score: tuple[str, Callable[[], Score]] | None = None
+    score: tuple[str, Callable[[], Score | None]] | None = None
 
     @property
     def monitor(self) -> str:
@@ -121,7 +122,8 @@ class Validation(pl.Callback):
         began = time.perf_counter()
         with self.part_states.kept():
             measured, logged = self._held_out(trainer, pl_module)
-            score = self._score(alone=trainer.world_size == 1) if trainer.is_global_zero else None
+            shards.reshard(pl_module)
+            score = self._score(alone=trainer.world_size == 1)
         with self.heartbeat.paused():  # a score may take hours
             measured, score = self._of_first_rank(trainer, (measured, score))
         self._remember(self._result(measured, score, pl_module))

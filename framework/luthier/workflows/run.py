@@ -7,10 +7,11 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytorch_lightning as pl
 from omegaconf import OmegaConf
@@ -31,16 +32,19 @@ from luthier.records.changes import changes
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
 from luthier.training.allocator import keep_freed_memory
+from luthier.training.devices import Devices
 from luthier.training.resume import remove_leftovers, starting_point
 from luthier.training.signals import Signals
 from luthier.training.trainer import TrainingEnd
 from luthier.workflows import course
+from luthier.workflows.chosen_prompt import take_over
 from luthier.workflows.finishing import write_artifact, write_reports
 from luthier.workflows.recording import RunOutcome
 from luthier.workflows.resumed_recipe import OfRun, ResumedRecipe, listed
 from luthier.workflows.smaller_micro_batches import SmallerMicroBatches
 
 log = logging.getLogger(__name__)
+Measured = TypeVar("Measured")
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -113,6 +117,11 @@ class Run:
     def evaluation(self) -> Evaluation:
         return self.parts.evaluation
 
+    @cached_property
+    def devices(self) -> Devices:
+        """The processes that this run is spread over."""
+        return Devices(self.parts.trainer)
+
     def carry_out(self) -> float | None:
         """Go through the stages, write the artifact and the reports, and return the score that the recipe names.
 
@@ -129,8 +138,7 @@ class Run:
                 remove_leftovers(self.folder.path, EventLog(self.folder.events))
             described = self._begin()
             self._select_model()
-            for name in self.config.stages:
-                stages[name]()
+            self.devices.launch(lambda: self._go_through([stages[name] for name in self.config.stages]))
             return self._finish(described) if first_rank() else None
 
     def train(self) -> None:
@@ -138,14 +146,25 @@ class Run:
         with self.folder.lock(), self.signals:
             self._begin()
             self._select_model()
-            if "search" in self.config.stages:
-                self.search()
-            self.fit()
+            stages = [self.search] if "search" in self.config.stages else []
+            self.devices.launch(lambda: self._go_through([*stages, self.fit]))
+
+    def _go_through(self, stages: Sequence[Callable[[], None]]) -> None:
+        """The stages, and then the network whole on the first rank."""
+        for stage in stages:
+            stage()
+        self._bring_home()
+
+    def _bring_home(self) -> None:
+        if self.method.is_loaded and self.devices.shards:
+            self.devices.bring_home(self.method.network, keep=first_rank())
+            if not first_rank():
+                self.method.unload()
 
     def _select_model(self) -> None:
         select(
             self.model, self.data, self.method, self.evaluation, str(self.config.score),
-            self._predictor, self.console.say,
+            lambda network: self._predictor(network.to(self.devices.home)), self.console.say,
         )  # fmt: skip
 
     def _begin(self) -> dict[str, Any]:
@@ -219,30 +238,38 @@ class Run:
             shutil.rmtree(self.folder.scores / "before", ignore_errors=True)
 
     def search(self) -> None:
-        """Search for a prompt on the validation split."""
-        if not first_rank():
-            return
-        self.console.say("searching for a prompt on the validation split …")
-        self.method.load()
-        examples = self.data.examples("validation")
-        self.parts.prompt.choose(
-            ValidationPromptScorer(self.evaluation, self.predictor, examples, str(self.config.score))
-        )
+        """Search for a prompt on the validation split, on the first rank; the others take over what it chose."""
+        prompt = self.parts.prompt
+        if first_rank():
+            self.console.say("searching for a prompt on the validation split …")
+            self.method.load()
+            examples = self.data.examples("validation")
+            prompt.choose(ValidationPromptScorer(self.evaluation, self.predictor, examples, str(self.config.score)))
+        take_over(prompt, self.model.tokenizer, self.devices, chose=first_rank())
+        if self.devices.shards and self.method.is_loaded:
+            self.method.unload()  # what is adapted need not lie on this device whole
 
     def baseline(self) -> None:
         """Evaluate the model before training, unless the run that is resumed has done so."""
-        saved = self.folder.scores / "before"
-        if not first_rank():
+        if first_rank():
+            self.before = self._known_baseline()
+        if self.devices.agree(self.before is not None):
             return
+        self.before = self._evaluated("before", anew=True)
+        if self.before is not None:
+            self._refuse_unscored(self.before)
+        if self.devices.shards:
+            self.method.unload()  # what is adapted is a whole network
+
+    def _known_baseline(self) -> Scores | None:
+        """What the run that is resumed has measured before training; None where that is to be done."""
+        saved = self.folder.scores / "before"
         if self.same_settings and saved.exists():
             try:
-                self.before = Scores.load(saved, self.evaluation.reductions(self.method))
-                return
+                return Scores.load(saved, self.evaluation.reductions(self.method))
             except NotWhole as error:
                 self.console.say(f"warning: {error.message} They are measured again.")
-        self.method.load()
-        self.before = self._evaluated("before")
-        self._refuse_unscored(self.before)
+        return None
 
     def fit(self) -> None:
         """Train the weights that the adaptation makes trainable."""
@@ -297,20 +324,24 @@ class Run:
             for fault in self.parts.tracking.news():
                 self.console.say(f"note: {fault}")
 
-    def _validation_score(self) -> Score:
-        """The recipe's score of the network as it is now, on the validation split; NaN where losses are not finite."""
+    def _validation_score(self) -> Score | None:
+        """The recipe's score of the network as it is now, on the validation split; NaN where losses are not finite.
+
+        None on other ranks than the first, which compute their shares.
+        """
         name = str(self.config.score)
+
+        def measured(predictor: NetworkPredictor) -> Score:
+            return self.evaluation.measure(predictor, name, self.data.examples("validation"))
+
         try:
-            return self.evaluation.measure(self.predictor, name, self.data.examples("validation"))
+            return self._measured(measured)
         except NumericsError:
             return Score(math.nan, math.nan, math.nan, 0, self.evaluation.better(name, self.method))
 
     def evaluate(self) -> None:
         """Evaluate the model as it is now on the examples of the baseline."""
-        if first_rank():
-            if not self.method.is_loaded:
-                self.method.load()
-            self.after = self._evaluated("after")
+        self.after = self._evaluated("after")
 
     def _refuse_unscored(self, scores: Scores) -> None:
         """DataError where the recipe's score could be computed of no example."""
@@ -322,22 +353,35 @@ class Run:
                 hint="The log and the counts of the report say what became of each.",
             )
 
-    def _evaluated(self, name: str) -> Scores:
+    def _evaluated(self, name: str, *, anew: bool = False) -> Scores | None:
+        """All scores of the network as it is now, or as it is loaded `anew`; None on other ranks than the first."""
+        if not (first_rank() or self.devices.are_connected):
+            return None
+        if anew or not self.method.is_loaded:
+            self.method.load()
         split = "test" if self.data.examples("test") else "validation"
-        self.console.say(f"measuring {name} on the {split} split …")
-        scores = self.evaluation(self.predictor, {split: self.data.examples(split)})
-        scores.save(self.folder.scores / name)
+        if first_rank():
+            self.console.say(f"measuring {name} on the {split} split …")
+        scores = self._measured(lambda predictor: self.evaluation(predictor, {split: self.data.examples(split)}))
+        if scores is not None:
+            scores.save(self.folder.scores / name)
         return scores
+
+    def _measured(self, measure: Callable[[NetworkPredictor], Measured]) -> Measured | None:
+        """What is measured on the first rank, while all that are connected compute; None on the others."""
+        if self.devices.are_connected:
+            network = self.devices.place(self.method.network)
+            return self.devices.lead(self._predictor(network), measure)
+        return measure(self.predictor) if first_rank() else None
 
     @property
     def predictor(self) -> NetworkPredictor:
-        """The network as it is now, on the trainer's device."""
-        return self._predictor(self.method.network)
+        """The whole network as it is now, where this process holds it."""
+        return self._predictor(self.method.network.to(self.devices.home))
 
     def _predictor(self, network: nn.Module) -> NetworkPredictor:
-        trainer = self.parts.trainer
-        network = network.to(trainer.device)
-        return NetworkPredictor(network, self.model.tokenizer, self.parts.prompt, self.method, trainer.autocast)
+        autocast = self.parts.trainer.autocast
+        return NetworkPredictor(network, self.model.tokenizer, self.parts.prompt, self.method, autocast)
 
     def _finish(self, described: dict[str, Any]) -> float | None:
         kind = ("adapter" if self.adaptation.needs_base else "weights") if self.trained else ""
@@ -370,5 +414,5 @@ class CorePlugin:
 
 
 def first_rank() -> bool:
-    """Whether this is the first rank, which evaluates, writes and prints; the other ranks only train."""
+    """Whether this is the first rank, which leads, writes and prints; the other ranks compute."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0

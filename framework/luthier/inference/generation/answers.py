@@ -37,13 +37,14 @@ def generate(
     conversations: Sequence[Conversation],
     settings: Sampling | None = None,
     *,
+    numbers: Sequence[int] | None = None,
     on_token: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
     """`num_samples` answers to each conversation, all of the first one first.
 
     A conversation is a list of messages, a `ToolConversation`, or an example with `messages` and `tools`. Reasoning
     that the chat template shows apart is also in `Answer.reasoning`, what follows it in `Answer.spoken`. `on_token` is
-    called with the answer so far after each of its tokens.
+    called with the answer so far after each of its tokens, and `numbers` seed the sampling of each conversation.
     Computes in evaluation mode, without gradients, in the dtype of the weights. An answer also ends where the
     longest input of the tokenizer is reached; DataError if a prompt leaves no room for an answer at all. A network
     that is an `AnsweringNetwork` generates by itself and does not call `on_token`.
@@ -51,7 +52,7 @@ def generate(
     if isinstance(network, AnsweringNetwork):
         return network.write_answers(conversations, settings or Sampling())
     prompts = [encode_prompt(example_of(conversation), tokenizer) for conversation in conversations]
-    answers = generate_from_tokens(network, tokenizer, prompts, settings, on_token=on_token)
+    answers = generate_from_tokens(network, tokenizer, prompts, settings, numbers=numbers, on_token=on_token)
     read_reasoning(answers, prompts, tokenizer, settings or Sampling())
     return answers
 

@@ -1,0 +1,103 @@
+"""The processes that a run is spread over: started before its stages, which they go through together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from luthier.inference.predictor import NetworkPredictor
+from luthier.training import shards
+from luthier.training.fsdp import Fsdp
+from luthier.training.launcher import Launched
+from luthier.training.shared_predictor import SharedPredictor
+from luthier.training.strategies import made
+from luthier.training.whole_network import make_whole
+
+if TYPE_CHECKING:
+    from luthier.training.trainer import Trainer
+
+Result = TypeVar("Result")
+PATIENCE = timedelta(days=7)
+"""How long ranks wait for the first one: a search or an evaluation may take so long."""
+
+
+class Devices:
+    """What a trainer's strategy says of where networks are and who computes, from the start of a run to its end.
+
+    Strategies whose processes Lightning starts connect them for the training alone: the first rank then does by itself
+    what comes before and after.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self._strategy: Launched | None = None
+        self._group: Any = None
+        self.shards = False
+        """Whether networks that compute are in shards."""
+
+    @property
+    def are_connected(self) -> bool:
+        """Whether all ranks go through the stages of this run together."""
+        return self._strategy is not None
+
+    def launch(self, function: Callable[[], Result]) -> Result:
+        """Call a function in the process of each device; the first one starts the others, and waits for their end."""
+        strategy = made(self.trainer.strategy)
+        if not isinstance(strategy, Launched) or not self._needs_ranks(strategy):
+            return function()
+        self.shards = isinstance(strategy, Fsdp)
+
+        def connected() -> Result:
+            self._strategy, self._group = strategy, dist.new_group(backend="gloo", timeout=PATIENCE)
+            return function()
+
+        try:
+            result: Result = strategy.launcher.launch(connected)  # type: ignore[union-attr]
+            return result
+        finally:
+            self._strategy = self._group = None
+
+    def _needs_ranks(self, strategy: Launched) -> bool:
+        """Whether the strategy has several ranks on the trainer's devices, or connects one alone, too."""
+        pl.Trainer(
+            accelerator=self.trainer.accelerator, devices=self.trainer.devices, strategy=strategy, logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        return strategy.world_size > 1 or strategy.needs_ranks
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """The network where it computes: in shards, or whole on this rank's device."""
+        if isinstance(self._strategy, Fsdp):
+            return self._strategy.shard(network)
+        return network.to(self.home)
+
+    @property
+    def home(self) -> torch.device:
+        """Where a network lies that this process holds whole."""
+        return torch.device("cpu") if self.shards else self.trainer.device
+
+    def lead(self, predictor: NetworkPredictor, work: Callable[[NetworkPredictor], Result]) -> Result | None:
+        """On the first rank what `work` gives, with whose predictor all ranks compute; None on the others."""
+        if self._group is None:
+            return work(predictor)
+        shared = SharedPredictor(**vars(predictor), group=self._group)
+        result: Result | None = shared.lead(work)
+        return result
+
+    def agree(self, value: Result) -> Result:
+        """The value of the first rank, on all of them."""
+        box = [value]
+        if self._group is not None:
+            dist.broadcast_object_list(box, src=0, group=self._group)
+        return box[0]
+
+    def bring_home(self, network: nn.Module, *, keep: bool) -> None:
+        """Make a network in shards a plain one in this process's host memory, if it is kept; all ranks together."""
+        if shards.is_sharded(network):
+            make_whole(network, keep=keep)

@@ -1,0 +1,84 @@
+"""What a training may be whose weights lie in shards: the rest is refused before its first step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from luthier.errors import RecipeError
+from luthier.models.attention import layout_of
+from luthier.models.lm_head import WholeHead
+from luthier.training.likelihood_method import RoutingCount
+from luthier.training.method import Method
+
+HINT = "Use trainer=ddp, in which each device holds the whole network."
+
+
+def refuse_unshardable(method: Method, *, packing: bool) -> None:
+    """RecipeError for a configured method that would be wrong, or wait for ever, with its network in shards."""
+    for where, why in (
+        ("method", _of_method(method)),
+        ("adaptation", _of_adaptation(method)),
+        ("model", _of_network(method)),
+        ("batch.packing", _of_passes(method) if packing else ""),
+    ):
+        if why:
+            raise RecipeError(f"trainer/strategy=fsdp cannot train this: {why}.", where=where, hint=HINT)
+
+
+def _of_method(method: Method) -> str:
+    name = type(method).__name__
+    if method.preparation and not isinstance(method.preparation, RoutingCount):
+        return (
+            f"{name} calls the network between the steps as often as its data asks for, and all devices must call a "
+            "network in shards equally often"
+        )
+    inside = set(method.network.parameters())
+    beside = next((weight for weight, each in method.trainable_weights() if each not in inside), None)
+    return f"{name} trains {beside} beside the network, and only the network is in shards" if beside else ""
+
+
+def _of_adaptation(method: Method) -> str:
+    name = type(method.adaptation).__name__
+    if method.adaptation.callbacks():
+        return f"{name} acts on whole weights between the steps"
+    if method.adaptation.penalty(method.network) is not None:
+        return f"{name} adds a penalty on whole weights to the loss"
+    return ""
+
+
+def _of_network(method: Method) -> str:
+    weights = list(method.network.named_parameters())
+    if packed := next((name for name, weight in weights if not weight.is_floating_point()), None):
+        return f"{packed} is quantized, and holds no numbers of its own that could be cut into shards"
+    dtypes = {weight.dtype for _, weight in weights if weight.requires_grad}
+    if len(dtypes) > 1:
+        listed = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
+        return f"its trained weights are {listed}, and the gradients of a block travel together in one dtype"
+    head: Any = getattr(method, "head", None)
+    if head is not None and isinstance(head.module, WholeHead):
+        return "the network does more between its hidden states and its logits than a head, so that it is called anew"
+    return ""
+
+
+def _of_passes(method: Method) -> str:
+    if not hasattr(method.network, "config") and not hasattr(method.network, "get_base_model"):
+        return ""
+    layout = layout_of(method.network)
+    if layout.packs and layout.border is None:
+        return ""
+    return (
+        f"packed texts of this network are computed {layout.packed}, in as many calls as a batch has lengths, and all "
+        "devices must call a network in shards equally often"
+    )
+
+
+def refuse_offload_without_accelerator(device: torch.device) -> None:
+    """RecipeError where there is no accelerator from which weights could be offloaded."""
+    if device.type == "cpu":
+        raise RecipeError(
+            "trainer.strategy.cpu_offload keeps weights in host memory while an accelerator computes, and there is none.",
+            where="trainer.strategy.cpu_offload",
+            hint="Leave it false.",
+        )

@@ -1,0 +1,118 @@
+"""A predictor whose work all ranks share: the first one leads, and the others compute their shares of what it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from luthier.contracts.batch import TokenSequence
+from luthier.contracts.examples import Example
+from luthier.contracts.predictor import Conversation
+from luthier.contracts.sampling import Answer, Sampling
+from luthier.errors import LuthierError
+from luthier.inference.generation import generate
+from luthier.inference.predictor import NetworkPredictor, refuse_reward_model
+from luthier.training.company import in_company
+
+END = None
+"""The order after which the other ranks no longer wait for orders."""
+
+
+@dataclass
+class SharedPredictor(NetworkPredictor):
+    """Computes every list of items on all ranks of `group`, item i on rank i modulo their number; leads on the first.
+
+    What is computed of an item depends neither on the rank nor on the items beside it, but for rounding.
+    """
+
+    group: Any = None
+
+    def lead(self, work: Callable[[SharedPredictor], Any]) -> Any:
+        """On the first rank what `work` gives, whose calls all ranks compute; None on the others, which end with it."""
+        if dist.get_rank() > 0:
+            self._serve()
+            return None
+        try:
+            return work(self)
+        finally:
+            self._told(END)
+
+    def answers(
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | None = None,
+        *,
+        on_token: Callable[[Answer], None] | None = None,
+    ) -> list[Answer]:
+        refuse_reward_model(self.network)
+        found = self._shared("answers", list(enumerate(conversations)), sampling or Sampling())
+        return [answer for answers in found for answer in answers]
+
+    def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
+        return np.stack(self._shared("score_labels", conversations, list(labels)))
+
+    def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.float32]]:
+        return self._shared("log_probs", sequences)
+
+    def rewards(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
+        return np.stack(self._shared("rewards", conversations))
+
+    def _measured_as_shown(self, examples: Sequence[tuple[Example, Example]]) -> dict[str, NDArray[np.float64]]:
+        found = self._shared("measured", examples)
+        return {name: np.stack([one[name] for one in found]) for name in found[0]}
+
+    def _shared(self, what: str, items: Sequence[Any], *settings: Any) -> list[Any]:
+        """What is computed of each item, in their order; the error of the lowest rank that has one."""
+        self._told((what, list(items), settings))
+        return self._gathered(what, items, settings)
+
+    def _serve(self) -> None:
+        while (order := self._told(END)) is not END:
+            try:
+                self._gathered(*order)
+            except LuthierError:  # the first rank raises it, and says what follows
+                continue
+
+    def _told(self, order: Any) -> Any:
+        """The order of the first rank, on all of them."""
+        box = [order]
+        dist.broadcast_object_list(box, src=0, group=self.group)
+        return box[0]
+
+    def _gathered(self, what: str, items: Sequence[Any], settings: tuple[Any, ...]) -> list[Any]:
+        world, rank = dist.get_world_size(), dist.get_rank()
+        share = items[rank::world]
+        alone = NetworkPredictor(self.network, self.tokenizer, self.prompt, self.method, self.autocast)
+        mine = in_company(self.network, self.group, lambda: _SHARES[what](alone, share, *settings) if share else [])
+        shares: list[Any] = [None] * world
+        dist.all_gather_object(shares, mine, group=self.group)
+        for one in shares:
+            if isinstance(one, LuthierError):
+                raise one
+        return [shares[place % world][place // world] for place in range(len(items))]
+
+
+def _answers(predictor: NetworkPredictor, share: Sequence[Any], sampling: Sampling) -> list[list[Answer]]:
+    numbers, conversations = [number for number, _ in share], [one for _, one in share]
+    answers = generate(predictor.network, predictor.tokenizer, conversations, sampling, numbers=numbers)
+    samples = sampling.num_samples
+    return [answers[begin : begin + samples] for begin in range(0, len(answers), samples)]
+
+
+def _measured(predictor: NetworkPredictor, share: Sequence[tuple[Example, Example]]) -> list[dict[str, Any]]:
+    measured = predictor._measured_as_shown(share)
+    return [{name: values[number] for name, values in measured.items()} for number in range(len(share))]
+
+
+_SHARES: dict[str, Callable[..., Any]] = {
+    "answers": _answers,
+    "measured": _measured,
+    "score_labels": NetworkPredictor.score_labels,
+    "log_probs": NetworkPredictor.log_probs,
+    "rewards": NetworkPredictor.rewards,
+}
