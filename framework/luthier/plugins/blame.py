@@ -14,8 +14,8 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from luthier.errors import LuthierError, PluginError
+from luthier.errors.texts import error_text
 from luthier.plugins.answered import answer_of
-from luthier.plugins.calls import error_text
 from luthier.plugins.installed import CORE, owner_of
 
 _CALLED = re.compile(r"^([\w.<>]+)\(\) (takes|missing|got an unexpected|got some positional-only|got multiple)")

@@ -18,6 +18,7 @@ from luthier.errors import PluginError, Refused
 from luthier.plugins.installed import owner_of
 from luthier.plugins.registry import Plugins
 
+NO_TRACKING = "luthier.training.tracking.NoTracking"
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9][\w.-]*")
 _VERSION = re.compile(r"[\w.+!-]+")
 
@@ -47,7 +48,7 @@ def recipe_read_back(file: Path, plugins: Plugins, vouched: Iterable[str], writt
         if not (lost := _lost(written, known)):
             raise
     try:
-        return stored_recipe(file, plugins, vouched, tracked=False)
+        return stored_recipe(file, plugins, vouched, instead={"tracking": {"_target_": NO_TRACKING}})
     except Refused as refused:
         told = (f"{name} {version} ({', '.join(parts)}), {_state(name)}" for (name, version), parts in lost.items())
         raise PluginError(

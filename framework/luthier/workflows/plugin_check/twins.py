@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from luthier.config.option_file import Option
 from luthier.config.signatures import signature
 from luthier.errors import LuthierError, RecipeError, ResourceError
+from luthier.errors.texts import error_text
 from luthier.fetch.extras import is_installed
 from luthier.plugins.blame import culprit
-from luthier.plugins.calls import error_text
 from luthier.workflows.plugin_check.subject import Finding, Subject
 
 if TYPE_CHECKING:
