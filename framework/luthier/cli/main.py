@@ -181,7 +181,7 @@ def _run_recipe(flags: Flags, console: Console) -> int:
 def _failure(error: Exception) -> LuthierError:
     """An error that nobody expected: of the plugin in whose code it arose, or luthier's own."""
     from luthier.plugins.blame import blamed
-    from luthier.plugins.calls import error_text
+    from luthier.plugins.error_text import error_text
 
     bug = "This is a bug in luthier; the traceback above says where."
     failure = blamed(error) or LuthierError(f"{error_text(error)}.", hint=bug)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from luthier.config.catalog import Catalog
 from luthier.config.renamed_settings import current_config
 from luthier.plugins.registry import Plugins
 
-NO_TRACKING = "luthier.training.tracking.NoTracking"
 
-
-def stored_recipe(file: Path, plugins: Plugins, vouched: Iterable[str] = (), *, tracked: bool = True) -> DictConfig:
+def stored_recipe(
+    file: Path, plugins: Plugins, vouched: Iterable[str] = (), *, instead: Mapping[str, Any] | None = None
+) -> DictConfig:
     """Read it, resolve it, and refuse (exit 6) what a recipe may not say; what was checked is what is given back.
 
-    Its tracker is left out unless it is `tracked`.
+    `instead` holds parts, by name, that take the place of those in the file.
     """
     bounds.refuse_unbounded_file(file)
     try:
@@ -31,8 +31,7 @@ def stored_recipe(file: Path, plugins: Plugins, vouched: Iterable[str] = (), *, 
     trust.refuse_secrets(plain)
     bounds.refuse_growing(plain)
     resolved: Any = OmegaConf.to_container(OmegaConf.create(current_config(plain)[0]), resolve=True)
-    if not tracked:
-        resolved["tracking"] = {"_target_": NO_TRACKING}
+    resolved.update(instead or {})
     trust.refuse_untrusted(resolved, trust.trusted_targets(Catalog.of(plugins), plugins, vouched))
     return DictConfig(escaped(resolved))
 

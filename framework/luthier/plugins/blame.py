@@ -15,7 +15,7 @@ from typing import Any
 
 from luthier.errors import LuthierError, PluginError
 from luthier.plugins.answered import answer_of
-from luthier.plugins.calls import error_text
+from luthier.plugins.error_text import error_text
 from luthier.plugins.installed import CORE, owner_of
 
 _CALLED = re.compile(r"^([\w.<>]+)\(\) (takes|missing|got an unexpected|got some positional-only|got multiple)")

@@ -11,6 +11,9 @@ from typing import Any
 
 from luthier.errors import LuthierError, PluginError
 from luthier.plugins import hookspecs
+from luthier.plugins.blame import culprit, place_of
+from luthier.plugins.error_text import error_text
+from luthier.plugins.returned import as_shown
 
 _OF_A_CALLBACK = ("on_fit_start", "on_train_batch_end", "state_dict")  # Lightning is not imported for this
 _SEVERAL = {
@@ -34,8 +37,6 @@ def call_hook(implementation: Any, hook: str, given: Mapping[str, Any]) -> Any:
     except (KeyboardInterrupt, LuthierError):
         raise
     except BaseException as error:
-        from luthier.plugins.blame import culprit, place_of  # which has the text of an error from here
-
         raise PluginError(f"{error_text(error)}, in {culprit(error) or place_of(implementation.function)}.") from error
 
 
@@ -55,8 +56,6 @@ def _as_promised(hook: str, answer: Any) -> Any:
 
 
 def _misreturned(value: Any, expected: str, among: str = "") -> TypeError:
-    from luthier.plugins.returned import as_shown  # which has the text of an error from here
-
     return TypeError(f"it must return {expected}, and returned {among}{as_shown(value)}")
 
 
@@ -91,7 +90,3 @@ def _is_section(item: Any) -> bool:
     texts = [item.title, *item.paragraphs, *item.columns, *(cell for row in item.rows for cell in row)]
     fits = all(len(row) == len(item.columns) for row in item.rows)
     return bool(item.title) and fits and all(isinstance(text, str) for text in texts)
-
-
-def error_text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")

@@ -20,6 +20,7 @@ from luthier.plugins.registry import Plugins
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9][\w.-]*")
 _VERSION = re.compile(r"[\w.+!-]+")
+_UNTRACKED = {"tracking": {"_target_": "luthier.training.tracking.NoTracking"}}
 
 
 def origins(config: Any) -> dict[str, dict[str, str]]:
@@ -47,7 +48,7 @@ def recipe_read_back(file: Path, plugins: Plugins, vouched: Iterable[str], writt
         if not (lost := _lost(written, known)):
             raise
     try:
-        return stored_recipe(file, plugins, vouched, tracked=False)
+        return stored_recipe(file, plugins, vouched, instead=_UNTRACKED)
     except Refused as refused:
         told = (f"{name} {version} ({', '.join(parts)}), {_state(name)}" for (name, version), parts in lost.items())
         raise PluginError(

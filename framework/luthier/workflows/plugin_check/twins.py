@@ -15,7 +15,7 @@ from luthier.config.signatures import signature
 from luthier.errors import LuthierError, RecipeError, ResourceError
 from luthier.fetch.extras import is_installed
 from luthier.plugins.blame import culprit
-from luthier.plugins.calls import error_text
+from luthier.plugins.error_text import error_text
 from luthier.workflows.plugin_check.subject import Finding, Subject
 
 if TYPE_CHECKING:
