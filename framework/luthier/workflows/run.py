@@ -184,6 +184,7 @@ class Run:
                 self.folder.checkpoints, self.config.resume, events, self._check_checkpoint, self._passed_over
             )
             if first_rank():
+                returned(self.model.lineage(), dict, self.model.lineage)  # written with the artifact, after all steps
                 adapted = check_adaptation(self.model, self.adaptation)
                 if adapted is not None:
                     self.method.describe(adapted)

@@ -190,6 +190,10 @@ class Untold(Blank):
 class Described(Blank):
     config = property(lambda self: {"layers": 2})
 
+class Rootless(Blank):
+    def network(self): return self.base.network()
+    def lineage(self): pass
+
 class Pair(Adaptation):
     needs_base = False
     def __call__(self, network): return network, 1
@@ -254,6 +258,7 @@ GIVEN = {
     "model=it Blank": ["model=it: Blank.network", "must return a Module, and returned None."],
     "model=it Untold": ["model=it: Untold", "has tokenizer = None, and must have a PreTrainedTokenizerBase."],
     "model=it Described": ["model=it: Described", "has config = {'layers': 2}, and must have a Pre"],
+    "model=it Rootless": ["model=it: Rootless.lineage", "must return a dict, and returned None."],
     "adaptation=it Pair": ["adaptation=it: Pair", "must return a Module, and returned a tuple."],
     "adaptation=it Alone": ["adaptation=it: Alone.callbacks", "must return a list or a tuple, and returned an object."],
     "adaptation=it Halved": ["adaptation=it: Halved", "has needs_base = False, and its `save` wrote no config.json"],
@@ -299,6 +304,8 @@ def test_what_a_part_gives_back_is_checked_where_it_is_taken(which, luthier, dis
     assert end.code == 7, end.err
     assert all(words in end.error["message"] for words in GIVEN[which]), end.error
     assert "strange-returns 0.3.1, __init__.py:" in end.error["message"]
+    if "lineage" in end.error["message"]:
+        assert not list(here.rglob("metrics.jsonl")), "it is noticed before anything is trained"
 
 
 def test_a_module_that_does_not_load_is_named_with_its_answer(luthier, distribution):
