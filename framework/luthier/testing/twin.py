@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from luthier.cli.garbage import collect_seldom
 from luthier.config.catalog import Catalog
 from luthier.config.compose import Composer
 from luthier.plugins.registry import Plugins
@@ -17,8 +18,10 @@ from luthier.workflows.run import Run
 def twin(folder: Path, *words: str, plugins: tuple[str, ...] = ()) -> Run:
     """The run of `debug=tiny` and further words of a command line, assembled and not yet carried out.
 
-    `plugins` are modules beside the installed ones, as `luthier -p` takes them.
+    `plugins` are modules beside the installed ones, as `luthier -p` takes them. Python's collector of garbage is told
+    what the command line tells it.
     """
+    collect_seldom()
     composing = composer(*plugins)
     composition = composing.compose(["debug=tiny", *words, f"hydra.run.dir={folder}"])
     place = RunFolder(folder)
