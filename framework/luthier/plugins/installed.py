@@ -52,7 +52,7 @@ def packages_of_plugins() -> frozenset[str]:
 def owner_of(package: str) -> metadata.Distribution | None:
     """The distribution that brings a top-level package: a plugin's by its entry point, any other by its files."""
     if package == CORE:
-        return metadata.distribution(CORE)
+        return next(iter(metadata.distributions(name=CORE)), None)
     for one in _installed_on(tuple(sys.path)):
         if one.package == package and one.distribution is not None:
             return one.distribution
