@@ -108,6 +108,11 @@ class TestDdp(StrategyContract):
 
 
 @pytest.mark.exhaustive
+class TestFsdp(StrategyContract):
+    answer = "trainer/strategy=fsdp"
+
+
+@pytest.mark.exhaustive
 class TestCpu(TrainerContract):
     answer = "trainer=cpu"
 

@@ -36,8 +36,8 @@ class WithoutFrozen(pl.Callback):
     ) -> None:
         frozen = self._frozen(pl_module)
         self._print = self._print or fingerprint(frozen)
-        state = checkpoint["state_dict"]
-        checkpoint["state_dict"] = {name: state[name] for name in _others(state, frozen)}
+        state, others = checkpoint["state_dict"], _others(checkpoint["state_dict"], frozen)
+        checkpoint["state_dict"] = {name: state[name] for name in state if name in others}  # in one order on all ranks
         checkpoint[KEY] = self._print
 
     def on_load_checkpoint(

@@ -78,7 +78,7 @@ def refuse_offload_without_accelerator(device: torch.device) -> None:
     """RecipeError where there is no accelerator from which weights could be offloaded."""
     if device.type == "cpu":
         raise RecipeError(
-            "trainer.strategy.cpu_offload needs an accelerator that computes while weights stand in host memory.",
+            "trainer.strategy.cpu_offload keeps weights in host memory while an accelerator computes; there is none.",
             where="trainer.strategy.cpu_offload",
             hint="Leave it false.",
         )

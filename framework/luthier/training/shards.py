@@ -38,7 +38,7 @@ def spread(state: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> dict[str,
 def gathered(state: Any, *, keep: bool) -> Any:
     """A nested state with whole tensors on the CPU in place of those in shards, one by one.
 
-    All ranks ask together; those that do not `keep` them get empty ones.
+    All ranks ask together, with their states in one order; those that do not `keep` them get empty ones.
     """
     known: dict[Any, Tensor] = {}
 

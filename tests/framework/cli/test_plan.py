@@ -280,6 +280,15 @@ def test_memory_counts_weights_gradients_and_adams_two_states():
     assert needed["optimizer"] == 8 * LLAMA.total
 
 
+def test_devices_with_shards_need_a_share_of_the_state_and_gather_a_block_at_a_time():
+    whole = estimate.memory(LLAMA, WORK)
+    shared = estimate.of_a_shard(whole, LLAMA, WORK, 8)
+    for name in ("weights", "gradients", "optimizer"):
+        assert shared[name] == whole[name] // 8
+    assert whole["weights"] / 4 < shared["gathered"] < whole["weights"] / 3, "the embeddings are a fifth of it"
+    assert shared["activations"] == whole["activations"]
+
+
 def test_memory_grows_with_what_one_forward_holds():
     from dataclasses import replace
 

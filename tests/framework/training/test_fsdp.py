@@ -14,6 +14,7 @@ from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import twin
 from luthier.training.checkpoint_io import load_model_state
 from luthier.training.shardable import refuse_offload_without_accelerator, refuse_unshardable
+from tests.command import luthier
 from tests.held_out_rows import held_out
 
 RECIPE = (
@@ -160,3 +161,39 @@ def test_what_shards_would_break_is_refused_before_the_first_step(words, sentenc
 def test_weights_are_not_offloaded_from_a_processor_to_itself():
     with pytest.raises(RecipeError, match="there is none"):
         refuse_offload_without_accelerator(torch.device("cpu"))
+
+
+CUT = """
+import os, signal
+import luthier
+
+@luthier.hookimpl
+def luthier_callbacks(config):
+    import pytorch_lightning as pl
+
+    class Cut(pl.Callback):
+        def on_train_batch_start(self, trainer, *_):
+            if os.environ.get("CUT") == f"{trainer.global_rank} {trainer.global_step}":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return [Cut()]
+"""
+
+
+def test_a_killed_rank_ends_the_command_which_goes_on_bit_for_bit(words, sharded, tmp_path):
+    """The ranks are processes of the command, from the first measurement to the last."""
+    (tmp_path / "cut.py").write_text(CUT)
+    command = (
+        "-p", "cut", "debug=tiny", "name=run", "trainer=fsdp", *words, "trainer.accelerator=cpu", "trainer.devices=2",
+        "resume=auto",
+    )  # fmt: skip
+    environment = {"PYTHONPATH": str(tmp_path), "CUT": "1 2"}
+    killed = luthier(*command, cwd=tmp_path, **environment)
+    assert killed.returncode == 5, killed.stderr
+    assert "Rank 1 was killed by SIGKILL" in killed.stderr
+    run = next((tmp_path / "runs").iterdir())
+    assert [one.name for one in sorted((run / "checkpoints").iterdir())] == ["step-00000001", "step-00000002"]
+    resumed = luthier(*command, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert resumed.returncode == 0, resumed.stderr
+    mine, theirs = artifact(run), artifact(sharded)
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())

@@ -93,6 +93,17 @@ def memory(weights: ParameterCounts, work: Work) -> dict[str, int]:
     }
 
 
+def of_a_shard(whole: dict[str, int], weights: ParameterCounts, work: Work, devices: int) -> dict[str, int]:
+    """The same on each of `devices` that share weights, gradients and optimizer states, and gather blocks to compute.
+
+    Gathered at a time are the embeddings and two blocks, of which one is fetched ahead.
+    """
+    shared = {name: size // devices for name, size in whole.items() if name in ("weights", "gradients", "optimizer")}
+    embeddings = weights.vocabulary * weights.width
+    block = (weights.total - embeddings) // max(1, weights.layers)
+    return whole | shared | {"gathered": (embeddings + 2 * block) * work.stored_in}
+
+
 def disk(weights: ParameterCounts, checkpoints: int) -> dict[str, int]:
     """Bytes of so many checkpoints and of the artifact."""
     checkpoint = weights.trained * 4 * (1 + STATES)

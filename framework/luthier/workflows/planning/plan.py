@@ -185,6 +185,8 @@ def _estimate(plan: RecipePlan, parts: Parts, prober: Prober | None) -> None:
     if plan.weights is None:
         return
     plan.memory, plan.disk = estimate.memory(plan.weights, work), estimate.disk(plan.weights, _checkpoints(plan, parts))
+    if (devices := machine.sharing(trainer)) > 1:
+        plan.memory = estimate.of_a_shard(plan.memory, plan.weights, work, devices)
     plan.memory |= method.memory(len(plan.data.lengths)) if plan.data is not None else {}
     if plan.steps is not None:
         stored = LOW.get(str(checks.at(plan.composition.config, "model.dtype")), torch.float32)
