@@ -180,6 +180,7 @@ def luthier_callbacks(config):
 """
 
 
+@pytest.mark.exhaustive
 def test_a_killed_rank_ends_the_command_which_goes_on_bit_for_bit(words, sharded, tmp_path):
     """The ranks are processes of the command, from the first measurement to the last."""
     (tmp_path / "cut.py").write_text(CUT)
