@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 
 CORE = "luthier"
 """The distribution, its package, and the group of its plugins' entry points."""
+_TOP = re.compile(r"^(\w+)(?:/|\.py,|\.[^,/\n]*\.?(?:so|pyd),)", re.MULTILINE)
+"""In a list of files, the packages and modules that stand at its top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def owner_of(package: str) -> metadata.Distribution | None:
     for one in _installed_on(tuple(sys.path)):
         if one.package == package and one.distribution is not None:
             return one.distribution
-    return _bringing(package, tuple(sys.path))
+    return _brought_on(tuple(sys.path)).get(package)
 
 
 @cache
@@ -65,14 +68,14 @@ def _installed_on(path: tuple[str, ...]) -> list[EntryPoint]:
 
 
 @cache
-def _bringing(package: str, path: tuple[str, ...]) -> metadata.Distribution | None:
-    """The distribution that lists a top-level package, or a file of it.
+def _brought_on(path: tuple[str, ...]) -> Mapping[str, metadata.Distribution]:
+    """Top-level package -> distribution, of all that are installed.
 
-    The lists are searched as text: `packages_distributions` makes a path of each of a hundred thousand lines.
+    Lists of files are searched as text: `packages_distributions` makes a path of each of a hundred thousand lines.
     """
-    listed = re.compile(rf"^{re.escape(package)}(?:/|\.py,|\.[^,/]*\.(?:so|pyd),)", re.MULTILINE)
+    found: dict[str, metadata.Distribution] = {}
     for distribution in metadata.distributions():
-        named = (distribution.read_text("top_level.txt") or "").split()
-        if package in named or (not named and listed.search(distribution.read_text("RECORD") or "")):
-            return distribution
-    return None
+        names = (distribution.read_text("top_level.txt") or "").split()
+        for name in names or set(_TOP.findall(distribution.read_text("RECORD") or "")):
+            found.setdefault(name, distribution)
+    return found

@@ -66,8 +66,8 @@ class FullySharded(Strategy):
         self,
         *,
         reshard: bool = True,
-        param_dtype: Literal["float32", "bfloat16"] | None = None,
-        reduce_dtype: Literal["float32", "bfloat16"] | None = None,
+        param_dtype: Literal["bfloat16", "float32"] | None = None,
+        reduce_dtype: Literal["bfloat16", "float32"] | None = None,
         cpu_offload: bool = False,
     ) -> None:
         self.reshard, self.cpu_offload = reshard, cpu_offload
