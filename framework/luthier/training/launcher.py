@@ -57,6 +57,12 @@ class Launched(_Strategy):
         self.set_world_ranks()
         _init_dist_connection(self.cluster_environment, self._get_process_group_backend(), timeout=self._timeout)
 
+    def teardown(self) -> None:
+        """Let go of the network, whose collectives may wait for a rank that died, and then of the other ranks."""
+        super().teardown()
+        if isinstance(self._launcher, Ranks):
+            self._launcher.leave()
+
 
 class Ddp(Launched, DDPStrategy):
     """Distributed data parallel: each rank holds the whole network."""
@@ -66,11 +72,14 @@ class Ranks(_SubprocessScriptLauncher):
     """Starts the other ranks and watches them: one that dies takes all down within seconds, with its own exit code.
 
     Within a launch, another one calls its function on the ranks that there are. What was not connected before a launch
-    is not connected after it, and no variables of it are left.
+    is not connected after it, and no variables of it are left; a trainer of Lightning is connected until it tears its
+    strategy down.
     """
 
     command: Callable[[], list[str]] = staticmethod(this_job)
     join: Callable[[], None]
+    joined = False
+    """Whether this launcher has connected the process."""
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **settings: Any) -> Any:
         """Call `function` beside the other ranks; the error of a rank that died replaces what its death caused here."""
@@ -79,13 +88,13 @@ class Ranks(_SubprocessScriptLauncher):
         _set_num_threads_if_needed(num_processes=self.num_processes)
         if self.cluster_environment.creates_processes_externally:
             follow_parent()
-            return self._connected(function, *args, **settings)
+            return self._connected(trainer, function, *args, **settings)
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         self._call_children_scripts()
         watch = Watch(self.procs)
         watch.start()
         try:
-            result = self._connected(function, *args, **settings)
+            result = self._connected(trainer, function, *args, **settings)
             watch.over.set()
             self._wait(GOODBYE)
             return result
@@ -99,13 +108,20 @@ class Ranks(_SubprocessScriptLauncher):
             self._wait(GRACE)
             self._end()
 
-    def _connected(self, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+    def _connected(self, trainer: Any, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+        self.joined = True
         try:
             self.join()
             return function(*args, **settings)
         finally:
-            if dist.is_initialized():
-                dist.destroy_process_group()
+            if trainer is None:
+                self.leave()
+
+    def leave(self) -> None:
+        """Leave the process group, if it was joined here."""
+        if self.joined and dist.is_initialized():
+            dist.destroy_process_group()
+        self.joined = False
 
     def _call_children_scripts(self) -> None:
         self._check_can_spawn_children()
@@ -191,8 +207,10 @@ class Watch(threading.Thread):
             process.kill()
         if self.failed is not None and self.failed[1] in (STOP, HUNG):
             go_on_once(error)
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        os._exit(error.code)
+        try:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        finally:  # nobody may be there to hear it
+            os._exit(error.code)
 
 
 def follow_parent() -> None:
