@@ -17,11 +17,12 @@ from pathlib import Path
 
 from luthier.cli import main, session
 from luthier.cli.verbs import BUILT_IN, Verb, built_in
-from luthier.config import command_line, signatures
+from luthier.config import command_line
 from luthier.reporting.console import Console
 from luthier.workflows.pipelines import addressing
 from tests.command import luthier
 from tests.docs.doc_pages import ROOT, Command, Fence
+from tests.sources import forget_sources
 
 SHELL = set("|&;<>*$`")
 LOOKS = {"advise", "recipes", "plugins", "explain", "init", "schema", "--help", "--version", "--cfg", "--info"}
@@ -131,7 +132,7 @@ class Session:
         finally:
             os.chdir(before)
             sys.path[:] = path
-            signatures.signature.cache_clear()
+            forget_sources()
             for name, module in list(sys.modules.items()):
                 if (getattr(module, "__file__", None) or "").startswith(str(self.folder)):
                     del sys.modules[name]

@@ -115,7 +115,8 @@ def _part_of(frame: FrameType) -> Any:
 def _loaded(qualified: str) -> Iterator[tuple[Any, Any]]:
     """The functions of this qualified name in the modules of plugins, each with its class."""
     if "<" in qualified:  # it was made in a function or is a lambda: no module leads to it
-        made = [one for one in gc.get_objects() if isinstance(one, FunctionType) and one.__qualname__ == qualified]
+        # `isinstance` would ask a weak reference's proxy for the class of what may be gone
+        made = [one for one in gc.get_objects() if type(one) is FunctionType and one.__qualname__ == qualified]
         yield from ((one, one) for one in made if is_foreign(one.__module__))
     for name, module in list(sys.modules.items()):
         owner: Any = None

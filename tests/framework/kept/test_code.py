@@ -12,13 +12,13 @@ import pytest
 from luthier.cli.session import catalog
 from luthier.config.compose import Composer
 from luthier.contracts.trust import Trust
-from luthier.plugins import source_code
 from luthier.plugins.registry import Plugins
 from luthier.workflows.cached_runs.cached_run import CachedRun
 from luthier.workflows.parts import assemble
 from tests.command import luthier
 from tests.framework.cli.conftest import session_cache  # noqa: F401
 from tests.framework.kept.strangers_package import FILES
+from tests.sources import forget_sources
 
 WORDS = ("method=scribe", "method/weighting=early", "data=jsonl", "data.file=mine.jsonl", "data.splits.test=0",
          "model=tiny", "model.chat_template=mine.jinja", "batch.length=256", "trainer.precision=fp32")  # fmt: skip
@@ -57,9 +57,7 @@ def forget() -> None:
 
 def keys(*more: str) -> tuple[str, str]:
     """The key of a kept run and that of its encoded training data, as a new process finds them."""
-    for function in vars(source_code).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
+    forget_sources()
     plugins = Plugins(extra=["scribe"])
     run = CachedRun.compose(Composer(plugins, catalog(plugins)), [*WORDS, *more])
     blocks = assemble(run.composition.config, Trust()).data.blocks("train")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from luthier.config import signatures
-from luthier.config.source import modules
 from tests.framework.cli.conftest import Ended, here, luthier, session_cache, write
+from tests.sources import forget_sources
 
 __all__ = ["Ended", "here", "luthier", "session_cache", "write"]
 
@@ -52,8 +51,7 @@ def distribution(tmp_path_factory, monkeypatch) -> Callable[..., Path]:
         (info / "entry_points.txt").write_text(f"[luthier]\n{plugin or module} = {entry or module}\n")
         return site
 
-    for cached in (signatures.signature, modules.source, modules.stub):
-        cached.cache_clear()  # another test may have installed another package of the same name
+    forget_sources()
     yield install
     for module in list(sys.modules):
         if module.partition(".")[0] in made:

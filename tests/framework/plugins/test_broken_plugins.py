@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import weakref
 
 import pytest
 
@@ -433,6 +434,14 @@ def test_a_verb_that_does_not_do_what_verbs_do_is_named_and_no_bug_of_luthier(ve
     end = luthier(verb, "--json")
     assert (end.code, end.error["message"]) == (7, BLAMED[verb]), end.err
     assert luthier("nothing").code == 0
+
+
+def test_the_maker_of_a_lambda_is_found_where_the_process_holds_a_proxy_of_what_is_gone(luthier, distribution):
+    distribution("shop-verbs", VERBS, version="1.2")
+    gone = weakref.proxy(set())
+    end = luthier("empty", "--json")
+    assert (end.code, end.error["message"]) == (7, BLAMED["empty"]), end.err
+    assert type(gone) in weakref.ProxyTypes
 
 
 @pytest.mark.parametrize("words", ["'two words', 'It'", "'-x', 'It'", "'a=b', 'It'", "None, 'It'", "'x', None"])
