@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from luthier.inference.predictor import NetworkPredictor
 from luthier.training import shards
+from luthier.training.first_rank import of_first_rank, patient_group
 from luthier.training.fsdp import Fsdp
 from luthier.training.launcher import Launched
 from luthier.training.shared_predictor import SharedPredictor
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from luthier.training.trainer import Trainer
 
 Result = TypeVar("Result")
-PATIENCE = timedelta(days=7)
-"""How long ranks wait for the first one: a search or an evaluation may take so long."""
 
 
 class Devices:
@@ -54,7 +51,7 @@ class Devices:
         self.shards = isinstance(strategy, Fsdp)
 
         def connected() -> Result:
-            self._strategy, self._group = strategy, dist.new_group(backend="gloo", timeout=PATIENCE)
+            self._strategy, self._group = strategy, patient_group()
             return function()
 
         try:
@@ -92,10 +89,7 @@ class Devices:
 
     def agree(self, value: Result) -> Result:
         """The value of the first rank, on all of them."""
-        box = [value]
-        if self._group is not None:
-            dist.broadcast_object_list(box, src=0, group=self._group)
-        return box[0]
+        return value if self._group is None else of_first_rank(value, self._group)
 
     def bring_home(self, network: nn.Module, *, keep: bool) -> None:
         """Make a network in shards a plain one in this process's host memory, if it is kept; all ranks together."""

@@ -18,8 +18,9 @@ from luthier.errors import LuthierError
 from luthier.inference.generation import generate
 from luthier.inference.predictor import NetworkPredictor, refuse_reward_model
 from luthier.training.company import in_company
+from luthier.training.first_rank import of_first_rank
 
-END = None
+END: Any = None
 """The order after which the other ranks no longer wait for orders."""
 
 
@@ -40,7 +41,7 @@ class SharedPredictor(NetworkPredictor):
         try:
             return work(self)
         finally:
-            self._told(END)
+            of_first_rank(END, self.group)
 
     def answers(
         self,
@@ -54,35 +55,35 @@ class SharedPredictor(NetworkPredictor):
         return [answer for answers in found for answer in answers]
 
     def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
+        if not conversations:
+            return super().score_labels(conversations, labels)
         return np.stack(self._shared("score_labels", conversations, list(labels)))
 
     def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.float32]]:
         return self._shared("log_probs", sequences)
 
     def rewards(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
+        if not conversations:
+            return super().rewards(conversations)
         return np.stack(self._shared("rewards", conversations))
 
     def _measured_as_shown(self, examples: Sequence[tuple[Example, Example]]) -> dict[str, NDArray[np.float64]]:
+        if not examples:
+            return super()._measured_as_shown(examples)
         found = self._shared("measured", examples)
         return {name: np.stack([one[name] for one in found]) for name in found[0]}
 
     def _shared(self, what: str, items: Sequence[Any], *settings: Any) -> list[Any]:
         """What is computed of each item, in their order; the error of the lowest rank that has one."""
-        self._told((what, list(items), settings))
+        of_first_rank((what, list(items), settings), self.group)
         return self._gathered(what, items, settings)
 
     def _serve(self) -> None:
-        while (order := self._told(END)) is not END:
+        while (order := of_first_rank(END, self.group)) is not END:
             try:
                 self._gathered(*order)
             except LuthierError:  # the first rank raises it, and says what follows
                 continue
-
-    def _told(self, order: Any) -> Any:
-        """The order of the first rank, on all of them."""
-        box = [order]
-        dist.broadcast_object_list(box, src=0, group=self.group)
-        return box[0]
 
     def _gathered(self, what: str, items: Sequence[Any], settings: tuple[Any, ...]) -> list[Any]:
         world, rank = dist.get_world_size(), dist.get_rank()

@@ -6,13 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.distributed as dist
 
 from luthier.contracts.scores import Score
 from luthier.errors import RecipeError
@@ -21,14 +19,13 @@ from luthier.records.events import EventLog
 from luthier.records.validations import HELD_OUT_LOSS, ValidationResult, best_of
 from luthier.training import shards
 from luthier.training.finite import Finite
+from luthier.training.first_rank import of_first_rank, patient_group
 from luthier.training.heartbeat import Heartbeat
 from luthier.training.part_states import PartStates
 from luthier.training.random_state import RandomState
 from luthier.training.stopping import Stop, TrainingLoss
 from luthier.training.validation_times import ValidationTimes
 
-PATIENCE = timedelta(days=7)
-"""How long other ranks wait for the first one's score: a task may generate for hours."""
 OWN = "validation_"
 """How the names of what is measured on held-out data begin."""
 
@@ -98,7 +95,7 @@ class Validation(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size > 1:
-            self._ranks = dist.new_group(backend="gloo", timeout=PATIENCE)
+            self._ranks = patient_group()
         if trainer.is_global_zero:
             validations.write(self.file, self.results)
         if self.is_due:
@@ -124,8 +121,9 @@ class Validation(pl.Callback):
             measured, logged = self._held_out(trainer, pl_module)
             shards.reshard(pl_module)
             score = self._score(alone=trainer.world_size == 1)
-        with self.heartbeat.paused():  # a score may take hours
-            measured, score = self._of_first_rank(trainer, (measured, score))
+        if self._ranks is not None:
+            with self.heartbeat.paused():  # a score may take hours
+                measured, score = of_first_rank((measured, score), self._ranks)
         self._remember(self._result(measured, score, pl_module))
         self.is_due, self._seconds = False, 0.0
         if trainer.is_global_zero:
@@ -194,13 +192,6 @@ class Validation(pl.Callback):
             return None
         with self.random_state.kept(), self.heartbeat.paused(), self.heartbeat.signals.answered_at_once(alone):
             return self.how.score[1]()
-
-    def _of_first_rank(self, trainer: pl.Trainer, value: Any) -> Any:
-        if trainer.world_size == 1:
-            return value
-        box = [value]
-        dist.broadcast_object_list(box, src=0, group=self._ranks)
-        return box[0]
 
     def _result(self, measured: dict[str, float], score: Score | None, module: pl.LightningModule) -> ValidationResult:
         if score is None and HELD_OUT_LOSS not in measured:

@@ -2,53 +2,45 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
-from luthier.contracts.scores import Score
 from luthier.disk.redaction import redact
-from luthier.errors import DataError, NumericsError
 from luthier.evaluation.model_selection import select
 from luthier.evaluation.prompt_selection import ValidationPromptScorer
-from luthier.evaluation.scores import NotWhole, Scores
+from luthier.evaluation.scores import Scores
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.trainable_parameters import check_adaptation
 from luthier.plugins.exits import exits_named
 from luthier.plugins.hookspecs import hookimpl
 from luthier.plugins.returned import returned
 from luthier.records import environment
-from luthier.records.changes import changes
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
 from luthier.training.allocator import keep_freed_memory
 from luthier.training.devices import Devices
-from luthier.training.resume import remove_leftovers, starting_point
+from luthier.training.first_rank import is_first_rank
+from luthier.training.resume import remove_leftovers
 from luthier.training.signals import Signals
 from luthier.training.trainer import TrainingEnd
 from luthier.workflows import course
 from luthier.workflows.chosen_prompt import take_over
 from luthier.workflows.finishing import write_artifact, write_reports
+from luthier.workflows.measuring import Measuring
 from luthier.workflows.recording import RunOutcome
-from luthier.workflows.resumed_recipe import OfRun, ResumedRecipe, listed
+from luthier.workflows.resumed_recipe import OfRun
 from luthier.workflows.smaller_micro_batches import SmallerMicroBatches
-
-log = logging.getLogger(__name__)
-Measured = TypeVar("Measured")
+from luthier.workflows.start import Start, baseline_counts
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-    from torch import nn
 
     from luthier.config.compose import Composition
     from luthier.contracts.adaptation import Adaptation
@@ -66,7 +58,7 @@ class Run:
     """A run with its parts and its results so far; plugins are shown it as an `ActiveRun`.
 
     `before` and `after` are the scores of the stages `baseline` and `evaluate`, `fit_seconds` is the wall-clock time
-    of training and `end` how it ended, `start` the checkpoint that training continues from.
+    of training and `end` how it ended, `start` what training continues from.
     """
 
     composition: Composition
@@ -80,9 +72,8 @@ class Run:
     trained: bool = False
     fit_seconds: float = 0.0
     end: TrainingEnd = field(default_factory=TrainingEnd)
-    same_settings: bool = False  # as the run that the folder holds already, so that its baseline counts
-    start: Path | None = None
-    resumed: ResumedRecipe | None = None
+    baseline_counts: bool = False  # that the folder holds already
+    start: Start = field(default_factory=Start)
     callbacks: list[pl.Callback] = field(default_factory=list)  # of the training, after all others
 
     @property
@@ -122,6 +113,16 @@ class Run:
         """The processes that this run is spread over."""
         return Devices(self.parts.trainer)
 
+    @cached_property
+    def measuring(self) -> Measuring:
+        """Measures the network as it is now."""
+        return Measuring(self.parts, self.devices, self.folder, str(self.config.score), self.console.say)
+
+    @property
+    def predictor(self) -> NetworkPredictor:
+        """The whole network as it is now, where this process holds it."""
+        return self.measuring.predictor
+
     def carry_out(self) -> float | None:
         """Go through the stages, write the artifact and the reports, and return the score that the recipe names.
 
@@ -134,12 +135,12 @@ class Run:
             "evaluate": self.evaluate,
         }
         with self.folder.lock(), self.signals, exits_named():
-            if first_rank():
+            if is_first_rank():
                 remove_leftovers(self.folder.path, EventLog(self.folder.events))
             described = self._begin()
             self._select_model()
             self.devices.launch(lambda: self._go_through([stages[name] for name in self.config.stages]))
-            return self._finish(described) if first_rank() else None
+            return self._finish(described) if is_first_rank() else None
 
     def train(self) -> None:
         """Search and train as `carry_out` does, and measure, write and report nothing."""
@@ -157,14 +158,14 @@ class Run:
 
     def _bring_home(self) -> None:
         if self.method.is_loaded and self.devices.shards:
-            self.devices.bring_home(self.method.network, keep=first_rank())
-            if not first_rank():
+            self.devices.bring_home(self.method.network, keep=is_first_rank())
+            if not is_first_rank():
                 self.method.unload()
 
     def _select_model(self) -> None:
         select(
             self.model, self.data, self.method, self.evaluation, str(self.config.score),
-            lambda network: self._predictor(network.to(self.devices.home)), self.console.say,
+            lambda network: self.measuring.predictor_of(network.to(self.devices.home)), self.console.say,
         )  # fmt: skip
 
     def _begin(self) -> dict[str, Any]:
@@ -173,25 +174,21 @@ class Run:
             keep_freed_memory()
         self.evaluation.refuse_unmeasured(str(self.config.score), self.method)
         if {"baseline", "evaluate"} & set(self.config.stages):
-            self._refuse_unheld_out()
+            self.measuring.refuse_unheld_out()
         if "fit" in self.config.stages:
             trainer = self.parts.trainer
             self.data.refuse_without_training()
             if trainer.needs_validation:
                 trainer.refuse_without_validation(len(self.data.examples("validation")))
-            events = EventLog(self.folder.events if first_rank() else None)
-            self.start = starting_point(
-                self.folder.checkpoints, self.config.resume, events, self._check_checkpoint, self._passed_over
-            )
-            if first_rank():
+            self.start = Start.found(self.composition, self.parts, self.folder, self.console.say)
+            if is_first_rank():
                 returned(self.model.lineage(), dict, self.model.lineage)  # written with the artifact, after all steps
                 adapted = check_adaptation(self.model, self.adaptation)
                 if adapted is not None:
                     self.method.describe(adapted)
-        if self.config.resume not in (None, "never"):
-            self._compare_settings()
+        self.baseline_counts = baseline_counts(self.config, self.folder)
         described = environment.describe(seed=int(self.config.seed))
-        if not first_rank():
+        if not is_first_rank():
             return described
         self.folder.write_recipe(self.composition.given)
         self.folder.write_resolved(OmegaConf.to_container(self.config))  # type: ignore[arg-type]
@@ -205,72 +202,29 @@ class Run:
                 self.console.say(line)
         return described
 
-    def _refuse_unheld_out(self) -> None:
-        if not self.data.examples("test") and not self.data.examples("validation"):
-            raise DataError(
-                f"No example is held out to measure on: all {len(self.data.examples('train')):,} are for training.",
-                where="data",
-                hint="Hold some out with data.splits.test=0.1 (1: all of them), or leave measuring out of the stages.",
-            )
-
-    def _check_checkpoint(self, start: Path) -> None:
-        """RecipeError where the recipe cannot go on from a checkpoint; a note on what is different from now on."""
-        self.resumed = ResumedRecipe.at(start, self.composition, self.parts)
-        self.data.micro = min(self.data.micro, self.resumed.micro or self.data.micro)
-        self.resumed.check()
-        if (different := self.resumed.changes) and first_rank():
-            warning = f"It goes on from step {self.resumed.then.step} with other settings: {listed(different)}."
-            self.method.warnings.append(warning)
-            self.console.say(f"note: {warning}")
-
-    def _passed_over(self, warning: str) -> None:
-        """Say of a checkpoint that the run does not go on from, on stderr, in the log and in the report."""
-        if first_rank():
-            log.warning("%s", warning)
-            self.method.warnings.append(warning)
-            self.console.say(f"warning: {warning}")
-
-    def _compare_settings(self) -> None:
-        """Whether the baseline that the folder holds is that of this recipe; one of another recipe is removed."""
-        then = self.folder.read_resolved()
-        now: Any = redact(OmegaConf.to_container(self.config))
-        self.same_settings = bool(then) and not changes(then, now)
-        if first_rank() and not self.same_settings:
-            shutil.rmtree(self.folder.scores / "before", ignore_errors=True)
-
     def search(self) -> None:
         """Search for a prompt on the validation split, on the first rank; the others take over what it chose."""
         prompt = self.parts.prompt
-        if first_rank():
+        if is_first_rank():
             self.console.say("searching for a prompt on the validation split …")
             self.method.load()
             examples = self.data.examples("validation")
             prompt.choose(ValidationPromptScorer(self.evaluation, self.predictor, examples, str(self.config.score)))
-        take_over(prompt, self.model.tokenizer, self.devices, chose=first_rank())
+        take_over(prompt, self.model.tokenizer, self.devices, chose=is_first_rank())
         if self.devices.shards and self.method.is_loaded:
             self.method.unload()  # what is adapted need not lie on this device whole
 
     def baseline(self) -> None:
         """Evaluate the model before training, unless the run that is resumed has done so."""
-        if first_rank():
-            self.before = self._known_baseline()
+        if is_first_rank():
+            self.before = self.measuring.known("before") if self.baseline_counts else None
         if self.devices.agree(self.before is not None):
             return
-        self.before = self._evaluated("before", anew=True)
+        self.before = self.measuring.evaluated("before", anew=True)
         if self.before is not None:
-            self._refuse_unscored(self.before)
+            self.measuring.refuse_unscored(self.before)
         if self.devices.shards:
             self.method.unload()  # what is adapted is a whole network
-
-    def _known_baseline(self) -> Scores | None:
-        """What the run that is resumed has measured before training; None where that is to be done."""
-        saved = self.folder.scores / "before"
-        if self.same_settings and saved.exists():
-            try:
-                return Scores.load(saved, self.evaluation.reductions(self.method))
-            except NotWhole as error:
-                self.console.say(f"warning: {error.message} They are measured again.")
-        return None
 
     def fit(self) -> None:
         """Train the weights that the adaptation makes trainable."""
@@ -279,12 +233,13 @@ class Run:
         began = time.perf_counter()
         self._track()
         with_less = SmallerMicroBatches(self.data, self.method, self.folder, self.parts.stateful)
-        self.end = with_less.until_it_fits(self._train, self.start, self.console.say)
+        self.end = with_less.until_it_fits(self._train, self.start.checkpoint, self.console.say)
         self.fit_seconds, self.trained = time.perf_counter() - began, True
         self._say_faults()
-        if self.resumed and self.end.step == self.resumed.then.step:
-            self.resumed.refuse_without_steps(f"after step {self.end.step}: {self.end.stopped}")
-        if first_rank():
+        resumed = self.start.resumed
+        if resumed and self.end.step == resumed.then.step:
+            resumed.refuse_without_steps(f"after step {self.end.step}: {self.end.stopped}")
+        if is_first_rank():
             judged_by_others = "evaluate" not in self.config.stages or bool(self.data.examples("test"))
             self.method.warnings += course.warnings(
                 self.end, keep_best=self.parts.trainer.keep_best, judged_by_others=judged_by_others
@@ -308,7 +263,7 @@ class Run:
             ],
             gradient_checkpointing=bool(self.config.model.get("gradient_checkpointing")),
             start=start,
-            score=(str(self.config.score), self._validation_score),
+            score=(str(self.config.score), self.measuring.validation_score),
             stateful=self.parts.stateful,
         )
         return returned(end, TrainingEnd, fit)
@@ -321,74 +276,19 @@ class Run:
         self._say_faults()
 
     def _say_faults(self) -> None:
-        if first_rank():
+        if is_first_rank():
             for fault in self.parts.tracking.news():
                 self.console.say(f"note: {fault}")
 
-    def _validation_score(self) -> Score | None:
-        """The recipe's score of the network as it is now, on the validation split; NaN where losses are not finite.
-
-        None on other ranks than the first, which compute their shares.
-        """
-        name = str(self.config.score)
-
-        def measured(predictor: NetworkPredictor) -> Score:
-            return self.evaluation.measure(predictor, name, self.data.examples("validation"))
-
-        try:
-            return self._measured(measured)
-        except NumericsError:
-            return Score(math.nan, math.nan, math.nan, 0, self.evaluation.better(name, self.method))
-
     def evaluate(self) -> None:
         """Evaluate the model as it is now on the examples of the baseline."""
-        self.after = self._evaluated("after")
-
-    def _refuse_unscored(self, scores: Scores) -> None:
-        """DataError where the recipe's score could be computed of no example."""
-        name = str(self.config.score)
-        if name not in scores.measurements:
-            raise DataError(
-                f"Nothing could be scored: {name!r} has a value for none of the examples that were measured.",
-                where=str(self.folder.path),
-                hint="The log and the counts of the report say what became of each.",
-            )
-
-    def _evaluated(self, name: str, *, anew: bool = False) -> Scores | None:
-        """All scores of the network as it is now, or as it is loaded `anew`; None on other ranks than the first."""
-        if not (first_rank() or self.devices.are_connected):
-            return None
-        if anew or not self.method.is_loaded:
-            self.method.load()
-        split = "test" if self.data.examples("test") else "validation"
-        if first_rank():
-            self.console.say(f"measuring {name} on the {split} split …")
-        scores = self._measured(lambda predictor: self.evaluation(predictor, {split: self.data.examples(split)}))
-        if scores is not None:
-            scores.save(self.folder.scores / name)
-        return scores
-
-    def _measured(self, measure: Callable[[NetworkPredictor], Measured]) -> Measured | None:
-        """What is measured on the first rank, while all that are connected compute; None on the others."""
-        if self.devices.are_connected:
-            network = self.devices.place(self.method.network)
-            return self.devices.lead(self._predictor(network), measure)
-        return measure(self.predictor) if first_rank() else None
-
-    @property
-    def predictor(self) -> NetworkPredictor:
-        """The whole network as it is now, where this process holds it."""
-        return self._predictor(self.method.network.to(self.devices.home))
-
-    def _predictor(self, network: nn.Module) -> NetworkPredictor:
-        autocast = self.parts.trainer.autocast
-        return NetworkPredictor(network, self.model.tokenizer, self.parts.prompt, self.method, autocast)
+        self.after = self.measuring.evaluated("after")
 
     def _finish(self, described: dict[str, Any]) -> float | None:
         kind = ("adapter" if self.adaptation.needs_base else "weights") if self.trained else ""
         outcome = RunOutcome(
             self.composition, self.parts, self.folder, self.before, self.after, self.trained, kind,
-            self.fit_seconds, self.start, self.end,
+            self.fit_seconds, self.start.checkpoint, self.end,
         )  # fmt: skip
         write_artifact(outcome, described, self.predictor if self.trained else None)
         write_reports(outcome, described, self.plugins, self.console)
@@ -400,7 +300,7 @@ class Run:
         measured = self.after if self.after is not None else self.before
         if measured is None:
             return None
-        self._refuse_unscored(measured)
+        self.measuring.refuse_unscored(measured)
         value = measured[name].value
         self.folder.write_score(value, name)
         return value
@@ -412,8 +312,3 @@ class CorePlugin:
     @hookimpl(trylast=True)
     def luthier_run(self, run: Run) -> float | None:
         return run.carry_out()
-
-
-def first_rank() -> bool:
-    """Whether this is the first rank, which leads, writes and prints; the other ranks compute."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0

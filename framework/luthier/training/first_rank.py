@@ -1,0 +1,30 @@
+"""The first rank leads, writes and prints; the other ranks compute, and take over what it decides."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch.distributed as dist
+
+Value = TypeVar("Value")
+PATIENCE = timedelta(days=7)
+"""How long ranks wait for the first one: a search or an evaluation may take so long."""
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the first rank; from the environment, before ranks are connected, too."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
+
+
+def patient_group() -> Any:
+    """A new process group of all ranks that waits for the first one as long as it takes; all ranks make it together."""
+    return dist.new_group(backend="gloo", timeout=PATIENCE)
+
+
+def of_first_rank(value: Value, group: Any) -> Value:
+    """The value of the first rank, on all ranks of `group`; all call it together."""
+    box = [value]
+    dist.broadcast_object_list(box, src=0, group=group)
+    return box[0]
