@@ -29,13 +29,14 @@ from luthier.data.lazy_examples import MappedExamples
 from luthier.data.ledger.entries import ErrorName
 from luthier.data.loader import Batches, HeldOutLoader, TrainingLoader
 from luthier.data.order import Order
+from luthier.data.overlong import refuse_length
 from luthier.data.prepared import PreparedLoader
 from luthier.data.reading import SPLITS, Reading
 from luthier.data.rows import Encode
 from luthier.data.saved_place import ResumedSteps, SavedPlace, check_data_identity
 from luthier.data.shown_examples import shown
 from luthier.data.turn_examples import encoded_turns
-from luthier.errors import DataError, RecipeError
+from luthier.errors import DataError
 from luthier.errors.pasting import setting_to_paste
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
@@ -295,16 +296,3 @@ class Data(pl.LightningDataModule):
             counts, places = blocks.facts["counts"], blocks.facts["places"]
             warnings += encoding_notes(counts, places, split)
         return warnings
-
-
-def refuse_length(length: int, tokenizer: PreTrainedTokenizerBase) -> None:
-    """RecipeError for blocks without room for a token to predict, or with more tokens than the model has positions."""
-    if length < 2:
-        raise RecipeError(f"batch.length is {length}.", where="batch.length", hint="Use 2 or more.")
-    if length > tokenizer.model_max_length:
-        raise RecipeError(
-            f"batch.length={length} is more than the model's {tokenizer.model_max_length} positions, as its config or "
-            "its tokenizer (model_max_length) states them.",
-            where="batch.length",
-            hint=f"Set batch.length={tokenizer.model_max_length} or less.",
-        )

@@ -71,3 +71,16 @@ def _limit(lengths: list[int], total: int) -> int:
             return total // left
         total, left = total - own, left - 1
     return max(lengths, default=0)
+
+
+def refuse_length(length: int, tokenizer: PreTrainedTokenizerBase) -> None:
+    """RecipeError for blocks without room for a token to predict, or with more tokens than the model has positions."""
+    if length < 2:
+        raise RecipeError(f"batch.length is {length}.", where="batch.length", hint="Use 2 or more.")
+    if length > tokenizer.model_max_length:
+        raise RecipeError(
+            f"batch.length={length} is more than the model's {tokenizer.model_max_length} positions, as its config or "
+            "its tokenizer (model_max_length) states them.",
+            where="batch.length",
+            hint=f"Set batch.length={tokenizer.model_max_length} or less.",
+        )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from luthier.config import checks
-from luthier.data.module import refuse_length
+from luthier.data.overlong import refuse_length
 from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
