@@ -1,11 +1,16 @@
-"""Splitting and truncation of rows that are longer than a block."""
+"""Splitting and truncation of rows that are longer than a block, and the lengths that a block may have."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from luthier.contracts.batch import Row, TokenSequence
 from luthier.errors import RecipeError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def split_row(row: Row, length: int) -> list[Row]:
