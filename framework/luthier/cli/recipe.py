@@ -84,7 +84,7 @@ def _print_notes(compositions: Sequence[Composition], console: Console, renamed:
 
 def _run_name(composition: Composition) -> str:
     """A new name, or that of the run that `resume=auto` continues."""
-    new = session.run_name(composition.recipe.replace("/", "-"))
+    new = session.run_name(composition.recipe.replace("/", "-"), int(composition.config.trainer.get("num_nodes", 1)))
     if composition.config.resume != "auto":
         return new
     from luthier.records import unfinished

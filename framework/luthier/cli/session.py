@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
+from luthier.records import ranks
 
 if TYPE_CHECKING:
     from luthier.config.catalog import Catalog
@@ -116,6 +117,18 @@ def own_recipes() -> list[Path]:
     return [folder] if holds else []
 
 
-def run_name(recipe: str) -> str:
-    """`<recipe>-<date>-<time>`: sorts by age."""
-    return f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"
+def run_name(recipe: str, machines: int = 1) -> str:
+    """`<recipe>-<date>-<time>`: sorts by age. Where torchrun or SLURM started it several times, its job in place of it.
+
+    RecipeError where several processes would each take another name.
+    """
+    starter, processes = ranks.started_together()
+    if processes == 1 and machines == 1:
+        return f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"
+    if (job := ranks.name_of_all()) is None:
+        raise RecipeError(
+            f"{starter or 'Each machine'} starts a process of this run, and each would name a folder of its own.",
+            where="name",
+            hint="Give the run a name: name=….",
+        )
+    return f"{recipe}-{job}"

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from luthier.errors import RecipeError
+from luthier.records.ranks import is_first_rank
 
 fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
 
@@ -33,7 +34,7 @@ class RunLock:
     def __init__(self, file: Path) -> None:
         self.file = file.resolve()
         self._handle = -1
-        self._of_another_rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) > 0
+        self._of_another_rank = not is_first_rank()
 
     def __enter__(self) -> RunLock:
         if self._of_another_rank:

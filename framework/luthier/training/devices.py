@@ -11,6 +11,7 @@ from torch import nn
 
 from luthier.inference.predictor import NetworkPredictor
 from luthier.training import shards
+from luthier.training.cluster import environments, refuse_another_number
 from luthier.training.first_rank import of_first_rank, patient_group
 from luthier.training.fsdp import Fsdp
 from luthier.training.launcher import Launched
@@ -46,6 +47,7 @@ class Devices:
     def launch(self, function: Callable[[], Result]) -> Result:
         """Call a function in the process of each device; the first one starts the others, and waits for their end."""
         strategy = made(self.trainer.strategy)
+        refuse_another_number(self.trainer)
         if not isinstance(strategy, Launched) or not self._needs_ranks(strategy):
             return function()
         self.shards = isinstance(strategy, Fsdp)
@@ -63,8 +65,9 @@ class Devices:
     def _needs_ranks(self, strategy: Launched) -> bool:
         """Whether the strategy has several ranks on the trainer's devices, or connects one alone, too."""
         pl.Trainer(
-            accelerator=self.trainer.accelerator, devices=self.trainer.devices, strategy=strategy, logger=False,
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            accelerator=self.trainer.accelerator, devices=self.trainer.devices, num_nodes=self.trainer.num_nodes,
+            strategy=strategy, logger=False, plugins=[*environments()], enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip
         return strategy.world_size > 1 or strategy.needs_ranks
 

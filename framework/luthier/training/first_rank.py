@@ -1,8 +1,7 @@
-"""The first rank leads, writes and prints; the other ranks compute, and take over what it decides."""
+"""What the other ranks take over from the first one, and how long they wait for it."""
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -11,11 +10,6 @@ import torch.distributed as dist
 Value = TypeVar("Value")
 PATIENCE = timedelta(days=7)
 """How long ranks wait for the first one: a search or an evaluation may take so long."""
-
-
-def is_first_rank() -> bool:
-    """Whether this process is the first rank; from the environment, before ranks are connected, too."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
 
 
 def patient_group() -> Any:

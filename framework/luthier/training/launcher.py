@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -88,7 +89,12 @@ class Ranks(_SubprocessScriptLauncher):
         _set_num_threads_if_needed(num_processes=self.num_processes)
         if self.cluster_environment.creates_processes_externally:
             follow_parent()
-            return self._connected(trainer, function, *args, **settings)
+            try:
+                return self._connected(trainer, function, *args, **settings)
+            except Exception as error:
+                if (lost := _lost(error)) is None:
+                    raise
+                raise lost from error
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         self._call_children_scripts()
         watch = Watch(self.procs)
@@ -99,7 +105,7 @@ class Ranks(_SubprocessScriptLauncher):
             self._wait(GOODBYE)
             return result
         except Exception as error:
-            died = None if isinstance(error, LuthierError) else watch.first_failure(GRACE)
+            died = None if isinstance(error, LuthierError) else watch.first_failure(GRACE) or _lost(error)
             if died is None:
                 raise
             raise died from error
@@ -211,6 +217,20 @@ class Watch(threading.Thread):
             print(f"error: {error}", file=sys.stderr, flush=True)
         finally:  # nobody may be there to hear it
             os._exit(error.code)
+
+
+def _lost(error: Exception) -> ResourceError | None:
+    """An error of the network between ranks as one of the machine; None for any other."""
+    of_network = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
+    if not of_network:
+        return None
+    said = re.sub(r"^\[[^]]*\] ", "", str(error)).splitlines()[0].partition(". ")[0]  # without a line of their code
+    return ResourceError(
+        f"The connection to another rank was lost, or never made: {said}.",
+        where="trainer.num_nodes",
+        hint="See what the other ranks say; go on with resume=auto.",
+        resumable=True,
+    )
 
 
 def follow_parent() -> None:

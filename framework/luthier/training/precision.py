@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from functools import cache
@@ -16,6 +15,7 @@ from luthier.data.content_hashes import content_hash
 from luthier.errors import ResourceError
 from luthier.fetch.cache import cache_folder
 from luthier.fetch.once import build_once
+from luthier.records.ranks import local_rank
 
 Precision = Literal["fp32", "bf16"]
 WORTH = 1.25
@@ -35,7 +35,7 @@ def device_of(accelerator: str) -> torch.device:
             hint="Use trainer=cpu, or install a torch built for your driver.",
         )
     if accelerator != "cpu" and seen:
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        return torch.device("cuda", local_rank())
     return torch.device("cpu")
 
 

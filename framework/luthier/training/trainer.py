@@ -16,6 +16,7 @@ from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import Description, SealedCheckpoints, describe
+from luthier.training.cluster import environments
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
 from luthier.training.precision import Precision, device_of, faster
@@ -100,6 +101,7 @@ class Trainer:
         *,
         accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
         devices: int | str = 1,
+        num_nodes: int = 1,
         precision: Literal["auto", "fp32", "bf16"] = "auto",
         epochs: int = 1,
         max_steps: int | None = None,
@@ -121,7 +123,9 @@ class Trainer:
         self.accelerator = accelerator
         """cpu, gpu or auto."""
         self.devices = devices
-        """How many devices; auto: all there are."""
+        """How many devices on each machine; auto: all there are."""
+        self.num_nodes = num_nodes
+        """How many machines."""
         self.strategy = strategy
         """Makes the strategy of Lightning."""
         self.precision = precision
@@ -217,6 +221,7 @@ class Trainer:
         lightning = pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
+            num_nodes=self.num_nodes,
             strategy=made(self.strategy),
             precision=LIGHTNING_PRECISION[self.computes_in],  # type: ignore[arg-type]
             max_epochs=self.epochs,
@@ -226,7 +231,7 @@ class Trainer:
             logger=list(loggers),
             log_every_n_steps=1,
             callbacks=[*own, *callbacks],
-            plugins=[SealedCheckpoints()],
+            plugins=[SealedCheckpoints(), *environments()],
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=False,

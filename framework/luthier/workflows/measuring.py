@@ -11,8 +11,8 @@ from luthier.contracts.scores import Score
 from luthier.errors import DataError, NumericsError
 from luthier.evaluation.scores import NotWhole, Scores
 from luthier.inference.predictor import NetworkPredictor
+from luthier.records.ranks import is_first_rank
 from luthier.training.devices import Devices
-from luthier.training.first_rank import is_first_rank
 from luthier.workflows.parts import Parts
 
 if TYPE_CHECKING:

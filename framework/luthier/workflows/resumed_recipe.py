@@ -27,8 +27,8 @@ FIXED = ("model", "adaptation", "method", "optimizer._target_", "seed")
 OF_DATA = ("data", "prompt", "batch._target_", "batch.length", "batch.packing", "batch.overlong")
 FOR_STEPS = ("optimizer", "trainer", "method", "adaptation")
 """What a change of does something in a further optimizer step only, or while one is made."""
-WITHOUT_STEPS = ("trainer.epochs", "trainer.max_steps", "trainer.accelerator", "trainer.devices", "trainer.strategy",
-                 "trainer.precision", "trainer.max_seconds", "trainer.max_disk")  # fmt: skip
+WITHOUT_STEPS = ("trainer.epochs", "trainer.max_steps", "trainer.accelerator", "trainer.devices", "trainer.num_nodes",
+                 "trainer.strategy", "trainer.precision", "trainer.max_seconds", "trainer.max_disk")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from luthier.plugins.returned import returned
 from luthier.records import environment
 from luthier.records.events import EventLog
 from luthier.records.folder import RunFolder
+from luthier.records.ranks import is_first_rank
 from luthier.training.allocator import keep_freed_memory
 from luthier.training.devices import Devices
-from luthier.training.first_rank import is_first_rank
 from luthier.training.resume import remove_leftovers
 from luthier.training.signals import Signals
 from luthier.training.trainer import TrainingEnd

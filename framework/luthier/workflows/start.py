@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from luthier.disk.redaction import redact
 from luthier.records.changes import changes
 from luthier.records.events import EventLog
-from luthier.training.first_rank import is_first_rank
+from luthier.records.ranks import is_first_rank
 from luthier.training.resume import starting_point
 from luthier.workflows.resumed_recipe import ResumedRecipe, listed
 

@@ -1,0 +1,54 @@
+"""The cluster that ranks run on, as Lightning is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+from luthier.errors import RecipeError
+from luthier.records.ranks import started_together, tasks_of_slurm
+
+if TYPE_CHECKING:
+    from luthier.training.trainer import Trainer
+
+
+def environments() -> Sequence[ClusterEnvironment]:
+    """SLURM's without Lightning's own way to requeue a job, where `srun` started the ranks; else what Lightning sees.
+
+    Within a batch script of SLURM that starts luthier once, luthier starts the ranks itself. RecipeError where the
+    tasks are not said for each machine.
+    """
+    if TorchElasticEnvironment.detect() or not (tasks_of_slurm() > 1 or SLURMEnvironment.detect()):
+        return []
+    if tasks_of_slurm() == 1:
+        return [LightningEnvironment()]
+    try:
+        return [SLURMEnvironment(auto_requeue=False)]
+    except RuntimeError as error:  # it wants --ntasks-per-node
+        raise RecipeError(str(error), where="trainer.num_nodes") from error
+
+
+def refuse_another_number(trainer: Trainer) -> None:
+    """RecipeError where torchrun or SLURM started another number of processes than the recipe's trainer is for."""
+    starter, started = started_together()
+    if starter and started != trainer.num_nodes * (each := _devices(trainer)):
+        raise RecipeError(
+            f"{starter} started {started} processes, and the trainer is for {each} on each of {trainer.num_nodes} "
+            "machines.",
+            where="trainer.devices",
+            hint="Use trainer=ddp or trainer=fsdp with trainer.devices and trainer.num_nodes as there are processes "
+            "and machines, or start luthier once: it starts the ranks of one machine itself.",
+        )
+
+
+def _devices(trainer: Trainer) -> int:
+    """How many devices of each machine a trainer uses, of which Lightning makes as many ranks."""
+    if trainer.devices in ("auto", -1, "-1"):
+        return torch.cuda.device_count() if trainer.device.type == "cuda" else 1
+    return trainer.devices if isinstance(trainer.devices, int) else len(trainer.devices.split(","))
