@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -13,9 +12,6 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 
 from luthier.errors import RecipeError
 from luthier.records.ranks import started_together, tasks_of_slurm
-
-if TYPE_CHECKING:
-    from luthier.training.trainer import Trainer
 
 
 def environments() -> Sequence[ClusterEnvironment]:
@@ -34,21 +30,21 @@ def environments() -> Sequence[ClusterEnvironment]:
         raise RecipeError(str(error), where="trainer.num_nodes") from error
 
 
-def refuse_another_number(trainer: Trainer) -> None:
-    """RecipeError where torchrun or SLURM started another number of processes than the recipe's trainer is for."""
+def refuse_another_number(devices: int | str, num_nodes: int, *, on_gpu: bool) -> None:
+    """RecipeError where torchrun or SLURM started another number of processes than a trainer has devices."""
     starter, started = started_together()
-    if starter and started != trainer.num_nodes * (each := _devices(trainer)):
+    each = _number(devices, torch.cuda.device_count() if on_gpu else 1)
+    if starter and started != num_nodes * each:
         raise RecipeError(
-            f"{starter} started {started} processes, and the trainer is for {each} on each of {trainer.num_nodes} "
-            "machines.",
+            f"{starter} started {started} processes, and the trainer is for {each} on each of {num_nodes} machines.",
             where="trainer.devices",
             hint="Use trainer=ddp or trainer=fsdp with trainer.devices and trainer.num_nodes as there are processes "
             "and machines, or start luthier once: it starts the ranks of one machine itself.",
         )
 
 
-def _devices(trainer: Trainer) -> int:
-    """How many devices of each machine a trainer uses, of which Lightning makes as many ranks."""
-    if trainer.devices in ("auto", -1, "-1"):
-        return torch.cuda.device_count() if trainer.device.type == "cuda" else 1
-    return trainer.devices if isinstance(trainer.devices, int) else len(trainer.devices.split(","))
+def _number(devices: int | str, there: int) -> int:
+    """How many devices of each machine Lightning uses, one rank each, where `there` are so many."""
+    if devices in ("auto", -1, "-1"):
+        return there
+    return devices if isinstance(devices, int) else len(devices.split(","))

@@ -47,7 +47,8 @@ class Devices:
     def launch(self, function: Callable[[], Result]) -> Result:
         """Call a function in the process of each device; the first one starts the others, and waits for their end."""
         strategy = made(self.trainer.strategy)
-        refuse_another_number(self.trainer)
+        trainer = self.trainer
+        refuse_another_number(trainer.devices, trainer.num_nodes, on_gpu=trainer.device.type == "cuda")
         if not isinstance(strategy, Launched) or not self._needs_ranks(strategy):
             return function()
         self.shards = isinstance(strategy, Fsdp)
