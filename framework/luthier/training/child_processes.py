@@ -17,6 +17,7 @@ from luthier.errors import (
     Refused,
     ResourceError,
 )
+from luthier.records.ranks import started_together
 
 KINDS = (RecipeError, DataError, NumericsError, ResourceError, Refused, PluginError)
 BY_CODE: dict[int, type[LuthierError]] = {kind.code: kind for kind in KINDS}
@@ -27,6 +28,7 @@ HUNG = 105
 GONE_ON = "LUTHIER_GONE_ON"
 """The variable of a process that goes on with a job that hung: where it hangs again, it ends."""
 _this_job: list[str] | None = None
+_given: dict[str, str] | None = None
 _goes_on = False
 
 
@@ -58,9 +60,28 @@ def when_hung(policy: str) -> None:
     _goes_on = policy == "resume"
 
 
+def set_rank_variables(**variables: str) -> None:
+    """Set variables that the ranks of this machine are found by, until `restore_rank_variables`."""
+    global _given
+    _given = {name: os.environ[name] for name in RANK_VARIABLES if name in os.environ}
+    os.environ.update(variables)
+
+
+def restore_rank_variables() -> None:
+    """Give the variables back what they were: what a user said of the machines of a run stays."""
+    global _given
+    for name in RANK_VARIABLES:
+        os.environ.pop(name, None)
+    os.environ.update(_given or {})
+    _given = None
+
+
 def may_go_on() -> bool:
-    """Whether a job that hangs is to go on from its last checkpoint, which it does once."""
-    return _goes_on and GONE_ON not in os.environ and _this_job is not None
+    """Whether a job that hangs is to go on from its last checkpoint, which it does once, where it is on one machine."""
+    given = os.environ if _given is None else _given
+    is_of_several_machines = "NODE_RANK" in given and "LUTHIER_PARENT" not in os.environ
+    by_others = started_together()[1] > 1 or is_of_several_machines
+    return _goes_on and GONE_ON not in os.environ and _this_job is not None and not by_others
 
 
 def go_on_once(error: LuthierError) -> None:

@@ -17,7 +17,14 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from luthier.errors import LuthierError, ResourceError
-from luthier.training.child_processes import HUNG, RANK_VARIABLES, failure, go_on_once, this_job
+from luthier.training.child_processes import (
+    HUNG,
+    failure,
+    go_on_once,
+    restore_rank_variables,
+    set_rank_variables,
+    this_job,
+)  # fmt: skip
 from luthier.training.stopped_ranks import STOP, STOPPED, StoppedRanks
 
 POLL = 0.2
@@ -133,7 +140,7 @@ class Ranks(_SubprocessScriptLauncher):
         self._check_can_spawn_children()
         self.procs = []
         environment = self.cluster_environment
-        os.environ.update(
+        set_rank_variables(
             MASTER_ADDR=environment.main_address,
             MASTER_PORT=str(environment.main_port),
             NODE_RANK=str(environment.node_rank()),
@@ -156,8 +163,7 @@ class Ranks(_SubprocessScriptLauncher):
                 process.kill()
             process.wait()
         self.procs = []
-        for name in RANK_VARIABLES:
-            os.environ.pop(name, None)
+        restore_rank_variables()
 
 
 class Watch(threading.Thread):

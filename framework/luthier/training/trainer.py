@@ -84,7 +84,7 @@ class Trainer:
 
     A training in which no part of a step is reached for `hang_after` seconds ends with exit code 5, and says where it
     hangs; a score may take any time. None waits for ever. With `when_hung` resume it goes on from the last checkpoint
-    instead, once.
+    instead, once, where luthier started all ranks of the run on one machine.
 
     A step whose loss is beyond six standard deviations of the 128 before it is a spike: `spikes` flag tells it, skip
     keeps it from the weights, too; rollback also makes the weights and the optimizer's state those of the newest
