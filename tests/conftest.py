@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before torch is imported: several test processes share the cores, and tiny networks gain nothing from threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -52,6 +53,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def pytest_configure() -> None:
     collect_seldom()  # as the command line does; a test process holds millions of objects
+    if profile := os.environ.get("HYPOTHESIS_PROFILE"):
+        settings.load_profile(profile)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

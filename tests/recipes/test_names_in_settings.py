@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luthier.cli.session import catalog
@@ -202,6 +202,7 @@ def test_a_name_that_matches_nothing_is_refused_by_name_in_the_plan(
     assert any(WRONG in one and setting in one for one in said), said
 
 
+@example(known=["/"], names=["0"])
 @given(
     known=st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=5, unique=True),
     names=st.lists(st.text(min_size=1, max_size=8), max_size=4),

@@ -12,7 +12,7 @@ def nearest(word: str, known: Iterable[str], otherwise: str, *, most: int = 12) 
     path = word.replace("/", ".")
     if close := _elsewhere(path, list(names)) or _like(path, list(names)) or _within(path, list(names)):
         return f"Did you mean {' or '.join(names[name] for name in close)}?"
-    around = [names[name] for name in _siblings(path, list(names))]
+    around = [names[name] for name in _siblings(path, list(names)) or names]
     listed = ", ".join(around[:most]) + (f" and {len(around) - most} more" if len(around) > most else "")
     return f"{otherwise} {listed}." if around else ""
 
