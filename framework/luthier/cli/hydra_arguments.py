@@ -24,7 +24,7 @@ class _Parser(ArgumentParser):
 
     def __init__(self) -> None:
         super().__init__(parents=[get_args_parser()], add_help=False, allow_abbrev=False)
-        self.add_argument("--max-time", type=_seconds)
+        self.add_argument("--max-time", type=seconds)
         self.add_argument("--max-disk", type=_gigabytes)
 
     def error(self, message: str) -> NoReturn:
@@ -56,7 +56,8 @@ def parse(words: Sequence[str]) -> Namespace:
     return arguments
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A time as typed, such as 90s, 45m, 2h or 1.5d, in seconds; for argparse."""
     return _measure(text, SECONDS, "a time such as 90s, 45m, 2h or 1.5d")
 
 

@@ -139,11 +139,19 @@ def _call(verb: Verb, flags: Flags, console: Console, plugins: Plugins) -> int:
         if word.startswith("-") and word not in parser._option_string_actions and Path(word).exists():
             hint = f"Write it as ./{word}."
             raise RecipeError(f"{word!r} is the name of a file, and reads as a flag.", where=word, hint=hint)
-    arguments, unknown = parser.parse_known_args(flags.rest[1:])
+    arguments, unknown = _parsed(parser, flags.rest[1:])
     if unknown:
         hint = nearest(unknown[0], parser._option_string_actions, "There are") or f"See `luthier {verb.name} --help`."
         raise RecipeError(f"luthier {verb.name} does not know {unknown[0]!r}.", where=unknown[0], hint=hint)
     return _exit_code(_of_the_verb(verb.act, Call(arguments, console, plugins, flags)), verb)
+
+
+def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The arguments and what is unknown; flags may stand between the overrides of a recipe."""
+    try:
+        return parser.parse_known_intermixed_args(words)
+    except TypeError:  # a verb of a plugin has commands of its own
+        return parser.parse_known_args(words)
 
 
 def _of_the_verb(function: Callable[[Any], Any], given: Any) -> Any:

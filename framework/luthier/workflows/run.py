@@ -152,6 +152,7 @@ class Run:
 
     def _go_through(self, stages: Sequence[Callable[[], None]]) -> None:
         """The stages, and then the network whole on the first rank."""
+        self.start.refuse_another(self.devices.agree(self.start.place))
         for stage in stages:
             stage()
         self._bring_home()

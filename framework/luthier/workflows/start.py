@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from luthier.disk.redaction import redact
+from luthier.errors import ResourceError
 from luthier.records.changes import changes
 from luthier.records.events import EventLog
 from luthier.records.ranks import is_first_rank
@@ -64,6 +66,21 @@ class Start:
         events = EventLog(folder.events if is_first_rank() else None)
         checkpoint = starting_point(folder.checkpoints, composition.config.resume, events, check, passed_over)
         return cls(checkpoint, chosen[0] if chosen else None)
+
+    @property
+    def place(self) -> str:
+        """The name of the checkpoint; empty at the beginning."""
+        return self.checkpoint.name if self.checkpoint else ""
+
+    def refuse_another(self, of_first_rank: str) -> None:
+        """ResourceError where the first rank starts elsewhere: this one does not see the folder that that one sees."""
+        if self.place != of_first_rank:
+            raise ResourceError(
+                f"The first rank starts from {of_first_rank or 'the beginning'}, and this one, on "
+                f"{socket.gethostname()}, from {self.place or 'the beginning'}: they do not see the same folder.",
+                where="hydra.run.dir",
+                hint="Keep runs in a folder that all machines share.",
+            )
 
 
 def baseline_counts(config: DictConfig, folder: RunFolder) -> bool:

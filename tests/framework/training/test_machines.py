@@ -81,6 +81,23 @@ def test_a_machine_that_dies_ends_the_other_with_a_checkpoint_and_the_run_resume
     assert len(losses(file.parent)) == 40
 
 
+def test_a_machine_that_sees_another_folder_is_refused_when_the_run_begins(tmp_path):
+    words, folders = ("name=k", "stages=[fit]", "resume=auto"), [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    begun = command(*WORDS, "trainer=cpu", *words, "trainer.max_steps=1", cwd=folders[0])
+    assert begun.returncode == 0, begun.stderr
+    where = meeting()
+    with ThreadPoolExecutor() as machines:
+        first, second = machines.map(
+            lambda rank: command(*TWO, *words, cwd=folders[rank], **where, **by_hand(rank)), (0, 1)
+        )
+    assert (first.returncode, second.returncode) == (5, 5), first.stderr + second.stderr
+    assert "The first rank starts from step-00000001, and this one, on " in second.stderr
+    assert "they do not see the same folder" in second.stderr
+    assert "The connection to another rank was lost" in first.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "started", "says"),
     [

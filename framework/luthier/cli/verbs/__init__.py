@@ -21,6 +21,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "plugin-check": "Check an installed plugin: files, settings, requirements, and each part as a tiny twin",
         "explain": "Say what an answer is: settings, types, defaults, paper, an example",
         "plan": "Check a recipe and estimate memory, time and disk; load and write nothing",
+        "launch-file": "Write the job file with which SLURM, Kubernetes or SkyPilot carries a recipe out",
         "prove-resume": "Kill a recipe's training, let it go on, and compare it bit for bit",
         "reproduce": "Make steps of a run again from a checkpoint, and compare them bit for bit",
         "preview": "Show each token of your examples with its message, mask and weight",
