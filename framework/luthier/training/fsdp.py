@@ -63,7 +63,7 @@ class Fsdp(Launched, ModelParallelStrategy):
         """Shard the network of the method, which is configured by now."""
         method: Any = self.lightning_module
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        refuse_unshardable(method, packing=data.settings.packing)
+        refuse_unshardable(method, method.network, packing=data.settings.packing)
         self.shard(method.network)
         super().setup(trainer)
 

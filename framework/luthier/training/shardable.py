@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
+from luthier.contracts.adaptation import Adaptation
 from luthier.errors import RecipeError
 from luthier.models.attention import layout_of
 from luthier.models.lm_head import WholeHead
@@ -15,13 +17,16 @@ from luthier.training.method import Method
 HINT = "Use trainer=ddp, in which each device holds the whole network."
 
 
-def refuse_unshardable(method: Method, *, packing: bool) -> None:
-    """RecipeError for a configured method that would be wrong, or wait for ever, with its network in shards."""
+def refuse_unshardable(method: Method, network: nn.Module, *, packing: bool) -> None:
+    """RecipeError for a method that would be wrong, or wait for ever, with its adapted network in shards.
+
+    The network may be on the meta device. What the method makes when it is configured is looked at if it is there.
+    """
     for where, why in (
         ("method", _of_method(method)),
-        ("adaptation", _of_adaptation(method)),
-        ("model", _of_network(method)),
-        ("batch.packing", _of_passes(method) if packing else ""),
+        ("adaptation", _of_adaptation(method.adaptation, network)),
+        ("model", _of_network(method, network)),
+        ("batch.packing", _of_passes(network) if packing else ""),
     ):
         if why:
             raise RecipeError(f"trainer/strategy=fsdp cannot train this: {why}.", where=where, hint=HINT)
@@ -34,22 +39,24 @@ def _of_method(method: Method) -> str:
             f"{name} calls the network between the steps as often as its data asks for, and all devices must call a "
             "network in shards equally often"
         )
+    if not method.is_loaded:
+        return ""
     inside = set(method.network.parameters())
     beside = next((weight for weight, each in method.trainable_weights() if each not in inside), None)
     return f"{name} trains {beside} beside the network, and only the network is in shards" if beside else ""
 
 
-def _of_adaptation(method: Method) -> str:
-    name = type(method.adaptation).__name__
-    if method.adaptation.callbacks():
+def _of_adaptation(adaptation: Adaptation, network: nn.Module) -> str:
+    name = type(adaptation).__name__
+    if adaptation.callbacks():
         return f"{name} acts on whole weights between the steps"
-    if method.adaptation.penalty(method.network) is not None:
+    if adaptation.penalty(network) is not None:
         return f"{name} adds a penalty on whole weights to the loss"
     return ""
 
 
-def _of_network(method: Method) -> str:
-    weights = list(method.network.named_parameters())
+def _of_network(method: Method, network: nn.Module) -> str:
+    weights = list(network.named_parameters())
     if packed := next((name for name, weight in weights if not weight.is_floating_point()), None):
         return f"{packed} is quantized, and holds no numbers of its own that could be cut into shards"
     dtypes = {weight.dtype for _, weight in weights if weight.requires_grad}
@@ -62,10 +69,10 @@ def _of_network(method: Method) -> str:
     return ""
 
 
-def _of_passes(method: Method) -> str:
-    if not hasattr(method.network, "config") and not hasattr(method.network, "get_base_model"):
+def _of_passes(network: nn.Module) -> str:
+    if not hasattr(network, "config") and not hasattr(network, "get_base_model"):
         return ""
-    layout = layout_of(method.network)
+    layout = layout_of(network)
     if layout.packs and layout.border is None:
         return ""
     return (

@@ -353,3 +353,23 @@ def test_a_probe_is_of_one_recipe(luthier):
     end = luthier("plan", "pipeline=cpt-then-sft", "--probe")
     assert end.code == 2
     assert "Plan the steps one by one" in end.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("recipe=quickstart", "adaptation=adalora"), "AdaLora acts on whole weights between the steps"),
+        (("recipe=grpo",), "all devices must call a network in shards equally often"),
+        (
+            ("recipe=quickstart", "trainer.strategy.cpu_offload=true"),
+            "keeps weights in host memory while an accelerator",
+        ),
+    ],
+    ids=["adaptation", "method", "offloading"],
+)
+def test_what_shards_would_break_is_a_problem_of_the_plan(words, sentence, luthier):
+    on_ranks = ("debug=tiny", "trainer=fsdp", "trainer.accelerator=cpu")
+    end = luthier("plan", *on_ranks, *words, "--json")
+    assert end.code == 2, end.err
+    problems = end.record["problems"] if end.out else [end.error]
+    assert any(sentence in one["message"] for one in problems), problems

@@ -155,7 +155,7 @@ def test_what_shards_would_break_is_refused_before_the_first_step(words, sentenc
     run = twin(tmp_path / "run", *words)
     run.method.configure_model()
     with pytest.raises(RecipeError, match=sentence):
-        refuse_unshardable(run.method, packing=True)
+        refuse_unshardable(run.method, run.method.network, packing=True)
 
 
 def test_weights_are_not_offloaded_from_a_processor_to_itself():

@@ -17,6 +17,8 @@ from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
 from luthier.inference.proof import ArchitectureProof, prove_architecture
 from luthier.models.trainable_parameters import ParameterCounts, counts_of, meta_network
+from luthier.training.shardable import refuse_offload_without_accelerator, refuse_unshardable
+from luthier.training.strategies import FullySharded
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
 from luthier.workflows.planning.data_sample import DataSample, sample_data
@@ -137,6 +139,10 @@ def _count_weights(plan: RecipePlan, parts: Parts) -> None:
         counted = counts_of(adapted, parts.model)
         plan.weights = counted if plan.trains else replace(counted, trained=0)
         plan.experts = parts.method.describe(adapted) if plan.trains else {}
+        if plan.trains and isinstance(parts.trainer.strategy, FullySharded):
+            refuse_unshardable(parts.method, adapted, packing=bool(parts.config.batch.packing))
+            if parts.trainer.strategy.cpu_offload:
+                refuse_offload_without_accelerator(parts.trainer.device)
     except ResourceError:
         pass  # reported with its tokenizer already
     except LuthierError as error:
