@@ -36,6 +36,7 @@ ELSEWHERE = {
     "make",
     "wandb",
     "tensorboard",
+    "srun",
     "torchrun",
     "vllm",
     "kill",
