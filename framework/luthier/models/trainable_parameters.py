@@ -11,6 +11,7 @@ from transformers import PretrainedConfig
 
 from luthier.contracts.model import HasMetaNetwork
 from luthier.errors import PluginError, RecipeError
+from luthier.models.encoder_heads import with_trained_head
 from luthier.models.experts.description import idle_weights
 from luthier.models.loading import meta_causal_lm
 from luthier.models.modalities import check_gradients, other_modalities, other_weights
@@ -77,7 +78,7 @@ def meta_network(model: Model) -> nn.Module:
 
 def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:
     """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
-    return counts_of(returned(adaptation(meta_network(model)), nn.Module, adaptation), model)
+    return counts_of(with_trained_head(returned(adaptation(meta_network(model)), nn.Module, adaptation)), model)
 
 
 def counts_of(adapted: nn.Module, model: Model) -> ParameterCounts:

@@ -185,7 +185,7 @@ class Run:
             )
             if first_rank():
                 returned(self.model.lineage(), dict, self.model.lineage)  # written with the artifact, after all steps
-                adapted = check_adaptation(self.model, self.adaptation)
+                adapted = check_adaptation(self.method.model, self.adaptation)
                 if adapted is not None:
                     self.method.describe(adapted)
         if self.config.resume not in (None, "never"):

@@ -14,6 +14,8 @@ from luthier.data.ledger.owners import owners
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+OF_ANSWERS = {"no_trainable_token", "untrained_end_of_turn", "pad_is_end_of_turn", "endless_answer", "truncated_answer"}
+"""Findings about answers that are written, of which a text that is read has none."""
 _MOST_BYTES = 4  # of a character in UTF-8
 
 
@@ -30,7 +32,7 @@ def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, l
         for token, text, weight, (message, role) in known:
             entries.append(Entry(token, text, message, role, weight, token in special, number))
     found = findings(example, entries, tokenizer, lost)
-    intended = {"no_trainable_token"} if row.prompt_only else set()
+    intended = {"no_trainable_token"} if row.prompt_only else OF_ANSWERS if row.read_only else set()
     return Ledger(
         str(example.get("where", "")), entries, [finding for finding in found if finding.name not in intended]
     )
