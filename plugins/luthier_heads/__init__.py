@@ -24,5 +24,5 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
             "method=classify trains a new head, and virtual tokens leave every weight of the network as it is. Choose "
             "another adaptation, such as lora, bottleneck or full."
         )
-    if not str(config.prompt.get("_target_")).startswith("luthier.data.prompts.ChatPrompt"):
+    if not str(config.prompt.get("_target_")).endswith(".ChatPrompt"):
         yield "method=classify reads the text alone, without what a prompt puts around it. Leave prompt=chat."

@@ -457,6 +457,7 @@ from luthier.models.loading import (
 from luthier.models.loading import (
     without_progress_bars as without_progress_bars,
 )
+from luthier.models.meta_networks import meta_network as meta_network
 from luthier.models.modalities import text_weights as text_weights
 from luthier.models.processors import processor_files as processor_files
 from luthier.models.read_back import prove_folder as prove_folder
@@ -485,7 +486,6 @@ from luthier.models.stored import StoredModel as StoredModel
 from luthier.models.tied import untie_adapted as untie_adapted
 from luthier.models.tokenizers import configure_tokenizer as configure_tokenizer
 from luthier.models.trainable_parameters import count_parameters as count_parameters
-from luthier.models.trainable_parameters import meta_network as meta_network
 from luthier.models.wrappers import unwrapped as unwrapped
 from luthier.models.wrappers import virtual_token_count as virtual_token_count
 from luthier.plugins.blame import culprit as culprit

@@ -30,6 +30,7 @@ class Calibration:
     """
 
     temperature: float
+    """What outputs are divided by."""
     scores: tuple[float, ...]
     """In ascending order."""
 

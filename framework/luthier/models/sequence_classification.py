@@ -18,6 +18,7 @@ from luthier.contracts.heads import Head
 from luthier.errors import RecipeError
 from luthier.models.auto_class import is_encoder
 from luthier.models.encoder_heads import encoder_with_head
+from luthier.models.meta_networks import meta_network
 from luthier.models.processors import processor_files
 from luthier.models.text_attention import for_text
 from luthier.models.wrappers import unwrapped
@@ -138,8 +139,6 @@ class SequenceClassification:
 
     def meta_network(self) -> nn.Module:
         """The same on the meta device."""
-        from luthier.models.trainable_parameters import meta_network
-
         return self._headed(meta_network(self.model))
 
     def _headed(self, network: nn.Module) -> nn.Module:

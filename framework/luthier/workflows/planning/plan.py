@@ -17,7 +17,8 @@ from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
 from luthier.inference.proof import ArchitectureProof, prove_architecture
 from luthier.models.encoder_heads import with_trained_head
-from luthier.models.trainable_parameters import ParameterCounts, counts_of, meta_network
+from luthier.models.meta_networks import meta_network
+from luthier.models.trainable_parameters import ParameterCounts, counts_of
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
 from luthier.workflows.planning.data_sample import DataSample, sample_data
