@@ -111,6 +111,7 @@ class Classify(Method):
                 )
 
     def load(self) -> None:
+        assert self.labels, "the data is read before a network is loaded"
         super().load()
         self._know(self.network)
 
