@@ -14,8 +14,11 @@ from luthier.data.ledger.owners import owners
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-OF_ANSWERS = {"no_trainable_token", "untrained_end_of_turn", "pad_is_end_of_turn", "endless_answer", "truncated_answer"}
-"""Findings about answers that are written, of which a text that is read has none."""
+OF_ANSWERS = {
+    "no_trainable_token", "untrained_end_of_turn", "pad_is_end_of_turn", "endless_answer", "truncated_answer",
+    "special_text",
+}  # fmt: skip
+"""Findings about answers that are written and texts that stand in a template; what is read has neither."""
 _MOST_BYTES = 4  # of a character in UTF-8
 
 
@@ -24,6 +27,8 @@ def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, l
 
     `lost` is the number of trained tokens that were truncated.
     """
+    if row.read_only:  # whatever else the example has is not what is read
+        example = {key: value for key, value in example.items() if key in ("text", "where")}
     special = Codec.of(tokenizer).tokenizer.special_ids
     entries: list[Entry] = []
     for number, sequence in enumerate(row.sequences):
