@@ -83,7 +83,7 @@ def test_the_door_refuses_a_network_that_mixes_texts(monkeypatch: pytest.MonkeyP
     from luthier.models.attention import packing
 
     monkeypatch.setattr(packing.Packing, "lengths", property(lambda self: [self.boundaries[-1] - self.boundaries[0]]))
-    with pytest.raises(RecipeError, match="otherwise than each alone|cannot classify"):
+    with pytest.raises(RecipeError, match=r"otherwise than each alone|cannot classify"):
         prove_classifier(made)
 
 
