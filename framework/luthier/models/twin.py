@@ -112,7 +112,10 @@ def twin_config(config: PretrainedConfig, *, within: bool = False) -> Pretrained
     return with_text(config, made) if has_other_towers(config) else made
 
 
-_DERIVED = {"architectures", "quantization_config", "transformers_version", "_name_or_path", "dtype", "torch_dtype"}
+_DERIVED = {
+    "architectures", "quantization_config", "transformers_version", "_name_or_path", "dtype", "torch_dtype",
+    "id2label", "label2id", "problem_type",
+}  # fmt: skip
 
 
 class _Shrinking:

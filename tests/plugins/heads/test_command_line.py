@@ -29,13 +29,21 @@ def rows(count: int = 60) -> list[dict[str, Any]]:
     ]
 
 
-def run(tmp_path: Path, data: list[dict[str, Any]], *words: str, folder: str = "run", fails: bool = False) -> str:
+def run(
+    tmp_path: Path,
+    data: list[dict[str, Any]],
+    *words: str,
+    folder: str = "run",
+    fails: bool = False,
+    **environment: str,
+) -> str:
     file = tmp_path / "data.jsonl"
     file.write_text("\n".join(json.dumps(row) for row in data), encoding="utf-8")
     done = command(
         "method=classify", "model=tiny_encoder", "data=jsonl", f"data.file={file}",
         *([] if "data/splits=as_given" in words else ["data.splits.test=0.2"]),
         "trainer.precision=fp32", "batch.length=64", *words, f"hydra.run.dir={tmp_path / folder}",
+        **environment,
     )  # fmt: skip
     assert (done.returncode != 0) == fails, done.stderr
     return done.stderr if fails else done.stdout
@@ -179,6 +187,13 @@ def test_a_classifier_gives_no_rewards_and_writes_nothing(tmp_path: Path) -> Non
         model.generate([[{"role": "user", "content": "Hm?"}]])
     with pytest.raises(RecipeError, match="held out no validation"):
         model.classify(["a"], error=0.1)
+
+
+def test_what_is_computed_in_bfloat16_is_packed_as_in_float32(tmp_path: Path) -> None:
+    run(tmp_path, rows(12), "trainer.precision=bf16", LUTHIER_CACHE=str(tmp_path / "cache"))
+    facts = json.loads((tmp_path / "run" / "record.json").read_text())["method"]
+    assert "Texts of a batch" not in facts
+    assert "each text as alone" in facts["Proof before training"]
 
 
 def test_a_run_in_half_precision_is_packed_right(tmp_path: Path) -> None:

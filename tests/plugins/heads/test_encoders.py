@@ -8,14 +8,20 @@ import pytest
 import torch
 
 from luthier.contracts.heads import Head
+from luthier.data.collate import collate
 from luthier.errors import RecipeError
 from luthier.inference.class_proof import prove_classifier
 from luthier.inference.class_scores import class_outputs
+from luthier.models.adaptation import FullFineTuning
 from luthier.models.attention import Packed, layout_of
 from luthier.models.attention.proof import batch_of
 from luthier.models.encoder_heads import head_modules
 from luthier.models.random import Random
 from luthier.models.sequence_classification import SequenceClassification, with_labelled_head
+from luthier_heads.classify import Classify
+from luthier_heads.multi_label import BinaryCrossEntropy
+from luthier_heads.regression import SquaredError
+from luthier_heads.single_label import CrossEntropy
 
 HEAD = Head(("a", "b", "c"))
 SMALL = {"num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
@@ -110,3 +116,32 @@ def test_an_encoder_begins_and_ends_texts_and_a_language_model_stays_as_it_was()
     assert encoder.convert_ids_to_tokens(encoder("Spruce").input_ids)[::-1][0] == encoder.sep_token
     assert encoder("").input_ids == [encoder.cls_token_id, encoder.sep_token_id]
     assert Random(architecture="bert", config={**SMALL, "is_decoder": True}).tokenizer("").input_ids == []
+
+
+@pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "llama"])
+@pytest.mark.parametrize(
+    ("objective", "example"),
+    [
+        (CrossEntropy(), lambda number: {"label": "abc"[number % 3]}),
+        (BinaryCrossEntropy(), lambda number: {"labels": list("abc"[: number % 3 + 1])}),
+        (SquaredError(column="stars"), lambda number: {"stars": number / 2}),
+    ],
+)
+def test_the_loss_is_that_of_transformers(architecture: str, objective: Any, example: Any) -> None:
+    small = {**SMALL, "num_key_value_heads": 4} if architecture == "llama" else SMALL
+    model = Random(architecture=architecture, config=small, vocabulary=300)
+    method = Classify(model, FullFineTuning(), lambda *_: None, objective=objective)
+    examples = [{"text": f"Part {number} {'of it ' * number}", **example(number)} for number in range(7)]
+    method.learn({"train": examples})
+    method.configure_model()
+    method.eval()
+    rows = [method.encode(one, model.tokenizer) for one in examples]
+    ours, theirs = method.loss(collate([rows[:4], rows[4:]])), []
+    for one, row in zip(examples, rows, strict=True):
+        values = list(objective.target(one, method.labels).values())
+        single = objective.problem == "single_label_classification"
+        labels = torch.tensor(values[0]).long()[None] if single else torch.tensor([values])
+        ids = torch.tensor(row.sequences[0].ids)[None].long()
+        theirs.append(float(method.network(input_ids=ids, labels=labels).loss))
+    assert float(ours.sum / ours.weight) == pytest.approx(sum(theirs) / len(theirs), abs=1e-5)
+    assert method.measured(rows)["loss"][:, 0] == pytest.approx(theirs, abs=1e-5)
