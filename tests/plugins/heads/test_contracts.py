@@ -12,11 +12,6 @@ class TestClassifyAnEncoder(MethodContract):
 
 
 @pytest.mark.exhaustive
-class TestClassifyALanguageModel(MethodContract):
-    answer = "method=classify"
-
-
-@pytest.mark.exhaustive
 class TestFocal(MethodContract):
     answer = "method=classify"
     words = ("model=tiny_encoder", "method/objective=focal", "method.objective.class_weights=balanced")
