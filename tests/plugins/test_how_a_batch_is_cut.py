@@ -28,6 +28,7 @@ BESIDE = {
     "alignment=in_order": ("method/signal=universal", "optimizer.lr=0.001"),
     "signal=universal": ("optimizer.lr=0.001",),  # |p - q| has kinks, at which rounding turns a gradient round
     "objective=steps": ("batch.allow=[endless_answer, untrained_end_of_turn]",),
+    "objective=ordinal": ("method.labels=[bad, good]",),
     "objective=rating_class": ("method.objective.labels=[good, bad]",),
     "signal=weighted": ("+method/signal@method.signal.signals.a=reverse_kl",),
     "sequences=mixed": ("+method/sequences@method.sequences.sequences.a=student",),
@@ -35,7 +36,10 @@ BESIDE = {
     "sequences=teacher": ("method.sequences.max_new_tokens=8",),
 }  # fmt: skip
 """What a recipe with this answer needs beside it, or what makes it cheap; a teacher is another network."""
-OWN_ROWS = {"objective=rating", "objective=rating_class", "objective=steps"}
+OWN_ROWS = {
+    "objective=rating", "objective=rating_class", "objective=steps", "objective=ordinal", "objective=several_labels",
+    "objective=number",
+}  # fmt: skip
 """Answers that read columns which the tiny data has not."""
 CANNOT = {"grpo": frozenset({"packing"})}
 
@@ -49,15 +53,18 @@ def contract(method: str) -> type[MethodContract]:
 globals().update({f"Test_{method}": contract(method) for method in CATALOG.names("method")})
 
 
-def rows(folder: Path) -> tuple[str, ...]:
-    """Words for data with ratings, labels and judged steps."""
+def rows(folder: Path, *, of_texts: bool = False) -> tuple[str, ...]:
+    """Words for data with ratings, labels and judged steps, and texts that stand for the conversations."""
     made = [
         {
             "messages": [
                 {"role": "user", "content": f"What is {number} + 1?"},
                 {"role": "assistant", "content": f"It is {number + 1}." + " So it is." * (number % 3)},
             ],
+            **({"text": f"What is {number} + 1?" + " So it is." * (number % 3)} if of_texts else {}),
             "rating": number / 4 - 1,
+            "score": number / 4 - 1,
+            "labels": ["good", "bad", "short"][: number % 4],
             "label": ["good", "bad"][number % 2],
             "steps": [f"{number} and 1.", f"{number + 1}."][: 1 + number % 2],
             "step_labels": [True, False][: 1 + number % 2],
@@ -101,7 +108,7 @@ def test_the_update_does_not_depend_on_micro_batches(question: str, answer: str,
     for method in (one for one in CATALOG.names("method") if question in questions(one)):
         words = (f"method={method}", *BESIDE.get(method, ()), f"method/{question}={answer}")
         words = (*words, *BESIDE.get(f"{question}={answer}", ()), "batch.packing=false")
-        words = (*words, *(rows(tmp_path) if f"{question}={answer}" in OWN_ROWS else ()))
+        words = (*words, *(rows(tmp_path, of_texts=method == "classify") if f"{question}={answer}" in OWN_ROWS else ()))
         try:
             whole = update(tmp_path / method / "whole", *words, f"batch.micro={ALL}")
         except Exception as error:  # an objective of another method has another signature

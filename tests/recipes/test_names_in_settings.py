@@ -49,6 +49,8 @@ NAMING: dict[tuple[str, str], list[tuple[str, ...]]] = {
     ("data", "weights"): [("data=mixture", "+data@data.sources.a=tiny", f"data.weights={{a: 1, {WRONG}: 1}}")],
     ("data/format", "text"): [(*CLASSES, f"data.format.text={WRONG}")],
     ("data/format", "label"): [(*CLASSES, f"data.format.label={WRONG}")],
+    ("data/format", "labels"): [("data=jsonl", "data.file=classes.jsonl", "data.splits.test=0.3",
+                                 "data/format=multi_label", f"data.format.labels={WRONG}")],
     ("data/format", "names"): [(*CLASSES, f"data.format.names=[good,{WRONG}]")],
     ("data/format", "rating"): [(*RATED[:-1], f"data.format.rating={WRONG}")],
     ("data/format", "column"): [("method=cpt", *CHAT, "data/format=turns", f"data.format.column={WRONG}")],
@@ -60,6 +62,10 @@ NAMING: dict[tuple[str, str], list[tuple[str, ...]]] = {
                                   "data/format=prompt_completion")],
     ("data/reader", "glob"): [("data=folder", "data.file=.", f"data.reader.glob=*.{WRONG}")],
     ("method", "teacher_weights"): [(*DISTILLED, f"method.teacher_weights={{teacher: 1, {WRONG}: 1}}")],
+    ("method/objective", "class_weights"): [("method=classify", *CLASSES,
+                                             f"method.objective.class_weights={{good: 1, {WRONG}: 1}}")],
+    ("method/objective", "column"): [("method=classify", *RATED, "method/objective=number", "score=absolute_error",
+                                      f"method.objective.column={WRONG}")],
     ("method/objective", "rating"): [(*RATED, "method=reward_model", "method/objective=rating", "score=rating_error",
                                       f"method.objective.rating={WRONG}")],
     ("method/objective", "labels"): [(*CLASSES, "method=reward_model", "method/objective=rating_class",
@@ -127,6 +133,7 @@ ELSEWHERE = {
     ("evaluation/task", "labels"): "a label that no example has is counted, since a set may lack one",
     ("method/reward", "labels"): "those of an earlier run, which `wanted` is one of",
     ("method", "offline_teacher"): "a folder",
+    ("method", "labels"): "a label that no training example has is said in a warning",
 }
 """Settings that name something, and why they are not tried here."""
 

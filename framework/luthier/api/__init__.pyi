@@ -17,6 +17,8 @@ from luthier.contracts.distillation import Signal as Signal
 from luthier.contracts.distillation import TokenDistributions as TokenDistributions
 from luthier.contracts.examples import Example as Example
 from luthier.contracts.examples import Source as Source
+from luthier.contracts.heads import Head as Head
+from luthier.contracts.heads import Problem as Problem
 from luthier.contracts.model import (
     HasMetaNetwork as HasMetaNetwork,
 )
@@ -311,6 +313,18 @@ from luthier.fetch.paths import local_path as local_path
 from luthier.inference.bm25 import Bm25 as Bm25
 from luthier.inference.bm25 import TfIdf as TfIdf
 from luthier.inference.bm25 import cosine as cosine
+from luthier.inference.calibration import Calibration as Calibration
+from luthier.inference.class_proof import prove_classifier as prove_classifier
+from luthier.inference.class_scores import (
+    class_outputs as class_outputs,
+)
+from luthier.inference.class_scores import (
+    class_probabilities as class_probabilities,
+)
+from luthier.inference.class_scores import (
+    encode_for_classification as encode_for_classification,
+)
+from luthier.inference.classified import Classified as Classified
 from luthier.inference.embeddings import Embedding as Embedding
 from luthier.inference.embeddings import Vectors as Vectors
 from luthier.inference.generation import (
@@ -393,6 +407,7 @@ from luthier.models.attention import (
 )
 from luthier.models.chunked_losses import chunked_loss as chunked_loss
 from luthier.models.digests import weights_digest as weights_digest
+from luthier.models.encoder_heads import head_modules as head_modules
 from luthier.models.encoders import load_encoder as load_encoder
 from luthier.models.evaluation_mode import evaluation_mode as evaluation_mode
 from luthier.models.experts.layers import freeze_routers as freeze_routers
@@ -442,6 +457,7 @@ from luthier.models.loading import (
 from luthier.models.loading import (
     without_progress_bars as without_progress_bars,
 )
+from luthier.models.meta_networks import meta_network as meta_network
 from luthier.models.modalities import text_weights as text_weights
 from luthier.models.processors import processor_files as processor_files
 from luthier.models.read_back import prove_folder as prove_folder
@@ -470,7 +486,6 @@ from luthier.models.stored import StoredModel as StoredModel
 from luthier.models.tied import untie_adapted as untie_adapted
 from luthier.models.tokenizers import configure_tokenizer as configure_tokenizer
 from luthier.models.trainable_parameters import count_parameters as count_parameters
-from luthier.models.trainable_parameters import meta_network as meta_network
 from luthier.models.wrappers import unwrapped as unwrapped
 from luthier.models.wrappers import virtual_token_count as virtual_token_count
 from luthier.plugins.blame import culprit as culprit

@@ -47,6 +47,10 @@ class Row:
     """Further numbers of the row by name, which arrive as `Batch.values`."""
     shared: int = 0
     prompt_only: bool = False
+    read_only: bool = False
+    """Whether its text is read and no token of it is predicted, as where the loss is of a label."""
+    closing: int = 0
+    """The tokens at its end that stay where a `read_only` row is truncated, such as a separator."""
 
     def __len__(self) -> int:
         """The number of tokens that the row takes up in a block: the shared prefix counts once."""

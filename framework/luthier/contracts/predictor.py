@@ -51,5 +51,15 @@ class Predictor(Protocol):
     def method(self) -> Criterion | None:
         """What it is measured by; it says whether the loss is a likelihood and whether the network can be asked."""
 
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the network has a classification head, which reads texts and no conversations."""
+
+    def class_outputs(self, examples: Sequence[Example]) -> NDArray[np.floating[Any]]:
+        """The outputs of a classification head for the text of each example, [examples, outputs]."""
+
+    def label_log_probs(self, examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
+        """log p(label) of the text of each example by the head, [examples, labels]; -inf for a label it has not."""
+
     def measured(self, examples: Sequence[Example]) -> dict[str, NDArray[np.float64]]:
         """The method's own statistics for each example, [examples, s]; `loss` is (sum, weight)."""

@@ -56,9 +56,9 @@ class Chunk:
 
     @cached_property
     def trainable(self) -> NDArray[np.bool_]:
-        """Whether each row is prompt-only or has a trained token in every sequence, bool [rows]."""
-        prompt_only = np.array([row.prompt_only for row in self.rows], dtype=np.bool_)
-        return prompt_only | np.equal(_sums((self.trained == 0).astype(np.int64), self.sequences), 0)
+        """Whether each row is prompt-only or read-only, or has a trained token in every sequence, bool [rows]."""
+        predicts_none = np.array([row.prompt_only or row.read_only for row in self.rows], dtype=np.bool_)
+        return predicts_none | np.equal(_sums((self.trained == 0).astype(np.int64), self.sequences), 0)
 
     @property
     def is_valid(self) -> bool:

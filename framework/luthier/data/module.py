@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,7 +57,8 @@ class Data(pl.LightningDataModule):
     endless_answer, double_bos, truncated_answer).
 
     `source` yields the examples and `prompt` changes them. `seed` is that of the order of blocks; `preparation` changes
-    the batches of a step before they are trained on, None leaves them unchanged. `encoding` is the hash of all that
+    the batches of a step before they are trained on, None leaves them unchanged. `learn` is
+    shown the examples of each split before any is encoded. `encoding` is the hash of all that
     `encode` depends on (`hash_of_encoding`); without one, it is taken from the function and the object it belongs to.
 
     `settings` is how examples are encoded and packed, `seen` the digest of the batches that are trained on. Encoded
@@ -75,6 +76,7 @@ class Data(pl.LightningDataModule):
         folder: Path | None = None,
         encoding: str | None = None,
         preparation: Preparation | None = None,
+        learn: Callable[[Mapping[str, Sequence[Example]]], Any] | None = None,
         *,
         size: int = 8,
         micro: int = 2,
@@ -89,7 +91,9 @@ class Data(pl.LightningDataModule):
         self.settings = EncodingSettings(encode, tokenizer, length, packing, overlong)
         self.size, self.micro, self.length, self.workers = size, micro, length, workers
         self.allow = frozenset(allow or ())
-        self.preparation = preparation
+        self.preparation, self.learn = preparation, learn
+        self.learned: Any = None
+        """What the method learned of the examples, once they are read."""
         self.seen = BatchDigest()
         self._encoding = hash_of_function(encode) if encoding is None else encoding
         self._blocks: dict[str, Blocks | None] = {}
@@ -106,6 +110,7 @@ class Data(pl.LightningDataModule):
         """The reading of the source; the prompt is fitted to its training split."""
         reading = Reading.of(self.source)
         self.prompt.learn(reading.examples.get("train", []), self.settings.tokenizer)
+        self.learned = self.learn(reading.examples) if self.learn else None
         return reading
 
     def refuse_without_training(self) -> None:
@@ -142,6 +147,7 @@ class Data(pl.LightningDataModule):
                 hash_of_template(settings.tokenizer),
                 self._encoding,
                 [settings.length, settings.packing, settings.overlong],
+                *([] if self.learned is None else [self.learned]),
             ]
         )
         folder = cache.cache_folder("blocks") / name[:32]

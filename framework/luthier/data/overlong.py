@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,12 @@ def split_row(row: Row, length: int) -> list[Row]:
     if len(row) <= length:
         return [row]
     _refuse_prompt_only(row)
+    if row.read_only:
+        raise RecipeError(
+            f"A text of {len(row)} tokens that is judged as a whole cannot be cut into pieces.",
+            where="batch.overlong",
+            hint="Set batch.overlong=truncate or drop.",
+        )
     if len(row.sequences) > 1:
         raise RecipeError(
             f"A row of {len(row.sequences)} sequences that belong together cannot be cut into pieces.",
@@ -44,6 +51,8 @@ def truncated_row(row: Row, length: int) -> Row:
     for a prompt-only row.
     """
     _refuse_prompt_only(row)
+    if row.read_only and row.closing and len(row.sequences) == 1:
+        return _without_middle(row, length)
     own = [len(sequence) - row.shared for sequence in row.sequences]
     room = max(length - row.shared, len(own))
     limit = _limit(own, room)
@@ -56,7 +65,14 @@ def truncated_row(row: Row, length: int) -> Row:
         spare -= more
         end = row.shared + limit + more
         truncated.append(TokenSequence(sequence.ids[:end], sequence.weights[:end]))
-    return Row(tuple(truncated), row.values, row.shared)
+    return Row(tuple(truncated), row.values, row.shared, read_only=row.read_only)
+
+
+def _without_middle(row: Row, length: int) -> Row:
+    (whole,) = row.sequences
+    end = max(length - row.closing, 1)
+    ids, weights = (np.concatenate([each[:end], each[-row.closing :]]) for each in (whole.ids, whole.weights))
+    return replace(row, sequences=(TokenSequence(ids[:length], weights[:length]),))
 
 
 def _refuse_prompt_only(row: Row) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,9 +46,9 @@ class Question:
         texts = (message_text(message) for message in reversed(self.conversation) if _asks(message))
         return next(texts, "")
 
-    def attempt(self, output: str) -> Attempt:
-        """The attempt of a model that answered `output`."""
-        return Attempt(self.question, output, self.reference, self.example)
+    def attempt(self, output: str, probabilities: Mapping[str, float] | None = None) -> Attempt:
+        """The attempt of a model that answered `output`, with the probability of each label where it has them."""
+        return Attempt(self.question, output, self.reference, self.example, probabilities or {})
 
 
 def questions(examples: Iterable[Example], prompt: Prompt) -> list[Question]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -22,9 +22,14 @@ from luthier.data.shown_examples import shown
 from luthier.data.turn_examples import encoded_turns
 from luthier.errors import RecipeError
 from luthier.inference import generation, log_probabilities
+from luthier.inference.calibration import Calibration
+from luthier.inference.class_scores import class_scores, encode_for_classification, head_of
+from luthier.inference.classified import Classified, classified
 from luthier.inference.reward_scores import reward_scores
+from luthier.models.auto_class import is_encoder
 from luthier.models.evaluation_mode import evaluation_mode
-from luthier.models.sequence_classification import is_reward_model
+from luthier.models.sequence_classification import is_classifier, is_reward_model
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -50,6 +55,8 @@ class NetworkPredictor:
     method: Criterion | None = None
     """The method whose loss it is measured by; None where there is none."""
     autocast: torch.dtype | None = None
+    calibration: Calibration | None = field(default=None, kw_only=True)
+    """How sure the probabilities of a classifier are, as it was measured on held-out examples; None: not measured."""
 
     def generate(self, conversations: Sequence[Conversation], sampling: Sampling | None = None) -> list[str]:
         """The text of the next assistant turn of each conversation, after the prompt is applied to it.
@@ -77,6 +84,48 @@ class NetworkPredictor:
                 self.network, self.tokenizer, conversations, sampling or Sampling(), on_token=on_token
             )
 
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the network has a classification head whose outputs have labels."""
+        return is_classifier(self.network)
+
+    def classify(self, texts: Sequence[str], *, error: float | None = None) -> list[Classified]:
+        """What a classifier says of each text, which is cut to the longest that the network reads.
+
+        With `error` each answer also holds the labels that cannot be excluded: on texts like those of the validation
+        split the true one is missing from them in at most that share (split conformal prediction). RecipeError for a
+        model without a classification head, and where nothing was held out to calibrate on.
+        """
+        return classified(self.class_outputs([{"text": text} for text in texts]), self.network, self.calibration, error)
+
+    def class_outputs(self, examples: Sequence[Example]) -> NDArray[np.float32]:
+        """The outputs of a classification head for the text of each example, float32 [examples, outputs]."""
+        head_of(self.network)
+        longest = self.tokenizer.model_max_length
+        sequences = [encode_for_classification(example, self.tokenizer, longest=longest)[0] for example in examples]
+        with evaluation_mode(self.network), self._autocast():
+            return class_scores(self.network, sequences)
+
+    def label_log_probs(self, examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.float32]:
+        """log p(label) of the text of each example by the head, [examples, labels]; -inf for a label it has not.
+
+        RecipeError where its outputs are not of one label per text.
+        """
+        head = head_of(self.network)
+        if head.problem != "single_label_classification":
+            raise RecipeError(
+                f"The outputs of this head are of a {head.problem}, and no single label of a text follows from them.",
+                where="evaluation.task",
+                hint="Set evaluation/task=none: the method measures what its outputs are.",
+            )
+        outputs = self.class_outputs(examples)
+        powers = outputs - np.logaddexp.reduce(outputs, axis=1, keepdims=True)
+        found = np.full((len(examples), len(labels)), -np.inf, dtype=np.float32)
+        for column, label in enumerate(labels):
+            if label in head.labels:
+                found[:, column] = powers[:, head.labels.index(label)]
+        return found
+
     def score_labels(self, conversations: Sequence[Conversation], labels: Sequence[str]) -> NDArray[np.float32]:
         """log p(label as the next assistant turn), float32 [conversations, labels]."""
         with evaluation_mode(self.network), self._autocast():
@@ -92,7 +141,7 @@ class NetworkPredictor:
 
         RecipeError for a language model.
         """
-        if not is_reward_model(self.network):
+        if not is_reward_model(self.network) or is_classifier(self.network):
             raise RecipeError("The model is no reward model.", hint="Train one with method=reward_model.")
         sequences = [encode_for_scoring(example_of(each), self.tokenizer) for each in conversations]
         with evaluation_mode(self.network), self._autocast():
@@ -129,6 +178,11 @@ class NetworkPredictor:
 
 def refuse_reward_model(network: nn.Module) -> None:
     """RecipeError where a network generates no text."""
+    if is_encoder(cast(Any, unwrapped(network)).config) or is_classifier(network):
+        raise RecipeError(
+            f"{type(unwrapped(network)).__name__} reads texts and generates none.",
+            hint="A classifier answers with luthier.load(run).classify.",
+        )
     if is_reward_model(network):
         raise RecipeError(
             "A reward model generates no text.", hint="Score conversations with luthier.load(run).rewards."

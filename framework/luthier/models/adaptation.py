@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,6 +15,8 @@ from luthier.contracts.adaptation import Adaptation
 from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
 from luthier.models.added_tokens import with_trained_tokens
+from luthier.models.auto_class import is_encoder
+from luthier.models.encoder_heads import head_modules, with_trained_head
 from luthier.models.experts.layers import freeze_routers
 from luthier.models.modalities import freeze_other_modalities
 from luthier.models.peft_modules import choose_modules
@@ -79,7 +81,7 @@ class NamedWeightsAdaptation(Adaptation):
         save_file(moved, folder / self.file)
 
     def load(self, model: Model, folder: Path) -> nn.Module:
-        network = self(model.network())
+        network = with_trained_head(self(model.network()))
         here, there = _trainable(network), load_file(folder / self.file)
         if {name: weight.shape for name, weight in here.items()} != {
             name: moved.shape for name, moved in there.items()
@@ -132,6 +134,11 @@ class PeftAdaptation(Adaptation):
 
         if is_reward_model(network):
             config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
+            inner: Any = unwrapped(network)
+            if is_encoder(inner.config):
+                cast("Any", config).modules_to_save = [name.rpartition(".")[2] for name in head_modules(inner)]
+        elif is_encoder(cast("Any", unwrapped(network)).config):
+            config.task_type = "FEATURE_EXTRACTION"
         config = choose_modules(config, network)
         try:
             return freeze_routers(get_peft_model(network, with_trained_tokens(config, added_tokens)), unless=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from luthier.errors import RecipeError
+from luthier.models.encoder_heads import with_trained_head
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.returned import returned
 
@@ -32,7 +33,7 @@ def adapt(adaptation: Adaptation, loaded: LoadedModel) -> nn.Module:
         )
     takes_tokens = "added_tokens" in inspect.signature(adaptation.__call__).parameters
     given = {"added_tokens": loaded.added_tokens} if takes_tokens else {}
-    network: nn.Module = returned(adaptation(loaded.network, **given), nn.Module, adaptation)
+    network = with_trained_head(returned(adaptation(loaded.network, **given), nn.Module, adaptation))
     table = unwrapped(network).get_input_embeddings() if loaded.added_tokens else None  # type: ignore[operator]
     if table is not None and not any(weight.requires_grad for weight in table.parameters()):
         raise _not_trained(loaded.added_tokens)

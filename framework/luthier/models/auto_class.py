@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoModelForCausalLM, AutoModelForMultimodalLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForMultimodalLM,
+    AutoModelForSequenceClassification,
+)
 
 from luthier.errors import RecipeError
 
@@ -16,12 +22,15 @@ def auto_class(config: PretrainedConfig) -> Any:
     """The class whose `from_pretrained` and `from_config` build what the configuration names as its architecture.
 
     A model of text and images, or text and audio, is built whole, so that its weights keep the names under which it is
-    loaded elsewhere; transformers' AutoModelForCausalLM would build the text tower of some of them alone. RecipeError
-    for an encoder-decoder, whose answers are not continuations of a text.
+    loaded elsewhere; transformers' AutoModelForCausalLM would build the text tower of some of them alone. Of an encoder
+    it is the trunk, on which a method puts its head. RecipeError for an encoder-decoder, whose answers are not
+    continuations of a text.
     """
     named = next(iter(config.architectures or []), "")
     if named.endswith("ForSequenceClassification"):
         return AutoModelForSequenceClassification
+    if is_encoder(config):
+        return AutoModel
     if is_multimodal(config):
         _refuse_encoder_decoder(config)
         return AutoModelForMultimodalLM
@@ -29,6 +38,19 @@ def auto_class(config: PretrainedConfig) -> Any:
     if text is None or named not in {"", text.__name__}:  # some have a decoder that is a model of its own
         _refuse_encoder_decoder(config)
     return AutoModelForCausalLM
+
+
+def is_encoder(config: PretrainedConfig) -> bool:
+    """Whether it describes a text encoder such as BERT: each token sees those before and behind it.
+
+    The configurations of some encoders also build decoders, which `is_decoder` or the named architecture tells apart.
+    """
+    if AutoModelForMaskedLM._model_mapping.get(type(config), None) is None or is_multimodal(config):
+        return False
+    if config.is_encoder_decoder or getattr(config, "is_decoder", False):
+        return False
+    causal: Any = AutoModelForCausalLM._model_mapping.get(type(config), None)
+    return causal is None or next(iter(config.architectures or []), "") != causal.__name__
 
 
 def is_multimodal(config: PretrainedConfig) -> bool:

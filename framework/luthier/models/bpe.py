@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from luthier.models.templates import template
@@ -13,14 +13,25 @@ from luthier.models.templates import template
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
-def byte_level_bpe(size: int) -> PreTrainedTokenizerFast:
+def byte_level_bpe(size: int, *, encoder: bool = False) -> PreTrainedTokenizerFast:
     """A byte-level BPE of at most `size` tokens over a page of text that ships with luthier; ChatML marks its turns.
 
     Training it is deterministic and takes some milliseconds: each process has the same. Any text can be encoded,
-    since all 256 bytes are in it.
+    since all 256 bytes are in it. For an `encoder` each text begins and ends with a special token.
     """
+    trained = Tokenizer.from_str(_trained(size))
+    marks = {}
+    if encoder:
+        first, last = SPECIAL[1], SPECIAL[2]
+        trained.post_processor = processors.TemplateProcessing(
+            single=f"{first} $A {last}",
+            pair=f"{first} $A {last} $B {last}",
+            special_tokens=[(one, trained.token_to_id(one)) for one in (first, last)],
+        )
+        marks = {"cls_token": first, "sep_token": last}
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=Tokenizer.from_str(_trained(size)),
+        tokenizer_object=trained,
+        **marks,
         eos_token=SPECIAL[2],
         pad_token=SPECIAL[0],
         additional_special_tokens=[SPECIAL[1]],

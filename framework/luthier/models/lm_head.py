@@ -16,6 +16,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from luthier.contracts.batch import Batch
 from luthier.errors import NumericsError, RecipeError
 from luthier.models import attention
+from luthier.models.encoder_heads import encoder_states
 from luthier.models.experts.recording import forward_of
 from luthier.models.losses import chunked_cross_entropy, token_entropies, token_log_probs
 from luthier.models.wrappers import unwrapped
@@ -55,11 +56,13 @@ def _holds(network: nn.Module, part: nn.Module) -> bool:
 
 def hidden_states(network: nn.Module, batch: Batch) -> Tensor:
     """Hidden states [B, T, H] after the last norm, each sequence of the packed batch computed as if it were alone."""
-    passes = attention.forward_passes(batch, attention.layout_of(network))
+    layout = attention.layout_of(network)
+    passes = attention.forward_passes(batch, layout)
+    states = encoder_states if layout.bidirectional else last_hidden_state
     outputs = []
     for each in passes:
         with forward_of(each.tokens):
-            outputs.append(last_hidden_state(network, each.inputs))
+            outputs.append(states(network, each.inputs))
     return attention.as_the_batch(batch, passes, outputs)
 
 

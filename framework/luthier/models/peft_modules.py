@@ -15,11 +15,15 @@ from torch import nn
 
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
+from luthier.models.auto_class import is_encoder
+from luthier.models.encoder_heads import head_modules
 from luthier.models.experts.layers import router_modules
 from luthier.models.experts.tensors import add_parameters, fused_parameters
 from luthier.models.linear_layers import beyond_adapters, is_linear
 from luthier.models.modalities import is_named, other_modalities, within
 from luthier.models.peft_reading import ends_with, patterns, refuse_as_peft, short_names, taken_for_experts
+from luthier.models.sequence_classification import is_reward_model
+from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -61,6 +65,14 @@ class _Choice:
         return {name for name in self.modules if any(name == one or name.startswith(f"{one}.") for one in parts)}
 
     @cached_property
+    def head(self) -> set[str]:
+        """The modules of a classification head on an encoder, which is trained whole and not adapted."""
+        inner: Any = unwrapped(self.network)
+        if not (is_reward_model(inner) and is_encoder(inner.config)):
+            return set()
+        return {name for name in self.modules if within(name, head_modules(inner))}
+
+    @cached_property
     def towers(self) -> list[str]:
         """The largest modules that no text passes through."""
         return [name for name in other_modalities(self.network) if name in self.modules]
@@ -94,7 +106,7 @@ class _Choice:
         head = network.get_output_embeddings() if hasattr(network, "get_output_embeddings") else None
         heads = {name for name, module in self.modules.items() if module is head or name in {"score", "classifier"}}
         linear = {name for name, module in self.modules.items() if is_linear(module)}
-        chosen = linear - heads - self.routers - self._excluded() - beyond_adapters(self.network).keys()
+        chosen = linear - heads - self.head - self.routers - self._excluded() - beyond_adapters(self.network).keys()
         chosen = {name for name in chosen if not within(name, self.towers)}
         if not chosen:
             raise RecipeError(
@@ -145,7 +157,7 @@ class _Choice:
         return chosen
 
     def _without_routers(self, fitting: set[str]) -> set[str]:
-        chosen = fitting - self.routers - self._excluded()
+        chosen = fitting - self.head - self.routers - self._excluded()
         self._refuse_beyond(chosen)
         return chosen
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from luthier.fetch.cache import cache_folder, cache_is_read_only
 from luthier.fetch.once import build_once, is_intact
+from luthier.models.auto_class import is_encoder
 from luthier.models.twin import is_of_transformers, twin_config, twin_network
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +68,8 @@ def readable_twin(config: Any, attention: str = "eager", *, within: bool = False
         network = twin_network(config, attention, within=within)
         length = 2 if is_of_transformers(network) else LEAST  # a setting may mean something else where it is unknown
         with torch.no_grad():
-            network(input_ids=torch.full((1, length), 3), use_cache=False)  # its parts fit together
+            cache = {} if is_encoder(config) else {"use_cache": False}
+            network(input_ids=torch.full((1, length), 3), **cache)  # its parts fit together
         return network
     except Exception as error:  # the network cannot be as small as that, for whatever reason
         raise NoTwin from error

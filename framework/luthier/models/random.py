@@ -18,7 +18,7 @@ from luthier.errors import RecipeError
 from luthier.errors.names import check_names
 from luthier.errors.suggestions import nearest
 from luthier.models import attention
-from luthier.models.auto_class import auto_class
+from luthier.models.auto_class import auto_class, is_encoder
 from luthier.models.bpe import byte_level_bpe
 from luthier.models.foreign import foreign_files, refuse_sizes, refuse_stated_counts
 from luthier.models.loadable import LoadableModel
@@ -77,7 +77,15 @@ class Random(LoadableModel):
 
     @cached_property
     def _tokenizer(self) -> PreTrainedTokenizerBase:
-        return byte_level_bpe(self.vocabulary) if self.lender is None else deepcopy(self.lender.tokenizer)
+        if self.lender is not None:
+            return deepcopy(self.lender.tokenizer)
+        return byte_level_bpe(self.vocabulary, encoder=self._is_encoder)
+
+    @property
+    def _is_encoder(self) -> bool:
+        if self.architecture not in CONFIG_MAPPING or self.overrides.get("is_decoder"):
+            return False
+        return is_encoder(CONFIG_MAPPING[self.architecture]())
 
     @cached_property
     def config(self) -> PretrainedConfig:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from transformers import MODEL_MAPPING
+
 from luthier.errors import RecipeError
+from luthier.models.auto_class import is_encoder
 from luthier.models.template_settings import apply_template_settings
 from luthier.models.templates import template
 
@@ -32,7 +36,7 @@ def configure_tokenizer(
     there is no EOS, if the tokenizer knows more ids than the network has embeddings, if the template needs
     tokens that are not in the vocabulary, or if it does not read one of its settings.
     """
-    changes = [*_settle_length(tokenizer, config), *_settle_padding(tokenizer)]
+    changes = [*_settle_length(tokenizer, config), *_settle_padding(tokenizer, writes=not is_encoder(config))]
     _check_vocabulary(tokenizer, config)
     if chat_template is not None:
         tokenizer.chat_template = template(chat_template)
@@ -49,6 +53,8 @@ def _settle_length(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig)
     for name, value in {"max_position_embeddings": positions, "model_max_length": tokenizer.model_max_length}.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
             raise RecipeError(f"The model states {name}={value!r}, which is no number of tokens.", where="model")
+    if positions is not None and is_encoder(config):
+        positions -= _first_position(config)
     if positions is None or tokenizer.model_max_length <= positions:
         return []
     stated = tokenizer.model_max_length
@@ -57,8 +63,19 @@ def _settle_length(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig)
     return [f"The longest input is {positions} tokens, as the network's positions allow (the tokenizer said {found})."]
 
 
-def _settle_padding(tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    if tokenizer.eos_token_id is None:
+def _first_position(config: PretrainedConfig) -> int:
+    """The number of the first position of an encoder: RoBERTa and its kin count from that of padding on."""
+    pad = getattr(config, "pad_token_id", None)
+    modeling: Any = sys.modules.get(MODEL_MAPPING[type(config)].__module__)
+    counts = any(hasattr(one, _FROM_PADDING) for one in (modeling, *vars(modeling).values()))
+    return pad + 1 if counts and isinstance(pad, int) and not hasattr(config, "rope_parameters") else 0
+
+
+_FROM_PADDING = "create_position_ids_from_input_ids"
+
+
+def _settle_padding(tokenizer: PreTrainedTokenizerBase, *, writes: bool) -> list[str]:
+    if tokenizer.eos_token_id is None and writes:
         raise RecipeError(
             "The tokenizer has no end-of-sequence token, so no answer could ever end.",
             hint="Set eos_token in its tokenizer_config.json.",
@@ -66,7 +83,7 @@ def _settle_padding(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     if tokenizer.pad_token_id is not None:
         return []
     known = tokenizer.get_vocab()
-    tokenizer.pad_token = next((token for token in _PADS if token in known), tokenizer.eos_token)
+    tokenizer.pad_token = next((token for token in _PADS if token in known), tokenizer.eos_token or tokenizer.sep_token)
     return [f"The tokenizer had no pad token; {tokenizer.pad_token} is used, and padding is never told by its id."]
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
-from transformers import PretrainedConfig
 
-from luthier.contracts.model import HasMetaNetwork
-from luthier.errors import PluginError, RecipeError
+from luthier.errors import RecipeError
+from luthier.models.encoder_heads import with_trained_head
 from luthier.models.experts.description import idle_weights
-from luthier.models.loading import meta_causal_lm
+from luthier.models.meta_networks import meta_network
 from luthier.models.modalities import check_gradients, other_modalities, other_weights
-from luthier.plugins.returned import held, returned
+from luthier.plugins.returned import returned
 
 if TYPE_CHECKING:
     from luthier.contracts.adaptation import Adaptation
@@ -62,22 +61,9 @@ def check_adaptation(model: Model, adaptation: Adaptation) -> nn.Module | None:
     return None
 
 
-def meta_network(model: Model) -> nn.Module:
-    """The network of a model on the meta device: the model's own, or one made from its configuration."""
-    if isinstance(model, HasMetaNetwork):
-        return model.meta_network()
-    if hasattr(model, "outline"):  # its configuration alone would describe another network
-        raise PluginError(
-            f"{type(model).__qualname__} has `outline`, which luthier 0.1 called for the network on the meta device.",
-            where="model",
-            hint="Name it `meta_network`, as luthier.api.HasMetaNetwork has it now.",
-        )
-    return meta_causal_lm(held(model, "config", PretrainedConfig))
-
-
 def count_parameters(model: Model, adaptation: Adaptation) -> ParameterCounts:
     """Lay the network out on the meta device, where nothing has memory; RecipeError as the adaptation would raise."""
-    return counts_of(returned(adaptation(meta_network(model)), nn.Module, adaptation), model)
+    return counts_of(with_trained_head(returned(adaptation(meta_network(model)), nn.Module, adaptation)), model)
 
 
 def counts_of(adapted: nn.Module, model: Model) -> ParameterCounts:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from luthier.models.auto_class import is_encoder
 from luthier.models.modalities import text_weights
 from luthier.models.text_attention import for_text
 from luthier.models.tower_twin import has_other_towers, with_text, with_towers_of_zeros
@@ -111,7 +112,10 @@ def twin_config(config: PretrainedConfig, *, within: bool = False) -> Pretrained
     return with_text(config, made) if has_other_towers(config) else made
 
 
-_DERIVED = {"architectures", "quantization_config", "transformers_version", "_name_or_path", "dtype", "torch_dtype"}
+_DERIVED = {
+    "architectures", "quantization_config", "transformers_version", "_name_or_path", "dtype", "torch_dtype",
+    "id2label", "label2id", "problem_type",
+}  # fmt: skip
 
 
 class _Shrinking:
@@ -248,8 +252,12 @@ def twin_network(
 
 
 def _built(config: PretrainedConfig, small: PretrainedConfig, attention: str) -> nn.Module:
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING
 
+    if is_encoder(config):
+        trunk: Any = MODEL_MAPPING[type(small)]
+        encoder: nn.Module = trunk._from_config(small, attn_implementation=attention, dtype=torch.float32)
+        return encoder
     if has_other_towers(small):
         whole: nn.Module = with_towers_of_zeros(small, attention)
         return whole

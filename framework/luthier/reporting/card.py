@@ -113,12 +113,11 @@ def _row(comparison: ScoreComparison) -> str:
 def _use(record: RunRecord) -> list[str]:
     if not record.artifact:
         return []
-    call = "model.generate" if record.is_generative else "model.rewards"
-    code = (
-        "import luthier\n\n"
-        'model = luthier.load("path/to/this/folder")\n'
-        f'print({call}([[{{"role": "user", "content": "Hello"}}]])[0])'
-    )
+    asked = '[[{"role": "user", "content": "Hello"}]]'
+    call = f"model.generate({asked})" if record.is_generative else f"model.rewards({asked})"
+    if record.labels:
+        call = 'model.classify(["Hello"])'
+    code = f'import luthier\n\nmodel = luthier.load("path/to/this/folder")\nprint({call}[0])'
     plain = _plain(record)
     return [fenced(code, "python"), *([f"\n{plain}"] if plain else [])]
 

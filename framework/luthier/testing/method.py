@@ -109,8 +109,8 @@ class MethodContract(PartContract):
     def test_it_measures_what_it_says(self, tmp_path: Path) -> None:
         """Statistics of the loss and of each of `measures`; what it calls a likelihood is one, as of a perplexity."""
         run = self.run(tmp_path / "run")
+        examples = list(run.data.examples("train"))[:3]  # before the network is loaded, as in a run: see `learn`
         run.method.load()
-        examples = list(run.data.examples("train"))[:3]
         measured = run.predictor.measured(examples)
         assert measured.keys() == {"loss", *run.method.measures}
         assert all(len(statistics) == len(examples) for statistics in measured.values())

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from luthier.contracts.model import Model
-from luthier.models.trainable_parameters import meta_network
+from luthier.models.meta_networks import meta_network
 from luthier.testing.adaptation import logits
 from luthier.testing.part import PartContract
 from luthier.testing.twin import composer

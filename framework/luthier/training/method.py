@@ -32,6 +32,8 @@ from luthier.training.mixture import Mixture
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from luthier.contracts.predictor import Predictor
+    from luthier.contracts.report_section import ReportSection
 
 log = logging.getLogger("luthier")
 NO_WEIGHT = torch.finfo(torch.float32).tiny
@@ -103,6 +105,7 @@ class Method(pl.LightningModule, ABC):
         self.adapted = False  # whether `network` went through the adaptation
         self.steps = 0  # optimizer steps of the whole run, set before training
         self.warnings: list[str] = []  # what somebody should see in the report, a sentence each
+        self.sections: list[ReportSection] = []  # of the report, before those of plugins
         self.facts: dict[str, str] = {}  # what the report shows of the method's own cost, by name
         self._step, self._held_out = _Totals(), _Totals()
         self.step_loss = torch.zeros(())  # the mean loss of the latest optimizer step, over all ranks
@@ -144,6 +147,21 @@ class Method(pl.LightningModule, ABC):
 
     def memory(self, rows: int) -> dict[str, int]:
         """Bytes that the method keeps beside the network for so many rows of data, by name; for `luthier plan`."""
+        return {}
+
+    def learn(self, examples: Mapping[str, Sequence[Example]]) -> Any:
+        """See the examples of each split, before any is encoded and before a network is loaded.
+
+        What is returned, as JSON, must say all that `encode` learned from them: encoded data is cached by it.
+        """
+        return None
+
+    def finish(self, predictor: Predictor, examples: Mapping[str, Sequence[Example]]) -> Mapping[str, Any]:
+        """What the manifest of the artifact says of the trained network, as JSON, such as a calibration.
+
+        Called once, on the first rank, when everything is trained and measured; `examples` are those of each split. It
+        may add to `sections` and `warnings`.
+        """
         return {}
 
     @property

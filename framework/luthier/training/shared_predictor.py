@@ -59,6 +59,9 @@ class SharedPredictor(NetworkPredictor):
             return super().score_labels(conversations, labels)
         return np.stack(self._shared("score_labels", conversations, list(labels)))
 
+    def class_outputs(self, examples: Sequence[Example]) -> NDArray[np.float32]:
+        return np.stack(self._shared("class_outputs", examples))
+
     def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.float32]]:
         return self._shared("log_probs", sequences)
 
@@ -114,6 +117,7 @@ _SHARES: dict[str, Callable[..., Any]] = {
     "answers": _answers,
     "measured": _measured,
     "score_labels": NetworkPredictor.score_labels,
+    "class_outputs": NetworkPredictor.class_outputs,
     "log_probs": NetworkPredictor.log_probs,
     "rewards": NetworkPredictor.rewards,
 }

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.config.withheld import given_back
+from luthier.contracts.heads import Head
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.trust import Trust
 from luthier.disk.redaction import redact
@@ -24,6 +25,7 @@ from luthier.disk.refusals import the_disk_may_refuse
 from luthier.disk.writing import replacing_folder, write_text
 from luthier.errors import RecipeError
 from luthier.fetch.paths import local_path
+from luthier.inference.calibration import Calibration
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.backend import backend_of
 from luthier.models.processors import copy_processor
@@ -166,7 +168,9 @@ def save(
         plain: Any = redact(OmegaConf.to_container(recipe))
         write_text(temporary / ARTIFACT_RECIPE, OmegaConf.to_yaml(OmegaConf.create(plain)))
         network: Any = unwrapped(moved.network) if moved and is_reward_model(moved.network) else None
-        head = {"outputs": int(network.config.num_labels)} if network is not None else {}
+        labelled = Head.of(network.config) if network is not None else None
+        head: dict[str, Any] = {"outputs": int(network.config.num_labels)} if network is not None else {}
+        head |= {"head": labelled.as_json()} if labelled else {}
         artifact_manifest.write(temporary, {**facts, **head, **({"proof": proof} if proof else {})})
     remember_places(recipe, run.artifact)
     return run.artifact
@@ -208,7 +212,8 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     adaptation: Adaptation = part(recipe, trust, "adaptation")
     _refuse_another_base(model, manifest, folder)
     if outputs := manifest.get("outputs"):
-        model = SequenceClassification(model, outputs)
+        labelled = manifest.get("head")
+        model = SequenceClassification(model, outputs, head=Head.from_json(labelled) if labelled else None)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
@@ -222,6 +227,7 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
         manifest=manifest,
         recipe=recipe,
         adaptation=adaptation,
+        calibration=Calibration.from_json(manifest["calibration"]) if "calibration" in manifest else None,
     )
 
 

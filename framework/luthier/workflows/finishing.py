@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from luthier.data.reading import SPLITS
 from luthier.disk.writing import write_text
 from luthier.models.processors import processor_files
 from luthier.plugins.returned import returned
@@ -22,7 +24,6 @@ from luthier.workflows.places import places
 from luthier.workflows.proving import NotProved, prove_artifact, texts_of_data
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from luthier.inference.predictor import NetworkPredictor
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: NetworkPredictor | None) -> None:
     """Write the artifact; `trained` is None for a run that trained no weight."""
     config, parts = run.composition.config, run.parts
+    splits = {split: parts.data.examples(split) for split in SPLITS}
+    finished = parts.method.finish(trained, splits) if trained else {}
     facts = {
+        **returned(finished, Mapping, parts.method.finish),
         "run": run.folder.path.name,
         "recipe": run.composition.recipe,
         "recipe_hash": run.composition.hash,
@@ -73,7 +77,7 @@ def write_reports(run: RunOutcome, environment: dict[str, Any], plugins: Plugins
     record = recording.record(run, environment)
     shown = deepcopy(record)  # plugins may do with it as they like
     given = [section for _, sections in plugins.ask("luthier_report_sections", record=shown) for section in sections]
-    record.sections = [one for one in given if not isinstance(one, str)]
+    record.sections += [one for one in given if not isinstance(one, str)]
     for warning in (one for one in given if isinstance(one, str)):  # of a plugin that failed
         record.warnings.append(warning.removeprefix("warning: "))
         console.say(warning)

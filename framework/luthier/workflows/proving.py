@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from luthier.contracts.heads import Head
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.models.adaptation import PeftAdaptation
 from luthier.models.attention.proof import FAILURES, first_line
@@ -105,7 +106,7 @@ def prove_artifact(network: nn.Module, adaptation: Adaptation, model: Model, tex
         raise NotProved(f"the network cannot compute a text by itself: {first_line(error)}") from error
     if is_reward_model(network):
         config: Any = unwrapped(network).config
-        model = SequenceClassification(model, int(config.num_labels))
+        model = SequenceClassification(model, int(config.num_labels), head=Head.of(config))
     found: list[Proof] = []
     for reader, read in _readers(network, adaptation, model, folder):
         if found and type(adaptation).load is PeftAdaptation.load:

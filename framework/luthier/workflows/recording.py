@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from luthier.config.command_line import to_paste
+from luthier.contracts.heads import Head
 from luthier.contracts.model import HasProofs
 from luthier.disk.reading import read_json
 from luthier.models.adaptation import count
 from luthier.models.modalities import other_modalities, other_weights
+from luthier.models.sequence_classification import is_reward_model
+from luthier.models.wrappers import unwrapped
 from luthier.plugins.returned import returned
 from luthier.records.events import complete_lines
 from luthier.reporting.record import (
@@ -86,6 +89,7 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         model=_model(run),
         training=_training(run),
         method=dict(run.parts.method.facts),
+        labels=_labels(run),
         is_generative=run.parts.method.is_generative,
         data=[
             DataFacts(
@@ -110,10 +114,18 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         },
         warnings=[*composition.dropped, *composition.notes, *run.parts.data.warnings, *run.parts.method.warnings],
         proofs=_proofs(run),
+        sections=list(run.parts.method.sections),
         artifact="artifact" if run.folder.artifact.is_dir() else "",
         artifact_kind=run.artifact_kind,
         next_commands=_next(run),
     )
+
+
+def _labels(run: RunOutcome) -> list[str]:
+    """Those of a classifier."""
+    network: Any = unwrapped(run.parts.method.network) if run.parts.method.is_loaded else None
+    head = Head.of(network.config) if network is not None and is_reward_model(network) else None
+    return list(head.labels) if head else []
 
 
 def comparisons(before: Scores | None, after: Scores | None) -> list[ScoreComparison]:

@@ -184,7 +184,7 @@ class Run:
             self.start = Start.found(self.composition, self.parts, self.folder, self.console.say)
             if is_first_rank():
                 returned(self.model.lineage(), dict, self.model.lineage)  # written with the artifact, after all steps
-                adapted = check_adaptation(self.model, self.adaptation)
+                adapted = check_adaptation(self.method.model, self.adaptation)
                 if adapted is not None:
                     self.method.describe(adapted)
         self.baseline_counts = baseline_counts(self.config, self.folder)

@@ -38,7 +38,7 @@ class Causal(nn.Module):
         ("cuda", torch.bfloat16, 512, PLAIN, per_sequence),
         ("cuda", torch.bfloat16, 64, AttentionLayer(None, 0.1, None, None, True), per_sequence),
         ("cuda", torch.bfloat16, 64, AttentionLayer(None, 0.0, None, 50.0, True), per_sequence),
-        ("cuda", torch.bfloat16, 64, AttentionLayer(None, 0.0, None, None, False), per_sequence),
+        ("cuda", torch.bfloat16, 64, AttentionLayer(None, 0.0, None, None, False), varlen),
         ("cpu", torch.float32, 64, PLAIN, per_sequence),
         ("cpu", torch.bfloat16, 64, PLAIN, blockwise),
         ("cpu", torch.bfloat16, 64, AttentionLayer(None, 0.1, None, None, True), per_sequence),
@@ -60,15 +60,16 @@ def test_varlen_is_called_with_the_window_and_scale_of_the_layer(monkeypatch: py
         assert cu_q.dtype == torch.int32
         assert max_q == max_k == 6
         left, right = kw["window_size"]  # type: ignore[misc]
-        assert right == 0
-        layer = AttentionLayer(kw["scale"], 0.0, None if left == -1 else left + 1, None, True)  # type: ignore[arg-type]
+        assert right in (0, left)
+        layer = AttentionLayer(kw["scale"], 0.0, None if left == -1 else left + 1, None, right == 0)  # type: ignore[arg-type]
         packing = Packing(tuple(cu_q.tolist()))
         return per_sequence(*(t.transpose(0, 1)[None] for t in (q, k, v)), packing, layer)[0]
 
     monkeypatch.setattr(flash, "varlen_attn", reference)
     q, k, v = torch.randn(2, 4, 8, 16), torch.randn(2, 2, 8, 16), torch.randn(2, 2, 8, 16)
     packing = Packing((0, 3, 8, 14, 16))
-    for layer in (PLAIN, AttentionLayer(0.3, 0.0, 2, None, True)):
+    both_ways = (AttentionLayer(None, 0.0, None, None, False), AttentionLayer(None, 0.0, 3, None, False))
+    for layer in (PLAIN, AttentionLayer(0.3, 0.0, 2, None, True), *both_ways):
         torch.testing.assert_close(varlen(q, k, v, packing, layer), per_sequence(q, k, v, packing, layer))
 
 

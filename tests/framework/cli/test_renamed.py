@@ -65,8 +65,8 @@ def test_a_module_that_answers_for_old_names_keeps_its_source_and_its_files():
 
 def test_a_model_with_the_old_name_of_its_meta_network_is_refused():
     from luthier.errors import PluginError
+    from luthier.models.meta_networks import meta_network
     from luthier.models.random import Random
-    from luthier.models.trainable_parameters import meta_network
 
     class Merged(Random):
         def outline(self):

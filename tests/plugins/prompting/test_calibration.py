@@ -20,6 +20,8 @@ class BiasedPredictor:
     def __init__(self) -> None:
         self.questions: list[str] = []
 
+    is_classifier = False
+
     def score_labels(self, conversations, labels):
         texts = [conversation[-1]["content"] for conversation in conversations]
         self.questions += texts

@@ -15,6 +15,7 @@ from luthier.data.formats.bedrock_prompt import BedrockPrompt
 from luthier.data.formats.canonical import Canonical
 from luthier.data.formats.classification import Classification
 from luthier.data.formats.messages import Messages
+from luthier.data.formats.multi_label import MultiLabel
 from luthier.data.formats.of_plugins import DetectedFormat, formats_of_plugins
 from luthier.data.formats.preference import Preference
 from luthier.data.formats.prompt_completion import PromptCompletion
@@ -55,6 +56,7 @@ KNOWN: tuple[Any, ...] = (  # the more specific first: where several recognise a
     PromptCompletion(),
     Alpaca(),
     Classification(),
+    MultiLabel(),
     Text(),
     BedrockPrompt(),
     Rated(),

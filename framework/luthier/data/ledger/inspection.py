@@ -14,6 +14,11 @@ from luthier.data.ledger.owners import owners
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+OF_ANSWERS = {
+    "no_trainable_token", "untrained_end_of_turn", "pad_is_end_of_turn", "endless_answer", "truncated_answer",
+    "special_text",
+}  # fmt: skip
+"""Findings about answers that are written and texts that stand in a template; what is read has neither."""
 _MOST_BYTES = 4  # of a character in UTF-8
 
 
@@ -22,6 +27,8 @@ def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, l
 
     `lost` is the number of trained tokens that were truncated.
     """
+    if row.read_only:  # whatever else the example has is not what is read
+        example = {key: value for key, value in example.items() if key in ("text", "where")}
     special = Codec.of(tokenizer).tokenizer.special_ids
     entries: list[Entry] = []
     for number, sequence in enumerate(row.sequences):
@@ -30,7 +37,7 @@ def inspect(example: Example, row: Row, tokenizer: PreTrainedTokenizerBase, *, l
         for token, text, weight, (message, role) in known:
             entries.append(Entry(token, text, message, role, weight, token in special, number))
     found = findings(example, entries, tokenizer, lost)
-    intended = {"no_trainable_token"} if row.prompt_only else set()
+    intended = {"no_trainable_token"} if row.prompt_only else OF_ANSWERS if row.read_only else set()
     return Ledger(
         str(example.get("where", "")), entries, [finding for finding in found if finding.name not in intended]
     )

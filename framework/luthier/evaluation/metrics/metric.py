@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,6 +25,8 @@ class Attempt:
     reference: str
     """The answer that the data gives."""
     example: Example = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    """Of each label, where the task scores labels."""
 
 
 class Metric(Protocol):

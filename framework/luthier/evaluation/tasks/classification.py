@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,18 @@ class Classification:
 
     def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:
         """The most probable label for each question; DataError for answers that are no labels."""
+        if predictor.is_classifier:
+            questions, known = _with_labels(questions), _with_labels(known)
         labels = self._labels(known)
-        chosen = [labels[index] for index in self.scores(predictor, questions, labels).argmax(1)]
+        scores = self.scores(predictor, questions, labels)
+        chosen = [labels[index] for index in scores.argmax(1)]
+        shares = _softmax(scores)
         absent = [repr(label) for label in labels if label not in {question.reference for question in known}]
         return Attempts(
-            [question.attempt(label) for question, label in zip(questions, chosen, strict=True)],
+            [
+                question.attempt(label, dict(zip(labels, row.tolist(), strict=True)))
+                for question, label, row in zip(questions, chosen, shares, strict=True)
+            ],
             {
                 "labels": len(labels),
                 **({f"labels that no example has ({', '.join(absent)})": len(absent)} if absent else {}),
@@ -47,7 +55,9 @@ class Classification:
     def scores(
         self, predictor: Predictor, questions: Sequence[Question], labels: Sequence[str]
     ) -> NDArray[np.floating[Any]]:
-        """The scores whose largest decides each question, [questions, labels]."""
+        """The scores whose largest decides each question, [questions, labels]: of the head, where there is one."""
+        if predictor.is_classifier:
+            return predictor.label_log_probs([question.example for question in questions], labels)
         return predictor.score_labels([question.conversation for question in questions], labels)
 
     def _labels(self, known: Sequence[Question]) -> list[str]:
@@ -66,3 +76,15 @@ class Classification:
                 hint="Add it to evaluation.task.labels.",
             )
         return self.labels
+
+
+def _with_labels(questions: Sequence[Question]) -> list[Question]:
+    """The questions whose reference is the label, where the assistant's turn says something else."""
+    return [replace(one, reference=one.example["label"]) if "label" in one.example else one for one in questions]
+
+
+def _softmax(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Scores [questions, labels] as shares of 1; equal ones where none is finite."""
+    given = np.nan_to_num(scores.astype(np.float64), nan=-1e9, neginf=-1e9)
+    powers = np.exp(given - given.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -33,12 +33,12 @@ def forward_passes(batch: Batch, layout: Layout) -> list[ForwardPass]:
     if layout.border is not None:
         layout = layout.for_texts_of(max(sum(map(len, parts)) for parts in _sequences(batch)))
     if not layout.packs or (batch.prefix_of and not layout.shared_prefixes):
-        return _rows(batch, one_length=layout.packed is Packed.LENGTHS)
+        return _rows(batch, layout)
     inputs: dict[str, Any] = {
         "input_ids": batch.input_ids,
-        "position_ids": batch.positions,
+        "position_ids": batch.positions + layout.first_position,
         "attention_mask": None,
-        "use_cache": False,
+        **_without_cache(layout),
     }
     if layout.attention == PACKED_ATTENTION:
         # A single True of four dimensions, which transformers hands on untouched: no mask is built, and a network
@@ -63,11 +63,18 @@ def as_the_batch(batch: Batch, passes: Sequence[ForwardPass], outputs: Sequence[
     return empty.index_copy(0, place, torch.cat(own)).view(shape)
 
 
-def _rows(batch: Batch, *, one_length: bool) -> list[ForwardPass]:
+def _without_cache(layout: Layout) -> dict[str, bool]:
+    """Encoders have no cache, and some take no word about one."""
+    return {} if layout.bidirectional else {"use_cache": False}
+
+
+def _rows(batch: Batch, layout: Layout) -> list[ForwardPass]:
     """Each sequence with its prefix in a row; rows of similar length share a call, so that at most half is padding."""
-    device = batch.input_ids.device
+    device, one_length, masked = batch.input_ids.device, layout.packed is Packed.LENGTHS, layout.packed is Packed.MASKED
     if not batch.prefix_of and _one_each(batch) and not one_length:
-        return [ForwardPass({"input_ids": batch.input_ids, "use_cache": False}, batch.segments > 0)]
+        tokens = batch.segments > 0
+        mask = {"attention_mask": _mask(tokens)} if masked else {}
+        return [ForwardPass({"input_ids": batch.input_ids, **mask, **_without_cache(layout)}, tokens)]
     flat, passes = batch.input_ids.flatten(), []
     for group in _by_length(_sequences(batch), 1.0 if one_length else 0.5):
         longest = sum(map(len, group[0]))
@@ -80,9 +87,18 @@ def _rows(batch: Batch, *, one_length: bool) -> list[ForwardPass]:
             first = len(taken) - len(parts[-1])
             own.append(torch.arange(row * longest + first, row * longest + len(taken)))
             place.append(taken[first:])
-        inputs = {"input_ids": flat[index.to(device)], "use_cache": False}
+        inputs = {"input_ids": flat[index.to(device)], **_without_cache(layout)}
+        if masked:
+            inputs["attention_mask"] = _mask(tokens).to(device)
         passes.append(ForwardPass(inputs, tokens.to(device), torch.cat(own).to(device), torch.cat(place).to(device)))
     return passes
+
+
+def _mask(tokens: Tensor) -> Tensor:
+    """int64 [R, L], 1 for each token; a row of padding alone shows its first place, as a softmax needs one."""
+    mask = tokens.long()
+    mask[:, 0] = 1
+    return mask
 
 
 def _one_each(batch: Batch) -> bool:

@@ -18,11 +18,11 @@ Kernel = Callable[[Tensor, Tensor, Tensor, Packing, AttentionLayer, Shared | Non
 def choose(device: str, dtype: torch.dtype, head_dim: int, layer: AttentionLayer, *, shared: bool = False) -> Kernel:
     """The fastest kernel that computes exactly what the layer asks for; `shared`: with something before sequences."""
     flash = device == "cuda" and dtype in (torch.float16, torch.bfloat16) and head_dim <= 256
-    plain = not layer.dropout and layer.softcap is None and layer.sinks is None and layer.causal
+    plain = not layer.dropout and layer.softcap is None and layer.sinks is None
     if flash and plain:
         return varlen
     in_blocks = device == "cpu" and dtype == torch.bfloat16 and not shared
-    if in_blocks and plain:
+    if in_blocks and plain and layer.causal:
         return blockwise
     return per_sequence
 
@@ -41,7 +41,8 @@ def varlen(
         key, value = (_repeated(*both, packing) for both in zip(before, (key, value), strict=True))
         seen, most = packing.seen(device, lead), max(packing.seen_lengths(lead))
     q, k, v = (t.transpose(1, 2).flatten(0, 1) for t in (query, key, value))
-    window = (-1 if layer.window is None else layer.window - 1, 0)  # counted from the last key, as causality is
+    back = -1 if layer.window is None else layer.window - 1
+    window = (back, 0 if layer.causal else back)  # counted from the last key, as causality is
     out = varlen_attn(
         q, k, v, boundaries, seen, longest, most,
         scale=layer.scaling, window_size=window, enable_gqa=query.shape[1] != key.shape[1],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from luthier.errors import RecipeError
@@ -31,6 +31,8 @@ class Packed(StrEnum):
     """As KERNELS or POSITIONS, and layers that carry a state are told where sequences end (`cu_seq_lens_q`)."""
     ROWS = "row by row"
     """Each sequence is a row of its own, padded at its end: right for whatever looks back only."""
+    MASKED = "row by row with a mask"
+    """Each sequence is a row of its own, padded at its end, and a mask hides the padding: for encoders."""
     LENGTHS = "one length at a time"
     """Each sequence is a row of its own, beside others of exactly its length: nothing is padded."""
 
@@ -53,11 +55,15 @@ class Layout:
     """Whether longer texts are computed one length at a time; else they are refused, as they depend on others."""
     reason: str = ""
     """What differs under the fastest one that there is; empty where it is that."""
+    bidirectional: bool = False
+    """Whether each token sees those behind it, as in an encoder."""
+    first_position: int = 0
+    """The number of the first position of a packed sequence; RoBERTa and its kin count from that of padding."""
 
     @property
     def packs(self) -> bool:
         """Whether sequences that share a row are computed in one call."""
-        return self.packed not in (Packed.ROWS, Packed.LENGTHS)
+        return self.packed not in (Packed.ROWS, Packed.MASKED, Packed.LENGTHS)
 
     def for_texts_of(self, longest: int) -> Layout:
         """The layout of a batch whose longest text has so many tokens."""
@@ -70,4 +76,11 @@ class Layout:
                 where="batch.length",
                 hint=f"Set batch.length={self.border} or less, and score and prompt with texts as short.",
             )
-        return Layout(self.attention, Packed.LENGTHS, reason=f"texts of over {self.border} tokens are read otherwise")
+        return replace(
+            self,
+            packed=Packed.LENGTHS,
+            shared_prefixes=False,
+            masks=False,
+            border=None,
+            reason=f"texts of over {self.border} tokens are read otherwise",
+        )

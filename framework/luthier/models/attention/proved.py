@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 from luthier.errors import RecipeError
+from luthier.models.attention.encoder_proof import prove_encoder_layout, trunk_of_encoder
 from luthier.models.attention.layouts import Layout, Packed
 from luthier.models.attention.packed import register
 from luthier.models.attention.proof import built_anew, prove_layout, switched
+from luthier.models.auto_class import is_encoder
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.proofs import Facts, NoTwin, proved_on_twin
 from luthier.models.twin import border_of
@@ -36,7 +38,13 @@ def layout_of(network: nn.Module) -> Layout:
     if known is None or known.attention != attention:
         known = _proved[inner] = architecture_layout(inner.config, attention, inner)
         switched(inner, known.attention)
-    if virtual_token_count(network) and known.packed is not Packed.KERNELS:
+    if virtual_token_count(network) and (known.bidirectional or known.packed is not Packed.KERNELS):
+        if known.bidirectional:
+            raise RecipeError(
+                f"{type(inner).__name__} is an encoder, and virtual tokens stand before texts that continue from them.",
+                where="adaptation",
+                hint="Choose an adaptation of its weights, such as lora or full.",
+            )
         packed = Packed.LENGTHS if known.packed is Packed.LENGTHS else Packed.ROWS
         reason = "only luthier_packed puts virtual tokens before each packed sequence"
         return replace(known, packed=packed, shared_prefixes=False, reason=reason)
@@ -53,7 +61,7 @@ def architecture_layout(config: Any, attention: str, network: nn.Module | None =
         return _on_twins(config, attention)
     except NoTwin:
         border = border_of(config)
-        layout = _of_itself(network, attention)
+        layout = _of_itself(network, attention, encoder=is_encoder(config))
         return layout if border is None else replace(layout, border=border, takes_longer=False)
 
 
@@ -83,18 +91,24 @@ def _on_twins(config: Any, attention: str) -> Layout:
 
 def _on_twin(config: Any, attention: str, *, within: bool) -> Layout:
     def prove(twin: nn.Module) -> Facts:
-        return asdict(prove_layout(twin, attention, under=built_anew))
+        prover = prove_encoder_layout if is_encoder(config) else prove_layout
+        with torch.autocast("cpu", enabled=False):  # whatever the run computes in: here nothing but errors may differ
+            return asdict(prover(twin, attention, under=built_anew))
 
-    facts = proved_on_twin("layout", config, attention, prove, within=within)
+    kind = "encoder layout" if is_encoder(config) else "layout"
+    facts = proved_on_twin(kind, config, attention, prove, within=within)
     return Layout(**facts | {"packed": Packed(facts["packed"])})  # what is proved of one twin has no border
 
 
-def _of_itself(network: nn.Module | None, attention: str) -> Layout:
-    """By the network where it has weights; else what is right for every causal language model."""
+def _of_itself(network: nn.Module | None, attention: str, *, encoder: bool) -> Layout:
+    """By the network where it has weights; else what is right for every language model and encoder."""
     if network is None or any(weight.is_meta for weight in network.parameters()):
-        return Layout("eager", Packed.LENGTHS, reason="no small twin of its configuration can be built")
+        reason = "no small twin of its configuration can be built"
+        return Layout("eager", Packed.LENGTHS, bidirectional=encoder, reason=reason)
     try:
         with evaluation_mode(network), torch.enable_grad():
+            if encoder:
+                return prove_encoder_layout(trunk_of_encoder(network), attention)
             return prove_layout(network, attention)
     finally:
         switched(network, attention)

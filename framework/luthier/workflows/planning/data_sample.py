@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,14 @@ class DataSample:
         return sum(self.lengths)
 
 
-def sample_data(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any | None, length: int) -> DataSample:
+def sample_data(
+    source: Source,
+    prompt: Prompt,
+    encode: Encode,
+    tokenizer: Any | None,
+    length: int,
+    learn: Callable[[Mapping[str, Sequence[Example]]], Any] = lambda examples: None,
+) -> DataSample:
     """Read until the end, 20,000 examples or 5 seconds; DataError as in a run.
 
     Without a tokenizer nothing is prompted or encoded, and lengths are guessed from characters.
@@ -70,6 +77,7 @@ def sample_data(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any |
     sample = _spread(train, ENCODED)
     if tokenizer is not None:
         prompt.learn(train, tokenizer)
+        learn(_by_split(examples) if complete else {"train": train})
         sample = [shown(prompt, example) for example in sample]
     turns, notes = _encoded(sample, encode, tokenizer) if tokenizer is not None else ([], [])
     rows = [sum(len(turn.row) for turn in each) for each in turns]
@@ -86,6 +94,13 @@ def sample_data(source: Source, prompt: Prompt, encode: Encode, tokenizer: Any |
         encoded=len(rows),
         overlong=[str(one["where"]) for one, size in zip(sample, long, strict=False) if size > length],
     )
+
+
+def _by_split(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    splits: dict[str, list[Example]] = {}
+    for example in examples:
+        splits.setdefault(str(example.get("split", "train")), []).append(example)
+    return splits
 
 
 def _encoded(sample: Sequence[Example], encode: Encode, tokenizer: Any) -> tuple[list[list[EncodedTurn]], list[str]]:

@@ -16,7 +16,9 @@ from luthier.errors import DataError, LuthierError, ResourceError
 from luthier.fetch import cache
 from luthier.fetch.once import NotYetError
 from luthier.inference.proof import ArchitectureProof, prove_architecture
-from luthier.models.trainable_parameters import ParameterCounts, counts_of, meta_network
+from luthier.models.encoder_heads import with_trained_head
+from luthier.models.meta_networks import meta_network
+from luthier.models.trainable_parameters import ParameterCounts, counts_of
 from luthier.training.shardable import refuse_offload_without_accelerator, refuse_unshardable
 from luthier.training.strategies import FullySharded
 from luthier.workflows.parts import Parts, attempt
@@ -103,7 +105,9 @@ def _look_at_data(plan: RecipePlan, parts: Parts) -> None:
         tokenizer = _tokenizer(plan, parts)
         if tokenizer is not None:
             refuse_length(int(batch.length), tokenizer)
-        sample = plan.data = sample_data(parts.source, parts.prompt, parts.method.encode, tokenizer, int(batch.length))
+        sample = plan.data = sample_data(
+            parts.source, parts.prompt, parts.method.encode, tokenizer, int(batch.length), parts.method.learn
+        )
     except ResourceError as error:
         plan.unknown.append(f"the data: {error}")
     except LuthierError as error:
@@ -135,7 +139,7 @@ def _tokenizer(plan: RecipePlan, parts: Parts) -> Any:
 
 def _count_weights(plan: RecipePlan, parts: Parts) -> None:
     try:
-        adapted = parts.adaptation(meta_network(parts.model))
+        adapted = with_trained_head(parts.adaptation(meta_network(parts.method.model)))
         counted = counts_of(adapted, parts.model)
         plan.weights = counted if plan.trains else replace(counted, trained=0)
         plan.experts = parts.method.describe(adapted) if plan.trains else {}
