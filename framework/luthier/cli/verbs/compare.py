@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from luthier.cli.call import Call
 from luthier.errors import RecipeError
-from luthier.workflows.comparison.contenders import contenders
+from luthier.workflows.comparison.contenders import compose_all, contenders
 
 SEEDS = "seeds="
 
@@ -22,8 +22,7 @@ def act(call: Call) -> int:
     composer = call.composer(call.arguments.config_dir)
     seeds, words = _seeds(call.arguments.answers)
     compared = contenders(words, composer.catalog)
-    for contender in compared:
-        contender.compose(composer, seeds)
+    compose_all(compared, composer, seeds)
     from luthier.workflows.comparison.running import REPORT, ContenderRunner, compare
     from luthier.workflows.comparison.terminal import lines
 

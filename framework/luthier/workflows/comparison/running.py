@@ -20,10 +20,10 @@ from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.training.child_processes import failure
 from luthier.workflows.comparison.contenders import Contender
-from luthier.workflows.comparison.lock import ExampleLock, lock_examples
+from luthier.workflows.comparison.lock import ExampleLock, agree
 from luthier.workflows.comparison.page import page
 from luthier.workflows.comparison.results import INFERENCE, Comparison, Result
-from luthier.workflows.comparison.terms import Terms, terms
+from luthier.workflows.comparison.terms import Terms
 from luthier.workflows.sweeps import jobs
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def compare(
 
     Evaluation, budget and examples are checked to be equal before anything runs.
     """
-    agreed, locked = terms(contenders), lock_examples(contenders)
+    agreed, locked = agree(contenders)
     runner.console.say(f"{len(contenders)} contenders, {seeds} seeds, {locked.count} examples of {locked.split}")
     runner.console.say(f"budget: {agreed.budget or 'none, nothing is trained'}")
     failures = {one.name: runner.carry_out(one, locked) for one in contenders}
