@@ -97,7 +97,7 @@ def compare(
         raise failure("Every contender", codes[0], where=str(contenders[0].runs[0].folder.path))
     results = [Result.read(one, _failure_text(failures[one.name])) for one in contenders]
     command_line = to_paste("compare", *command, flags=[*runner.flags, *runner.config_dir])
-    comparison = Comparison(_name(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
+    comparison = Comparison(name_of(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
     place = FOLDER / comparison.name
     place.mkdir(parents=True, exist_ok=True)
     sweep(place, locked=False)
@@ -117,7 +117,7 @@ def _failure_text(code: int) -> str:
     return f"exit code {code}: {MEANINGS.get(code, 'killed by a signal')}" if code else ""
 
 
-def _name(contenders: list[Contender], locked: ExampleLock, agreed: Terms) -> str:
+def name_of(contenders: list[Contender], locked: ExampleLock, agreed: Terms) -> str:
     """The contenders' names and a hash of runs, examples and evaluation, so that each comparison has its own folder."""
     who = "-vs-".join("".join(c if c.isalnum() or c in "._-" else "-" for c in one.name) for one in contenders)
     keys = [run.key for one in contenders for run in one.runs]
