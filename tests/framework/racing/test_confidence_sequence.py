@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_the_bounds_are_where_the_test_begins_to_exclude():
 def test_it_only_narrows():
     found = three_valued(0.0, np.random.default_rng(5), 400)
     reached = [bounds(found[:n], 0.05) for n in (1, 10, 100, 400)]
-    assert all(then[0] <= now[0] and now[1] <= then[1] for then, now in zip(reached, reached[1:], strict=False))
+    assert all(then[0] <= now[0] and now[1] <= then[1] for then, now in pairwise(reached))
 
 
 def test_what_is_missing_is_left_out_and_nothing_says_nothing():
