@@ -78,7 +78,8 @@ def tell(
     run = Path(job.hydra_cfg.hydra.runtime.output_dir) if job.hydra_cfg is not None else None
     if run is not None and (run / PRUNED).exists():
         log.info("Trial %d (%s) was pruned: %s", trial.number, trial.params, _reason(job))
-        put_away(run / "checkpoints")
+        if (checkpoints := run / "checkpoints").exists():
+            put_away(checkpoints)
         study.tell(trial, state=TrialState.PRUNED)
         return
     try:
