@@ -11,7 +11,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 
-from luthier.errors import NumericsError
+from luthier.errors import NumericsError, ResourceError
 from luthier.workflows.sweeps.optuna_sweeper import register
 
 register()
@@ -39,6 +39,11 @@ def job(config):
         folder.mkdir(parents=True)
         scores = {"loss": {"value": float(config.x)}, "accuracy": {"value": float(config.x) ** 2}}
         (folder / "scores.json").write_text(json.dumps({"scores": scores}))
+    if config.kind == "pruned":
+        run = Path(HydraConfig.get().runtime.output_dir)
+        (run / "checkpoints" / "step-1").mkdir(parents=True)
+        (run / "pruned.json").write_text(json.dumps({"step": 1, "value": 9.0}))
+        raise ResourceError("Pruned by the sweep.")
     if config.kind == "broken":
         raise NumericsError("The loss is nan in step 3.")
     if config.kind == "endless":

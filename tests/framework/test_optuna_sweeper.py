@@ -289,3 +289,13 @@ def test_samplers_that_need_scipy_search_or_say_so(tmp_path, sampler):
         assert jobs == []
     else:
         assert len({x for _, x, *_ in jobs}) == results["complete"] == 4
+
+
+def test_a_pruned_job_is_no_failed_one_and_keeps_no_checkpoint(tmp_path):
+    _, jobs, results = sweep(
+        tmp_path, "hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=9", "kind=choice(a,pruned,broken)"
+    )
+    assert len(jobs) == 3
+    assert (results["complete"], results["pruned"], results["failed"]) == (1, 1, 1)
+    (mark,) = (tmp_path / "sweep").glob("*/pruned.json")
+    assert not (mark.parent / "checkpoints").exists()

@@ -128,5 +128,5 @@ class Standing:
 
 def _means(values: Floats) -> Floats:
     seen = ~np.isnan(values)
-    sums: Floats = np.where(seen, values, 0.0).sum(-1)
-    return sums / np.maximum(seen.sum(-1), 1)
+    means: Floats = np.where(seen, values, 0.0).sum(-1) / np.maximum(seen.sum(-1), 1)
+    return means

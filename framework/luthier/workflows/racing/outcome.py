@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,5 +156,8 @@ def _row(race: Race, name: str) -> Row:
     value = mean if racer.better == "higher" else 1 - mean
     stop = standing.stopped.get(name)
     said = race.reason(stop) if stop else "the leader" if name == race.leader else "still in the race"
-    against = (None, None, None) if name == race.leader else race.against_leader(name)
-    return Row(name, runs, said, "", value, *against, racer.measured, racer.trainings)
+    row = Row(name, runs, said, "", value, measured=racer.measured, trainings=racer.trainings)
+    if name == race.leader:
+        return row
+    change, low, high = race.against_leader(name)
+    return replace(row, change=change, low=low, high=high)

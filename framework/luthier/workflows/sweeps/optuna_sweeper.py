@@ -15,13 +15,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from luthier.disk.leftovers import sweep
+from luthier.disk.redaction import redact_text
 from luthier.disk.writing import write_text
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch.extras import refuse_absent
 from luthier.records.lock import RunLock
 from luthier.workflows.sweeps import listed_sweeper
 from luthier.workflows.sweeps.search_space import SearchSpace
-from luthier.workflows.sweeps.study import NAME, refuse_unusable, study_in
+from luthier.workflows.sweeps.study import NAME, WORDS, refuse_unusable, study_in
 from luthier.workflows.sweeps.trials import counted, enqueue_interrupted, take_over, tell, write_results
 
 TARGET = "hydra_plugins.luthier.OptunaSweeper"  # Hydra takes plugins by names of this form alone
@@ -103,6 +104,8 @@ class OptunaSweeper(Sweeper):
             for trial in trials:
                 take_over(trial, folder)
             batch = [space.overrides(trial) for trial in trials]
+            for trial, words in zip(trials, batch, strict=True):
+                trial.set_user_attr(WORDS, [redact_text(word) for word in words])
             self.validate_batch_is_legal(batch)
             jobs = self.launcher.launch(batch, initial_job_idx=trials[0].number)
             for trial, job in zip(trials, jobs, strict=True):

@@ -39,8 +39,9 @@ BY_CONSTRAINTS = {"tpe", "gp", "nsgaii", "nsgaiii"}
 ONE_OBJECTIVE = {"cmaes"}
 CONSTRAINED = "constraints"
 SPACE = "space"
-
-Trials = Sequence[Any]
+OBJECTIVES = "objectives"
+WORDS = "words"
+"""The overrides of a trial's job."""
 
 
 def refuse_unusable(sampler: str, pruner: str, directions: Mapping[str, str], constraints: Mapping[str, float]) -> None:
@@ -112,13 +113,20 @@ def study_in(
     study = optuna.create_study(
         storage=journal,
         study_name=NAME,
-        directions=list(directions.values()),
+        directions=[_direction(one) for one in directions.values()],
         sampler=_quietly(lambda: getattr(optuna.samplers, SAMPLERS[sampler])(seed=seed, **settings)),
         pruner=pruner_named(pruner),
         load_if_exists=True,
     )
+    study.set_user_attr(OBJECTIVES, list(directions))
     study.set_user_attr(SPACE, json.loads(json.dumps(space)))
     return study
+
+
+def _direction(name: str) -> optuna.study.StudyDirection:
+    from optuna.study import StudyDirection
+
+    return StudyDirection[name.upper()]
 
 
 def _of_trial(trial: optuna.trial.FrozenTrial) -> Sequence[float]:
