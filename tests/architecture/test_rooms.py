@@ -38,7 +38,8 @@ LIGHT = {
     "luthier.workflows.sweeps",
     "luthier.workflows.sweeps.jobs", "luthier.workflows.sweeps.listed_sweeper",
     "luthier.workflows.sweeps.optuna_sweeper",
-    "luthier.workflows.sweeps.search_space",
+    "luthier.workflows.sweeps.objectives", "luthier.workflows.sweeps.search_space", "luthier.workflows.sweeps.study",
+    "luthier.workflows.sweeps.trials",
 }  # fmt: skip
 """The torch line: these, and the rooms above, import nothing heavy at their top."""
 DOTTED = re.compile(r"luthier\w*(\.\w+)+")

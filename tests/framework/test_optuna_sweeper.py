@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from luthier.errors import RecipeError
+from luthier.records.lock import RunLock
 from luthier.workflows.sweeps.optuna_sweeper import OptunaSweeper
 from luthier.workflows.sweeps.search_space import distribution
 
@@ -175,3 +177,125 @@ def test_a_sweep_keeps_its_direction(tmp_path):
     done, jobs, _ = sweep(tmp_path, "hydra.sweeper.direction=maximize", "x=interval(0,1)", ok=False)
     assert jobs == []
     assert "started with direction=minimize" in done.stderr
+
+
+def test_a_setting_is_searched_only_where_its_condition_holds(tmp_path):
+    _, jobs, results = sweep(
+        tmp_path, "hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=12", "kind=choice(a,b)",
+        "++hydra.sweeper.conditional={kind: {a: {y: 'choice(3,4)'}}}",
+    )  # fmt: skip
+    assert {(kind, y) for _, _, y, kind in jobs} == {("a", "3"), ("a", "4"), ("b", "1")}
+    assert results["best_params"] == {"kind": "b"}
+
+
+@pytest.mark.parametrize(
+    ("conditional", "said"),
+    [
+        ("{kind: {c: {y: 'choice(3,4)'}}}", "kind=c never holds: kind is one of a, b"),
+        ("{colour: {red: {y: 'choice(3,4)'}}}", "colour is neither searched nor set"),
+        ("{kind: {a: {y: 3}}}", "y has one value only"),
+    ],
+)
+def test_a_condition_that_never_holds_is_refused_before_any_job(tmp_path, conditional, said):
+    done, jobs, _ = sweep(tmp_path, "kind=choice(a,b)", f"++hydra.sweeper.conditional={conditional}", ok=False)
+    assert done.returncode != 0
+    assert jobs == []
+    assert said in done.stderr
+
+
+def test_a_grid_is_every_combination_once_and_goes_on_after_a_kill(tmp_path):
+    words = (
+        "hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=99", "kind=choice(a,b)", "x=range(0,1,0.5)",
+        "++hydra.sweeper.conditional={kind: {a: {y: 'choice(3,4)'}}}",
+    )  # fmt: skip
+    killed, before, _ = sweep(tmp_path, *words, "kill_at=2", ok=False)
+    assert killed.returncode == -9
+    _, after, results = sweep(tmp_path, *words)
+    tried = sorted((float(x), y, kind) for _, x, y, kind in [*before[:-1], *after])
+    assert tried == sorted([(x, y, "a") for x in (0.0, 0.5) for y in "34"] + [(x, "1", "b") for x in (0.0, 0.5)])
+    assert (results["complete"], results["failed"]) == (6, 0)
+
+
+def test_a_grid_of_a_continuous_setting_is_refused(tmp_path):
+    done, jobs, _ = sweep(tmp_path, "hydra.sweeper.sampler=grid", "x=interval(0.0,1.0)", ok=False)
+    assert done.returncode != 0
+    assert jobs == []
+    assert "x has no listed values" in done.stderr
+
+
+@pytest.mark.parametrize("sampler", ["nsgaii", "nsgaiii", "tpe"])
+def test_several_objectives_have_a_front(tmp_path, sampler):
+    _, jobs, results = sweep(
+        tmp_path, f"hydra.sweeper.sampler={sampler}", "hydra.sweeper.n_trials=10", "x=interval(0.0,1.0)", "write=true",
+        "hydra.sweeper.objectives={loss: minimize, accuracy: maximize}",
+    )  # fmt: skip
+    assert len(results["front"]) == len(jobs) == 10, "each is better in one of the two"
+    assert all(one["values"][1] == pytest.approx(one["values"][0] ** 2) for one in results["front"])
+
+
+def test_what_violates_a_constraint_is_not_the_best(tmp_path):
+    _, jobs, results = sweep(
+        tmp_path, "hydra.sweeper.n_trials=12", "x=interval(0.0,1.0)", "write=true", "hydra.sweeper.direction=maximize",
+        "hydra.sweeper.objectives={loss: maximize}", "hydra.sweeper.constraints={accuracy: 0.25}",
+    )  # fmt: skip
+    assert max(float(x) for _, x, *_ in jobs) > 0.5
+    assert results["best_value"] == max(float(x) for _, x, *_ in jobs if float(x) <= 0.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["hydra.sweeper.pruner=hyperband", "hydra.sweeper.objectives={a: minimize, b: minimize}"], "one objective"),
+        (["hydra.sweeper.sampler=cmaes", "hydra.sweeper.objectives={a: minimize, b: minimize}"], "one objective"),
+        (["hydra.sweeper.sampler=random", "hydra.sweeper.constraints={a: 1}"], "knows no constraints"),
+        (["hydra.sweeper.pruner=medan"], "Did you mean median"),
+        (["hydra.sweeper.objectives={a: up}"], "direction is 'up'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(tmp_path, words, said):
+    done, jobs, _ = sweep(tmp_path, "x=interval(0,1)", *words, ok=False)
+    assert jobs == []
+    assert said in done.stderr
+
+
+def test_an_objective_that_was_not_measured_is_a_failed_trial(tmp_path):
+    done, jobs, _ = sweep(
+        tmp_path, "x=interval(0.0,1.0)", "write=true", "hydra.sweeper.n_trials=2",
+        "hydra.sweeper.objectives={acuracy: maximize}", ok=False,
+    )  # fmt: skip
+    assert len(jobs) == 2
+    assert "no 'acuracy'" in done.stdout + done.stderr
+    assert "Did you mean accuracy" in done.stdout + done.stderr
+
+
+def test_another_space_and_a_folder_in_use_are_refused(tmp_path):
+    sweep(tmp_path, "hydra.sweeper.n_trials=1", "x=interval(0,1)")
+    done, jobs, _ = sweep(tmp_path, "x=interval(0,2)", ok=False)
+    assert jobs == []
+    assert "started with another space: x" in done.stderr
+    with RunLock(tmp_path / "sweep" / "lock"):
+        done, jobs, _ = sweep(tmp_path, "hydra.sweeper.n_trials=3", "x=interval(0,1)", ok=False)
+    assert jobs == []
+    assert "in use by process" in done.stderr
+
+
+@pytest.mark.parametrize("sampler", ["gp", "sobol"])
+def test_samplers_that_need_scipy_search_or_say_so(tmp_path, sampler):
+    done, jobs, results = sweep(
+        tmp_path, f"hydra.sweeper.sampler={sampler}", "hydra.sweeper.n_trials=4", "x=interval(-5.0,5.0)", ok=False
+    )
+    if find_spec("scipy") is None:
+        assert "pip install 'luthier[sweep]'" in done.stderr
+        assert jobs == []
+    else:
+        assert len({x for _, x, *_ in jobs}) == results["complete"] == 4
+
+
+def test_a_pruned_job_is_no_failed_one_and_keeps_no_checkpoint(tmp_path):
+    _, jobs, results = sweep(
+        tmp_path, "hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=9", "kind=choice(a,pruned,broken)"
+    )
+    assert len(jobs) == 3
+    assert (results["complete"], results["pruned"], results["failed"]) == (1, 1, 1)
+    (mark,) = (tmp_path / "sweep").glob("*/pruned.json")
+    assert not (mark.parent / "checkpoints").exists()

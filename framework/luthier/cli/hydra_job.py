@@ -48,15 +48,21 @@ class HydraJob:
         return self._run()
 
     def _job_of_sweep(self) -> float | None:
-        from luthier.workflows.sweeps.jobs import run_job
+        from luthier.workflows.sweeps.jobs import PRUNED, run_job
 
         hydra = HydraConfig.get()
+        timeout, pruner = hydra.sweeper.get("timeout"), hydra.sweeper.get("pruner", "none")
+        trial = {"sweep": os.path.abspath(hydra.sweep.dir), "number": int(hydra.job.num), "pruner": pruner}
         overrides, folder = list(hydra.overrides.task), hydra.runtime.output_dir
         shown = "failed"
         try:
-            score = run_job(self.flags, overrides, folder)
+            score = run_job(self.flags, overrides, folder, timeout=timeout, trial=trial if pruner != "none" else None)
             shown = "none" if score is None else f"{score:.6g}"
             return score
+        except LuthierError:
+            if os.path.exists(os.path.join(folder, PRUNED)):
+                shown = "pruned"
+            raise
         finally:
             self.finished.append((os.path.relpath(folder), shown, " ".join(overrides)))
 

@@ -19,9 +19,14 @@ def setting_to_paste(path: str, value: Any) -> str:
     mapping with such a key is given as it stands in a recipe file.
     """
     if _is_writable(value):
-        return shlex.quote(f"{path}={_written(value)}")
+        return shlex.quote(setting_word(path, value))
     parent, _, name = path.rpartition(".")
     return f"in a recipe file, {name}: {json.dumps(value, ensure_ascii=False)} under {parent}"
+
+
+def setting_word(path: str, value: Any) -> str:
+    """`path=value` as Hydra reads it, not quoted for a shell; keys with special signs stand as they are."""
+    return f"{path}={_written(value)}"
 
 
 def _is_writable(value: Any) -> bool:

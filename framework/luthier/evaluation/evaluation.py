@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,7 @@ class Evaluation:
         self.general_examples, self.general_length = general_examples, general_length
         self.samples, self.sample_tokens = samples, sample_tokens
         self.bootstrap, self.seed = Bootstrap(resamples, confidence, seed), seed
+        self.part: tuple[int, int] | None = None
 
     def reductions(self, method: Method | type[Method] | None = None) -> dict[str, Reduction]:
         """The reduction from statistics to value of each score, those of `method` included."""
@@ -103,6 +105,10 @@ class Evaluation:
 
     def measure(self, predictor: Predictor, name: str, examples: Sequence[Example]) -> Score:
         """One score on a set of examples, without what the others need; errors as when all are measured."""
+        return self.measurement(predictor, name, examples).score(self.bootstrap)
+
+    def measurement(self, predictor: Predictor, name: str, examples: Sequence[Example]) -> Measurement:
+        """What `measure` measures, with the statistics of each example."""
         scores, chosen = Scores(self.bootstrap), self.choose(examples)
         digest = examples_digest(chosen)
         with evaluation_mode(predictor.network):
@@ -120,7 +126,7 @@ class Evaluation:
         scores.set_aside_unscored()
         if name not in scores.measurements:
             raise DataError(f"Nothing could be scored: {name!r} has a value for none of {len(chosen)} examples.")
-        return scores[name]
+        return scores.measurements[name]
 
     def _measure_set(
         self, predictor: Predictor, name: str, examples: Sequence[Example], scores: Scores, *, first: bool
@@ -199,6 +205,23 @@ class Evaluation:
 
     def choose(self, examples: Sequence[Example]) -> list[Example]:
         """The sample of a set that is evaluated."""
+        chosen = self._sample(examples)
+        if self.part is None:
+            return chosen
+        order = np.random.default_rng([self.seed, len(chosen)]).permutation(len(chosen))
+        return [chosen[index] for index in order[slice(*self.part)]]
+
+    def of_part(self, first: int, last: int) -> Evaluation:
+        """The same evaluation of the examples from `first` to before `last`, in an order drawn by `seed` alone."""
+        part = copy(self)
+        part.part = (first, last)
+        return part
+
+    def is_bounded(self, name: str) -> bool:
+        """Whether a score is the mean of a value from 0 to 1 of each example, as its metric says by `bounded`."""
+        return bool(getattr(self.task.metrics.get(name), "bounded", False))
+
+    def _sample(self, examples: Sequence[Example]) -> list[Example]:
         if not self.examples or len(examples) <= self.examples:
             return list(examples)
         drawn = np.random.default_rng(self.seed).choice(len(examples), self.examples, replace=False)

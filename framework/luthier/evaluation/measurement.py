@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from luthier.contracts.scores import FEWEST_PAIRS, Score
 from luthier.errors import RecipeError
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, interval, ratio, resampled
@@ -35,6 +37,13 @@ class Measurement:
     def has_values(self) -> bool:
         """Whether a mean has anything to be the mean of; other reductions are taken at their word."""
         return self.reduce not in (ratio, exponential_ratio) or bool(self.statistics[:, 1].any())
+
+    def values(self) -> list[float | None]:
+        """The value of each example alone; None where it has none: of two statistics the second is a weight."""
+        found = self.reduce(self.statistics)
+        if self.statistics.shape[1] == 2:
+            found = np.where(self.statistics[:, 1] != 0, found, np.nan)
+        return [None if np.isnan(value) else float(value) for value in found]
 
     def score(self, bootstrap: Bootstrap) -> Score:
         """The value over all examples with its interval."""

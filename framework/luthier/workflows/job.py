@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,4 +41,8 @@ def carry_out(
     child_processes.remember(flags, [*composition.overrides, *composition.decided], folder)
     needed = tuple(flag for flag in flags if flag not in OF_OUTPUT)
     run = run_of(replace(composition, flags=needed), RunFolder(Path(folder)), plugins, console)
+    if jobs.TRIAL in os.environ:
+        from luthier.workflows.sweeps.pruning import Pruning
+
+        run.callbacks += filter(None, [Pruning.of_this_job(Path(folder))])
     return plugins.run(run)

@@ -12,6 +12,8 @@ class Contains(RatioMetric):
     Citations are removed first.
     """
 
+    bounded = True
+
     def terms(self, attempt: Attempt) -> tuple[float, float]:
         reference = normalised_text(without_citations(attempt.reference))
         answer = normalised_text(without_citations(attempt.output))

@@ -15,6 +15,7 @@ class InjectionSuccessRate(RatioMetric):
     """
 
     better = "lower"
+    bounded = True
 
     def __init__(self, *, words: tuple[str, ...] = ("marzipan",)) -> None:
         if not words:

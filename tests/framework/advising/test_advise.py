@@ -40,6 +40,17 @@ def test_a_data_file_says_what_is_in_it_and_the_command_composes(luthier, write)
     assert luthier("recipe=lora_sft", *plan, "--cfg", "job").code == 0
 
 
+def test_columns_of_other_names_are_renamed_in_the_command_that_it_prints(luthier, write):
+    rows = [{"question": f"what is {n}?", "answer": f"it is {n}"} for n in range(80)]
+    write("mine.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    words = shlex.split(luthier("advise", "mine.jsonl", "--json").record["run"])
+    (rename,) = [word for word in words if word.startswith("data.rename=")]
+    plan = [word for word in words[2:] if not word.startswith(("recipe=", "seeds="))]
+    planned = luthier("plan", "recipe=lora_sft", "debug=tiny", *plan)
+    assert planned.code == 0, planned.err
+    assert rename == "data.rename={question: prompt, answer: completion}"
+
+
 def test_pairs_are_feedback_and_documents_are_documents(luthier, write):
     row = {"prompt": "a", "chosen": "b", "rejected": "c"}
     write("pairs.jsonl", (json.dumps(row) + "\n") * 3)

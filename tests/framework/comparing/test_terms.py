@@ -68,6 +68,42 @@ def test_other_terms_are_refused_with_what_differs(words, where, wanted):
     assert error.value.where.startswith(where)
 
 
+def test_all_that_differs_is_named_at_once(here, luthier):
+    ended = luthier(
+        "compare", *TINY, "recipe=lora_sft", "trainer.max_steps=2,3", "batch.size=2,4", "evaluation.examples=10,20",
+        "data.limit=60,50",
+    )  # fmt: skip
+    assert ended.code == 2
+    for said in ("trainer.max_steps is 2", "batch.size is 2", "evaluation.examples is 10", "would be measured on"):
+        assert said in ended.err, ended.err
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "differ"),
+    [
+        (("evaluation.samples=0", "evaluation.sample_tokens=8,16"), False),
+        (("evaluation.samples=2", "evaluation.sample_tokens=8,16"), True),
+        (("evaluation.general_examples=0", "evaluation.general_length=8,16"), False),
+        (("evaluation.general_examples=4", "evaluation.general_length=8,16"), True),
+    ],
+)
+def test_settings_that_change_nothing_do_not_count(words, differ):
+    compared = composed("recipe=zero_shot", *words)
+    if differ:
+        with pytest.raises(RecipeError, match="different ways"):
+            terms(compared)
+    else:
+        assert terms(compared).evaluation == terms(compared[:1]).evaluation == terms(compared[1:]).evaluation
+
+
+def test_what_is_wrong_with_each_contender_is_said_at_once(luthier):
+    ended = luthier("compare", *TINY, "recipe=zero_shot,lora_sft", "optimizer.lt=1", "score=accuracy,loss")
+    assert ended.code == 2
+    assert "zero_shot score=accuracy: There is no setting" in ended.err
+    assert "lora_sft score=loss: There is no setting" in ended.err
+
+
 def test_batches_may_differ_where_the_budget_is_passes_over_the_data():
     assert terms(composed("recipe=lora_sft", "trainer.max_steps=null", "batch.size=2,4")).budget
 

@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "evaluate": "Score one or several runs on the same examples",
         "advise": "Say which recipes to compare first, from what you have, and why",
         "compare": "Run recipes on one evaluation and one budget, and report quality against cost",
+        "sweep-report": "Say what a sweep found, and write its best as a recipe",
         "measure": "Time the answers of a run's model: latency, tokens a second, memory, size",
         "schema": "Print the JSON Schema of a recipe, for editors",
         "completion": "Print or install completion for bash, zsh or fish",

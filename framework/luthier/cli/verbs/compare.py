@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from luthier.cli.call import Call
 from luthier.errors import RecipeError
-from luthier.workflows.comparison.contenders import contenders
+from luthier.workflows.comparison.contenders import compose_all, contenders
 
-SEEDS = "seeds="
+if TYPE_CHECKING:
+    from luthier.config.compose import Composer
+    from luthier.workflows.comparison.contenders import Contender
+    from luthier.workflows.comparison.running import ContenderRunner
+
+SEEDS, UNTIL, MARGIN = "seeds=", "until=", "margin="
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    usage = "comma-separated values are compared: recipe=zero_shot,lora_sft seeds=3; other overrides apply to all"
+    usage = (
+        "comma-separated values are compared: recipe=zero_shot,lora_sft seeds=3; other overrides apply to all; "
+        "until=decided margin=0.05 stops each that is known not to be the best"
+    )
     parser.add_argument("answers", nargs="*", metavar="key=value", help=usage)
     parser.add_argument("--config-dir", metavar="DIR", help="a further folder of recipes")
 
@@ -21,20 +30,61 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def act(call: Call) -> int:
     composer = call.composer(call.arguments.config_dir)
     seeds, words = _seeds(call.arguments.answers)
+    margin, words = _margin(words)
     compared = contenders(words, composer.catalog)
-    for contender in compared:
-        contender.compose(composer, seeds)
+    compose_all(compared, composer, seeds)
     from luthier.workflows.comparison.running import REPORT, ContenderRunner, compare
     from luthier.workflows.comparison.terminal import lines
 
     config_dir = ["--config-dir", call.arguments.config_dir] if call.arguments.config_dir else []
     runner = ContenderRunner(replace(call.flags, as_json=False).again(), config_dir, call.console)
+    if margin is not None:
+        return _race(call, compared, composer, seeds, margin, runner)
     comparison, place, code = compare(compared, call.arguments.answers, seeds or 1, runner)
     for warning in comparison.warnings():
         call.console.say(f"warning: {warning}")
     record = {**comparison.as_json(), "report": str(place / REPORT)}
     call.console.data(f"{lines(comparison, call.console.table)}\n\n{place / REPORT}", record)
     return code
+
+
+def _race(
+    call: Call,
+    compared: list[Contender],
+    composer: Composer,
+    seeds: int | None,
+    margin: float,
+    runner: ContenderRunner,
+) -> int:
+    from luthier.workflows.comparison.running import REPORT
+    from luthier.workflows.racing.outcome import lines
+    from luthier.workflows.racing.running import race
+
+    outcome, place, code = race(compared, composer, call.arguments.answers, seeds, margin, runner)
+    record = {**outcome.as_json(), "report": str(place / REPORT)}
+    call.console.data(f"{lines(outcome, call.console.table)}\n\n{place / REPORT}", record)
+    return code
+
+
+def _margin(words: list[str]) -> tuple[float | None, list[str]]:
+    """The margin of a race, None where whole runs are compared, and the other overrides."""
+    until = [word for word in words if word.startswith(UNTIL)]
+    margin = [word for word in words if word.startswith(MARGIN)]
+    rest = [word for word in words if word not in (*until, *margin)]
+    if not until and not margin:
+        return None, rest
+    hint = "Say until=decided margin=0.05: the difference that does not matter to you."
+    if not until or until[-1] != "until=decided":
+        raise RecipeError(f"{(until or margin)[-1]!r} does not say until=decided.", where=UNTIL[:-1], hint=hint)
+    if not margin:
+        raise RecipeError("until=decided needs a margin.", where=MARGIN[:-1], hint=hint)
+    try:
+        value = float(margin[-1].removeprefix(MARGIN))
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise RecipeError(f"{margin[-1]!r} is not between 0 and 1.", where=MARGIN[:-1], hint=hint)
+    return value, rest
 
 
 def _seeds(words: list[str]) -> tuple[int | None, list[str]]:

@@ -14,6 +14,7 @@ class Accuracy:
     """The share of outputs that are their reference, letter for letter but for white space at the ends."""
 
     better = "higher"
+    bounded = True
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
         return row_means(np.array([a.output.strip() == a.reference.strip() for a in attempts], dtype=np.float64))

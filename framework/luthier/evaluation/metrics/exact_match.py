@@ -24,6 +24,7 @@ class ExactMatch:
     """
 
     better = "higher"
+    bounded = True
 
     def __init__(self, *, normalise: bool = True) -> None:
         self.form = normalised_text if normalise else str.strip

@@ -21,6 +21,7 @@ class RougeL:
     """
 
     better = "higher"
+    bounded = True
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
         return row_means(np.array([_f1(_words(a.output), _words(a.reference)) for a in attempts], dtype=np.float64))

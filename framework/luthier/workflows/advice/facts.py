@@ -96,6 +96,7 @@ def read(path: Path) -> KnownFacts:
     if documents:
         return KnownFacts({"documents": len(documents), "text": float(sum(file.stat().st_size for file in documents))})
     from luthier.config.starter import Look, rows
+    from luthier.errors.pasting import setting_word
 
     look = Look.at(path)
     form = look.format.name or look.format.nearest
@@ -104,6 +105,7 @@ def read(path: Path) -> KnownFacts:
         f"data.file={path.as_posix()}",
         f"data/format={form}",
         f"evaluation/task={look.task}",
+        *([setting_word("data.rename", look.format.rename)] if look.format.rename else []),
     ]
     score = {"classification": "accuracy", "generation": "rouge_l"}.get(look.task, "loss")
     examples = rows(path)

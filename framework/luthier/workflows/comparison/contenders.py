@@ -57,6 +57,20 @@ def contenders(overrides: Sequence[str], catalog: Catalog) -> list[Contender]:
     return compared
 
 
+def compose_all(compared: Sequence[Contender], composer: Composer, seeds: int | None) -> None:
+    """Compose every contender; the first error, with what is wrong with the others too."""
+    errors: list[LuthierError] = []
+    for contender in compared:
+        try:
+            contender.compose(composer, seeds)
+        except LuthierError as error:
+            errors.append(error)
+    if errors:
+        first = errors[0]
+        first.message = " ".join(dict.fromkeys(error.message for error in errors))
+        raise first
+
+
 def _contender(
     words: Sequence[command_line.Word], swept: Sequence[command_line.Word], values: Sequence[str], catalog: Catalog
 ) -> Contender:

@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
 from luthier.disk.reading import read_json
-from luthier.errors import DataError, RecipeError
+from luthier.errors import DataError, LuthierError, RecipeError
 from luthier.evaluation.evaluation import examples_digest, tokens_digest
 from luthier.records.folder import RunFolder
+from luthier.workflows.comparison.terms import TermDifference, Terms, differences, refuse, shortened, terms
 from luthier.workflows.parts import part, without_quarantine
 
 if TYPE_CHECKING:
@@ -46,22 +47,53 @@ class ExampleLock:
 
 def lock_examples(contenders: list[Contender]) -> ExampleLock:
     """Read the data of every contender; DataError without examples to evaluate, RecipeError where they differ."""
+    locked, problems = read_locks(contenders)
+    refuse(problems)
+    return locked
+
+
+def read_locks(contenders: list[Contender]) -> tuple[ExampleLock, list[TermDifference]]:
+    """The examples of the first contender, and who would be measured on others."""
     read: dict[str, ExampleLock] = {}
-    first: tuple[str, ExampleLock] | None = None
+    by_contender: dict[str, ExampleLock] = {}
     for contender in contenders:
         config = contender.composition.config
         data: Any = without_quarantine(OmegaConf.to_container(config.data))
         name = json.dumps(data, sort_keys=True, default=str)
-        locked = read[name] = read.get(name) or _lock(contender.composition)
-        first = first or (contender.name, locked)
-        if locked != first[1]:
-            message = (
-                f"{contender.name} would be measured on {locked.count} examples of {locked.split} ({locked.examples}), "
-                f"and {first[0]} on {first[1].count} of {first[1].split} ({first[1].examples})."
-            )
-            raise RecipeError(message, where="data", hint="Give all of them the same data: data=… .")
-    assert first is not None
-    return first[1]
+        read[name] = read.get(name) or _lock(contender.composition)
+        by_contender[contender.name] = read[name]
+    (first, expected), *others = by_contender.items()
+    by_lock: dict[ExampleLock, list[str]] = {}
+    for name, locked in others:
+        by_lock.setdefault(locked, []).append(name)
+    problems = [
+        TermDifference(
+            f"{shortened(names)} would be measured on {locked.count} examples of {locked.split} ({locked.examples}), "
+            f"and {first} on {expected.count} of {expected.split} ({expected.examples}).",
+            "data",
+            "Give all of them the same data: data=… .",
+        )
+        for locked, names in by_lock.items()
+        if locked != expected
+    ]
+    return expected, problems
+
+
+def agree(contenders: list[Contender]) -> tuple[Terms, ExampleLock]:
+    """The terms of a comparison and its examples; RecipeError that names at once all that differs and must not.
+
+    Raises DataError without examples to evaluate.
+    """
+    problems = differences(contenders)
+    try:
+        locked, of_data = read_locks(contenders)
+    except LuthierError as error:
+        if not problems:
+            raise
+        refuse([*problems, TermDifference(str(error), "", "")])
+        raise
+    refuse([*problems, *of_data])
+    return terms(contenders), locked
 
 
 def _lock(composition: Composition) -> ExampleLock:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from urllib.parse import quote
 
 from luthier.contracts.scores import Score
-from luthier.records.folder import RunFolder
 from luthier.reporting import figures
 from luthier.reporting.escaping import clipped
+from luthier.reporting.links import report_of
 from luthier.reporting.story import percent
 from luthier.reporting.template import environment, style
 from luthier.workflows.comparison import descriptions, picture
@@ -31,7 +29,7 @@ def page(comparison: Comparison, folder: Path) -> str:
         names=" · ".join(names[:MOST_NAMES])
         + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""),
         **style(("luthier.reporting", "page.css"), ("luthier.workflows.comparison", "comparison.css")),
-        links={run: _link(run, folder) for one in finished for run in one.runs},
+        links={run: report_of(run, folder) for one in finished for run in one.runs},
         main=scores.get(comparison.terms.score),
         others=list(scores.values()),
         sentences=descriptions.sentences(comparison),
@@ -45,10 +43,6 @@ def page(comparison: Comparison, folder: Path) -> str:
         picture=picture,
         level=percent(comparison.confidence),
     )
-
-
-def _link(run: Path, folder: Path) -> str:
-    return quote(Path(os.path.relpath(RunFolder(run).report, folder)).as_posix())
 
 
 def _change(change: Score) -> str:

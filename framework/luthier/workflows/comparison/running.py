@@ -20,10 +20,10 @@ from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.training.child_processes import failure
 from luthier.workflows.comparison.contenders import Contender
-from luthier.workflows.comparison.lock import ExampleLock, lock_examples
+from luthier.workflows.comparison.lock import ExampleLock, agree
 from luthier.workflows.comparison.page import page
 from luthier.workflows.comparison.results import INFERENCE, Comparison, Result
-from luthier.workflows.comparison.terms import Terms, terms
+from luthier.workflows.comparison.terms import Terms
 from luthier.workflows.sweeps import jobs
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def compare(
 
     Evaluation, budget and examples are checked to be equal before anything runs.
     """
-    agreed, locked = terms(contenders), lock_examples(contenders)
+    agreed, locked = agree(contenders)
     runner.console.say(f"{len(contenders)} contenders, {seeds} seeds, {locked.count} examples of {locked.split}")
     runner.console.say(f"budget: {agreed.budget or 'none, nothing is trained'}")
     failures = {one.name: runner.carry_out(one, locked) for one in contenders}
@@ -97,7 +97,7 @@ def compare(
         raise failure("Every contender", codes[0], where=str(contenders[0].runs[0].folder.path))
     results = [Result.read(one, _failure_text(failures[one.name])) for one in contenders]
     command_line = to_paste("compare", *command, flags=[*runner.flags, *runner.config_dir])
-    comparison = Comparison(_name(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
+    comparison = Comparison(name_of(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
     place = FOLDER / comparison.name
     place.mkdir(parents=True, exist_ok=True)
     sweep(place, locked=False)
@@ -117,7 +117,7 @@ def _failure_text(code: int) -> str:
     return f"exit code {code}: {MEANINGS.get(code, 'killed by a signal')}" if code else ""
 
 
-def _name(contenders: list[Contender], locked: ExampleLock, agreed: Terms) -> str:
+def name_of(contenders: list[Contender], locked: ExampleLock, agreed: Terms) -> str:
     """The contenders' names and a hash of runs, examples and evaluation, so that each comparison has its own folder."""
     who = "-vs-".join("".join(c if c.isalnum() or c in "._-" else "-" for c in one.name) for one in contenders)
     keys = [run.key for one in contenders for run in one.runs]

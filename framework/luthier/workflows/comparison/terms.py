@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,25 @@ from luthier.config.fingerprint import recipe_hash
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from luthier.config.compose import Composition
     from luthier.workflows.comparison.contenders import Contender
 
 MISSING = "nothing"
+PAIR = ("the first", "the other")
+ONE_BUDGET = "State one budget for all: trainer.max_steps=… trainer.epochs=… batch.size=… batch.length=… ."
+IDLE_WHERE_ZERO = {"samples": {"sample_tokens"}, "general_examples": {"general", "general_length"}}
+"""Settings of the evaluation that change nothing where the one before them is 0."""
+
+
+@dataclass(frozen=True)
+class TermDifference:
+    """What two contenders differ in and must not: a sentence, the first setting and the way out."""
+
+    text: str
+    where: str
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -29,20 +44,28 @@ class Terms:
 
 
 def terms(contenders: list[Contender]) -> Terms:
-    """RecipeError where two contenders differ in what must be the same."""
-    first, *others = contenders
+    """RecipeError that names all in which contenders differ and must not."""
+    refuse(differences(contenders))
     trains = [one for one in contenders if _trains(one.composition)]
-    for other in others:
-        _same(first, other, _evaluated, "are measured in different ways", "Set it for all of them.")
-    for other in trains[1:]:
-        hint = "State one budget for all: trainer.max_steps=… trainer.epochs=… batch.size=… batch.length=… ."
-        _same(trains[0], other, _spent, "have different budgets", hint)
-    config = first.composition.config
-    evaluation: Any = OmegaConf.to_container(config.evaluation)
     budget = _in_words(_spent(trains[0].composition)) if trains else ""
     if any(one.composition.choices.get("trainer/stop", "never") != "never" for one in trains):
         budget += ", or less where trainer.stop ends a training"
-    return Terms(str(config.score), recipe_hash(evaluation), budget)
+    config = contenders[0].composition.config
+    return Terms(str(config.score), recipe_hash(_what_counts(config)), budget)
+
+
+def refuse(problems: Sequence[TermDifference]) -> None:
+    """RecipeError with every problem and every way out; nothing where there is none."""
+    if problems:
+        hints = " ".join(dict.fromkeys(one.hint for one in problems if one.hint))
+        raise RecipeError(" ".join(one.text for one in problems), where=problems[0].where, hint=hints)
+
+
+def differences(contenders: list[Contender]) -> list[TermDifference]:
+    """All in which a contender differs from the first, and a trained one from the first that is trained."""
+    trains = [one for one in contenders if _trains(one.composition)]
+    measured = _differences(contenders, _evaluated, "are measured in different ways", "Set it for all of them.")
+    return [*measured, *_differences(trains, _spent, "have different budgets", ONE_BUDGET)]
 
 
 def _trains(composition: Composition) -> bool:
@@ -50,8 +73,16 @@ def _trains(composition: Composition) -> bool:
 
 
 def _evaluated(composition: Composition) -> dict[str, Any]:
-    config: Any = OmegaConf.to_container(composition.config)
-    return {"score": config["score"], **_flat({"evaluation": config["evaluation"]})}
+    return {"score": composition.config["score"], **_flat({"evaluation": _what_counts(composition.config)})}
+
+
+def _what_counts(config: DictConfig) -> dict[str, Any]:
+    """The evaluation's settings without those that change nothing, such as the length of samples when there is none."""
+    evaluation: Any = OmegaConf.to_container(config.evaluation)
+    for switch, idle in IDLE_WHERE_ZERO.items():
+        if not evaluation.get(switch):
+            evaluation = {name: value for name, value in evaluation.items() if name not in idle}
+    return dict(evaluation)
 
 
 def _spent(composition: Composition) -> dict[str, Any]:
@@ -72,13 +103,37 @@ def _in_words(budget: Mapping[str, Any]) -> str:
     return f"{steps} steps of {budget['batch.size']} {unit}, at most {passes}"
 
 
-def _same(first: Contender, other: Contender, of: Any, problem: str, hint: str) -> None:
-    one, two = of(first.composition), of(other.composition)
-    for path in dict.fromkeys([*one, *two]):
-        if one.get(path, MISSING) != two.get(path, MISSING):
-            detail = f"{path} is {one.get(path, MISSING)!r} in the first and {two.get(path, MISSING)!r} in the other"
-            message = f"{first.name} and {other.name} {problem}: {detail}."
-            raise RecipeError(message, where=path, hint=hint)
+def _differences(contenders: Sequence[Contender], of: Any, problem: str, hint: str) -> list[TermDifference]:
+    """One with every setting that is not the same for all, and who has which value; none where all are the same."""
+    values = {one.name: of(one.composition) for one in contenders}
+    paths = dict.fromkeys(path for one in values.values() for path in one)
+    by_value = {path: _by_value(path, values) for path in paths}
+    differ = {path: found for path, found in by_value.items() if len(found) > 1}
+    if not differ:
+        return []
+    details = "; ".join(f"{path} is {_who_has(found, len(values))}" for path, found in differ.items())
+    who = " and ".join(values) if len(values) == len(PAIR) else f"The {len(values)} contenders"
+    return [TermDifference(f"{who} {problem}: {details}.", next(iter(differ)), hint)]
+
+
+def _by_value(path: str, values: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The contenders by the value that they have of a setting."""
+    found: dict[str, list[str]] = {}
+    for name, settings in values.items():
+        found.setdefault(repr(settings.get(path, MISSING)), []).append(name)
+    return found
+
+
+def _who_has(found: Mapping[str, list[str]], contenders: int) -> str:
+    if contenders == len(PAIR):
+        return " and ".join(f"{value} in {which}" for value, which in zip(found, PAIR, strict=True))
+    return ", ".join(f"{value} in {shortened(names)}" for value, names in found.items())
+
+
+def shortened(names: Sequence[str], most: int = 2) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:

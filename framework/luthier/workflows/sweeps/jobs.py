@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
+from typing import Any
 
+from luthier.errors import ResourceError
 from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.training.child_processes import RANK_VARIABLES, failure
 
 PARENT = "LUTHIER_JOB_OF"
+TRIAL = "LUTHIER_TRIAL"
+"""Tells a job of which sweep's trial it is, as JSON: sweep, number, pruner."""
+PRUNED = "pruned.json"
+"""In the folder of a job that the sweep ended early: the step and the value."""
+GRACE = 30
+"""Seconds that a job which takes too long has between SIGTERM and SIGKILL."""
 POLL = 0.2
 
 
-def run_job(flags: Sequence[str], overrides: Sequence[str], folder: Path | str) -> float | None:
+def run_job(
+    flags: Sequence[str],
+    overrides: Sequence[str],
+    folder: Path | str,
+    *,
+    timeout: float | None = None,
+    trial: Mapping[str, Any] | None = None,
+) -> float | None:
     """Carry out one job in its own process and return the score in its folder; None where it wrote none.
 
-    A failed job raises the error class of its exit code, which Hydra records as a failed job. A signal that ends this
-    process is forwarded to the job, which is waited for.
+    A failed job raises the error class of its exit code, which Hydra records as a failed job; one that takes more than
+    `timeout` seconds is ended, ResourceError. A signal that ends this process is forwarded to the job, which is waited
+    for. A job that was begun before goes on from its last checkpoint.
     """
     place = RunFolder(Path(folder))
     place.score.unlink(missing_ok=True)
-    if code := carry_out(flags, overrides, folder):
+    (place.path / PRUNED).unlink(missing_ok=True)
+    begun = place.resolved.is_file() and not any(word.startswith("resume=") for word in overrides)
+    words = [*overrides, *(["resume=auto"] if begun else [])]
+    environment = {TRIAL: json.dumps(trial)} if trial else {}
+    command = child_processes.command(flags, words, folder)
+    if code := process(command, timeout=timeout, environment=environment):
         raise failure(f"The job {' '.join(overrides)}", code, where=str(folder))
     return place.read_score()
 
@@ -38,20 +60,42 @@ def carry_out(flags: Sequence[str], overrides: Sequence[str], folder: Path | str
     return process(child_processes.command(flags, overrides, folder), output=output)
 
 
-def process(command: Sequence[str], *, output: int | None = None, errors: int | None = None) -> int:
+def process(
+    command: Sequence[str],
+    *,
+    output: int | None = None,
+    errors: int | None = None,
+    timeout: float | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Run a luthier command and return its exit code; `output` and `errors` are file descriptors for stdout and stderr.
 
     SIGTERM is forwarded to the child, which is waited for; when this process is killed, the child ends by itself
-    (`end_with_parent`).
+    (`end_with_parent`). ResourceError where it takes more than `timeout` seconds: it is then ended.
     """
-    clean = {name: value for name, value in os.environ.items() if name not in RANK_VARIABLES}
-    environment = {**clean, PARENT: str(os.getpid())}
-    child = subprocess.Popen(command, env=environment, stdout=output, stderr=errors)  # noqa: S603
+    left_out = {*RANK_VARIABLES, TRIAL}
+    clean = {name: value for name, value in os.environ.items() if name not in left_out}
+    child = subprocess.Popen(  # noqa: S603
+        command, env={**clean, PARENT: str(os.getpid()), **environment}, stdout=output, stderr=errors
+    )
     with _forwarding(child) as received:
-        code = child.wait()
+        try:
+            code = child.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            _end(child)
+            raise ResourceError(f"The job took more than {timeout:g} s and was ended.") from error
     if received:
         raise SystemExit(128 + received[0])
     return code
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def end_with_parent() -> None:

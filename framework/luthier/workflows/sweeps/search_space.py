@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from luthier.errors import RecipeError
+from luthier.errors.suggestions import nearest
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+    from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Settings that are searched only where another one has a value."""
+
+    key: str
+    value: str
+    searched: dict[str, BaseDistribution]
 
 
 @dataclass
@@ -23,6 +36,7 @@ class SearchSpace:
 
     fixed: list[str] = field(default_factory=list)
     searched: dict[str, BaseDistribution] = field(default_factory=dict)
+    branches: list[Branch] = field(default_factory=list)
 
     @classmethod
     def of(cls, overrides: list[Override]) -> SearchSpace:
@@ -35,9 +49,90 @@ class SearchSpace:
                 space.fixed.append(override.input_line or f"{key}={override.get_value_element_as_str()}")
         return space
 
+    def add_branch(self, key: str, value: str, overrides: list[Override]) -> None:
+        """Search these where the setting `key` is `value`; RecipeError where it never is.
+
+        A setting that the command line gives is left out.
+        """
+        where = f"hydra.sweeper.conditional.{key}.{value}"
+        values = self._values(key)
+        if value not in values:
+            there = f"{key} is one of {', '.join(values)}" if values else f"{key} is neither searched nor set"
+            raise RecipeError(
+                f"{key}={value} never holds: {there}.", where=where, hint=nearest(value, values, "There are")
+            )
+        searched = {}
+        for override in overrides:
+            name = override.get_key_element()
+            if not override.is_sweep_override():
+                raise RecipeError(f"{name} has one value only.", where=where, hint="Say choice(4,8) or interval(0,1).")
+            if name not in self._fixed and name not in self.searched:
+                searched[name] = distribution(override)
+        self.branches.append(Branch(key, value, searched))
+
+    @property
+    def _fixed(self) -> dict[str, str]:
+        return {key: value for key, _, value in (line.partition("=") for line in self.fixed)}
+
+    def _values(self, key: str) -> list[str]:
+        """What a setting can be in this space, as text."""
+        if key in self._fixed:
+            return [self._fixed[key]]
+        spaces = [self.searched, *(branch.searched for branch in self.branches)]
+        return [str(value) for space in spaces if key in space for value in grid_of(key, space[key])]
+
+    def ask(self, study: Study) -> Trial:
+        """A new trial, with a value of each setting whose condition holds."""
+        trial = study.ask(self.searched)
+        for branch in self.branches:
+            if self._holds(branch, trial.params):
+                for key, one in branch.searched.items():
+                    trial._suggest(key, one)
+        return trial
+
+    def _holds(self, branch: Branch, params: Mapping[str, Any]) -> bool:
+        return str(params.get(branch.key, self._fixed.get(branch.key))) == branch.value
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Every combination; RecipeError for a setting that has no listed values."""
+        yield from self._points({}, [Branch("", "", self.searched), *self.branches])
+
+    def _points(self, params: dict[str, Any], branches: Sequence[Branch]) -> Iterator[dict[str, Any]]:
+        if not branches:
+            yield params
+            return
+        first, *others = branches
+        if first.key and not self._holds(first, params):
+            yield from self._points(params, others)
+            return
+        for values in product(*(grid_of(key, one) for key, one in first.searched.items())):
+            yield from self._points({**params, **dict(zip(first.searched, values, strict=True))}, others)
+
+    def as_json(self) -> dict[str, Any]:
+        """What is searched, by setting and condition, so that another sweep can be told from this one."""
+        from optuna.distributions import distribution_to_json
+
+        spaces = {"": self.searched, **{f"{one.key}={one.value}: ": one.searched for one in self.branches}}
+        return {
+            f"{when}{key}": distribution_to_json(one) for when, space in spaces.items() for key, one in space.items()
+        }
+
     def overrides(self, trial: Trial) -> list[str]:
         """The overrides of one job, with what the study proposes for this trial."""
         return [*self.fixed, *(f"{key}={value}" for key, value in trial.params.items())]
+
+
+def grid_of(key: str, one: BaseDistribution) -> list[Any]:
+    """The values of a setting in a grid; RecipeError for a continuous one."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(one, CategoricalDistribution):
+        return list(one.choices)
+    if isinstance(one, IntDistribution) and not one.log:
+        return list(range(one.low, one.high + 1, one.step))
+    if isinstance(one, FloatDistribution) and one.step:
+        return [one.low + number * one.step for number in range(round((one.high - one.low) / one.step) + 1)]
+    raise RecipeError(f"{key} has no listed values.", where=key, hint="List them, choice(1e-4,1e-3), or use range(…).")
 
 
 def distribution(override: Override) -> BaseDistribution:
