@@ -1,0 +1,3 @@
+"""later"""
+def declare(parser): pass
+def act(call): return 0
