@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 WHAT = {
     "convert": "Write a file of Bedrock from data of any kind, or read one of Bedrock as luthier's rows",
     "check": "Hold a file against the published limits of a job, offline",
+    "job": "Write the request of a managed job and the Nova recipe of a run or recipe; nothing is sent",
+    "grade": "Try the function that grades, called as the service calls it",
+    "results": "Read what a job left as the record and the report of a run",
 }
 
 

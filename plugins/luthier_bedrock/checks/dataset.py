@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from luthier.api import DataError
@@ -15,7 +16,7 @@ from luthier_bedrock.checks.table import Base, JobLimits, limits_of, source_of, 
 from luthier_bedrock.files.log import InvocationLog, conversation_of_record
 from luthier_bedrock.files.reading import lines_of_file
 
-NAME = re.compile(r"[A-Za-z0-9_\-/.]+\.jsonl")
+NAME = re.compile(r"[A-Za-z0-9_\-.]+\.jsonl")
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,12 @@ def check_files(file: str, validation: str | None, base: Base, job: str) -> Verd
 
 
 def _check_file(file: str, verdict: Verdict) -> None:
-    if not NAME.fullmatch(file.replace("\\", "/")):
+    if not NAME.fullmatch(Path(file).name):
         reason = "the name of the file must end in .jsonl and have letters, digits, _, -, / and . alone"
         verdict.faults.append(Fault(file, f"{reason} ({source_of('nova_data')})"))
+    if Path(file).is_file() and Path(file).open("rb").read(3) == b"\xef\xbb\xbf":
+        reason = "the file begins with a byte order mark, at which the vendor's validator ends"
+        verdict.faults.append(Fault(f"{file}:1", f"{reason} ({source_of('nova_validator')})"))
     verdict.records[file] = 0
     for where, line in lines_of_file(file):
         verdict.records[file] += 1
@@ -112,11 +116,17 @@ def _check_whole(file: str, validation: str | None, verdict: Verdict) -> None:
         verdict.faults.append(Fault(file, f"{count:,} records are fewer than {limits.least:,} {published}"))
     if limits.most is not None and everything > limits.most:
         with_validation = ", those for validation among them," if validation else ""
-        verdict.faults.append(Fault(file, f"{everything:,} records{with_validation} are more than {limits.most:,} {published}"))
+        verdict.faults.append(
+            Fault(file, f"{everything:,} records{with_validation} are more than {limits.most:,} {published}")
+        )
     if limits.advised is not None and count < limits.advised:
-        verdict.notes.append(f"{count:,} records are fewer than the {limits.advised:,} that are recommended {published}")
+        verdict.notes.append(
+            f"{count:,} records are fewer than the {limits.advised:,} that are recommended {published}"
+        )
     if validation and not base.validation:
-        verdict.faults.append(Fault(validation, f"{base.name} takes no file for validation ({source_of('nova_2_data')})"))
+        verdict.faults.append(
+            Fault(validation, f"{base.name} takes no file for validation ({source_of('nova_2_data')})")
+        )
     if {"image", "video"} <= verdict.media.keys():
         where = f"{verdict.media['image']} and {verdict.media['video']}"
         verdict.faults.append(Fault(where, f"a dataset has images or videos, not both ({source_of('nova_data')})"))

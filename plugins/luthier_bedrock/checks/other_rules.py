@@ -23,7 +23,9 @@ def rft_faults(row: Mapping[str, Any]) -> list[str]:
     if "user" not in roles:
         found.append("no turn is the user's")
     reference = row.get("reference_answer")
-    if "reference_answer" in row and (not isinstance(reference, str | dict) or not (reference and str(reference).strip())):
+    if "reference_answer" in row and (
+        not isinstance(reference, str | dict) or not (reference and str(reference).strip())
+    ):
         found.append("`reference_answer` is neither text nor an object, or empty")
     if "id" in row and not (isinstance(row["id"], str) and row["id"].strip()):
         found.append("`id` is no text, or empty")

@@ -72,7 +72,10 @@ def with_ids(messages: Sequence[Mapping[str, Any]]) -> list[Row]:
     for turn in messages:
         message = {**turn} if isinstance(turn, Mapping) else {"role": None}
         if message.get("tool_calls"):
-            calls = [{**call, "id": call.get("id") or f"tool_{len(named)}_{n}"} for n, call in enumerate(message["tool_calls"])]
+            calls = [
+                {**call, "id": call.get("id") or f"tool_{len(named)}_{n}"}
+                for n, call in enumerate(message["tool_calls"])
+            ]
             message["tool_calls"], waiting = calls, [call["id"] for call in calls]
         elif message.get("role") == "tool":
             if not message.get("tool_call_id") and waiting:
@@ -211,7 +214,7 @@ def _reasoning_text(block: Mapping[str, Any]) -> Any:
 
 def _name_of(block: Any, at: str) -> str:
     if not isinstance(block, Mapping) or len(block) != 1:
-        raise DataError(f"`{at}` is no block of one kind, such as {{\"text\": …}}.")
+        raise DataError(f'`{at}` is no block of one kind, such as {{"text": …}}.')
     return str(next(iter(block)))
 
 

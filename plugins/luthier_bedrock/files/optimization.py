@@ -43,7 +43,9 @@ class Optimization:
 
     def lines_of(self, rows: Iterable[Located]) -> Iterator[Written]:
         """A line for the rows of each template."""
-        for _, group in groupby(rows, key=lambda located: (located.row.get("template_id"), located.row.get("prompt_template"))):
+        for _, group in groupby(
+            rows, key=lambda located: (located.row.get("template_id"), located.row.get("prompt_template"))
+        ):
             together = list(group)
             samples, lost = [], []
             for located in together:

@@ -53,9 +53,7 @@ def rows_of_recipe(composition: Composition, split: str) -> Iterator[Located]:
     from luthier.api import Reading, part
 
     reading = Reading.of(part(composition.config, composition.trust, "data"))
-    examples: list[Any] = [
-        one for name, of in reading.examples.items() if split in ("all", name) for one in of
-    ]
+    examples: list[Any] = [one for name, of in reading.examples.items() if split in ("all", name) for one in of]
     if not examples:
         raise DataError(f"The data has no example in the split {split}.", hint="Say --split all, or another one.")
     for example in examples:

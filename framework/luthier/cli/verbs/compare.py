@@ -15,6 +15,13 @@ SEEDS = "seeds="
 def declare(parser: argparse.ArgumentParser) -> None:
     usage = "comma-separated values are compared: recipe=zero_shot,lora_sft seeds=3; other overrides apply to all"
     parser.add_argument("answers", nargs="*", metavar="key=value", help=usage)
+    parser.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="a training that ran elsewhere: shown, not ranked",
+    )
     parser.add_argument("--config-dir", metavar="DIR", help="a further folder of recipes")
 
 
@@ -24,12 +31,14 @@ def act(call: Call) -> int:
     compared = contenders(words, composer.catalog)
     for contender in compared:
         contender.compose(composer, seeds)
+    from luthier.workflows.comparison.beside import Beside
     from luthier.workflows.comparison.running import REPORT, ContenderRunner, compare
     from luthier.workflows.comparison.terminal import lines
 
+    beside = [Beside.read(folder) for folder in call.arguments.beside]
     config_dir = ["--config-dir", call.arguments.config_dir] if call.arguments.config_dir else []
     runner = ContenderRunner(replace(call.flags, as_json=False).again(), config_dir, call.console)
-    comparison, place, code = compare(compared, call.arguments.answers, seeds or 1, runner)
+    comparison, place, code = compare(compared, call.arguments.answers, seeds or 1, runner, beside)
     for warning in comparison.warnings():
         call.console.say(f"warning: {warning}")
     record = {**comparison.as_json(), "report": str(place / REPORT)}
