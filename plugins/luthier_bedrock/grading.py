@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import islice
-from typing import Any
+from typing import Any, TypeGuard
 
 from luthier.api import DataError, RecipeError
 from luthier_bedrock.files.kinds import KINDS
@@ -155,7 +155,7 @@ def _read(result: dict[str, Any], where: str, grades: Grades) -> None:
             grades.metrics.setdefault(metric["name"], []).append(float(metric["value"]))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

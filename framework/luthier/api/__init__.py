@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-VERSION = (2, 5)
+VERSION = (2, 6)
 """(major, minor): names are added with the minor number, changed or removed with the major one."""
 
 

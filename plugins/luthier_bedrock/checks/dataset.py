@@ -70,7 +70,7 @@ def _check_file(file: str, verdict: Verdict) -> None:
     if not NAME.fullmatch(Path(file).name):
         reason = "the name of the file must end in .jsonl and have letters, digits, _, -, / and . alone"
         verdict.faults.append(Fault(file, f"{reason} ({source_of('nova_data')})"))
-    if Path(file).is_file() and Path(file).open("rb").read(3) == b"\xef\xbb\xbf":
+    if _has_mark(Path(file)):
         reason = "the file begins with a byte order mark, at which the vendor's validator ends"
         verdict.faults.append(Fault(f"{file}:1", f"{reason} ({source_of('nova_validator')})"))
     verdict.records[file] = 0
@@ -82,6 +82,14 @@ def _check_file(file: str, verdict: Verdict) -> None:
             reasons = _reasons(line, where, verdict)
         verdict.bad[file] += bool(reasons)
         verdict.faults += [Fault(where, reason) for reason in reasons]
+
+
+def _has_mark(file: Path) -> bool:
+    """Whether a file begins with a byte order mark."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(3) == b"\xef\xbb\xbf"
 
 
 def _reasons(line: Mapping[str, Any], where: str, verdict: Verdict) -> list[str]:

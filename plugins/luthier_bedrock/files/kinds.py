@@ -71,7 +71,7 @@ class DistillationPrompts(Conversation):
 
 
 class Rft(RowByRow):
-    """Prompts in OpenAI's form with `reference_answer` and what else the grader reads, for reinforcement fine-tuning."""
+    """Prompts in OpenAI's form with `reference_answer` and what else the grader of a reinforcement job reads."""
 
     name = "rft"
     purpose = "reinforcement fine-tuning"

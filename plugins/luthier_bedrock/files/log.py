@@ -25,7 +25,7 @@ class InvocationLog(RowByRow):
 
     def read(self, row: Mapping[str, Any]) -> Row:
         read = read_conversation(conversation_of_record(row))
-        return {**read, **({MODEL: row[MODEL]} if MODEL in row else {})}
+        return read | {key: row[key] for key in (MODEL,) if key in row}
 
     def write(self, row: Mapping[str, Any]) -> Row:
         turns = row.get("messages")
@@ -35,7 +35,7 @@ class InvocationLog(RowByRow):
             raise DataError(f"A record of an invocation needs `{MODEL}`.", hint="Say which model answered: --model-id.")
         said = write_conversation(row)
         *asked, answer = said["messages"]
-        body = {"messages": asked, **{key: said[key] for key in ("system", "toolConfig") if key in said}}
+        body: Row = {"messages": asked} | {key: said[key] for key in ("system", "toolConfig") if key in said}
         return {
             "schemaType": SCHEMA,
             "schemaVersion": "1.0",

@@ -115,8 +115,10 @@ def _first(carrier: Carrier, kind: str, lora: bool, base: Base) -> dict[str, Any
         if lora:
             dropout = carrier.carry("adaptation.dropout", "lora_tuning.adapter_dropout", UNIT)
             model["peft"]["lora_tuning"] = {
-                "loraplus_lr_ratio": 16.0, "alpha": _alpha(carrier, base.name), "adapter_dropout": _known_or(dropout, 0.01)
-            }  # fmt: skip
+                "loraplus_lr_ratio": 16.0,
+                "alpha": _alpha(carrier, base.name),
+                "adapter_dropout": _known_or(dropout, 0.01),
+            }
     _warmup(carrier, 10)
     epochs = carrier.carry("trainer.epochs", "trainer.max_epochs", {"least": 1, "whole": True})
     carrier.leave({"trainer.max_steps": "this recipe counts epochs"})
@@ -144,10 +146,13 @@ def _second_sft(carrier: Carrier, lora: bool) -> dict[str, Any]:
 def _second_cpt(carrier: Carrier) -> dict[str, Any]:
     rate = carrier.carry("optimizer.lr", "optim.lr", {})
     optim = {
-        **_second_optim(carrier, rate), "adam_w_mode": True, "eps": carrier.carry("optimizer.eps", "optim.eps", {}) or 1e-6,
-        "name": "distributed_fused_adam", "optimizer": "adam",
+        **_second_optim(carrier, rate),
+        "adam_w_mode": True,
+        "eps": carrier.carry("optimizer.eps", "optim.eps", {}) or 1e-6,
+        "name": "distributed_fused_adam",
+        "optimizer": "adam",
         "sched": {"warmup_steps": _warmup(carrier, 10), "constant_steps": 0, "min_lr": _lowest(carrier, rate)},
-    }  # fmt: skip
+    }
     model = {"hidden_dropout": 0.0, "attention_dropout": 0.0}
     return {"task_type": "cpt", "trainer": {"max_steps": _steps(carrier)}, "model": model, "optim": optim}
 
@@ -215,7 +220,7 @@ def _warmup(carrier: Carrier, default: int) -> int:
     written = round(share * steps)
     note = "a share of the steps, counted"
     carrier.fates.append(Fate("optimizer.schedule.warmup", share, "warmup_steps", written, note))
-    return written
+    return int(written)
 
 
 def _lowest(carrier: Carrier, rate: float) -> float:

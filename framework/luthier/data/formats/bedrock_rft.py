@@ -20,7 +20,7 @@ class BedrockRft(Messages):
 
     name = "bedrock_rft"
     expects = "`messages` and `reference_answer`"
-    keys = (("messages", "reference_answer"),)
+    keys = (("messages", "reference_answer"),)  # type: ignore[assignment]
 
     def recognises(self, row: dict[str, Any]) -> str:
         fits = "reference_answer" in row and super().recognises(row)
