@@ -62,4 +62,9 @@ def _result(result: Mapping[str, Any], at: str, role: str, uses: set[str], resul
 
 def _last_uses(row: Mapping[str, Any]) -> set[str]:
     """The uses of the last turn, whose results nobody has seen yet."""
-    return {block["toolUse"]["toolUseId"] for block in row["messages"][-1]["content"] if "toolUse" in block}
+    return {
+        block["toolUse"]["toolUseId"]
+        for turn in row["messages"][-1:]
+        for block in turn["content"]
+        if "toolUse" in block
+    }

@@ -47,7 +47,7 @@ def read_conversation(row: Mapping[str, Any]) -> Row:
 
 def write_conversation(row: Mapping[str, Any]) -> Row:
     """The row of Bedrock with the `messages` and `tools` of a row; DataError where a turn cannot be said there."""
-    messages = with_ids(_listed(row.get("messages"), "messages"))
+    messages = with_ids(row)
     system = [block for turn in messages if turn.get("role") == "system" for block in _blocks(turn, "system")]
     written: Row = {"schemaVersion": BEDROCK_VERSION, **({"system": system} if system else {})}
     turns: list[Row] = []
@@ -61,28 +61,36 @@ def write_conversation(row: Mapping[str, Any]) -> Row:
             turns.append({"role": role, "content": blocks})
     written["messages"] = turns
     if row.get("tools"):
-        written["toolConfig"] = {"tools": [_tool_spec(tool) for tool in row["tools"]]}
+        written["toolConfig"] = {"tools": [_tool_spec(tool) for tool in _listed(row["tools"], "tools")]}
     return written
 
 
-def with_ids(messages: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """The messages with an id on each tool call and each result, which OpenAI's form may leave out; by their order."""
-    named: list[Row] = []
-    waiting: list[str] = []
-    for turn in messages:
-        message = {**turn} if isinstance(turn, Mapping) else {"role": None}
-        if message.get("tool_calls"):
-            calls = [
-                {**call, "id": call.get("id") or f"tool_{len(named)}_{n}"}
-                for n, call in enumerate(message["tool_calls"])
+def turns_of(row: Mapping[str, Any]) -> list[Row]:
+    """The turns of a row in OpenAI's form, each an object whose tool calls are objects; DataError otherwise."""
+    turns = _listed(row.get("messages"), "messages")
+    for index, turn in enumerate(turns):
+        calls = _object(turn, f"messages[{index}]").get("tool_calls")
+        if calls is not None and not (isinstance(calls, list) and all(isinstance(call, Mapping) for call in calls)):
+            raise DataError(f"The tool calls of `messages[{index}]` are no list of objects.")
+    return [dict(turn) for turn in turns]
+
+
+def with_ids(row: Mapping[str, Any]) -> list[Row]:
+    """The turns with an id on each tool call and each result, which OpenAI's form may leave out; by their order."""
+    turns = turns_of(row)
+    waiting: list[Any] = []
+    for index, turn in enumerate(turns):
+        if turn.get("tool_calls"):
+            turn["tool_calls"] = [
+                {**call, "id": call.get("id") or f"tool_{index}_{number}"}
+                for number, call in enumerate(turn["tool_calls"])
             ]
-            message["tool_calls"], waiting = calls, [call["id"] for call in calls]
-        elif message.get("role") == "tool":
-            if not message.get("tool_call_id") and waiting:
-                message["tool_call_id"] = waiting[0]
-            waiting = [one for one in waiting if one != message.get("tool_call_id")]
-        named.append(message)
-    return named
+            waiting = [call["id"] for call in turn["tool_calls"]]
+        elif turn.get("role") == "tool":
+            if not turn.get("tool_call_id") and waiting:
+                turn["tool_call_id"] = waiting[0]
+            waiting = [one for one in waiting if one != turn.get("tool_call_id")]
+    return turns
 
 
 def _turns(turn: Any, at: str) -> list[Row]:
@@ -192,7 +200,7 @@ def _definition(tool: Any, at: str) -> Row:
 
 
 def _tool_spec(tool: Any) -> Row:
-    function = tool.get("function", tool) if isinstance(tool, Mapping) else {}
+    function = _object(_object(tool, "tools").get("function", tool), "tools")
     about = {"description": function["description"]} if function.get("description") else {}
     schema = {"json": function.get("parameters") or {"type": "object"}}
     return {"toolSpec": {"name": function.get("name"), **about, "inputSchema": schema}}

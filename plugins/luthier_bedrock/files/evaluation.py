@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from luthier.api import DataError
-from luthier_bedrock.files.conversation import Row
+from luthier_bedrock.files.conversation import Row, turns_of
 from luthier_bedrock.files.row_by_row import RowByRow
 
 KEPT = ("category", "modelResponses")
@@ -31,8 +31,8 @@ class Evaluation(RowByRow):
         return {"messages": turns, **{name: row[name] for name in KEPT if name in row}}
 
     def write(self, row: Mapping[str, Any]) -> Row:
-        turns = row.get("messages")
-        if not isinstance(turns, list) or [turn.get("role") for turn in turns] not in (["user"], ["user", "assistant"]):
+        turns = turns_of(row)
+        if [turn.get("role") for turn in turns] not in (["user"], ["user", "assistant"]):
             raise DataError(
                 "A row of an evaluation is one question and at most one answer, and this one has other turns.",
                 hint="Write the system turn and what came before into the question.",

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from luthier.api import DataError, RecipeError, nearest
-from luthier_bedrock.files.conversation import Row, is_conversation, read_conversation, with_ids, write_conversation
+from luthier_bedrock.files.conversation import (
+    Row,
+    is_conversation,
+    read_conversation,
+    turns_of,
+    with_ids,
+    write_conversation,
+)
 from luthier_bedrock.files.evaluation import Evaluation
 from luthier_bedrock.files.log import InvocationLog
 from luthier_bedrock.files.optimization import Optimization
@@ -51,7 +58,7 @@ class Conversation(RowByRow):
         return write_conversation(row)
 
     def expected(self, row: Mapping[str, Any]) -> Row:
-        return {**row, "messages": with_ids(row["messages"])}
+        return {**row, "messages": with_ids(row)}
 
 
 class DistillationPrompts(Conversation):
@@ -80,8 +87,7 @@ class Rft(RowByRow):
         return "reference_answer" in row and "messages" in row
 
     def read(self, row: Mapping[str, Any]) -> Row:
-        if not isinstance(row.get("messages"), list):
-            raise DataError("`messages` is no list.")
+        turns_of(row)
         return dict(row)
 
     def write(self, row: Mapping[str, Any]) -> Row:
@@ -92,9 +98,8 @@ class Rft(RowByRow):
         return written
 
     def expected(self, row: Mapping[str, Any]) -> Row:
-        if not isinstance(row.get("messages"), list) or not row["messages"]:
-            raise DataError("The row has no `messages`, which rows of RFT need.")
-        last = row["messages"][-1]
+        turns = turns_of(row)
+        last = turns[-1] if turns else {}
         if "reference_answer" in row or last.get("role") != "assistant":
             return dict(row)
         return {**_without_answer(row), "reference_answer": last.get("content")}
@@ -117,7 +122,7 @@ class Messages:
 
 
 def _without_answer(row: Mapping[str, Any]) -> Row:
-    messages = list(row.get("messages") or ())
+    messages = turns_of(row)
     while messages and messages[-1].get("role") == "assistant":
         messages.pop()
     if not any(turn.get("role") == "user" for turn in messages):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from luthier.api import DataError
-from luthier_bedrock.files.conversation import Row, read_conversation, with_ids, write_conversation
+from luthier_bedrock.files.conversation import Row, read_conversation, turns_of, with_ids, write_conversation
 from luthier_bedrock.files.row_by_row import RowByRow
 
 SCHEMA = "ModelInvocationLog"
@@ -28,8 +28,8 @@ class InvocationLog(RowByRow):
         return read | {key: row[key] for key in (MODEL,) if key in row}
 
     def write(self, row: Mapping[str, Any]) -> Row:
-        turns = row.get("messages")
-        if not isinstance(turns, list) or not turns or turns[-1].get("role") != "assistant":
+        turns = turns_of(row)
+        if not turns or turns[-1].get("role") != "assistant":
             raise DataError("An invocation needs an answer, and the row does not end with one.")
         if not row.get(MODEL):
             raise DataError(f"A record of an invocation needs `{MODEL}`.", hint="Say which model answered: --model-id.")
@@ -46,7 +46,7 @@ class InvocationLog(RowByRow):
         }
 
     def expected(self, row: Mapping[str, Any]) -> Row:
-        return {**row, "messages": with_ids(row["messages"])}
+        return {**row, "messages": with_ids(row)}
 
 
 def conversation_of_record(row: Mapping[str, Any]) -> Row:
@@ -55,12 +55,12 @@ def conversation_of_record(row: Mapping[str, Any]) -> Row:
     output = response.get("output")
     answer = output.get("message") if isinstance(output, Mapping) else None
     answer = answer or {"role": "assistant", "content": response.get("content")}
-    turns = [_turn(turn, "input.inputBodyJson") for turn in request.get("messages") or ()]
+    turns = [_turn(turn, "input.inputBodyJson") for turn in _listed(request.get("messages"), "input")]
     turns.append(_turn(answer, "output.outputBodyJson"))
     if not turns[-1]["content"]:
         raise DataError("The invocation has no answer.")
     system = request.get("system") or []
-    blocks = [{"text": system}] if isinstance(system, str) else [_block(block) for block in system]
+    blocks = [{"text": system}] if isinstance(system, str) else [_block(block) for block in _listed(system, "input")]
     tools = {"toolConfig": request["toolConfig"]} if request.get("toolConfig") else {}
     return {**({"system": blocks} if blocks else {}), "messages": turns, **tools}
 
@@ -75,11 +75,17 @@ def _body(row: Mapping[str, Any], side: str) -> Mapping[str, Any]:
     return body
 
 
+def _listed(value: Any, at: str) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise DataError(f"`{at}` holds {value!r:.40}, where a list is expected.")
+    return value or []
+
+
 def _turn(turn: Any, at: str) -> Row:
     if not isinstance(turn, Mapping):
         raise DataError(f"`{at}` has a turn that is no object.")
     content = turn.get("content")
-    blocks = [{"text": content}] if isinstance(content, str) else [_block(block) for block in content or ()]
+    blocks = [{"text": content}] if isinstance(content, str) else [_block(block) for block in _listed(content, at)]
     return {"role": turn.get("role"), "content": blocks}
 
 

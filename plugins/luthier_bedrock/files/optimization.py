@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from luthier.api import DataError
-from luthier_bedrock.files.conversation import Row
+from luthier_bedrock.files.conversation import Row, turns_of
 from luthier_bedrock.files.row_by_row import CARRIED, Located, Written
 
 VERSION = "bedrock-2026-05-14"
@@ -92,7 +92,7 @@ class Optimization:
                 read = self._row(line, sample, {}, "sample")
                 if {name: value for name, value in read.items() if name != CARRIED} == said:
                     return sample, []
-            answer = next((turn["content"] for turn in row.get("messages") or () if turn["role"] == "assistant"), None)
+            answer = next((turn.get("content") for turn in turns_of(row) if turn.get("role") == "assistant"), None)
             made = {"inputVariables": [{name: str(value)} for name, value in variables.items()]}
             made |= {} if answer is None else {"referenceResponse": answer}
             read = self._row(line, made, {}, "sample")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +105,25 @@ KINDS: dict[str, list[dict[str, Any]]] = {
 
 def write(file: Path, rows: list[Any]) -> None:
     file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+WRONG: tuple[Any, ...] = (None, True, 0, -1, 1.5, "", " ", "user", [], {}, [None], [{}], {"text": None}, [{"text": 3}])
+
+
+def damaged(chance: random.Random) -> dict[str, Any]:
+    """A row of some kind in which up to three values are missing or something else."""
+    row = copy.deepcopy(chance.choice(chance.choice(list(KINDS.values()))))
+    for _ in range(chance.randint(1, 3)):
+        node, key = chance.choice(list(_places(row)) or [({}, "")])
+        if chance.random() < 0.3 and node:
+            del node[key]
+        elif node:
+            node[key] = copy.deepcopy(chance.choice(WRONG))
+    return row
+
+
+def _places(node: Any) -> Iterator[tuple[Any, Any]]:
+    pairs = list(node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ())
+    for key, inner in pairs:
+        yield node, key
+        yield from _places(inner)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from luthier.errors import DataError
 from luthier.testing.format import FormatContract
 from luthier.testing.verb import VerbContract
+from luthier_bedrock.checks.conversation_rules import conversation_faults
+from luthier_bedrock.checks.other_rules import rft_faults
+from luthier_bedrock.checks.table import bases
+from luthier_bedrock.files.kinds import KINDS as FILE_KINDS
+from luthier_bedrock.files.kinds import kind_of
+from luthier_bedrock.files.row_by_row import Located
 from tests.command import luthier
-from tests.plugins.bedrock.rows import CONVERSATION, IMAGE, KINDS, PLAIN, write
+from tests.plugins.bedrock.rows import CONVERSATION, IMAGE, KINDS, PLAIN, damaged, write
 
 
 class TestBedrock(VerbContract):
@@ -164,3 +173,24 @@ def test_the_rows_are_detected_as_data(rows: list[Any], name: str, method: str, 
         "plan", f"method={method}", "data=jsonl", "data.file=rows.jsonl", "evaluation.examples=1", cwd=tmp_path
     )
     assert f"It is {name}, because" in " ".join(done.stdout.split()), done.stdout + done.stderr
+
+
+def test_damaged_rows_are_refused_in_a_sentence_or_come_back_whole() -> None:
+    chance = random.Random(0)
+    tried = 0
+    for _ in range(3000):
+        row = damaged(chance)
+        for base in ("nova-lite", "nova-2-lite"):
+            conversation_faults(row, bases()[base], "sft")
+        rft_faults(row)
+        try:
+            kind = kind_of(row, "here")
+            rows = kind.rows_of(row)
+        except DataError:
+            continue
+        tried += 1
+        assert [one.line for one in kind.lines_of([Located(one, "here") for one in rows])] == [row]
+        for other in FILE_KINDS.values():
+            with contextlib.suppress(DataError):
+                list(other.lines_of([Located({**one, "bedrock_row": None}, "here") for one in rows]))
+    assert tried > 500
