@@ -7,6 +7,7 @@ Every line that is written anew is read again and compared, so that what a kind 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,23 +37,23 @@ class Written:
     lost: list[str] = field(default_factory=list)
 
 
-class RowByRow:
+class RowByRow(ABC):
     """A kind whose lines each say one row; it has `recognises`, `read`, `write` and, where they differ, `expected`."""
 
     name = ""
     purpose = ""
 
+    @abstractmethod
     def recognises(self, row: Mapping[str, Any]) -> bool:
         """Whether a line is of this kind."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, row: Mapping[str, Any]) -> Row:
         """Luthier's row of a line; DataError for a malformed one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, row: Mapping[str, Any]) -> Row:
         """The line that says a row; DataError where the kind cannot."""
-        raise NotImplementedError
 
     def expected(self, row: Mapping[str, Any]) -> Row:
         """What `read` gives for what `write` made of a row, if nothing was lost."""

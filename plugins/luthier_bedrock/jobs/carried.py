@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from luthier_bedrock.jobs.recipe import setting
+from luthier_bedrock.jobs.recipe import package_and_class, setting
 
 SERVICE = "the request has no field for it: the service decides"
 LEFT = {
@@ -29,11 +29,8 @@ LEFT = {
     "evaluation": "a job gives its losses: luthier bedrock results reads them",
 }
 """What is told of a setting that a request cannot say; nothing is told of one that the recipe does not use."""
-_UNUSED = (
-    "luthier.training.stopping.Never",
-    "luthier.data.prompts.ChatPrompt",
-    "luthier_reward.divergence.NoKLPenalty",
-)
+_UNUSED = (("luthier", "Never"), ("luthier", "ChatPrompt"), ("luthier_reward", "NoKLPenalty"))
+"""Packages and classes of parts that do nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,12 @@ class Carrier:
         done = {fate.setting for fate in self.fates}
         for path, note in told.items():
             value = setting(self.recipe, path)
-            if path not in done and value is not None and value is not False and _short(value) not in _UNUSED:
+            if (
+                path not in done
+                and value is not None
+                and value is not False
+                and package_and_class(str(_short(value))) not in _UNUSED
+            ):
                 self.fates.append(Fate(path, _short(value), note=note))
 
 

@@ -12,11 +12,11 @@ import yaml
 from luthier.api import RecipeError
 from luthier_bedrock.checks.table import Base
 from luthier_bedrock.jobs.carried import LEFT, Carrier, Fate
-from luthier_bedrock.jobs.recipe import setting
+from luthier_bedrock.jobs.recipe import package_and_class, setting
 from luthier_bedrock.jobs.request import Places
 
-LORA = ("luthier_adapters.lora.Lora", "luthier_adapters.qlora.QLora")
-FULL = "luthier.models.adaptation.FullFineTuning"
+LORA = (("luthier_adapters", "Lora"), ("luthier_adapters", "LoraPlus"), ("luthier_adapters", "Qlora"))
+FULL = ("luthier", "FullFineTuning")
 UNIT = {"least": 0.0, "most": 1.0}
 
 
@@ -65,9 +65,10 @@ _TOLD = ("model", "prompt", "trainer.stop", "trainer.keep_best", "batch.packing"
 
 def _is_lora(recipe: Mapping[str, Any], carrier: Carrier) -> bool:
     target = setting(recipe, "adaptation._target_")
-    if target == FULL:
+    named = package_and_class(str(target))
+    if named == FULL:
         return False
-    if target not in LORA:
+    if named not in LORA:
         note = "the vendor's recipes have LoRA and all weights: LoRA is used"
         carrier.fates.append(Fate("adaptation", target, "peft_scheme", "lora", note))
     carrier.leave({f"adaptation.{name}": _NO_FIELD for name in ("rank", "targets", "rslora", "dora")})

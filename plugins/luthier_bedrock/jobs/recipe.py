@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from luthier.api import Call
 
 METHODS = {
-    "luthier_sft.sft.SupervisedFineTuning": "sft",
-    "luthier_cpt.cpt.ContinuedPretraining": "cpt",
-    "luthier_distillation.distill.Distillation": "distillation",
-    "luthier_reward.grpo.Grpo": "rft",
+    ("luthier_sft", "SupervisedFineTuning"): "sft",
+    ("luthier_cpt", "ContinuedPretraining"): "cpt",
+    ("luthier_distillation", "Distillation"): "distillation",
+    ("luthier_reward", "Grpo"): "rft",
 }
-"""The kind of job by the method of a recipe."""
+"""The kind of job by the package and the class of a recipe's method."""
 
 
 def resolved_recipe(call: Call, words: Sequence[str], config_dir: str | None) -> dict[str, Any]:
@@ -46,14 +46,19 @@ def kind_of_job(recipe: Mapping[str, Any]) -> str:
             hint="A prompt is carried over by writing it into the data: luthier bedrock convert.",
         )
     target = str(recipe["method"].get("_target_"))
-    if target not in METHODS:
+    if package_and_class(target) not in METHODS:
         raise RecipeError(
             f"The method {target} cannot be carried over: CreateModelCustomizationJob has fine-tuning, reinforcement "
             "fine-tuning, continued pre-training and distillation, and none of them is this one.",
             where="method",
             hint="Say method=sft, method=grpo, method=cpt or method=distill.",
         )
-    return METHODS[target]
+    return METHODS[package_and_class(target)]
+
+
+def package_and_class(target: str) -> tuple[str, str]:
+    """The first and the last word of a dotted name."""
+    return target.split(".")[0], target.rpartition(".")[2]
 
 
 def setting(recipe: Mapping[str, Any], path: str) -> Any:
