@@ -35,13 +35,16 @@ def act(call: Call) -> int:
     lost: dict[str, list[str]] = {}
     count = write_lines(given.output, _noting(kind.lines_of(rows), lost))
     for path, places in lost.items():
-        call.console.say(
-            f"warning: {kind.name} cannot say {path}; it is left out of {len(places)} rows, first {places[0]}"
-        )
+        left_out = f"it is left out of {_counted(len(places), 'row')}, first {places[0]}"
+        call.console.say(f"warning: {kind.name} cannot say {path}; {left_out}")
     facts: dict[str, Any] = {"file": str(given.output), "kind": kind.name, "lines": count}
     facts["lost"] = {path: {"rows": len(places), "first": places[0]} for path, places in lost.items()}
-    call.console.data(f"{count:,} lines in {given.output}, for {kind.purpose}.", facts)
+    call.console.data(f"{_counted(count, 'line')} in {given.output}, for {kind.purpose}.", facts)
     return 0
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _rows(call: Call) -> Iterator[Located]:

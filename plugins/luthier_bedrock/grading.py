@@ -8,6 +8,7 @@ Source: https://docs.aws.amazon.com/nova/latest/nova2-userguide/nova-implementin
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -102,8 +103,10 @@ def grade(handler: Handler, samples: Iterable[tuple[str, dict[str, Any]]], batch
         grades.samples += len(together)
         first = together[0][0]
         try:
-            returned = json.loads(json.dumps(handler(json.loads(json.dumps([one for _, one in together])), None)))
-        except Exception as error:
+            with contextlib.redirect_stdout(sys.stderr):  # what it prints is no result
+                answer = handler(json.loads(json.dumps([one for _, one in together])), None)
+            returned = json.loads(json.dumps(answer))
+        except (Exception, SystemExit) as error:
             grades.faults.append((first, f"the function fails: {type(error).__name__}: {error}"))
             continue
         _judge(returned, together, grades)

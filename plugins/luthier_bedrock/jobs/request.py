@@ -79,20 +79,20 @@ def write_request(
 def _configured(kind: str, base: Base, places: Places, carrier: Carrier) -> dict[str, Any]:
     if kind == "rft":
         return _reinforced(places, carrier)
-    configured: dict[str, Any] = {}
     if kind == "distillation":
         teacher: dict[str, Any] = {"teacherModelIdentifier": _needed(places.teacher, "--teacher", "a teacher model")}
-        configured["customizationConfig"] = {"distillationConfig": {"teacherModelConfig": teacher}}
+        carrier.leave({path: f"no source has a distillation job take {name}" for name, path in SETTINGS.items()})
+        return {"customizationConfig": {"distillationConfig": {"teacherModelConfig": teacher}}}
     bounds = table()["parameters"].get(base.name)
     if bounds is None:
         for name, path in SETTINGS.items():
             carrier.leave({path: f"{name} of {base.name}: no source has its range, so the service's default is used"})
-        return configured
+        return {}
     values = {name: carrier.carry(path, name, bounds[name]) for name, path in SETTINGS.items()}
     written = {name: _text(value) for name, value in values.items() if value is not None}
     default = bounds["learningRateWarmupSteps"]["default"]
     carrier.leave({"optimizer.schedule.warmup": f"the service counts steps, whose number it does not tell: {default}"})
-    return {**configured, "hyperParameters": written}
+    return {"hyperParameters": written}
 
 
 def _reinforced(places: Places, carrier: Carrier) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_what_a_kind_cannot_say_is_told_with_its_place(tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", [PLAIN[0], {"messages": turns, "topic": "wood"}])
     done = convert(tmp_path, "rows.jsonl", "conversation", "out.jsonl", "--from", "messages")
     assert done.returncode == 0
-    assert "conversation cannot say messages[].weight; it is left out of 1 rows, first rows.jsonl:2" in done.stderr
+    assert "conversation cannot say messages[].weight; it is left out of 1 row, first rows.jsonl:2" in done.stderr
     assert "topic" in done.stderr
 
 
@@ -159,6 +159,8 @@ def test_kinds_that_are_not_known_are_named(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "conversation" in done.stderr
     assert convert(tmp_path, "none.jsonl", "conversation", "out.jsonl").returncode == 2
+    nowhere = convert(tmp_path, "rows.jsonl", "conversation", "rows.jsonl/out.jsonl")
+    assert (nowhere.returncode, "cannot be written" in nowhere.stderr) == (5, True)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def test_the_request_of_each_kind_passes_the_vendors_validator(kind: str, tmp_pa
     )
     assert ParamValidator().validate(made, shape.input_shape).generate_report() == ""
     assert done.stdout.splitlines()[-1] == "Nothing was sent."
+    assert ("hyperParameters" in made) == (kind == "sft")
 
 
 def test_each_setting_is_carried_changed_or_left_and_that_is_said(tmp_path: Path) -> None:
@@ -163,6 +164,7 @@ def test_a_grader_is_called_as_the_service_calls_it(tmp_path: Path) -> None:
          " for s in samples]", "Metric or Reward"),
         ("samples[9]", "the function fails: IndexError"),
         ("{1, 2}", "the function fails: TypeError"),
+        ("print(1) or exit(3)", "the function fails: SystemExit"),
     ],
 )  # fmt: skip
 def test_what_breaks_the_contract_is_told(body: str, said: str, tmp_path: Path) -> None:
