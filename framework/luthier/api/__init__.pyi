@@ -510,6 +510,7 @@ from luthier.reporting.figures import (
     format_size as format_size,
 )
 from luthier.reporting.record import RunRecord as RunRecord
+from luthier.reporting.written_report import write_report as write_report
 from luthier.training.guarded_logger import GuardedLogger as GuardedLogger
 from luthier.training.language_model import (
     LanguageModelMethod as LanguageModelMethod,

@@ -15,11 +15,13 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
+from luthier.reporting.record import RunRecord
+from luthier.reporting.written_report import write_report
 from tests.command import luthier as command
 
 WORDS = (
-    "compare", "recipe=zero_shot,lora_sft,diverging", "seeds=1", "debug=tiny", "data=demo", "data.limit=80",
-    "evaluation.general_examples=8", "evaluation.samples=1", "evaluation.resamples=200",
+    "compare", "--beside", "elsewhere/managed", "recipe=zero_shot,lora_sft,diverging", "seeds=1", "debug=tiny",
+    "data=demo", "data.limit=80", "evaluation.general_examples=8", "evaluation.samples=1", "evaluation.resamples=200",
 )  # fmt: skip
 DIVERGING = """\
 # @package _global_
@@ -40,6 +42,9 @@ def ended(tmp_path_factory):
     place = tmp_path_factory.mktemp("compared")
     (place / "recipes" / "recipe").mkdir(parents=True)
     (place / "recipes" / "recipe" / "diverging.yaml").write_text(DIVERGING)
+    elsewhere = RunRecord(name="managed", curves={"loss": [(1, 2.5), (2, 1.75)], "validation_loss": [(2, 1.5)]})
+    elsewhere.model.name, elsewhere.training.steps = "amazon.nova-lite-v1:0:300k", 2
+    write_report(elsewhere, place / "elsewhere/managed")
     words = [sys.executable, "-m", "luthier", *WORDS]
     killed = subprocess.Popen(
         words, cwd=place, env={**os.environ, **ALONE}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -74,6 +79,18 @@ def test_a_contender_that_fails_is_named_and_the_others_are_compared(ended, reco
     assert not failed["zero_shot"]
     assert set(record["scores"]["accuracy"]["scores"]) == {"zero_shot", "lora_sft"}
     assert any("diverging failed" in line for line in record["warnings"])
+
+
+def test_a_training_that_ran_elsewhere_stands_beside_and_is_not_ranked(ended, record):
+    shown = {"name": "managed", "folder": "elsewhere/managed", "model": "amazon.nova-lite-v1:0:300k", "steps": 2}
+    assert record["beside"] == [{**shown, "loss": 1.75, "validation_loss": 1.5}]
+    assert "managed" not in record["scores"]["accuracy"]["scores"]
+    assert "--beside elsewhere/managed" in record["command"]
+    page = (ended[0] / record["report"]).read_text(encoding="utf-8")
+    assert 'href="../../elsewhere/managed/report.html"' in page
+    assert "nothing ranks them" in page
+    refused = command("compare", "--beside", "recipes", *WORDS[3:], cwd=ended[0])
+    assert (refused.returncode, "no record of a run" in refused.stderr) == (3, True)
 
 
 def test_scores_are_those_of_the_runs(ended, record):
@@ -132,7 +149,7 @@ def test_the_report_stands_alone_and_each_link_leads_to_a_run(ended, record):
         assert not urlparse(link).scheme
         assert (report.parent / unquote(link.partition("#")[0])).resolve().is_file(), link
     runs = {Path(link.partition("#")[0]).parent.name for link in page.links}
-    assert runs == {Path(run).name for one in record["contenders"] for run in one["runs"]}
+    assert runs == {Path(run).name for one in record["contenders"] for run in one["runs"]} | {"managed"}
 
 
 def test_asked_again_nothing_runs_and_the_report_is_the_same(ended, record):

@@ -345,6 +345,7 @@ ROWS = {
     "classification": {"text": "a", "label": "b"},
     "preference": PAIRS["texts"],
     "bedrock_conversation": BEDROCK,
+    "bedrock_rft": {"messages": [U], "reference_answer": "b"},
 }
 
 
@@ -359,7 +360,7 @@ def test_a_format_is_recognised_by_its_rows_and_says_why(name):
 @pytest.mark.parametrize("one", ROWS)
 @pytest.mark.parametrize("other", ROWS)
 def test_a_row_of_another_format_is_not_taken_for_one_of_this(one, other):
-    if one != other and (one, other) != ("messages", "bedrock_conversation"):
+    if one != other and (one, other) not in (("messages", "bedrock_conversation"), ("messages", "bedrock_rft")):
         assert not named(one).recognises(ROWS[other])
 
 

@@ -24,6 +24,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "until=decided margin=0.05 stops each that is known not to be the best"
     )
     parser.add_argument("answers", nargs="*", metavar="key=value", help=usage)
+    parser.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="a training that ran elsewhere: shown, not ranked",
+    )
     parser.add_argument("--config-dir", metavar="DIR", help="a further folder of recipes")
 
 
@@ -33,14 +40,18 @@ def act(call: Call) -> int:
     margin, words = _margin(words)
     compared = contenders(words, composer.catalog)
     compose_all(compared, composer, seeds)
+    from luthier.workflows.comparison.beside import Beside
     from luthier.workflows.comparison.running import REPORT, ContenderRunner, compare
     from luthier.workflows.comparison.terminal import lines
 
+    beside = [Beside.read(folder) for folder in call.arguments.beside]
     config_dir = ["--config-dir", call.arguments.config_dir] if call.arguments.config_dir else []
     runner = ContenderRunner(replace(call.flags, as_json=False).again(), config_dir, call.console)
     if margin is not None:
+        if beside:
+            raise RecipeError("A race ranks what it runs.", where="--beside", hint="Compare without until=decided.")
         return _race(call, compared, composer, seeds, margin, runner)
-    comparison, place, code = compare(compared, call.arguments.answers, seeds or 1, runner)
+    comparison, place, code = compare(compared, call.arguments.answers, seeds or 1, runner, beside)
     for warning in comparison.warnings():
         call.console.say(f"warning: {warning}")
     record = {**comparison.as_json(), "report": str(place / REPORT)}

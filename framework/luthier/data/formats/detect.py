@@ -12,6 +12,7 @@ from luthier.data.columns import renamed
 from luthier.data.formats.alpaca import Alpaca
 from luthier.data.formats.bedrock_conversation import BedrockConversation
 from luthier.data.formats.bedrock_prompt import BedrockPrompt
+from luthier.data.formats.bedrock_rft import BedrockRft
 from luthier.data.formats.canonical import Canonical
 from luthier.data.formats.classification import Classification
 from luthier.data.formats.messages import Messages
@@ -51,6 +52,7 @@ KNOWN: tuple[Any, ...] = (  # the more specific first: where several recognise a
     Canonical(),
     BedrockConversation(),
     Preference(),
+    BedrockRft(),
     Messages(),
     ShareGPT(),
     PromptCompletion(),

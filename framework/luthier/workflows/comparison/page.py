@@ -10,7 +10,7 @@ from luthier.reporting.escaping import clipped
 from luthier.reporting.links import report_of
 from luthier.reporting.story import percent
 from luthier.reporting.template import environment, style
-from luthier.workflows.comparison import descriptions, picture
+from luthier.workflows.comparison import beside, descriptions, picture
 from luthier.workflows.comparison.results import Comparison
 
 MOST_NAMES = 4
@@ -41,6 +41,9 @@ def page(comparison: Comparison, folder: Path) -> str:
         devices=", ".join(sorted({one.inference["device"] for one in finished if "device" in one.inference})),
         pictures=picture.pictures(comparison),
         picture=picture,
+        head=beside.HEAD,
+        note=beside.NOTE,
+        besides=[(_link(one.folder, folder), one.row) for one in comparison.beside],
         level=percent(comparison.confidence),
     )
 

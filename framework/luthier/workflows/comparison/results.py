@@ -14,6 +14,7 @@ from luthier.disk.reading import read_json
 from luthier.evaluation.scores import Scores
 from luthier.records.folder import RunFolder
 from luthier.reporting.record import RunRecord
+from luthier.workflows.comparison.beside import Beside
 from luthier.workflows.comparison.standings import ContenderDifference, Standings, change, standings
 from luthier.workflows.parts import part
 
@@ -96,6 +97,7 @@ class Comparison:
     lock: ExampleLock
     seeds: int
     results: list[Result]
+    beside: list[Beside] = field(default_factory=list)
 
     @property
     def finished(self) -> list[Result]:
@@ -157,6 +159,7 @@ class Comparison:
             "confidence": self.confidence,
             "contenders": [_as_json(one) for one in self.results],
             "scores": {name: standing.as_json() for name, standing in scores.items()},
+            "beside": [one.as_json() for one in self.beside],
             "warnings": self.warnings(),
         }  # fmt: skip
 

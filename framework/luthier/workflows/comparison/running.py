@@ -19,6 +19,7 @@ from luthier.errors.exit_codes import MEANINGS
 from luthier.records.folder import RunFolder
 from luthier.training import child_processes
 from luthier.training.child_processes import failure
+from luthier.workflows.comparison.beside import Beside
 from luthier.workflows.comparison.contenders import Contender
 from luthier.workflows.comparison.lock import ExampleLock, agree
 from luthier.workflows.comparison.page import page
@@ -82,11 +83,15 @@ class ContenderRunner:
 
 
 def compare(
-    contenders: list[Contender], command: Sequence[str], seeds: int, runner: ContenderRunner
+    contenders: list[Contender],
+    command: Sequence[str],
+    seeds: int,
+    runner: ContenderRunner,
+    beside: Sequence[Beside] = (),
 ) -> tuple[Comparison, Path, int]:
     """The comparison, its folder, and the exit code of the first run that failed; the others are compared.
 
-    Evaluation, budget and examples are checked to be equal before anything runs.
+    Evaluation, budget and examples are checked to be equal before anything runs. `beside` is shown and not ranked.
     """
     agreed, locked = agree(contenders)
     runner.console.say(f"{len(contenders)} contenders, {seeds} seeds, {locked.count} examples of {locked.split}")
@@ -96,8 +101,11 @@ def compare(
     if len(codes) == len(contenders):
         raise failure("Every contender", codes[0], where=str(contenders[0].runs[0].folder.path))
     results = [Result.read(one, _failure_text(failures[one.name])) for one in contenders]
-    command_line = to_paste("compare", *command, flags=[*runner.flags, *runner.config_dir])
-    comparison = Comparison(name_of(contenders, locked, agreed), command_line, agreed, locked, seeds, results)
+    words = [*command, *(word for one in beside for word in ("--beside", str(one.folder)))]
+    command_line = to_paste("compare", *words, flags=[*runner.flags, *runner.config_dir])
+    comparison = Comparison(
+        name_of(contenders, locked, agreed), command_line, agreed, locked, seeds, results, list(beside)
+    )
     place = FOLDER / comparison.name
     place.mkdir(parents=True, exist_ok=True)
     sweep(place, locked=False)

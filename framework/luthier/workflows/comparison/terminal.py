@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from luthier.reporting.figures import format_number, title
 from luthier.reporting.story import percent
-from luthier.workflows.comparison import descriptions
+from luthier.workflows.comparison import beside, descriptions
 from luthier.workflows.comparison.results import Comparison
 
 Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
@@ -32,5 +32,6 @@ def lines(comparison: Comparison, table: Table) -> str:
     head = ("contender", title(comparison.terms.score), "", "training", "an answer", "forgetting")
     level = percent(comparison.confidence)
     legend = f"~: not distinguishable; the {level} interval of the paired difference holds 0"
-    text = "\n\n".join(["\n".join(descriptions.sentences(comparison)), table(head, rows), legend])
+    others = [table(beside.HEAD, [one.row for one in comparison.beside]), beside.NOTE] if comparison.beside else []
+    text = "\n\n".join(["\n".join(descriptions.sentences(comparison)), table(head, rows), legend, *others])
     return text.replace("−", "-")

@@ -1,0 +1,1 @@
+"""What the service asks of a file and of a request, and where that stands written."""
