@@ -43,7 +43,7 @@ def page(comparison: Comparison, folder: Path) -> str:
         picture=picture,
         head=beside.HEAD,
         note=beside.NOTE,
-        besides=[(_link(one.folder, folder), one.row) for one in comparison.beside],
+        besides=[(report_of(one.folder, folder), one.row) for one in comparison.beside],
         level=percent(comparison.confidence),
     )
 
