@@ -14,7 +14,9 @@ from luthier.api import (
     ADAPTER_NAME,
     Needs,
     adapt_experts,
+    head_modules,
     imported,
+    is_reward_model,
     router_modules,
     text_weights,
     unwrapped,
@@ -94,10 +96,11 @@ class Qlora(LowRankAdaptation):
         with each linear layer and its quantized one, before the first is dropped.
         """
         head, of_text = unwrapped(network).get_output_embeddings(), set(text_weights(network).values())  # type: ignore[operator]
+        heads = _classification_head(network)
         whole = {head, *(module for router in router_modules(network).values() for module in router.modules())}
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear and child not in whole and child.weight in of_text:
+                if type(child) is nn.Linear and child not in whole | heads and child.weight in of_text:
                     quantized = self.four_bits(child)
                     if replacing is not None:
                         replacing(child, quantized)
@@ -123,6 +126,14 @@ def dequantized_weight(linear: Any) -> Tensor:
     """The weights of a quantized layer, dequantized to the dtype that they had before."""
     state = linear.weight.quant_state
     return cast(Tensor, import_module("bitsandbytes.functional").dequantize_4bit(linear.weight.data, state))
+
+
+def _classification_head(network: nn.Module) -> set[nn.Module]:
+    """The modules of a new head, which is trained as it is; none in a language model."""
+    if not is_reward_model(network):
+        return set()
+    inner = unwrapped(network)
+    return {module for name in head_modules(inner) for module in inner.get_submodule(name).modules()}
 
 
 def _dequantized(quantized: Any, delta: Tensor | None) -> nn.Linear:
