@@ -14,6 +14,7 @@ from luthier.errors import DataError, RecipeError
 from luthier.fetch.extras import refuse_absent
 from luthier.workflows.sweeps import study as studies
 from luthier.workflows.sweeps import trials as told
+from luthier.workflows.sweeps.jobs import PRUNED
 
 if TYPE_CHECKING:
     import optuna
@@ -98,7 +99,7 @@ def _trial(one: Any, folder: Path) -> Trial:
     state = names.get(one.state.name.lower(), one.state.name.lower())
     run = folder / str(one.number)
     reason = str(one.user_attrs.get(told.FAILED, ""))
-    if state == "pruned" and (pruned := read_json(run / told.PRUNED)):
+    if state == "pruned" and (pruned := read_json(run / PRUNED)):
         reason = f"pruned at step {pruned['step']}"
     values = [value for value in one.values or [] if math.isfinite(value)]
     return Trial(one.number, state, values, dict(one.params), dict(one.intermediate_values), reason, str(run))
