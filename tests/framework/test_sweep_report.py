@@ -110,3 +110,26 @@ def test_pruning_without_values_on_the_way_is_refused(tmp_path):
     ended = command(*TINY, "data.splits.validation=0", "stages=[fit]", cwd=tmp_path, LUTHIER_TRIAL=told)
     assert ended.returncode == 2
     assert "nothing is validated" in ended.stderr
+
+
+SEARCH = """\
+# @package _global_
+# LoRA of which rank?   luthier -m recipe=searched hydra/sweeper=optuna
+defaults:
+  - demo
+  - _self_
+
+hydra:
+  sweeper:
+    n_trials: 3
+    params: {adaptation: "choice(lora, full)"}
+    conditional: {adaptation: {lora: {adaptation.rank: "choice(4, 8)"}}}
+"""
+
+
+def test_a_recipe_with_a_search_composes_as_a_run_and_a_listing_refuses_it(luthier, write):  # noqa: F811
+    write("recipes/recipe/searched.yaml", SEARCH)
+    assert luthier("recipe=searched", "--cfg", "job").code == 0
+    ended = luthier("-m", "recipe=searched", "seed=1,2")
+    assert ended.code == 2
+    assert "is a setting of a search. Say hydra/sweeper=optuna." in ended.err
