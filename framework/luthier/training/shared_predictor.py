@@ -60,6 +60,8 @@ class SharedPredictor(NetworkPredictor):
         return np.stack(self._shared("score_labels", conversations, list(labels)))
 
     def class_outputs(self, examples: Sequence[Example]) -> NDArray[np.float32]:
+        if not examples:
+            return super().class_outputs(examples)
         return np.stack(self._shared("class_outputs", examples))
 
     def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.float32]]:
