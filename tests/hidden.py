@@ -17,8 +17,9 @@ else:
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NOT_FOR_USERS = {"all", "docs", "dev"}
-KEPT = {"litellm"}
-"""Named for the versions that it must not have: another package brings it."""
+KEPT = {"litellm", "scipy"}
+"""Other packages bring them: litellm is named for the versions that it must not have, and torchmetrics imports SciPy
+where its metadata says that it is installed."""
 
 
 def distributions(requirements: Iterable[str]) -> set[str]:

@@ -60,7 +60,7 @@ def test_the_layout_is_the_fastest_that_agrees_with_each_text_alone(model_type: 
     assert (layout.attention, layout.packed, layout.shared_prefixes) == LAYOUTS[model_type]
 
 
-@pytest.mark.parametrize("model_type", ["bert", "xlnet", "prophetnet"])
+@pytest.mark.parametrize("model_type", ["xlnet", "prophetnet"])
 def test_a_network_whose_tokens_see_later_ones_is_refused(model_type: str) -> None:
     with pytest.raises(RecipeError, match="is no causal language model"):
         architecture_layout(CONFIG_MAPPING[model_type](), PACKED_ATTENTION)

@@ -51,7 +51,7 @@ class HydraJob:
         from luthier.workflows.sweeps.jobs import PRUNED, run_job
 
         hydra = HydraConfig.get()
-        timeout, pruner = hydra.sweeper.get("timeout"), hydra.sweeper.get("pruner", "none")
+        timeout, pruner = hydra.sweeper.get("timeout"), hydra.sweeper.get("pruner") or "none"
         trial = {"sweep": os.path.abspath(hydra.sweep.dir), "number": int(hydra.job.num), "pruner": pruner}
         overrides, folder = list(hydra.overrides.task), hydra.runtime.output_dir
         shown = "failed"

@@ -172,8 +172,9 @@ AROUND = {
 """Those that change what happens around the steps."""
 INSTEAD = {"validate_every_epochs": "0.5", "validate_every_seconds": "0.001"}
 """Those of which only one of its kind can be set."""
-ELSEWHERE = {"accelerator", "devices"}
-"""Those of which other tests show that a run goes on with others: `test_loader.py`, `test_ranks.py`."""
+ELSEWHERE = {"accelerator", "devices", "num_nodes"}
+"""Those of which other tests show that a run goes on with others: `test_loader.py`, `test_ranks.py`,
+`test_machines.py`."""
 
 
 def test_every_setting_of_the_trainer_is_tried_here() -> None:

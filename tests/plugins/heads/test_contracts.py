@@ -14,4 +14,4 @@ class TestClassifyAnEncoder(MethodContract):
 @pytest.mark.exhaustive
 class TestFocal(MethodContract):
     answer = "method=classify"
-    words = ("model=tiny_encoder", "method/objective=focal", "method.objective.class_weights=balanced")
+    words = ("model=tiny_encoder", "method/objective=focal_loss", "method.objective.class_weights=balanced")
