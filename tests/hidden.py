@@ -17,9 +17,9 @@ else:
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NOT_FOR_USERS = {"all", "docs", "dev"}
-KEPT = {"litellm", "scipy"}
-"""Other packages bring them: litellm is named for the versions that it must not have, and torchmetrics imports SciPy
-where its metadata says that it is installed."""
+KEPT = {"litellm", "scipy", "botocore"}
+"""Other packages bring them: litellm is named for the versions that it must not have, and torchmetrics and boto3 import
+the others where their metadata says that they are installed."""
 
 
 def distributions(requirements: Iterable[str]) -> set[str]:

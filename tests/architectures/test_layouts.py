@@ -168,7 +168,8 @@ def test_an_architecture_that_takes_boundaries_is_packed_by_them() -> None:
     assert layout_of(untold).packed is Packed.ROWS
 
 
-def test_what_was_proved_is_kept_and_read_again(monkeypatch) -> None:
+def test_what_was_proved_is_kept_and_read_again(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path))  # the user's own has it from the last time
     config = CONFIG_MAPPING["llama"]()
     made = []
 
