@@ -58,6 +58,12 @@ CASES = {
         "demo", "full_sft", "zero_shot", "preference", "reward_model", "grpo", "distill", "rag",
     },
     "test_their_own_tests_pass": {"patience_school"},
+    "test_losses_are_those_of_a_plain_loop": {"lora", "dora", "oft", "adalora"},
+    "test_what_was_trained_is_what_is_loaded": {"full", "lora", "bottleneck"},
+    "test_only_what_text_passes_through_is_adapted_and_plain_transformers_loads_it": {
+        "gemma3-lora", "llama4-lora", "llava-lora", "mllama-lora", "qwen2_5_vl-lora", "qwen3_vl_moe-lora",
+        "qwen2_audio-lora", "gemma4-lora", "gemma4-full0", "gemma4-bottleneck", "gemma4-prefix",
+    },
 }  # fmt: skip
 """Of a test's matrix the cases that `make test` carries out."""
 

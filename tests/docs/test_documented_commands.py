@@ -11,10 +11,16 @@ from tests.docs.doc_pages import DOCS, ROOT, fences, pages
 from tests.docs.doc_session import Session
 
 WITH_CODE = [page for page in pages() if fences(page)]
+LATER = {"pipelines.md", "distil.md", "vision-language.md", "ensemble.md"}
+"""Pages that train several models each: `make test-rest` runs them."""
 LANGUAGES = {"bash", "console", "python", "py", "yaml", "json", "jsonl", "csv", "toml", "text", "jinja", "html"}
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.exhaustive] if page.name in LATER else []) for page in WITH_CODE],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 @pytest.mark.usefixtures("alone")
 def test_the_commands_of_a_page_run_as_it_says(page: Path, tmp_path: Path):
     """Of commands of one kind, the first is run and the others are composed."""

@@ -61,6 +61,7 @@ def test_a_killed_rank_takes_the_other_down_and_the_run_resumes_bit_equal(whole,
     assert [line["step"] for line in lines(tmp_path / "run")] == list(range(1, 13))
 
 
+@pytest.mark.exhaustive
 def test_two_ranks_that_were_killed_stop_at_the_same_step_and_keep_the_same_best(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "run"
     code, said = finish(whole, **STOPS)
