@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from luthier.errors import DataError, LuthierError, NumericsError, ResourceError
 from luthier.training import child_processes
 from luthier.training.child_processes import failure
+from luthier.workflows.sweeps import jobs
 
 RECIPE = (
     "debug=tiny",
@@ -62,6 +64,18 @@ def test_distributed_jobs_run_in_a_sweep(tmp_path):
     for job in (0, 1):
         metrics = (tmp_path / "sweeps" / "s" / str(job) / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in metrics] == [1]
+
+
+def test_a_job_that_takes_too_long_is_ended_by_force_where_it_does_not_listen(monkeypatch):
+    monkeypatch.setattr(jobs, "GRACE", 0.5)
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(99)"
+    )
+    began = time.monotonic()
+    with pytest.raises(ResourceError, match="The job took more than 2 s and was ended"):
+        jobs.process([sys.executable, "-c", deaf], timeout=2)
+    assert time.monotonic() - began < 30
+    assert not [child for child in psutil.Process().children() if "99" in " ".join(child.cmdline())]
 
 
 def test_a_signal_ends_the_job_first_and_then_the_sweep(tmp_path):
