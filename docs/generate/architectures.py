@@ -24,7 +24,7 @@ from luthier.inference.generation.proof import decoding_of
 from luthier.inference.proof import prove_adapted, prove_network
 from luthier.models.adaptation import FullFineTuning
 from luthier.models.attention import PACKED_ATTENTION, architecture_layout, layout_of
-from luthier.models.lm_head import find_lm_head
+from luthier.models.lm_head import find_lm_head, lm_head_of
 from luthier.models.twin import stir, twin_network
 from luthier_adapters.lora import Lora
 from luthier_prefix.prefix import Prefix
@@ -117,7 +117,9 @@ def found_of(model_type: str) -> Found:
 
     def packed() -> str:
         made.append(TwinModel(configuration(model_type)))
-        layout_of(made[0].network())
+        network = made[0].network()
+        layout_of(network)
+        lm_head_of(network)
         layout = made[0].layout
         under = "" if layout.attention == PACKED_ATTENTION else f" ({layout.attention})"
         return f"{layout.packed}{under}"

@@ -43,11 +43,12 @@ def auto_class(config: PretrainedConfig) -> Any:
 def is_encoder(config: PretrainedConfig) -> bool:
     """Whether it describes a text encoder such as BERT: each token sees those before and behind it.
 
-    The configurations of some encoders also build decoders, which `is_decoder` or the named architecture tells apart.
+    The configurations of some encoders also build decoders, which `is_decoder`, `causal` or the named architecture
+    tells apart.
     """
     if AutoModelForMaskedLM._model_mapping.get(type(config), None) is None or is_multimodal(config):
         return False
-    if config.is_encoder_decoder or getattr(config, "is_decoder", False):
+    if config.is_encoder_decoder or getattr(config, "is_decoder", False) or getattr(config, "causal", False):
         return False
     causal: Any = AutoModelForCausalLM._model_mapping.get(type(config), None)
     return causal is None or next(iter(config.architectures or []), "") != causal.__name__

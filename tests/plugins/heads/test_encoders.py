@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import CONFIG_MAPPING
 
 from luthier.contracts.heads import Head
 from luthier.data.collate import collate
@@ -15,6 +16,7 @@ from luthier.inference.class_scores import class_outputs
 from luthier.models.adaptation import FullFineTuning
 from luthier.models.attention import Packed, layout_of
 from luthier.models.attention.proof import batch_of
+from luthier.models.auto_class import is_encoder
 from luthier.models.encoder_heads import head_modules
 from luthier.models.random import Random
 from luthier.models.sequence_classification import SequenceClassification, with_labelled_head
@@ -145,3 +147,9 @@ def test_the_loss_is_that_of_transformers(architecture: str, objective: Any, exa
         theirs.append(float(method.network(input_ids=ids, labels=labels).loss))
     assert float(ours.sum / ours.weight) == pytest.approx(sum(theirs) / len(theirs), abs=1e-5)
     assert method.measured(rows)["loss"][:, 0] == pytest.approx(theirs, abs=1e-5)
+
+
+@pytest.mark.parametrize(("model_type", "setting"), [("bert", "is_decoder"), ("xlm", "causal")])
+def test_a_configuration_says_whether_it_is_that_of_a_decoder(model_type: str, setting: str) -> None:
+    assert is_encoder(CONFIG_MAPPING[model_type]())
+    assert not is_encoder(CONFIG_MAPPING[model_type](**{setting: True}))
