@@ -18,7 +18,11 @@ LANGUAGES = {"bash", "console", "python", "py", "yaml", "json", "jsonl", "csv", 
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[pytest.mark.exhaustive] if page.name in LATER else []) for page in WITH_CODE],
+    [
+        pytest.param(page, marks=[pytest.mark.exhaustive] if page.name in LATER else [])
+        for page in WITH_CODE
+        if not (page.name in LATER and has_repeated(page))
+    ],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 @pytest.mark.usefixtures("alone")
