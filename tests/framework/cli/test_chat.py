@@ -156,6 +156,7 @@ def test_a_person_at_a_terminal_is_answered_and_can_leave(run):
 def test_ctrl_c_ends_with_130(run):
     program = (
         "import luthier.cli.chat_session as c, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "c.Chat.say = lambda *a: signal.raise_signal(signal.SIGINT)\n"
         f"from luthier.cli.main import main; main(['chat', {str(run)!r}, '--message', 'Hello.'])"
     )
