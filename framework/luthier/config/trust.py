@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any
 
 from luthier.config.catalog import Catalog
@@ -105,7 +104,6 @@ def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from _texts(value, f"{path}.{key}".lstrip("."))
 
 
-@cache
 def _hydra_targets() -> frozenset[str]:
     """The launchers and sweepers that are installed, as they name themselves to Hydra."""
     from hydra.core.config_store import ConfigStore

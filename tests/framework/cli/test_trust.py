@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
+
+from luthier.errors import Refused
 
 CANARY = """
 from pathlib import Path
@@ -327,3 +330,18 @@ def test_an_artifact_of_a_stranger_runs_no_code_either(how, verb, luthier, run, 
     end = luthier(*verb, "--json")
     assert end.code == (2 if how == "saying a thing twice" else 6), end.err
     assert not marker.exists()
+
+
+def test_a_sweeper_that_is_registered_later_is_known():
+    from luthier.config.trust import refuse_hydra_code
+    from luthier.workflows.sweeps.optuna_sweeper import TARGET, register
+
+    store = ConfigStore.instance().repo["hydra"]
+    before = store.pop("sweeper", {})
+    try:
+        with pytest.raises(Refused):
+            refuse_hydra_code({"sweeper": {"_target_": TARGET}})
+        register()
+        refuse_hydra_code({"sweeper": {"_target_": TARGET}})
+    finally:
+        store["sweeper"] = {**store.get("sweeper", {}), **before}
