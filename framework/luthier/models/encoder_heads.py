@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -14,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from luthier.contracts.heads import Head
 from luthier.errors import RecipeError
 from luthier.models.attention.encoder_proof import trunk_of_encoder
-from luthier.models.wrappers import unwrapped
+from luthier.models.wrappers import forward_replaced, unwrapped
 
 if TYPE_CHECKING:
     from luthier.contracts.batch import Batch
@@ -110,7 +109,7 @@ def head_outputs(network: nn.Module, states: Tensor, mask: Tensor) -> Tensor:
     def given(*arguments: Any, **named: Any) -> BaseModelOutputWithPooling:
         return BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=_pooled(trunk, states))
 
-    with _forward_replaced(trunk, given):
+    with forward_replaced(trunk, given):
         return cast(Tensor, network(input_ids=mask, attention_mask=mask).logits)
 
 
@@ -131,15 +130,3 @@ def _pooled(trunk: Any, states: Tensor) -> Tensor | None:
     if pooler is None:
         return None
     return cast(Tensor, pooler(states) if activation is None else activation(pooler(states[:, 0])))
-
-
-@contextmanager
-def _forward_replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    before = module.__dict__.get("forward")
-    module.forward = forward
-    try:
-        yield
-    finally:
-        del module.forward
-        if before is not None:
-            module.forward = before

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -19,7 +18,7 @@ from luthier.models import attention
 from luthier.models.encoder_heads import encoder_states
 from luthier.models.experts.recording import forward_of
 from luthier.models.losses import chunked_cross_entropy, token_entropies, token_log_probs
-from luthier.models.wrappers import unwrapped
+from luthier.models.wrappers import forward_replaced, unwrapped
 
 
 class LanguageModel(Protocol):
@@ -242,23 +241,11 @@ def _with_hidden_states(inner: nn.Module, trunk: nn.Module) -> Callable[[Tensor]
             return _Given(last_hidden_state=hidden)
 
         ids = torch.zeros(hidden.shape[:2], dtype=torch.int64, device=hidden.device)
-        with _forward_replaced(trunk, given):
+        with forward_replaced(trunk, given):
             logits: Tensor = inner(input_ids=ids, use_cache=False).logits
         return logits
 
     return call
-
-
-@contextmanager
-def _forward_replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    before = module.__dict__.get("forward")
-    module.forward = forward
-    try:
-        yield
-    finally:
-        del module.forward
-        if before is not None:
-            module.forward = before
 
 
 def lm_head_of(network: nn.Module) -> LMHead:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from luthier.contracts.batch import Batch
 from luthier.errors import RecipeError
 from luthier.models.attention.forward import as_the_batch, forward_passes
+from luthier.models.attention.gradients import backward, directions, taken_gradients
 from luthier.models.attention.layouts import PACKED_ATTENTION, Layout, Packed
 from luthier.models.attention.packed import asks_the_registry
 from luthier.models.attention.proof import FAILURES, batch_of, first_line, switched
@@ -90,13 +91,13 @@ def _alone(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]
         start, stop = batch.boundaries[number], batch.boundaries[number + 1]
         with torch.enable_grad():
             states = network(input_ids=batch.input_ids.flatten()[start:stop][None]).last_hidden_state[0]
-            _backward(states, _directions(states.shape, start))
+            backward(states * directions(states.shape, start))
         parts[start] = states.detach()
     width = next(iter(parts.values())).shape[-1]
     hidden = torch.zeros(batch.input_ids.numel(), width)
     for start, states in parts.items():
         hidden[start : start + len(states)] = states
-    return hidden, _gradients(network)
+    return hidden, taken_gradients(network)
 
 
 def _difference(
@@ -108,34 +109,19 @@ def _difference(
     with torch.enable_grad():
         found = as_the_batch(batch, passes, [network(**each.inputs).last_hidden_state for each in passes])
         flat = found.flatten(0, 1)
-        directions = torch.zeros_like(flat)
+        weights = torch.zeros_like(flat)
         for number in batch.sequence_numbers:
             start, stop = batch.boundaries[number], batch.boundaries[number + 1]
-            directions[start:stop] = _directions((stop - start, flat.shape[-1]), start)
-        _backward(flat, directions)
+            weights[start:stop] = directions((stop - start, flat.shape[-1]), start)
+        backward(flat * weights)
     there = (batch.segments > 0).flatten()
     apart = float((flat.detach() - hidden)[there].abs().max()) / max(float(hidden.abs().max()), 1e-6)
     if not apart <= APART:
         return f"hidden states differ by {apart:.2g} of the largest"
     largest = max((float(gradient.norm()) for gradient in gradients.values()), default=0.0)
-    for name, gradient in _gradients(network).items():  # those of zero, as of a key's bias, are rounding alone
+    for name, gradient in taken_gradients(network).items():  # those of zero, as of a key's bias, are rounding alone
         known = gradients.get(name)
         known = torch.zeros_like(gradient) if known is None else known
         if not float((gradient - known).norm()) <= 1e-2 * (float(known.norm()) + 1e-2 * largest):
             return f"the gradient of {name} differs"
     return None
-
-
-def _directions(shape: Any, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def _backward(states: Tensor, directions: Tensor) -> None:
-    if states.requires_grad:
-        (states * directions).sum().backward()  # type: ignore[no-untyped-call]
-
-
-def _gradients(network: nn.Module) -> dict[str, Tensor]:
-    found = {name: weight.grad for name, weight in network.named_parameters() if weight.grad is not None}
-    network.zero_grad()
-    return found

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from luthier.contracts.batch import Batch
 from luthier.errors import LuthierError, RecipeError
 from luthier.models.attention.forward import as_the_batch, forward_passes, tree_mask
+from luthier.models.attention.gradients import backward, directions, taken_gradients
 from luthier.models.attention.layouts import KNOWN_LAYERS, PACKED_ATTENTION, Layout, Packed
 from luthier.models.attention.packed import asks_the_registry
 from luthier.models.text_attention import can_switch, for_text, set_text_attention
@@ -189,9 +190,9 @@ class _Alone:
             ids = rows.input_ids.flatten()[start:stop]
             with torch.enable_grad():
                 found = _log_probs(network(input_ids=ids[None], use_cache=False).logits)[0]
-                _backward(found * _directions(found.shape, start))
+                backward(found * directions(found.shape, start))
             log_probs.view(-1, vocabulary)[start:stop] = found.detach()
-        return cls(rows, trees, log_probs, _trees_alone(network, trees, vocabulary), _gradients(network))
+        return cls(rows, trees, log_probs, _trees_alone(network, trees, vocabulary), taken_gradients(network))
 
     def difference(self, network: nn.Module, layout: Layout) -> str | None:
         """What differs under this layout, as part of a sentence; None where nothing does."""
@@ -202,12 +203,12 @@ class _Alone:
             nats = float((found.detach() - self.log_probs)[there].abs().max())
             if not nats <= NATS:
                 return f"packed sequences differ by {nats:.2g} nats"
-            directions = torch.zeros_like(found)
+            weights = torch.zeros_like(found)
             for start, stop in _spans(self.rows):
-                directions.view(-1, found.shape[-1])[start:stop] = _directions((stop - start, found.shape[-1]), start)
-            _backward(found * directions)
+                weights.view(-1, found.shape[-1])[start:stop] = directions((stop - start, found.shape[-1]), start)
+            backward(found * weights)
         largest = max((float(gradient.norm()) for gradient in self.gradients.values()), default=0.0)
-        for name, gradient in _gradients(network).items():  # those of zero, as of a key's bias, are rounding alone
+        for name, gradient in taken_gradients(network).items():  # those of zero, as of a key's bias, are rounding alone
             scale = float(self.gradients[name].norm()) + 1e-2 * largest
             if not float((gradient - self.gradients[name]).norm()) <= 1e-2 * scale:
                 return f"the gradient of {name} differs"
@@ -310,21 +311,6 @@ def _spans(batch: Batch, *, all_of_them: bool = False) -> list[tuple[int, int]]:
 
 def _log_probs(logits: Tensor) -> Tensor:
     return torch.log_softmax(logits.float(), dim=-1)
-
-
-def _directions(shape: Any, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def _backward(values: Tensor) -> None:
-    if values.requires_grad:  # a network without weights that are trained has no gradients to compare
-        values.sum().backward()  # type: ignore[no-untyped-call]
-
-
-def _gradients(network: nn.Module) -> dict[str, Tensor]:
-    found = {name: weight.grad for name, weight in network.named_parameters() if weight.grad is not None}
-    network.zero_grad()
-    return found
 
 
 def _named(layout: Layout) -> str:
