@@ -33,7 +33,7 @@ def environments() -> Sequence[ClusterEnvironment]:
 def refuse_another_number(devices: int | str, num_nodes: int, *, on_gpu: bool) -> None:
     """RecipeError where torchrun or SLURM started another number of processes than a trainer has devices."""
     starter, started = started_together()
-    each = _number(devices, torch.cuda.device_count() if on_gpu else 1)
+    each = devices_used(devices, on_gpu=on_gpu)
     if starter and started != num_nodes * each:
         raise RecipeError(
             f"{starter} started {started} processes, and the trainer is for {each} on each of {num_nodes} machines.",
@@ -43,8 +43,8 @@ def refuse_another_number(devices: int | str, num_nodes: int, *, on_gpu: bool) -
         )
 
 
-def _number(devices: int | str, there: int) -> int:
-    """How many devices of each machine Lightning uses, one rank each, where `there` are so many."""
+def devices_used(devices: int | str, *, on_gpu: bool) -> int:
+    """How many devices of each machine Lightning uses for a setting of the trainer, one rank each."""
     if devices in ("auto", -1, "-1"):
-        return there
+        return torch.cuda.device_count() if on_gpu else 1
     return devices if isinstance(devices, int) else len(devices.split(","))

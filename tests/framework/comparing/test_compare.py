@@ -18,21 +18,12 @@ import pytest
 from luthier.reporting.record import RunRecord
 from luthier.reporting.written_report import write_report
 from tests.command import luthier as command
+from tests.framework.diverging_recipe import DIVERGING
 
 WORDS = (
     "compare", "--beside", "elsewhere/managed", "recipe=zero_shot,lora_sft,diverging", "seeds=1", "debug=tiny",
     "data=demo", "data.limit=80", "evaluation.general_examples=8", "evaluation.samples=1", "evaluation.resamples=200",
 )  # fmt: skip
-DIVERGING = """\
-# @package _global_
-# A learning rate beyond all reason.   luthier recipe=diverging
-defaults:
-  - lora_sft
-  - override /adaptation: full
-
-optimizer: {lr: 1.0e+30}
-trainer: {clip: null}
-"""
 ALONE = {"OMP_NUM_THREADS": "1"}
 
 

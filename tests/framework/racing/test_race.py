@@ -13,19 +13,10 @@ import time
 import pytest
 
 from tests.command import luthier as command
+from tests.framework.diverging_recipe import DIVERGING
 
 TINY = ("debug=tiny", "data=demo", "data.limit=200", "data.splits.test=0.4")
 WORDS = ("compare", "recipe=zero_shot,few_shot,diverging", *TINY, "until=decided", "margin=0.3")
-DIVERGING = """\
-# @package _global_
-# A learning rate beyond all reason.   luthier recipe=diverging
-defaults:
-  - lora_sft
-  - override /adaptation: full
-
-optimizer: {lr: 1.0e+30}
-trainer: {clip: null}
-"""
 ALONE = {"OMP_NUM_THREADS": "1"}
 
 

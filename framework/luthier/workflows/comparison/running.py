@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ from luthier.disk.reading import read_json
 from luthier.disk.writing import write_json, write_text
 from luthier.errors.exit_codes import MEANINGS
 from luthier.records.folder import RunFolder
-from luthier.training import child_processes
 from luthier.training.child_processes import failure
 from luthier.workflows.comparison.beside import Beside
 from luthier.workflows.comparison.contenders import Contender
@@ -61,24 +58,8 @@ class ContenderRunner:
 
     def _time_answers(self, folder: RunFolder) -> None:
         """Run `luthier measure` in its own process, so that peak memory is that of one contender."""
-        command = [
-            sys.executable,
-            *child_processes.SAFE,
-            "-m",
-            "luthier",
-            *self.flags,
-            "--json",
-            "measure",
-            str(folder.path),
-        ]
-        with (
-            tempfile.TemporaryFile("w+", encoding="utf-8") as out,
-            tempfile.TemporaryFile("w+", encoding="utf-8") as err,
-        ):
-            code = jobs.process(command, output=out.fileno(), errors=err.fileno())
-            out.seek(0)
-            err.seek(0)
-            costs = {"problem": _problem(err.read(), code)} if code else json.load(out)
+        code, out, err = jobs.answer(self.flags, ["measure", str(folder.path)])
+        costs = {"problem": _problem(err, code)} if code else json.loads(out)
         write_json(folder.path / INFERENCE, costs)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from luthier.training.cluster import devices_used
 from luthier.training.strategies import FullySharded
 from luthier.training.trainer import Trainer
 
@@ -18,13 +19,13 @@ SUSTAINED = 0.45  # of the speed of one large product, over all that a step does
 
 
 def sharing(trainer: Trainer) -> int:
-    """The accelerators of this machine that hold a network together; 1 where each holds it whole, or all share memory.
+    """The accelerators that hold a network together; 1 where each holds it whole, or all share memory.
 
     Ranks on processors share the memory of one machine: together they need that of one.
     """
     if not isinstance(trainer.strategy, FullySharded) or trainer.device.type == "cpu":
         return 1
-    return trainer.devices if isinstance(trainer.devices, int) else torch.cuda.device_count()
+    return trainer.num_nodes * devices_used(trainer.devices, on_gpu=True)
 
 
 def free_memory(device: torch.device) -> int:

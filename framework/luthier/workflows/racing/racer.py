@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,6 @@ import numpy as np
 from luthier.disk.reading import read_json
 from luthier.disk.writing import write_json
 from luthier.errors import LuthierError, PluginError, RecipeError
-from luthier.training import child_processes
 from luthier.training.child_processes import failure
 from luthier.workflows.sweeps import jobs
 
@@ -103,17 +100,10 @@ class Racer:
     def _measured(self, run: Path, first: int, last: int) -> dict[str, Any]:
         """`luthier evaluate RUN --part` in a process of its own."""
         words = ["evaluate", str(run), "--split", self.locked.split, "--part", f"{first}:{last}"]
-        command = [sys.executable, *child_processes.SAFE, "-m", "luthier", *self.runner.flags, "--json", *words]
-        with (
-            tempfile.TemporaryFile("w+", encoding="utf-8") as out,
-            tempfile.TemporaryFile("w+", encoding="utf-8") as err,
-        ):
-            code = jobs.process(command, output=out.fileno(), errors=err.fileno())
-            out.seek(0)
-            err.seek(0)
-            if code:
-                error = failure(f"{self.name}, measured on examples {first + 1} to {last},", code, where=str(run))
-                error.hint = f"It said: {err.read().strip()[-500:]}"
-                raise error
-            record: dict[str, Any] = json.load(out)
+        code, out, err = jobs.answer(self.runner.flags, words)
+        if code:
+            error = failure(f"{self.name}, measured on examples {first + 1} to {last},", code, where=str(run))
+            error.hint = f"It said: {err.strip()[-500:]}"
+            raise error
+        record: dict[str, Any] = json.loads(out)
         return record

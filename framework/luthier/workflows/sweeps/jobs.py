@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,6 +89,19 @@ def process(
     if received:
         raise SystemExit(128 + received[0])
     return code
+
+
+def answer(flags: Sequence[str], words: Sequence[str]) -> tuple[int, str, str]:
+    """Run `luthier --json WORDS` in a process of its own: its exit code, what it printed and what it complained of."""
+    command = [sys.executable, *child_processes.SAFE, "-m", "luthier", *flags, "--json", *words]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+    ):
+        code = process(command, output=out.fileno(), errors=err.fileno())
+        out.seek(0)
+        err.seek(0)
+        return code, out.read(), err.read()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
