@@ -82,7 +82,8 @@ class DecomposedLora(LowRankAdaptation):
         return network
 
     def save(self, network: nn.Module, folder: Path) -> None:
-        tensors, model = {}, cast("PeftModel", network)
+        model = cast("PeftModel", network)
+        tensors = _other_trained_weights(model)
         for name, layer in _lora_layers(network).items():
             down, up = layer.lora_A[ADAPTER_NAME].weight, layer.lora_B[ADAPTER_NAME].weight
             tensors[f"{name}.lora_A.weight"] = torch.cat([down, layer.first_A]).detach().contiguous()
@@ -99,6 +100,7 @@ class DecomposedLora(LowRankAdaptation):
         base = model.network()
         network = self._of_linear_layers(self.adapted(base, self.peft_config(base)))
         saved, layers = load_file(folder / WEIGHTS), _lora_layers(network)
+        others = {name: saved.pop(name) for name in list(saved) if ".lora_" not in name}
         if {name.partition(".lora_")[0] for name in saved} != layers.keys():
             raise ResourceError("The adapter has other layers than the network.", where=str(folder))
         with torch.no_grad():
@@ -109,6 +111,7 @@ class DecomposedLora(LowRankAdaptation):
                 layer.lora_B[ADAPTER_NAME].weight.copy_(up)
                 _store_initial_factors(layer, first_down, -first_up)
                 _subtract_initial_product(layer)
+        _set_other_weights(cast("PeftModel", network), others, folder)
         return network
 
 
@@ -138,6 +141,22 @@ def _lora_layers(network: nn.Module) -> dict[str, Any]:
     from peft.tuners.lora import LoraLayer
 
     return {name: module for name, module in network.named_modules() if isinstance(module, LoraLayer)}
+
+
+def _other_trained_weights(model: PeftModel) -> dict[str, Tensor]:
+    """What PEFT trains and saves beside the factors, such as a new head, by the names it saves them with."""
+    from peft import get_peft_model_state_dict
+
+    saved = get_peft_model_state_dict(model, adapter_name=ADAPTER_NAME, save_embedding_layers=False)
+    return {name: weight.detach().contiguous() for name, weight in saved.items() if ".lora_" not in name}
+
+
+def _set_other_weights(model: PeftModel, weights: dict[str, Tensor], folder: Path) -> None:
+    from peft import set_peft_model_state_dict
+
+    if weights.keys() != _other_trained_weights(model).keys():
+        raise ResourceError("The adapter has another head than the network.", where=str(folder))
+    set_peft_model_state_dict(model, weights, adapter_name=ADAPTER_NAME)
 
 
 def _store_initial_factors(layer: Any, down: Tensor, up: Tensor) -> None:

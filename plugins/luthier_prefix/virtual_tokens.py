@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from luthier.api import ADAPTER_NAME, PeftAdaptation, RecipeError, virtual_token_count
+from luthier.api import ADAPTER_NAME, PeftAdaptation, RecipeError, is_reward_model, virtual_token_count
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -88,6 +88,13 @@ class VirtualTokens(PeftAdaptation):
                 "The network has virtual tokens already, and only one set of them can be prepended to a text.",
                 where="adaptation",
                 hint="Start from the model that they were trained for, or choose an adaptation that changes weights.",
+            )
+        if is_reward_model(network):
+            raise RecipeError(
+                f"Virtual tokens are trained beside a network that stays as it is, and {type(network).__name__} has a "
+                "head to train.",
+                where="adaptation",
+                hint="Choose an adaptation of its weights, such as lora or full.",
             )
         return self.model_class()(network, config)
 

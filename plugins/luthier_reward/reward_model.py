@@ -18,13 +18,13 @@ from luthier.api import (
     Method,
     Model,
     Optimizer,
-    RecipeError,
     RewardObjective,
     Row,
     SequenceClassification,
+    is_of_head,
     packed_batches,
+    refuse_untrained_head,
     reward_outputs,
-    unwrapped,
 )
 from luthier_reward.reward_objectives import with_ones
 
@@ -62,16 +62,11 @@ class RewardModel(Method):
     def configure_model(self) -> None:
         """Load and adapt the network; RecipeError where the new head is not trainable."""
         super().configure_model()
-        if not any(weight.requires_grad for weight in unwrapped(self.network).score.parameters()):  # type: ignore[union-attr]
-            raise RecipeError(
-                f"{type(self.adaptation).__name__} does not train the new head, which is initialised at random.",
-                where="adaptation",
-                hint="Choose full, or an adaptation of PEFT such as lora.",
-            )
+        refuse_untrained_head(self.network, self.adaptation)
 
     def rate(self, name: str) -> float:
         """The factor that the adaptation has for this weight, times `head_rate` for the new head."""
-        return super().rate(name) * (self.head_rate if "score" in name.split(".") else 1.0)
+        return super().rate(name) * (self.head_rate if is_of_head(name, self.network) else 1.0)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         return self.objective.encode(example, tokenizer)

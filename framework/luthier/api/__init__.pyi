@@ -407,13 +407,15 @@ from luthier.models.attention import (
 )
 from luthier.models.chunked_losses import chunked_loss as chunked_loss
 from luthier.models.digests import weights_digest as weights_digest
-from luthier.models.encoder_heads import head_modules as head_modules
 from luthier.models.encoders import load_encoder as load_encoder
 from luthier.models.evaluation_mode import evaluation_mode as evaluation_mode
 from luthier.models.experts.layers import freeze_routers as freeze_routers
 from luthier.models.experts.layers import router_modules as router_modules
 from luthier.models.experts.tensors import adapt_experts as adapt_experts
 from luthier.models.experts.tensors import train_routers as train_routers
+from luthier.models.head_weights import head_modules as head_modules
+from luthier.models.head_weights import is_of_head as is_of_head
+from luthier.models.head_weights import refuse_untrained_head as refuse_untrained_head
 from luthier.models.lm_head import (
     LMHead as LMHead,
 )

@@ -16,8 +16,9 @@ from luthier.errors import RecipeError, ResourceError
 from luthier.errors.suggestions import nearest
 from luthier.models.added_tokens import with_trained_tokens
 from luthier.models.auto_class import is_encoder
-from luthier.models.encoder_heads import head_modules, with_trained_head
+from luthier.models.encoder_heads import with_trained_head
 from luthier.models.experts.layers import freeze_routers
+from luthier.models.head_weights import head_modules
 from luthier.models.modalities import freeze_other_modalities
 from luthier.models.peft_modules import choose_modules
 from luthier.models.peft_names import as_read, write_readable_names

@@ -13,6 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from luthier.contracts.heads import Head
 from luthier.errors import RecipeError
 from luthier.models.attention.encoder_proof import trunk_of_encoder
+from luthier.models.head_weights import head_modules
 from luthier.models.wrappers import forward_replaced, unwrapped
 
 if TYPE_CHECKING:
@@ -59,20 +60,6 @@ def encoder_with_head(network: nn.Module, config: Any) -> nn.Module:
 def _initialise(made: Any, head: nn.Module) -> None:
     for module in head.modules():
         made._init_weights(module)
-
-
-def head_modules(network: nn.Module) -> list[str]:
-    """The names of the modules of a sequence-classification network that are its head: all but the encoder's layers.
-
-    A pooler, which only the head reads, is among them.
-    """
-    inner: Any = unwrapped(network)
-    prefix = inner.base_model_prefix
-    named = [
-        name for name, child in inner.named_children() if name != prefix and next(child.parameters(), None) is not None
-    ]
-    pooler = getattr(getattr(inner, prefix, None), "pooler", None)
-    return [*named, *([f"{prefix}.pooler"] if isinstance(pooler, nn.Module) else [])]
 
 
 def with_trained_head(network: nn.Module) -> nn.Module:

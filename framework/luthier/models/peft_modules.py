@@ -16,9 +16,9 @@ from torch import nn
 from luthier.errors import RecipeError
 from luthier.errors.suggestions import nearest
 from luthier.models.auto_class import is_encoder
-from luthier.models.encoder_heads import head_modules
 from luthier.models.experts.layers import router_modules
 from luthier.models.experts.tensors import add_parameters, fused_parameters
+from luthier.models.head_weights import head_modules
 from luthier.models.linear_layers import beyond_adapters, is_linear
 from luthier.models.modalities import is_named, other_modalities, within
 from luthier.models.peft_reading import ends_with, patterns, refuse_as_peft, short_names, taken_for_experts

@@ -17,7 +17,7 @@ from luthier.models.adaptation import FullFineTuning
 from luthier.models.attention import Packed, layout_of
 from luthier.models.attention.proof import batch_of
 from luthier.models.auto_class import is_encoder
-from luthier.models.encoder_heads import head_modules
+from luthier.models.head_weights import head_modules
 from luthier.models.random import Random
 from luthier.models.sequence_classification import SequenceClassification, with_labelled_head
 from luthier_heads.classify import Classify

@@ -207,7 +207,18 @@ CONVERSATIONS = [
 ]
 
 
-@pytest.mark.parametrize("adaptation", ["lora", "full"])
+@pytest.mark.parametrize(
+    "adaptation",
+    [
+        "lora",
+        "full",
+        "pissa",
+        *(
+            pytest.param(name, marks=pytest.mark.exhaustive)
+            for name in ("olora", "vera", "eva", "ia3", "boft", "oft", "loha", "lokr", "lisa", "adalora", "dora")
+        ),
+    ],
+)
 def test_a_reward_model_is_an_artifact_for_luthier_and_for_transformers(adaptation: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = command("method=reward_model", f"adaptation={adaptation}", "debug=tiny", f"hydra.run.dir={run}")
@@ -228,6 +239,13 @@ def test_a_reward_model_is_an_artifact_for_luthier_and_for_transformers(adaptati
         inputs = tokenizer.apply_chat_template(conversation, return_tensors="pt", return_dict=True)
         with torch.no_grad():
             assert float(plain(**inputs).logits) == pytest.approx(float(ours), abs=1e-5)
+
+
+@pytest.mark.parametrize("adaptation", ["prefix", "p_tuning", "prompt_tuning"])
+def test_virtual_tokens_are_refused_beside_a_new_head(adaptation: str, tmp_path: Path) -> None:
+    done = command("method=reward_model", f"adaptation={adaptation}", "debug=tiny", f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 2
+    assert "has a head to train" in done.stderr
 
 
 def test_a_row_of_one_sequence_is_never_shared() -> None:
