@@ -55,15 +55,14 @@ def test_each_job_runs_and_one_that_fails_does_not_end_the_others(tmp_path):
 def test_distributed_jobs_run_in_a_sweep(tmp_path):
     done = luthier(
         tmp_path, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_steps=1",
-        "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.sampler=random",
+        "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", "hydra.sweeper.sampler=random",
         "optimizer.lr=interval(1e-4,1e-2)",
     )  # fmt: skip
     assert done.returncode == 0, done.err
     results = (tmp_path / "sweeps" / "s" / "optimization_results.yaml").read_text()
-    assert "complete: 2" in results
-    for job in (0, 1):
-        metrics = (tmp_path / "sweeps" / "s" / str(job) / "metrics.jsonl").read_text().splitlines()
-        assert [json.loads(line)["step"] for line in metrics] == [1]
+    assert "complete: 1" in results
+    metrics = (tmp_path / "sweeps" / "s" / "0" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in metrics] == [1]
 
 
 def test_a_job_that_takes_too_long_is_ended_by_force_where_it_does_not_listen(monkeypatch):

@@ -133,6 +133,7 @@ def test_a_strategy_and_a_tracker_serve_a_run(luthier, tmp_path):
     assert (tmp_path / "run" / "log.txt").read_text().startswith("Step 1: ")
 
 
+@pytest.mark.exhaustive  # another stranger's own tests run in `make test`
 @pytest.mark.parametrize("name", [name for name in STRANGERS if (HERE / name / "tests").is_dir()])
 def test_their_own_tests_pass(name, site, tmp_path):
     shutil.copytree(HERE / name / "tests", tmp_path / "tests")
