@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _CLASSIFY = "luthier_heads.classify.Classify"
 _VIRTUAL = "luthier_prefix."
-_DIFFERENCES = (".principal.Pissa", ".principal.Olora")
 
 
 @hookimpl
@@ -24,11 +23,6 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
         yield (
             "method=classify trains a new head, and virtual tokens leave every weight of the network as it is. Choose "
             "another adaptation, such as lora, bottleneck or full."
-        )
-    if str(config.adaptation.get("_target_")).endswith(_DIFFERENCES):
-        yield (
-            "method=classify trains a new head, and the artifact of this adaptation is a difference of low rank, which "
-            "does not hold it. Choose another adaptation, such as lora or dora."
         )
     if not str(config.prompt.get("_target_")).endswith(".ChatPrompt"):
         yield "method=classify reads the text alone, without what a prompt puts around it. Leave prompt=chat."

@@ -122,6 +122,8 @@ class Criterion(Protocol):
     """Whether the network is a language model: it can be asked, and has a loss on general text."""
     measures: Mapping[str, Measure]
     """What is measured beside the loss, by name."""
+    warnings: list[str]
+    """What somebody should see in the report, a sentence each."""
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         """What the loss needs of an example."""

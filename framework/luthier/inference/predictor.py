@@ -25,6 +25,7 @@ from luthier.inference import generation, log_probabilities
 from luthier.inference.calibration import Calibration
 from luthier.inference.class_scores import class_scores, encode_for_classification, head_of
 from luthier.inference.classified import Classified, classified
+from luthier.inference.positions import read_whole_or_cut, refused_beyond
 from luthier.inference.reward_scores import reward_scores
 from luthier.models.auto_class import is_encoder
 from luthier.models.evaluation_mode import evaluation_mode
@@ -164,12 +165,24 @@ class NetworkPredictor:
         assert self.method is not None, "a predictor without a method has no loss"
         turns = [encoded_turns(as_shown, self.method.encode, self.tokenizer) for _, as_shown in examples]
         of_rows = [example for (example, _), each in zip(examples, turns, strict=True) for _ in each]
-        with evaluation_mode(self.network), self._autocast():
-            measured = self.method.measured_of(of_rows, [turn.row for each in turns for turn in each])
+        longest = self.tokenizer.model_max_length
+        rows, cut = read_whole_or_cut([turn.row for each in turns for turn in each], longest)
+        if cut:
+            self._warn(
+                f"{cut} of {len(rows)} texts were cut to {longest} tokens, the network's positions, to be measured."
+            )
+        with evaluation_mode(self.network), self._autocast(), refused_beyond(of_rows, rows, longest):
+            measured = self.method.measured_of(of_rows, rows)
         if len(of_rows) == len(examples):
             return measured
         begins = np.cumsum([0, *map(len, turns)])[:-1]
         return {name: np.add.reduceat(values, begins) for name, values in measured.items()}
+
+    def _warn(self, sentence: str) -> None:
+        """Say it in the report, once."""
+        assert self.method is not None, "a predictor without a method measures nothing"
+        if sentence not in self.method.warnings:
+            self.method.warnings.append(sentence)
 
     def _autocast(self) -> Any:
         device = next(self.network.parameters()).device.type

@@ -52,7 +52,7 @@ def run(
 LEARN = ("trainer.epochs=12", "optimizer.lr=0.002", "batch.size=2", "batch.micro=1")
 
 
-@pytest.mark.parametrize("adaptation", ["full", "lora", "bottleneck", "ia3", "bitfit", "freeze", "qlora"])
+@pytest.mark.parametrize("adaptation", ["full", "lora", "bottleneck", "ia3", "bitfit", "freeze", "qlora", "pissa"])
 def test_what_was_trained_is_what_is_loaded(adaptation: str, tmp_path: Path) -> None:
     out = run(
         tmp_path, rows(), *LEARN, f"adaptation={adaptation}", "evaluation/task=labels", "data.splits.validation=0.3",
@@ -143,7 +143,6 @@ def test_labels_may_be_numbers_booleans_and_names_with_spaces(tmp_path: Path) ->
         ({n: {"label": "good"} for n in range(60)}, (), "have the label 'good'"),
         ({3: {"text": "long " * 200}}, (), "longer than batch.length=64"),
         ({}, ("adaptation=prefix",), "virtual tokens"),
-        ({}, ("adaptation=pissa",), "difference of low rank"),
         ({}, ("prompt=instruction",), "reads the text alone"),
         ({}, ("method=sft",), "no causal language model"),
         ({}, ("method=reward_model", "method/objective=rating_class", "method.objective.labels=[good,bad,so so]",
