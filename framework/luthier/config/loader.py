@@ -158,6 +158,7 @@ class _GuardedRepository(ConfigRepository):
     def __init__(self, search_path: ConfigSearchPath, catalog: Catalog) -> None:
         super().__init__(search_path)
         self.catalog = catalog
+        self.chosen: dict[str, str] = {}
         self.replaced: dict[str, str] = {}
         self.preset: dict[str, str] = {}
         self._only: ConfigSource | None = None
@@ -172,7 +173,8 @@ class _GuardedRepository(ConfigRepository):
         """Take from the overrides which answers of the recipes they replace."""
         words = command_line.read(overrides)
         self.preset = replaced.preset(words, self.catalog)
-        self.replaced = self.preset | replaced.replaced_answers(words, self.catalog)
+        self.chosen = replaced.replaced_answers(words, self.catalog)
+        self.replaced = self.preset | self.chosen
 
     def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
         if config_path:
@@ -186,6 +188,8 @@ class _GuardedRepository(ConfigRepository):
         loaded = deepcopy(self._files[config_path])
         if loaded is not None and loaded.defaults_list and config_path.startswith(("recipe/", "debug/")):
             entries = replaced.without_lost_questions(loaded.defaults_list, self.replaced, self.catalog)
+            if config_path.startswith("debug/"):
+                entries = replaced.without_questions_below(entries, self.chosen, self.preset)
             loaded.defaults_list = replaced.everywhere(entries, self.preset)
         return loaded
 

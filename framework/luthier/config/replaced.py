@@ -60,6 +60,17 @@ def without_lost_questions(
     return [entry for entry in entries if not (entry.is_override() and _question(entry) in lost)]
 
 
+def without_questions_below(
+    entries: Sequence[InputDefault], chosen: Mapping[str, str], preset: Mapping[str, str]
+) -> list[InputDefault]:
+    """The defaults list of `debug` without what it asks of its own answers, where the command line gave another one.
+
+    `debug=tiny data=jsonl` reads the file as data=jsonl does, and not in the format of the tiny data.
+    """
+    others = {question for question, answer in chosen.items() if preset.get(question, answer) != answer}
+    return [entry for entry in entries if not (entry.is_override() and _question(entry).rpartition("/")[0] in others)]
+
+
 def _lost(entries: Sequence[InputDefault], replaced: Mapping[str, str], catalog: Catalog) -> Iterator[str]:
     for question in map(_question, entries):
         above = question.rpartition("/")[0]

@@ -97,3 +97,13 @@ def test_parts_can_be_added_by_name(luthier):
 )
 def test_flags_that_do_not_go_together_are_refused(argv, luthier):
     assert luthier("recipe=demo", *argv).code == 2
+
+
+def test_a_tiny_twin_reads_data_of_ones_own_as_that_data_says(luthier):
+    def formats(*words):
+        return luthier("recipe=lora_sft", "debug=tiny", *words, "--cfg", "job", "--json").record["data"]["format"]
+
+    assert formats("data=jsonl", "data.file=mine.jsonl")["_target_"].endswith("Auto")
+    assert formats("data=product_snippets")["instruction"].startswith("Is this review")
+    assert formats()["_target_"] == formats("data=tiny")["_target_"] != formats("data=demo")["_target_"]
+    assert formats("data=jsonl", "data.file=mine.jsonl", "data/format=alpaca")["_target_"].endswith("Alpaca")
