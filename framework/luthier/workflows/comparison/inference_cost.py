@@ -16,6 +16,7 @@ from luthier.data.examples import example_of
 from luthier.disk.reading import size_of
 from luthier.errors import DataError
 from luthier.evaluation.questions import questions
+from luthier.inference.class_scores import encode_for_classification
 from luthier.training.memory import peak_bytes
 from luthier.workflows import artifact
 from luthier.workflows.finished_run import FinishedRun
@@ -61,18 +62,19 @@ class _Timed:
 def measure(run: Path, *, plugins: Plugins, vouched: tuple[str, ...], answers: int, tokens: int) -> Inference:
     """Load a run's artifact and generate answers to prompts of its test split, of at most `tokens` tokens each.
 
+    A classifier answers with the outputs of its head, which are no tokens.
     Raises RecipeError where there is no artifact, and DataError where no example has an answer.
     """
     finished = FinishedRun.load(run, plugins=plugins, vouched=vouched)
     examples = finished.data.examples("test") or finished.data.examples("validation")
-    with_answer = [example for example in examples if questions([example], finished.predictor.prompt)][: answers + 1]
+    with_answer = [example for example in examples if _is_asked(finished, example)][: answers + 1]
     if not with_answer:
         raise DataError("The data has no example with an answer to generate.", where=str(run))
     timed = [
         _timed_answer(finished, example, Sampling(max_new_tokens=tokens)) for example in [with_answer[0], *with_answer]
     ][2:]
     timed = timed or [_timed_answer(finished, with_answer[0], Sampling(max_new_tokens=tokens))]
-    written, writing = sum(one.tokens - 1 for one in timed), sum(one.last - one.first for one in timed)
+    written, writing = sum(max(one.tokens - 1, 0) for one in timed), sum(one.last - one.first for one in timed)
     network = finished.predictor.network
     device = next(network.parameters()).device
     return Inference(
@@ -91,6 +93,10 @@ def measure(run: Path, *, plugins: Plugins, vouched: tuple[str, ...], answers: i
     )
 
 
+def _is_asked(finished: FinishedRun, example: Example) -> bool:
+    return finished.predictor.is_classifier or bool(questions([example], finished.predictor.prompt))
+
+
 def _timed_answer(finished: FinishedRun, example: Example, sampling: Sampling) -> _Timed:
     times: list[float] = []
 
@@ -98,6 +104,11 @@ def _timed_answer(finished: FinishedRun, example: Example, sampling: Sampling) -
         times.append(time.perf_counter())
 
     began = time.perf_counter()
+    if finished.predictor.is_classifier:
+        finished.predictor.class_outputs([example])
+        whole = time.perf_counter() - began
+        read, _ = encode_for_classification(example, finished.predictor.tokenizer)
+        return _Timed(len(read), 0, whole, whole, whole)
     (turn,) = questions([example], finished.predictor.prompt)
     finished.predictor.answers([turn.conversation], sampling, on_token=on_token)
     whole = time.perf_counter() - began

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from luthier.config.checks import settings_of
 from luthier.config.fingerprint import recipe_hash
+from luthier.config.importing import named
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ PAIR = ("the first", "the other")
 ONE_BUDGET = "State one budget for all: trainer.max_steps=… trainer.epochs=… batch.size=… batch.length=… ."
 IDLE_WHERE_ZERO = {"samples": {"sample_tokens"}, "general_examples": {"general", "general_length"}}
 """Settings of the evaluation that change nothing where the one before them is 0."""
+OF_TEXT = {
+    f"evaluation.{name}" for name in ("samples", "sample_tokens", "general", "general_examples", "general_length")
+}
+"""Settings of the evaluation that change nothing for a network that generates no text, such as a classifier."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +111,31 @@ def _in_words(budget: Mapping[str, Any]) -> str:
 def _differences(contenders: Sequence[Contender], of: Any, problem: str, hint: str) -> list[TermDifference]:
     """One with every setting that is not the same for all, and who has which value; none where all are the same."""
     values = {one.name: of(one.composition) for one in contenders}
-    paths = dict.fromkeys(path for one in values.values() for path in one)
-    by_value = {path: _by_value(path, values) for path in paths}
-    differ = {path: found for path, found in by_value.items() if len(found) > 1}
+    differ = _differing(values)
+    if any(_is_of_text(path) for path in differ):  # only then is a method's code imported
+        silent = [one.name for one in contenders if not named(one.composition.config.method["_target_"]).is_generative]
+        differ = _differing(values, silent)
     if not differ:
         return []
     details = "; ".join(f"{path} is {_who_has(found, len(values))}" for path, found in differ.items())
     who = " and ".join(values) if len(values) == len(PAIR) else f"The {len(values)} contenders"
     return [TermDifference(f"{who} {problem}: {details}.", next(iter(differ)), hint)]
+
+
+def _differing(values: Mapping[str, Mapping[str, Any]], silent: Sequence[str] = ()) -> dict[str, dict[str, list[str]]]:
+    """Settings with more than one value, and who has which; `silent` contenders generate no text."""
+    paths = dict.fromkeys(path for one in values.values() for path in one)
+    by_value = {
+        path: _by_value(
+            path, {name: one for name, one in values.items() if name not in silent or not _is_of_text(path)}
+        )
+        for path in paths
+    }
+    return {path: found for path, found in by_value.items() if len(found) > 1}
+
+
+def _is_of_text(path: str) -> bool:
+    return any(path == one or path.startswith(f"{one}.") for one in OF_TEXT)
 
 
 def _by_value(path: str, values: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
