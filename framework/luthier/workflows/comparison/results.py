@@ -98,6 +98,7 @@ class Comparison:
     seeds: int
     results: list[Result]
     beside: list[Beside] = field(default_factory=list)
+    splits: int = 1
 
     @property
     def finished(self) -> list[Result]:
@@ -116,7 +117,10 @@ class Comparison:
         bootstrap = self.finished[0].after[0].bootstrap
         by_name = {
             name: standings(
-                name, {one: [scores.measurements[name] for scores in of] for one, of in measured.items()}, bootstrap
+                name,
+                {one: [scores.measurements[name] for scores in of] for one, of in measured.items()},
+                bootstrap,
+                held_out=self.lock.held_out,
             )
             for name in names
         }
@@ -129,7 +133,7 @@ class Comparison:
     def warnings(self) -> list[str]:
         """What a reader must not miss."""
         warnings = [f"{one.name} failed and is not compared: {one.failed}" for one in self.results if one.failed]
-        if self.seeds == 1:
+        if self.seeds == self.splits == 1:
             warnings.append(
                 "One seed: the intervals hold the choice of examples, not the luck of training. Say seeds=3."
             )
@@ -156,6 +160,7 @@ class Comparison:
                            "settings": self.terms.evaluation},
             "budget": self.terms.budget,
             "seeds": self.seeds,
+            "splits": self.splits,
             "confidence": self.confidence,
             "contenders": [_as_json(one) for one in self.results],
             "scores": {name: standing.as_json() for name, standing in scores.items()},
