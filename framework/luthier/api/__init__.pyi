@@ -282,6 +282,8 @@ from luthier.evaluation.citations import (
 from luthier.evaluation.citations import (
     without_citations as without_citations,
 )
+from luthier.evaluation.measurement import Bootstrap as Bootstrap
+from luthier.evaluation.measurement import Measurement as Measurement
 from luthier.evaluation.metrics.exact_match import normalised_text as normalised_text
 from luthier.evaluation.metrics.metric import Attempt as Attempt
 from luthier.evaluation.metrics.metric import Metric as Metric

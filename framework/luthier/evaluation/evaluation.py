@@ -145,6 +145,9 @@ class Evaluation:
         for metric_name, metric in self.task.metrics.items():
             statistics = _statistics(metric, attempts.attempts)
             scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
+            if counted := getattr(metric, "counted", None):
+                counts = returned(counted(statistics.sum(0)), Mapping, counted)
+                scores.counts.update({f"{name}: {metric_name}: {what}": int(count) for what, count in counts.items()})
         self._measure_by_method(predictor, chosen, before, digest, scores)
         if first:
             scores.samples = self._samples(predictor, chosen_questions, attempts)

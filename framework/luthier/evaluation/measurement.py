@@ -35,8 +35,10 @@ class Measurement:
 
     @property
     def has_values(self) -> bool:
-        """Whether a mean has anything to be the mean of; other reductions are taken at their word."""
-        return self.reduce not in (ratio, exponential_ratio) or bool(self.statistics[:, 1].any())
+        """Whether a mean has anything to be the mean of; another reduction says by NaN that it has no value."""
+        if self.reduce in (ratio, exponential_ratio):
+            return bool(self.statistics[:, 1].any())
+        return not bool(np.isnan(self.reduce(self.statistics.sum(0))))
 
     def values(self) -> list[float | None]:
         """The value of each example alone; None where it has none: of two statistics the second is a weight."""
