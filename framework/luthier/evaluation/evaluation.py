@@ -16,18 +16,17 @@ from luthier.contracts.examples import Example, Source
 from luthier.contracts.predictor import Predictor
 from luthier.contracts.sampling import Sampling
 from luthier.contracts.scores import Score
-from luthier.errors import DataError, NumericsError, PluginError, RecipeError
+from luthier.errors import DataError, NumericsError, RecipeError
 from luthier.errors.names import check_names
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
 from luthier.evaluation.measurement import Bootstrap, Measurement
-from luthier.evaluation.metrics.metric import Attempt, Metric
+from luthier.evaluation.metrics.metric import Attempt
+from luthier.evaluation.metrics.statistics import statistics_of
 from luthier.evaluation.questions import Question, questions
 from luthier.evaluation.scores import Generated, Scores
-from luthier.evaluation.tasks.task import Attempts, Task
+from luthier.evaluation.tasks.task import Attempts, MeasuringTask, Task, TaskMeasurements
 from luthier.models.evaluation_mode import evaluation_mode
-from luthier.plugins.answered import answer_of
-from luthier.plugins.blame import place_of
 from luthier.plugins.returned import misreturned, returned
 from luthier.training.method import Method
 
@@ -114,12 +113,14 @@ class Evaluation:
         with evaluation_mode(predictor.network):
             if name in GENERAL:
                 self._measure_general(predictor, scores)
+            elif name in self.task.metrics and isinstance(self.task, MeasuringTask):
+                self._measure_by_task(self.task, predictor, scores)
             elif name in self.task.metrics and name not in (predictor.method.measures if predictor.method else ()):
                 attempts = self._attempt(
                     predictor, "validation", examples, chosen, questions(chosen, predictor.prompt), scores
                 )
                 metric = self.task.metrics[name]
-                statistics = _statistics(metric, attempts.attempts)
+                statistics = statistics_of(metric, attempts.attempts)
                 scores.measurements[name] = Measurement(statistics, metric.reduce, metric.better, digest)
             else:
                 self._measure_by_method(predictor, chosen, "", digest, scores)
@@ -140,17 +141,32 @@ class Evaluation:
         scores.counts[f"{name}: examples evaluated"] = len(chosen)
         scores.counts[f"{name}: examples left out"] = len(examples) - len(chosen)
         chosen_questions = questions(chosen, predictor.prompt)
-        attempts = self._attempt(predictor, name, examples, chosen, chosen_questions, scores)
-        digest = examples_digest(chosen)
+        digest, attempts = examples_digest(chosen), Attempts()
+        if isinstance(self.task, MeasuringTask):
+            if first:
+                self._measure_by_task(self.task, predictor, scores)
+        else:
+            attempts = self._attempt(predictor, name, examples, chosen, chosen_questions, scores)
+            self._measure_attempts(name, before, attempts, digest, scores)
+        self._measure_by_method(predictor, chosen, before, digest, scores)
+        if first:
+            scores.samples = self._samples(predictor, chosen_questions, attempts)
+
+    def _measure_by_task(self, task: MeasuringTask, predictor: Predictor, scores: Scores) -> None:
+        """The scores of a task that brings its own examples, whichever the set."""
+        found = returned(task.measurements(predictor), TaskMeasurements, task)
+        if lacking := [name for name in self.task.metrics if name not in found.measurements]:
+            raise misreturned(task, f"TaskMeasurements with {lacking[0]!r}", found)
+        scores.measurements.update(found.measurements)
+        scores.counts.update(found.counts)
+
+    def _measure_attempts(self, name: str, before: str, attempts: Attempts, digest: str, scores: Scores) -> None:
         for metric_name, metric in self.task.metrics.items():
-            statistics = _statistics(metric, attempts.attempts)
+            statistics = statistics_of(metric, attempts.attempts)
             scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
             if counted := getattr(metric, "counted", None):
                 counts = returned(counted(statistics.sum(0)), Mapping, counted)
                 scores.counts.update({f"{name}: {metric_name}: {what}": int(count) for what, count in counts.items()})
-        self._measure_by_method(predictor, chosen, before, digest, scores)
-        if first:
-            scores.samples = self._samples(predictor, chosen_questions, attempts)
 
     def _measure_by_method(
         self, predictor: Predictor, chosen: Sequence[Example], before: str, digest: str, scores: Scores
@@ -184,7 +200,7 @@ class Evaluation:
                 hint="Use evaluation/task=none.",
             )
         for metric in self.task.metrics.values():  # a metric that cannot measure raises before answers are generated
-            _statistics(metric, [chosen_questions[0].attempt(chosen_questions[0].reference)])
+            statistics_of(metric, [chosen_questions[0].attempt(chosen_questions[0].reference)])
         attempts = self.task(predictor, chosen_questions, questions(examples, predictor.prompt))
         if len(returned(attempts, Attempts, self.task).attempts) != len(chosen_questions):
             expected = f"an attempt for each of {len(chosen_questions)} questions"
@@ -246,29 +262,6 @@ class Evaluation:
             Generated([dict(message) for message in question.conversation], output, question.reference)
             for question, output in zip(shown, outputs, strict=True)
         ]
-
-
-def _statistics(metric: Metric, attempts: Sequence[Attempt]) -> Floats:
-    """The statistics of a metric, [attempts, s]; PluginError where it gives something else, or is not of a kind."""
-    _refuse_unknown_direction(metric.better, metric)
-    found = metric.statistics(attempts)
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != len(attempts):
-        shown = f"an array of shape {list(found.shape)}" if isinstance(found, np.ndarray) else ""
-        raise misreturned(metric.statistics, f"a float64 array [{len(attempts)}, s]", found, shown=shown)
-    found = found.astype(np.float64, copy=False)
-    values = metric.reduce(np.stack([found.sum(0)] * 2))
-    if np.shape(values) != (2,):  # or every resample of the bootstrap has one value, and the interval no width
-        raise misreturned(metric.reduce, "a value for each of totals [2, s]", values)
-    return found
-
-
-def _refuse_unknown_direction(better: str, metric: Metric) -> None:
-    """PluginError where a metric says neither of the two: a comparison would take what is better for worse."""
-    if better not in ("higher", "lower"):
-        answer, place = answer_of(type(metric)), place_of(metric)
-        raise PluginError(
-            f"{answer}{': ' if answer else ''}{place} has better = {better!r}, and must have 'higher' or 'lower'."
-        )
 
 
 def _is_generative(predictor: Predictor) -> bool:

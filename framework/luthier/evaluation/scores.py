@@ -123,7 +123,7 @@ class Scores:
         statistics = load_file(folder / STATISTICS)
         measurements = {}
         for name, digest in record["examples"].items():
-            reduce = reductions.get(name.rpartition("/")[2])
+            reduce = reductions.get(name) or reductions.get(name.rpartition("/")[2])
             if reduce is None:
                 raise DataError(
                     f"The score {name!r} in {folder} is none of this evaluation's.",

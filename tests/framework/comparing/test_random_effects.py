@@ -74,7 +74,7 @@ def test_an_interval_over_folds_holds_the_accuracy_of_a_learner_as_often_as_it_s
     for scores in values:
         low, high = with_splits(scores, held_out=0.25, confidence=0.95)
         held += low <= truth <= high
-    assert 0.93 <= held / 400
+    assert held / 400 >= 0.93
 
 
 def test_a_difference_over_folds_is_paired_within_each():

@@ -16,9 +16,7 @@ FEW = ("stages=[fit,evaluate]", "trainer.max_steps=2", "evaluation.general_examp
 
 def _rows(count, begin=0):
     labels = list(MOODS)
-    return [
-        (f"Bow {begin + n} sounds {MOODS[labels[n % 2]].split()[n % 3]}.", labels[n % 2]) for n in range(count)
-    ]
+    return [(f"Bow {begin + n} sounds {MOODS[labels[n % 2]].split()[n % 3]}.", labels[n % 2]) for n in range(count)]
 
 
 def _write(file, rows, names=("text", "label")):

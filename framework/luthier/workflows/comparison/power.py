@@ -39,9 +39,7 @@ def of_splits(splits: int, examples: int, held_out: float, *, confidence: float,
     return (student_t(confidence, splits - 1) + student_t(2 * POWER - 1, MANY)) * spread
 
 
-def sentence(
-    examples: int, seeds: int, splits: int, held_out: float, *, bounded: bool, confidence: float
-) -> str:
+def sentence(examples: int, seeds: int, splits: int, held_out: float, *, bounded: bool, confidence: float) -> str:
     """What can be seen with so many examples of each split and seeds, and what is assumed for it."""
     deviation = sqrt(DISAGREE) if bounded else 1.0
     if splits > 1:
