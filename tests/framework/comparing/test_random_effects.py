@@ -59,7 +59,7 @@ def test_seeds_that_differ_by_what_examples_explain_do_not_widen_the_interval_mu
 
 
 def test_an_interval_over_folds_holds_the_accuracy_of_a_learner_as_often_as_it_says():
-    """A learner of a threshold, cross-validated on 100 examples: its accuracy trained on as many, over 400 data sets."""
+    """A learner of a threshold, cross-validated on each of 400 data sets of 100 examples."""
     random, folds, held, values = np.random.default_rng(1), 5, 0, []
     for _ in range(400):
         side = random.integers(2, size=100)

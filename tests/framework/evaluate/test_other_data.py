@@ -27,7 +27,7 @@ def _write(file, rows, names=("text", "label")):
 
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory):
-    """The artifacts of two chat models and a classifier in another folder; the data that they were trained on is gone."""
+    """Artifacts of two chat models and a classifier in another folder; the data that they were trained on is gone."""
     made, place = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("moved")
     data = _write(made / "reviews.csv", _rows(24))
     chat = ("data=csv", "data/format=classification", "batch.length=128", "evaluation/task=classification")
