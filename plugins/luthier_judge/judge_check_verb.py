@@ -1,4 +1,4 @@
-"""`luthier judge-check <answers>`: how far a recipe's judge can be trusted, on pairs of which the better one is known."""
+"""`luthier judge-check <answers>`: how far a judge can be trusted, on pairs of which the better answer is known."""
 
 from __future__ import annotations
 

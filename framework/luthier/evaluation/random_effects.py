@@ -18,6 +18,8 @@ import numpy as np
 from luthier.evaluation.bootstrap import Floats, interval
 
 _POINTS = 4001
+ROUNDING = 1e-9
+"""A share of the variance that is none."""
 _WIDTHS = 12.0
 """Of the normal distribution, beyond which nothing is left to be integrated."""
 
@@ -59,7 +61,7 @@ def with_seeds(
     total = over_examples + more
     known = over_examples**2 / max(1, examples - 1) + sum(one.variance**2 / one.freedom for one in seeds)
     width = student_t(confidence, max(1.0, total**2 / known)) * sqrt(total)
-    if not over_examples:
+    if over_examples < ROUNDING * total:
         return value - width, value + width
     scale = width / (student_t(confidence, max(1, examples - 1)) * sqrt(over_examples))
     return value - (value - low) * scale, value + (high - value) * scale

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class ExampleLock:
     split: str
     count: int
     examples: str
-    trained: int = 0
+    trained: int = field(default=0, compare=False)
     """The examples of the training split; of several data splits, of the first."""
     folds: tuple[ExampleLock, ...] = ()
 

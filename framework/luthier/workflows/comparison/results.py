@@ -19,8 +19,6 @@ from luthier.workflows.comparison.standings import ContenderDifference, Standing
 from luthier.workflows.parts import part
 
 if TYPE_CHECKING:
-    from luthier.config.compose import Composition
-    from luthier.evaluation.bootstrap import Reduction
     from luthier.evaluation.evaluation import Evaluation
     from luthier.workflows.comparison.contenders import Contender
     from luthier.workflows.comparison.lock import ExampleLock
@@ -44,6 +42,8 @@ class Result:
     after: list[Scores] = field(default_factory=list)
     trained: bool = False
     inference: dict[str, Any] = field(default_factory=dict)
+    bounded: frozenset[str] = frozenset()
+    """The scores that lie between 0 and 1."""
 
     @classmethod
     def read(cls, contender: Contender, failed: str) -> Result:
@@ -52,7 +52,9 @@ class Result:
         result = cls(contender.name, contender.words, composition.purpose, failed=failed)
         if failed:
             return result
-        reductions = _reductions(composition)
+        evaluation: Evaluation = part(composition.config, composition.trust, "evaluation")
+        reductions = evaluation.reductions(named(str(composition.config.method["_target_"])))
+        result.bounded = frozenset(filter(evaluation.is_bounded, evaluation.task.metrics))
         for run in contender.runs:
             folder = RunFolder(run.folder.path)
             result.runs.append(folder.path)
@@ -121,6 +123,7 @@ class Comparison:
                 {one: [scores.measurements[name] for scores in of] for one, of in measured.items()},
                 bootstrap,
                 held_out=self.lock.held_out,
+                bounded=name in self.finished[0].bounded,
             )
             for name in names
         }
@@ -186,9 +189,3 @@ def _as_json(one: Result) -> dict[str, Any]:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
-
-
-def _reductions(composition: Composition) -> Mapping[str, Reduction]:
-    method = named(str(composition.config.method["_target_"]))
-    evaluation: Evaluation = part(composition.config, composition.trust, "evaluation")
-    return evaluation.reductions(method)

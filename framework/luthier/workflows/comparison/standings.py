@@ -60,11 +60,17 @@ class Standings:
 
 
 def standings(
-    name: str, measured: Mapping[str, Sequence[Measurement]], bootstrap: Bootstrap, *, held_out: float = 0.0
+    name: str,
+    measured: Mapping[str, Sequence[Measurement]],
+    bootstrap: Bootstrap,
+    *,
+    held_out: float = 0.0,
+    bounded: bool = False,
 ) -> Standings | None:
     """None where they were not all measured on the same examples (or, of a loss, on the same tokens).
 
-    Runs of several splits come split by split; `held_out` is then the ratio of held-out to training examples.
+    Runs of several splits come split by split; `held_out` is then the ratio of held-out to training examples. A score
+    that is `bounded` lies between 0 and 1, and so do its intervals.
     """
     by_split = {contender: _by_split(of_runs) for contender, of_runs in measured.items()}
     digests = [[split[0].examples for split in splits] for splits in by_split.values()]
@@ -84,6 +90,8 @@ def standings(
             low, high = with_splits(values, held_out=held_out, confidence=bootstrap.confidence)
         else:
             low, high = splits[0].interval(signs, bootstrap.confidence)
+        if bounded:
+            low, high = max(low, 1.0 - len(signs)), min(high, 1.0)
         return Score(float(values.mean()), low, high, count, better)
 
     pairs = [(one, other) for one in measured for other in measured if one != other]
