@@ -152,7 +152,7 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
     def _scored(self, head: Any, states: torch.Tensor, targets: torch.Tensor) -> tuple[Any, Any]:
         """log p of each target, float64, and whether it is the likeliest."""
         logs, likeliest = [], []
-        for some, wanted in zip(states.split(ROWS), targets.split(ROWS), strict=True):
+        for some, wanted in zip(torch.split(states, ROWS), torch.split(targets, ROWS), strict=True):
             every = torch.log_softmax(head.logits(some), dim=-1)
             logs.append(every.gather(-1, wanted[:, None].long())[:, 0].double().cpu())
             likeliest.append((every.argmax(-1) == wanted).cpu())

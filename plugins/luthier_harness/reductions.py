@@ -28,8 +28,8 @@ class HarnessMetric(Metric):
     def of(self, values: Sequence[Any]) -> Floats:
         """[examples, 2] from what the harness has for each example."""
         pairs = [value if self.weighted else (value, 1.0) for value in values]
-        found = np.array(pairs, dtype=np.float64).reshape(len(pairs), 2)
-        return found * np.array([self.sign, 1.0])
+        found: Floats = np.array(pairs, dtype=np.float64).reshape(len(pairs), 2) * np.array([self.sign, 1.0])
+        return found
 
     def statistics(self, attempts: Sequence[Attempt]) -> Floats:
         """None: the tasks of the harness have examples of their own."""

@@ -57,7 +57,7 @@ class HarnessTask:
     @cached_property
     def _metrics(self) -> dict[str, HarnessMetric]:
         return {
-            _name(task, metric, one._name): metric_of(built, metric, task)
+            _name(task, metric, one.name): metric_of(built, metric, task)
             for task, built in self._tasks.items()
             for one in built._filters
             for metric in built._metric_fn_list
@@ -102,11 +102,11 @@ class HarnessTask:
         for task, samples in found["samples"].items():
             for one in self._tasks[task]._filters:
                 mine = sorted(
-                    (each for each in samples if each["filter"] == one._name), key=lambda each: each["doc_id"]
+                    (each for each in samples if each["filter"] == one.name), key=lambda each: each["doc_id"]
                 )
                 digest = content_hash([self._configs[task], self.shots, self.chat, [each["doc_hash"] for each in mine]])
                 for metric in self._tasks[task]._metric_fn_list:
-                    name = _name(task, metric, one._name)
+                    name = _name(task, metric, one.name)
                     statistics = self._metrics[name].of([each[metric] for each in mine])
                     known = self._metrics[name]
                     measured[name] = Measurement(statistics, known.reduce, known.better, digest[:16])

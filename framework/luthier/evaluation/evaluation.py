@@ -154,9 +154,9 @@ class Evaluation:
 
     def _measure_by_task(self, task: MeasuringTask, predictor: Predictor, scores: Scores) -> None:
         """The scores of a task that brings its own examples, whichever the set."""
-        found = returned(task.measurements(predictor), TaskMeasurements, task)
+        found = returned(task.measurements(predictor), TaskMeasurements, task.measurements)
         if lacking := [name for name in self.task.metrics if name not in found.measurements]:
-            raise misreturned(task, f"TaskMeasurements with {lacking[0]!r}", found)
+            raise misreturned(task.measurements, f"TaskMeasurements with {lacking[0]!r}", found)
         scores.measurements.update(found.measurements)
         scores.counts.update(found.counts)
 

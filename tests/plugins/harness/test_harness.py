@@ -139,16 +139,27 @@ def test_the_prompt_of_a_run_is_part_of_what_is_asked(place):
     assert "Which wood?" in plain
 
 
-def test_an_ensemble_is_asked_too(place):
-    words = ("recipe=ensemble", "+model.members.one={path: plain}", "+model.members.other={path: shown}", "data=demo",
-             "data.limit=20", *FEW, "stages=[evaluate]", "evaluation/task=harness",
-             "evaluation.task.path=tasks/woods.yaml", "evaluation.examples=2", "score=woods/acc",
-             "hydra.run.dir=both")  # fmt: skip
+MEMBERS = ("+model.members.one={path: plain}", "+model.members.other={path: shown}")
+ASKED = ("data=demo", "data.limit=60", *FEW, "stages=[evaluate]", "evaluation/task=harness", "evaluation.examples=2")
+
+
+@pytest.mark.parametrize("kind", ["ensemble", "vote"])
+def test_an_ensemble_is_asked_too(place, kind):
+    words = ("recipe=ensemble", f"model={kind}", *MEMBERS, *ASKED, "evaluation.task.path=tasks/woods.yaml",
+             "score=woods/acc", f"hydra.run.dir={kind}")  # fmt: skip
     done = command(*words, cwd=place)
     assert done.returncode == 0, done.stderr
-    scores = json.loads((place / "both" / "scores" / "after" / "scores.json").read_text())["scores"]
+    scores = json.loads((place / kind / "scores" / "after" / "scores.json").read_text())["scores"]
     assert scores["woods/acc"]["count"] == 9
-    assert json.loads((place / "both" / "score.json").read_text())["score"] == scores["woods/acc"]["value"]
+    assert json.loads((place / kind / "score.json").read_text())["score"] == scores["woods/acc"]["value"]
+
+
+def test_a_vote_continues_no_text_and_says_how_it_can_be_asked(place):
+    words = ("recipe=ensemble", "model=vote", *MEMBERS, *ASKED, "evaluation.task.path=tasks/written.yaml")
+    done = command(*words, "evaluation.task.chat=false", "hydra.run.dir=text", cwd=place)
+    assert (done.returncode, "evaluation.task.chat=true" in done.stderr) == (2, True), done.stderr
+    done = command(*words, "score=written/exact_match", "hydra.run.dir=answers", cwd=place)
+    assert done.returncode == 0, done.stderr
 
 
 def test_runs_are_compared_by_the_tasks_of_the_harness(place):
