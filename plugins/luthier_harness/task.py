@@ -101,9 +101,7 @@ class HarnessTask:
         counts: dict[str, int] = {}
         for task, samples in found["samples"].items():
             for one in self._tasks[task]._filters:
-                mine = sorted(
-                    (each for each in samples if each["filter"] == one.name), key=lambda each: each["doc_id"]
-                )
+                mine = sorted((each for each in samples if each["filter"] == one.name), key=lambda each: each["doc_id"])
                 digest = content_hash([self._configs[task], self.shots, self.chat, [each["doc_hash"] for each in mine]])
                 for metric in self._tasks[task]._metric_fn_list:
                     name = _name(task, metric, one.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -20,7 +18,9 @@ from luthier.errors import DataError, NumericsError, RecipeError
 from luthier.errors.names import check_names
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
+from luthier.evaluation.digests import examples_digest, tokens_digest
 from luthier.evaluation.measurement import Bootstrap, Measurement
+from luthier.evaluation.memorised import memorised
 from luthier.evaluation.metrics.metric import Attempt
 from luthier.evaluation.metrics.statistics import statistics_of
 from luthier.evaluation.questions import Question, questions
@@ -39,7 +39,8 @@ class Evaluation:
 
     From each set `examples` are sampled (0: all), by `seed` alone, so that every model is evaluated on the same ones.
     `general_examples` texts, cut to `general_length` tokens, show forgetting (0: not measured). `samples` answers
-    of at most `sample_tokens` tokens are generated for the report. Intervals cover `confidence` of `resamples` draws.
+    of at most `sample_tokens` tokens are generated for the report. Of the model before training it is looked whether it
+    knows the first `memorised` examples by heart (0: not looked at). Intervals cover `confidence` of `resamples` draws.
     """
 
     def __init__(
@@ -52,13 +53,20 @@ class Evaluation:
         general_length: int = 512,
         samples: int = 4,
         sample_tokens: int = 96,
+        memorised: int = 0,
         resamples: int = 1000,
         confidence: float = 0.95,
         seed: int = 0,
     ) -> None:
         self.task, self.general, self.examples = task, general, examples
         self.general_examples, self.general_length = general_examples, general_length
-        self.samples, self.sample_tokens = samples, sample_tokens
+        self.samples, self.sample_tokens, self.memorised = samples, sample_tokens, memorised
+        if memorised and not general_examples:
+            raise RecipeError(
+                "What a model knows by heart is told from general text, and none is measured.",
+                where="evaluation.memorised",
+                hint="Set evaluation.general_examples to more than 0.",
+            )
         self.bootstrap, self.seed = Bootstrap(resamples, confidence, seed), seed
         self.part: tuple[int, int] | None = None
 
@@ -86,9 +94,12 @@ class Evaluation:
         named: Any = (method.measures if method else {}).get(name) or self.task.metrics.get(name)
         return str(named.better) if named else "lower"  # a loss
 
-    def __call__(self, predictor: Predictor, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
+    def __call__(
+        self, predictor: Predictor, examples_by_name: Mapping[str, Sequence[Example]], *, untouched: bool = False
+    ) -> Scores:
         """Evaluate a model in eval mode; the training mode of its network is restored afterwards.
 
+        Of an `untouched` one, which is not trained yet, it is looked what it knows by heart, as `memorised` says.
         Raises DataError for a set without examples, and NumericsError where a loss is not finite.
         """
         started = time.monotonic()
@@ -98,6 +109,10 @@ class Evaluation:
                 self._measure_set(predictor, name, examples, scores, first=place == 0)
             if self.general_examples and _is_generative(predictor):
                 self._measure_general(predictor, scores)
+                if untouched and self.memorised:
+                    some = self.choose(next(iter(examples_by_name.values())))[: self.memorised]
+                    general = general_text.texts(self.general, self.general_examples)
+                    scores.memorised = memorised(predictor, some, general, self.general_length)
         scores.set_aside_unscored()
         scores.seconds = time.monotonic() - started
         return scores
@@ -276,14 +291,3 @@ def _finite(measured: NDArray[np.floating[Any]], where: Sequence[str]) -> Floats
             f"What was measured of {bad.size} of {len(losses)} evaluated examples is not finite.", where=where[bad[0]]
         )
     return losses
-
-
-def examples_digest(examples: Sequence[Example]) -> str:
-    """A digest of the examples' content in order, 16 hexadecimal digits; their source and split do not count."""
-    plain = [{key: value for key, value in example.items() if key not in ("where", "split")} for example in examples]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def tokens_digest(examples: str, losses: Floats) -> str:
-    """A digest of the examples and of the token count of each loss: means over other tokens cannot be paired."""
-    return hashlib.sha256(examples.encode() + losses[:, 1].tobytes()).hexdigest()[:16]

@@ -16,8 +16,11 @@ class Bootstrap:
     """How intervals are drawn. The seed is fixed: the same statistics always have the same interval."""
 
     resamples: int = 1000
+    """Draws of the examples."""
     confidence: float = 0.95
+    """The share of the resampled values that an interval holds."""
     seed: int = 0
+    """Of the draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,13 @@ class Measurement:
     """
 
     statistics: Floats
+    """Sufficient statistics of each example, [examples, s]."""
     reduce: Reduction
+    """Totals of the statistics to the value."""
     better: str
+    """`higher` or `lower`."""
     examples: str
+    """The digest of the examples."""
 
     @property
     def has_values(self) -> bool:

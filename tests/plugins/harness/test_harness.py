@@ -239,3 +239,9 @@ def test_a_csv_is_data_of_a_task_too(tmp_path):
     text = WOODS.replace("json\n", "csv\n").replace("woods.jsonl", "woods.csv").replace("{{choices}}", "{{[a, b]}}")
     (tmp_path / "woods.yaml").write_text(text)
     assert set(HarnessTask(path=str(tmp_path / "woods.yaml")).metrics) == {"woods/acc", "woods/acc_norm"}
+
+
+def test_several_processes_are_refused_with_the_way_out(tmp_path):
+    words = ("evaluation/task=harness", "evaluation.task.path=tasks", "trainer=ddp", "--cfg", "job")
+    done = command("debug=tiny", *words, cwd=tmp_path)
+    assert (done.returncode, "luthier evaluate RUN evaluation/task=harness" in done.stderr) == (2, True), done.stderr

@@ -50,6 +50,8 @@ def act(call: Call) -> int:
     evaluation, examples = first.evaluation(examples=call.arguments.examples), first.examples(split)
     if words:
         call.console.say(f"measured as the first run says, with {' '.join(words)}: {len(examples)} examples ({split})")
+    if evaluation.memorised:
+        call.console.say("note: what a model knows by heart is looked at in a run, before it trains, and not here")
     ready = {runs[0]: first}
     del first
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from luthier.disk.reading import read_json
 from luthier.errors import DataError, LuthierError, RecipeError
-from luthier.evaluation.evaluation import examples_digest, tokens_digest
+from luthier.evaluation.digests import examples_digest, tokens_digest
 from luthier.records.folder import RunFolder
 from luthier.workflows.comparison.terms import TermDifference, Terms, differences, refuse, shortened, terms
 from luthier.workflows.parts import part, without_quarantine
