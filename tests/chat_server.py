@@ -1,4 +1,7 @@
-"""An OpenAI-compatible server in this process that returns a given response to every chat completion."""
+"""An OpenAI-compatible server in this process that returns a given response to every chat completion.
+
+A response that is a function is given the request, and returns the response.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append({"key": self.headers["Authorization"], "path": self.path, **request})
-        body = json.dumps(self.server.response).encode()
+        response = self.server.response
+        body = json.dumps(response(request) if callable(response) else response).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -98,6 +98,8 @@ class Classify(Method):
                 hint="Name all labels in method.labels, or give examples of the others.",
             )
         self.objective.settle(self.labels, found)
+        if not found and getattr(self.objective, "class_weights", None) == "balanced":
+            self.warnings.append("The loss is not balanced: the training data that its weights come from is not here.")
         if absent := [label for label in self.labels if not found[label]] if found else []:
             self.warnings.append(f"No training example has the label {', '.join(absent)}.")
         return self.labels

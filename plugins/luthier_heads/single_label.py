@@ -49,7 +49,7 @@ class CrossEntropy(ClassObjective):
     def settle(self, labels: Sequence[str], counts: Mapping[str, int]) -> None:
         where = "method.objective.class_weights"
         if isinstance(self.class_weights, str):
-            if self.class_weights == "none":
+            if self.class_weights == "none" or not counts:
                 return
             total = sum(counts.values())
             if absent := [label for label in labels if not counts.get(label)]:

@@ -11,7 +11,7 @@ from luthier.plugins.registry import Plugins
 from tests.architecture.sources import modules
 from tests.hidden import NOT_FOR_USERS, PROJECT, distributions, extras, modules_of, of_extras
 
-IMPORTED_WHEN_NEEDED = {"luthier_prompting.dspy_search.program"}
+IMPORTED_WHEN_NEEDED = {"luthier_prompting.dspy_search.program", "luthier_harness.model"}
 """Modules that a part imports after its packages were looked for."""
 
 

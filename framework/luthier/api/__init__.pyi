@@ -282,6 +282,8 @@ from luthier.evaluation.citations import (
 from luthier.evaluation.citations import (
     without_citations as without_citations,
 )
+from luthier.evaluation.measurement import Bootstrap as Bootstrap
+from luthier.evaluation.measurement import Measurement as Measurement
 from luthier.evaluation.metrics.exact_match import normalised_text as normalised_text
 from luthier.evaluation.metrics.metric import Attempt as Attempt
 from luthier.evaluation.metrics.metric import Metric as Metric
@@ -289,7 +291,9 @@ from luthier.evaluation.questions import Question as Question
 from luthier.evaluation.scores import Scores as Scores
 from luthier.evaluation.tasks.classification import Classification as Classification
 from luthier.evaluation.tasks.task import Attempts as Attempts
+from luthier.evaluation.tasks.task import MeasuringTask as MeasuringTask
 from luthier.evaluation.tasks.task import Task as Task
+from luthier.evaluation.tasks.task import TaskMeasurements as TaskMeasurements
 from luthier.fetch.cache import cache_folder as cache_folder
 from luthier.fetch.cache import cache_is_read_only as cache_is_read_only
 from luthier.fetch.chat_completion import ChatCompletion as ChatCompletion

@@ -47,6 +47,9 @@ class Predictor(Protocol):
     def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.floating[Any]]]:
         """log p(token | those before it) for each token of each sequence, [n]; 0 for the first."""
 
+    def likeliest(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.bool_]]:
+        """Whether each token of each sequence is the likeliest after those before it, bool [n]; False for the first."""
+
     @property
     def method(self) -> Criterion | None:
         """What it is measured by; it says whether the loss is a likelihood and whether the network can be asked."""

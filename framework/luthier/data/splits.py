@@ -29,6 +29,7 @@ NAMES = {
 MOST_LABELS = 1000  # of a split that are compared
 ENOUGH = 50  # examples from which on shares are checked
 FAR_OFF = 6.0  # standard deviations
+ROUNDING = 1e-9
 
 
 HELD_OUT_FIRST = ("test", "validation", "train", None)
@@ -60,7 +61,8 @@ class HashSplits:
 
     More rows, another order or another machine change no split; a larger `test` only takes from train. `by` prompt puts
     all answers to one prompt into one split; `by` content hashes the whole example, for data in which many examples
-    have the same prompt. A split that the source gives is kept.
+    have the same prompt. A split that the source gives is kept. Each `fold` holds out other examples: folds 0, 1, … are
+    those of a cross-validation, as many as `test` goes into the whole.
     """
 
     test: float = 0.1
@@ -68,6 +70,8 @@ class HashSplits:
     validation: float = 0.0
     """The share of examples in the validation split."""
     by: Literal["prompt", "content"] = "prompt"
+    fold: int = 0
+    """Which share of the examples is held out, from 0 on."""
 
     def __post_init__(self) -> None:
         if min(self.test, self.validation) < 0 or self.test + self.validation > 1:
@@ -75,11 +79,19 @@ class HashSplits:
                 f"The shares test {self.test} and validation {self.validation} do not leave a share for training.",
                 where="data.splits",
             )
+        if self.fold < 0 or (self.fold and not 0 < self.test * (self.fold + 1) <= 1 + ROUNDING):
+            raise RecipeError(
+                f"There is no fold {self.fold} of a test split of {self.test:.0%}: folds share no example.",
+                where="data.splits.fold",
+                hint="Lower data.splits.test: with 0.2 there are the folds 0 to 4.",
+            )
 
     def split(self, example: Example) -> str:
         """The split of an example: a pure function of its text."""
         key = {"prompt": prompt_key, "content": text_key}[self.by](example)
         place = int.from_bytes(key[:8], "big") / 2**64
+        if self.fold:
+            place = (place - self.fold * self.test) % 1.0
         return "test" if place < self.test else "validation" if place < self.test + self.validation else "train"
 
     def __call__(self, examples: Iterable[Example], tally: Tally) -> Iterator[Example]:

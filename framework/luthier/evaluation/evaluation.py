@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -16,18 +14,19 @@ from luthier.contracts.examples import Example, Source
 from luthier.contracts.predictor import Predictor
 from luthier.contracts.sampling import Sampling
 from luthier.contracts.scores import Score
-from luthier.errors import DataError, NumericsError, PluginError, RecipeError
+from luthier.errors import DataError, NumericsError, RecipeError
 from luthier.errors.names import check_names
 from luthier.evaluation import general_text
 from luthier.evaluation.bootstrap import Floats, Reduction, exponential_ratio, ratio
+from luthier.evaluation.digests import examples_digest, tokens_digest
 from luthier.evaluation.measurement import Bootstrap, Measurement
-from luthier.evaluation.metrics.metric import Attempt, Metric
+from luthier.evaluation.memorised import memorised
+from luthier.evaluation.metrics.metric import Attempt
+from luthier.evaluation.metrics.statistics import statistics_of
 from luthier.evaluation.questions import Question, questions
 from luthier.evaluation.scores import Generated, Scores
-from luthier.evaluation.tasks.task import Attempts, Task
+from luthier.evaluation.tasks.task import Attempts, MeasuringTask, Task, TaskMeasurements
 from luthier.models.evaluation_mode import evaluation_mode
-from luthier.plugins.answered import answer_of
-from luthier.plugins.blame import place_of
 from luthier.plugins.returned import misreturned, returned
 from luthier.training.method import Method
 
@@ -40,7 +39,8 @@ class Evaluation:
 
     From each set `examples` are sampled (0: all), by `seed` alone, so that every model is evaluated on the same ones.
     `general_examples` texts, cut to `general_length` tokens, show forgetting (0: not measured). `samples` answers
-    of at most `sample_tokens` tokens are generated for the report. Intervals cover `confidence` of `resamples` draws.
+    of at most `sample_tokens` tokens are generated for the report. Of the model before training it is looked whether it
+    knows the first `memorised` examples by heart (0: not looked at). Intervals cover `confidence` of `resamples` draws.
     """
 
     def __init__(
@@ -53,13 +53,20 @@ class Evaluation:
         general_length: int = 512,
         samples: int = 4,
         sample_tokens: int = 96,
+        memorised: int = 0,
         resamples: int = 1000,
         confidence: float = 0.95,
         seed: int = 0,
     ) -> None:
         self.task, self.general, self.examples = task, general, examples
         self.general_examples, self.general_length = general_examples, general_length
-        self.samples, self.sample_tokens = samples, sample_tokens
+        self.samples, self.sample_tokens, self.memorised = samples, sample_tokens, memorised
+        if memorised and not general_examples:
+            raise RecipeError(
+                "What a model knows by heart is told from general text, and none is measured.",
+                where="evaluation.memorised",
+                hint="Set evaluation.general_examples to more than 0.",
+            )
         self.bootstrap, self.seed = Bootstrap(resamples, confidence, seed), seed
         self.part: tuple[int, int] | None = None
 
@@ -87,9 +94,12 @@ class Evaluation:
         named: Any = (method.measures if method else {}).get(name) or self.task.metrics.get(name)
         return str(named.better) if named else "lower"  # a loss
 
-    def __call__(self, predictor: Predictor, examples_by_name: Mapping[str, Sequence[Example]]) -> Scores:
+    def __call__(
+        self, predictor: Predictor, examples_by_name: Mapping[str, Sequence[Example]], *, untouched: bool = False
+    ) -> Scores:
         """Evaluate a model in eval mode; the training mode of its network is restored afterwards.
 
+        Of an `untouched` one, which is not trained yet, it is looked what it knows by heart, as `memorised` says.
         Raises DataError for a set without examples, and NumericsError where a loss is not finite.
         """
         started = time.monotonic()
@@ -99,6 +109,10 @@ class Evaluation:
                 self._measure_set(predictor, name, examples, scores, first=place == 0)
             if self.general_examples and _is_generative(predictor):
                 self._measure_general(predictor, scores)
+                if untouched and self.memorised:
+                    some = self.choose(next(iter(examples_by_name.values())))[: self.memorised]
+                    general = general_text.texts(self.general, self.general_examples)
+                    scores.memorised = memorised(predictor, some, general, self.general_length)
         scores.set_aside_unscored()
         scores.seconds = time.monotonic() - started
         return scores
@@ -114,12 +128,14 @@ class Evaluation:
         with evaluation_mode(predictor.network):
             if name in GENERAL:
                 self._measure_general(predictor, scores)
+            elif name in self.task.metrics and isinstance(self.task, MeasuringTask):
+                self._measure_by_task(self.task, predictor, scores)
             elif name in self.task.metrics and name not in (predictor.method.measures if predictor.method else ()):
                 attempts = self._attempt(
                     predictor, "validation", examples, chosen, questions(chosen, predictor.prompt), scores
                 )
                 metric = self.task.metrics[name]
-                statistics = _statistics(metric, attempts.attempts)
+                statistics = statistics_of(metric, attempts.attempts)
                 scores.measurements[name] = Measurement(statistics, metric.reduce, metric.better, digest)
             else:
                 self._measure_by_method(predictor, chosen, "", digest, scores)
@@ -140,14 +156,32 @@ class Evaluation:
         scores.counts[f"{name}: examples evaluated"] = len(chosen)
         scores.counts[f"{name}: examples left out"] = len(examples) - len(chosen)
         chosen_questions = questions(chosen, predictor.prompt)
-        attempts = self._attempt(predictor, name, examples, chosen, chosen_questions, scores)
-        digest = examples_digest(chosen)
-        for metric_name, metric in self.task.metrics.items():
-            statistics = _statistics(metric, attempts.attempts)
-            scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
+        digest, attempts = examples_digest(chosen), Attempts()
+        if isinstance(self.task, MeasuringTask):
+            if first:
+                self._measure_by_task(self.task, predictor, scores)
+        else:
+            attempts = self._attempt(predictor, name, examples, chosen, chosen_questions, scores)
+            self._measure_attempts(name, before, attempts, digest, scores)
         self._measure_by_method(predictor, chosen, before, digest, scores)
         if first:
             scores.samples = self._samples(predictor, chosen_questions, attempts)
+
+    def _measure_by_task(self, task: MeasuringTask, predictor: Predictor, scores: Scores) -> None:
+        """The scores of a task that brings its own examples, whichever the set."""
+        found = returned(task.measurements(predictor), TaskMeasurements, task.measurements)
+        if lacking := [name for name in self.task.metrics if name not in found.measurements]:
+            raise misreturned(task.measurements, f"TaskMeasurements with {lacking[0]!r}", found)
+        scores.measurements.update(found.measurements)
+        scores.counts.update(found.counts)
+
+    def _measure_attempts(self, name: str, before: str, attempts: Attempts, digest: str, scores: Scores) -> None:
+        for metric_name, metric in self.task.metrics.items():
+            statistics = statistics_of(metric, attempts.attempts)
+            scores.measurements[before + metric_name] = Measurement(statistics, metric.reduce, metric.better, digest)
+            if counted := getattr(metric, "counted", None):
+                counts = returned(counted(statistics.sum(0)), Mapping, counted)
+                scores.counts.update({f"{name}: {metric_name}: {what}": int(count) for what, count in counts.items()})
 
     def _measure_by_method(
         self, predictor: Predictor, chosen: Sequence[Example], before: str, digest: str, scores: Scores
@@ -181,7 +215,7 @@ class Evaluation:
                 hint="Use evaluation/task=none.",
             )
         for metric in self.task.metrics.values():  # a metric that cannot measure raises before answers are generated
-            _statistics(metric, [chosen_questions[0].attempt(chosen_questions[0].reference)])
+            statistics_of(metric, [chosen_questions[0].attempt(chosen_questions[0].reference)])
         attempts = self.task(predictor, chosen_questions, questions(examples, predictor.prompt))
         if len(returned(attempts, Attempts, self.task).attempts) != len(chosen_questions):
             expected = f"an attempt for each of {len(chosen_questions)} questions"
@@ -245,29 +279,6 @@ class Evaluation:
         ]
 
 
-def _statistics(metric: Metric, attempts: Sequence[Attempt]) -> Floats:
-    """The statistics of a metric, [attempts, s]; PluginError where it gives something else, or is not of a kind."""
-    _refuse_unknown_direction(metric.better, metric)
-    found = metric.statistics(attempts)
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != len(attempts):
-        shown = f"an array of shape {list(found.shape)}" if isinstance(found, np.ndarray) else ""
-        raise misreturned(metric.statistics, f"a float64 array [{len(attempts)}, s]", found, shown=shown)
-    found = found.astype(np.float64, copy=False)
-    values = metric.reduce(np.stack([found.sum(0)] * 2))
-    if np.shape(values) != (2,):  # or every resample of the bootstrap has one value, and the interval no width
-        raise misreturned(metric.reduce, "a value for each of totals [2, s]", values)
-    return found
-
-
-def _refuse_unknown_direction(better: str, metric: Metric) -> None:
-    """PluginError where a metric says neither of the two: a comparison would take what is better for worse."""
-    if better not in ("higher", "lower"):
-        answer, place = answer_of(type(metric)), place_of(metric)
-        raise PluginError(
-            f"{answer}{': ' if answer else ''}{place} has better = {better!r}, and must have 'higher' or 'lower'."
-        )
-
-
 def _is_generative(predictor: Predictor) -> bool:
     return predictor.method is None or predictor.method.is_generative
 
@@ -280,14 +291,3 @@ def _finite(measured: NDArray[np.floating[Any]], where: Sequence[str]) -> Floats
             f"What was measured of {bad.size} of {len(losses)} evaluated examples is not finite.", where=where[bad[0]]
         )
     return losses
-
-
-def examples_digest(examples: Sequence[Example]) -> str:
-    """A digest of the examples' content in order, 16 hexadecimal digits; their source and split do not count."""
-    plain = [{key: value for key, value in example.items() if key not in ("where", "split")} for example in examples]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def tokens_digest(examples: str, losses: Floats) -> str:
-    """A digest of the examples and of the token count of each loss: means over other tokens cannot be paired."""
-    return hashlib.sha256(examples.encode() + losses[:, 1].tobytes()).hexdigest()[:16]

@@ -16,8 +16,11 @@ class Bootstrap:
     """How intervals are drawn. The seed is fixed: the same statistics always have the same interval."""
 
     resamples: int = 1000
+    """Draws of the examples."""
     confidence: float = 0.95
+    """The share of the resampled values that an interval holds."""
     seed: int = 0
+    """Of the draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +32,20 @@ class Measurement:
     """
 
     statistics: Floats
+    """Sufficient statistics of each example, [examples, s]."""
     reduce: Reduction
+    """Totals of the statistics to the value."""
     better: str
+    """`higher` or `lower`."""
     examples: str
+    """The digest of the examples."""
 
     @property
     def has_values(self) -> bool:
-        """Whether a mean has anything to be the mean of; other reductions are taken at their word."""
-        return self.reduce not in (ratio, exponential_ratio) or bool(self.statistics[:, 1].any())
+        """Whether a mean has anything to be the mean of; another reduction says by NaN that it has no value."""
+        if self.reduce in (ratio, exponential_ratio):
+            return bool(self.statistics[:, 1].any())
+        return not bool(np.isnan(self.reduce(self.statistics.sum(0))))
 
     def values(self) -> list[float | None]:
         """The value of each example alone; None where it has none: of two statistics the second is a weight."""

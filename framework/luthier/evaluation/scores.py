@@ -16,6 +16,7 @@ from luthier.disk.writing import replacing_folder
 from luthier.errors import DataError
 from luthier.evaluation.bootstrap import Reduction
 from luthier.evaluation.measurement import Bootstrap, Difference, Measurement
+from luthier.evaluation.memorised import Known, Memorised
 from luthier.fetch.digests import sha256_of_file
 from luthier.records.whole_scores import SCORES, STATISTICS, are_whole, read_scores
 
@@ -51,6 +52,8 @@ class Scores:
     """What was left out or cut, by name."""
     seconds: float = 0.0
     """Wall-clock time of the evaluation."""
+    memorised: Memorised | None = None
+    """What the model knew by heart before it was trained; None where that was not looked at."""
 
     def __iter__(self) -> Iterator[str]:
         """The names of the scores."""
@@ -89,6 +92,7 @@ class Scores:
             "counts": self.counts,
             "samples": [asdict(sample) for sample in self.samples],
             "seconds": round(self.seconds, 3),
+            **({"memorised": asdict(self.memorised)} if self.memorised else {}),
         }
 
     def save(self, folder: Path) -> None:
@@ -123,7 +127,7 @@ class Scores:
         statistics = load_file(folder / STATISTICS)
         measurements = {}
         for name, digest in record["examples"].items():
-            reduce = reductions.get(name.rpartition("/")[2])
+            reduce = reductions.get(name) or reductions.get(name.rpartition("/")[2])
             if reduce is None:
                 raise DataError(
                     f"The score {name!r} in {folder} is none of this evaluation's.",
@@ -137,4 +141,9 @@ class Scores:
             [Generated(**sample) for sample in record["samples"]],
             record["counts"],
             record["seconds"],
+            _memorised(record["memorised"]) if "memorised" in record else None,
         )
+
+
+def _memorised(record: Mapping[str, Any]) -> Memorised:
+    return Memorised(**{**record, "known": [Known(**one) for one in record["known"]]})

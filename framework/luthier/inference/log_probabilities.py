@@ -16,6 +16,8 @@ from luthier.models.lm_head import find_lm_head, hidden_states
 
 BLOCK = 1024
 """Tokens of one forward pass; a single sequence may be longer."""
+ROWS = 256
+"""Positions whose logits are held at once."""
 
 
 def packed_batches(
@@ -47,6 +49,25 @@ def log_probs(
         for index, part in zip(group, np.split(flat, batch.boundaries[1:-1]), strict=True):
             log_probs_of[index] = part
     return log_probs_of
+
+
+@torch.no_grad()
+def likeliest(
+    network: nn.Module, sequences: Sequence[TokenSequence], *, length: int = BLOCK
+) -> list[NDArray[np.bool_]]:
+    """Whether each token is the likeliest after those before it, bool [n]; False for the first and of weight 0."""
+    head, device = find_lm_head(network), next(network.parameters()).device
+    found = [np.zeros(len(sequence), dtype=np.bool_) for sequence in sequences]
+    for group, batch in packed_batches([Row((sequence,)) for sequence in sequences], device, length=length):
+        hidden = hidden_states(network, batch)[0]
+        wanted = ((batch.weights[0] > 0) & (batch.positions[0] > 0)).nonzero().flatten()
+        flat = np.zeros(batch.boundaries[-1], dtype=np.bool_)
+        for places in torch.split(wanted, ROWS):  # the logits of a position are of the whole vocabulary
+            best = head.logits(hidden[places - 1]).argmax(-1)
+            flat[places.cpu().numpy()] = (best == batch.input_ids[0, places]).cpu().numpy()
+        for index, part in zip(group, np.split(flat, batch.boundaries[1:-1]), strict=True):
+            found[index] = part
+    return found
 
 
 def weighted_losses(network: nn.Module, rows: Sequence[Row]) -> NDArray[np.float64]:

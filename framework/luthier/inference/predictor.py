@@ -137,6 +137,11 @@ class NetworkPredictor:
         with evaluation_mode(self.network), self._autocast():
             return log_probabilities.log_probs(self.network, sequences)
 
+    def likeliest(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.bool_]]:
+        """Whether each token of each sequence is the likeliest after those before it, bool [n]; False for the first."""
+        with evaluation_mode(self.network), self._autocast():
+            return log_probabilities.likeliest(self.network, sequences)
+
     def rewards(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
         """Scores of a reward model for each conversation, float32 [conversations] or [conversations, outputs].
 

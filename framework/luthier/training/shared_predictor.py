@@ -67,6 +67,9 @@ class SharedPredictor(NetworkPredictor):
     def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.float32]]:
         return self._shared("log_probs", sequences)
 
+    def likeliest(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.bool_]]:
+        return self._shared("likeliest", sequences)
+
     def rewards(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
         if not conversations:
             return super().rewards(conversations)
@@ -121,5 +124,6 @@ _SHARES: dict[str, Callable[..., Any]] = {
     "score_labels": NetworkPredictor.score_labels,
     "class_outputs": NetworkPredictor.class_outputs,
     "log_probs": NetworkPredictor.log_probs,
+    "likeliest": NetworkPredictor.likeliest,
     "rewards": NetworkPredictor.rewards,
 }

@@ -55,8 +55,11 @@ class Measuring:
                 self.say(f"warning: {error.message} They are measured again.")
         return None
 
-    def evaluated(self, name: str, *, anew: bool = False) -> Scores | None:
-        """All scores of the network as it is now, or as it is loaded `anew`; None on other ranks than the first."""
+    def evaluated(self, name: str, *, anew: bool = False, untouched: bool = False) -> Scores | None:
+        """All scores of the network as it is now, or as it is loaded `anew`; None on other ranks than the first.
+
+        `untouched` says that it is not trained by this run.
+        """
         if not (is_first_rank() or self.devices.are_connected):
             return None
         method, data = self.parts.method, self.parts.data
@@ -65,7 +68,9 @@ class Measuring:
         split = "test" if data.examples("test") else "validation"
         if is_first_rank():
             self.say(f"measuring {name} on the {split} split …")
-        scores = self._measured(lambda predictor: self.parts.evaluation(predictor, {split: data.examples(split)}))
+        scores = self._measured(
+            lambda predictor: self.parts.evaluation(predictor, {split: data.examples(split)}, untouched=untouched)
+        )
         if scores is not None:
             scores.save(self.folder.scores / name)
         return scores

@@ -38,6 +38,7 @@ from luthier.reporting.record import (
 from luthier.training.child_processes import quoted
 from luthier.workflows import course
 from luthier.workflows.artifact import ARTIFACT_MANIFEST
+from luthier.workflows.known_by_heart import heart_sections, heart_warnings
 
 if TYPE_CHECKING:
     from luthier.config.compose import Composition
@@ -112,9 +113,15 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
             "platform": environment["platform"],
             **{name: packages[name] for name in REPORTED_VERSIONS if name in packages},
         },
-        warnings=[*composition.dropped, *composition.notes, *run.parts.data.warnings, *run.parts.method.warnings],
+        warnings=[
+            *composition.dropped,
+            *composition.notes,
+            *run.parts.data.warnings,
+            *run.parts.method.warnings,
+            *heart_warnings(run.before or run.after),
+        ],
         proofs=_proofs(run),
-        sections=list(run.parts.method.sections),
+        sections=[*run.parts.method.sections, *heart_sections(run.before or run.after)],
         artifact="artifact" if run.folder.artifact.is_dir() else "",
         artifact_kind=run.artifact_kind,
         next_commands=_next(run),

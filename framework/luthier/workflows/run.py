@@ -221,7 +221,7 @@ class Run:
             self.before = self.measuring.known("before") if self.baseline_counts else None
         if self.devices.agree(self.before is not None):
             return
-        self.before = self.measuring.evaluated("before", anew=True)
+        self.before = self.measuring.evaluated("before", anew=True, untouched=True)
         if self.before is not None:
             self.measuring.refuse_unscored(self.before)
         if self.devices.shards:
@@ -283,7 +283,7 @@ class Run:
 
     def evaluate(self) -> None:
         """Evaluate the model as it is now on the examples of the baseline."""
-        self.after = self.measuring.evaluated("after")
+        self.after = self.measuring.evaluated("after", untouched="fit" not in self.config.stages)
 
     def _finish(self, described: dict[str, Any]) -> float | None:
         kind = ("adapter" if self.adaptation.needs_base else "weights") if self.trained else ""

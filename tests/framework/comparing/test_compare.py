@@ -155,3 +155,19 @@ def test_asked_again_nothing_runs_and_the_report_is_the_same(ended, record):
     assert {path: path.stat().st_mtime_ns for path in (ended[0] / "runs").glob("*_s*/**/*")} == runs
     assert "contender" in again.stdout
     assert report.read_text(encoding="utf-8") == before
+
+
+@pytest.mark.exhaustive
+def test_a_comparison_over_splits_measures_each_contender_on_all_of_them(tmp_path):
+    words = ("compare", "recipe=zero_shot,few_shot", "splits=2", "debug=tiny", "data=demo", "data.limit=40",
+             "data.splits.test=0.25", "evaluation.general_examples=0", "evaluation.samples=0",
+             "evaluation.resamples=50")  # fmt: skip
+    ended = command(*words, "--json", cwd=tmp_path, **ALONE)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["splits"] == 2
+    assert [len(one["runs"]) for one in found["contenders"]] == [2, 2]
+    accuracy = found["scores"]["accuracy"]["scores"]["zero_shot"]
+    assert accuracy["count"] == found["evaluation"]["examples"]
+    assert len(accuracy["by_seed"]) == 2
+    assert "over data splits" in (tmp_path / found["report"]).read_text(encoding="utf-8")

@@ -18,12 +18,12 @@ pytestmark = pytest.mark.usefixtures("here")
 TINY = ("debug=tiny", "data=demo", "data.limit=60")
 
 
-def composed(*words, seeds=None):
+def composed(*words, seeds=None, splits=None):
     plugins = Plugins()
     composer = Composer(plugins, catalog(plugins))
     found = contenders([*TINY, *words], composer.catalog)
     for one in found:
-        one.compose(composer, seeds)
+        one.compose(composer, seeds, splits)
     return found
 
 
@@ -150,3 +150,39 @@ def test_a_comparison_that_cannot_be_is_refused_before_anything_runs(words, want
     assert ended.code == 2
     assert wanted in ended.err
     assert not (here / "runs").exists()
+
+
+def test_each_split_is_a_run_with_other_held_out_examples_and_all_are_locked():
+    found = composed("recipe=zero_shot,lora_sft", "data.splits.test=0.25", seeds=2, splits=3)
+    folds = [run.composition.config.data.splits.fold for run in found[0].runs]
+    assert folds == [0, 0, 1, 1, 2, 2]
+    locked = lock_examples(found, 3)
+    assert len({one.examples for one in locked.folds}) == 3
+    assert locked.count == sum(one.count for one in locked.folds)
+    assert locked.held_out == pytest.approx(locked.count / 3 / locked.trained)
+    assert [locked.of_run(number, 6) for number in range(6)] == [one for one in locked.folds for _ in range(2)]
+
+
+def test_a_plan_says_what_would_run_and_which_difference_it_sees(luthier):
+    words = (*TINY, "recipe=zero_shot,lora_sft", "data.splits.test=0.25")
+    ended = luthier("compare", *words, "seeds=3", "--plan")
+    assert ended.code == 0, ended.err
+    assert "power: where two contenders differ on 30% of the examples and a score varies by 0.01" in ended.out
+    assert ended.out.count("would run") == 6
+    assert "of 3 data splits" in luthier("compare", *words, "splits=3", "--plan").out
+    assert "too few to decide anything" in luthier("compare", *words, "until=decided", "margin=0.1", "--plan").out
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("splits=1",), "is no number of data splits"),
+        (("splits=5",), "There is no fold 4"),
+        (("splits=3", "data/splits=as_given"), "fold"),
+        (("splits=3", "until=decided", "margin=0.1"), "A race is of one data split"),
+    ],
+)
+def test_splits_that_there_cannot_be_are_refused(luthier, words, wanted):
+    ended = luthier("compare", *TINY, "recipe=zero_shot,lora_sft", "data.splits.test=0.25", *words)
+    assert ended.code == 2
+    assert wanted in ended.err

@@ -192,3 +192,17 @@ def test_folders_are_read_in_the_order_of_names_and_by_their_endings(write, pair
     assert len(list(Files(file=str(folder), reader=ByEnding(glob="*.json")))) == 3
     with pytest.raises(DataError, match="holds no file to read"):
         list(Files(file=str(folder), reader=ByEnding(glob="*.xml")))
+
+
+def test_folds_hold_out_each_example_once_and_the_first_is_what_there_is_without_them():
+    examples = [talk(f"q{n}", "a") for n in range(400)]
+    held = [[HashSplits(test=0.25, fold=fold).split(one) == "test" for one in examples] for fold in range(4)]
+    assert [sum(fold[n] for fold in held) for n in range(400)] == [1] * 400
+    assert [HashSplits(test=0.25).split(one) == "test" for one in examples] == held[0]
+    assert all(60 < sum(fold) < 140 for fold in held)
+
+
+@pytest.mark.parametrize(("share", "fold"), [(0.25, 4), (0.25, -1), (0.0, 1)])
+def test_a_fold_that_would_hold_out_an_example_twice_is_refused(share, fold):
+    with pytest.raises(RecipeError, match=f"There is no fold {fold}"):
+        HashSplits(test=share, fold=fold)

@@ -35,6 +35,8 @@ class Metric(Protocol):
     A mean over examples is `luthier.api.row_means` reduced by `luthier.api.ratio`; corpus metrics keep their counts.
 
     One whose every example has a value from 0 to 1, of weight 1 or 0, may say `bounded = True`: comparisons race by it.
+    One with `counted(totals)`, which makes numbers by name of the sums of its statistics, has these in the report, such
+    as how many answers it could not judge.
 
     - *Given*: `statistics` the attempts of a task; `reduce` sums of these over examples, float64 [..., s], as many
       at once as there are resamples.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from luthier.contracts.predictor import Predictor
+from luthier.evaluation.measurement import Measurement
 from luthier.evaluation.metrics.metric import Attempt, Metric
 from luthier.evaluation.questions import Question
 
@@ -45,3 +46,21 @@ class Task(Protocol):
     @abstractmethod
     def __call__(self, predictor: Predictor, questions: Sequence[Question], known: Sequence[Question]) -> Attempts:
         """An answer to each question; `known` are all questions of the set that `questions` were sampled from."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMeasurements:
+    """The scores of a task that brings examples of its own, by name, and counts for the report."""
+
+    measurements: Mapping[str, Measurement]
+    """One for each of the task's metrics, with the statistics of its own examples."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Further counts for the report, by name."""
+
+
+@runtime_checkable
+class MeasuringTask(Protocol):
+    """A `Task` that brings examples of its own, such as those of a benchmark, and is asked for their scores instead."""
+
+    def measurements(self, predictor: Predictor) -> TaskMeasurements:
+        """A measurement for each of `metrics`."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from luthier.config.compose import Composer, Composition
 
 MOST = 64
+FOLD = "data.splits.fold"
+"""The setting that says which examples are held out."""
 
 
 @dataclass
@@ -30,11 +32,17 @@ class Contender:
     def composition(self) -> Composition:
         return self.runs[0].composition
 
-    def compose(self, composer: Composer, seeds: int | None) -> None:
-        """Compose a run for each of the seeds 0, 1, …, or for the recipe's own seed; errors name the contender."""
+    def compose(self, composer: Composer, seeds: int | None, splits: int | None = None) -> None:
+        """Compose a run for each of the seeds 0, 1, … of each of the splits, or for the recipe's own seed and split.
+
+        Runs of one split follow each other; errors name the contender.
+        """
         try:
             given: list[list[str]] = [[]] if seeds is None else [[f"seed={seed}"] for seed in range(seeds)]
-            self.runs = [CachedRun.compose(composer, [*self.words, *seed]) for seed in given]
+            folds: list[list[str]] = [[]] if splits is None else [[f"{FOLD}={fold}"] for fold in range(splits)]
+            self.runs = [
+                CachedRun.compose(composer, [*self.words, *fold, *seed]) for fold, seed in product(folds, given)
+            ]
         except LuthierError as error:
             error.message = f"{self.name}: {error.message}"
             raise
@@ -57,12 +65,14 @@ def contenders(overrides: Sequence[str], catalog: Catalog) -> list[Contender]:
     return compared
 
 
-def compose_all(compared: Sequence[Contender], composer: Composer, seeds: int | None) -> None:
+def compose_all(
+    compared: Sequence[Contender], composer: Composer, seeds: int | None, splits: int | None = None
+) -> None:
     """Compose every contender; the first error, with what is wrong with the others too."""
     errors: list[LuthierError] = []
     for contender in compared:
         try:
-            contender.compose(composer, seeds)
+            contender.compose(composer, seeds, splits)
         except LuthierError as error:
             errors.append(error)
     if errors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,6 @@ from luthier.workflows.comparison.standings import ContenderDifference, Standing
 from luthier.workflows.parts import part
 
 if TYPE_CHECKING:
-    from luthier.config.compose import Composition
-    from luthier.evaluation.bootstrap import Reduction
     from luthier.evaluation.evaluation import Evaluation
     from luthier.workflows.comparison.contenders import Contender
     from luthier.workflows.comparison.lock import ExampleLock
@@ -44,6 +42,8 @@ class Result:
     after: list[Scores] = field(default_factory=list)
     trained: bool = False
     inference: dict[str, Any] = field(default_factory=dict)
+    bounded: frozenset[str] = frozenset()
+    """The scores that lie between 0 and 1."""
 
     @classmethod
     def read(cls, contender: Contender, failed: str) -> Result:
@@ -52,7 +52,9 @@ class Result:
         result = cls(contender.name, contender.words, composition.purpose, failed=failed)
         if failed:
             return result
-        reductions = _reductions(composition)
+        evaluation: Evaluation = part(composition.config, composition.trust, "evaluation")
+        reductions = evaluation.reductions(named(str(composition.config.method["_target_"])))
+        result.bounded = frozenset(filter(evaluation.is_bounded, evaluation.task.metrics))
         for run in contender.runs:
             folder = RunFolder(run.folder.path)
             result.runs.append(folder.path)
@@ -98,6 +100,7 @@ class Comparison:
     seeds: int
     results: list[Result]
     beside: list[Beside] = field(default_factory=list)
+    splits: int = 1
 
     @property
     def finished(self) -> list[Result]:
@@ -116,7 +119,11 @@ class Comparison:
         bootstrap = self.finished[0].after[0].bootstrap
         by_name = {
             name: standings(
-                name, {one: [scores.measurements[name] for scores in of] for one, of in measured.items()}, bootstrap
+                name,
+                {one: [scores.measurements[name] for scores in of] for one, of in measured.items()},
+                bootstrap,
+                held_out=self.lock.held_out,
+                bounded=name in self.finished[0].bounded,
             )
             for name in names
         }
@@ -129,7 +136,7 @@ class Comparison:
     def warnings(self) -> list[str]:
         """What a reader must not miss."""
         warnings = [f"{one.name} failed and is not compared: {one.failed}" for one in self.results if one.failed]
-        if self.seeds == 1:
+        if self.seeds == self.splits == 1:
             warnings.append(
                 "One seed: the intervals hold the choice of examples, not the luck of training. Say seeds=3."
             )
@@ -156,6 +163,7 @@ class Comparison:
                            "settings": self.terms.evaluation},
             "budget": self.terms.budget,
             "seeds": self.seeds,
+            "splits": self.splits,
             "confidence": self.confidence,
             "contenders": [_as_json(one) for one in self.results],
             "scores": {name: standing.as_json() for name, standing in scores.items()},
@@ -181,9 +189,3 @@ def _as_json(one: Result) -> dict[str, Any]:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
-
-
-def _reductions(composition: Composition) -> Mapping[str, Reduction]:
-    method = named(str(composition.config.method["_target_"]))
-    evaluation: Evaluation = part(composition.config, composition.trust, "evaluation")
-    return evaluation.reductions(method)

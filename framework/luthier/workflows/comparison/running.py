@@ -16,15 +16,18 @@ from luthier.disk.writing import write_json, write_text
 from luthier.errors.exit_codes import MEANINGS
 from luthier.records.folder import RunFolder
 from luthier.training.child_processes import failure
+from luthier.workflows.comparison import power
 from luthier.workflows.comparison.beside import Beside
 from luthier.workflows.comparison.contenders import Contender
 from luthier.workflows.comparison.lock import ExampleLock, agree
 from luthier.workflows.comparison.page import page
 from luthier.workflows.comparison.results import INFERENCE, Comparison, Result
 from luthier.workflows.comparison.terms import Terms
+from luthier.workflows.parts import part
 from luthier.workflows.sweeps import jobs
 
 if TYPE_CHECKING:
+    from luthier.evaluation.evaluation import Evaluation
     from luthier.reporting.console import Console
 
 FOLDER = Path("comparisons")
@@ -49,7 +52,7 @@ class ContenderRunner:
             if not is_cached and (code := run.carry_out([*self.flags, *self.config_dir], self.console)):
                 self.console.say(f"warning: {contender.name} ended with exit code {code} and is left out")
                 return code
-            locked.refuse_others(contender.name, run.folder.path)
+            locked.of_run(number - 1, len(contender.runs)).refuse_others(contender.name, run.folder.path)
         first = contender.runs[0].folder
         if not read_json(first.path / INFERENCE):
             self.console.say(f"{contender.name}: timing its answers …")
@@ -67,6 +70,7 @@ def compare(
     contenders: list[Contender],
     command: Sequence[str],
     seeds: int,
+    splits: int,
     runner: ContenderRunner,
     beside: Sequence[Beside] = (),
 ) -> tuple[Comparison, Path, int]:
@@ -74,9 +78,9 @@ def compare(
 
     Evaluation, budget and examples are checked to be equal before anything runs. `beside` is shown and not ranked.
     """
-    agreed, locked = agree(contenders)
-    runner.console.say(f"{len(contenders)} contenders, {seeds} seeds, {locked.count} examples of {locked.split}")
-    runner.console.say(f"budget: {agreed.budget or 'none, nothing is trained'}")
+    agreed, locked = agree(contenders, splits)
+    for line in announced(contenders, agreed, locked, seeds, splits):
+        runner.console.say(line)
     failures = {one.name: runner.carry_out(one, locked) for one in contenders}
     codes = [code for code in failures.values() if code]
     if len(codes) == len(contenders):
@@ -85,7 +89,7 @@ def compare(
     words = [*command, *(word for one in beside for word in ("--beside", str(one.folder)))]
     command_line = to_paste("compare", *words, flags=[*runner.flags, *runner.config_dir])
     comparison = Comparison(
-        name_of(contenders, locked, agreed), command_line, agreed, locked, seeds, results, list(beside)
+        name_of(contenders, locked, agreed), command_line, agreed, locked, seeds, results, list(beside), splits
     )
     place = FOLDER / comparison.name
     place.mkdir(parents=True, exist_ok=True)
@@ -93,6 +97,24 @@ def compare(
     write_json(place / RECORD, comparison.as_json())
     write_text(place / REPORT, page(comparison, place))
     return comparison, place, codes[0] if codes else 0
+
+
+def announced(
+    contenders: Sequence[Contender], agreed: Terms, locked: ExampleLock, seeds: int, splits: int
+) -> list[str]:
+    """What is said before the start: how many, of which examples, at which budget, and which difference can be seen."""
+    composition = contenders[0].composition
+    evaluation: Evaluation = part(composition.config, composition.trust, "evaluation")
+    seen = power.sentence(
+        locked.count // splits, seeds, splits, locked.held_out, bounded=evaluation.is_bounded(agreed.score),
+        confidence=evaluation.bootstrap.confidence,
+    )  # fmt: skip
+    of_splits = f" of {splits} data splits" if splits > 1 else ""
+    return [
+        f"{len(contenders)} contenders, {seeds} seeds, {locked.count} examples of {locked.split}{of_splits}",
+        f"budget: {agreed.budget or 'none, nothing is trained'}",
+        seen,
+    ]
 
 
 def _problem(stderr: str, code: int) -> str:

@@ -1,21 +1,23 @@
-"""One score of several contenders: the mean over seeds, and which differences are distinguishable.
+"""One score of several contenders: the mean over seeds and splits, and which differences are distinguishable.
 
-The bootstrap draws examples, the same ones for every run, so that differences are paired (Koehn, EMNLP 2004); and of
-each contender it draws seeds, so that an interval holds the luck of training too, as far as the seeds show it
-(Bouthillier et al., MLSys 2021). With one seed only the examples are drawn.
+The bootstrap draws examples, the same ones for every run, so that differences are paired (Koehn, EMNLP 2004). The luck
+of training and the choice of what is held out are random effects beside them, as far as the seeds and splits that were
+run show them (Bouthillier et al., MLSys 2021); `luthier.evaluation.random_effects` has the intervals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from luthier.contracts.scores import Score
-from luthier.evaluation.bootstrap import Floats, interval, resampled
+from luthier.evaluation.bootstrap import Floats, resampled
 from luthier.evaluation.measurement import Bootstrap, Measurement, verdict
+from luthier.evaluation.random_effects import of_seeds, with_seeds, with_splits
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ContenderDifference:
 
 @dataclass(frozen=True)
 class Standings:
-    """A score of every contender with the value of each seed, and the differences between any two."""
+    """A score of every contender with the value of each run, and the differences between any two."""
 
     name: str
     better: str
@@ -57,31 +59,81 @@ class Standings:
         }
 
 
-def standings(name: str, measured: Mapping[str, Sequence[Measurement]], bootstrap: Bootstrap) -> Standings | None:
-    """None where they were not all measured on the same examples (or, of a loss, on the same tokens)."""
-    every = [one for of_contender in measured.values() for one in of_contender]
-    if len({one.examples for one in every}) != 1:
+def standings(
+    name: str,
+    measured: Mapping[str, Sequence[Measurement]],
+    bootstrap: Bootstrap,
+    *,
+    held_out: float = 0.0,
+    bounded: bool = False,
+) -> Standings | None:
+    """None where they were not all measured on the same examples (or, of a loss, on the same tokens).
+
+    Runs of several splits come split by split; `held_out` is then the ratio of held-out to training examples. A score
+    that is `bounded` lies between 0 and 1, and so do its intervals.
+    """
+    by_split = {contender: _by_split(of_runs) for contender, of_runs in measured.items()}
+    digests = [[split[0].examples for split in splits] for splits in by_split.values()]
+    if any(one != digests[0] or len(set(one)) < len(one) for one in digests):
         return None
-    drawn = iter(resampled([one.statistics for one in every], resamples=bootstrap.resamples, seed=bootstrap.seed))
-    values: dict[str, Floats] = {}
-    seeds: dict[str, list[float]] = {}
-    for number, (contender, of_seeds) in enumerate(measured.items()):
-        runs = np.stack([one.reduce(next(drawn)) for one in of_seeds])
-        values[contender] = _over_seeds(runs, np.random.default_rng([bootstrap.seed, number]))
-        seeds[contender] = [float(one.reduce(one.statistics.sum(0))) for one in of_seeds]
-    count, better, level = len(every[0].statistics), every[0].better, bootstrap.confidence
+    splits = [
+        _Split.of({contender: every[number] for contender, every in by_split.items()}, bootstrap)
+        for number in range(len(digests[0]))
+    ]
+    better = next(iter(measured.values()))[0].better
+    count = sum(split.count for split in splits)
 
-    def score(value: float, resamples: Floats) -> Score:
-        return Score(value, *interval(resamples, confidence=level), count, better)
+    def score(*signs: tuple[str, float]) -> Score:
+        """Of one contender, or of the difference of two."""
+        values = np.array([sum(sign * split.values[one].mean() for one, sign in signs) for split in splits])
+        if len(splits) > 1:
+            low, high = with_splits(values, held_out=held_out, confidence=bootstrap.confidence)
+        else:
+            low, high = splits[0].interval(signs, bootstrap.confidence)
+        if bounded:
+            low, high = max(low, 1.0 - len(signs)), min(high, 1.0)
+        return Score(float(values.mean()), low, high, count, better)
 
-    means = {contender: float(np.mean(of_seeds)) for contender, of_seeds in seeds.items()}
-    differences = {}
-    for one in measured:
-        for other in measured:
-            if one != other:
-                change = score(means[other] - means[one], values[other] - values[one])
-                differences[one, other] = ContenderDifference(change, verdict(change))
-    return Standings(name, better, {one: score(means[one], values[one]) for one in measured}, seeds, differences)
+    pairs = [(one, other) for one in measured for other in measured if one != other]
+    changes = {(one, other): score((other, 1.0), (one, -1.0)) for one, other in pairs}
+    return Standings(
+        name,
+        better,
+        {one: score((one, 1.0)) for one in measured},
+        {one: [float(value) for split in splits for value in split.values[one]] for one in measured},
+        {pair: ContenderDifference(change, verdict(change)) for pair, change in changes.items()},
+    )
+
+
+@dataclass(frozen=True)
+class _Split:
+    """The values of the runs of each contender on one set of examples, [seeds], and resampled, [seeds, resamples]."""
+
+    values: Mapping[str, Floats]
+    drawn: Mapping[str, Floats]
+    count: int
+
+    @classmethod
+    def of(cls, measured: Mapping[str, Sequence[Measurement]], bootstrap: Bootstrap) -> _Split:
+        every = [one for of_runs in measured.values() for one in of_runs]
+        drawn = iter(resampled([one.statistics for one in every], resamples=bootstrap.resamples, seed=bootstrap.seed))
+        return cls(
+            {name: np.array([one.reduce(one.statistics.sum(0)) for one in runs]) for name, runs in measured.items()},
+            {name: np.stack([one.reduce(next(drawn)) for one in runs]) for name, runs in measured.items()},
+            len(every[0].statistics),
+        )
+
+    def interval(self, signs: Sequence[tuple[str, float]], confidence: float) -> tuple[float, float]:
+        """Of the signed sum of the contenders' means over seeds."""
+        value = float(sum(sign * self.values[one].mean() for one, sign in signs))
+        drawn = np.sum([sign * self.drawn[one].mean(0) for one, sign in signs], axis=0)
+        seeds = [of_seeds(self.values[one], self.drawn[one]) for one, _ in signs]
+        return with_seeds(value, drawn, seeds, examples=self.count, confidence=confidence)
+
+
+def _by_split(measured: Sequence[Measurement]) -> list[list[Measurement]]:
+    """Runs in a row that were measured on the same examples."""
+    return [list(runs) for _, runs in groupby(measured, key=lambda one: one.examples)]
 
 
 def change(
@@ -100,16 +152,10 @@ def change(
             for (first, then), earlier, later in zip(pairs, drawn[::2], drawn[1::2], strict=True)
         ]
     )
-    value = float(np.mean([b.reduce(b.statistics.sum(0)) - a.reduce(a.statistics.sum(0)) for a, b in pairs]))
-    resamples = _over_seeds(moved, np.random.default_rng([bootstrap.seed, 0]))
-    low, high = interval(resamples, confidence=bootstrap.confidence)
-    difference = Score(value, low, high, len(pairs[0][0].statistics), pairs[0][1].better)
+    values = np.array([b.reduce(b.statistics.sum(0)) - a.reduce(a.statistics.sum(0)) for a, b in pairs])
+    count, value = len(pairs[0][0].statistics), float(values.mean())
+    low, high = with_seeds(
+        value, moved.mean(0), [of_seeds(values, moved)], examples=count, confidence=bootstrap.confidence
+    )
+    difference = Score(value, low, high, count, pairs[0][1].better)
     return ContenderDifference(difference, verdict(difference))
-
-
-def _over_seeds(values: Floats, generator: np.random.Generator) -> Floats:
-    """The mean over seeds, drawn with replacement anew for each resample: [seeds, resamples] to [resamples]."""
-    seeds, resamples = values.shape
-    drawn = generator.integers(seeds, size=(seeds, resamples))
-    means: Floats = np.take_along_axis(values, drawn, axis=0).mean(0)
-    return means

@@ -16,6 +16,7 @@ from luthier.evaluation.confidence_sequence import FRACTIONS
 from luthier.workflows.comparison.lock import agree
 from luthier.workflows.comparison.running import FOLDER, RECORD, REPORT, ContenderRunner, name_of
 from luthier.workflows.parts import part
+from luthier.workflows.racing.decisions import Standing
 from luthier.workflows.racing.outcome import Outcome
 from luthier.workflows.racing.page import page
 from luthier.workflows.racing.race import Race
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from luthier.config.compose import Composer
     from luthier.evaluation.evaluation import Evaluation
     from luthier.workflows.comparison.contenders import Contender
+    from luthier.workflows.comparison.lock import ExampleLock
+    from luthier.workflows.comparison.terms import Terms
 
 DISAGREE = 0.3
 """The share of examples on which two contenders are assumed to differ, in what is said before the start."""
@@ -52,10 +55,8 @@ def race(
         one.compose(composer, seeds)
     racers = {one.name: Racer(one, runner, locked, better) for one in contenders}
     running = Race(racers, locked.count, seeds or 1, margin, runner.console)
-    say = runner.console.say
-    say(f"{len(contenders)} contenders, at most {seeds or 1} seeds and {locked.count} examples of {locked.split}")
-    say(f"budget: {agreed.budget or 'none, nothing is trained'}")
-    say(power(locked.count, running.standing.level))
+    for line in before_the_start(contenders, agreed, locked, seeds or 1):
+        runner.console.say(line)
     running.run()
     command_line = to_paste("compare", *command, flags=[*runner.flags, *runner.config_dir])
     outcome = Outcome.of(running, name_of(contenders, locked, agreed), command_line, agreed, locked)
@@ -66,6 +67,16 @@ def race(
     write_text(place / REPORT, page(outcome, place))
     codes = [racer.failed.code for racer in running.failed if racer.failed is not None]
     return outcome, place, codes[0] if codes else 0
+
+
+def before_the_start(contenders: Sequence[Contender], agreed: Terms, locked: ExampleLock, seeds: int) -> list[str]:
+    """How many race, of which examples, at which budget, and what can be decided."""
+    standing = Standing([one.name for one in contenders], 0.0, phases=seeds)
+    return [
+        f"{len(contenders)} contenders, at most {seeds} seeds and {locked.count} examples of {locked.split}",
+        f"budget: {agreed.budget or 'none, nothing is trained'}",
+        power(locked.count, standing.level),
+    ]
 
 
 def power(examples: int, level: float) -> str:
