@@ -55,6 +55,7 @@ class FinishedRun:
         parts = assemble(recipe, trust)
         parts = replace(parts, prompt=predictor.prompt, tokenizer=predictor.tokenizer)
         predictor.network.to(parts.trainer.device)
+        parts.method.recall(predictor.manifest)
         parts.method.take(predictor.network)
         predictor = replace(predictor, method=parts.method, autocast=parts.trainer.autocast)
         parts.data.examples("train")
