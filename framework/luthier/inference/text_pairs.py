@@ -42,18 +42,18 @@ def encode_text_pair(
             f"The query leaves no room for a document: both together are cut to {length} tokens.",
             hint="Raise method.length, or leave out such rows: data.on_bad_row=skip.",
         )
-    encoded = tokenizer(
-        query, document,
+    encoded = tokenizer(  # a list of one: an empty second text by itself is none to the tokenizer
+        [query], [document],
         truncation="only_second", max_length=length, verbose=False, return_special_tokens_mask=True,
-        return_token_type_ids=True,
     )  # fmt: skip
-    ids, types = np.asarray(encoded.input_ids, np.int32), np.asarray(encoded.token_type_ids)
+    ids = np.asarray(encoded.input_ids[0], np.int32)
+    types = np.asarray(encoded["token_type_ids"][0] if "token_type_ids" in encoded else np.zeros_like(ids))
     first = int((types == 0).sum())
     if (types[:first] != 0).any() or (types[first:] != 1).any():
         raise DataError(f"{type(tokenizer).__name__} gives a pair the token types {sorted(set(types.tolist()))}.")
     weights = np.ones(len(ids), np.float32)
     weights[0] = 0
-    closing = next((at for at, special in enumerate(reversed(encoded.special_tokens_mask)) if not special), 0)
+    closing = next((at for at, special in enumerate(reversed(encoded.special_tokens_mask[0])) if not special), 0)
     return TokenSequence(ids, weights), first if first < len(ids) else UNTYPED, closing
 
 

@@ -25,7 +25,7 @@ def byte_level_bpe(size: int, *, encoder: bool = False) -> PreTrainedTokenizerFa
         first, last = SPECIAL[1], SPECIAL[2]
         trained.post_processor = processors.TemplateProcessing(
             single=f"{first} $A {last}",
-            pair=f"{first} $A {last} $B:1 {last}:1",
+            pair=f"{first} $A {last} $B {last}",
             special_tokens=[(one, trained.token_to_id(one)) for one in (first, last)],
         )
         marks = {"cls_token": first, "sep_token": last}

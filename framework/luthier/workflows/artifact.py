@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,7 +167,8 @@ def save(
             step_metrics.write(run.metrics, temporary, likelihood=likelihood)
         prompt.save(temporary)
         backend_of(tokenizer)
-        tokenizer.save_pretrained(temporary)
+        with _of_pairs(tokenizer, reranker) if (reranker := _reranker(facts)) else nullcontext():
+            tokenizer.save_pretrained(temporary)
         copy_processor(processor, temporary)
         write_modules(temporary, moved.network if moved else None, facts)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
@@ -283,6 +284,17 @@ def _tokenizer(folder: Path) -> Any:
     from luthier.models.loading import load_tokenizer
 
     return load_tokenizer(folder, owner=str(folder), trusted=False)
+
+
+@contextmanager
+def _of_pairs(tokenizer: Any, reranker: Reranker) -> Iterator[None]:
+    """A tokenizer as sentence-transformers' CrossEncoder uses it: it renders by a chat template, and cuts as told."""
+    template, tokenizer.chat_template = tokenizer.chat_template, None
+    longest, tokenizer.model_max_length = tokenizer.model_max_length, reranker.length
+    try:
+        yield
+    finally:
+        tokenizer.chat_template, tokenizer.model_max_length = template, longest
 
 
 @contextmanager

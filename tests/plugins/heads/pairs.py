@@ -18,25 +18,24 @@ def pairs(count: int = 60, *, negatives: bool = False) -> list[dict[str, Any]]:
     """Questions with the text of their topic, and perhaps that of the next topic as what does not fit."""
     topics, made = list(TOPICS), []
     for number in range(count):
-        topic, other = topics[number % 5], topics[(number + 1) % 5]
-        word = TOPICS[topic].split()[number // 5 % 5]
+        topic, other = topics[number % 5], topics[(number + 1 + number // 5 % 4) % 5]
         row: dict[str, Any] = {
             "query": f"About the {topic}, {number}?",
-            "document": f"The {topic} has a {word} no {number}.",
+            "document": f"There are {TOPICS[topic]}.",
         }
         if negatives:
-            row["negatives"] = [f"The {other} is told of in {number}.", f"Nothing, {number}."][: 1 + number % 2]
+            row["negatives"] = [f"There are {TOPICS[other]}.", f"Nothing, {number}."][: 1 + number % 2]
         made.append(row)
     return made
 
 
-def graded(count: int = 60) -> list[dict[str, Any]]:
+def graded(count: int = 90) -> list[dict[str, Any]]:
     """Pairs that are of one topic or of two, with a score from 0 to 5."""
     topics = list(TOPICS)
     return [
         {
-            "sentence1": f"The {topics[number % 5]} of {number}.",
-            "sentence2": f"A {topics[(number + number // 5 % 3) % 5]}, {number}.",
+            "sentence1": f"{number}, with the {topics[number % 5]}",
+            "sentence2": f"There are {TOPICS[topics[(number + number // 5 % 3) % 5]]}.",
             "score": [5.0, 2.0, 0.5][number // 5 % 3],
         }
         for number in range(count)

@@ -71,16 +71,16 @@ def test_each_objective_learns_from_its_data(
     assert after > before + 0.1
 
 
-@pytest.mark.parametrize("adaptation", ["lora", "freeze", "bottleneck", "qlora"])
+@pytest.mark.parametrize("adaptation", ["lora", "freeze", "ia3"])
 def test_what_an_adaptation_trained_is_loaded_and_exported(adaptation: str, tmp_path: Path) -> None:
     from tests.command import luthier as command
 
     run(tmp_path, pairs(30), "method=embed", f"adaptation={adaptation}", "trainer.max_steps=4", "optimizer.lr=0.01")
     ours = luthier.load(tmp_path / "run").embed(TEXTS, kind="query")
-    done = command("export", str(tmp_path / "run"), "--to", str(tmp_path / "whole"))
+    done = command("export", str(tmp_path / "run"), str(tmp_path / "whole"))
     assert not done.returncode, done.stderr
     theirs = import_module("sentence_transformers").SentenceTransformer(str(tmp_path / "whole"))
-    assert np.abs(theirs.encode(TEXTS) - ours).max() < 2e-3 if adaptation == "qlora" else 1e-5
+    assert np.abs(theirs.encode(TEXTS) - ours).max() < 1e-5
 
 
 def test_a_language_model_embeds_by_its_last_token(tmp_path: Path) -> None:
@@ -115,12 +115,8 @@ def test_a_finished_embedder_is_measured_again_as_it_was(tmp_path: Path) -> None
     run(tmp_path, pairs(), *EMBED, "method.query_prompt='q: '")
     done = command("evaluate", str(tmp_path / "run"), "--json")
     assert not done.returncode, done.stderr
-    again = {one["name"]: one["value"] for one in _scores_of(json.loads(done.stdout))}
-    assert again["ndcg"] == pytest.approx(scores(tmp_path)["ndcg"][1], abs=1e-5)
-
-
-def _scores_of(found: Any) -> list[dict[str, Any]]:
-    return [{"name": name, **one} for name, one in found["scores"].items()]
+    (again,) = json.loads(done.stdout)["models"].values()
+    assert again["scores"]["ndcg"]["value"] == pytest.approx(scores(tmp_path)["ndcg"][1], abs=1e-5)
 
 
 def test_conversations_and_preferences_are_pairs(tmp_path: Path) -> None:

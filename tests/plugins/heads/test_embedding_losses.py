@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from luthier.testing.twin import twin
+from luthier_heads.cached_gradients import pairs_of
 from luthier_heads.embedded_pairs import EmbeddedPairs
 from luthier_heads.graded_similarity import Cosent, CosineSimilarity
 from luthier_heads.multiple_negatives import MultipleNegatives
@@ -130,3 +136,50 @@ def test_a_reranker_learns_from_the_cross_entropy_of_torch_and_the_ranknet_of_se
     expected = torch.nn.MarginRankingLoss(margin=0.7)(first[owners], others, torch.ones(10))
     sums, weights = PairwiseMargin(margin=0.7).losses(first, others, owners, scores)
     assert float(sums.sum() / weights.sum()) == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("objective", ["multiple_negatives", "cosent"])
+def test_cached_gradients_are_those_of_the_whole_step(objective: str, tmp_path: Path) -> None:
+    """With dropout: both passes over a micro-batch draw the same."""
+    words = ["method=embed", "model=tiny_encoder", f"method/objective={objective}", "method.dimensions=[8]"]
+    words += ["model.config.hidden_dropout_prob=0.1", "model.config.attention_probs_dropout_prob=0.1"]
+    rows = [
+        {
+            "messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"No {n}."}],
+            "score": n / 9,
+        }
+        for n in range(9)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words += ["data=jsonl", "data/format=canonical", f"data.file={tmp_path / 'rows.jsonl'}", "data.splits.test=0.1"]
+    run = twin(tmp_path / "run", *words, "batch.packing=false", "batch.micro=2", "batch.size=6")
+    batches = list(islice(run.data.first_batches(), 3))
+    method: Any = run.method
+    method.configure_model()
+    method.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+
+    def gradients() -> dict[str, Tensor]:
+        found = {name: weight.grad for name, weight in method.named_parameters() if weight.grad is not None}
+        method.zero_grad()
+        return found
+
+    torch.manual_seed(0)
+    joined = EmbeddedPairs.joined([pairs_of(method.embeddings(batch), batch) for batch in batches])
+    total = method.total(joined)
+    total.backward()
+    expected = gradients()
+    torch.manual_seed(0)
+    prepared = method.preparation(batches, 0)
+    losses = []
+    for batch in reversed(prepared):  # whatever is drawn between
+        torch.rand(3)
+        losses.append(method.loss(batch))
+        losses[-1].sum.backward()
+    found = gradients()
+    assert found.keys() == expected.keys()
+    largest = max(float(each.abs().max()) for each in expected.values())
+    assert largest > 1e-2
+    for name, each in expected.items():
+        assert float((found[name] - each).abs().max()) < 1e-6 * max(1.0, largest), name
+    assert float(sum(loss.sum for loss in losses)) == pytest.approx(float(total), rel=1e-5)
+    assert sum(float(loss.weight) for loss in losses) == len(joined)
