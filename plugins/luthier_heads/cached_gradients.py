@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from luthier.api import Batch, Loss
 from luthier_heads.embedded_pairs import EmbeddedPairs, identities_of
+from luthier_heads.pair_objectives import PairObjective
 
-if TYPE_CHECKING:
-    from luthier_heads.embed import Embed
+
+class Embedder(Protocol):
+    """What is asked of the method whose gradients are cached."""
+
+    network: nn.Module
+    objective: PairObjective
+
+    @property
+    def trainer(self) -> pl.Trainer:
+        """The trainer that calls it."""
+
+    def embeddings(self, batch: Batch) -> Tensor:
+        """The pooled hidden states of each text of a batch, float32 [sequences, width]."""
+
+    def total(self, pairs: EmbeddedPairs) -> Tensor:
+        """The sum of the loss over the pairs of a step."""
 
 
 @dataclass(slots=True)
@@ -40,7 +56,7 @@ class CachedGradients:
 
     visits = 1
 
-    def __init__(self, method: Embed) -> None:
+    def __init__(self, method: Embedder) -> None:
         self._method = method
 
     def __bool__(self) -> bool:
@@ -79,7 +95,7 @@ class CachedGradients:
         """There is nothing to restore: gradients are cached when a step begins."""
 
 
-def cached_loss(method: Embed, batch: CachedBatch) -> Loss:
+def cached_loss(method: Embedder, batch: CachedBatch) -> Loss:
     """The share of a micro-batch in its step's loss, whose gradient is that of the whole loss."""
     with _as_embedded(batch.random, batch.input_ids.device):
         embeddings = method.embeddings(batch)

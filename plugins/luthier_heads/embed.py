@@ -27,6 +27,7 @@ from luthier.api import (
     as_compared,
     embedding_of,
     encode_for_embedding,
+    evaluation_mode,
     is_reward_model,
     layout_of,
     pooled_of,
@@ -35,7 +36,7 @@ from luthier.api import (
     unwrapped,
 )
 from luthier_heads.cached_gradients import CachedBatch, CachedGradients, cached_loss, gathered, pairs_of
-from luthier_heads.embed_sections import sections_of
+from luthier_heads.embed_sections import MOST, most_wrong, worth_of_dimensions
 from luthier_heads.embedded_pairs import EmbeddedPairs
 from luthier_heads.held_out import Compared, HeldOutPairs
 from luthier_heads.pair_objectives import PairObjective
@@ -233,10 +234,6 @@ class Embed(Method):
         relevant = [self._relevant(held_out, pair_of(example), tokenizer) for example in examples]
         return Compared.of(rows, corpus, relevant, lambda texts: pooled_of(network, texts, self.embedding.pooling))
 
-    def corpus_of(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples whose documents these are compared with."""
-        return self._split_of(examples).drawn
-
     def _split_of(self, examples: Sequence[Example]) -> HeldOutPairs:
         split = str(examples[0].get("split", "")) if examples else ""
         return self._held_out_pairs.get(split) or HeldOutPairs(examples, self.candidates)
@@ -251,9 +248,21 @@ class Embed(Method):
 
     def finish(self, predictor: Predictor, examples: Mapping[str, Sequence[Example]]) -> Mapping[str, Any]:
         """Say how embeddings are made, and show what the test split is most wrong about."""
-        if test := list(examples.get("test", ())):
-            self.sections += sections_of(self, predictor, test)
+        if test := list(examples.get("test", ())[:MOST]):
+            self._show(predictor, test)
         return {"embedding": self.embedding.as_json()}
+
+    @torch.no_grad()
+    def _show(self, predictor: Predictor, test: Sequence[Example]) -> None:
+        rows = [self.encode(example, predictor.tokenizer) for example in test]
+        with evaluation_mode(predictor.network):
+            compared = self.compared(predictor.network, test, rows)
+        if self.embedding.dimensions:
+            self.sections.append(worth_of_dimensions(compared, self.embedding, self.measures, self.statistics))
+        if not self.objective.graded:
+            whole = compared.changed(lambda embeddings: as_compared(embeddings, self.embedding))
+            corpus = [pair_of(example) for example in self._split_of(test).drawn]
+            self.sections.append(most_wrong(whole, [pair_of(example) for example in test], corpus))
 
 
 def _graded(pairs: EmbeddedPairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,7 +11,9 @@ Pooling = Literal["mean", "cls", "max", "lasttoken"]
 Similarity = Literal["cosine", "dot"]
 """`cosine`: embeddings have norm 1; `dot`: they are left as they are."""
 Activation = Literal["identity", "sigmoid"]
+"""What the output of a cross-encoder becomes."""
 TextKind = Literal["query", "document"]
+"""What a text is to an embedder, which may have other words before each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
