@@ -14,14 +14,16 @@ from tokenizers.processors import TemplateProcessing
 import luthier
 from luthier.api import Row, encode_text_pair, packed_batches, pair_outputs
 from luthier.errors import RecipeError
-from tests.plugins.heads.pairs import LEARN, graded, pairs, run, scores
+from tests.plugins.heads.pairs import LEARN, pairs, run, scores
 
 RERANK = ("method=rerank", *LEARN)
 QUERY = "About the bow, 3?"
 DOCUMENTS = ["There are scroll pegs nut board glue.", "There are hair rosin frog stick tip.", "", "rosin " * 300]
 
 
-@pytest.mark.parametrize("objective", ["pointwise", "pairwise_logistic", "pairwise_margin"])
+@pytest.mark.parametrize(
+    "objective", ["pointwise", "pairwise_logistic", pytest.param("pairwise_margin", marks=pytest.mark.exhaustive)]
+)
 def test_a_reranker_learns_and_reads_as_a_cross_encoder_does(objective: str, tmp_path: Path) -> None:
     run(tmp_path, pairs(negatives=True), *RERANK, f"method/objective={objective}", "score=mrr")
     after = scores(tmp_path)["mrr"][1]
@@ -38,9 +40,15 @@ def test_a_reranker_learns_and_reads_as_a_cross_encoder_does(objective: str, tmp
 
 def test_graded_pairs_teach_a_score(tmp_path: Path) -> None:
     scale = ("data/format=graded_pairs", "data.format.highest=5")
-    run(tmp_path, graded(45), *RERANK, "method/objective=graded", *scale, "score=spearman", "trainer.epochs=10")
-    before, after = scores(tmp_path)["spearman"]
-    assert after > max(before, 0.3)
+    rows: list[dict[str, Any]] = [
+        {"sentence1": f"No. {n}", "sentence2": f"a {['good', 'fair', 'poor'][n % 3]} fit", "score": [5, 2, 0.5][n % 3]}
+        for n in range(45)
+    ]
+    run(tmp_path, rows, *RERANK, "method/objective=graded", *scale, "score=spearman")
+    assert scores(tmp_path)["spearman"][1] > 0.8
+    good, poor = luthier.load(tmp_path / "run").rerank("No. 3", ["a poor fit", "a good fit"])
+    assert (good.number, poor.number) == (1, 0)
+    assert 0 <= poor.score < good.score <= 1
 
 
 def test_plain_transformers_gives_the_same_output(tmp_path: Path) -> None:
@@ -71,7 +79,10 @@ def test_a_language_model_reranks(tmp_path: Path) -> None:
         assert model.predict([(QUERY, document)]).tolist() == pytest.approx([ours[number]], abs=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "roberta", "modernbert"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["bert", "deberta-v2", *(pytest.param(one, marks=pytest.mark.exhaustive) for one in ("roberta", "modernbert"))],
+)
 def test_packed_pairs_have_their_token_types(architecture: str, tmp_path: Path) -> None:
     """What packed pairs give is what transformers gives each of them, with the types of its tokens."""
     from luthier.models.random import Random
