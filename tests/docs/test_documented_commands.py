@@ -11,7 +11,7 @@ from tests.docs.doc_pages import DOCS, ROOT, fences, pages
 from tests.docs.doc_session import Session
 
 WITH_CODE = [page for page in pages() if fences(page)]
-LATER = {"pipelines.md", "distil.md", "vision-language.md", "ensemble.md"}
+LATER = {"pipelines.md", "distil.md", "vision-language.md", "ensemble.md", "embed.md"}
 """Pages that train several models each: `make test-rest` runs them."""
 LANGUAGES = {"bash", "console", "python", "py", "yaml", "json", "jsonl", "csv", "toml", "text", "jinja", "html"}
 

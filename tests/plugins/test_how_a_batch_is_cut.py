@@ -38,7 +38,7 @@ BESIDE = {
 """What a recipe with this answer needs beside it, or what makes it cheap; a teacher is another network."""
 OWN_ROWS = {
     "objective=rating", "objective=rating_class", "objective=steps", "objective=ordinal", "objective=several_labels",
-    "objective=number",
+    "objective=number", "objective=cosine_similarity", "objective=cosent", "objective=graded",
 }  # fmt: skip
 """Answers that read columns which the tiny data has not."""
 CANNOT = {"grpo": frozenset({"packing"})}
@@ -63,7 +63,7 @@ def rows(folder: Path, *, of_texts: bool = False) -> tuple[str, ...]:
             ],
             **({"text": f"What is {number} + 1?" + " So it is." * (number % 3)} if of_texts else {}),
             "rating": number / 4 - 1,
-            "score": number / 4 - 1,
+            "score": number / 8,
             "labels": ["good", "bad", "short"][: number % 4],
             "label": ["good", "bad"][number % 2],
             "steps": [f"{number} and 1.", f"{number + 1}."][: 1 + number % 2],

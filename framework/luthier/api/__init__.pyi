@@ -120,6 +120,10 @@ from luthier.contracts.search import ReusedRows as ReusedRows
 from luthier.contracts.search import Search as Search
 from luthier.contracts.search import SearchedSegment as SearchedSegment
 from luthier.contracts.search import top_k as top_k
+from luthier.contracts.text_embedding import RankedDocument as RankedDocument
+from luthier.contracts.text_embedding import Reranker as Reranker
+from luthier.contracts.text_embedding import TextEmbedding as TextEmbedding
+from luthier.contracts.text_embedding import TextKind as TextKind
 from luthier.contracts.training import (
     Criterion as Criterion,
 )
@@ -362,6 +366,27 @@ from luthier.inference.reward_scores import (
 from luthier.inference.reward_scores import (
     reward_outputs as reward_outputs,
 )
+from luthier.inference.text_embeddings import (
+    as_compared as as_compared,
+)
+from luthier.inference.text_embeddings import (
+    encode_for_embedding as encode_for_embedding,
+)
+from luthier.inference.text_embeddings import (
+    pooled_of as pooled_of,
+)
+from luthier.inference.text_embeddings import (
+    prove_embedder as prove_embedder,
+)
+from luthier.inference.text_embeddings import (
+    text_embeddings as text_embeddings,
+)
+from luthier.inference.text_pairs import (
+    encode_text_pair as encode_text_pair,
+)
+from luthier.inference.text_pairs import (
+    pair_outputs as pair_outputs,
+)
 from luthier.inference.words import WORDS_VERSION as WORDS_VERSION
 from luthier.inference.words import words_of as words_of
 from luthier.models.adaptation import (
@@ -482,6 +507,8 @@ from luthier.models.safety import (
 from luthier.models.safety import (
     weight_files as weight_files,
 )
+from luthier.models.sentence_transformers import embedding_of as embedding_of
+from luthier.models.sentence_transformers import state_activation as state_activation
 from luthier.models.sequence_classification import (
     SequenceClassification as SequenceClassification,
 )

@@ -63,7 +63,7 @@ class Data(pl.LightningDataModule):
 
     `settings` is how examples are encoded and packed, `seen` the digest of the batches that are trained on. Encoded
     blocks are cached under the hash of everything from which they are made. RecipeError where `length` is less than 2
-    or more than the model's number of positions.
+    or more than the model's number of positions, unless `reads_texts_apart`: then a block holds several texts.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Data(pl.LightningDataModule):
         seed: int = 0,
         folder: Path | None = None,
         encoding: str | None = None,
+        reads_texts_apart: bool = False,
         preparation: Preparation | None = None,
         learn: Callable[[Mapping[str, Sequence[Example]]], Any] | None = None,
         *,
@@ -99,7 +100,7 @@ class Data(pl.LightningDataModule):
         self._blocks: dict[str, Blocks | None] = {}
         if folder is not None:
             source.quarantine_into(folder)
-        refuse_length(length, tokenizer)
+        refuse_length(length, tokenizer, apart=reads_texts_apart)
 
     def examples(self, split: str) -> Sequence[Example]:
         """The examples of a split before the prompt is applied; empty where there is no such split."""

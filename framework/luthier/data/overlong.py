@@ -51,8 +51,6 @@ def truncated_row(row: Row, length: int) -> Row:
     for a prompt-only row.
     """
     _refuse_prompt_only(row)
-    if row.read_only and row.closing and len(row.sequences) == 1:
-        return _without_middle(row, length)
     own = [len(sequence) - row.shared for sequence in row.sequences]
     room = max(length - row.shared, len(own))
     limit = _limit(own, room)
@@ -63,16 +61,17 @@ def truncated_row(row: Row, length: int) -> Row:
     for sequence, each in zip(row.sequences, own, strict=True):
         more = each > limit and spare > 0
         spare -= more
-        end = row.shared + limit + more
-        truncated.append(TokenSequence(sequence.ids[:end], sequence.weights[:end]))
-    return Row(tuple(truncated), row.values, row.shared, read_only=row.read_only)
+        truncated.append(_cut(sequence, row.shared + limit + more, row.closing if row.read_only else 0))
+    return replace(row, sequences=tuple(truncated))
 
 
-def _without_middle(row: Row, length: int) -> Row:
-    (whole,) = row.sequences
-    end = max(length - row.closing, 1)
-    ids, weights = (np.concatenate([each[:end], each[-row.closing :]]) for each in (whole.ids, whole.weights))
-    return replace(row, sequences=(TokenSequence(ids[:length], weights[:length]),))
+def _cut(whole: TokenSequence, length: int, closing: int) -> TokenSequence:
+    """At most `length` tokens of a sequence, the last `closing` of them those that it ends with."""
+    if len(whole) <= length or not closing:
+        return TokenSequence(whole.ids[:length], whole.weights[:length])
+    end = max(length - closing, 1)
+    ids, weights = (np.concatenate([each[:end], each[-closing:]]) for each in (whole.ids, whole.weights))
+    return TokenSequence(ids[:length], weights[:length])
 
 
 def _refuse_prompt_only(row: Row) -> None:
@@ -94,11 +93,14 @@ def _limit(lengths: list[int], total: int) -> int:
     return max(lengths, default=0)
 
 
-def refuse_length(length: int, tokenizer: PreTrainedTokenizerBase) -> None:
-    """RecipeError for blocks without room for a token to predict, or with more tokens than the model has positions."""
+def refuse_length(length: int, tokenizer: PreTrainedTokenizerBase, *, apart: bool = False) -> None:
+    """RecipeError for blocks without room for a token to predict, or with more tokens than the model has positions.
+
+    `apart`: a block holds several texts, each of which is short enough by itself.
+    """
     if length < 2:
         raise RecipeError(f"batch.length is {length}.", where="batch.length", hint="Use 2 or more.")
-    if length > tokenizer.model_max_length:
+    if length > tokenizer.model_max_length and not apart:
         raise RecipeError(
             f"batch.length={length} is more than the model's {tokenizer.model_max_length} positions, as its config or "
             "its tokenizer (model_max_length) states them.",

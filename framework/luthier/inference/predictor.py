@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from luthier.contracts.batch import Row, TokenSequence
 from luthier.contracts.examples import Example
 from luthier.contracts.prompt import Prompt
 from luthier.contracts.sampling import Answer, Sampling
+from luthier.contracts.text_embedding import RankedDocument, Reranker, TextEmbedding, TextKind
 from luthier.data.encoding import encode_conversation, encode_for_scoring
 from luthier.data.examples import conversation_of, example_of
 from luthier.data.shown_examples import shown
@@ -26,7 +27,10 @@ from luthier.inference.calibration import Calibration
 from luthier.inference.class_scores import class_scores, encode_for_classification, head_of
 from luthier.inference.classified import Classified, classified
 from luthier.inference.positions import read_whole_or_cut, refused_beyond
+from luthier.inference.embeddings import Vectors
 from luthier.inference.reward_scores import reward_scores
+from luthier.inference.text_embeddings import embedded
+from luthier.inference.text_pairs import reranked
 from luthier.models.auto_class import is_encoder
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.sequence_classification import is_classifier, is_reward_model
@@ -58,6 +62,10 @@ class NetworkPredictor:
     autocast: torch.dtype | None = None
     calibration: Calibration | None = field(default=None, kw_only=True)
     """How sure the probabilities of a classifier are, as it was measured on held-out examples; None: not measured."""
+    embedding: TextEmbedding | None = field(default=None, kw_only=True)
+    """How an embedder pools and prompts; None for any other model."""
+    reranker: Reranker | None = field(default=None, kw_only=True)
+    """How a cross-encoder reads a query with a document; None for any other model."""
 
     def generate(self, conversations: Sequence[Conversation], sampling: Sampling | None = None) -> list[str]:
         """The text of the next assistant turn of each conversation, after the prompt is applied to it.
@@ -97,7 +105,32 @@ class NetworkPredictor:
         split the true one is missing from them in at most that share (split conformal prediction). RecipeError for a
         model without a classification head, and where nothing was held out to calibrate on.
         """
+        if self.reranker is not None:
+            raise RecipeError(
+                "The model is no classifier: it scores a document for a query.",
+                hint="Use luthier.load(run).rerank.",
+            )
         return classified(self.class_outputs([{"text": text} for text in texts]), self.network, self.calibration, error)
+
+    def embed(self, texts: Sequence[str], *, kind: TextKind = "document", dimensions: int | None = None) -> Vectors:
+        """Embeddings of texts, float32 [texts, width], whose inner products are their similarities.
+
+        `kind` chooses the prompt that was trained: `query` or `document`. `dimensions` takes the first so many numbers,
+        as a model that was trained with `method.dimensions` allows. RecipeError for a model that was trained otherwise.
+        """
+        if self.embedding is None:
+            raise RecipeError("The model is no embedder.", hint="Train one with method=embed.")
+        if kind not in get_args(TextKind):
+            raise RecipeError(f"A text is a query or a document, and {kind!r} is neither.")
+        with evaluation_mode(self.network), self._autocast():
+            return embedded(self.network, self.tokenizer, self.embedding, texts, kind, dimensions)
+
+    def rerank(self, query: str, documents: Sequence[str]) -> list[RankedDocument]:
+        """The documents with their scores for a query, the best first; RecipeError for a model that is no reranker."""
+        if self.reranker is None:
+            raise RecipeError("The model is no reranker.", hint="Train one with method=rerank.")
+        with evaluation_mode(self.network), self._autocast():
+            return reranked(self.network, self.tokenizer, self.reranker, query, documents)
 
     def class_outputs(self, examples: Sequence[Example]) -> NDArray[np.float32]:
         """The outputs of a classification head for the text of each example, float32 [examples, outputs]."""
@@ -199,7 +232,7 @@ def refuse_reward_model(network: nn.Module) -> None:
     if is_encoder(cast(Any, unwrapped(network)).config) or is_classifier(network):
         raise RecipeError(
             f"{type(unwrapped(network)).__name__} reads texts and generates none.",
-            hint="A classifier answers with luthier.load(run).classify.",
+            hint="Ask it with luthier.load(run).classify, embed or rerank, whichever it was trained for.",
         )
     if is_reward_model(network):
         raise RecipeError(

@@ -63,7 +63,7 @@ def texts_by_seed(network: nn.Module, *, most: int = LENGTH) -> ProofTexts:
 
 @dataclass(frozen=True, slots=True)
 class Logits:
-    """The logits of texts, float32 on the CPU: [tokens, vocabulary] of each, or its scores [1, outputs]."""
+    """The logits of texts, float32 on the CPU: [tokens, vocabulary] of each, its scores, or its hidden states."""
 
     of_texts: tuple[Tensor, ...]
     texts: ProofTexts
@@ -76,7 +76,9 @@ class Logits:
         device, scores, found = next(network.parameters()).device, is_reward_model(network), []
         with evaluation_mode(network), torch.compiler.set_stance("force_eager"):
             for ids in texts.ids:
-                logits = network(input_ids=torch.tensor([ids], device=device), use_cache=False).logits[0].float().cpu()
+                output = network(input_ids=torch.tensor([ids], device=device), use_cache=False)
+                scores = scores or not hasattr(output, "logits")  # those of an encoder are its hidden states
+                logits = getattr(output, "logits", output[0])[0].float().cpu()
                 found.append(logits if scores else logits[-len(ids) :])  # virtual tokens may stand before them
         return cls(tuple(found), texts, rounding_of(network), scores)
 

@@ -76,6 +76,8 @@ class Method(pl.LightningModule, ABC):
     """Whether the training loss is -log p of each token, too; it may differ from the loss that is measured."""
     is_generative = True
     """Whether the network is a causal language model: it generates text and has a loss on general text."""
+    reads_texts_apart = False
+    """Whether `encode` cuts each text to what the model reads, so that a block of several may be longer than that."""
     measures: Mapping[str, Measure] = {}
     """What `measured` gives statistics of beside the loss, by name, and how each becomes a value with an interval."""
     balances_experts = False
@@ -163,6 +165,9 @@ class Method(pl.LightningModule, ABC):
         may add to `sections` and `warnings`.
         """
         return {}
+
+    def recall(self, manifest: Mapping[str, Any]) -> None:
+        """Know what `finish` said in the manifest of a run that is measured again; called before anything is read."""
 
     @property
     def is_loaded(self) -> bool:

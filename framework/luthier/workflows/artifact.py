@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from luthier.config.withheld import given_back
 from luthier.contracts.heads import Head
 from luthier.contracts.model import RestorableModel
+from luthier.contracts.text_embedding import Reranker, TextEmbedding
 from luthier.contracts.trust import Trust
 from luthier.disk.redaction import redact
 from luthier.disk.refusals import the_disk_may_refuse
@@ -31,6 +32,7 @@ from luthier.models.backend import backend_of
 from luthier.models.processors import copy_processor
 from luthier.models.read_back import Logits, ProofTexts, rounding_of
 from luthier.models.safety import refuse_code, refuse_pickles
+from luthier.models.sentence_transformers import state_activation, write_embedder
 from luthier.models.sequence_classification import SequenceClassification, is_reward_model
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
@@ -122,6 +124,10 @@ class Artifact(NetworkPredictor):
         """Texts on which networks are compared: some that the run held out, where it lies here, and drawn token ids."""
         return texts_of_run(self.folder, self.tokenizer, self.network)
 
+    def write_modules(self, folder: Path, network: nn.Module) -> None:
+        """Write the files by which sentence-transformers reads an embedder, where it is one."""
+        write_modules(folder, network, self.manifest)
+
     def export(self, folder: Path, *, prompted: bool = True) -> Proof:
         """`luthier.workflows.export.export`; the artifact's own network is used up."""
         from luthier.workflows.export import export
@@ -161,8 +167,10 @@ def save(
             step_metrics.write(run.metrics, temporary, likelihood=likelihood)
         prompt.save(temporary)
         backend_of(tokenizer)
-        tokenizer.save_pretrained(temporary)
+        with _of_pairs(tokenizer, reranker) if (reranker := _reranker(facts)) else nullcontext():
+            tokenizer.save_pretrained(temporary)
         copy_processor(processor, temporary)
+        write_modules(temporary, moved.network if moved else None, facts)
         (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
         proof = prove(temporary)
         plain: Any = redact(OmegaConf.to_container(recipe))
@@ -214,9 +222,12 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     if outputs := manifest.get("outputs"):
         labelled = manifest.get("head")
         model = SequenceClassification(model, outputs, head=Head.from_json(labelled) if labelled else None)
+    embedding, reranker = _embedding(manifest), _reranker(manifest)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
     network = adaptation.load(model, folder) if manifest["trained"] else model.network()
+    if reranker is not None:
+        state_activation(unwrapped(network).config, reranker)
     tokenizer, prompt = _tokenizer(folder), part(recipe, trust, "prompt")
     prompt.load(folder, tokenizer)
     return Artifact(
@@ -228,7 +239,24 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
         recipe=recipe,
         adaptation=adaptation,
         calibration=Calibration.from_json(manifest["calibration"]) if "calibration" in manifest else None,
+        embedding=embedding,
+        reranker=reranker,
     )
+
+
+def write_modules(folder: Path, network: nn.Module | None, manifest: Mapping[str, Any]) -> None:
+    """The files by which sentence-transformers reads an embedder, where a manifest says that it is one."""
+    if network is not None and (embedding := _embedding(manifest)) is not None:
+        config: Any = unwrapped(network).config
+        write_embedder(folder, embedding, int(config.get_text_config().hidden_size))
+
+
+def _embedding(manifest: Mapping[str, Any]) -> TextEmbedding | None:
+    return TextEmbedding.from_json(manifest["embedding"]) if "embedding" in manifest else None
+
+
+def _reranker(manifest: Mapping[str, Any]) -> Reranker | None:
+    return Reranker.from_json(manifest["reranker"]) if "reranker" in manifest else None
 
 
 def _open(path: str | Path) -> tuple[Path, dict[str, Any]]:
@@ -256,6 +284,17 @@ def _tokenizer(folder: Path) -> Any:
     from luthier.models.loading import load_tokenizer
 
     return load_tokenizer(folder, owner=str(folder), trusted=False)
+
+
+@contextmanager
+def _of_pairs(tokenizer: Any, reranker: Reranker) -> Iterator[None]:
+    """A tokenizer as sentence-transformers' CrossEncoder uses it: it renders by a chat template, and cuts as told."""
+    template, tokenizer.chat_template = tokenizer.chat_template, None
+    longest, tokenizer.model_max_length = tokenizer.model_max_length, reranker.length
+    try:
+        yield
+    finally:
+        tokenizer.chat_template, tokenizer.model_max_length = template, longest
 
 
 @contextmanager

@@ -26,6 +26,7 @@ NEEDED: dict[str, type] = {"format": int, "files": dict, "model": dict, "trained
 TYPES: dict[str, type | tuple[type, ...]] = {
     **NEEDED, "run": str, "recipe": str, "recipe_hash": str, "seed": int, "packages": dict, "data": dict,
     "places": dict, "scores": dict, "proof": dict, "best": dict, "outputs": int, "seal": str,
+    "embedding": dict, "reranker": dict,
     "step": (int, type(None)), "commit": (dict, type(None)),
 }  # fmt: skip
 LARGEST = 64 << 20

@@ -47,6 +47,9 @@ class Exportable(Protocol):
     def merged(self) -> nn.Module:
         """The plain network; `proof` is then known."""
 
+    def write_modules(self, folder: Path, network: nn.Module) -> None:
+        """Write the files by which other libraries read an embedder, where it is one."""
+
 
 def export(artifact: Exportable, target: Path, *, prompted: bool = True) -> Proof:
     """Write the merged network and the tokenizer to a new folder; how far its logits are from the adapted network's.
@@ -92,6 +95,7 @@ def _write(artifact: Exportable, merged: Any, temporary: Path, opening: Any) -> 
     with opened(artifact.tokenizer, opening, template_takes_parts):
         artifact.tokenizer.save_pretrained(temporary)
     copy_processor(processor_files_in(artifact.folder), temporary)
+    artifact.write_modules(temporary, merged)
 
 
 def _refuse_in_use(target: Path) -> None:

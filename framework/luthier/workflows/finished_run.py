@@ -81,6 +81,7 @@ class FinishedRun:
         other = Reading.of(parts.source) if replaced else None
         parts = replace(parts, prompt=predictor.prompt, tokenizer=predictor.tokenizer)
         predictor.network.to(parts.trainer.device)
+        parts.method.recall(predictor.manifest)
         parts.method.take(predictor.network)
         predictor = replace(predictor, method=parts.method, autocast=parts.trainer.autocast)
         notes, has_data = (*slow(recipe, parts.trainer.device), *(other.warnings if other else ())), True

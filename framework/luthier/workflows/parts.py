@@ -78,7 +78,7 @@ class Parts:
         built: Data = instantiate(
             self.config.batch, self.source, self.prompt, self.method.encode, tokenizer,
             int(self.config.seed), self.folder.path if self.folder else None, hash_of_encoding(method, targets),
-            self.method.preparation, self.method.learn, trust=self.trust,
+            self.method.reads_texts_apart, self.method.preparation, self.method.learn, trust=self.trust,
         )  # fmt: skip
         return built
 

@@ -13,6 +13,9 @@ from luthier.contracts.batch import Batch
 from luthier.models.attention.layouts import PACKED_ATTENTION, Layout, Packed
 from luthier.models.attention.packing import Packing
 
+_OF_TOKENS = ("token_type_ids",)
+"""The extras of a batch that the network is called with, beside its tokens."""
+
 
 @dataclass(frozen=True, slots=True)
 class ForwardPass:
@@ -39,6 +42,7 @@ def forward_passes(batch: Batch, layout: Layout) -> list[ForwardPass]:
         "position_ids": batch.positions + layout.first_position,
         "attention_mask": None,
         **_without_cache(layout),
+        **{name: batch.extras[name] for name in _OF_TOKENS if name in batch.extras},
     }
     if layout.attention == PACKED_ATTENTION:
         # A single True of four dimensions, which transformers hands on untouched: no mask is built, and a network
@@ -73,9 +77,11 @@ def _rows(batch: Batch, layout: Layout) -> list[ForwardPass]:
     device, one_length, masked = batch.input_ids.device, layout.packed is Packed.LENGTHS, layout.packed is Packed.MASKED
     if not batch.prefix_of and _one_each(batch) and not one_length:
         tokens = batch.segments > 0
-        mask = {"attention_mask": _mask(tokens)} if masked else {}
-        return [ForwardPass({"input_ids": batch.input_ids, **mask, **_without_cache(layout)}, tokens)]
+        inputs: dict[str, Any] = {"attention_mask": _mask(tokens)} if masked else {}
+        inputs |= {name: batch.extras[name] for name in _OF_TOKENS if name in batch.extras}
+        return [ForwardPass({"input_ids": batch.input_ids, **inputs, **_without_cache(layout)}, tokens)]
     flat, passes = batch.input_ids.flatten(), []
+    further = {name: batch.extras[name].flatten() for name in _OF_TOKENS if name in batch.extras}
     for group in _by_length(_sequences(batch), 1.0 if one_length else 0.5):
         longest = sum(map(len, group[0]))
         index = torch.zeros(len(group), longest, dtype=torch.int64)
@@ -88,6 +94,7 @@ def _rows(batch: Batch, layout: Layout) -> list[ForwardPass]:
             own.append(torch.arange(row * longest + first, row * longest + len(taken)))
             place.append(taken[first:])
         inputs = {"input_ids": flat[index.to(device)], **_without_cache(layout)}
+        inputs |= {name: values[index.to(device)] for name, values in further.items()}
         if masked:
             inputs["attention_mask"] = _mask(tokens).to(device)
         passes.append(ForwardPass(inputs, tokens.to(device), torch.cat(own).to(device), torch.cat(place).to(device)))
