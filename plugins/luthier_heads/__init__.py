@@ -10,25 +10,26 @@ from luthier.api import hookimpl
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_CLASSIFY = "luthier_heads.classify.Classify"
+_METHODS = {"luthier_heads.classify.Classify": "classify", "luthier_heads.tag.Tag": "tag"}
 _VIRTUAL = "luthier_prefix."
 _DIFFERENCES = (".principal.Pissa", ".principal.Olora")
 
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
-    """Refuse what a classification head cannot do with the rest of the recipe, before anything is loaded."""
-    if config.method.get("_target_") != _CLASSIFY:
+    """Refuse what a head cannot do with the rest of the recipe, before anything is loaded."""
+    method = _METHODS.get(str(config.method.get("_target_")))
+    if method is None:
         return
     if str(config.adaptation.get("_target_")).startswith(_VIRTUAL):
         yield (
-            "method=classify trains a new head, and virtual tokens leave every weight of the network as it is. Choose "
+            f"method={method} trains a new head, and virtual tokens leave every weight of the network as it is. Choose "
             "another adaptation, such as lora, bottleneck or full."
         )
     if str(config.adaptation.get("_target_")).endswith(_DIFFERENCES):
         yield (
-            "method=classify trains a new head, and the artifact of this adaptation is a difference of low rank, which "
-            "does not hold it. Choose another adaptation, such as lora or dora."
+            f"method={method} trains a new head, and the artifact of this adaptation is a difference of low rank, "
+            "which does not hold it. Choose another adaptation, such as lora or dora."
         )
     if not str(config.prompt.get("_target_")).endswith(".ChatPrompt"):
-        yield "method=classify reads the text alone, without what a prompt puts around it. Leave prompt=chat."
+        yield f"method={method} reads the text alone, without what a prompt puts around it. Leave prompt=chat."

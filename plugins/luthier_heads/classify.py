@@ -28,12 +28,12 @@ from luthier.api import (
     SequenceClassification,
     class_outputs,
     encode_for_classification,
-    head_modules,
     layout_of,
     packed_batches,
     prove_classifier,
     unwrapped,
 )
+from luthier_heads.new_head import is_head, refuse_untrained_head
 from luthier_heads.objectives import ClassObjective
 from luthier_heads.sections import sections_of
 
@@ -132,13 +132,7 @@ class Classify(Method):
         """Load, adapt and prove the network; RecipeError where its new head is not trained."""
         proved = self.adapted
         super().configure_model()
-        heads = [weight for name, weight in self.network.named_parameters() if _is_head(name, self.network)]
-        if not any(weight.requires_grad for weight in heads):
-            raise RecipeError(
-                f"{type(self.adaptation).__name__} does not train the new head, which is initialised at random.",
-                where="adaptation",
-                hint="Choose full, or an adaptation of PEFT such as lora.",
-            )
+        refuse_untrained_head(self.network, self.adaptation)
         layout = layout_of(self.network)
         if layout.reason:
             self.facts["Texts of a batch"] = f"computed {layout.packed} under {layout.attention}: {layout.reason}"
@@ -147,7 +141,7 @@ class Classify(Method):
 
     def rate(self, name: str) -> float:
         """The factor that the adaptation has for this weight, times `head_rate` for the new head."""
-        return super().rate(name) * (self.head_rate if _is_head(name, self.network) else 1.0)
+        return super().rate(name) * (self.head_rate if is_head(name, self.network) else 1.0)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         self._refuse_unknown(example)
@@ -190,12 +184,6 @@ class Classify(Method):
         """The true label's number, or value, of each example; of several labels all, [examples, labels]."""
         found = np.array([list(self.objective.target(example, self.labels).values()) for example in examples])
         return found if self.objective.problem == "multi_label_classification" else found[:, 0]
-
-
-def _is_head(name: str, network: nn.Module) -> bool:
-    """Whether a weight is of the head, within or without PEFT's wrapper."""
-    own = name.removeprefix("base_model.model.")
-    return any(own.startswith(f"{head}.") for head in head_modules(network))
 
 
 def _placed(read: Any, example: Example) -> Sequence[str]:

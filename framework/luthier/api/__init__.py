@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-VERSION = (2, 6)
+VERSION = (2, 7)
 """(major, minor): names are added with the minor number, changed or removed with the major one."""
 
 

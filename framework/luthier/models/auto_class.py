@@ -10,8 +10,10 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForMultimodalLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
 )
 
+from luthier.contracts.heads import TAGGER_ENDING
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ def auto_class(config: PretrainedConfig) -> Any:
     named = next(iter(config.architectures or []), "")
     if named.endswith("ForSequenceClassification"):
         return AutoModelForSequenceClassification
+    if named.endswith(TAGGER_ENDING):
+        return AutoModelForTokenClassification
     if is_encoder(config):
         return AutoModel
     if is_multimodal(config):

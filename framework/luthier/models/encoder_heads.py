@@ -19,24 +19,27 @@ if TYPE_CHECKING:
     from luthier.contracts.batch import Batch
 
 
-def encoder_with_head(network: nn.Module, config: Any) -> nn.Module:
-    """The encoder under the classification head of its architecture, with `config.num_labels` outputs.
+def encoder_with_head(
+    network: nn.Module, config: Any, auto_class: Any = AutoModelForSequenceClassification
+) -> nn.Module:
+    """The trunk of an encoder under the head that `auto_class` of transformers builds for its architecture.
 
-    The head is initialised as transformers does, from a fixed seed; the given network is used up. RecipeError for an
-    architecture without one.
+    The head has `config.num_labels` outputs and is initialised as transformers does, from a fixed seed; the given
+    network is used up. RecipeError for an architecture without one. The trunk of a causal language model takes a head
+    for tokens in the same way.
     """
     trunk: Any = trunk_of_encoder(network)
     try:
         with torch.device("meta"):
-            made: Any = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
-                config, attn_implementation=config._attn_implementation
-            )
+            made: Any = auto_class.from_config(config, attn_implementation=config._attn_implementation)
     except ValueError as error:
+        kind = "sequence classification" if auto_class is AutoModelForSequenceClassification else "token classification"
         raise RecipeError(
-            f"transformers has no sequence classification for {type(trunk).__name__}.",
+            f"transformers has no {kind} for {type(trunk).__name__}.",
             where="model",
             hint="Choose an encoder whose architecture has one, such as bert, roberta, deberta-v2 or modernbert.",
         ) from error
+    made.config.architectures = [type(made).__name__]
     pooler, prefix = getattr(getattr(made, made.base_model_prefix), "pooler", None), made.base_model_prefix
     new = [child for name, child in made.named_children() if name != prefix]
     if pooler is None and getattr(trunk, "pooler", None) is not None:
@@ -51,8 +54,8 @@ def encoder_with_head(network: nn.Module, config: Any) -> nn.Module:
             torch.manual_seed(0)
             for child in new:
                 _initialise(made, child.to_empty(device=like.device).to(like.dtype))
-    judge: nn.Module = made.train(network.training)
-    return judge
+    headed: nn.Module = made.train(network.training)
+    return headed
 
 
 @torch.no_grad()
@@ -62,7 +65,7 @@ def _initialise(made: Any, head: nn.Module) -> None:
 
 
 def head_modules(network: nn.Module) -> list[str]:
-    """The names of the modules of a sequence-classification network that are its head: all but the encoder's layers.
+    """The names of the modules of a classifier of texts or tokens that are its head: all but the layers of its trunk.
 
     A pooler, which only the head reads, is among them.
     """

@@ -31,7 +31,7 @@ from luthier.models.backend import backend_of
 from luthier.models.processors import copy_processor
 from luthier.models.read_back import Logits, ProofTexts, rounding_of
 from luthier.models.safety import refuse_code, refuse_pickles
-from luthier.models.sequence_classification import SequenceClassification, is_reward_model
+from luthier.models.sequence_classification import SequenceClassification, has_small_head
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
@@ -167,7 +167,7 @@ def save(
         proof = prove(temporary)
         plain: Any = redact(OmegaConf.to_container(recipe))
         write_text(temporary / ARTIFACT_RECIPE, OmegaConf.to_yaml(OmegaConf.create(plain)))
-        network: Any = unwrapped(moved.network) if moved and is_reward_model(moved.network) else None
+        network: Any = unwrapped(moved.network) if moved and has_small_head(moved.network) else None
         labelled = Head.of(network.config) if network is not None else None
         head: dict[str, Any] = {"outputs": int(network.config.num_labels)} if network is not None else {}
         head |= {"head": labelled.as_json()} if labelled else {}

@@ -19,7 +19,7 @@ from luthier.contracts.model import HasProofs
 from luthier.disk.reading import read_json
 from luthier.models.adaptation import count
 from luthier.models.modalities import other_modalities, other_weights
-from luthier.models.sequence_classification import is_reward_model
+from luthier.models.sequence_classification import has_small_head
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.returned import returned
 from luthier.records.events import complete_lines
@@ -89,7 +89,8 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         model=_model(run),
         training=_training(run),
         method=dict(run.parts.method.facts),
-        labels=_labels(run),
+        labels=list(head.labels) if (head := _head(run)) else [],
+        problem=head.problem if head else "",
         is_generative=run.parts.method.is_generative,
         data=[
             DataFacts(
@@ -121,11 +122,10 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
     )
 
 
-def _labels(run: RunOutcome) -> list[str]:
-    """Those of a classifier."""
+def _head(run: RunOutcome) -> Head | None:
+    """That of a classifier or a tagger."""
     network: Any = unwrapped(run.parts.method.network) if run.parts.method.is_loaded else None
-    head = Head.of(network.config) if network is not None and is_reward_model(network) else None
-    return list(head.labels) if head else []
+    return Head.of(network.config) if network is not None and has_small_head(network) else None
 
 
 def comparisons(before: Scores | None, after: Scores | None) -> list[ScoreComparison]:

@@ -15,3 +15,7 @@ class TestClassifyAnEncoder(MethodContract):
 class TestFocal(MethodContract):
     answer = "method=classify"
     words = ("model=tiny_encoder", "method/objective=focal_loss", "method.objective.class_weights=balanced")
+
+
+class TestTag(MethodContract):
+    answer, words = "method=tag", ("model=tiny_encoder",)
