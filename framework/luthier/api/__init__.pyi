@@ -221,6 +221,7 @@ from luthier.data.formats.prompt_completion import PromptCompletion as PromptCom
 from luthier.data.formats.spans import with_entities as with_entities
 from luthier.data.module import Data as Data
 from luthier.data.overlong import split_row as split_row
+from luthier.data.overlong import windows_of_row as windows_of_row
 from luthier.data.prompts import with_system as with_system
 from luthier.data.readers import Reader as Reader
 from luthier.data.readers.by_ending import TABLE_ENDINGS as TABLE_ENDINGS
@@ -325,6 +326,7 @@ from luthier.inference.bm25 import TfIdf as TfIdf
 from luthier.inference.bm25 import cosine as cosine
 from luthier.inference.calibration import Calibration as Calibration
 from luthier.inference.class_proof import prove_classifier as prove_classifier
+from luthier.inference.class_proof import prove_masked_lm as prove_masked_lm
 from luthier.inference.class_proof import prove_tagger as prove_tagger
 from luthier.inference.class_scores import (
     class_outputs as class_outputs,
@@ -475,6 +477,8 @@ from luthier.models.loading import (
 from luthier.models.loading import (
     without_progress_bars as without_progress_bars,
 )
+from luthier.models.masked_lm import MaskedLanguageModel as MaskedLanguageModel
+from luthier.models.masked_lm import masked_logits as masked_logits
 from luthier.models.meta_networks import meta_network as meta_network
 from luthier.models.modalities import text_weights as text_weights
 from luthier.models.processors import processor_files as processor_files

@@ -16,6 +16,7 @@ from luthier.inference.token_scores import token_outputs
 from luthier.models.attention import layout_of
 from luthier.models.attention.proof import FAILURES, batch_of, first_line
 from luthier.models.evaluation_mode import evaluation_mode
+from luthier.models.masked_lm import masked_logits
 from luthier.models.wrappers import unwrapped
 
 LENGTHS = ((5, 9, 3), (13,))
@@ -35,6 +36,15 @@ def prove_tagger(network: nn.Module) -> float:
         return outputs[(batch.segments > 0).flatten()]
 
     return _proved(network, together, lambda ids: network(input_ids=ids[None]).logits[0], "tag")
+
+
+def prove_masked_lm(network: nn.Module) -> float:
+    """As `prove_tagger`, of the logits of a masked language model for each token."""
+
+    def together(batch: Batch) -> Tensor:
+        return masked_logits(network, batch, (batch.segments > 0).flatten().nonzero().flatten())
+
+    return _proved(network, together, lambda ids: network(input_ids=ids[None]).logits[0], "predict the tokens of")
 
 
 def prove_classifier(network: nn.Module) -> float:

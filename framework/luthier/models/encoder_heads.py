@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -33,9 +34,8 @@ def encoder_with_head(
         with torch.device("meta"):
             made: Any = auto_class.from_config(config, attn_implementation=config._attn_implementation)
     except ValueError as error:
-        kind = "sequence classification" if auto_class is AutoModelForSequenceClassification else "token classification"
         raise RecipeError(
-            f"transformers has no {kind} for {type(trunk).__name__}.",
+            f"transformers has no {auto_class.__name__} for {type(trunk).__name__}.",
             where="model",
             hint="Choose an encoder whose architecture has one, such as bert, roberta, deberta-v2 or modernbert.",
         ) from error
@@ -96,10 +96,28 @@ def encoder_states(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     caught: list[Tensor] = []
     handle = trunk.register_forward_hook(lambda module, arguments, output: caught.append(output[0]))
     try:
-        network(**inputs)
+        with ExitStack() as without_head:
+            for head in _heads_over_vocabulary(inner):
+                without_head.enter_context(forward_replaced(head, lambda states, *further, **named: states))
+            network(**inputs)
     finally:
         handle.remove()
     return caught[-1]
+
+
+def is_masked_lm(network: nn.Module) -> bool:
+    """Whether an encoder has a head over its vocabulary."""
+    return type(unwrapped(network)).__name__.endswith("ForMaskedLM")
+
+
+def _heads_over_vocabulary(inner: Any) -> list[nn.Module]:
+    """The modules behind the trunk of a masked language model; computed for all tokens they would be most of the work.
+
+    Where only hidden states are wanted they hand these on.
+    """
+    if not is_masked_lm(inner):
+        return []
+    return [child for name, child in inner.named_children() if name != inner.base_model_prefix]
 
 
 def head_outputs(network: nn.Module, states: Tensor, mask: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from luthier.reporting.figures import format_count, format_interval, format_numb
 from luthier.reporting.record import RunRecord, ScoreComparison
 
 LIBRARIES = {"adapter": "peft", "weights": "transformers"}
-TAGGING = "token-classification"
+TAGGING, FILLING = "token-classification", "fill-mask"
 
 
 def card(record: RunRecord, *, exported: bool = False) -> str:
@@ -55,7 +55,7 @@ def _front_matter(record: RunRecord) -> str:
 def _task(record: RunRecord) -> str:
     if record.is_generative:
         return "text-generation"
-    return TAGGING if record.problem == "token_classification" else "text-classification"
+    return {"token_classification": TAGGING, "masked_lm": FILLING}.get(record.problem, "text-classification")
 
 
 def _model_index(record: RunRecord) -> list[dict[str, Any]]:
@@ -121,6 +121,8 @@ def _use(record: RunRecord) -> list[str]:
     if record.labels:
         call = 'model.tag(["Hello"])' if _task(record) == TAGGING else 'model.classify(["Hello"])'
     code = f'import luthier\n\nmodel = luthier.load("path/to/this/folder")\nprint({call}[0])'
+    if _task(record) == FILLING:
+        code = code.replace(f"print({call}[0])", "network, tokenizer = model.network, model.tokenizer")
     plain = _plain(record)
     return [fenced(code, "python"), *([f"\n{plain}"] if plain else [])]
 
@@ -150,7 +152,8 @@ def _auto_class(record: RunRecord) -> str:
         return record.model.architecture  # the whole network, not its text tower alone
     if record.is_generative:
         return "AutoModelForCausalLM"
-    return "AutoModelForTokenClassification" if _task(record) == TAGGING else "AutoModelForSequenceClassification"
+    classes = {TAGGING: "AutoModelForTokenClassification", FILLING: "AutoModelForMaskedLM"}
+    return classes.get(_task(record), "AutoModelForSequenceClassification")
 
 
 def _data(record: RunRecord) -> list[str]:

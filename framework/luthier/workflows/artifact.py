@@ -27,7 +27,10 @@ from luthier.errors import RecipeError
 from luthier.fetch.paths import local_path
 from luthier.inference.calibration import Calibration
 from luthier.inference.predictor import NetworkPredictor
+from luthier.models.auto_class import with_masked_lm_heads
 from luthier.models.backend import backend_of
+from luthier.models.encoder_heads import is_masked_lm
+from luthier.models.masked_lm import MaskedLanguageModel
 from luthier.models.processors import copy_processor
 from luthier.models.read_back import Logits, ProofTexts, rounding_of
 from luthier.models.safety import refuse_code, refuse_pickles
@@ -171,6 +174,8 @@ def save(
         labelled = Head.of(network.config) if network is not None else None
         head: dict[str, Any] = {"outputs": int(network.config.num_labels)} if network is not None else {}
         head |= {"head": labelled.as_json()} if labelled else {}
+        if moved is not None and is_masked_lm(moved.network):
+            head = {"masked_lm": True}
         artifact_manifest.write(temporary, {**facts, **head, **({"proof": proof} if proof else {})})
     remember_places(recipe, run.artifact)
     return run.artifact
@@ -214,9 +219,12 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
     if outputs := manifest.get("outputs"):
         labelled = manifest.get("head")
         model = SequenceClassification(model, outputs, head=Head.from_json(labelled) if labelled else None)
+    if masked := bool(manifest.get("masked_lm")):
+        model = MaskedLanguageModel(model)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
-    network = adaptation.load(model, folder) if manifest["trained"] else model.network()
+    with with_masked_lm_heads(masked):
+        network = adaptation.load(model, folder) if manifest["trained"] else model.network()
     tokenizer, prompt = _tokenizer(folder), part(recipe, trust, "prompt")
     prompt.load(folder, tokenizer)
     return Artifact(

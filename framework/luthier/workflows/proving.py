@@ -13,6 +13,8 @@ from luthier.contracts.heads import Head
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.models.adaptation import PeftAdaptation
 from luthier.models.attention.proof import FAILURES, first_line
+from luthier.models.encoder_heads import is_masked_lm
+from luthier.models.masked_lm import MaskedLanguageModel
 from luthier.models.read_back import LENGTH, Logits, ProofTexts, read_by_peft, read_by_transformers, texts_by_seed
 from luthier.models.safety import names_code, read_json
 from luthier.models.sequence_classification import SequenceClassification, has_small_head
@@ -107,6 +109,8 @@ def prove_artifact(network: nn.Module, adaptation: Adaptation, model: Model, tex
     if has_small_head(network):
         config: Any = unwrapped(network).config
         model = SequenceClassification(model, int(config.num_labels), head=Head.of(config))
+    elif is_masked_lm(network):
+        model = MaskedLanguageModel(model)
     found: list[Proof] = []
     for reader, read in _readers(network, adaptation, model, folder):
         if found and type(adaptation).load is PeftAdaptation.load:

@@ -18,6 +18,7 @@ from luthier.contracts.heads import Head
 from luthier.contracts.model import HasProofs
 from luthier.disk.reading import read_json
 from luthier.models.adaptation import count
+from luthier.models.encoder_heads import is_masked_lm
 from luthier.models.modalities import other_modalities, other_weights
 from luthier.models.sequence_classification import has_small_head
 from luthier.models.wrappers import unwrapped
@@ -90,7 +91,7 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         training=_training(run),
         method=dict(run.parts.method.facts),
         labels=list(head.labels) if (head := _head(run)) else [],
-        problem=head.problem if head else "",
+        problem=head.problem if head else "masked_lm" if _fills_masks(run) else "",
         is_generative=run.parts.method.is_generative,
         data=[
             DataFacts(
@@ -120,6 +121,10 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         artifact_kind=run.artifact_kind,
         next_commands=_next(run),
     )
+
+
+def _fills_masks(run: RunOutcome) -> bool:
+    return run.parts.method.is_loaded and is_masked_lm(run.parts.method.network)
 
 
 def _head(run: RunOutcome) -> Head | None:

@@ -19,3 +19,7 @@ class TestFocal(MethodContract):
 
 class TestTag(MethodContract):
     answer, words = "method=tag", ("model=tiny_encoder",)
+
+
+class TestMaskedLanguageModeling(MethodContract):
+    answer, words = "method=mlm", ("model=tiny_encoder", "method.units=whole_words")
