@@ -22,8 +22,8 @@ def luthier_check(config: DictConfig) -> Iterator[str]:
     virtual = str(config.adaptation.get("_target_")).startswith(_VIRTUAL)
     if config.method.get("_target_") == _MLM and virtual:
         yield (
-            "method=mlm trains an encoder, and virtual tokens stand before texts that a language model continues. Choose "
-            "another adaptation, such as lora or full."
+            "method=mlm trains an encoder, and virtual tokens stand before texts that a language model continues. "
+            "Choose another adaptation, such as lora or full."
         )
     method = _METHODS.get(str(config.method.get("_target_")))
     if method is None:

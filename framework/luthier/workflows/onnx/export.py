@@ -96,7 +96,7 @@ def export_onnx(
     try:
         with evaluation_mode(network), the_disk_may_refuse("The export", target, need=2 * size):
             temporary.mkdir(parents=True)
-            before = milliseconds(of_network(network), texts)
+            before = milliseconds(of_network(network), [text.ids for text in texts])
             set_text_attention(network, "eager")
             write_onnx(network, temporary / FILE)
             if int8:
@@ -107,8 +107,9 @@ def export_onnx(
             run = of_file(temporary / FILE)
             found = compared(of_network(network), run, texts, head, bound=allowed)
             written = sum(file.stat().st_size for file in temporary.iterdir())
+            after = milliseconds(run, [text.ids for text in texts])
             facts = OnnxFacts(
-                int8, found.texts, source, found.largest, allowed, (before, milliseconds(run, texts)), (size, written),
+                int8, found.texts, source, found.largest, allowed, (before, after), (size, written),
                 head.problem, head.labels,
             )  # fmt: skip
             _write_beside(artifact, network, facts, temporary)

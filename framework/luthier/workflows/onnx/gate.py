@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luthier.contracts.examples import Example
 from luthier.contracts.heads import Head
@@ -32,29 +33,40 @@ class Compared:
     largest: float
 
 
-def texts_of(examples: Sequence[Example], head: Head, tokenizer: PreTrainedTokenizerBase) -> list[Ids]:
-    """The token ids of examples as the head reads them; what is longer than it reads is cut."""
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The token ids of a text, and of a tagger the tokens that speak for its words."""
+
+    ids: Ids
+    words: NDArray[np.intp] | None = None
+
+
+def texts_of(examples: Sequence[Example], head: Head, tokenizer: PreTrainedTokenizerBase) -> list[Text]:
+    """Examples as the head reads them; what is longer than it reads is cut."""
     longest = tokenizer.model_max_length
     if head.problem != "token_classification":
-        return [encode_for_classification(one, tokenizer, longest=longest)[0].ids.tolist() for one in examples]
-    rows = [encode_words(one, tokenizer).row for one in examples]
-    cut = [row if len(row) <= longest else windows_of_row(row, longest)[0] for row in rows]
-    return [row.sequences[0].ids.tolist() for row in cut]
+        return [Text(encode_for_classification(one, tokenizer, longest=longest)[0].ids.tolist()) for one in examples]
+    found = []
+    for row in (encode_words(one, tokenizer).row for one in examples):
+        (sequence,) = (row if len(row) <= longest else windows_of_row(row, longest)[0]).sequences
+        assert sequence.labels is not None
+        found.append(Text(sequence.ids.tolist(), np.flatnonzero(sequence.labels >= 0)))
+    return found
 
 
-def compared(network: Run, file: Run, texts: Sequence[Ids], head: Head, *, bound: float) -> Compared:
-    """Compare one by one, and in padded batches; RecipeError for another label, or a score beyond the bound.
+def compared(network: Run, file: Run, texts: Sequence[Text], head: Head, *, bound: float) -> Compared:
+    """Compare one by one, and some in a padded batch; RecipeError for another label, or a score beyond the bound.
 
     Scores are probabilities, of a regression its value.
     """
     largest = 0.0
-    pairs = [(network([ids])[0], file([ids])[0]) for ids in texts]
-    by_length = sorted(range(len(texts)), key=lambda at: len(texts[at]))
-    for group in (by_length[at::TOGETHER] for at in range(min(TOGETHER, len(texts)))):
-        for at, own in zip(group[:TOGETHER], file([texts[at] for at in group[:TOGETHER]]), strict=True):
-            pairs.append((pairs[at][0], own))
-    for place, (before, after) in enumerate(pairs):
-        ours, theirs = _scores(before, head), _scores(after, head)
+    pairs = [(text, network([text.ids])[0], file([text.ids])[0]) for text in texts]
+    by_length = sorted(range(len(texts)), key=lambda at: len(texts[at].ids))
+    together = by_length[:: max(1, len(texts) // TOGETHER)]  # short and long ones, in one padded batch
+    padded = file([texts[at].ids for at in together])
+    pairs += [(texts[at], pairs[at][1], own) for at, own in zip(together, padded, strict=True)]
+    for place, (text, before, after) in enumerate(pairs):
+        ours, theirs = _scores(before, text, head), _scores(after, text, head)
         apart = float(np.abs(ours - theirs).max())
         largest = max(largest, apart)
         where = f"text {place + 1} of {len(texts)}" if place < len(texts) else "a padded batch"
@@ -73,13 +85,15 @@ def _other(where: str, what: str) -> RecipeError:
     )
 
 
-def _scores(logits: Logits, head: Head) -> Any:
+def _scores(logits: Logits, text: Text, head: Head) -> Any:
+    if text.words is not None:
+        logits = logits[text.words]
     problem = "single_label_classification" if head.problem == "token_classification" else head.problem
     return class_probabilities(logits, problem)
 
 
 def _labels(scores: Any, head: Head) -> Any:
-    """What is answered: a label, all labels above one half, or the tags of all tokens as they are decoded."""
+    """What is answered: a label, all labels above one half, or the tags of words as they are decoded."""
     if head.problem == "regression":
         return ""
     if head.problem == "multi_label_classification":
