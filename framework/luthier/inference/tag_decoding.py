@@ -26,32 +26,33 @@ class TagRules:
 
     def __init__(self, tags: Sequence[str]) -> None:
         self.tags = tuple(tags)
+        """In the order of the scores."""
         parts = [split_tag(tag) for tag in tags]
         closes = {label for letter, label in parts if letter == "L"}
         count = len(parts)
-        self.begins, self.ends, self.follows = (np.full(shape, NEVER) for shape in (count, count, (count, count)))
+        self._begins, self._ends, self._follows = (np.full(shape, NEVER) for shape in (count, count, (count, count)))
         for one, (letter, label) in enumerate(parts):
             opened = letter in "BI" and label in closes  # BILOU: it must go on
             if letter not in "IL":
-                self.begins[one] = 0
+                self._begins[one] = 0
             if not opened:
-                self.ends[one] = 0
+                self._ends[one] = 0
             for other, (following, of) in enumerate(parts):
                 inside = following in "IL"
                 goes_on = letter in "BI" and of == label
                 if goes_on if inside else not opened:
-                    self.follows[one, other] = 0
+                    self._follows[one, other] = 0
 
     def best(self, scores: Scores) -> list[str]:
         """The possible sequence of tags whose scores have the largest sum (Viterbi, 1967)."""
         if not len(scores):
             return []
-        reached, came = self.begins + scores[0], np.zeros(scores.shape, dtype=np.intp)
+        reached, came = self._begins + scores[0], np.zeros(scores.shape, dtype=np.intp)
         for word, own in enumerate(scores[1:], start=1):
-            ways = reached[:, None] + self.follows
+            ways = reached[:, None] + self._follows
             came[word] = ways.argmax(0)
             reached = ways.max(0) + own
-        path = [int((reached + self.ends).argmax())]
+        path = [int((reached + self._ends).argmax())]
         for word in range(len(scores) - 1, 0, -1):
             path.append(int(came[word, path[-1]]))
         return [self.tags[tag] for tag in reversed(path)]
@@ -61,32 +62,32 @@ class TagRules:
         if not spans:
             return []
         forward, backward = self._sums(scores)
-        total = _log_sum(forward[-1] + self.ends)
+        total = _log_sum(forward[-1] + self._ends)
         return [float(np.exp(self._through(scores, forward, backward, span) - total)) for span in spans]
 
     def _sums(self, scores: Scores) -> tuple[Scores, Scores]:
         """log-sums over the possible sequences up to each word, its own score included, and behind each word."""
         forward, backward = np.zeros(scores.shape), np.zeros(scores.shape)
-        forward[0], backward[-1] = self.begins + scores[0], self.ends
+        forward[0], backward[-1] = self._begins + scores[0], self._ends
         for word in range(1, len(scores)):
-            forward[word] = _log_sum(forward[word - 1][:, None] + self.follows, axis=0) + scores[word]
+            forward[word] = _log_sum(forward[word - 1][:, None] + self._follows, axis=0) + scores[word]
         for word in range(len(scores) - 2, -1, -1):
-            backward[word] = _log_sum(self.follows + (scores[word + 1] + backward[word + 1])[None], axis=1)
+            backward[word] = _log_sum(self._follows + (scores[word + 1] + backward[word + 1])[None], axis=1)
         return forward, backward
 
     def _through(self, scores: Scores, forward: Scores, backward: Scores, span: Span) -> float:
         """The log-sum over the sequences that have exactly this span."""
         path = self._path(span)
         first, last = path[0], path[-1]
-        before = self.begins[first] if span.start == 0 else _log_sum(forward[span.start - 1] + self.follows[:, first])
+        before = self._begins[first] if span.start == 0 else _log_sum(forward[span.start - 1] + self._follows[:, first])
         inner = sum(float(scores[span.start + place, tag]) for place, tag in enumerate(path))
         closed = np.array(
             [split_tag(tag) != ("I", span.label) and split_tag(tag) != ("L", span.label) for tag in self.tags]
         )
         if span.end == len(scores):
-            after = self.ends[last]
+            after = self._ends[last]
         else:
-            onward = self.follows[last] + scores[span.end] + backward[span.end]
+            onward = self._follows[last] + scores[span.end] + backward[span.end]
             after = _log_sum(np.where(closed, onward, NEVER))
         return float(before) + inner + float(after)
 

@@ -38,7 +38,9 @@ class EncodedWords:
     """A text as a row whose `labels` are the numbers of words at their first tokens, and the words themselves."""
 
     row: Row
+    """The whole text, with its words' numbers as labels."""
     words: list[Word]
+    """Where each begins and ends in the text."""
 
     @property
     def first_tokens(self) -> NDArray[np.intp]:
