@@ -119,7 +119,7 @@ class MaskedLanguageModeling(Method):
 
     def masked(self, batch: Batch, step: int) -> Batch:
         """The batch with tokens masked, and their true ids in `extras["targets"]`, int64 [B, T], else -1."""
-        ids, words = batch.input_ids.flatten().cpu().numpy(), batch.extras["labels"].flatten().cpu().numpy()
+        ids, words = batch.input_ids.flatten().cpu().numpy(), batch.labels.flatten().cpu().numpy()
         shown, targets = ids.copy(), np.full(len(ids), -1, np.int64)
         for number in batch.sequence_numbers:
             span = slice(batch.boundaries[number], batch.boundaries[number + 1])

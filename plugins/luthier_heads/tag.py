@@ -165,9 +165,9 @@ class Tag(Method):
         return encoded.labelled([tags.index(tag) for tag in tags_of(spans, len(encoded.words), self.scheme)])
 
     def loss(self, batch: Batch) -> Loss:
-        tagged = batch.extras["labels"] >= 0
+        tagged = batch.labels >= 0
         outputs = token_outputs(self.network, batch)
-        losses = cross_entropy(outputs[tagged], batch.extras["labels"][tagged], reduction="sum")
+        losses = cross_entropy(outputs[tagged], batch.labels[tagged], reduction="sum")
         return Loss(losses + 0 * outputs.sum(), tagged.sum())
 
     def losses(self, rows: Sequence[Row]) -> NDArray[np.float64]:

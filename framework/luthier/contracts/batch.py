@@ -19,8 +19,8 @@ class TokenSequence:
     """Token ids, int32 [n], and loss weights, float32 [n]: that of predicting each token from those before it.
 
     A token of weight 0 is context only. The first token is never predicted and always has weight 0. `labels` are
-    numbers of a method for its tokens, such as the class of each: of a batch they arrive as `extras["labels"]`, int64
-    [B, T], -1 in padding.
+    numbers of a method for its tokens, such as the class of each: a batch has them as `labels`, int64 [B, T], -1 in
+    padding.
     """
 
     ids: NDArray[np.int32]
@@ -103,6 +103,12 @@ class Batch:
     def sequence_numbers(self) -> tuple[int, ...]:
         """The numbers of all rows' sequences, in order: `sequence_groups` flattened."""
         return tuple(number for group in self.sequence_groups for number in group)
+
+    @property
+    def labels(self) -> Tensor:
+        """The labels of tokens, int64 [B, T]; -1 where one has none, as in a batch without rows."""
+        given = self.extras.get("labels")
+        return torch.full_like(self.input_ids, -1) if given is None else given
 
     @property
     def tokens(self) -> int:

@@ -117,7 +117,7 @@ def token_scores(
     found = [np.full((len(row), tags), -np.log(tags), np.float32) for row in rows]
     for group, batch in packed_batches([piece for _, piece in pieces], device, length=length):
         outputs = torch.log_softmax(token_outputs(network, batch), -1).cpu().numpy().reshape(-1, tags)
-        places = batch.extras["labels"].flatten().cpu().numpy()
+        places = batch.labels.flatten().cpu().numpy()
         for number, index in zip(batch.sequence_numbers, group, strict=True):
             span = slice(batch.boundaries[number], batch.boundaries[number + 1])
             answered = places[span] >= 0

@@ -179,3 +179,10 @@ def test_what_cannot_be_is_refused(words: tuple[str, ...], message: str, tmp_pat
     said = run(tmp_path, *words, fails=True)
     assert message in said
     assert "Traceback" not in said
+
+
+def test_a_batch_without_rows_has_no_loss_and_a_gradient_of_nothing() -> None:
+    method = method_of("bert")
+    loss = method.loss(method.masked(collate([[]], 8), 1))
+    loss.sum.backward()
+    assert (float(loss.sum.detach()), float(loss.weight)) == (0, 0)

@@ -278,3 +278,9 @@ def test_long_texts_are_split_into_windows(tmp_path: Path) -> None:
     ]  # fmt: skip
     out = run(tmp_path, long, "batch.length=24", "batch.overlong=split", "trainer.max_steps=2")
     assert "partial f1" in out
+
+
+def test_a_batch_without_rows_has_no_loss_and_a_gradient_of_nothing() -> None:
+    loss = method_of("bert").loss(collate([[]], 8))
+    loss.sum.backward()
+    assert (float(loss.sum.detach()), float(loss.weight)) == (0, 0)

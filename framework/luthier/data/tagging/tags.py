@@ -17,8 +17,11 @@ class Span(NamedTuple):
     """Words [start, end) with a label."""
 
     start: int
+    """Its first word."""
     end: int
+    """The word behind its last one."""
     label: str
+    """What it is, such as ORG."""
 
 
 def tag_set(labels: Iterable[str], scheme: Scheme) -> list[str]:
