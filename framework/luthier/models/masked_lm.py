@@ -58,8 +58,8 @@ class MaskedLanguageModel:
             raise RecipeError(
                 f"{self.config.model_type} is no encoder, and predicts the next token, not those that are masked.",
                 where="model",
-                hint="Choose an encoder such as BERT (debug=tiny_encoder is an offline twin), or train a language model "
-                "on plain text with method=cpt.",
+                hint="Choose an encoder such as BERT (its offline twin: debug=tiny_encoder), or train a language "
+                "model on plain text with method=cpt.",
             )
 
     def processor_files(self) -> list[Path]:
