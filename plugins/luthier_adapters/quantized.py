@@ -14,9 +14,9 @@ from luthier.api import (
     ADAPTER_NAME,
     Needs,
     adapt_experts,
+    has_small_head,
     head_modules,
     imported,
-    is_reward_model,
     router_modules,
     text_weights,
     unwrapped,
@@ -130,7 +130,7 @@ def dequantized_weight(linear: Any) -> Tensor:
 
 def _classification_head(network: nn.Module) -> set[nn.Module]:
     """The modules of a new head, which is trained as it is; none in a language model."""
-    if not is_reward_model(network):
+    if not has_small_head(network):
         return set()
     inner = unwrapped(network)
     return {module for name in head_modules(inner) for module in inner.get_submodule(name).modules()}

@@ -13,19 +13,27 @@ if TYPE_CHECKING:
 _NEW_HEADS = {
     "luthier_heads.classify.Classify": "method=classify",
     "luthier_heads.rerank.Rerank": "method=rerank",
+    "luthier_heads.tag.Tag": "method=tag",
 }
 _READERS = {**_NEW_HEADS, "luthier_heads.embed.Embed": "method=embed"}
+_MLM = "luthier_heads.mlm.MaskedLanguageModeling"
 _VIRTUAL = "luthier_prefix."
 
 
 @hookimpl
 def luthier_check(config: DictConfig) -> Iterator[str]:
     """Refuse what a head or an embedder cannot do with the rest of the recipe, before anything is loaded."""
-    target, adaptation = str(config.method.get("_target_")), str(config.adaptation.get("_target_"))
+    target = str(config.method.get("_target_"))
+    virtual = str(config.adaptation.get("_target_")).startswith(_VIRTUAL)
+    if target == _MLM and virtual:
+        yield (
+            "method=mlm trains an encoder, and virtual tokens stand before texts that a language model continues. "
+            "Choose another adaptation, such as lora or full."
+        )
     if target not in _READERS:
         return
     method = _READERS[target]
-    if adaptation.startswith(_VIRTUAL):
+    if virtual:
         yield (
             f"{method} trains a new head, and virtual tokens leave every weight of the network as it is. Choose "
             "another adaptation, such as lora, bottleneck or full."

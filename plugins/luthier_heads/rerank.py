@@ -25,10 +25,11 @@ from luthier.api import (
     Row,
     SequenceClassification,
     encode_text_pair,
-    head_modules,
+    is_of_head,
     packed_batches,
     pair_outputs,
     prove_classifier,
+    refuse_untrained_head,
     state_activation,
     unwrapped,
 )
@@ -115,23 +116,13 @@ class Rerank(Method):
         """Load, adapt and prove the network; RecipeError where its new head is not trained."""
         proved = self.adapted
         super().configure_model()
-        heads = [weight for name, weight in self.network.named_parameters() if self._is_head(name)]
-        if not any(weight.requires_grad for weight in heads):
-            raise RecipeError(
-                f"{type(self.adaptation).__name__} does not train the new head, which is initialised at random.",
-                where="adaptation",
-                hint="Choose full, or an adaptation of PEFT such as lora.",
-            )
+        refuse_untrained_head(self.network, self.adaptation)
         if not proved and not any(weight.is_meta for weight in self.network.parameters()):
             self.facts["Proof before training"] = f"each text as alone ({prove_classifier(self.network):.2f} s)"
 
     def rate(self, name: str) -> float:
         """The factor that the adaptation has for this weight, times `head_rate` for the new head."""
-        return super().rate(name) * (self.head_rate if self._is_head(name) else 1.0)
-
-    def _is_head(self, name: str) -> bool:
-        own = name.removeprefix("base_model.model.")
-        return any(own.startswith(f"{head}.") for head in head_modules(self.network))
+        return super().rate(name) * (self.head_rate if is_of_head(name, self.network) else 1.0)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         pair = pair_of(example)

@@ -222,8 +222,10 @@ from luthier.data.formats.fields import (
 )
 from luthier.data.formats.format import Format as Format
 from luthier.data.formats.prompt_completion import PromptCompletion as PromptCompletion
+from luthier.data.formats.spans import with_entities as with_entities
 from luthier.data.module import Data as Data
 from luthier.data.overlong import split_row as split_row
+from luthier.data.overlong import windows_of_row as windows_of_row
 from luthier.data.prompts import with_system as with_system
 from luthier.data.readers import Reader as Reader
 from luthier.data.readers.by_ending import TABLE_ENDINGS as TABLE_ENDINGS
@@ -249,6 +251,15 @@ from luthier.data.sources.records_source import RecordsSource as RecordsSource
 from luthier.data.splits import HashSplits as HashSplits
 from luthier.data.splits import Splits as Splits
 from luthier.data.state import source_state as source_state
+from luthier.data.tagging.entities import word_spans as word_spans
+from luthier.data.tagging.tags import Scheme as Scheme
+from luthier.data.tagging.tags import Span as Span
+from luthier.data.tagging.tags import labels_of_tags as labels_of_tags
+from luthier.data.tagging.tags import spans_of as spans_of
+from luthier.data.tagging.tags import tag_set as tag_set
+from luthier.data.tagging.tags import tags_of as tags_of
+from luthier.data.tagging.words import Word as Word
+from luthier.data.tagging.words import example_words as example_words
 from luthier.data.turn_examples import turn_example as turn_example
 from luthier.disk.redaction import redact as redact
 from luthier.errors import (
@@ -323,6 +334,8 @@ from luthier.inference.bm25 import TfIdf as TfIdf
 from luthier.inference.bm25 import cosine as cosine
 from luthier.inference.calibration import Calibration as Calibration
 from luthier.inference.class_proof import prove_classifier as prove_classifier
+from luthier.inference.class_proof import prove_masked_lm as prove_masked_lm
+from luthier.inference.class_proof import prove_tagger as prove_tagger
 from luthier.inference.class_scores import (
     class_outputs as class_outputs,
 )
@@ -366,6 +379,9 @@ from luthier.inference.reward_scores import (
 from luthier.inference.reward_scores import (
     reward_outputs as reward_outputs,
 )
+from luthier.inference.tag_decoding import TagRules as TagRules
+from luthier.inference.tag_decoding import rules_of as rules_of
+from luthier.inference.tagged import Entity as Entity
 from luthier.inference.text_embeddings import (
     as_compared as as_compared,
 )
@@ -387,6 +403,10 @@ from luthier.inference.text_pairs import (
 from luthier.inference.text_pairs import (
     pair_outputs as pair_outputs,
 )
+from luthier.inference.token_scores import EncodedWords as EncodedWords
+from luthier.inference.token_scores import encode_words as encode_words
+from luthier.inference.token_scores import token_outputs as token_outputs
+from luthier.inference.token_scores import token_scores as token_scores
 from luthier.inference.words import WORDS_VERSION as WORDS_VERSION
 from luthier.inference.words import words_of as words_of
 from luthier.models.adaptation import (
@@ -488,6 +508,8 @@ from luthier.models.loading import (
 from luthier.models.loading import (
     without_progress_bars as without_progress_bars,
 )
+from luthier.models.masked_lm import MaskedLanguageModel as MaskedLanguageModel
+from luthier.models.masked_lm import masked_logits as masked_logits
 from luthier.models.meta_networks import meta_network as meta_network
 from luthier.models.modalities import text_weights as text_weights
 from luthier.models.processors import processor_files as processor_files
@@ -511,6 +533,9 @@ from luthier.models.sentence_transformers import embedding_of as embedding_of
 from luthier.models.sentence_transformers import state_activation as state_activation
 from luthier.models.sequence_classification import (
     SequenceClassification as SequenceClassification,
+)
+from luthier.models.sequence_classification import (
+    has_small_head as has_small_head,
 )
 from luthier.models.sequence_classification import (
     is_reward_model as is_reward_model,

@@ -18,17 +18,26 @@ WHOLE = -1
 class TokenSequence:
     """Token ids, int32 [n], and loss weights, float32 [n]: that of predicting each token from those before it.
 
-    A token of weight 0 is context only. The first token is never predicted and always has weight 0.
+    A token of weight 0 is context only. The first token is never predicted and always has weight 0. `labels` are
+    numbers of a method for its tokens, such as the class of each: a batch has them as `labels`, int64 [B, T], -1 in
+    padding.
     """
 
     ids: NDArray[np.int32]
     """Token ids, int32 [n]."""
     weights: NDArray[np.float32]
     """The weight of predicting each token from those before it, float32 [n]."""
+    labels: NDArray[np.int32] | None = None
+    """A number for each token, int32 [n], -1 where it has none; None where the method has none."""
 
     def __len__(self) -> int:
         """The number of tokens."""
         return len(self.ids)
+
+    def at(self, places: slice | NDArray[np.intp]) -> TokenSequence:
+        """The tokens at these places, with their weights and labels."""
+        labels = None if self.labels is None else self.labels[places]
+        return TokenSequence(self.ids[places], self.weights[places], labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,8 @@ class Row:
     """Whether its text is read and no token of it is predicted, as where the loss is of a label."""
     closing: int = 0
     """The tokens at its end that stay where a `read_only` row is truncated, such as a separator."""
+    opening: int = 0
+    """The tokens at its beginning that each window of a `read_only` row with `labels` begins with."""
 
     def __len__(self) -> int:
         """The number of tokens that the row takes up in a block: the shared prefix counts once."""
@@ -72,7 +83,8 @@ class Batch:
     The shared prefix of a row is a sequence of its own, before the row's other sequences. `prefix_of` maps the number
     of a sequence among the boundaries to the number of the prefix that it continues; its positions continue those of
     the prefix. `sequence_groups` holds the numbers of each row's sequences, without prefixes and padding. `extras`
-    holds further values per token, [B, T], which a method's preparation has added.
+    holds further values per token, [B, T], which a method's preparation has added, and `labels` where sequences have
+    some.
     """
 
     input_ids: Tensor
@@ -91,6 +103,12 @@ class Batch:
     def sequence_numbers(self) -> tuple[int, ...]:
         """The numbers of all rows' sequences, in order: `sequence_groups` flattened."""
         return tuple(number for group in self.sequence_groups for number in group)
+
+    @property
+    def labels(self) -> Tensor:
+        """The labels of tokens, int64 [B, T]; -1 where one has none, as in a batch without rows."""
+        given = self.extras.get("labels")
+        return torch.full_like(self.input_ids, -1) if given is None else given
 
     @property
     def tokens(self) -> int:

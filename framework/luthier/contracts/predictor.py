@@ -61,6 +61,9 @@ class Predictor(Protocol):
     def class_outputs(self, examples: Sequence[Example]) -> NDArray[np.floating[Any]]:
         """The outputs of a classification head for the text of each example, [examples, outputs]."""
 
+    def word_scores(self, examples: Sequence[Example]) -> list[NDArray[np.floating[Any]]]:
+        """log p(tag) of each word of each example by a tagger, [words, tags]."""
+
     def label_log_probs(self, examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.floating[Any]]:
         """log p(label) of the text of each example by the head, [examples, labels]; -inf for a label it has not."""
 

@@ -20,6 +20,7 @@ _BUFFER = 1 << 20  # bytes of an array held before they are written
 _KINDS = {
     "ids": "<i4",  # [tokens]
     "weights": "<f4",  # [tokens]
+    "labels": "<i4",  # [tokens], or nothing where no sequence has labels
     "sequences": "<i8",  # [sequences + 1], the first token of each
     "rows": "<i8",  # [rows + 1], the first sequence of each
     "shared": "<i8",  # [rows], the length of the shared prefix of each row's sequences
@@ -65,9 +66,12 @@ class Blocks:
         """The row number `number` in the order of encoding, from 0."""
         first, last = self._arrays["rows"][number : number + 2].tolist()
         borders = self._arrays["sequences"][first : last + 1].tolist()
-        ids, weights = self._arrays["ids"], self._arrays["weights"]
-        spans = pairwise(borders)
-        sequences = tuple(TokenSequence(ids[begin:end], weights[begin:end]) for begin, end in spans)
+        whole = TokenSequence(
+            self._arrays["ids"],
+            self._arrays["weights"],
+            self._arrays["labels"] if len(self._arrays["labels"]) else None,
+        )
+        sequences = tuple(whole.at(slice(begin, end)) for begin, end in pairwise(borders))
         width = len(self._names)
         values = self._arrays["values"][number * width : (number + 1) * width].tolist()
         return Row(sequences, dict(zip(self._names, values, strict=True)), int(self._arrays["shared"][number]))
@@ -113,6 +117,7 @@ class BlocksWriter:
         self._names = names
         self._files["ids"].add(chunk.ids)
         self._files["weights"].add(chunk.weights)
+        self._files["labels"].add(chunk.labels)
         self._files["sequences"].add(self._tokens + np.cumsum(chunk.sequence_lengths))
         self._files["rows"].add(self._sequences + np.cumsum(chunk.sequences))
         self._files["shared"].add(chunk.shared)
@@ -163,6 +168,6 @@ class _File:
 
 
 def _open(path: Path, kind: str) -> NDArray[Any]:
-    if path.stat().st_size == 0:
+    if not path.exists() or path.stat().st_size == 0:  # earlier versions wrote no labels
         return np.empty(0, dtype=kind)
     return np.memmap(path, dtype=kind, mode="r")

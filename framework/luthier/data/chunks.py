@@ -30,6 +30,16 @@ class Chunk:
         return np.concatenate(weights, dtype=np.float32) if weights else np.empty(0, np.float32)
 
     @cached_property
+    def labels(self) -> NDArray[np.int32]:
+        """The labels of all tokens, int32 [tokens]; empty where no sequence has some."""
+        given = [sequence.labels for row in self.rows for sequence in row.sequences]
+        if all(labels is None for labels in given):
+            return np.empty(0, np.int32)
+        lengths = self.sequence_lengths.tolist()
+        filled = [np.full(n, -1) if labels is None else labels for labels, n in zip(given, lengths, strict=True)]
+        return np.concatenate(filled, dtype=np.int32)
+
+    @cached_property
     def sequence_lengths(self) -> NDArray[np.int64]:
         """Tokens of each sequence, int64 [sequences]."""
         return np.array([len(sequence) for row in self.rows for sequence in row.sequences], dtype=np.int64)
@@ -62,13 +72,16 @@ class Chunk:
 
     @property
     def is_valid(self) -> bool:
-        """Whether no sequence is empty, first tokens have weight 0, weights are finite, and shared prefixes are valid.
+        """Whether no sequence is empty, first tokens have weight 0, weights are finite, and labels and prefixes valid.
 
         A shared prefix is the same in all sequences of its row, has weight 0, and is followed in each sequence by a
         further token of weight 0.
         """
         pairs = [(sequence.ids, sequence.weights) for row in self.rows for sequence in row.sequences]
         if not all(len(ids) and ids.shape == weights.shape for ids, weights in pairs):
+            return False
+        labelled = [sequence for row in self.rows for sequence in row.sequences if sequence.labels is not None]
+        if any(one.labels is None or one.labels.shape != one.ids.shape for one in labelled):
             return False
         firsts = np.cumsum(self.sequence_lengths) - self.sequence_lengths
         if self.weights[firsts].any() or not np.isfinite(self.weights).all():

@@ -32,7 +32,7 @@ def collate(
     if longest > width:
         raise ValueError(f"a block of {longest} tokens does not fit into {width}")
 
-    arrays = _BatchArrays(len(blocks), width, pad)
+    arrays = _BatchArrays(len(blocks), width, pad, labelled=_labelled(blocks))
     prefix_of: dict[int, int] = {}
     groups: list[tuple[int, ...]] = []
     for at, block in enumerate(blocks):
@@ -57,18 +57,24 @@ def collate(
         prefix_of=prefix_of,
         sequence_groups=tuple(groups),
         turns=tuple(turns),
+        extras={} if arrays.labels is None else {"labels": torch.from_numpy(arrays.labels)},
     )
+
+
+def _labelled(blocks: Sequence[Sequence[Row]]) -> bool:
+    return any(sequence.labels is not None for block in blocks for row in block for sequence in row.sequences)
 
 
 class _BatchArrays:
     """The arrays of a batch, filled from left to right, block after block."""
 
-    def __init__(self, blocks: int, width: int, pad: int) -> None:
+    def __init__(self, blocks: int, width: int, pad: int, *, labelled: bool) -> None:
         self.width = width
         self.ids = np.full((blocks, width), pad, dtype=np.int64)
         self.weights = np.zeros((blocks, width), dtype=np.float32)
         self.positions = np.zeros((blocks, width), dtype=np.int64)
         self.segments = np.zeros((blocks, width), dtype=np.int32)
+        self.labels = np.full((blocks, width), -1, dtype=np.int64) if labelled else None
         self.boundaries = [0]
 
     def begin(self, block: int) -> None:
@@ -80,6 +86,8 @@ class _BatchArrays:
         self.at, self.number = stop, self.number + 1
         self.ids[self.block, start:stop] = sequence.ids[begin:end]
         self.weights[self.block, start:stop] = sequence.weights[begin:end]
+        if self.labels is not None and sequence.labels is not None:
+            self.labels[self.block, start:stop] = sequence.labels[begin:end]
         self.positions[self.block, start:stop] = np.arange(begin, end)
         self.segments[self.block, start:stop] = self.number
         self.boundaries.append(self.block * self.width + stop)

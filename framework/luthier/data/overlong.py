@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from luthier.contracts.batch import Row, TokenSequence
+from luthier.data.windows import windows
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 def split_row(row: Row, length: int) -> list[Row]:
     """The row split into rows of at most `length` tokens, in which each trained token is trained exactly once.
 
-    Each piece begins with the last token of the previous one, as context of weight 0. RecipeError for a row of several
-    sequences and for a prompt-only row.
+    Each piece begins with the last token of the previous one, as context of weight 0; those of a row with labels are
+    overlapping windows, where a token has its label in one of them alone. RecipeError for a row of several sequences
+    and for a prompt-only row.
     """
     if len(row) <= length:
         return [row]
     _refuse_prompt_only(row)
+    if row.read_only and len(row.sequences) == 1 and row.sequences[0].labels is not None:
+        return windows_of_row(row, length)
     if row.read_only:
         raise RecipeError(
             f"A text of {len(row)} tokens that is judged as a whole cannot be cut into pieces.",
@@ -41,6 +45,26 @@ def split_row(row: Row, length: int) -> list[Row]:
         weights = np.array(whole.weights[start : start + length])
         weights[0] = 0
         pieces.append(Row((TokenSequence(whole.ids[start : start + length], weights),), row.values))
+    return pieces
+
+
+def windows_of_row(row: Row, length: int) -> list[Row]:
+    """Overlapping windows of a row with labels, each between its opening and closing tokens.
+
+    A token has its label where it has the most context; elsewhere it has -1.
+    """
+    (whole,) = row.sequences
+    assert whole.labels is not None
+    tokens, opening, closing = np.arange(len(whole)), row.opening, len(whole) - row.closing
+    pieces = []
+    for window in windows(closing - opening, length - row.opening - row.closing):
+        inner = tokens[opening + window.begin : opening + window.end]
+        piece = whole.at(np.concatenate([tokens[:opening], inner, tokens[closing:]]))
+        answered = np.isin(inner, np.arange(opening + window.first, opening + window.last))
+        labels = np.full(len(piece), -1, np.int32)
+        labels[opening : opening + len(inner)] = np.where(answered, whole.labels[inner], -1)
+        piece.weights[0] = 0
+        pieces.append(replace(row, sequences=(replace(piece, labels=labels),)))
     return pieces
 
 
@@ -68,10 +92,9 @@ def truncated_row(row: Row, length: int) -> Row:
 def _cut(whole: TokenSequence, length: int, closing: int) -> TokenSequence:
     """At most `length` tokens of a sequence, the last `closing` of them those that it ends with."""
     if len(whole) <= length or not closing:
-        return TokenSequence(whole.ids[:length], whole.weights[:length])
-    end = max(length - closing, 1)
-    ids, weights = (np.concatenate([each[:end], each[-closing:]]) for each in (whole.ids, whole.weights))
-    return TokenSequence(ids[:length], weights[:length])
+        return whole.at(slice(length))
+    tokens, end = np.arange(len(whole)), max(length - closing, 1)
+    return whole.at(np.concatenate([tokens[:end], tokens[-closing:]])[:length])
 
 
 def _refuse_prompt_only(row: Row) -> None:

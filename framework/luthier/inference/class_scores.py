@@ -46,7 +46,7 @@ def class_scores(network: nn.Module, sequences: Sequence[TokenSequence], *, leng
 def head_of(network: nn.Module) -> Head:
     """The head of a classifier; RecipeError for a network without labels."""
     head = Head.of(unwrapped(network).config)
-    if head is None:
+    if head is None or head.problem == "token_classification":
         raise RecipeError("The model is no classifier.", hint="Train one with method=classify.")
     return head
 

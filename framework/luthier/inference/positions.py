@@ -12,9 +12,14 @@ from luthier.errors import DataError
 
 
 def read_whole_or_cut(rows: Sequence[Row], longest: int) -> tuple[list[Row], int]:
-    """The rows, of which those that are only read are cut to `longest` tokens, and how many were cut."""
-    cut = [truncated_row(row, longest) if row.read_only and len(row) > longest else row for row in rows]
+    """The rows, of which texts that are judged as a whole are cut to `longest` tokens, and how many were cut."""
+    cut = [truncated_row(row, longest) if _is_whole(row) and len(row) > longest else row for row in rows]
     return cut, sum(one is not row for one, row in zip(cut, rows, strict=True))
+
+
+def _is_whole(row: Row) -> bool:
+    """Whether it is one text to judge; texts of a pair are read apart, and tagged ones in windows."""
+    return row.read_only and len(row.sequences) == 1 and row.sequences[0].labels is None
 
 
 @contextmanager

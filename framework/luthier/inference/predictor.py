@@ -20,20 +20,23 @@ from luthier.contracts.text_embedding import RankedDocument, Reranker, TextEmbed
 from luthier.data.encoding import encode_conversation, encode_for_scoring
 from luthier.data.examples import conversation_of, example_of
 from luthier.data.shown_examples import shown
+from luthier.data.tagging.words import example_words, text_words
 from luthier.data.turn_examples import encoded_turns
 from luthier.errors import RecipeError
 from luthier.inference import generation, log_probabilities
 from luthier.inference.calibration import Calibration
 from luthier.inference.class_scores import class_scores, encode_for_classification, head_of
 from luthier.inference.classified import Classified, classified
-from luthier.inference.positions import read_whole_or_cut, refused_beyond
 from luthier.inference.embeddings import Vectors
+from luthier.inference.positions import read_whole_or_cut, refused_beyond
 from luthier.inference.reward_scores import reward_scores
+from luthier.inference.tagged import Entity, entities_of
 from luthier.inference.text_embeddings import embedded
 from luthier.inference.text_pairs import reranked
+from luthier.inference.token_scores import encode_words, tags_of_network, word_scores
 from luthier.models.auto_class import is_encoder
 from luthier.models.evaluation_mode import evaluation_mode
-from luthier.models.sequence_classification import is_classifier, is_reward_model
+from luthier.models.sequence_classification import is_classifier, is_reward_model, is_tagger
 from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -140,6 +143,28 @@ class NetworkPredictor:
         with evaluation_mode(self.network), self._autocast():
             return class_scores(self.network, sequences)
 
+    def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
+        """The entities that a tagger finds in each text, in order, with their places and probabilities.
+
+        A text that is longer than the network reads is read in overlapping windows. RecipeError for a model that is no
+        tagger.
+        """
+        scores = self.word_scores([{"text": text} for text in texts])
+        tags = tags_of_network(self.network)
+        return [entities_of(text, text_words(text), own, tags) for text, own in zip(texts, scores, strict=True)]
+
+    def word_scores(self, examples: Sequence[Example]) -> list[NDArray[np.floating[Any]]]:
+        """log p(tag) of each word of each example by a tagger, float32 [words, tags]; the words are `example_words`."""
+        tags = len(tags_of_network(self.network))
+        worded = [place for place, example in enumerate(examples) if example_words(example)]
+        found: list[NDArray[np.floating[Any]]] = [np.zeros((0, tags), np.float32) for _ in examples]
+        encoded = [encode_words(examples[place], self.tokenizer) for place in worded]
+        with evaluation_mode(self.network), self._autocast():
+            scores = word_scores(self.network, encoded, self.tokenizer.model_max_length)
+        for place, own in zip(worded, scores, strict=True):
+            found[place] = own
+        return found
+
     def label_log_probs(self, examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.float32]:
         """log p(label) of the text of each example by the head, [examples, labels]; -inf for a label it has not.
 
@@ -229,10 +254,10 @@ class NetworkPredictor:
 
 def refuse_reward_model(network: nn.Module) -> None:
     """RecipeError where a network generates no text."""
-    if is_encoder(cast(Any, unwrapped(network)).config) or is_classifier(network):
+    if is_encoder(cast(Any, unwrapped(network)).config) or is_classifier(network) or is_tagger(network):
         raise RecipeError(
             f"{type(unwrapped(network)).__name__} reads texts and generates none.",
-            hint="Ask it with luthier.load(run).classify, embed or rerank, whichever it was trained for.",
+            hint="Ask it with luthier.load(run).classify, tag, embed or rerank, whichever it was trained for.",
         )
     if is_reward_model(network):
         raise RecipeError(

@@ -23,7 +23,7 @@ from luthier.models.modalities import freeze_other_modalities
 from luthier.models.peft_modules import choose_modules
 from luthier.models.peft_names import as_read, write_readable_names
 from luthier.models.peft_reading import refused_by_peft
-from luthier.models.sequence_classification import is_reward_model
+from luthier.models.sequence_classification import has_small_head, is_tagger
 from luthier.models.tied import state_ties, untie_adapted
 from luthier.models.wrappers import unwrapped
 
@@ -133,10 +133,10 @@ class PeftAdaptation(Adaptation):
         """
         from peft import get_peft_model
 
-        if is_reward_model(network):
-            config.task_type = "SEQ_CLS"  # PEFT then trains and saves the new head as it is
+        if has_small_head(network):  # PEFT then trains and saves the new head as it is
+            config.task_type = "TOKEN_CLS" if is_tagger(network) else "SEQ_CLS"
             inner: Any = unwrapped(network)
-            if is_encoder(inner.config):
+            if is_encoder(inner.config) or is_tagger(network):
                 cast("Any", config).modules_to_save = [name.rpartition(".")[2] for name in head_modules(inner)]
         elif is_encoder(cast("Any", unwrapped(network)).config):
             config.task_type = "FEATURE_EXTRACTION"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from transformers import (
@@ -10,12 +13,27 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForMultimodalLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
 )
 
+from luthier.contracts.heads import TAGGER_ENDING
 from luthier.errors import RecipeError
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+
+_OF_ENCODERS: ContextVar[Any] = ContextVar("the class that builds encoders", default=AutoModel)
+
+
+@contextmanager
+def with_masked_lm_heads(wanted: bool = True) -> Iterator[None]:
+    """Within it, and if `wanted`, encoders are built under the head over their vocabulary with which they began."""
+    token = _OF_ENCODERS.set(AutoModelForMaskedLM if wanted else _OF_ENCODERS.get())
+    try:
+        yield
+    finally:
+        _OF_ENCODERS.reset(token)
 
 
 def auto_class(config: PretrainedConfig) -> Any:
@@ -23,14 +41,16 @@ def auto_class(config: PretrainedConfig) -> Any:
 
     A model of text and images, or text and audio, is built whole, so that its weights keep the names under which it is
     loaded elsewhere; transformers' AutoModelForCausalLM would build the text tower of some of them alone. Of an encoder
-    it is the trunk, on which a method puts its head. RecipeError for an encoder-decoder, whose answers are not
-    continuations of a text.
+    it is the trunk, on which a method puts its head; within `with_masked_lm_heads` it has its own over the vocabulary.
+    RecipeError for an encoder-decoder, whose answers are not continuations of a text.
     """
     named = next(iter(config.architectures or []), "")
     if named.endswith("ForSequenceClassification"):
         return AutoModelForSequenceClassification
+    if named.endswith(TAGGER_ENDING):
+        return AutoModelForTokenClassification
     if is_encoder(config):
-        return AutoModel
+        return _OF_ENCODERS.get()
     if is_multimodal(config):
         _refuse_encoder_decoder(config)
         return AutoModelForMultimodalLM

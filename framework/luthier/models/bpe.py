@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from luthier.models.templates import template
 
+MASK = "<|mask|>"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
@@ -17,7 +18,8 @@ def byte_level_bpe(size: int, *, encoder: bool = False) -> PreTrainedTokenizerFa
     """A byte-level BPE of at most `size` tokens over a page of text that ships with luthier; ChatML marks its turns.
 
     Training it is deterministic and takes some milliseconds: each process has the same. Any text can be encoded,
-    since all 256 bytes are in it. For an `encoder` each text begins and ends with a special token.
+    since all 256 bytes are in it. For an `encoder` each text begins and ends with a special token, and one more token
+    masks others.
     """
     trained = Tokenizer.from_str(_trained(size))
     marks = {}
@@ -28,7 +30,7 @@ def byte_level_bpe(size: int, *, encoder: bool = False) -> PreTrainedTokenizerFa
             pair=f"{first} $A {last} $B {last}",
             special_tokens=[(one, trained.token_to_id(one)) for one in (first, last)],
         )
-        marks = {"cls_token": first, "sep_token": last}
+        marks = {"cls_token": first, "sep_token": last, "mask_token": MASK}
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=trained,
         **marks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -20,24 +21,26 @@ if TYPE_CHECKING:
     from luthier.contracts.batch import Batch
 
 
-def encoder_with_head(network: nn.Module, config: Any) -> nn.Module:
-    """The encoder under the classification head of its architecture, with `config.num_labels` outputs.
+def encoder_with_head(
+    network: nn.Module, config: Any, auto_class: Any = AutoModelForSequenceClassification
+) -> nn.Module:
+    """The trunk of an encoder under the head that `auto_class` of transformers builds for its architecture.
 
-    The head is initialised as transformers does, from a fixed seed; the given network is used up. RecipeError for an
-    architecture without one.
+    The head has `config.num_labels` outputs and is initialised as transformers does, from a fixed seed; the given
+    network is used up. RecipeError for an architecture without one. The trunk of a causal language model takes a head
+    for tokens in the same way.
     """
     trunk: Any = trunk_of_encoder(network)
     try:
         with torch.device("meta"):
-            made: Any = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
-                config, attn_implementation=config._attn_implementation
-            )
+            made: Any = auto_class.from_config(config, attn_implementation=config._attn_implementation)
     except ValueError as error:
         raise RecipeError(
-            f"transformers has no sequence classification for {type(trunk).__name__}.",
+            f"transformers has no {auto_class.__name__} for {type(trunk).__name__}.",
             where="model",
             hint="Choose an encoder whose architecture has one, such as bert, roberta, deberta-v2 or modernbert.",
         ) from error
+    made.config.architectures = [type(made).__name__]
     pooler, prefix = getattr(getattr(made, made.base_model_prefix), "pooler", None), made.base_model_prefix
     new = [child for name, child in made.named_children() if name != prefix]
     if pooler is None and getattr(trunk, "pooler", None) is not None:
@@ -52,8 +55,8 @@ def encoder_with_head(network: nn.Module, config: Any) -> nn.Module:
             torch.manual_seed(0)
             for child in new:
                 _initialise(made, child.to_empty(device=like.device).to(like.dtype))
-    judge: nn.Module = made.train(network.training)
-    return judge
+    headed: nn.Module = made.train(network.training)
+    return headed
 
 
 @torch.no_grad()
@@ -80,10 +83,28 @@ def encoder_states(network: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     caught: list[Tensor] = []
     handle = trunk.register_forward_hook(lambda module, arguments, output: caught.append(output[0]))
     try:
-        network(**inputs)
+        with ExitStack() as without_head:
+            for head in _heads_over_vocabulary(inner):
+                without_head.enter_context(forward_replaced(head, lambda states, *further, **named: states))
+            network(**inputs)
     finally:
         handle.remove()
     return caught[-1]
+
+
+def is_masked_lm(network: nn.Module) -> bool:
+    """Whether an encoder has a head over its vocabulary."""
+    return type(unwrapped(network)).__name__.endswith("ForMaskedLM")
+
+
+def _heads_over_vocabulary(inner: Any) -> list[nn.Module]:
+    """The modules behind the trunk of a masked language model; computed for all tokens they would be most of the work.
+
+    Where only hidden states are wanted they hand these on.
+    """
+    if not is_masked_lm(inner):
+        return []
+    return [child for name, child in inner.named_children() if name != inner.base_model_prefix]
 
 
 def head_outputs(network: nn.Module, states: Tensor, mask: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -22,6 +23,7 @@ from luthier.errors.names import check_names
 from luthier.models import attention
 from luthier.models.auto_class import auto_class, is_encoder
 from luthier.models.backend import backend_of
+from luthier.models.encoder_heads import is_masked_lm
 from luthier.models.experts.outputs import without_router_outputs
 from luthier.models.foreign import first_line, foreign_files, refuse_senseless
 from luthier.models.modalities import other_modalities, within
@@ -32,6 +34,9 @@ from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+
+log = getLogger("luthier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,8 @@ def load_network(
     missing = sorted(report["missing_keys"])
     if is_encoder(config):  # few are stored with a pooler, which only some heads read
         missing = [key for key in missing if not key.startswith("pooler.")]
+    if is_masked_lm(network):
+        missing = _without_head(missing, network, owner)
     absent = missing + sorted(str(key) for key in report["mismatched_keys"])
     if absent:
         raise RecipeError(
@@ -158,6 +165,14 @@ def load_network(
             hint="Is it a language model with a head, complete, and of the architecture that its config.json states?",
         )
     return prepare_network(network, loading)
+
+
+def _without_head(missing: list[str], network: PreTrainedModel, owner: str) -> list[str]:
+    """The missing weights that are not of the head over the vocabulary, of which a missing one is said."""
+    trunk = [key for key in missing if key.startswith(f"{network.base_model_prefix}.")]
+    if head := [key for key in missing if key not in trunk]:
+        log.warning("%s was stored without the head over its vocabulary (%s), which begins at random.", owner, head[0])
+    return trunk
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from luthier.models.head_weights import head_modules
 from luthier.models.linear_layers import beyond_adapters, is_linear
 from luthier.models.modalities import is_named, other_modalities, within
 from luthier.models.peft_reading import ends_with, patterns, refuse_as_peft, short_names, taken_for_experts
-from luthier.models.sequence_classification import is_reward_model
+from luthier.models.sequence_classification import is_reward_model, is_tagger
 from luthier.models.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class _Choice:
     def head(self) -> set[str]:
         """The modules of a classification head on an encoder, which is trained whole and not adapted."""
         inner: Any = unwrapped(self.network)
-        if not (is_reward_model(inner) and is_encoder(inner.config)):
+        if not (is_tagger(inner) or (is_reward_model(inner) and is_encoder(inner.config))):
             return set()
         return {name for name in self.modules if within(name, head_modules(inner))}
 

@@ -19,7 +19,8 @@ from transformers.utils import logging
 
 from luthier.contracts.proof import Proof, Rounding
 from luthier.errors import RecipeError
-from luthier.models.auto_class import auto_class
+from luthier.models.auto_class import auto_class, with_masked_lm_heads
+from luthier.models.encoder_heads import is_masked_lm
 from luthier.models.evaluation_mode import evaluation_mode
 from luthier.models.loading import load_config, without_progress_bars
 from luthier.models.sequence_classification import is_reward_model
@@ -117,7 +118,7 @@ def read_by_transformers(folder: Path, *, like: nn.Module | None = None) -> nn.M
     is not the same, bit for bit, as in that network, which reaches weights that no text passes through.
     """
     config = load_config(folder, owner=str(folder))
-    with without_progress_bars(), _unheard():
+    with without_progress_bars(), _unheard(), with_masked_lm_heads(like is not None and is_masked_lm(like)):
         loaded: Any = auto_class(config).from_pretrained(
             folder, config=config, dtype="auto", use_safetensors=True, output_loading_info=True
         )

@@ -1,6 +1,7 @@
-"""Sequence classification: the trunk of a language model or an encoder under a small head, for rewards and labels.
+"""Classification: the trunk of a language model or an encoder under a small head, for rewards, labels and tags.
 
-They have the layout of transformers' AutoModelForSequenceClassification, which reads them, too.
+They have the layout of transformers' AutoModelForSequenceClassification and AutoModelForTokenClassification, which read
+them, too.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-from luthier.contracts.heads import Head
+from luthier.contracts.heads import TAGGER_ENDING, Head
 from luthier.errors import RecipeError
-from luthier.models.auto_class import is_encoder
+from luthier.models.auto_class import is_encoder, is_multimodal
 from luthier.models.encoder_heads import encoder_with_head
 from luthier.models.meta_networks import meta_network
 from luthier.models.processors import processor_files
@@ -40,6 +41,16 @@ def is_classifier(network: nn.Module) -> bool:
     return is_reward_model(network) and Head.of(config) is not None
 
 
+def is_tagger(network: nn.Module) -> bool:
+    """Whether the network has a head that tags each token."""
+    return type(unwrapped(network)).__name__.endswith(TAGGER_ENDING)
+
+
+def has_small_head(network: nn.Module) -> bool:
+    """Whether the network has a head of scores, labels or tags, and none over a vocabulary."""
+    return is_reward_model(network) or is_tagger(network)
+
+
 def with_labelled_head(network: nn.Module, head: Head, pad: int | None) -> nn.Module:
     """The trunk of an encoder or a language model under a new head; the given network is used up.
 
@@ -47,12 +58,15 @@ def with_labelled_head(network: nn.Module, head: Head, pad: int | None) -> nn.Mo
     cannot.
     """
     given: Any = network
-    if is_reward_model(network) and Head.of(given.config) == head:
+    if has_small_head(network) and Head.of(given.config) == head:
         return network
     _refuse_adapter(network)
     config = deepcopy(given.config)
+    encoder = is_encoder(config)
     head.write(config)
-    if is_encoder(config):
+    if head.problem == "token_classification":
+        return encoder_with_head(network, config, AutoModelForTokenClassification)
+    if encoder:
         return encoder_with_head(network, config)
     return _language_model_with_head(network, config, len(head.labels), pad)
 
@@ -110,12 +124,14 @@ def _language_model_with_head(network: nn.Module, config: Any, outputs: int, pad
     if like.device.type != "meta":
         with torch.no_grad():
             made.score.weight.copy_(start)
+    if not is_multimodal(config):  # whose twins are built whole, as their configuration names them
+        made.config.architectures = [type(made).__name__]
     judge: nn.Module = made.train(network.training)
     return judge
 
 
 class SequenceClassification:
-    """`model` with a sequence-classification head of `outputs` outputs in place of its LM head.
+    """`model` with a classification head of `outputs` outputs in place of its LM head.
 
     `head` says in their place what the outputs mean, or is asked for it where the network is built.
     """

@@ -14,6 +14,7 @@ from luthier.reporting.figures import format_count, format_interval, format_numb
 from luthier.reporting.record import RunRecord, ScoreComparison
 
 LIBRARIES = {"adapter": "peft", "weights": "transformers"}
+TAGGING, FILLING = "token-classification", "fill-mask"
 
 
 def card(record: RunRecord, *, exported: bool = False) -> str:
@@ -52,7 +53,9 @@ def _front_matter(record: RunRecord) -> str:
 
 
 def _task(record: RunRecord) -> str:
-    return "text-generation" if record.is_generative else "text-classification"
+    if record.is_generative:
+        return "text-generation"
+    return {"token_classification": TAGGING, "masked_lm": FILLING}.get(record.problem, "text-classification")
 
 
 def _model_index(record: RunRecord) -> list[dict[str, Any]]:
@@ -116,8 +119,10 @@ def _use(record: RunRecord) -> list[str]:
     asked = '[[{"role": "user", "content": "Hello"}]]'
     call = f"model.generate({asked})" if record.is_generative else f"model.rewards({asked})"
     if record.labels:
-        call = 'model.classify(["Hello"])'
+        call = 'model.tag(["Hello"])' if _task(record) == TAGGING else 'model.classify(["Hello"])'
     code = f'import luthier\n\nmodel = luthier.load("path/to/this/folder")\nprint({call}[0])'
+    if _task(record) == FILLING:
+        code = code.replace(f"print({call}[0])", "network, tokenizer = model.network, model.tokenizer")
     plain = _plain(record)
     return [fenced(code, "python"), *([f"\n{plain}"] if plain else [])]
 
@@ -145,7 +150,10 @@ def _plain(record: RunRecord) -> str:
 def _auto_class(record: RunRecord) -> str:
     if record.model.other_parts:
         return record.model.architecture  # the whole network, not its text tower alone
-    return "AutoModelForCausalLM" if record.is_generative else "AutoModelForSequenceClassification"
+    if record.is_generative:
+        return "AutoModelForCausalLM"
+    classes = {TAGGING: "AutoModelForTokenClassification", FILLING: "AutoModelForMaskedLM"}
+    return classes.get(_task(record), "AutoModelForSequenceClassification")
 
 
 def _data(record: RunRecord) -> list[str]:

@@ -166,7 +166,8 @@ class RunRecord:
     sections: list[ReportSection] = field(default_factory=list)  # of plugins
     versions: dict[str, str] = field(default_factory=dict)  # of luthier, its plugins and libraries, Python, the system
     warnings: list[str] = field(default_factory=list)  # whatever a reader must not miss
-    labels: list[str] = field(default_factory=list)  # of a classifier, in the order of its outputs
+    labels: list[str] = field(default_factory=list)  # of a classifier or tagger, in the order of its outputs
+    problem: str = ""  # what its outputs are, as transformers names it
     is_generative: Annotated[bool, Field(alias="speaks")] = True  # a language model, no reward model
     artifact: str = ""  # its folder, relative to the run's
     artifact_kind: str = ""  # adapter or weights

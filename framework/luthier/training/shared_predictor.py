@@ -64,6 +64,9 @@ class SharedPredictor(NetworkPredictor):
             return super().class_outputs(examples)
         return np.stack(self._shared("class_outputs", examples))
 
+    def word_scores(self, examples: Sequence[Example]) -> list[NDArray[np.floating[Any]]]:
+        return self._shared("word_scores", examples)
+
     def log_probs(self, sequences: Sequence[TokenSequence]) -> list[NDArray[np.float32]]:
         return self._shared("log_probs", sequences)
 
@@ -123,6 +126,7 @@ _SHARES: dict[str, Callable[..., Any]] = {
     "measured": _measured,
     "score_labels": NetworkPredictor.score_labels,
     "class_outputs": NetworkPredictor.class_outputs,
+    "word_scores": NetworkPredictor.word_scores,
     "log_probs": NetworkPredictor.log_probs,
     "likeliest": NetworkPredictor.likeliest,
     "rewards": NetworkPredictor.rewards,

@@ -28,12 +28,15 @@ from luthier.errors import RecipeError
 from luthier.fetch.paths import local_path
 from luthier.inference.calibration import Calibration
 from luthier.inference.predictor import NetworkPredictor
+from luthier.models.auto_class import with_masked_lm_heads
 from luthier.models.backend import backend_of
+from luthier.models.encoder_heads import is_masked_lm
+from luthier.models.masked_lm import MaskedLanguageModel
 from luthier.models.processors import copy_processor
 from luthier.models.read_back import Logits, ProofTexts, rounding_of
 from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sentence_transformers import state_activation, write_embedder
-from luthier.models.sequence_classification import SequenceClassification, is_reward_model
+from luthier.models.sequence_classification import SequenceClassification, has_small_head
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
 from luthier.records import step_metrics
@@ -175,10 +178,12 @@ def save(
         proof = prove(temporary)
         plain: Any = redact(OmegaConf.to_container(recipe))
         write_text(temporary / ARTIFACT_RECIPE, OmegaConf.to_yaml(OmegaConf.create(plain)))
-        network: Any = unwrapped(moved.network) if moved and is_reward_model(moved.network) else None
+        network: Any = unwrapped(moved.network) if moved and has_small_head(moved.network) else None
         labelled = Head.of(network.config) if network is not None else None
         head: dict[str, Any] = {"outputs": int(network.config.num_labels)} if network is not None else {}
         head |= {"head": labelled.as_json()} if labelled else {}
+        if moved is not None and is_masked_lm(moved.network):
+            head = {"masked_lm": True}
         artifact_manifest.write(temporary, {**facts, **head, **({"proof": proof} if proof else {})})
     remember_places(recipe, run.artifact)
     return run.artifact
@@ -223,9 +228,12 @@ def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[
         labelled = manifest.get("head")
         model = SequenceClassification(model, outputs, head=Head.from_json(labelled) if labelled else None)
     embedding, reranker = _embedding(manifest), _reranker(manifest)
+    if masked := bool(manifest.get("masked_lm")):
+        model = MaskedLanguageModel(model)
     if manifest["trained"]:
         refuse_pickles((file.name for file in folder.iterdir()), owner=str(folder))
-    network = adaptation.load(model, folder) if manifest["trained"] else model.network()
+    with with_masked_lm_heads(masked):
+        network = adaptation.load(model, folder) if manifest["trained"] else model.network()
     if reranker is not None:
         state_activation(unwrapped(network).config, reranker)
     tokenizer, prompt = _tokenizer(folder), part(recipe, trust, "prompt")

@@ -25,7 +25,7 @@ FORMAT, UNSEALED = 2, 1
 NEEDED: dict[str, type] = {"format": int, "files": dict, "model": dict, "trained": bool, "needs_base": bool}
 TYPES: dict[str, type | tuple[type, ...]] = {
     **NEEDED, "run": str, "recipe": str, "recipe_hash": str, "seed": int, "packages": dict, "data": dict,
-    "places": dict, "scores": dict, "proof": dict, "best": dict, "outputs": int, "seal": str,
+    "places": dict, "scores": dict, "proof": dict, "best": dict, "outputs": int, "masked_lm": bool, "seal": str,
     "embedding": dict, "reranker": dict,
     "step": (int, type(None)), "commit": (dict, type(None)),
 }  # fmt: skip

@@ -20,7 +20,7 @@ from luthier.models.loading import load_tokenizer, without_progress_bars
 from luthier.models.opening import opened
 from luthier.models.processors import copy_processor, processor_files_in
 from luthier.models.read_back import Logits, read_by_transformers, rounding_of
-from luthier.models.sequence_classification import is_reward_model
+from luthier.models.sequence_classification import has_small_head
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -109,7 +109,7 @@ def _refuse_in_use(target: Path) -> None:
 def _state_stops(network: Any, tokenizer: Any) -> None:
     """Let generation_config.json end answers where luthier ends them: at the end of a turn that was trained, too."""
     settings = getattr(network, "generation_config", None)
-    if settings is None or is_reward_model(network):
+    if settings is None or has_small_head(network):
         return
     try:
         stops = sorted(stop_tokens(network, tokenizer))

@@ -13,9 +13,11 @@ from luthier.contracts.heads import Head
 from luthier.errors import DataError, LuthierError, PluginError, RecipeError
 from luthier.models.adaptation import PeftAdaptation
 from luthier.models.attention.proof import FAILURES, first_line
+from luthier.models.encoder_heads import is_masked_lm
+from luthier.models.masked_lm import MaskedLanguageModel
 from luthier.models.read_back import LENGTH, Logits, ProofTexts, read_by_peft, read_by_transformers, texts_by_seed
 from luthier.models.safety import names_code, read_json
-from luthier.models.sequence_classification import SequenceClassification, is_reward_model
+from luthier.models.sequence_classification import SequenceClassification, has_small_head
 from luthier.models.wrappers import unwrapped, virtual_token_count
 from luthier.plugins.answered import answer_of
 from luthier.plugins.blame import place_of
@@ -104,9 +106,11 @@ def prove_artifact(network: nn.Module, adaptation: Adaptation, model: Model, tex
         written = _logits_of(network, texts)
     except FAILURES as error:
         raise NotProved(f"the network cannot compute a text by itself: {first_line(error)}") from error
-    if is_reward_model(network):
+    if has_small_head(network):
         config: Any = unwrapped(network).config
         model = SequenceClassification(model, int(config.num_labels), head=Head.of(config))
+    elif is_masked_lm(network):
+        model = MaskedLanguageModel(model)
     found: list[Proof] = []
     for reader, read in _readers(network, adaptation, model, folder):
         if found and type(adaptation).load is PeftAdaptation.load:

@@ -18,8 +18,9 @@ from luthier.contracts.heads import Head
 from luthier.contracts.model import HasProofs
 from luthier.disk.reading import read_json
 from luthier.models.adaptation import count
+from luthier.models.encoder_heads import is_masked_lm
 from luthier.models.modalities import other_modalities, other_weights
-from luthier.models.sequence_classification import is_reward_model
+from luthier.models.sequence_classification import has_small_head
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.returned import returned
 from luthier.records.events import complete_lines
@@ -90,7 +91,8 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
         model=_model(run),
         training=_training(run),
         method=dict(run.parts.method.facts),
-        labels=_labels(run),
+        labels=list(head.labels) if (head := _head(run)) else [],
+        problem=head.problem if head else "masked_lm" if _fills_masks(run) else "",
         is_generative=run.parts.method.is_generative,
         data=[
             DataFacts(
@@ -128,11 +130,14 @@ def record(run: RunOutcome, environment: dict[str, Any]) -> RunRecord:
     )
 
 
-def _labels(run: RunOutcome) -> list[str]:
-    """Those of a classifier."""
+def _fills_masks(run: RunOutcome) -> bool:
+    return run.parts.method.is_loaded and is_masked_lm(run.parts.method.network)
+
+
+def _head(run: RunOutcome) -> Head | None:
+    """That of a classifier or a tagger."""
     network: Any = unwrapped(run.parts.method.network) if run.parts.method.is_loaded else None
-    head = Head.of(network.config) if network is not None and is_reward_model(network) else None
-    return list(head.labels) if head else []
+    return Head.of(network.config) if network is not None and has_small_head(network) else None
 
 
 def comparisons(before: Scores | None, after: Scores | None) -> list[ScoreComparison]:

@@ -51,3 +51,11 @@ class TestPairs(FormatContract):
 class TestGradedPairs(FormatContract):
     answer = "data/format=graded_pairs"
     rows = ({"sentence1": "Spruce.", "sentence2": "Fir.", "score": 0.7},)
+
+
+class TestTag(MethodContract):
+    answer, words = "method=tag", ("model=tiny_encoder",)
+
+
+class TestMaskedLanguageModeling(MethodContract):
+    answer, words = "method=mlm", ("model=tiny_encoder", "method.units=whole_words")

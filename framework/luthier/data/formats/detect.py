@@ -15,6 +15,7 @@ from luthier.data.formats.bedrock_prompt import BedrockPrompt
 from luthier.data.formats.bedrock_rft import BedrockRft
 from luthier.data.formats.canonical import Canonical
 from luthier.data.formats.classification import Classification
+from luthier.data.formats.label_studio import LabelStudio
 from luthier.data.formats.messages import Messages
 from luthier.data.formats.multi_label import MultiLabel
 from luthier.data.formats.of_plugins import DetectedFormat, formats_of_plugins
@@ -22,6 +23,8 @@ from luthier.data.formats.preference import Preference
 from luthier.data.formats.prompt_completion import PromptCompletion
 from luthier.data.formats.rated import Rated
 from luthier.data.formats.sharegpt import ShareGPT
+from luthier.data.formats.spans import Spans
+from luthier.data.formats.tagged_tokens import TaggedTokens
 from luthier.data.formats.text import Text
 from luthier.errors import DataError
 from luthier.errors.pasting import setting_to_paste
@@ -59,6 +62,9 @@ KNOWN: tuple[Any, ...] = (  # the more specific first: where several recognise a
     Alpaca(),
     Classification(),
     MultiLabel(),
+    Spans(),
+    TaggedTokens(),
+    LabelStudio(),
     Text(),
     BedrockPrompt(),
     Rated(),

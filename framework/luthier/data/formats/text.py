@@ -12,14 +12,14 @@ from luthier.data.formats.format import Format
 if TYPE_CHECKING:
     from luthier.contracts.examples import Example
 
-CLASSES = {"label", "labels", "category", "class", "intent", "sentiment"}
+CLASSES = {"label", "labels", "category", "class", "intent", "sentiment", "entities", "spans", "ents"}
 
 
 @dataclass(frozen=True)
 class Text(Format):
     """Plain text in the column `text`, for continued pre-training; further columns are kept under their own names.
 
-    Rows that also have a column of classes are not detected as plain text: choose the format by name.
+    Rows that also have a column of classes or entities are not detected as plain text: choose the format by name.
     """
 
     name = "text"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from luthier.data.readers import Reader
 from luthier.data.readers.arrow import ArrowFile, is_beside_saved_rows
+from luthier.data.readers.conll import Conll
 from luthier.data.readers.csv_table import CsvTable
 from luthier.data.readers.json_document import JsonDocument
 from luthier.data.readers.json_lines import JsonLines
@@ -25,6 +26,9 @@ TABLE_ENDINGS: dict[str, tuple[str, Reader]] = {
     ".tsv": ("csv", CsvTable()),
     ".parquet": ("parquet", Parquet()),
     ".arrow": ("folder", ArrowFile()),
+    ".conll": ("conll", Conll()),
+    ".bio": ("conll", Conll()),
+    ".iob2": ("conll", Conll()),
 }
 """File ending -> the `data` answer and the reader of tables with that ending."""
 TEXTS: dict[str, tuple[str, Reader]] = {ending: ("text", PlainText()) for ending in ENDINGS}
@@ -38,7 +42,7 @@ def reader_for(path: Path) -> tuple[str, Reader] | None:
 
 @dataclass(frozen=True)
 class ByEnding:
-    """Read all JSONL, JSON, CSV, TSV, Parquet and Arrow files below a folder, by name; or one such file.
+    """Read all JSONL, JSON, CSV, TSV, Parquet, Arrow and CoNLL files below a folder, by name; or one such file.
 
     In a folder of `save_to_disk` of the `datasets` library, the files with its rows are read. Text files are read,
     by paragraphs, only where there is none of these. `glob` selects files. Files and folders whose names start with

@@ -1,0 +1,1 @@
+"""Export to ONNX: written, run by onnxruntime, compared with the network, and only then named."""
