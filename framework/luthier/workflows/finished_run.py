@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from luthier.evaluation.evaluation import Evaluation
     from luthier.plugins.registry import Plugins
 
+SPARE = ("optimizer", "trainer.strategy", "tracking")
+"""The parts of its recipe that nothing is measured with."""
 ASSEMBLED = ("data", "method", "batch", "trainer", "evaluation")
 """The parts of the recipe that are built beside what the artifact loads."""
 
@@ -47,7 +49,7 @@ class FinishedRun:
 
         Raises RecipeError where there is no artifact, and DataError where the data is not there any more.
         """
-        predictor = artifact.load(path, plugins=plugins, vouched=vouched)
+        predictor = artifact.load_without(path, SPARE, plugins=plugins, vouched=vouched)
         trust = Trust(frozenset(vouched))
         recipe: Any = given_back(
             predictor.recipe, ("data", "method", "batch", "trainer", "evaluation"), predictor.folder
