@@ -1,4 +1,4 @@
-"""States of somebody's parts and callbacks, checked before a checkpoint is written: who gave one that it cannot hold."""
+"""States of parts and callbacks, checked before a checkpoint is written: who gave one that it cannot hold."""
 
 from __future__ import annotations
 
