@@ -30,7 +30,7 @@ class SealedCheckpoints(CheckpointIO):
     """Hands Lightning's checkpoint dictionary to `checkpoint_files`; a path is `<checkpoints>/step-<number>`."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint durably; ResourceError where the disk does not take it, PluginError of unwritable state."""
+        """Write a checkpoint durably. ResourceError where the disk refuses, PluginError for unwritable state."""
         place = Path(path)
         step = checkpoint_files.step_of(place)
         if step is None:

@@ -9,7 +9,7 @@ import pytest
 
 from luthier.disk.redaction import redact_text
 from luthier.errors import PluginError
-from luthier.plugins.installed import owners_of
+from luthier.plugins import installed
 from luthier.training.part_states import PartStates
 
 CODE = """
@@ -148,9 +148,8 @@ def test_a_selection_that_empties_the_list_it_is_given_changes_only_that(luthier
 
 
 def test_a_rollout_that_changes_its_prompts_changes_nothing_that_is_trained_on():
-    from luthier_reward.sampled_answers import sampled_answers
-
     from luthier.api import Answer
+    from luthier_reward.sampled_answers import sampled_answers
 
     def rollout(network, prompts, numbers, count, seed):
         for prompt in prompts:
@@ -188,15 +187,13 @@ def test_what_stands_behind_another_name_is_one(text):
     assert "[redacted]" in redact_text(text)
 
 
-def test_a_namespace_has_several_owners(distribution, monkeypatch):
+def test_a_namespace_has_several_owners(distribution):
     site = distribution("acme-one")
     for name in ("acme_one-1.0", "acme_two-1.0"):
         folder = site / f"{name}.dist-info"
         folder.mkdir(exist_ok=True)
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name[:8].replace('_', '-')}\nVersion: 1.0\n")
         (folder / "RECORD").write_text(f"shared_space/{name[:8]}.py,,\n")
-    from luthier.plugins import installed
-
     installed._brought_on.cache_clear()
-    assert sorted(owners_of("shared_space")) == ["acme-one", "acme-two"]
+    assert sorted(installed.owners_of("shared_space")) == ["acme-one", "acme-two"]
     installed._brought_on.cache_clear()
