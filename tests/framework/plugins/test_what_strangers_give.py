@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -197,3 +199,18 @@ def test_a_namespace_has_several_owners(distribution):
     installed._brought_on.cache_clear()
     assert sorted(installed.owners_of("shared_space")) == ["acme-one", "acme-two"]
     installed._brought_on.cache_clear()
+
+
+def test_a_plugin_in_an_archive_is_left_out_with_a_sentence(luthier, here, monkeypatch):
+    archive = here / "boxed-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("boxed/__init__.py", "")
+        file.writestr("boxed/recipes/__init__.py", "")
+        file.writestr("boxed-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: boxed\nVersion: 1.0\n")
+        file.writestr("boxed-1.0.dist-info/entry_points.txt", "[luthier]\nboxed = boxed\n")
+    monkeypatch.syspath_prepend(str(archive))
+    try:
+        end = luthier("plugins")
+    finally:
+        sys.modules.pop("boxed", None)
+    assert f"imported from the archive {archive}" in "".join((end.err + end.out).splitlines()), end.out + end.err
