@@ -13,4 +13,6 @@ def token_losses(signal: Signal, distributions: TokenDistributions) -> Tensor:
     if not isinstance(losses, Tensor) or losses.shape != targets.shape or not losses.is_floating_point():
         shown = f"one of shape {list(losses.shape)} and {losses.dtype}" if isinstance(losses, Tensor) else ""
         raise misreturned(signal, f"a tensor of the loss of each token, {[len(targets)]}", losses, shown=shown)
+    if distributions.logits.requires_grad and signal.compares_distributions and not losses.requires_grad:
+        raise misreturned(signal, "losses with a gradient", losses, shown="losses without")
     return losses

@@ -84,7 +84,7 @@ class FewShot(Prompt):
                 hint="Use prompt=chat or prompt=instruction.",
             )
         pool = [demonstration for _, demonstration in sorted(sampled.values(), key=lambda one: one[0])]
-        self.selection.learn(pool)
+        self.selection.learn(list(pool))  # a list of its own, which it may change
         self._use(pool, self.selection, tokenizer)
 
     @property

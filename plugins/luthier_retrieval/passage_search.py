@@ -61,6 +61,9 @@ class PassageSearch:
         fits = numbers.ndim == 1 and len(numbers) <= count and np.issubdtype(numbers.dtype, np.integer)
         if not fits or numbers.min() < 0 or numbers.max() >= self.starts[-1]:
             raise misreturned(self.search, expected, numbers.tolist())
+        scores = np.asarray(given[1])
+        if scores.shape != numbers.shape or not np.issubdtype(scores.dtype, np.number) or np.isnan(scores).any():
+            raise misreturned(self.search, "a score that is a number for each passage", scores.tolist())
         return numbers
 
     def _with_places(self, number: int) -> Passage:

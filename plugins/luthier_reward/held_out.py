@@ -11,6 +11,7 @@ from torch import nn
 from luthier.api import Example, Measure, ParsingReward, Reward, Rollout, ratio, row_means
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_runner import RewardRunner
+from luthier_reward.sampled_answers import greedy_answers
 
 
 def measures(reward: Reward) -> Mapping[str, Measure]:
@@ -30,7 +31,7 @@ def greedy_statistics(
 
     The loss is the negative reward. An answer without a score has weight 0 in both.
     """
-    answers = rollout.greedy(network, prompts)
+    answers = greedy_answers(rollout, network, prompts)
     numbered = enumerate(zip(prompts, examples, answers, strict=True))
     groups = [Group(ids, index, example, [answer]) for index, (ids, example, answer) in numbered]
     results = rewards([group.reward_request() for group in groups])

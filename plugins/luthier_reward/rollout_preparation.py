@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.api import Advantage, Batch, RewardedAnswers, Rollout, misreturned, token_sequences
+from luthier.api import Advantage, Batch, RewardedAnswers, Rollout, token_sequences
 from luthier_reward.advantage_inputs import AdvantageInputs
 from luthier_reward.divergence import KLPenalty
 from luthier_reward.policy_batches import AnswerSelection, PolicyBatches
 from luthier_reward.prompt_groups import Group
 from luthier_reward.reward_hacking import sample_rows
 from luthier_reward.reward_runner import RewardRunner
+from luthier_reward.sampled_answers import greedy_answers, sampled_answers
 from luthier_reward.step_context import StepContext
 
 
@@ -114,13 +115,8 @@ class RolloutPreparation:
             return []
         count = self.settings.group
         seed = int(np.random.SeedSequence([context.data.seed, number, attempt]).generate_state(1)[0])
-        answers = self.rollout(
-            context.network, [group.prompt_ids for group in groups], [group.example_index for group in groups], count,
-            seed,
-        )  # fmt: skip
-        if len(answers) != count * len(groups):
-            expected = f"{count} answers to each of {len(groups)} prompts"
-            raise misreturned(self.rollout, expected, answers, shown=f"{len(answers)} answers")
+        prompts, numbers = [group.prompt_ids for group in groups], [group.example_index for group in groups]
+        answers = sampled_answers(self.rollout, context.network, prompts, numbers, count, seed)
         groups = [replace(group, answers=answers[i * count : (i + 1) * count]) for i, group in enumerate(groups)]
         rewards = self.rewards([group.reward_request() for group in groups])
         return [replace(group, rewards=result) for group, result in zip(groups, rewards, strict=True)]
@@ -180,7 +176,7 @@ class RolloutPreparation:
 
     def _greedy_rewards(self, context: StepContext, groups: Sequence[Group]) -> Tensor:
         """The reward of the greedy answer to each prompt, [P]; without a score, the mean reward of its group."""
-        answers = self.rollout.greedy(context.network, [group.prompt_ids for group in groups])
+        answers = greedy_answers(self.rollout, context.network, [group.prompt_ids for group in groups])
         greedy = [replace(group, answers=[answer]) for group, answer in zip(groups, answers, strict=True)]
         results = self.rewards([group.reward_request() for group in greedy])
         rewards = torch.tensor([_or_nan(result.scores[0]) for result in results])

@@ -101,7 +101,8 @@ def test_a_method_with_a_nested_question_and_a_state_trains_resumes_exactly_is_m
     assert "method.floor is above method.ceiling." in refused.stderr
     parts = json.loads((tmp_path / "whole" / "artifact" / "manifest.json").read_text())["parts"]
     assert parts["patience.learning.tempers.Remembering"] == {"distribution": "patience-school", "version": "0.4.2"}
-    missing = luthier("chat", "whole", "--message", "Hello.", installed=False, code=7)
+    luthier("chat", "whole", "--message", "Hello.", installed=False)  # a method trained it, and is not asked
+    missing = luthier("evaluate", "whole", installed=False, code=7)
     assert "patience-school 0.4.2" in missing.stderr
     assert "pip install patience-school==0.4.2" in missing.stderr
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from luthier.plugins.registry import Plugins
 
 
 def stored_recipe(
-    file: Path, plugins: Plugins, vouched: Iterable[str] = (), *, instead: Mapping[str, Any] | None = None
+    file: Path, plugins: Plugins, vouched: Iterable[str] = (), *, without: Callable[[Any], Any] = lambda plain: plain
 ) -> DictConfig:
     """Read it, resolve it, and refuse (exit 6) what a recipe may not say; what was checked is what is given back.
 
-    `instead` is what stands in it in place of its own answers to some questions.
+    `without` gives the resolved recipe without parts that nobody needs.
     """
     bounds.refuse_unbounded_file(file)
     try:
@@ -31,7 +31,7 @@ def stored_recipe(
     trust.refuse_secrets(plain)
     bounds.refuse_growing(plain)
     resolved: Any = OmegaConf.to_container(OmegaConf.create(current_config(plain)[0]), resolve=True)
-    resolved |= instead or {}
+    resolved = without(resolved)
     trust.refuse_untrusted(resolved, trust.trusted_targets(Catalog.of(plugins), plugins, vouched))
     return DictConfig(escaped(resolved))
 

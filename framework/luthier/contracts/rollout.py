@@ -27,7 +27,7 @@ class Rollout(Protocol):
     - *Given*: the network in evaluation mode, prompts as int32 arrays of token ids, a number that identifies each
       of them, how many answers to each, and a seed. `SampledRollout` has the settings and their checks.
     - *Returns*: `count` answers to each prompt, all of the first prompt first; `ids`, `text`, `logprobs` under the
-      trainer's network and `sampling_logprobs` under the distribution that was sampled.
+      trainer's network and `sampling_logprobs` under the distribution that was sampled, a finite number for each id.
     - *Called*: `use` once, before sampling; then at the beginning of each step of the data, and `greedy` where an
       advantage or the evaluation asks for it.
     - *Ranks*: on every rank with its own prompts.

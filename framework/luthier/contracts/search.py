@@ -43,7 +43,7 @@ class Search(Protocol):
     - *Given*: `write` an empty folder and the texts of its passages; `open` the segments of an index in order;
       `__call__` a question and a number.
     - *Returns*: `__call__` int64 numbers of passages, counted over all segments, and their float32 scores, at most
-      `k`, the best first.
+      `k`, the best first; no score is NaN.
     - *Called*: `write` when documents are new or changed, `open` before the first question, `__call__` for each
       question, from several threads.
     - *Ranks*: `write` in one process, `open` and `__call__` on every rank.

@@ -75,7 +75,9 @@ class StatefulPart(Protocol):
     """
 
     def state_dict(self) -> dict[str, Any] | None:
-        """What it has become, as plain values (of a reward, as JSON holds them: it may be in a process of its own).
+        """What it has become: numbers, texts, tensors and arrays in dicts, lists, tuples and sets.
+
+        Of a reward they are values as JSON holds them, since it may be in a process of its own.
 
         None where it has no state, such as a part whose nested parts have none.
         """
@@ -96,6 +98,7 @@ class Optimizer(Protocol):
       run; `rate`, the factor of the learning rate at which the weight of a name moves (0 is not at all).
     - *Returns*: what Lightning's `configure_optimizers` returns: a torch optimizer, or a dictionary with
       `optimizer` and `lr_scheduler`. `luthier.api` has `parameter_groups` and `scheduled` for both.
+      It has every weight whose rate is above 0.
     - *Called*: once, when the training begins, after the adaptation has chosen the weights.
     - *Ranks*: on every rank alike.
     - *Raises*: RecipeError for settings that cannot be.

@@ -12,6 +12,7 @@ from typing import Any
 from luthier.contracts.examples import Example, Source
 from luthier.data.content_hashes import hash_of_examples, hash_of_reading
 from luthier.data.stored_examples import ExamplesWriter, StoredExamples, UnwritableError
+from luthier.data.well_formed import well_formed
 from luthier.errors import DataError
 from luthier.fetch import cache
 from luthier.fetch.once import build_once
@@ -94,7 +95,7 @@ def _facts_of(source: Source, *more: str) -> tuple[dict[str, int], list[str], di
 
 def _examples(source: Source) -> Iterator[Example]:
     for example in source:
-        yield returned(example, dict, source.__iter__)
+        yield well_formed(returned(example, dict, source.__iter__), source.__iter__)
 
 
 def _split(example: Example) -> str:

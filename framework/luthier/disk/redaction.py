@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 from luthier.disk.secret_forms import (
+    ANSWER,
     ASSIGNED,
     BEFORE_A_NAME,
     FORM,
     FORTY_DIGITS,
     INSIDE_A_WORD,
     KEPT,
+    NAME_OF_A_CLASS,
     NAME_OF_A_VARIABLE,
     NO_KEY,
     SAYS_KEY,
@@ -94,6 +96,9 @@ def _assigned(found: re.Match[str]) -> str:
         return found[0]  # "the token is", and no `--token is`
     if name == "token" and WORD_OF_A_MODEL.search(around):
         return found[0]
+    after = found.string[found.end() : found.end() + 2]
+    if after == " (" and ANSWER.search(around) and NAME_OF_A_CLASS.fullmatch(value):
+        return found[0]  # "optimizer=bad_signature: BadSignature (acme 1.0, …"
     if name == "secret" and NAME_OF_A_VARIABLE.fullmatch(value):
         return found[0]
     if name == "token" and NUMBER.fullmatch(value):

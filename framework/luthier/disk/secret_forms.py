@@ -46,6 +46,10 @@ BEFORE_A_NAME = {
     "signature": re.compile(r"(?<![a-zA-Z])$"),
 }
 """What must stand before a word that is a part of harmless ones, too."""
+ANSWER = re.compile(r"(?:^|[\s/])[a-z_]+=\w*$")
+"""What stands before the name where that ends the name of an answer: `optimizer=bad_`."""
+NAME_OF_A_CLASS = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
+"""What a message of luthier names behind an answer; its place follows in parentheses."""
 FORTY_DIGITS = re.compile(r"(?<![0-9a-zA-Z])[0-9a-f]{40}(?![0-9a-zA-Z])")
 """A key of W&B, or a commit."""
 SAYS_KEY = re.compile(r"wandb|w&b|tracking|(?:key|token|auth|login|secret|password)\b[^\n]*\Z", re.IGNORECASE)

@@ -216,7 +216,8 @@ class Evaluation:
             )
         for metric in self.task.metrics.values():  # a metric that cannot measure raises before answers are generated
             statistics_of(metric, [chosen_questions[0].attempt(chosen_questions[0].reference)])
-        attempts = self.task(predictor, chosen_questions, questions(examples, predictor.prompt))
+        given = list(chosen_questions)  # a task may change its own list
+        attempts = self.task(predictor, given, questions(examples, predictor.prompt))
         if len(returned(attempts, Attempts, self.task).attempts) != len(chosen_questions):
             expected = f"an attempt for each of {len(chosen_questions)} questions"
             raise misreturned(self.task, expected, attempts, shown=f"{len(attempts.attempts)} attempts")

@@ -30,6 +30,11 @@ def culprit(error: BaseException) -> str:
     return next((place for place, _ in _places(error)), "")
 
 
+def answer_at_fault(error: BaseException) -> str:
+    """The answer of the part from whose code an error comes, as `question=answer`; empty without one."""
+    return next((found for _, part in _places(error) if (found := answer_of(part))), "")
+
+
 def culprit_of(frame: FrameType) -> str:
     """The innermost place outside of luthier on the stack of a thread, as `culprit` writes it; empty without one."""
     stack = traceback.walk_stack(frame)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from luthier.errors import PluginError
 from luthier.errors.interrupted import Interrupted
-from luthier.plugins.blame import culprit
+from luthier.plugins.blame import answer_at_fault, culprit
 
 
 @contextmanager
@@ -28,8 +28,8 @@ def exit_of_a_part(error: BaseException) -> PluginError:
     """What is said of code that wanted to end the process; Lightning turns a KeyboardInterrupt into such an exit."""
     first = error.__context__ if isinstance(error.__context__, KeyboardInterrupt) else error
     what = f"{type(first).__name__}({', '.join(map(repr, first.args))})"
-    place = culprit(first) or culprit(error)
+    place, answer = culprit(first) or culprit(error), answer_at_fault(first) or answer_at_fault(error)
     return PluginError(
-        f"{what} was to end the process{f', in {place}' if place else ''}.",
+        f"{f'{answer} failed: ' if answer else ''}{what} was to end the process{f', in {place}' if place else ''}.",
         hint="A part ends a run with an exception of its own; --debug shows where it came from.",
     )

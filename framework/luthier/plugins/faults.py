@@ -36,6 +36,15 @@ def entry_point_fault(entry: EntryPoint) -> str:
     return ""
 
 
+def archive_fault(module: ModuleType) -> str:
+    """A sentence on a module that is imported from an archive, whose option files nobody reads; empty without one."""
+    file = Path(module.__file__ or "")
+    archive = None if file.exists() else next((one for one in file.parents if one.is_file()), None)
+    if archive is None:
+        return ""
+    return f"it is imported from the archive {archive}, where its option files cannot be read; install it with pip"
+
+
 def hook_fault(module: ModuleType) -> str:
     """A sentence on the first hook of a module that nobody would call as it was meant; empty without one."""
     for name, value in vars(module).items():

@@ -59,7 +59,12 @@ def owner_of(package: str) -> metadata.Distribution | None:
     for one in _installed_on(tuple(sys.path)):
         if one.package == package and one.distribution is not None:
             return one.distribution
-    return _brought_on(tuple(sys.path)).get(package)
+    return next(iter(_brought_on(tuple(sys.path)).get(package, ())), None)
+
+
+def owners_of(package: str) -> list[str]:
+    """The names of all distributions with files in a top-level package; several in a namespace such as `google`."""
+    return [one.name for one in _brought_on(tuple(sys.path)).get(package, ())]
 
 
 @cache
@@ -68,14 +73,14 @@ def _installed_on(path: tuple[str, ...]) -> list[EntryPoint]:
 
 
 @cache
-def _brought_on(path: tuple[str, ...]) -> Mapping[str, metadata.Distribution]:
-    """Top-level package -> distribution, of all that are installed.
+def _brought_on(path: tuple[str, ...]) -> Mapping[str, list[metadata.Distribution]]:
+    """Top-level package -> its distributions, of all that are installed.
 
     Lists of files are searched as text: `packages_distributions` makes a path of each of a hundred thousand lines.
     """
-    found: dict[str, metadata.Distribution] = {}
+    found: dict[str, list[metadata.Distribution]] = {}
     for distribution in metadata.distributions():
         names = (distribution.read_text("top_level.txt") or "").split()
         for name in names or set(_TOP.findall(distribution.read_text("RECORD") or "")):
-            found.setdefault(name, distribution)
+            found.setdefault(name, []).append(distribution)
     return found

@@ -21,7 +21,7 @@ from luthier.errors import LuthierError, PluginError, RecipeError
 from luthier.plugins import hookspecs
 from luthier.plugins.blame import blamed, place_of, told
 from luthier.plugins.calls import call_hook
-from luthier.plugins.faults import entry_point_fault, hook_fault
+from luthier.plugins.faults import archive_fault, entry_point_fault, hook_fault
 from luthier.plugins.installed import CORE, EntryPoint, installed
 from luthier.plugins.recipe_folder import beside, folder_at
 from luthier.plugins.returned import as_shown
@@ -202,7 +202,7 @@ class Plugins:
         try:
             with redirect_stdout(sys.stderr):
                 module = importlib.import_module(plugin.module)
-            if fault := hook_fault(module):
+            if fault := archive_fault(module) or hook_fault(module):
                 raise PluginError(fault)
             self.register(module, plugin.name)
             self._manager.check_pending()

@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 from luthier.disk.refusals import refused_by_the_disk
 from luthier.errors import RecipeError, ResourceError
 from luthier.training import checkpoint_files
-from luthier.training.plain_state import dismantle, rebuild
+from luthier.training.plain_state import rebuild
+from luthier.training.savable import dismantled
 
 TENSORS, STATE = "state.safetensors", "state.json"
 OF_RUN = "luthier_run"
@@ -29,12 +30,12 @@ class SealedCheckpoints(CheckpointIO):
     """Hands Lightning's checkpoint dictionary to `checkpoint_files`; a path is `<checkpoints>/step-<number>`."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint durably; ResourceError where the disk does not take it, TypeError for unwritable state."""
+        """Write a checkpoint durably. ResourceError where the disk refuses, PluginError for unwritable state."""
         place = Path(path)
         step = checkpoint_files.step_of(place)
         if step is None:
             raise RecipeError(f"A checkpoint's folder is named step-<number>, not {place.name!r}.", where=str(place))
-        state, tensors = dismantle(checkpoint)
+        state, tensors = dismantled(checkpoint)
         text = json.dumps(state, allow_nan=False)
         owned = {name: tensor.to("cpu").contiguous() for name, tensor in _without_overlaps(tensors).items()}
         size = len(text) + sum(tensor.nbytes for tensor in owned.values())

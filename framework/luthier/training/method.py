@@ -224,10 +224,15 @@ class Method(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """What `optimizer` gives for the trainable weights, as Lightning wants it."""
-        made = self.optimizer(list(self.trainable_weights()), self.steps, self.rate)
+        weights = list(self.trainable_weights())
+        made = self.optimizer(list(weights), self.steps, self.rate)
         optimizer = made.get("optimizer") if isinstance(made, dict) else made
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise misreturned(self.optimizer, "a torch optimizer, or a dict with one as `optimizer`", made)
+        moved = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+        if left := [name for name, weight in weights if id(weight) not in moved and self.rate(name) > 0]:
+            shown = f"one without {len(left)} of {len(weights)} ({', '.join(left[:2])}{', …' if left[2:] else ''})"
+            raise misreturned(self.optimizer, "an optimizer of every weight whose rate is above 0", made, shown=shown)
         return made
 
     def rate(self, name: str) -> float:

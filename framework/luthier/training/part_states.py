@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from luthier.contracts.training import StatefulPart
 from luthier.training.heartbeat import Heartbeat
 from luthier.training.random_state import on_all_ranks
+from luthier.training.savable import savable
 
 State = dict[str, Any]
 
@@ -49,7 +50,10 @@ class PartStates(pl.Callback):
             self._boundary = self._states()
 
     def state_dict(self) -> State:
-        return {"ranks": on_all_ranks(self._boundary or self._states())}
+        states = self._boundary or self._states()
+        for path, state in states.items():
+            savable(state, self.parts[path].state_dict)
+        return {"ranks": on_all_ranks(states)}
 
     def load_state_dict(self, state_dict: State) -> None:
         self._ranks = state_dict["ranks"]

@@ -15,11 +15,21 @@ import numpy as np
 import torch
 
 Json = Any
+
+
+class UnsavableError(TypeError):
+    """A value that a checkpoint cannot hold; `place` are the keys that lead to it."""
+
+    def __init__(self, message: str, place: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 MARK = "!"
 
 
 def dismantle(state: Any) -> tuple[Json, dict[str, torch.Tensor]]:
-    """`(json, tensors)` of a state; TypeError names the place of what cannot be written without pickle.
+    """`(json, tensors)` of a state; UnsavableError names the place of what cannot be written without pickle.
 
     Two mentions of the same tensor become one: tied weights are stored once.
     """
@@ -78,7 +88,8 @@ class _Writer:
             notes = getattr(value, "_metadata", None)
             return {"!ordered": [self._pairs(value, place), self.value(notes, (*place, "_metadata"))]}
         name = f"{kind.__module__}.{kind.__qualname__}"
-        raise TypeError(f"{'/'.join(place) or 'the state'} is a {name}, which a checkpoint cannot hold without pickle.")
+        shown = f"{'/'.join(place) or 'the state'} is a {name}, which a checkpoint cannot hold without pickle."
+        raise UnsavableError(shown, place)
 
     def _items(self, values: Any, place: tuple[str, ...]) -> list[Json]:
         return [self.value(item, (*place, str(index))) for index, item in enumerate(values)]
@@ -88,7 +99,8 @@ class _Writer:
 
     def _name(self, tensor: torch.Tensor, place: tuple[str, ...]) -> str:
         if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-            raise TypeError(f"{'/'.join(place)} is no plain tensor on a device, which a checkpoint cannot hold.")
+            shown = f"{'/'.join(place)} is no plain tensor on a device, which a checkpoint cannot hold."
+            raise UnsavableError(shown, place)
         same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
         if same not in self._names:
             name = "/".join(place) or "tensor"

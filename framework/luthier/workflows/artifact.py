@@ -8,7 +8,7 @@ manifest. `luthier.load(path)` gives an object that can generate and score.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +62,8 @@ ARTIFACT_MANIFEST = artifact_manifest.MANIFEST
 ARTIFACT_RECIPE = "resolved.yaml"
 """The file of an artifact that holds the recipe of its run, resolved."""
 FOLDER = "artifact"
+SPARE = ("data", "method", "optimizer", "trainer", "evaluation", "tracking")
+"""The parts of its recipe that a model needs no longer, once it is customised."""
 
 
 @dataclass
@@ -209,10 +211,18 @@ def find_artifact(path: str | Path) -> Path:
 
 def load(path: str | Path, *, plugins: Plugins | None = None, vouched: Iterable[str] = ()) -> Artifact:
     """Load what a run left. Its recipe may name only code that installed plugins name, as any recipe."""
+    return load_without(path, SPARE, plugins=plugins, vouched=vouched)
+
+
+def load_without(
+    path: str | Path, spare: Collection[str], *, plugins: Plugins | None = None, vouched: Iterable[str] = ()
+) -> Artifact:
+    """`load`, where only what the parts at the places `spare` are of may be absent; see `recipe_read_back`."""
     folder, manifest = _open(path)
     refuse_code(folder, owner=str(folder))
     plugins = plugins or Plugins.from_flags([])
-    written = recipe_read_back(folder / ARTIFACT_RECIPE, plugins, vouched, manifest.get("parts"), owner=folder)
+    file, parts = folder / ARTIFACT_RECIPE, manifest.get("parts")
+    written = recipe_read_back(file, plugins, vouched, parts, owner=folder, spare=spare)
     recipe = with_revisions(with_places(written, manifest.get("places", {}), folder), manifest["model"])
     needed = ("adaptation", "prompt", *(["model"] if manifest["needs_base"] else ()))
     recipe = given_back(recipe, needed, folder)

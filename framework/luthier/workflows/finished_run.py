@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from luthier.evaluation.evaluation import Evaluation
     from luthier.plugins.registry import Plugins
 
+SPARE = ("optimizer", "trainer.strategy", "tracking")
+"""The parts of its recipe that nothing is measured with."""
 ASSEMBLED = ("data", "method", "batch", "trainer", "evaluation")
 """The parts of the recipe that are built beside what the artifact loads."""
 EVERY = "all"
@@ -70,7 +72,7 @@ class FinishedRun:
         `changed` gives the recipe with other data or another evaluation. Raises RecipeError where there is no artifact,
         and DataError where the data is not there any more; of the run's own with `needs_data` alone.
         """
-        predictor = artifact.load(path, plugins=plugins, vouched=vouched)
+        predictor = artifact.load_without(path, SPARE, plugins=plugins, vouched=vouched)
         trust = Trust(frozenset(vouched))
         own: Any = given_back(predictor.recipe, tuple(name for name in ASSEMBLED if name != "data"), predictor.folder)
         recipe = changed(own) if changed else own

@@ -18,7 +18,15 @@ from luthier.errors import PluginError, Refused
 from luthier.plugins.installed import owner_of
 from luthier.plugins.registry import Plugins
 
-NO_TRACKING = "luthier.training.tracking.NoTracking"
+STAND_INS: Mapping[str, Mapping[str, Any]] = {
+    "tracking": {"_target_": "luthier.training.tracking.NoTracking"},
+    "trainer.strategy": {"_target_": "luthier.training.strategies.Single"},
+    "optimizer": {
+        "_target_": "luthier.training.optimizers.adamw.AdamW",
+        "schedule": {"_target_": "luthier.training.optimizers.schedules.Constant"},
+    },
+}
+"""What stands in the recipe for a part that is absent and that nobody calls, where another part must be given one."""
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9][\w.-]*")
 _VERSION = re.compile(r"[\w.+!-]+")
 
@@ -35,11 +43,19 @@ def origins(config: Any) -> dict[str, dict[str, str]]:
     }
 
 
-def recipe_read_back(file: Path, plugins: Plugins, vouched: Iterable[str], written: Any, *, owner: Path) -> DictConfig:
+def recipe_read_back(
+    file: Path,
+    plugins: Plugins,
+    vouched: Iterable[str],
+    written: Any,
+    *,
+    owner: Path,
+    spare: Collection[str] = ("tracking",),
+) -> DictConfig:
     """The recipe that is stored with a run or an artifact, whose parts came from the distributions that are `written`.
 
     PluginError that says what to install, where one of them is absent, or another version has the part no longer.
-    Without its tracker nothing is tracked, as what is read back is not.
+    `spare` are the places of parts that are not used: there it may be absent, and is left out.
     """
     try:
         return stored_recipe(file, plugins, vouched)
@@ -48,7 +64,8 @@ def recipe_read_back(file: Path, plugins: Plugins, vouched: Iterable[str], writt
         if not (lost := _lost(written, known)):
             raise
     try:
-        return stored_recipe(file, plugins, vouched, instead={"tracking": {"_target_": NO_TRACKING}})
+        absent = {part for parts in lost.values() for part in parts}
+        return stored_recipe(file, plugins, vouched, without=lambda plain: _without(plain, absent, spare))
     except Refused as refused:
         told = (f"{name} {version} ({', '.join(parts)}), {_state(name)}" for (name, version), parts in lost.items())
         raise PluginError(
@@ -56,6 +73,18 @@ def recipe_read_back(file: Path, plugins: Plugins, vouched: Iterable[str], writt
             where=str(owner),
             hint=f"pip install {' '.join(f'{name}=={version}' for name, version in lost)}",
         ) from refused
+
+
+def _without(recipe: Any, absent: Collection[str], spare: Collection[str]) -> Any:
+    """The recipe without those of the spare parts that are absent or hold one that is."""
+    for place in spare:
+        *names, last = place.split(".")
+        node = recipe
+        for name in names:
+            node = node.get(name, {})
+        if any(part["_target_"] in absent for _, part in targets_in(node.get(last))):
+            node[last] = dict(STAND_INS.get(place, {}))
+    return recipe
 
 
 def _lost(written: Any, known: Collection[str]) -> dict[tuple[str, str], list[str]]:

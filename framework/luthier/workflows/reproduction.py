@@ -60,7 +60,7 @@ class Reproduction:
         if not self.differs:
             return
         what = "; ".join(f"{name} ({', '.join(places[:NAMED])})" for name, places in self.differs.items())
-        other = ", ".join(f"{name} was {then}, is {now}" for name, (then, now) in self.surroundings.items())
+        other = ", ".join(_other(name, then, now) for name, (then, now) in self.surroundings.items())
         raise NumericsError(
             f"Steps {self.first} to {self.last} come to other values than the run recorded: {what}.",
             hint=f"What is other than then: {other}." if other else "Versions, hardware and seed are those of then.",
@@ -138,7 +138,7 @@ def reproduce(
     run = _run(recorded, place, start, last, plugins, vouched, console)
     found = Reproduction(start + 1, last, dict(surroundings(recorded.folder, run)))
     for name, (then, now) in found.surroundings.items():
-        console.say(f"note: {name} was {then}, is {now}")
+        console.say(f"note: {_other(name, then, now)}")
     with suppress(Interrupted):
         run.train()
     found.compared = compare_steps(recorded.folder, run.folder, start + 1, last)
@@ -174,6 +174,10 @@ def surroundings(folder: RunFolder, run: Run) -> Iterator[tuple[str, tuple[Any, 
     data = _manifest(folder).get("data", {})
     if data:
         yield from _differing({"data": data.get("sha256")}, {"data": run.data.digest}, ("data",))
+
+
+def _other(name: str, then: Any, now: Any) -> str:
+    return f"{name} was {then}, {'and is not here' if now is None else f'is {now}'}"
 
 
 def _differing(then: Mapping[str, Any], now: Mapping[str, Any], names: Any) -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -32,7 +32,7 @@ def written(distribution, tmp_path):
         file = Path(tmp_path / "resolved.yaml")
         file.write_text(yaml.safe_dump(chosen))
         came_from = {node["_target_"]: {"distribution": "acme-parts", "version": "0.3.1"} for node in chosen.values()}
-        return lambda: recipe_read_back(file, Plugins(), (), came_from, owner=tmp_path)
+        return lambda **spare: recipe_read_back(file, Plugins(), (), came_from, owner=tmp_path, **spare)
 
     return site, read
 
@@ -71,3 +71,11 @@ def test_what_nobody_brought_is_refused_as_before(written, tmp_path):
     file.write_text("tracking: {_target_: os.system}\n")
     with pytest.raises(Refused):
         recipe_read_back(file, Plugins(), (), {}, owner=tmp_path)
+
+
+def test_what_is_not_used_may_be_absent_and_what_must_be_given_has_a_stand_in(written):
+    site, read = written
+    shutil.rmtree(site / "acme_parts-0.3.1.dist-info")
+    assert read(adaptation="")(spare=("adaptation",)) == {"adaptation": {}}
+    with pytest.raises(PluginError):
+        read(adaptation="")(spare=("tracking", "trainer.strategy"))

@@ -15,7 +15,7 @@ from luthier.data.sources.records_source import RecordsSource
 from luthier.data.splits import HELD_OUT_FIRST, NAMES
 from luthier.fetch.paths import local_path
 from luthier.fetch.remembered import remembered_digest
-from luthier.plugins.returned import returned
+from luthier.plugins.returned import misreturned, returned
 
 
 @dataclass(kw_only=True)
@@ -33,7 +33,11 @@ class Files(RecordsSource):
     def files(self) -> list[tuple[Path, str | None]]:
         """The files in the order of reading, each with the split in its name."""
         folder = local_path(self.file)
-        files = [(file, split_of_path(file, folder)) for file in self.reader.files(folder)]
+        found: Any = returned(self.reader.files(folder), Iterable, self.reader.files)
+        listed: list[Any] = [found] if isinstance(found, str) else list(found)
+        if odd := [file for file in listed if not isinstance(file, Path)]:
+            raise misreturned(self.reader.files, "a list of paths", odd[0])
+        files = [(file, split_of_path(file, folder)) for file in listed]
         if len({split for _, split in files}) < 2:
             return [(file, None) for file, _ in files]
         return sorted(files, key=lambda pair: HELD_OUT_FIRST.index(pair[1]))

@@ -12,6 +12,7 @@ from luthier.data.filters import Filter
 from luthier.data.records import Tally
 from luthier.data.state import Stateful, source_state
 from luthier.data.turn_choice import TurnChoice, with_turns
+from luthier.data.well_formed import well_formed
 from luthier.errors import DataError
 from luthier.plugins.returned import returned
 
@@ -78,4 +79,4 @@ class Filtered:
 
 def _examples_of(apply: Filter, examples: Iterable[Any]) -> Iterator[Example]:
     for example in examples:
-        yield returned(example, dict, apply)
+        yield well_formed(returned(example, dict, apply), apply)

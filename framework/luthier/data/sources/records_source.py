@@ -26,6 +26,7 @@ from luthier.data.sampling import sampled
 from luthier.data.splits import HashSplits, Splits, split_named
 from luthier.data.turn_choice import TurnChoice, with_turns
 from luthier.data.unread_columns import warn_of_unread
+from luthier.data.well_formed import well_formed
 from luthier.errors import DataError
 from luthier.plugins.returned import returned
 
@@ -178,6 +179,8 @@ class RecordsSource(ABC):
         row, own = renamed(record.row, self.rename or {}), Counter[str]()
         try:
             example = returned(row_format(row, own), (dict, type(None)), row_format)
+            if example is not None:
+                well_formed(example, row_format)
         except DataError as fault:
             raise unfit(row, row_format, fault) from None
         columns.check(row, example or {}, record.where, tally)

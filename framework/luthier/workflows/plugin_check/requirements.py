@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from luthier.plugins.installed import CORE
+from luthier.plugins.installed import CORE, owners_of
 from luthier.version import __version__
 from luthier.workflows.plugin_check.subject import Finding, Subject
 
@@ -97,7 +97,7 @@ def _of_imports(subject: Subject) -> Iterator[Finding]:
             if top in seen or top in subject.packages or top in sys.stdlib_module_names or subject.holds(top):
                 continue
             seen.add(top)
-            owners = {canonicalize_name(owner) for owner in _owners().get(top, [top])}
+            owners = {canonicalize_name(owner) for owner in owners_of(top) or [top]}
             if not owners & named and CORE not in owners:
                 who = " or ".join(sorted(owners))
                 message = f"It imports {top}, and no requirement of {subject.distribution.name} names {who}."
@@ -116,11 +116,6 @@ def _name(requirement: Requirement) -> str:
 def _core_requirements() -> list[Requirement]:
     """What installing luthier brings."""
     return _requirements(metadata.distribution(CORE))
-
-
-@cache
-def _owners() -> dict[str, list[str]]:
-    return {name: list(owners) for name, owners in metadata.packages_distributions().items()}
 
 
 def looked_for(file: Path) -> Iterator[str]:
