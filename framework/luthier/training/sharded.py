@@ -1,4 +1,4 @@
-"""Strategies that spread each weight over ranks: the network is spread when it is adapted, checkpoints hold it whole."""
+"""Strategies that spread each weight over ranks, once the network is adapted; checkpoints hold it whole."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _split(module: nn.Module, style_name: str, mesh: DeviceMesh, known: dict[nn.
 def _parameter(weight: DTensor) -> nn.Parameter:
     own = nn.Parameter(_own_memory(weight), requires_grad=weight.requires_grad)
     if own.requires_grad:
-        own.register_post_accumulate_grad_hook(_as_the_weight)
+        own.register_post_accumulate_grad_hook(_as_the_weight)  # type: ignore[no-untyped-call]
     return own
 
 
@@ -115,7 +115,7 @@ def _as_the_weight(weight: Tensor) -> None:
 def _own_memory(tensor: DTensor) -> DTensor:
     """The same, whose part is no view of the whole tensor, which would stay."""
     return DTensor.from_local(
-        tensor.detach().to_local().clone(), tensor.device_mesh, tensor.placements, run_check=False,
+        tensor.to_local().detach().clone(), tensor.device_mesh, tensor.placements, run_check=False,
         shape=tensor.shape, stride=tensor.stride(),
     )  # fmt: skip
 
@@ -149,7 +149,7 @@ class _SummedGradient(torch.autograd.Function):
         return weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, incoming: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, incoming: Tensor) -> tuple[Tensor, None]:
         total = incoming.contiguous().clone()
         dist.all_reduce(total, group=ctx.group)
         return total, None

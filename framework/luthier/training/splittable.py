@@ -19,9 +19,7 @@ _LOW_RANK = re.compile(r"\.lora_[AB]\.")
 _WRAPPED = re.compile(r"\.(base_layer|original_module|modules_to_save\.[^.]+)(?=\.)")
 
 
-def refuse_unsplittable(
-    method: Method, network: nn.Module, *, ranks: int, strategy: str = "tensor_parallel"
-) -> None:
+def refuse_unsplittable(method: Method, network: nn.Module, *, ranks: int, strategy: str = "tensor_parallel") -> None:
     """RecipeError for a method that would be wrong, or wait for ever, with the layers of its network split.
 
     The network may be on the meta device. What the method makes when it is configured is looked at if it is there.
@@ -50,7 +48,8 @@ def _of_plan(network: nn.Module) -> str:
 
 
 def _of_sizes(network: nn.Module, ranks: int) -> str:
-    config: Any = unwrapped(network).config.get_text_config()
+    inner: Any = unwrapped(network)
+    config = inner.config.get_text_config()
     for name in ("num_attention_heads", "num_key_value_heads"):
         count = getattr(config, name, None)
         if isinstance(count, int) and count % ranks:

@@ -65,6 +65,11 @@ class DistributedDataParallel(Strategy):
 class ShardingStrategy(Strategy):
     """A strategy that spreads each weight over devices, so that not every training can have it."""
 
+    @property
+    def gathered(self) -> float:
+        """The part of a block that a device holds while it computes; 0 where it computes with its own weights."""
+        return 1.0
+
     @abstractmethod
     def __call__(self) -> Sharded:
         """The strategy of a training."""
@@ -114,6 +119,10 @@ class SplitLayers(ShardingStrategy):
     travel twice in each layer and pass, so that it wants devices that are connected fast.
     """
 
+    @property
+    def gathered(self) -> float:
+        return 0.0
+
     def __call__(self) -> Sharded:
         return TensorParallel()
 
@@ -145,6 +154,10 @@ class FullyShardedSplitLayers(ShardingStrategy):
         self.tensor_parallel, self.reshard = tensor_parallel, reshard
         self.param_dtype: torch.dtype | None = getattr(torch, param_dtype) if param_dtype else None
         self.reduce_dtype: torch.dtype | None = getattr(torch, reduce_dtype) if reduce_dtype else None
+
+    @property
+    def gathered(self) -> float:
+        return 1 / self.tensor_parallel
 
     def __call__(self) -> Sharded:
         return FsdpTensorParallel(

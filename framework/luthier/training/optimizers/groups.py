@@ -64,8 +64,8 @@ def with_and_without_decay(named: Named, weight_decay: float) -> list[dict[str, 
     named = trainable(named)
     decay = [weight for name, weight in named if is_hidden_matrix(name, weight)]
     rest = [weight for name, weight in named if not is_hidden_matrix(name, weight)]
-    groups = [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return [{**group, "params": together} for group in groups for together in by_mesh(group["params"])]
+    groups = ((decay, weight_decay), (rest, 0.0))
+    return [{"params": each, "weight_decay": rate} for weights, rate in groups for each in by_mesh(weights)]
 
 
 def by_mesh(weights: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:

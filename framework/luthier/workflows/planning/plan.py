@@ -196,7 +196,8 @@ def _estimate(plan: RecipePlan, parts: Parts, prober: Prober | None) -> None:
         return
     plan.memory, plan.disk = estimate.memory(plan.weights, work), estimate.disk(plan.weights, _checkpoints(plan, parts))
     if (devices := machine.sharing(trainer)) > 1:
-        plan.memory = estimate.of_a_shard(plan.memory, plan.weights, work, devices)
+        gathered = trainer.strategy.gathered if isinstance(trainer.strategy, ShardingStrategy) else 0
+        plan.memory = estimate.of_a_shard(plan.memory, plan.weights, work, devices, gathered=gathered)
     plan.memory |= method.memory(len(plan.data.lengths)) if plan.data is not None else {}
     if plan.steps is not None:
         stored = LOW.get(str(checks.at(plan.composition.config, "model.dtype")), torch.float32)
