@@ -14,6 +14,7 @@ from luthier.models.meta_networks import meta_network
 from luthier.testing.ranks import two_ranks
 from luthier.testing.twin import twin
 from luthier.training.checkpoint_io import SealedCheckpoints
+from luthier.training.cluster import devices_used
 from luthier.training.optimizer_state import NAMES
 from luthier.training.tensor_parallel import refuse_uneven
 from tests.command import luthier
@@ -193,3 +194,8 @@ def test_one_device_has_no_strategy_for_several(tmp_path):
     with pytest.raises(RecipeError, match=r"for one device, and trainer\.devices and trainer\.num_nodes make 2") as end:
         twin(tmp_path / "run", "trainer=cpu", "trainer.devices=2")
     assert "trainer=ddp" in end.value.hint
+
+
+@pytest.mark.parametrize(("devices", "count"), [(3, 3), ("3", 3), ("3,", 1), ("0,2", 2), ("auto", 1)])
+def test_devices_are_counted_as_lightning_counts_them(devices, count):
+    assert devices_used(devices, on_gpu=False) == count
