@@ -113,6 +113,16 @@ class TestFsdp(StrategyContract):
 
 
 @pytest.mark.exhaustive
+class TestTensorParallel(StrategyContract):
+    answer = "trainer/strategy=tensor_parallel"
+
+
+@pytest.mark.exhaustive
+class TestFsdpTp(StrategyContract):
+    answer = "trainer/strategy=fsdp_tp"
+
+
+@pytest.mark.exhaustive
 class TestCpu(TrainerContract):
     answer = "trainer=cpu"
 

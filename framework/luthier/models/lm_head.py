@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
 from torch.utils.hooks import RemovableHandle
 from transformers.modeling_outputs import BaseModelOutput
@@ -167,11 +168,11 @@ class LMHead:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the head is one weight matrix, neither adapted, quantized nor sharded by itself.
+        """Whether the head is one weight matrix, neither adapted, quantized nor split over ranks.
 
         It can then be multiplied by directly; any other head is called, chunk by chunk.
         """
-        return type(self.module) is nn.Linear
+        return type(self.module) is nn.Linear and not isinstance(self.module.weight, DTensor)
 
     def _entropies_by_module(self, rows: Tensor) -> Tensor:
         log_probs = torch.log_softmax(self.logits(rows), dim=-1)

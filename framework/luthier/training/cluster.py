@@ -47,4 +47,17 @@ def devices_used(devices: int | str, *, on_gpu: bool) -> int:
     """How many devices of each machine Lightning uses for a setting of the trainer, one rank each."""
     if devices in ("auto", -1, "-1"):
         return torch.cuda.device_count() if on_gpu else 1
-    return devices if isinstance(devices, int) else len(devices.split(","))
+    if isinstance(devices, int):
+        return devices
+    return len([one for one in devices.split(",") if one.strip()]) if "," in devices else int(devices)
+
+
+def refuse_several(devices: int | str, num_nodes: int, *, on_gpu: bool) -> None:
+    """RecipeError where a strategy for one device is given several: nothing would start and watch their processes."""
+    there = num_nodes * devices_used(devices, on_gpu=on_gpu)
+    if there > 1:
+        raise RecipeError(
+            f"trainer/strategy=single is for one device, and trainer.devices and trainer.num_nodes make {there}.",
+            where="trainer.devices",
+            hint="Use trainer=ddp, in which each device holds the whole network, or trainer=fsdp.",
+        )

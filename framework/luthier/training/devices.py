@@ -13,8 +13,8 @@ from luthier.inference.predictor import NetworkPredictor
 from luthier.training import shards
 from luthier.training.cluster import environments, refuse_another_number
 from luthier.training.first_rank import of_first_rank, patient_group
-from luthier.training.fsdp import Fsdp
 from luthier.training.launcher import Launched
+from luthier.training.sharded import Sharded
 from luthier.training.shared_predictor import SharedPredictor
 from luthier.training.strategies import made
 from luthier.training.whole_network import make_whole
@@ -51,7 +51,7 @@ class Devices:
         refuse_another_number(trainer.devices, trainer.num_nodes, on_gpu=trainer.device.type == "cuda")
         if not isinstance(strategy, Launched) or not self._needs_ranks(strategy):
             return function()
-        self.shards = isinstance(strategy, Fsdp)
+        self.shards = isinstance(strategy, Sharded)
 
         def connected() -> Result:
             self._strategy, self._group = strategy, patient_group()
@@ -74,7 +74,7 @@ class Devices:
 
     def place(self, network: nn.Module) -> nn.Module:
         """The network where it computes: in shards, or whole on this rank's device."""
-        if isinstance(self._strategy, Fsdp):
+        if isinstance(self._strategy, Sharded):
             return self._strategy.shard(network)
         return network.to(self.home)
 
@@ -87,7 +87,8 @@ class Devices:
         """On the first rank what `work` gives, with whose predictor all ranks compute; None on the others."""
         if self._group is None:
             return work(predictor)
-        shared = SharedPredictor(**vars(predictor), group=self._group)
+        each = self._strategy.tensor_ranks if isinstance(self._strategy, Sharded) else 1
+        shared = SharedPredictor(**vars(predictor), group=self._group, tensor_ranks=each)
         result: Result | None = shared.lead(work)
         return result
 

@@ -84,7 +84,7 @@ def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
     sha = hashlib.sha256()
     ordered = sorted(tensors.items())
     sums = [_bits(shards.own(tensor)) for _, tensor in ordered]
-    totals = shards.over_ranks(torch.stack(sums), tensors.values()).tolist() if sums else []
+    totals = shards.over_ranks(torch.stack(sums), [tensor for _, tensor in ordered]).tolist() if sums else []
     for (name, tensor), total in zip(ordered, totals, strict=True):
         sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {total}\n".encode())
     return sha.hexdigest()

@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.strategies import ModelParallelStrategy
-from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 
 from luthier.models.loading import decoder_layers
 from luthier.training import shards
-from luthier.training.launcher import Launched
 from luthier.training.shardable import refuse_offload_without_accelerator, refuse_unshardable
+from luthier.training.sharded import Sharded
 
 
-class Fsdp(Launched, ModelParallelStrategy):
-    """Shards a method's network over all ranks, after the adaptation was applied: by its blocks, then the rest.
-
-    Checkpoints hold whole tensors, which are gathered one by one to the first rank. What a rank loads of them are its
-    own parts.
-    """
-
-    needs_ranks = True
+class Fsdp(Sharded):
+    """Shards a network over all ranks: by its blocks, then the rest."""
 
     def __init__(
         self, *, reshard: bool = True, param_dtype: torch.dtype | None = None, reduce_dtype: torch.dtype | None = None,
         cpu_offload: bool = False, **settings: Any,
     ) -> None:  # fmt: skip
-        super().__init__(save_distributed_checkpoint=False, **settings)
+        super().__init__(**settings)
         self.reshard, self.cpu_offload = reshard, cpu_offload
         self.mixed = MixedPrecisionPolicy(param_dtype=param_dtype, reduce_dtype=reduce_dtype)
 
     def shard(self, network: nn.Module) -> nn.Module:
-        """The same network with its weights in shards on the devices; all ranks call it with the same weights."""
         if shards.is_sharded(network):
             return network
         if self.cpu_offload:
             refuse_offload_without_accelerator(self.root_device)
         mesh = init_device_mesh(self.root_device.type, (self.world_size,), mesh_dim_names=("data_parallel",))
+        return self._over(mesh, network)
+
+    def _over(self, mesh: DeviceMesh, network: nn.Module) -> nn.Module:
+        """The network with its weights in shards over a mesh of one dimension."""
         offload: OffloadPolicy = CPUOffloadPolicy() if self.cpu_offload else OffloadPolicy()
         settings: dict[str, Any] = {"mesh": mesh, "mp_policy": self.mixed, "offload_policy": offload}
         for layer in reversed(decoder_layers(network)):  # one inside of another comes first
@@ -50,48 +43,5 @@ class Fsdp(Launched, ModelParallelStrategy):
         fully_shard(network, **settings)
         return network
 
-    @property
-    def restore_checkpoint_after_setup(self) -> bool:
-        """Before, as with other strategies: what callbacks remember is there when they begin."""
-        return False
-
-    def setup_environment(self) -> None:
-        self._data_parallel_size, self._tensor_parallel_size = self.num_nodes * self.num_processes, 1
-        super().setup_environment()
-
-    def setup(self, trainer: pl.Trainer) -> None:
-        """Shard the network of the method, which is configured by now."""
-        method: Any = self.lightning_module
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        refuse_unshardable(method, method.network, packing=data.settings.packing)
-        self.shard(method.network)
-        super().setup(trainer)
-
-    def model_to_device(self) -> None:
-        """What stands beside the network; offloaded shards stay where they are."""
-        method: Any = self.lightning_module
-        for name, child in method.named_children():
-            if name != "network":
-                child.to(self.root_device)
-
-    def lightning_module_state_dict(self) -> dict[str, Any]:
-        """The state in shards, of which a checkpoint leaves some out before the rest is gathered."""
-        assert self.lightning_module is not None
-        return self.lightning_module.state_dict()
-
-    def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        return getattr(optimizer, "_optimizer", optimizer).state_dict()
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
-        """Gather all that is in shards, and write it on the first rank."""
-        gathered = shards.gathered(checkpoint, keep=self.is_global_zero)
-        if self.is_global_zero:
-            self.checkpoint_io.save_checkpoint(gathered, filepath, storage_options=storage_options)
-
-    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
-        return self.checkpoint_io.load_checkpoint(Path(checkpoint_path), weights_only=weights_only)
-
-    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
-        """Load whole weights into the network, which is not in shards yet."""
-        assert self.lightning_module is not None
-        self.lightning_module.load_state_dict(checkpoint["state_dict"], strict=strict)
+    def refuse(self, method: Any, *, packing: bool) -> None:
+        refuse_unshardable(method, method.network, packing=packing)

@@ -12,6 +12,7 @@ import torch
 
 from luthier.training.energy import Meter
 from luthier.training.memory import peak_bytes
+from luthier.training.ranks_of_data import tensor_ranks
 from luthier.training.signals import Signals
 
 Listener = Callable[[dict[str, Any]], None]
@@ -102,7 +103,7 @@ class Heartbeat(pl.Callback):
         )
         shared = trainer.strategy.reduce(own, reduce_op="sum")
         assert isinstance(shared, torch.Tensor)
-        tokens, (_, stop, save) = shared[0].sum(), shared.amax(1)
+        tokens, (_, stop, save) = shared[0, :: tensor_ranks(trainer)].sum(), shared.amax(1)
         self.stop, self.save = int(stop) or None, bool(save)
         return int(tokens)
 

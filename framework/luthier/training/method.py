@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("luthier")
 NO_WEIGHT = torch.finfo(torch.float32).tiny
 """What sums without weight are divided by, instead of 0."""
+CLIP_EPSILON = 1e-6
+"""What torch adds to a norm before it divides by it."""
 
 
 class Method(pl.LightningModule, ABC):
@@ -282,7 +284,10 @@ class Method(pl.LightningModule, ABC):
     ) -> None:
         """Clip by the norm that is known already; Lightning's own refuses fused optimizers under autocast."""
         if gradient_clip_val:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, self.gradient_norm)
+            coefficient = (gradient_clip_val / (self.gradient_norm + CLIP_EPSILON)).clamp(max=1.0)
+            gradients = [shards.own(weight.grad) for weight in self.parameters() if weight.grad is not None]
+            if gradients:
+                torch._foreach_mul_(gradients, coefficient.to(gradients[0].device))
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add the loss of a held-out batch to the totals."""

@@ -13,6 +13,8 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 
+from luthier.training.ranks_of_data import tensor_ranks
+
 log = logging.getLogger(__name__)
 
 State = dict[str, Any]
@@ -87,8 +89,10 @@ class RandomState(pl.Callback):
                 len(ranks),
                 trainer.world_size,
             )
-        if trainer.global_rank < len(ranks):
-            self._to_restore = ranks[trainer.global_rank]
+        each = tensor_ranks(trainer)  # which see the same data, and drop the same
+        rank = trainer.global_rank if len(ranks) == trainer.world_size else trainer.global_rank // each * each
+        if rank < len(ranks):
+            self._to_restore = ranks[rank]
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

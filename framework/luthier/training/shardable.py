@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,22 +18,31 @@ from luthier.training.method import Method
 HINT = "Use trainer=ddp, in which each device holds the whole network."
 
 
-def refuse_unshardable(method: Method, network: nn.Module, *, packing: bool) -> None:
+def refuse_unshardable(method: Method, network: nn.Module, *, packing: bool, strategy: str = "fsdp") -> None:
     """RecipeError for a method that would be wrong, or wait for ever, with its adapted network in shards.
 
     The network may be on the meta device. What the method makes when it is configured is looked at if it is there.
     """
-    for where, why in (
-        ("method", _of_method(method)),
-        ("adaptation", _of_adaptation(method.adaptation, network)),
-        ("model", _of_network(method, network)),
-        ("batch.packing", _of_passes(network) if packing else ""),
-    ):
+    refuse(
+        strategy,
+        {
+            "method": of_method(method),
+            "adaptation": of_adaptation(method.adaptation, network),
+            "model": of_weights(network) or _of_network(method, network),
+            "batch.packing": _of_passes(network) if packing else "",
+        },
+    )
+
+
+def refuse(strategy: str, reasons: Mapping[str, str]) -> None:
+    """RecipeError with the first of some reasons, by the part of the recipe they are about; empty ones are none."""
+    for where, why in reasons.items():
         if why:
-            raise RecipeError(f"trainer/strategy=fsdp cannot train this: {why}.", where=where, hint=HINT)
+            raise RecipeError(f"trainer/strategy={strategy} cannot train this: {why}.", where=where, hint=HINT)
 
 
-def _of_method(method: Method) -> str:
+def of_method(method: Method) -> str:
+    """What a method does that ranks with parts of a network cannot; empty for one that they can train."""
     name = type(method).__name__
     if method.preparation and not isinstance(method.preparation, RoutingCount):
         return (
@@ -46,7 +56,8 @@ def _of_method(method: Method) -> str:
     return f"{name} trains {beside} beside the network, and only the network is in shards" if beside else ""
 
 
-def _of_adaptation(adaptation: Adaptation, network: nn.Module) -> str:
+def of_adaptation(adaptation: Adaptation, network: nn.Module) -> str:
+    """What an adaptation does to whole weights; empty for one that does nothing to them between the steps."""
     name = type(adaptation).__name__
     if adaptation.callbacks():
         return f"{name} acts on whole weights between the steps"
@@ -55,11 +66,15 @@ def _of_adaptation(adaptation: Adaptation, network: nn.Module) -> str:
     return ""
 
 
+def of_weights(network: nn.Module) -> str:
+    """Which weights cannot be cut; empty where all can."""
+    weights = network.named_parameters()
+    packed = next((name for name, weight in weights if not weight.is_floating_point()), None)
+    return f"{packed} is quantized, and holds no numbers of its own that could be cut into shards" if packed else ""
+
+
 def _of_network(method: Method, network: nn.Module) -> str:
-    weights = list(network.named_parameters())
-    if packed := next((name for name, weight in weights if not weight.is_floating_point()), None):
-        return f"{packed} is quantized, and holds no numbers of its own that could be cut into shards"
-    dtypes = {weight.dtype for _, weight in weights if weight.requires_grad}
+    dtypes = {weight.dtype for weight in network.parameters() if weight.requires_grad}
     if len(dtypes) > 1:
         listed = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
         return f"its trained weights are {listed}, and the gradients of a block travel together in one dtype"

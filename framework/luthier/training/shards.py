@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -72,9 +73,19 @@ def _like(one: dict[Any, Any], made: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def over_ranks(sums: Tensor, tensors: Iterable[Tensor]) -> Tensor:
-    """Sums over the own parts of `tensors`, as those over the whole ones; changed in place."""
-    if any(isinstance(tensor, DTensor) for tensor in tensors):
-        dist.all_reduce(sums)
+    """Sums over the own part of each tensor, [n, …], as those over the whole ones; changed in place.
+
+    A tensor may be in shards over some dimensions of a mesh, and whole over others: there each rank has its sum.
+    """
+    cut: dict[tuple[DeviceMesh, int], list[int]] = {}
+    for number, tensor in enumerate(tensors):
+        for dimension, placement in enumerate(tensor.placements if isinstance(tensor, DTensor) else ()):
+            if not placement.is_replicate():
+                cut.setdefault((cast(DTensor, tensor).device_mesh, dimension), []).append(number)
+    for (mesh, dimension), numbers in cut.items():
+        part = sums[numbers]
+        dist.all_reduce(part, group=mesh.get_group(dimension))
+        sums[numbers] = part
     return sums
 
 
@@ -86,12 +97,20 @@ def magnitudes(tensors: Sequence[Tensor]) -> Tensor:
 
 def is_zero(tensor: Tensor) -> bool:
     """Whether all of a tensor is 0."""
-    return not over_ranks(own(tensor).any().int(), [tensor])
+    return not over_ranks(own(tensor).any().int().view(1), [tensor])
 
 
 def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     """The norm of all gradients together, a scalar that all ranks have."""
-    return whole(torch.nn.utils.get_total_norm(gradients))
+    if not any(isinstance(gradient, DTensor) for gradient in gradients):
+        return torch.nn.utils.get_total_norm(gradients)
+    norms = torch._foreach_norm([own(gradient).float() for gradient in gradients])
+    return over_ranks(torch.stack(norms).square(), gradients).sum().sqrt()
+
+
+def mesh_of(tensor: Tensor) -> DeviceMesh | None:
+    """The ranks over which a tensor is spread, as a mesh; None for one that each rank has whole."""
+    return tensor.device_mesh if isinstance(tensor, DTensor) else None
 
 
 def reshard(module: nn.Module) -> None:
@@ -102,5 +121,5 @@ def reshard(module: nn.Module) -> None:
 
 
 def is_sharded(module: nn.Module) -> bool:
-    """Whether some of its modules have their weights in shards."""
-    return any(isinstance(part, FSDPModule) for part in module.modules())
+    """Whether some of its weights are in shards."""
+    return any(isinstance(weight, DTensor) for weight in module.parameters())

@@ -28,10 +28,12 @@ END: Any = None
 class SharedPredictor(NetworkPredictor):
     """Computes every list of items on all ranks of `group`, item i on rank i modulo their number; leads on the first.
 
-    What is computed of an item depends neither on the rank nor on the items beside it, but for rounding.
+    What is computed of an item depends neither on the rank nor on the items beside it, but for rounding. Each
+    `tensor_ranks` ranks side by side split layers, and compute the same items as if they were one.
     """
 
     group: Any = None
+    tensor_ranks: int = 1
 
     def lead(self, work: Callable[[SharedPredictor], Any]) -> Any:
         """On the first rank what `work` gives, whose calls all ranks compute; None on the others, which end with it."""
@@ -97,12 +99,13 @@ class SharedPredictor(NetworkPredictor):
                 continue
 
     def _gathered(self, what: str, items: Sequence[Any], settings: tuple[Any, ...]) -> list[Any]:
-        world, rank = dist.get_world_size(), dist.get_rank()
+        world, rank = (number // self.tensor_ranks for number in (dist.get_world_size(), dist.get_rank()))
         share = items[rank::world]
         alone = NetworkPredictor(self.network, self.tokenizer, self.prompt, self.method, self.autocast)
         mine = in_company(self.network, self.group, lambda: _SHARES[what](alone, share, *settings) if share else [])
-        shares: list[Any] = [None] * world
-        dist.all_gather_object(shares, mine, group=self.group)
+        found: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(found, mine, group=self.group)
+        shares = found[:: self.tensor_ranks]
         for one in shares:
             if isinstance(one, LuthierError):
                 raise one

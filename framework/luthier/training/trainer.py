@@ -16,15 +16,16 @@ from luthier.records.validations import ValidationResult
 from luthier.training.best_checkpoint import BestCheckpoint
 from luthier.training.callbacks import reliable
 from luthier.training.checkpoint_io import Description, SealedCheckpoints, describe
-from luthier.training.cluster import environments
+from luthier.training.cluster import environments, refuse_several
 from luthier.training.guarded_logger import GuardedLogger
 from luthier.training.heartbeat import Listener
 from luthier.training.precision import Precision, device_of, faster
+from luthier.training.ranks_of_data import ranks_of_data
 from luthier.training.resumed_place import ResumedPlace
 from luthier.training.spikes import Policy
 from luthier.training.step_digests import StepDigests
 from luthier.training.stopping import Stop
-from luthier.training.strategies import Strategy, made
+from luthier.training.strategies import Single, Strategy, made
 from luthier.training.validation import Validating, Validation
 from luthier.training.validation_times import ValidationTimes
 from luthier.training.watchdog import Policy as WhenHung
@@ -141,6 +142,8 @@ class Trainer:
         self.max_seconds, self.max_disk = max_seconds, max_disk
         self.hang_after, self.when_hung = hang_after, when_hung
         self.stop, self.monitor, self.keep_best, self.spikes = stop, monitor, keep_best, spikes
+        if isinstance(strategy, Single):
+            refuse_several(devices, num_nodes, on_gpu=accelerator != "cpu" and torch.cuda.is_available())
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -239,7 +242,7 @@ class Trainer:
             num_sanity_val_steps=0,
             inference_mode=False,  # no backward pass takes its tensors, as weights gathered in it would be
         )
-        lightning.accumulate_grad_batches = data.accumulation(lightning.world_size)
+        lightning.accumulate_grad_batches = data.accumulation(ranks_of_data(lightning))
         lightning.fit(method, datamodule=data, ckpt_path=start)
         step, steps = lightning.global_step, method.steps
         early = validation.stopped if step < steps else ""

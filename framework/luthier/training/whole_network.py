@@ -8,6 +8,7 @@ from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
 from luthier.training import shards
+from luthier.training.split_layers import join
 
 
 def make_whole(network: nn.Module, *, keep: bool) -> None:
@@ -27,6 +28,7 @@ def make_whole(network: nn.Module, *, keep: bool) -> None:
                 known[weight] = nn.Parameter(data, requires_grad=weight.requires_grad)
             module._parameters[name] = known[weight]
     for module in network.modules():
+        join(module)
         if isinstance(module, FSDPModule):
             _release(module)
     if keep:

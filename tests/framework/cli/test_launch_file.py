@@ -94,7 +94,15 @@ def test_one_machine_of_kubernetes_needs_no_service(luthier):
 
 def test_a_task_of_skypilot_says_what_it_rents(luthier):
     end = luthier(
-        "launch-file", "--kind", "sky", "recipe=quickstart", "trainer=gpu", "trainer.devices=4", "--gpu", "H100"
+        "launch-file",
+        "--kind",
+        "sky",
+        "recipe=quickstart",
+        "trainer=ddp",
+        "trainer.accelerator=gpu",
+        "trainer.devices=4",
+        "--gpu",
+        "H100",
     )
     assert end.code == 0, end.err
     task = yaml.safe_load(end.out)

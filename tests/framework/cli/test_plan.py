@@ -358,6 +358,22 @@ def test_a_probe_is_of_one_recipe(luthier):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("trainer=tensor_parallel", "trainer.devices=4"), "4 ranks split layers, and num_key_value_heads=2"),
+        (("trainer=fsdp_tp", "trainer.devices=3"), "groups ranks, and there are 3 of them"),
+        (("trainer.devices=2",), "is for one device, and trainer.devices and trainer.num_nodes make 2"),
+    ],
+    ids=["heads", "groups", "one device"],
+)
+def test_what_cannot_be_split_is_a_problem_of_the_plan(words, sentence, luthier):
+    end = luthier("plan", "debug=tiny", *words, "trainer.accelerator=cpu", "--json")
+    assert end.code == 2, end.err
+    problems = end.record["problems"] if end.out else [end.error]
+    assert any(sentence in one["message"] for one in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
         (("recipe=quickstart", "adaptation=adalora"), "AdaLora acts on whole weights between the steps"),
         (("recipe=grpo",), "all devices must call a network in shards equally often"),
         (

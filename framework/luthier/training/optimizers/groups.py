@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from luthier.errors import RecipeError
+from luthier.training.shards import mesh_of
 
 Named = Iterable[tuple[str, nn.Parameter]]
 Rate = Callable[[str], float]
@@ -63,5 +64,13 @@ def with_and_without_decay(named: Named, weight_decay: float) -> list[dict[str, 
     named = trainable(named)
     decay = [weight for name, weight in named if is_hidden_matrix(name, weight)]
     rest = [weight for name, weight in named if not is_hidden_matrix(name, weight)]
-    groups = [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+    groups = ((decay, weight_decay), (rest, 0.0))
+    return [{"params": each, "weight_decay": rate} for weights, rate in groups for each in by_mesh(weights)]
+
+
+def by_mesh(weights: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Weights that one call can update: those that are spread over the same ranks, or over none."""
+    found: dict[Any, list[nn.Parameter]] = {}
+    for weight in weights:
+        found.setdefault(mesh_of(weight), []).append(weight)
+    return list(found.values())

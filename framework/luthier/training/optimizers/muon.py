@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from luthier.training.optimizers.groups import Named, Rate, by_rate, is_hidden_matrix, one_rate, trainable
+from luthier.training.optimizers.groups import Named, Rate, by_mesh, by_rate, is_hidden_matrix, one_rate, trainable
 from luthier.training.optimizers.schedules import Schedule, scheduled
 
 
@@ -50,7 +50,11 @@ class Muon:
 
     def _groups(self, named: list[tuple[str, torch.nn.Parameter]], rate: Rate) -> list[dict[str, Any]]:
         found = by_rate(named, self.lr, rate) if named else []
-        return [{"params": [weight for _, weight in together], "lr": own} for own, together in found]
+        return [
+            {"params": weights, "lr": own}
+            for own, together in found
+            for weights in by_mesh(weight for _, weight in together)
+        ]
 
 
 class Together(torch.optim.Optimizer):

@@ -93,15 +93,19 @@ def memory(weights: ParameterCounts, work: Work) -> dict[str, int]:
     }
 
 
-def of_a_shard(whole: dict[str, int], weights: ParameterCounts, work: Work, devices: int) -> dict[str, int]:
+def of_a_shard(
+    whole: dict[str, int], weights: ParameterCounts, work: Work, devices: int, *, gathered: float = 1.0
+) -> dict[str, int]:
     """The same on each of `devices` that share weights, gradients and optimizer states, and gather blocks to compute.
 
-    Gathered at a time are the embeddings and two blocks, of which one is fetched ahead.
+    Gathered at a time are the embeddings and two blocks, of which one is fetched ahead; of them a device computes with
+    the part `gathered`, 0 where nothing is gathered.
     """
     shared = {name: size // devices for name, size in whole.items() if name in ("weights", "gradients", "optimizer")}
     embeddings = weights.vocabulary * weights.width
     block = (weights.total - embeddings) // max(1, weights.layers)
-    return whole | shared | {"gathered": (embeddings + 2 * block) * work.stored_in}
+    fetched = round(gathered * (embeddings + 2 * block) * work.stored_in)
+    return whole | shared | ({"gathered": fetched} if fetched else {})
 
 
 def disk(weights: ParameterCounts, checkpoints: int) -> dict[str, int]:

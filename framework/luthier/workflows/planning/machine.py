@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from luthier.training.cluster import devices_used
-from luthier.training.strategies import FullySharded
+from luthier.training.strategies import ShardingStrategy
 from luthier.training.trainer import Trainer
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -23,9 +23,14 @@ def sharing(trainer: Trainer) -> int:
 
     Ranks on processors share the memory of one machine: together they need that of one.
     """
-    if not isinstance(trainer.strategy, FullySharded) or trainer.device.type == "cpu":
+    if not isinstance(trainer.strategy, ShardingStrategy) or trainer.device.type == "cpu":
         return 1
-    return trainer.num_nodes * devices_used(trainer.devices, on_gpu=True)
+    return ranks(trainer)
+
+
+def ranks(trainer: Trainer) -> int:
+    """The processes of a training, one for each device of each machine."""
+    return trainer.num_nodes * devices_used(trainer.devices, on_gpu=trainer.device.type == "cuda")
 
 
 def free_memory(device: torch.device) -> int:

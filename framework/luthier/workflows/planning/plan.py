@@ -19,8 +19,7 @@ from luthier.inference.proof import ArchitectureProof, prove_architecture
 from luthier.models.encoder_heads import with_trained_head
 from luthier.models.meta_networks import meta_network
 from luthier.models.trainable_parameters import ParameterCounts, counts_of
-from luthier.training.shardable import refuse_offload_without_accelerator, refuse_unshardable
-from luthier.training.strategies import FullySharded
+from luthier.training.strategies import ShardingStrategy
 from luthier.workflows.parts import Parts, attempt
 from luthier.workflows.planning import estimate, machine
 from luthier.workflows.planning.data_sample import DataSample, sample_data
@@ -143,10 +142,11 @@ def _count_weights(plan: RecipePlan, parts: Parts) -> None:
         counted = counts_of(adapted, parts.model)
         plan.weights = counted if plan.trains else replace(counted, trained=0)
         plan.experts = parts.method.describe(adapted) if plan.trains else {}
-        if plan.trains and isinstance(parts.trainer.strategy, FullySharded):
-            refuse_unshardable(parts.method, adapted, packing=bool(parts.config.batch.packing))
-            if parts.trainer.strategy.cpu_offload:
-                refuse_offload_without_accelerator(parts.trainer.device)
+        if plan.trains and isinstance(parts.trainer.strategy, ShardingStrategy):
+            parts.trainer.strategy.refuse(
+                parts.method, adapted, packing=bool(parts.config.batch.packing), ranks=machine.ranks(parts.trainer),
+                device=parts.trainer.device,
+            )  # fmt: skip
     except ResourceError:
         pass  # reported with its tokenizer already
     except LuthierError as error:
@@ -196,7 +196,8 @@ def _estimate(plan: RecipePlan, parts: Parts, prober: Prober | None) -> None:
         return
     plan.memory, plan.disk = estimate.memory(plan.weights, work), estimate.disk(plan.weights, _checkpoints(plan, parts))
     if (devices := machine.sharing(trainer)) > 1:
-        plan.memory = estimate.of_a_shard(plan.memory, plan.weights, work, devices)
+        gathered = trainer.strategy.gathered if isinstance(trainer.strategy, ShardingStrategy) else 0
+        plan.memory = estimate.of_a_shard(plan.memory, plan.weights, work, devices, gathered=gathered)
     plan.memory |= method.memory(len(plan.data.lengths)) if plan.data is not None else {}
     if plan.steps is not None:
         stored = LOW.get(str(checks.at(plan.composition.config, "model.dtype")), torch.float32)
