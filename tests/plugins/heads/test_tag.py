@@ -242,7 +242,7 @@ def test_text_without_a_word_and_long_text_are_tagged_too(tmp_path: Path) -> Non
     empty, blank, found = model.tag(["", " \n", long])
     assert (empty, blank) == ([], [])
     assert all(one.text == long[one.start : one.end] for one in found)
-    with pytest.raises(RecipeError, match="tagger with"):
+    with pytest.raises(RecipeError, match="classify, tag, embed or rerank"):
         model.generate([[{"role": "user", "content": "Hm?"}]])
     with pytest.raises(RecipeError, match="no classifier"):
         model.classify(["a"])
