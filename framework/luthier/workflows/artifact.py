@@ -1,4 +1,4 @@
-"""The customised model on disk, and back.
+"""The customised model, as it is read back from disk.
 
 Whatever did the customising, a run leaves the same thing: a folder with what moved (an adapter or a whole network, as
 PEFT or transformers write it), the tokenizer with the chat template that was trained, the resolved recipe and a
@@ -8,8 +8,8 @@ manifest. `luthier.load(path)` gives an object that can generate and score.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,40 +21,30 @@ from luthier.contracts.heads import Head
 from luthier.contracts.model import RestorableModel
 from luthier.contracts.text_embedding import Reranker, TextEmbedding
 from luthier.contracts.trust import Trust
-from luthier.disk.redaction import redact
-from luthier.disk.refusals import the_disk_may_refuse
-from luthier.disk.writing import replacing_folder, write_text
 from luthier.errors import RecipeError
 from luthier.fetch.paths import local_path
 from luthier.inference.calibration import Calibration
 from luthier.inference.predictor import NetworkPredictor
 from luthier.models.auto_class import with_masked_lm_heads
-from luthier.models.backend import backend_of
-from luthier.models.encoder_heads import is_masked_lm
 from luthier.models.masked_lm import MaskedLanguageModel
-from luthier.models.processors import copy_processor
 from luthier.models.read_back import Logits, ProofTexts, rounding_of
 from luthier.models.safety import refuse_code, refuse_pickles
 from luthier.models.sentence_transformers import state_activation, write_embedder
-from luthier.models.sequence_classification import SequenceClassification, has_small_head
+from luthier.models.sequence_classification import SequenceClassification
 from luthier.models.wrappers import unwrapped
 from luthier.plugins.registry import Plugins
-from luthier.records import step_metrics
 from luthier.workflows import artifact_manifest
 from luthier.workflows.origins import recipe_read_back
 from luthier.workflows.parts import part
-from luthier.workflows.places import refuse_without_base, remember_places, with_places, with_revisions
+from luthier.workflows.places import refuse_without_base, with_places, with_revisions
 from luthier.workflows.proving import texts_of_run
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedTokenizerBase
 
     from luthier.contracts.adaptation import Adaptation
     from luthier.contracts.model import Model
-    from luthier.contracts.prompt import Prompt
     from luthier.contracts.proof import Proof
-    from luthier.records.folder import RunFolder
 
 log = logging.getLogger("luthier")
 ARTIFACT_MANIFEST = artifact_manifest.MANIFEST
@@ -140,63 +130,6 @@ class Artifact(NetworkPredictor):
         return export(self, folder, prompted=prompted)
 
 
-def save(
-    tokenizer: PreTrainedTokenizerBase,
-    prompt: Prompt,
-    moved: NetworkPredictor | None,
-    adaptation: Adaptation,
-    run: RunFolder,
-    *,
-    recipe: Any,
-    facts: Mapping[str, Any],
-    processor: Iterable[Path] = (),
-    prove: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
-) -> Path:
-    """Write an artifact whole or not at all: into a folder beside its place, proved, sealed, then renamed.
-
-    `prove` reads back what was written, and gives what the manifest says of it.
-
-    `moved` is None for a run that moved no weight, whose artifact is the recipe, the tokenizer and the prompt.
-    `processor` are the files that lie beside the tokenizer of a model that reads images or sound.
-    """
-    need = sum(weight.nbytes for weight in moved.network.parameters() if weight.requires_grad) if moved else 0
-    left = "the checkpoints and an earlier artifact are as they were"
-    with (
-        the_disk_may_refuse("The artifact", run.artifact, need=need, left=left, resumable=True),
-        replacing_folder(run.artifact) as temporary,
-    ):
-        if moved is not None:
-            adaptation.save(moved.network, temporary)
-            method = moved.method
-            likelihood = method is None or (method.likelihood and method.trains_likelihood)
-            step_metrics.write(run.metrics, temporary, likelihood=likelihood)
-        prompt.save(temporary)
-        backend_of(tokenizer)
-        with _of_pairs(tokenizer, reranker) if (reranker := _reranker(facts)) else nullcontext():
-            tokenizer.save_pretrained(temporary)
-        copy_processor(processor, temporary)
-        write_modules(temporary, moved.network if moved else None, facts)
-        (temporary / "README.md").unlink(missing_ok=True)  # PEFT's is full of blanks; the run writes a card
-        proof = prove(temporary)
-        plain: Any = redact(OmegaConf.to_container(recipe))
-        write_text(temporary / ARTIFACT_RECIPE, OmegaConf.to_yaml(OmegaConf.create(plain)))
-        network: Any = unwrapped(moved.network) if moved and has_small_head(moved.network) else None
-        labelled = Head.of(network.config) if network is not None else None
-        head: dict[str, Any] = {"outputs": int(network.config.num_labels)} if network is not None else {}
-        head |= {"head": labelled.as_json()} if labelled else {}
-        if moved is not None and is_masked_lm(moved.network):
-            head = {"masked_lm": True}
-        artifact_manifest.write(temporary, {**facts, **head, **({"proof": proof} if proof else {})})
-    remember_places(recipe, run.artifact)
-    return run.artifact
-
-
-def add_card(folder: Path, text: str) -> None:
-    """Put the model card beside the weights, and into the sealed list of files."""
-    write_text(folder / artifact_manifest.CARD, text)
-    artifact_manifest.renew(folder, [artifact_manifest.CARD])
-
-
 def find_artifact(path: str | Path) -> Path:
     """The artifact's folder in a run's folder, or the folder itself; RecipeError where there is none."""
     path = local_path(path)
@@ -237,7 +170,7 @@ def load_without(
     if outputs := manifest.get("outputs"):
         labelled = manifest.get("head")
         model = SequenceClassification(model, outputs, head=Head.from_json(labelled) if labelled else None)
-    embedding, reranker = _embedding(manifest), _reranker(manifest)
+    embedding, reranker = _embedding(manifest), reranker_of(manifest)
     if masked := bool(manifest.get("masked_lm")):
         model = MaskedLanguageModel(model)
     if manifest["trained"]:
@@ -273,7 +206,8 @@ def _embedding(manifest: Mapping[str, Any]) -> TextEmbedding | None:
     return TextEmbedding.from_json(manifest["embedding"]) if "embedding" in manifest else None
 
 
-def _reranker(manifest: Mapping[str, Any]) -> Reranker | None:
+def reranker_of(manifest: Mapping[str, Any]) -> Reranker | None:
+    """How pairs of texts are read, where a manifest says that it is a reranker."""
     return Reranker.from_json(manifest["reranker"]) if "reranker" in manifest else None
 
 
@@ -302,17 +236,6 @@ def _tokenizer(folder: Path) -> Any:
     from luthier.models.loading import load_tokenizer
 
     return load_tokenizer(folder, owner=str(folder), trusted=False)
-
-
-@contextmanager
-def _of_pairs(tokenizer: Any, reranker: Reranker) -> Iterator[None]:
-    """A tokenizer as sentence-transformers' CrossEncoder uses it: it renders by a chat template, and cuts as told."""
-    template, tokenizer.chat_template = tokenizer.chat_template, None
-    longest, tokenizer.model_max_length = tokenizer.model_max_length, reranker.length
-    try:
-        yield
-    finally:
-        tokenizer.chat_template, tokenizer.model_max_length = template, longest
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from luthier.records.folder import RunFolder
 from luthier.reporting.card import card
 from luthier.reporting.page import page
 from luthier.reporting.record import RunRecord
-from luthier.workflows.artifact import add_card
+from luthier.workflows.artifact_saving import add_card
 from luthier.workflows.recording import proof_facts
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from luthier.reporting.card import card
 from luthier.reporting.console import coloured
 from luthier.reporting.page import page
 from luthier.training.tracking import finish
-from luthier.workflows import artifact, recording
+from luthier.workflows import artifact_saving, recording
 from luthier.workflows.origins import origins
 from luthier.workflows.places import places
 from luthier.workflows.proving import NotProved, prove_artifact, texts_of_data
@@ -55,7 +55,7 @@ def write_artifact(run: RunOutcome, environment: dict[str, Any], trained: Networ
         "parts": origins(config),
         "scores": _final_scores(run),
     }
-    artifact.save(
+    artifact_saving.save(
         parts.model.tokenizer, parts.prompt, trained, parts.adaptation, run.folder,
         recipe=config, facts=facts, processor=processor_files(parts.model),
         prove=partial(_proof, run, trained) if trained else lambda folder: {},
@@ -83,7 +83,7 @@ def write_reports(run: RunOutcome, environment: dict[str, Any], plugins: Plugins
         console.say(warning)
     words = card(record.without_secrets)
     write_text(run.folder.card, words)
-    artifact.add_card(run.folder.artifact, words)
+    artifact_saving.add_card(run.folder.artifact, words)
     _close_trackers(run)
     record.warnings += filter(None, [run.parts.tracking.warning()])
     record = record.without_secrets

@@ -13,7 +13,7 @@ from luthier.config.instantiate import instantiate
 from luthier.errors import RecipeError
 from luthier.inference.predictor import NetworkPredictor
 from luthier.records.folder import RunFolder
-from luthier.workflows import artifact
+from luthier.workflows import artifact_saving
 from luthier.workflows.earlier_run import EarlierRun
 
 FULL = {"_target_": "luthier.models.adaptation.FullFineTuning"}
@@ -42,7 +42,9 @@ def leave(
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}trained"
     facts = {"model": model.lineage(), "needs_base": how.needs_base or not trained, "trained": trained}
     moved = NetworkPredictor(network, tokenizer, instantiate(recipe.prompt)) if trained else None
-    artifact.save(tokenizer, instantiate(recipe.prompt), moved, how, RunFolder(folder), recipe=recipe, facts=facts)
+    artifact_saving.save(
+        tokenizer, instantiate(recipe.prompt), moved, how, RunFolder(folder), recipe=recipe, facts=facts
+    )
     return folder, logits(network.eval())
 
 

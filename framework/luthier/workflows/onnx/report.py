@@ -12,7 +12,7 @@ from luthier.records.folder import RunFolder
 from luthier.reporting.card import card
 from luthier.reporting.page import page
 from luthier.reporting.record import RunRecord
-from luthier.workflows.artifact import add_card
+from luthier.workflows.artifact_saving import add_card
 from luthier.workflows.onnx.export import FILE, OnnxFacts
 
 
