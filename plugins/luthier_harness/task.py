@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import cached_property
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from luthier.api import (
@@ -17,7 +18,6 @@ from luthier.api import (
     Question,
     RecipeError,
     TaskMeasurements,
-    cache_folder,
     content_hash,
     imported,
 )
@@ -64,6 +64,11 @@ class HarnessTask:
         }
 
     @cached_property
+    def _scratch(self) -> TemporaryDirectory[str]:
+        """Where the harness puts the data that it reads; nothing of it is kept, so that nothing is trusted unread."""
+        return TemporaryDirectory(prefix="luthier-harness-")
+
+    @cached_property
     def _configs(self) -> dict[str, dict[str, Any]]:
         return task_configs(self.path)
 
@@ -73,7 +78,7 @@ class HarnessTask:
         api = imported("lm_eval.api.task", "luthier[harness]", "evaluation/task=harness", where=WHERE)
         built = {}
         for name, config in self._configs.items():
-            own = {**config, "dataset_kwargs": {**config["dataset_kwargs"], "cache_dir": str(cache_folder("harness"))}}
+            own = {**config, "dataset_kwargs": {**config["dataset_kwargs"], "cache_dir": self._scratch.name}}
             try:
                 with _quiet(), _sandboxed():
                     built[name] = api.ConfigurableTask(config=own)

@@ -44,6 +44,8 @@ class Pairs(Format):
     def __call__(self, row: dict[str, Any], counts: Counter[str]) -> Example:
         used = (self.query, self.document, self.negatives)
         example = _pair(row, self.query, self.document, used, counts)
+        if self.negatives not in row and self.negatives != Pairs.negatives:  # one that was named is meant to be there
+            raise DataError(f"There is no column `{self.negatives}`.", hint="Name another with data.format.negatives.")
         if row.get(self.negatives):
             example["negatives"] = _texts(row[self.negatives], self.negatives)
         return example

@@ -25,6 +25,8 @@ BESIDE = {
     ),
     "objective=mixture": ("+method/objective@method.objective.objectives.a=hinge",),
     "distill": ("model.seed=1",),
+    "mlm": ("model=tiny_encoder",),
+    "tag": ("model=tiny_encoder",),  # transformers gives other tagging heads dropout, whose places depend on the batch
     "alignment=in_order": ("method/signal=universal", "optimizer.lr=0.001"),
     "signal=universal": ("optimizer.lr=0.001",),  # |p - q| has kinks, at which rounding turns a gradient round
     "objective=steps": ("batch.allow=[endless_answer, untrained_end_of_turn]",),

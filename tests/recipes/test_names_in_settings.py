@@ -25,6 +25,7 @@ from tests.framework.cli.conftest import Ended, here, luthier, session_cache, wr
 WRONG = "nowhere_at_all"
 CHAT = ("data=jsonl", "data.file=chat.jsonl", "data.splits.test=0.3")
 CLASSES = ("data=jsonl", "data.file=classes.jsonl", "data.splits.test=0.3", "data/format=classification")
+PAIRS = ("data=jsonl", "data.file=asked.jsonl", "data.splits.test=0.3", "data/format=pairs")
 RATED = ("data=jsonl", "data.file=rated.jsonl", "data.splits.test=0.3", "data/format=rated",
          "data.format.intervals={low: [null, 2], high: [2, null]}", "data.format.rating=stars")  # fmt: skip
 TWO = ("+model@model.members.a=tiny", "+model@model.members.b=tiny", "stages=[evaluate]")
@@ -55,6 +56,9 @@ NAMING: dict[tuple[str, str], list[tuple[str, ...]]] = {
                                 f"data.format.spans={WRONG}")],
     ("data/format", "tokens"): [("data=jsonl", "data.file=classes.jsonl", "data.splits.test=0.3",
                                  "data/format=tagged_tokens", f"data.format.tokens={WRONG}")],
+    **{("data/format", name): [(*PAIRS, f"data.format.{name}={WRONG}")] for name in ("query", "document", "negatives")},
+    ("data/format", "score"): [("data=jsonl", "data.file=graded.jsonl", "data.splits.test=0.3",
+                                "data/format=graded_pairs", f"data.format.score={WRONG}")],
     ("data/format", "names"): [(*CLASSES, f"data.format.names=[good,{WRONG}]")],
     ("data/format", "rating"): [(*RATED[:-1], f"data.format.rating={WRONG}")],
     ("data/format", "column"): [("method=cpt", *CHAT, "data/format=turns", f"data.format.column={WRONG}")],
@@ -137,6 +141,7 @@ ELSEWHERE = {
     ("evaluation/task", "labels"): "a label that no example has is counted, since a set may lack one",
     ("method/reward", "labels"): "those of an earlier run, which `wanted` is one of",
     ("method", "offline_teacher"): "a folder",
+    ("evaluation/metric", "prompt"): "the words that a judge is given",
     ("method", "labels"): "a label that no training example has is said in a warning",
 }
 """Settings that name something, and why they are not tried here."""
@@ -144,7 +149,8 @@ ELSEWHERE = {
 FREE = {
     # texts that are given to a model, compared with an answer or shown
     "absent", "ask", "before_question", "before_text", "instruction", "instructions", "mark", "marker", "nothing",
-    "pattern", "read", "rubric", "separator", "stop", "system", "words", "delimiter", "quote", "schema",
+    "pattern", "query_prompt", "document_prompt", "read", "rubric", "separator", "stop", "system", "words", "delimiter",
+    "quote", "schema",
     # places: a path, an address, a package, which are refused where they are not
     "address", "file", "id", "model", "name", "package", "path", "requirement", "revision", "runs", "sha256",
     "tokenizer", "url", "weights", "text", "quarantine",
@@ -191,6 +197,8 @@ def data(write: Callable[[str, str], Path]) -> None:  # noqa: F811
     rows("classes.jsonl", *({"text": f"a text, {n}", "label": ("good", "bad")[n % 2]} for n in numbers))
     rows("rated.jsonl", *({"text": f"a text, {n}", "stars": float(n % 5)} for n in numbers))
     rows("pairs.jsonl", *({"prompt": f"q {n}", "chosen": f"yes {n}", "rejected": f"no {n}"} for n in numbers))
+    rows("asked.jsonl", *({"query": f"q {n}", "document": f"yes {n}"} for n in numbers))
+    rows("graded.jsonl", *({"sentence1": f"q {n}", "sentence2": f"yes {n}", "score": n / 12} for n in numbers))
     rows("docs.jsonl", *({"id": f"d{n}", "head": f"T{n}", "body": f"The thing {n} is in room {n}."} for n in numbers))
     write("some.csv", "a,b\n" + "".join(f"q{n},a{n}\n" for n in numbers))
 

@@ -187,7 +187,7 @@ def test_a_cascade_finds_its_threshold_on_the_validation_split_and_keeps_it(tmp_
     evaluation = type(run.evaluation)
     measure = evaluation.__call__
     monkeypatch.setattr(
-        evaluation, "__call__", lambda self, s, sets: shown.append(list(sets)) or measure(self, s, sets)
+        evaluation, "__call__", lambda self, s, sets, **how: shown.append(list(sets)) or measure(self, s, sets, **how)
     )
     run.carry_out()
     assert shown[:-1] == [["validation"]] * (len(shown) - 1)

@@ -76,7 +76,7 @@ def test_outputs_and_gradients_are_those_of_each_text_by_itself(architecture: st
 
 
 def test_a_text_does_not_depend_on_its_neighbours() -> None:
-    made, batch = network("modernbert", classifier_pooling="mean").eval(), batch_of(LENGTHS, 290)
+    made, batch = network("modernbert").eval(), batch_of(LENGTHS, 290)
     before = class_outputs(made, batch)
     batch.input_ids[0, 5:26] = batch.input_ids[0, 5:26].flip(0)
     after = class_outputs(made, batch)
