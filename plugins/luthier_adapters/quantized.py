@@ -140,7 +140,8 @@ def _dequantized(quantized: Any, delta: Tensor | None) -> nn.Linear:
     weight = dequantized_weight(quantized)
     linear = nn.Linear(quantized.in_features, quantized.out_features, quantized.bias is not None, device="meta")
     linear.weight = nn.Parameter(weight if delta is None else (weight + delta).to(weight.dtype), requires_grad=False)
-    linear.bias = quantized.bias
+    if quantized.bias is not None:  # bitsandbytes rounds it to the dtype that it computes in, once it was called
+        linear.bias = nn.Parameter(quantized.bias.detach().to(weight.dtype), requires_grad=False)
     return linear
 
 

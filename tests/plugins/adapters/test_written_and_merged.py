@@ -39,9 +39,10 @@ def test_it_is_read_by_plain_peft_and_exported_with_the_same_logits(case, tmp_pa
     )
 
 
-def test_four_bits_that_compute_in_bfloat16_are_merged_within_the_rounding_of_that(tmp_path):
+@pytest.mark.parametrize("architecture", ["llama", "qwen2"])  # without biases, and with
+def test_four_bits_that_compute_in_bfloat16_are_merged_within_the_rounding_of_that(architecture, tmp_path):
     pytest.importorskip("bitsandbytes")
-    run = train(tmp_path / "run", "adaptation=qlora", *TRAINED).folder
+    run = train(tmp_path / "run", "adaptation=qlora", f"model.architecture={architecture}", *TRAINED).folder
     proof = luthier.load(run).export(tmp_path / "plain")
     assert proof.nats < 0.1 < proof.changed
 
