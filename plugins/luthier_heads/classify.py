@@ -19,7 +19,6 @@ from luthier.api import (
     Example,
     Head,
     Loss,
-    Method,
     Model,
     Optimizer,
     Predictor,
@@ -28,21 +27,19 @@ from luthier.api import (
     SequenceClassification,
     class_outputs,
     encode_for_classification,
-    is_of_head,
-    layout_of,
     packed_batches,
     prove_classifier,
-    refuse_untrained_head,
     unwrapped,
 )
 from luthier_heads.objectives import ClassObjective
+from luthier_heads.reading import HeadMethod
 from luthier_heads.sections import sections_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Classify(Method):
+class Classify(HeadMethod):
     """Put a classification head on an encoder, or in place of a language model's LM head, and train it on labels.
 
     The head is that of transformers' AutoModelForSequenceClassification for the architecture. `labels` are its outputs
@@ -50,12 +47,6 @@ class Classify(Method):
     weights, so its learning rate is `head_rate` times that of the others (Howard & Ruder, 2018, section 3.2). On the
     validation split the run calibrates what `luthier.load(run).classify(texts, error=…)` promises.
     """
-
-    likelihood = False
-    trains_likelihood = False
-    is_generative = False
-
-    resumable = ("head_rate",)
 
     def __init__(
         self,
@@ -116,11 +107,6 @@ class Classify(Method):
     def load(self) -> None:
         assert self.labels, "the data is read before a network is loaded"
         super().load()
-        self._know(self.network)
-
-    def take(self, network: nn.Module) -> None:
-        super().take(network)
-        self._know(network)
 
     def _know(self, network: nn.Module) -> None:
         config: Any = unwrapped(network).config
@@ -131,20 +117,12 @@ class Classify(Method):
             )
         self.labels = list(head.labels)
 
-    def configure_model(self) -> None:
-        """Load, adapt and prove the network; RecipeError where its new head is not trained."""
-        proved = self.adapted
-        super().configure_model()
-        refuse_untrained_head(self.network, self.adaptation)
-        layout = layout_of(self.network)
-        if layout.reason:
-            self.facts["Texts of a batch"] = f"computed {layout.packed} under {layout.attention}: {layout.reason}"
-        if not proved and not any(weight.is_meta for weight in self.network.parameters()):
-            self.facts["Proof before training"] = f"each text as alone ({prove_classifier(self.network):.2f} s)"
+    def _when_adapted(self) -> None:
+        super()._when_adapted()
+        self._say_layout()
 
-    def rate(self, name: str) -> float:
-        """The factor that the adaptation has for this weight, times `head_rate` for the new head."""
-        return super().rate(name) * (self.head_rate if is_of_head(name, self.network) else 1.0)
+    def _prove(self) -> float:
+        return prove_classifier(self.network)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         self._refuse_unknown(example)

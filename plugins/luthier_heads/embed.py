@@ -16,7 +16,6 @@ from luthier.api import (
     Batch,
     Example,
     Loss,
-    Method,
     Model,
     Optimizer,
     Predictor,
@@ -29,7 +28,6 @@ from luthier.api import (
     encode_for_embedding,
     evaluation_mode,
     is_reward_model,
-    layout_of,
     pooled_of,
     prove_embedder,
     text_embeddings,
@@ -42,6 +40,7 @@ from luthier_heads.held_out import Compared, HeldOutPairs
 from luthier_heads.pair_objectives import PairObjective
 from luthier_heads.pairs import TextPair, pair_of, score_of
 from luthier_heads.ranking import rank_statistics, ranking_statistics
+from luthier_heads.reading import ReadingMethod
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -50,7 +49,7 @@ CHUNK = 256
 """The pairs that are compared with all others at once."""
 
 
-class Embed(Method):
+class Embed(ReadingMethod):
     """Embed queries and documents by the pooled hidden states of a network (Reimers & Gurevych, 2019).
 
     `pooling`, `similarity`, `length`, `query_prompt` and `document_prompt` are by default those of the model's own
@@ -60,9 +59,6 @@ class Embed(Method):
     at most `candidates` pairs of its split, and `k` is that of nDCG@k and recall@k.
     """
 
-    likelihood = False
-    trains_likelihood = False
-    is_generative = False
     reads_texts_apart = True
 
     def __init__(
@@ -121,15 +117,7 @@ class Embed(Method):
         self._held_out_pairs = {split: HeldOutPairs(each, self.candidates) for split, each in examples.items()}
         return self.embedding.as_json()
 
-    def load(self) -> None:
-        super().load()
-        self._refuse_unfit(self.network)
-
-    def take(self, network: nn.Module) -> None:
-        super().take(network)
-        self._refuse_unfit(network)
-
-    def _refuse_unfit(self, network: nn.Module) -> None:
+    def _know(self, network: nn.Module) -> None:
         if is_reward_model(network):
             raise RecipeError(
                 f"{type(unwrapped(network)).__name__} has a head, and an embedding is made of hidden states.",
@@ -140,18 +128,15 @@ class Embed(Method):
         if wide := [one for one in self.embedding.dimensions if one > width]:
             raise RecipeError(f"{wide[0]} dimensions are more than the model's {width}.", where="method.dimensions")
 
-    def configure_model(self) -> None:
-        """Load, adapt and prove the network; what its embeddings are not made of stays as it is."""
-        proved = self.adapted
-        super().configure_model()
+    def _when_adapted(self) -> None:
+        """What embeddings are not made of stays as it is."""
         _freeze_unread(self.network)
-        layout, embedding = layout_of(self.network), self.embedding
+        embedding = self.embedding
         self.facts["Pooling"] = f"{embedding.pooling}, {embedding.similarity}, of {embedding.length} tokens at most"
-        if layout.reason:
-            self.facts["Texts of a batch"] = f"computed {layout.packed} under {layout.attention}: {layout.reason}"
-        if not proved and not any(weight.is_meta for weight in self.network.parameters()):
-            seconds = prove_embedder(self.network, embedding.pooling)
-            self.facts["Proof before training"] = f"each text as alone ({seconds:.2f} s)"
+        self._say_layout()
+
+    def _prove(self) -> float:
+        return prove_embedder(self.network, self.embedding.pooling)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         pair = pair_of(example)

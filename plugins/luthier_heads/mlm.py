@@ -21,13 +21,11 @@ from luthier.api import (
     Loss,
     MaskedLanguageModel,
     Measure,
-    Method,
     Model,
     Optimizer,
     RecipeError,
     Row,
     TokenSequence,
-    layout_of,
     masked_logits,
     packed_batches,
     prove_masked_lm,
@@ -35,6 +33,7 @@ from luthier.api import (
     windows_of_row,
 )
 from luthier_heads.masking import HELD_OUT, drawn, masked
+from luthier_heads.reading import ReadingMethod
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -48,7 +47,7 @@ def _perplexity(totals: NDArray[np.float64]) -> NDArray[np.float64]:
     return value
 
 
-class MaskedLanguageModeling(Method):
+class MaskedLanguageModeling(ReadingMethod):
     """Mask tokens of unlabelled text and raise the likelihood of what stood there (Devlin et al., 2019).
 
     Of `share` of a text's tokens, 80 % are masked, 10 % replaced by any other and 10 % left. `units` are what is chosen
@@ -56,10 +55,6 @@ class MaskedLanguageModeling(Method):
     (Joshi et al., 2020). Masks are drawn anew in each step from `mask_seed` and the text; held-out text always has the
     same ones, so that runs can be compared.
     """
-
-    likelihood = False
-    trains_likelihood = False
-    is_generative = False
 
     measures: Mapping[str, Measure] = {
         "masked_perplexity": Measure(_perplexity, better="lower"),
@@ -84,15 +79,11 @@ class MaskedLanguageModeling(Method):
         self.share, self.units, self.mask_seed = share, units, mask_seed
         self.preparation = _Masks(self)
 
-    def configure_model(self) -> None:
-        """Load, adapt and prove the network."""
-        proved = self.adapted
-        super().configure_model()
-        layout = layout_of(self.network)
-        if layout.reason:
-            self.facts["Texts of a batch"] = f"computed {layout.packed} under {layout.attention}: {layout.reason}"
-        if not proved and not any(weight.is_meta for weight in self.network.parameters()):
-            self.facts["Proof before training"] = f"each text as alone ({prove_masked_lm(self.network):.2f} s)"
+    def _when_adapted(self) -> None:
+        self._say_layout()
+
+    def _prove(self) -> float:
+        return prove_masked_lm(self.network)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         """The text of an example as the tokenizer alone encodes it; labels are the words of tokens, -1 of special ones.

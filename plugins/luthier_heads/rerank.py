@@ -16,7 +16,6 @@ from luthier.api import (
     Example,
     Head,
     Loss,
-    Method,
     Model,
     Optimizer,
     Predictor,
@@ -25,17 +24,16 @@ from luthier.api import (
     Row,
     SequenceClassification,
     encode_text_pair,
-    is_of_head,
     packed_batches,
     pair_outputs,
     prove_classifier,
-    refuse_untrained_head,
     state_activation,
     unwrapped,
 )
 from luthier_heads.held_out import HeldOutPairs
 from luthier_heads.pairs import TextPair, pair_of, score_of
 from luthier_heads.ranking import rank_statistics, ranking_statistics, ranks_of
+from luthier_heads.reading import HeadMethod
 from luthier_heads.rerank_objectives import RerankObjective
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ LENGTH = 512
 """The tokens of a pair where the recipe says no number, if the model reads so many."""
 
 
-class Rerank(Method):
+class Rerank(HeadMethod):
     """Put a head with one output on a model, and train it to score pairs of a query and a document.
 
     Pairs are encoded as the tokenizer encodes a pair of texts, cut to `length` tokens at the end of the document; null
@@ -56,12 +54,7 @@ class Rerank(Method):
     documents are measured by how they are ranked; `k` is that of nDCG@k.
     """
 
-    likelihood = False
-    trains_likelihood = False
-    is_generative = False
     reads_texts_apart = True
-
-    resumable = ("head_rate",)
 
     def __init__(
         self,
@@ -98,31 +91,14 @@ class Rerank(Method):
         self._held_out_pairs = {split: HeldOutPairs(each, CANDIDATES) for split, each in examples.items()}
         return None
 
-    def load(self) -> None:
-        super().load()
-        self._know(self.network)
-
-    def take(self, network: nn.Module) -> None:
-        super().take(network)
-        self._know(network)
-
     def _know(self, network: nn.Module) -> None:
         config: Any = unwrapped(network).config
         if Head.of(config) != HEAD:
             raise RecipeError(f"{type(unwrapped(network)).__name__} has no head with one score.", where="method")
         state_activation(config, self.reranker(self.model.tokenizer))
 
-    def configure_model(self) -> None:
-        """Load, adapt and prove the network; RecipeError where its new head is not trained."""
-        proved = self.adapted
-        super().configure_model()
-        refuse_untrained_head(self.network, self.adaptation)
-        if not proved and not any(weight.is_meta for weight in self.network.parameters()):
-            self.facts["Proof before training"] = f"each text as alone ({prove_classifier(self.network):.2f} s)"
-
-    def rate(self, name: str) -> float:
-        """The factor that the adaptation has for this weight, times `head_rate` for the new head."""
-        return super().rate(name) * (self.head_rate if is_of_head(name, self.network) else 1.0)
+    def _prove(self) -> float:
+        return prove_classifier(self.network)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         pair = pair_of(example)

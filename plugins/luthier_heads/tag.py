@@ -21,7 +21,6 @@ from luthier.api import (
     Head,
     Loss,
     Measure,
-    Method,
     Model,
     Optimizer,
     Predictor,
@@ -31,11 +30,8 @@ from luthier.api import (
     SequenceClassification,
     Span,
     encode_words,
-    is_of_head,
     labels_of_tags,
-    layout_of,
     prove_tagger,
-    refuse_untrained_head,
     rules_of,
     spans_of,
     tag_set,
@@ -45,6 +41,7 @@ from luthier.api import (
     unwrapped,
     word_spans,
 )
+from luthier_heads.reading import HeadMethod
 from luthier_heads.span_scores import EXACT, PARTIAL, macro_f1, micro_f1, span_counts
 from luthier_heads.tag_sections import sections_of
 
@@ -52,7 +49,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Tag(Method):
+class Tag(HeadMethod):
     """Put a token-classification head on an encoder or a language model, and train it to tag the words of entities.
 
     The head is that of transformers' AutoModelForTokenClassification for the architecture; the loss is the
@@ -62,11 +59,6 @@ class Tag(Method):
     learning rate is `head_rate` times that of the other weights.
     """
 
-    likelihood = False
-    trains_likelihood = False
-    is_generative = False
-
-    resumable = ("head_rate",)
     measures: Mapping[str, Measure] = {
         "span_f1": Measure(partial(micro_f1, column=EXACT)),
         "partial_f1": Measure(partial(micro_f1, column=PARTIAL)),
@@ -133,11 +125,6 @@ class Tag(Method):
     def load(self) -> None:
         assert self.labels, "the data is read before a network is loaded"
         super().load()
-        self._know(self.network)
-
-    def take(self, network: nn.Module) -> None:
-        super().take(network)
-        self._know(network)
 
     def _know(self, network: nn.Module) -> None:
         head = Head.of(unwrapped(network).config)
@@ -145,20 +132,12 @@ class Tag(Method):
             raise RecipeError(f"{type(unwrapped(network)).__name__} has no head that tags tokens.", where="method")
         self.labels = labels_of_tags(head.labels)
 
-    def configure_model(self) -> None:
-        """Load, adapt and prove the network; RecipeError where its new head is not trained."""
-        proved = self.adapted
-        super().configure_model()
-        refuse_untrained_head(self.network, self.adaptation)
-        layout = layout_of(self.network)
-        if layout.reason:
-            self.facts["Texts of a batch"] = f"computed {layout.packed} under {layout.attention}: {layout.reason}"
-        if not proved and not any(weight.is_meta for weight in self.network.parameters()):
-            self.facts["Proof before training"] = f"each text as alone ({prove_tagger(self.network):.2f} s)"
+    def _when_adapted(self) -> None:
+        super()._when_adapted()
+        self._say_layout()
 
-    def rate(self, name: str) -> float:
-        """The factor that the adaptation has for this weight, times `head_rate` for the new head."""
-        return super().rate(name) * (self.head_rate if is_of_head(name, self.network) else 1.0)
+    def _prove(self) -> float:
+        return prove_tagger(self.network)
 
     def encode(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> Row:
         spans, encoded = self._refuse_unknown(example), encode_words(example, tokenizer)
